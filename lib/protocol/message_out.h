@@ -1,0 +1,40 @@
+/*
+ * What the server says: each function appends one message's JSON text to a buffer (protocol section 2.1:
+ * "data" is a string everywhere except in pusher:error). Check pc_buf_status() once at the end.
+ * All text is valid UTF-8; names and ids may hold anything else and are escaped.
+ */
+#ifndef PC_PROTOCOL_MESSAGE_OUT_H
+#define PC_PROTOCOL_MESSAGE_OUT_H
+
+#include <pusherc/types.h>
+
+#include "base/buf.h"
+#include "protocol/close.h"
+
+void pc_out_established(struct pc_buf *buf, pusherc_socket_id id, uint32_t activity_timeout_s);
+void pc_out_ping(struct pc_buf *buf);
+void pc_out_pong(struct pc_buf *buf);
+/* code 0 = null. */
+void pc_out_error(struct pc_buf *buf, uint16_t code, pusherc_slice message);
+void pc_out_subscribed(struct pc_buf *buf, pusherc_slice channel);
+/* presence_json: {"presence":{...}} as built by the roster, unescaped. */
+void pc_out_subscribed_presence(struct pc_buf *buf, pusherc_slice channel,
+                                pusherc_slice presence_json);
+/* type: "AuthError", "LimitReached", "SubscriptionError". */
+void pc_out_subscription_error(struct pc_buf *buf, pusherc_slice channel, const char *type,
+                               pusherc_slice error, int status);
+/* info_json: JSON text, unescaped. */
+void pc_out_member_added(struct pc_buf *buf, pusherc_slice channel, pusherc_slice user_id,
+                         pusherc_slice info_json);
+void pc_out_member_removed(struct pc_buf *buf, pusherc_slice channel, pusherc_slice user_id);
+void pc_out_subscription_count(struct pc_buf *buf, pusherc_slice channel, uint64_t count);
+void pc_out_cache_miss(struct pc_buf *buf, pusherc_slice channel);
+void pc_out_signin_success(struct pc_buf *buf, pusherc_slice user_data);
+/* A published or client event; data is relayed as a JSON string; user_id len 0 = left out. */
+void pc_out_event(struct pc_buf *buf, pusherc_slice event, pusherc_slice channel,
+                  pusherc_slice data, pusherc_slice user_id);
+/* What pc_out_event appends if nothing needs escaping; more otherwise: a hint for one allocation. */
+size_t pc_out_event_size(pusherc_slice event, pusherc_slice channel, pusherc_slice data,
+                         pusherc_slice user_id);
+
+#endif
