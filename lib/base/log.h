@@ -1,0 +1,64 @@
+/*
+ * Log lines for the host: one event per line, level chosen by who must act (pusherc/log.h). A call
+ * site that repeats is cut to PC_LOG_BURST lines in a second; the next line says how many were left
+ * out. Control characters become '?', so that a peer's text cannot forge a line.
+ */
+#ifndef PC_BASE_LOG_H
+#define PC_BASE_LOG_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <pusherc/error.h>
+#include <pusherc/log.h>
+
+#define PC_LOG_BURST 20
+#define PC_LOG_SITES 64
+
+struct pc_log_site {
+    const char *file;
+    int line;
+    uint64_t second; /* of the monotonic clock */
+    uint32_t lines, suppressed;
+};
+
+struct pc_log {
+    pusherc_log_fn fn; /* NULL = silent */
+    void *user_data;
+    pusherc_log_level level;
+    pthread_mutex_t mutex; /* guards sites; never held while fn runs */
+    struct pc_log_site sites[PC_LOG_SITES];
+};
+
+/* What a line is about; zero members are left out. */
+struct pc_log_about {
+    const char *subject; /* "net", "ws", "proto", "auth", "api", "server": static */
+    pusherc_slice app_id;
+    pusherc_socket_id socket_id;
+};
+
+void pc_log_init(struct pc_log *log, pusherc_log_fn fn, void *user_data, pusherc_log_level level);
+void pc_log_free(struct pc_log *log);
+
+static inline bool pc_log_wants(const struct pc_log *log, pusherc_log_level level)
+{
+    return log->fn && level <= log->level;
+}
+
+void pc_log_write(struct pc_log *log, pusherc_log_level level, struct pc_log_about about,
+                  const char *file, int line, const char *format, ...)
+    __attribute__((format(printf, 6, 7)));
+
+/* PC_LOG(log, WARN, ((struct pc_log_about){.subject = "net"}), "accept failed: %s", text) */
+#define PC_LOG(log, lvl, about, ...)                                                               \
+    do {                                                                                           \
+        if (pc_log_wants((log), PUSHERC_LOG_##lvl))                                                \
+            pc_log_write((log), PUSHERC_LOG_##lvl, (about), __FILE__, __LINE__, __VA_ARGS__);      \
+    } while (0)
+
+/* Fills `info` if it is not NULL; returns code. */
+int pc_errinfo(pusherc_errinfo *info, int code, int sys, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
+
+#endif

@@ -1,0 +1,122 @@
+#include "base/timer.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#define WORD_BITS 64
+
+static uint64_t slot_number(uint64_t time_ms)
+{
+    return time_ms / PC_TIMER_SLOT_MS;
+}
+
+static bool occupied(const struct pc_timers *timers, size_t index)
+{
+    return timers->occupied[index / WORD_BITS] >> (index % WORD_BITS) & 1;
+}
+
+void pc_timers_init(struct pc_timers *timers, uint64_t now_ms)
+{
+    *timers = (struct pc_timers){.done_ms = now_ms};
+    for (size_t i = 0; i < PC_TIMER_SLOTS; i++)
+        pc_list_init(&timers->slots[i]);
+}
+
+void pc_timer_init(struct pc_timer *timer, pc_timer_fn fire)
+{
+    *timer = (struct pc_timer){.fire = fire};
+    pc_list_init(&timer->link);
+}
+
+void pc_timer_stop(struct pc_timers *timers, struct pc_timer *timer)
+{
+    if (!pc_timer_armed(timer))
+        return;
+    pc_list_remove(&timer->link); /* the slot's bit may now be stale */
+    timers->count--;
+}
+
+void pc_timer_arm(struct pc_timers *timers, struct pc_timer *timer, uint64_t due_ms)
+{
+    pc_timer_stop(timers, timer);
+    timer->due_ms = due_ms;
+    /* A deadline of the past goes where the next run looks first. */
+    uint64_t at_ms = due_ms > timers->done_ms ? due_ms : timers->done_ms;
+    size_t index = slot_number(at_ms) % PC_TIMER_SLOTS;
+    pc_list_push_back(&timers->slots[index], &timer->link);
+    timers->occupied[index / WORD_BITS] |= (uint64_t)1 << (index % WORD_BITS);
+    timers->count++;
+}
+
+/* Number of the first slot in from..to (inclusive) whose bit is set; to + 1 if there is none. */
+static uint64_t next_occupied(const struct pc_timers *timers, uint64_t from, uint64_t to)
+{
+    while (from <= to) {
+        size_t index = from % PC_TIMER_SLOTS;
+        if (occupied(timers, index))
+            return from;
+        if (timers->occupied[index / WORD_BITS] == 0)
+            from += WORD_BITS - index % WORD_BITS;
+        else
+            from++;
+    }
+    return to + 1;
+}
+
+/* Moves what is due into `due`; timers of another round of the wheel stay. */
+static void collect(struct pc_timers *timers, size_t index, uint64_t now_ms, struct pc_list *due)
+{
+    struct pc_list *slot = &timers->slots[index];
+    struct pc_list *next;
+    for (struct pc_list *link = slot->next; link != slot; link = next) {
+        next = link->next;
+        if (PC_CONTAINER(link, struct pc_timer, link)->due_ms <= now_ms) {
+            pc_list_remove(link);
+            pc_list_push_back(due, link);
+        }
+    }
+    if (pc_list_empty(slot))
+        timers->occupied[index / WORD_BITS] &= ~((uint64_t)1 << (index % WORD_BITS));
+}
+
+void pc_timers_run(struct pc_timers *timers, uint64_t now_ms)
+{
+    struct pc_list due;
+    uint64_t first = slot_number(timers->done_ms);
+    uint64_t last = slot_number(now_ms);
+
+    if (now_ms < timers->done_ms)
+        return;
+    if (last - first >= PC_TIMER_SLOTS) /* once around sees every slot */
+        last = first + PC_TIMER_SLOTS - 1;
+    pc_list_init(&due);
+    for (uint64_t slot = next_occupied(timers, first, last); slot <= last;
+         slot = next_occupied(timers, slot + 1, last))
+        collect(timers, slot % PC_TIMER_SLOTS, now_ms, &due);
+    timers->done_ms = now_ms;
+
+    /* Nothing fires before all are collected: what a callback arms waits for the next run, so that
+     * a callback that arms "now" cannot hold the loop. */
+    while (!pc_list_empty(&due)) {
+        struct pc_timer *timer = PC_CONTAINER(due.next, struct pc_timer, link);
+        pc_list_remove(&timer->link);
+        timers->count--;
+        timer->fire(timer, now_ms);
+    }
+}
+
+uint64_t pc_timers_next(const struct pc_timers *timers, uint64_t now_ms)
+{
+    if (timers->count == 0)
+        return UINT64_MAX;
+    uint64_t first = slot_number(timers->done_ms);
+    uint64_t last = first + PC_TIMER_SLOTS - 1;
+    uint64_t slot = next_occupied(timers, first, last);
+    while (slot <= last && pc_list_empty(&timers->slots[slot % PC_TIMER_SLOTS]))
+        slot = next_occupied(timers, slot + 1, last);
+    if (slot > last) /* called from a callback: the rest of this run has no slot */
+        return 0;
+    /* The slot's end, when all of it is due: one wake-up serves its timers together. */
+    uint64_t end_ms = (slot + 1) * PC_TIMER_SLOT_MS;
+    return end_ms > now_ms ? end_ms - now_ms : 0;
+}
