@@ -1,0 +1,146 @@
+/* What is inside a request: its fields, cookies and query string. */
+#include "codec/http.h"
+
+#include <pusherc/error.h>
+
+pusherc_slice pc_http_field(const struct pc_http_message *message, pusherc_slice name)
+{
+    for (size_t i = 0; i < message->field_count; i++) {
+        const struct pc_http_name_value *f = &message->fields[i];
+        if (f->name.len == name.len && pc_slice_eq_nocase(f->name, name))
+            return f->value;
+    }
+    return pc_slice(NULL, 0);
+}
+
+static pusherc_slice trim(pusherc_slice s)
+{
+    while (s.len && (s.ptr[0] == ' ' || s.ptr[0] == '\t'))
+        s = pc_slice_skip(s, 1);
+    while (s.len && (s.ptr[s.len - 1] == ' ' || s.ptr[s.len - 1] == '\t'))
+        s.len--;
+    return s;
+}
+
+/* Cuts the piece before the next `separator` off `list`; false when nothing is left. */
+static bool take_piece(pusherc_slice *list, char separator, pusherc_slice *piece)
+{
+    if (list->len == 0)
+        return false;
+    size_t n = pc_slice_find(*list, separator);
+    *piece = pc_slice_first(*list, n);
+    *list = pc_slice_skip(*list, n < list->len ? n + 1 : n);
+    return true;
+}
+
+bool pc_http_field_has(const struct pc_http_message *message, pusherc_slice name,
+                       pusherc_slice token)
+{
+    for (size_t i = 0; i < message->field_count; i++) {
+        const struct pc_http_name_value *f = &message->fields[i];
+        if (f->name.len != name.len || !pc_slice_eq_nocase(f->name, name))
+            continue;
+        pusherc_slice list = f->value, item;
+        while (take_piece(&list, ',', &item))
+            if (pc_slice_eq_nocase(trim(item), token))
+                return true;
+    }
+    return false;
+}
+
+pusherc_slice pc_http_cookie(const struct pc_http_message *message, pusherc_slice name)
+{
+    for (size_t i = 0; i < message->field_count; i++) {
+        const struct pc_http_name_value *f = &message->fields[i];
+        if (!pc_slice_eq_nocase(f->name, PC_S("Cookie")))
+            continue;
+        pusherc_slice list = f->value, pair;
+        while (take_piece(&list, ';', &pair)) {
+            size_t n = pc_slice_find(pair, '=');
+            if (n < pair.len && pc_slice_eq(trim(pc_slice_first(pair, n)), name))
+                return trim(pc_slice_skip(pair, n + 1));
+        }
+    }
+    return pc_slice(NULL, 0);
+}
+
+static int hex_value(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    if (c >= 'a' && c <= 'f')
+        return c - 'a' + 10;
+    if (c >= 'A' && c <= 'F')
+        return c - 'A' + 10;
+    return -1;
+}
+
+/* Writes the decoded bytes, at most text.len, and returns their number. */
+static size_t decode(pusherc_slice text, bool plus_is_space, char *out)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < text.len; i++) {
+        char c = text.ptr[i];
+        if (c == '+' && plus_is_space) {
+            c = ' ';
+        } else if (c == '%' && text.len - i > 2) {
+            int high = hex_value(text.ptr[i + 1]);
+            int low = hex_value(text.ptr[i + 2]);
+            if (high >= 0 && low >= 0) {
+                c = (char)(high * 16 + low);
+                i += 2;
+            }
+        }
+        out[n++] = c;
+    }
+    return n;
+}
+
+static bool has_escapes(pusherc_slice text, bool plus_is_space)
+{
+    return pc_slice_find(text, '%') < text.len ||
+           (plus_is_space && pc_slice_find(text, '+') < text.len);
+}
+
+int pc_http_decode(pusherc_slice text, bool plus_is_space, struct pc_buf *scratch,
+                   pusherc_slice *out)
+{
+    *out = text;
+    if (!has_escapes(text, plus_is_space))
+        return 0;
+    char *room = pc_buf_reserve(scratch, text.len);
+    if (!room) {
+        *out = pc_slice(NULL, 0);
+        return pc_buf_status(scratch);
+    }
+    *out = pc_slice(room, decode(text, plus_is_space, room));
+    pc_buf_advance(scratch, out->len);
+    return 0;
+}
+
+int pc_http_params(pusherc_slice query, struct pc_http_param *params, size_t max_params,
+                   size_t *count, struct pc_buf *scratch)
+{
+    *count = 0;
+    /* All the room at once: a value decoded later must not move one decoded earlier. */
+    if (has_escapes(query, true) && !pc_buf_reserve(scratch, query.len))
+        return pc_buf_status(scratch);
+    size_t n = 0;
+    pusherc_slice pair;
+    while (take_piece(&query, '&', &pair)) {
+        if (pair.len == 0)
+            continue;
+        if (n == max_params)
+            return PUSHERC_ELIMIT;
+        size_t name = pc_slice_find(pair, '=');
+        pusherc_slice value = pc_slice_skip(pair, name < pair.len ? name + 1 : name);
+        int status = pc_http_decode(pc_slice_first(pair, name), true, scratch, &params[n].name);
+        if (status == 0)
+            status = pc_http_decode(value, true, scratch, &params[n].value);
+        if (status)
+            return status;
+        n++;
+    }
+    *count = n;
+    return 0;
+}
