@@ -1,0 +1,90 @@
+/**
+ * @file publish.h
+ * Sending events from the host's own code.
+ */
+#ifndef PUSHERC_PUBLISH_H
+#define PUSHERC_PUBLISH_H
+
+#include <pusherc/error.h>
+#include <pusherc/types.h>
+
+PUSHERC_BEGIN_DECLS
+
+/** Channels that one event may name. */
+#define PUSHERC_MAX_CHANNELS_PER_EVENT 100
+/** Events that one batch may hold. */
+#define PUSHERC_MAX_EVENTS_PER_BATCH 10
+
+/** One event. Everything is borrowed until the call returns. */
+typedef struct pusherc_event {
+    size_t struct_size;
+    pusherc_slice name;            /**< 1..max_event_name_bytes; not "pusher:" or "pusher_internal:" */
+    const pusherc_slice *channels; /**< channel_count of them */
+    size_t channel_count;          /**< 1..PUSHERC_MAX_CHANNELS_PER_EVENT; repeated names count once */
+    pusherc_slice data;            /**< UTF-8, 0..max_event_payload_bytes; clients get it as a string */
+    pusherc_socket_id except;      /**< this connection gets no copy; zero = none */
+} pusherc_event;
+
+/* clang-format off */
+#define PUSHERC_EVENT_INIT { .struct_size = sizeof(pusherc_event) }
+/* clang-format on */
+
+/**
+ * Send one event to the subscribers of its channels.
+ *
+ * The event is encoded on the calling thread, once per channel, and handed to the workers that have
+ * subscribers; nothing it points to is used after return. Delivery is at most once; events from one
+ * thread to one channel keep their order. A channel without subscribers costs nothing and is no error.
+ *
+ * @param server  started server
+ * @param app_id  known app; NUL-terminated
+ * @param event   see pusherc_event
+ * @return 0 when handed over, or
+ *         PUSHERC_EINVAL    a name, count or the UTF-8 of data breaks a rule; nothing was sent
+ *         PUSHERC_ENOENT    unknown app; nothing was sent
+ *         PUSHERC_ELIMIT    name or data too long, or the frame exceeds out_hard_bytes; nothing was sent
+ *         PUSHERC_ESTATE    server not started, or stopped
+ *         PUSHERC_EBACKLOG  a worker's mailbox is full; the channels before it have been served
+ *         PUSHERC_ENOMEM    as EBACKLOG
+ *
+ * Thread: any. Blocks: no. In callbacks: yes. Owns: nothing.
+ * Since: 0.1.  Source: Pusher Channels HTTP API, "POST event".
+ */
+PUSHERC_API PUSHERC_NODISCARD int pusherc_publish(pusherc_server *server, const char *app_id,
+                                                  const pusherc_event *event);
+
+/**
+ * Send up to PUSHERC_MAX_EVENTS_PER_BATCH events in order. All are checked before the first is sent.
+ *
+ * @param server  started server
+ * @param app_id  known app; NUL-terminated
+ * @param events  count events
+ * @param count   1..PUSHERC_MAX_EVENTS_PER_BATCH
+ * @return as pusherc_publish(); EBACKLOG and ENOMEM: earlier events have been sent
+ *
+ * Thread: any. Blocks: no. In callbacks: yes. Owns: nothing.
+ * Since: 0.1.  Source: Pusher Channels HTTP API, "POST batch events".
+ */
+PUSHERC_API PUSHERC_NODISCARD int pusherc_publish_batch(pusherc_server *server, const char *app_id,
+                                                        const pusherc_event *events, size_t count);
+
+/**
+ * Send one event to every connection that is signed in as `user_id` and subscribed to its user channel.
+ *
+ * @param server   started server
+ * @param app_id   known app; NUL-terminated
+ * @param user_id  1..200 characters of the channel alphabet
+ * @param name     as pusherc_event.name
+ * @param data     as pusherc_event.data
+ * @return as pusherc_publish()
+ *
+ * Thread: any. Blocks: no. In callbacks: yes. Owns: nothing.
+ * Since: 0.1.  Source: Pusher Channels, "send events to authenticated users" (#server-to-user-{id}).
+ */
+PUSHERC_API PUSHERC_NODISCARD int pusherc_send_to_user(pusherc_server *server, const char *app_id,
+                                                       pusherc_slice user_id, pusherc_slice name,
+                                                       pusherc_slice data);
+
+PUSHERC_END_DECLS
+
+#endif /* PUSHERC_PUBLISH_H */

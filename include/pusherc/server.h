@@ -1,0 +1,234 @@
+/**
+ * @file server.h
+ * A server's life: make, listen, start, stop, free; and the three ways to run it.
+ *
+ * | mode    | options                              | who runs it                                  |
+ * |---------|--------------------------------------|----------------------------------------------|
+ * | threads | worker_count 1..64 (default 1)       | as many threads of ours, one loop each       |
+ * | attach  | loop = your uv_loop_t                | your uv_run()                                |
+ * | poll    | worker_count = PUSHERC_WORKERS_NONE  | your calls of pusherc_server_poll()          |
+ *
+ * Calls marked "setup" come from one thread, before start. Calls marked "any" may come from any
+ * thread between new and free.
+ */
+#ifndef PUSHERC_SERVER_H
+#define PUSHERC_SERVER_H
+
+#include <stdbool.h>
+
+#include <pusherc/alloc.h>
+#include <pusherc/error.h>
+#include <pusherc/hooks.h>
+#include <pusherc/log.h>
+#include <pusherc/types.h>
+
+PUSHERC_BEGIN_DECLS
+
+/** One worker thread for each processor that this process may use. */
+#define PUSHERC_WORKERS_PER_CPU UINT32_MAX
+/** No thread: the host calls pusherc_server_poll(). */
+#define PUSHERC_WORKERS_NONE (UINT32_MAX - 1)
+/** The most worker threads of one server. */
+#define PUSHERC_WORKERS_MAX 64
+
+typedef struct pusherc_server_options {
+    size_t struct_size;
+    const pusherc_allocator *allocator; /**< copied; NULL = C library */
+    pusherc_log_fn log_fn;              /**< NULL = silent */
+    void *log_user_data;
+    pusherc_log_level log_level; /**< default PUSHERC_LOG_INFO */
+
+    struct uv_loop_s *loop; /**< attach to this loop; borrowed until the server is freed */
+    uint32_t worker_count;  /**< with loop = NULL: 0 = 1, 1..64, or one of PUSHERC_WORKERS_* */
+
+    const pusherc_hooks *hooks; /**< copied; NULL = none */
+    const char *path_prefix;    /**< serve below this path, e.g. "/ws"; NULL = "" */
+
+    uint32_t max_connections;      /**< of all apps and HTTP; default no limit; above it 4100 */
+    uint32_t max_frame_bytes;      /**< inbound WebSocket message; default 65536; above it 1009 */
+    uint32_t max_http_body_bytes;  /**< default 1048576; above it 413 */
+    uint32_t max_http_head_bytes;  /**< request line and header fields; default 16384; above it 431 */
+    uint32_t handshake_timeout_ms; /**< from accept to a complete request head; default 10000 */
+    uint32_t request_timeout_ms;   /**< to a complete request body; default 30000 */
+    uint32_t keep_alive_ms;        /**< idle HTTP connection; default 75000 */
+    uint32_t identify_timeout_ms;  /**< host's answer to identify and find_app; default 10000, then 4009 */
+    uint32_t pong_timeout_ms;      /**< default 30000, then 4201 */
+    uint32_t close_timeout_ms;     /**< for the peer's half of a close; default 3000 */
+    uint32_t out_soft_bytes;       /**< waiting for one connection; default 262144 ... */
+    uint32_t out_soft_ms;          /**< ... for this long, then the app's slow_policy; default 10000 */
+    uint32_t out_hard_bytes;       /**< the same at once; default 1048576 */
+    uint32_t mailbox_max_messages; /**< per worker; default 65536 */
+    uint32_t max_auth_skew_s;      /**< age of a signed HTTP request; default 600 */
+} pusherc_server_options;
+
+/* clang-format off */
+#define PUSHERC_SERVER_OPTIONS_INIT { .struct_size = sizeof(pusherc_server_options) }
+/* clang-format on */
+
+/** Fill in PUSHERC_SERVER_OPTIONS_INIT, for bindings. Thread: any. Since: 0.1. */
+PUSHERC_API void pusherc_server_options_init(pusherc_server_options *options);
+
+typedef struct pusherc_tls_options {
+    size_t struct_size;
+    const char *cert_file;    /**< PEM, chain included */
+    const char *key_file;     /**< PEM */
+    const char *key_password; /**< NULL = none */
+} pusherc_tls_options;
+
+typedef struct pusherc_listen_options {
+    size_t struct_size;
+    const char *host;               /**< numeric address; NULL = "127.0.0.1" */
+    uint16_t port;                  /**< 0 = the system picks; read it back with pusherc_server_port() */
+    uint32_t backlog;               /**< default 1024 */
+    const pusherc_tls_options *tls; /**< NULL = plain */
+} pusherc_listen_options;
+
+/* clang-format off */
+#define PUSHERC_LISTEN_OPTIONS_INIT { .struct_size = sizeof(pusherc_listen_options) }
+#define PUSHERC_TLS_OPTIONS_INIT { .struct_size = sizeof(pusherc_tls_options) }
+/* clang-format on */
+
+/** Fill in PUSHERC_LISTEN_OPTIONS_INIT, for bindings. Thread: any. Since: 0.1. */
+PUSHERC_API void pusherc_listen_options_init(pusherc_listen_options *options);
+
+/**
+ * Make a server. Nothing listens and no thread runs yet.
+ *
+ * @param out      the server, NULL on failure
+ * @param options  copied; NULL = defaults
+ * @param info     filled on failure; may be NULL
+ * @return 0, or
+ *         PUSHERC_EINVAL  a field breaks its rule; `info` names it
+ *         PUSHERC_ENOMEM
+ *         PUSHERC_EIO     the loop or the random generator could not be set up
+ *
+ * Thread: setup. Blocks: no. Owns: the server, until pusherc_server_free().
+ * Since: 0.1.
+ */
+PUSHERC_API int pusherc_server_new(pusherc_server **out, const pusherc_server_options *options,
+                                   pusherc_errinfo *info);
+
+/**
+ * Add a listener and bind it. Connections are accepted from start on.
+ *
+ * @param server   not started
+ * @param options  copied; NULL = 127.0.0.1 and a port that the system picks
+ * @param info     filled on failure, e.g. "address in use: 0.0.0.0:6001"; may be NULL
+ * @return 0, or
+ *         PUSHERC_EINVAL  no numeric address, or more than 16 listeners
+ *         PUSHERC_EIO     bind failed; info->sys has the UV_E* code
+ *         PUSHERC_ETLS    certificate or key unusable
+ *         PUSHERC_ENOSYS  TLS was not compiled in
+ *         PUSHERC_ESTATE  already started
+ *         PUSHERC_ENOMEM
+ *
+ * Thread: setup. Blocks: for files. Owns: nothing.
+ * Since: 0.1.
+ */
+PUSHERC_API int pusherc_server_listen(pusherc_server *server, const pusherc_listen_options *options,
+                                      pusherc_errinfo *info);
+
+/**
+ * The port a listener is bound to.
+ *
+ * @param server    any state
+ * @param listener  0 for the first pusherc_server_listen(), 1 for the second, ...
+ * @return the port, 0 if there is no such listener
+ *
+ * Thread: any. Since: 0.1.
+ */
+PUSHERC_API uint16_t pusherc_server_port(const pusherc_server *server, size_t listener);
+
+/**
+ * Begin to accept. Threads mode: starts the threads. Attach mode: call it on the loop's thread.
+ *
+ * @param server  not started; a server without a listener may still adopt
+ * @param info    filled on failure; may be NULL
+ * @return 0, or PUSHERC_EIO (listen or a thread failed), PUSHERC_ESTATE, PUSHERC_ENOMEM; then the
+ *         server can only be freed
+ *
+ * Thread: setup. Blocks: no. Owns: nothing.
+ * Since: 0.1.
+ */
+PUSHERC_API int pusherc_server_start(pusherc_server *server, pusherc_errinfo *info);
+
+/**
+ * Poll mode: do everything that is due, waiting at most timeout_ms for something to do.
+ *
+ * @param server      started, with worker_count = PUSHERC_WORKERS_NONE
+ * @param timeout_ms  0 = do not wait
+ * @return 1 = call again; 0 = stopped, nothing left to do; PUSHERC_ESTATE: not in poll mode, not
+ *         started, or called from a callback
+ *
+ * Thread: always the same one. Blocks: at most timeout_ms. In callbacks: no.
+ * Since: 0.1.
+ */
+PUSHERC_API int pusherc_server_poll(pusherc_server *server, uint32_t timeout_ms);
+
+/**
+ * Take over an accepted TCP socket, for hosts whose own server owns the port.
+ *
+ * @param server     started
+ * @param os_socket  connected stream socket; ours on success, still the caller's on failure
+ * @param head       what the host has already read of it, from the request line on; copied; at most
+ *                   max_http_head_bytes + max_http_body_bytes
+ * @return 0, or PUSHERC_EINVAL, PUSHERC_ESTATE (not started or stopping), PUSHERC_EBACKLOG, PUSHERC_ENOMEM
+ *
+ * Thread: any. Blocks: no. In callbacks: yes. Owns: the socket, on success.
+ * Since: 0.1.
+ */
+PUSHERC_API int pusherc_server_adopt(pusherc_server *server, intptr_t os_socket,
+                                     pusherc_slice head);
+
+/** Called once when a stop has ended. Attach and poll: on the loop's thread; threads: on one of ours. */
+typedef void (*pusherc_stopped_fn)(pusherc_server *server, void *user_data);
+
+/**
+ * Stop: /ready turns red, listeners close, clients are told (4200) in random order spread over
+ * grace_ms, queues are flushed, what is left is cut off, `stopped` is called.
+ *
+ * @param server    any state; a server that was not started stops at once
+ * @param grace_ms  0 = tell everybody at once
+ * @param stopped   may be NULL; not called by a repeated stop
+ * @param user_data for `stopped`
+ * @return 0, or PUSHERC_ESTATE: already stopping (a smaller grace_ms still takes effect)
+ *
+ * Thread: any. Blocks: no. In callbacks: yes. Owns: nothing.
+ * Since: 0.1.
+ */
+PUSHERC_API int pusherc_server_stop(pusherc_server *server, uint32_t grace_ms,
+                                    pusherc_stopped_fn stopped, void *user_data);
+
+/**
+ * Free a server. Requests that the host has not answered yet may still be answered afterwards; the
+ * answer is ECANCELED.
+ *
+ * @param server  threads and poll mode: any state, a running one is stopped without grace;
+ *                attach mode: never started, or `stopped` has been called. NULL is a no-op
+ *
+ * Thread: none of ours; attach and poll: the loop's. Blocks: until the threads have ended. In callbacks: no,
+ * but in attach mode `stopped` may free.
+ * Since: 0.1.
+ */
+PUSHERC_API void pusherc_server_free(pusherc_server *server);
+
+/**
+ * Close one connection.
+ *
+ * @param server      started
+ * @param app_id      known app; NUL-terminated
+ * @param socket_id   a connection that is gone meanwhile is no error
+ * @param close_code  1000 or 4000..4999
+ * @param reason      UTF-8, cut at 123 bytes; NUL-terminated; NULL = ""
+ * @return 0 when handed over, or PUSHERC_EINVAL, PUSHERC_ENOENT (unknown app), PUSHERC_ESTATE, PUSHERC_ENOMEM
+ *
+ * Thread: any. Blocks: no. In callbacks: yes. Owns: nothing.
+ * Since: 0.1.
+ */
+PUSHERC_API int pusherc_server_disconnect(pusherc_server *server, const char *app_id,
+                                          pusherc_socket_id socket_id, uint16_t close_code,
+                                          const char *reason);
+
+PUSHERC_END_DECLS
+
+#endif /* PUSHERC_SERVER_H */

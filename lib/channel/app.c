@@ -1,0 +1,344 @@
+#include "channel/app.h"
+
+
+#include "base/log.h"
+
+#define MAX_APP_ID_BYTES 200
+#define MAX_CHANNEL_NAME 200 /* what the SDKs send at most (protocol section 3.1) */
+
+static void live_unref(const struct pc_mem *mem, struct pc_app_live *live)
+{
+    if (!live || atomic_fetch_sub_explicit(&live->refs, 1, memory_order_acq_rel) != 1)
+        return;
+    pthread_mutex_destroy(&live->mutex);
+    pc_free(mem, live);
+}
+
+static struct pc_app_live *live_new(const struct pc_mem *mem, uint64_t uid)
+{
+    struct pc_app_live *live = pc_alloc_zero(mem, sizeof *live);
+    if (!live)
+        return NULL;
+    atomic_init(&live->refs, 1);
+    live->uid = uid;
+    pthread_mutex_init(&live->mutex, NULL);
+    return live;
+}
+
+void pc_app_ref(struct pc_app *app)
+{
+    atomic_fetch_add_explicit(&app->refs, 1, memory_order_relaxed);
+}
+
+void pc_app_unref(struct pc_app *app)
+{
+    /* acquire: whoever frees sees everything the other holders did */
+    if (!app || atomic_fetch_sub_explicit(&app->refs, 1, memory_order_acq_rel) != 1)
+        return;
+    struct pc_mem mem = app->mem;
+    for (char **o = app->origins; o && *o; o++)
+        pc_free(&mem, *o);
+    pc_free(&mem, app->origins);
+    pc_hmac_key_free(app->secret);
+    live_unref(&mem, app->live);
+    pc_free(&mem, (char *)app->id.ptr);
+    pc_free(&mem, (char *)app->key.ptr);
+    pc_free(&mem, app);
+}
+
+static uint32_t or_default(uint32_t value, uint32_t fallback)
+{
+    return value ? value : fallback;
+}
+
+static void apply_defaults(pusherc_app_options *o)
+{
+    o->activity_timeout_ms = or_default(o->activity_timeout_ms, 120000);
+    o->max_connections = or_default(o->max_connections, PUSHERC_NO_LIMIT);
+    o->max_channel_name_bytes = or_default(o->max_channel_name_bytes, MAX_CHANNEL_NAME);
+    o->max_event_name_bytes = or_default(o->max_event_name_bytes, 200);
+    o->max_event_payload_bytes = or_default(o->max_event_payload_bytes, 10240);
+    o->max_event_channels = or_default(o->max_event_channels, 100);
+    o->max_batch_events = or_default(o->max_batch_events, 10);
+    o->max_presence_members = or_default(o->max_presence_members, 100);
+    o->max_user_info_bytes = or_default(o->max_user_info_bytes, 2048);
+    o->max_channels_per_connection = or_default(o->max_channels_per_connection, 1000);
+    o->max_client_events_per_s = or_default(o->max_client_events_per_s, 10);
+    o->max_backend_events_per_s = or_default(o->max_backend_events_per_s, PUSHERC_NO_LIMIT);
+    o->max_read_requests_per_s = or_default(o->max_read_requests_per_s, PUSHERC_NO_LIMIT);
+}
+
+/* What a host can get wrong, said with the field's name. */
+static int check_options(const pusherc_app_options *o, pusherc_errinfo *info)
+{
+    pusherc_slice id = pc_slice_of(o->id), key = pc_slice_of(o->key);
+    if (id.len == 0 || id.len > MAX_APP_ID_BYTES || !pc_utf8_valid(id) ||
+        pc_slice_find(id, '/') < id.len)
+        return pc_errinfo(info, PUSHERC_EINVAL, 0, "app id: 1 to %d bytes without '/'", MAX_APP_ID_BYTES);
+    if (key.len == 0 || key.len > MAX_APP_ID_BYTES || !pc_utf8_valid(key) ||
+        pc_slice_find(key, ':') < key.len || pc_slice_find(key, '/') < key.len)
+        return pc_errinfo(info, PUSHERC_EINVAL, 0, "app key: 1 to %d bytes without ':' and '/'",
+                          MAX_APP_ID_BYTES);
+    if (!o->secret || !*o->secret)
+        return pc_errinfo(info, PUSHERC_EINVAL, 0, "app secret: missing");
+    if (o->activity_timeout_ms != 0 && o->activity_timeout_ms < 1000)
+        return pc_errinfo(info, PUSHERC_EINVAL, 0, "activity_timeout_ms: at least 1000");
+    if (o->max_channel_name_bytes > MAX_CHANNEL_NAME)
+        return pc_errinfo(info, PUSHERC_EINVAL, 0, "max_channel_name_bytes: at most %d", MAX_CHANNEL_NAME);
+    if (o->max_event_channels > 100)
+        return pc_errinfo(info, PUSHERC_EINVAL, 0, "max_event_channels: at most 100");
+    if (o->max_batch_events > 10)
+        return pc_errinfo(info, PUSHERC_EINVAL, 0, "max_batch_events: at most 10");
+    if (o->slow_policy != PUSHERC_SLOW_CLOSE && o->slow_policy != PUSHERC_SLOW_DROP)
+        return pc_errinfo(info, PUSHERC_EINVAL, 0, "slow_policy: unknown value");
+    return 0;
+}
+
+static char lower(char c)
+{
+    return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
+}
+
+static int copy_origins(struct pc_app *app, const char *const *origins)
+{
+    size_t n = 0;
+    while (origins[n])
+        n++;
+    app->origins = pc_alloc_array(&app->mem, n + 1, sizeof *app->origins);
+    if (!app->origins)
+        return PUSHERC_ENOMEM;
+    for (size_t i = 0; i < n; i++) {
+        app->origins[i] = pc_dup(&app->mem, pc_slice_of(origins[i]));
+        if (!app->origins[i])
+            return PUSHERC_ENOMEM;
+        for (char *c = app->origins[i]; *c; c++)
+            *c = lower(*c);
+    }
+    return 0;
+}
+
+/* A snapshot without `live`, counted once. */
+static int app_new(struct pc_app **out, const struct pc_mem *mem, const pusherc_app_options *options)
+{
+    *out = NULL;
+    struct pc_app *app = pc_alloc_zero(mem, sizeof *app);
+    if (!app)
+        return PUSHERC_ENOMEM;
+    app->mem = *mem;
+    atomic_init(&app->refs, 1);
+    app->options = *options;
+    apply_defaults(&app->options);
+    app->options.id = app->options.key = app->options.secret = NULL;
+    app->options.allowed_origins = NULL;
+    app->id = pc_slice(pc_dup(mem, pc_slice_of(options->id)), strlen(options->id));
+    app->key = pc_slice(pc_dup(mem, pc_slice_of(options->key)), strlen(options->key));
+    int rc = app->id.ptr && app->key.ptr ? 0 : PUSHERC_ENOMEM;
+    if (rc == 0)
+        rc = pc_hmac_key_new(&app->secret, mem, pc_slice_of(options->secret));
+    if (rc == 0 && options->allowed_origins)
+        rc = copy_origins(app, options->allowed_origins);
+    if (rc) {
+        pc_app_unref(app);
+        return rc;
+    }
+    app->by_id.key = app->id;
+    app->by_key.key = app->key;
+    *out = app;
+    return 0;
+}
+
+void pc_apps_init(struct pc_apps *apps, const struct pc_mem *mem, const uint64_t seed[2])
+{
+    apps->mem = *mem;
+    apps->next_uid = 1;
+    pthread_mutex_init(&apps->mutex, NULL);
+    pc_map_init(&apps->by_id, &apps->mem, seed);
+    pc_map_init(&apps->by_key, &apps->mem, seed);
+}
+
+static void forget(struct pc_map_node *node, void *ctx)
+{
+    (void)ctx;
+    pc_app_unref(PC_CONTAINER(node, struct pc_app, by_id));
+}
+
+void pc_apps_free(struct pc_apps *apps)
+{
+    pc_map_each(&apps->by_id, forget, NULL);
+    pc_map_free(&apps->by_id);
+    pc_map_free(&apps->by_key);
+    pthread_mutex_destroy(&apps->mutex);
+}
+
+static struct pc_app *find(struct pc_map *map, pusherc_slice key, bool by_id)
+{
+    struct pc_map_node *node = pc_map_find(map, key);
+    if (!node)
+        return NULL;
+    return by_id ? PC_CONTAINER(node, struct pc_app, by_id) : PC_CONTAINER(node, struct pc_app, by_key);
+}
+
+int pc_apps_put(struct pc_apps *apps, const pusherc_app_options *options, pusherc_errinfo *info)
+{
+    int rc = check_options(options, info);
+    if (rc)
+        return rc;
+    struct pc_app *app, *old = NULL;
+    rc = app_new(&app, &apps->mem, options);
+    if (rc)
+        return pc_errinfo(info, rc, 0, "app %s: %s", options->id, pusherc_strerror(rc));
+
+    pthread_mutex_lock(&apps->mutex);
+    old = find(&apps->by_id, app->id, true);
+    struct pc_app *holder = find(&apps->by_key, app->key, false);
+    if (holder && holder != old) {
+        rc = pc_errinfo(info, PUSHERC_EEXIST, 0, "app %s: the key belongs to app %s", options->id,
+                        holder->id.ptr);
+        old = NULL;
+        goto out;
+    }
+    if (old) {
+        app->live = old->live;
+        atomic_fetch_add_explicit(&app->live->refs, 1, memory_order_relaxed);
+        pc_map_remove(&apps->by_id, &old->by_id);
+        pc_map_remove(&apps->by_key, &old->by_key);
+    } else {
+        app->live = live_new(&apps->mem, apps->next_uid);
+        rc = app->live ? 0 : PUSHERC_ENOMEM;
+        if (rc)
+            goto out;
+        apps->next_uid++;
+    }
+    /* Only the very first insert into a table can fail, and then there was no old app to lose. */
+    rc = pc_map_insert(&apps->by_id, &app->by_id);
+    if (rc == 0) {
+        rc = pc_map_insert(&apps->by_key, &app->by_key);
+        if (rc)
+            pc_map_remove(&apps->by_id, &app->by_id);
+    }
+out:
+    pthread_mutex_unlock(&apps->mutex);
+    pc_app_unref(rc ? app : old);
+    if (rc == PUSHERC_ENOMEM)
+        pc_errinfo(info, rc, 0, "app %s: out of memory", options->id);
+    return rc;
+}
+
+struct pc_app *pc_apps_remove(struct pc_apps *apps, pusherc_slice id)
+{
+    pthread_mutex_lock(&apps->mutex);
+    struct pc_app *app = find(&apps->by_id, id, true);
+    if (app) {
+        pc_map_remove(&apps->by_id, &app->by_id);
+        pc_map_remove(&apps->by_key, &app->by_key);
+    }
+    pthread_mutex_unlock(&apps->mutex);
+    return app;
+}
+
+static struct pc_app *get(struct pc_apps *apps, pusherc_slice key, bool by_id)
+{
+    pthread_mutex_lock(&apps->mutex);
+    struct pc_app *app = find(by_id ? &apps->by_id : &apps->by_key, key, by_id);
+    if (app)
+        pc_app_ref(app);
+    pthread_mutex_unlock(&apps->mutex);
+    return app;
+}
+
+struct pc_app *pc_apps_by_id(struct pc_apps *apps, pusherc_slice id)
+{
+    return get(apps, id, true);
+}
+
+struct pc_app *pc_apps_by_key(struct pc_apps *apps, pusherc_slice key)
+{
+    return get(apps, key, false);
+}
+
+bool pc_app_connect(struct pc_app *app)
+{
+    uint32_t before = atomic_fetch_add_explicit(&app->live->connections, 1, memory_order_relaxed);
+    if (before < app->options.max_connections)
+        return true;
+    pc_app_disconnect(app);
+    return false;
+}
+
+void pc_app_disconnect(struct pc_app *app)
+{
+    atomic_fetch_sub_explicit(&app->live->connections, 1, memory_order_relaxed);
+}
+
+static bool take(struct pc_app *app, struct pc_rate *rate, uint32_t per_s, uint32_t amount,
+                 uint64_t now_ms)
+{
+    if (per_s == PUSHERC_NO_LIMIT)
+        return true;
+    pthread_mutex_lock(&app->live->mutex);
+    bool ok = pc_rate_take(rate, per_s, amount, now_ms);
+    pthread_mutex_unlock(&app->live->mutex);
+    return ok;
+}
+
+bool pc_app_take_events(struct pc_app *app, uint32_t count, uint64_t now_ms)
+{
+    return take(app, &app->live->backend_events, app->options.max_backend_events_per_s, count, now_ms);
+}
+
+bool pc_app_take_read(struct pc_app *app, uint64_t now_ms)
+{
+    return take(app, &app->live->read_requests, app->options.max_read_requests_per_s, 1, now_ms);
+}
+
+/* '*' stands for any run of characters. Linear: on a mismatch only the last star is tried again. */
+static bool glob(const char *p, pusherc_slice s)
+{
+    const char *star = NULL;
+    size_t i = 0, mark = 0;
+    while (i < s.len) {
+        if (*p == '*') {
+            star = ++p;
+            mark = i;
+        } else if (*p == lower(s.ptr[i]) && *p) {
+            p++;
+            i++;
+        } else if (star) {
+            p = star;
+            i = ++mark;
+        } else {
+            return false;
+        }
+    }
+    while (*p == '*')
+        p++;
+    return *p == '\0';
+}
+
+/* "https://example.org:8443" -> "example.org" */
+static pusherc_slice origin_host(pusherc_slice origin)
+{
+    for (size_t i = 0; i + 3 <= origin.len; i++) {
+        if (memcmp(origin.ptr + i, "://", 3) == 0) {
+            origin = pc_slice_skip(origin, i + 3);
+            break;
+        }
+    }
+    if (origin.len && origin.ptr[0] == '[')
+        return pc_slice_first(origin, pc_slice_find(origin, ']') + 1);
+    return pc_slice_first(origin, pc_slice_find(origin, ':'));
+}
+
+bool pc_app_allows_origin(const struct pc_app *app, pusherc_slice origin)
+{
+    if (!app->origins)
+        return true;
+    pusherc_slice host = origin_host(origin);
+    for (char **pattern = app->origins; *pattern; pattern++) {
+        /* a pattern with a scheme is compared with the whole origin */
+        bool whole = strstr(*pattern, "://") != NULL;
+        if (glob(*pattern, whole ? origin : host))
+            return origin.len > 0 || strcmp(*pattern, "*") == 0;
+    }
+    return false;
+}

@@ -1,0 +1,70 @@
+/*
+ * Apps: one immutable, counted snapshot of settings per put, and what outlives a change of settings
+ * (counters). The registry hands out counted snapshots; an open connection keeps the one it began with.
+ */
+#ifndef PC_CHANNEL_APP_H
+#define PC_CHANNEL_APP_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include <pusherc/app.h>
+
+#include "base/map.h"
+#include "base/rate.h"
+#include "codec/crypto.h"
+
+/* Shared by all snapshots of one app. */
+struct pc_app_live {
+    _Atomic uint32_t refs;
+    _Atomic uint32_t connections;
+    uint64_t uid; /* distinguishes apps in the channel directory; never used again */
+    pthread_mutex_t mutex; /* guards the rates; leaf lock */
+    struct pc_rate backend_events, read_requests;
+};
+
+struct pc_app {
+    _Atomic uint32_t refs;
+    struct pc_mem mem;
+    struct pc_app_live *live; /* counted */
+    struct pc_map_node by_id, by_key; /* the registry's, while this is the current snapshot */
+    pusherc_slice id, key;
+    struct pc_hmac_key *secret; /* owned */
+    /* id, key, secret and allowed_origins of `options` are not kept; numbers are never 0 */
+    pusherc_app_options options;
+    char **origins; /* owned, NULL-terminated, lower case; NULL = any */
+};
+
+struct pc_apps {
+    struct pc_mem mem;
+    pthread_mutex_t mutex; /* first in the lock order; never held over other locks or host code */
+    struct pc_map by_id, by_key;
+    uint64_t next_uid;
+};
+
+void pc_apps_init(struct pc_apps *apps, const struct pc_mem *mem, const uint64_t seed[2]);
+void pc_apps_free(struct pc_apps *apps);
+
+/* As pusherc_server_put_app(). */
+PC_CHECKED int pc_apps_put(struct pc_apps *apps, const pusherc_app_options *options, pusherc_errinfo *info);
+/* The snapshot removed, counted for the caller; NULL if there was none. */
+struct pc_app *pc_apps_remove(struct pc_apps *apps, pusherc_slice id);
+
+/* Counted for the caller; NULL if unknown. Thread: any. */
+struct pc_app *pc_apps_by_id(struct pc_apps *apps, pusherc_slice id);
+struct pc_app *pc_apps_by_key(struct pc_apps *apps, pusherc_slice key);
+
+void pc_app_ref(struct pc_app *app);
+void pc_app_unref(struct pc_app *app); /* NULL is harmless */
+
+/* One more connection if the quota allows; each success is undone by pc_app_disconnect(). */
+bool pc_app_connect(struct pc_app *app);
+void pc_app_disconnect(struct pc_app *app);
+
+bool pc_app_take_events(struct pc_app *app, uint32_t count, uint64_t now_ms);
+bool pc_app_take_read(struct pc_app *app, uint64_t now_ms);
+
+/* Origin header against the app's host patterns. An absent header passes only when any origin does. */
+bool pc_app_allows_origin(const struct pc_app *app, pusherc_slice origin);
+
+#endif

@@ -1,0 +1,156 @@
+#include "channel/directory.h"
+
+#define MAX_KEY (sizeof(uint64_t) + 16 + 200) /* uid, "#server-to-user-", an id */
+
+struct key_bytes {
+    char bytes[MAX_KEY];
+};
+
+static pusherc_slice make_key(struct key_bytes *out, uint64_t app_uid, pusherc_slice name)
+{
+    memcpy(out->bytes, &app_uid, sizeof app_uid);
+    memcpy(out->bytes + sizeof app_uid, name.ptr, name.len);
+    return pc_slice(out->bytes, sizeof app_uid + name.len);
+}
+
+void pc_directory_init(struct pc_directory *dir, const struct pc_mem *mem, const uint64_t seed[2],
+                       uint32_t worker_count)
+{
+    dir->mem = mem;
+    dir->worker_count = worker_count;
+    memcpy(dir->seed, seed, sizeof dir->seed);
+    for (size_t i = 0; i < PC_SHARDS; i++) {
+        pthread_mutex_init(&dir->shards[i].mutex, NULL);
+        pc_map_init(&dir->shards[i].channels, mem, seed);
+        dir->shards[i].number = 0;
+    }
+}
+
+static void free_channel(struct pc_directory *dir, struct pc_channel *channel)
+{
+    pc_roster_free(&channel->roster);
+    pc_free(dir->mem, channel);
+}
+
+static void free_node(struct pc_map_node *node, void *ctx)
+{
+    free_channel(ctx, PC_CONTAINER(node, struct pc_channel, node));
+}
+
+void pc_directory_free(struct pc_directory *dir)
+{
+    for (size_t i = 0; i < PC_SHARDS; i++) {
+        pc_map_each(&dir->shards[i].channels, free_node, dir);
+        pc_map_free(&dir->shards[i].channels);
+        pthread_mutex_destroy(&dir->shards[i].mutex);
+    }
+}
+
+struct pc_shard *pc_directory_lock(struct pc_directory *dir, uint64_t app_uid, pusherc_slice name)
+{
+    struct key_bytes bytes;
+    uint64_t hash = pc_hash(dir->seed, make_key(&bytes, app_uid, name));
+    struct pc_shard *shard = &dir->shards[(hash >> 48) % PC_SHARDS]; /* the tables use the low bits */
+    pthread_mutex_lock(&shard->mutex);
+    return shard;
+}
+
+void pc_shard_unlock(struct pc_shard *shard)
+{
+    pthread_mutex_unlock(&shard->mutex);
+}
+
+struct pc_channel *pc_shard_find(struct pc_shard *shard, uint64_t app_uid, pusherc_slice name)
+{
+    struct key_bytes bytes;
+    struct pc_map_node *node = pc_map_find(&shard->channels, make_key(&bytes, app_uid, name));
+    return node ? PC_CONTAINER(node, struct pc_channel, node) : NULL;
+}
+
+struct pc_channel *pc_shard_get(struct pc_directory *dir, struct pc_shard *shard, uint64_t app_uid,
+                                pusherc_slice name, struct pc_channel_class class)
+{
+    struct pc_channel *channel = pc_shard_find(shard, app_uid, name);
+    if (channel)
+        return channel;
+    size_t fixed = sizeof *channel + dir->worker_count * sizeof channel->local[0];
+    size_t key_len = sizeof app_uid + name.len;
+    channel = pc_alloc_zero(dir->mem, fixed + key_len);
+    if (!channel)
+        return NULL;
+    char *key = (char *)channel + fixed;
+    memcpy(key, &app_uid, sizeof app_uid);
+    memcpy(key + sizeof app_uid, name.ptr, name.len);
+    channel->node.key = pc_slice(key, key_len);
+    channel->name = pc_slice(key + sizeof app_uid, name.len);
+    channel->app_uid = app_uid;
+    channel->shard = shard;
+    channel->class = class;
+    pc_roster_init(&channel->roster, dir->mem, dir->seed);
+    if (pc_map_insert(&shard->channels, &channel->node)) {
+        free_channel(dir, channel);
+        return NULL;
+    }
+    return channel;
+}
+
+void pc_channel_settle(struct pc_directory *dir, struct pc_channel *channel)
+{
+    if (channel->subscriptions || channel->holders)
+        return;
+    pc_map_remove(&channel->shard->channels, &channel->node);
+    free_channel(dir, channel);
+}
+
+void pc_channel_release(struct pc_directory *dir, struct pc_channel *channel)
+{
+    struct pc_shard *shard = channel->shard;
+    pthread_mutex_lock(&shard->mutex);
+    channel->holders--;
+    pc_channel_settle(dir, channel);
+    pthread_mutex_unlock(&shard->mutex);
+}
+
+struct visit {
+    uint64_t app_uid;
+    pusherc_slice prefix;
+    pc_channel_visit_fn fn;
+    void *ctx;
+};
+
+static void visit_node(struct pc_map_node *node, void *ctx)
+{
+    const struct visit *v = ctx;
+    const struct pc_channel *channel = PC_CONTAINER(node, struct pc_channel, node);
+    if (channel->app_uid == v->app_uid && channel->subscriptions > 0 &&
+        pc_slice_starts(channel->name, v->prefix))
+        v->fn(channel, v->ctx);
+}
+
+void pc_directory_each(struct pc_directory *dir, uint64_t app_uid, pusherc_slice prefix,
+                       pc_channel_visit_fn visit, void *ctx)
+{
+    struct visit v = {app_uid, prefix, visit, ctx};
+    for (size_t i = 0; i < PC_SHARDS; i++) {
+        pthread_mutex_lock(&dir->shards[i].mutex);
+        pc_map_each(&dir->shards[i].channels, visit_node, &v);
+        pthread_mutex_unlock(&dir->shards[i].mutex);
+    }
+}
+
+static void count_node(struct pc_map_node *node, void *ctx)
+{
+    uint64_t *count = ctx;
+    *count += PC_CONTAINER(node, struct pc_channel, node)->subscriptions > 0;
+}
+
+uint64_t pc_directory_occupied(struct pc_directory *dir)
+{
+    uint64_t count = 0;
+    for (size_t i = 0; i < PC_SHARDS; i++) {
+        pthread_mutex_lock(&dir->shards[i].mutex);
+        pc_map_each(&dir->shards[i].channels, count_node, &count);
+        pthread_mutex_unlock(&dir->shards[i].mutex);
+    }
+    return count;
+}

@@ -1,0 +1,68 @@
+/*
+ * Which channels there are, in the whole process: per (app, channel) the number of subscriptions, the
+ * workers that have some, and the roster of a presence channel. 64 shards, each with its lock and its
+ * counter; the counter orders joins and events of a channel (docs/architecture.md, "Numbering").
+ *
+ * Functions named pc_shard_* and pc_channel_* want the shard's lock held, except pc_channel_release().
+ */
+#ifndef PC_CHANNEL_DIRECTORY_H
+#define PC_CHANNEL_DIRECTORY_H
+
+#include <pthread.h>
+
+#include "base/map.h"
+#include "channel/roster.h"
+#include "protocol/names.h"
+
+#define PC_SHARDS 64 /* one per worker at most, so two rarely meet */
+
+struct pc_shard {
+    pthread_mutex_t mutex; /* second in the lock order: taken before mailboxes, after nothing */
+    struct pc_map channels;
+    uint64_t number; /* the last one given to a join or an event */
+} __attribute__((aligned(64)));
+
+struct pc_channel {
+    struct pc_map_node node; /* key: the app's uid, then the name */
+    struct pc_shard *shard;
+    uint64_t app_uid;
+    pusherc_slice name;
+    struct pc_channel_class class;
+    uint32_t holders;       /* events on their way to workers: they keep it alive */
+    uint64_t subscriptions; /* of all workers */
+    uint64_t interested;    /* bit per worker with at least one */
+    struct pc_roster roster; /* presence channels */
+    void *local[];           /* per worker; only that worker looks at its own, without the lock */
+};
+
+struct pc_directory {
+    const struct pc_mem *mem; /* borrowed */
+    uint32_t worker_count;
+    uint64_t seed[2];
+    struct pc_shard shards[PC_SHARDS];
+};
+
+void pc_directory_init(struct pc_directory *dir, const struct pc_mem *mem, const uint64_t seed[2],
+                       uint32_t worker_count);
+void pc_directory_free(struct pc_directory *dir); /* all channels are gone by then, or are freed here */
+
+/* Locks the shard where this channel is or would be. */
+struct pc_shard *pc_directory_lock(struct pc_directory *dir, uint64_t app_uid, pusherc_slice name);
+void pc_shard_unlock(struct pc_shard *shard);
+
+struct pc_channel *pc_shard_find(struct pc_shard *shard, uint64_t app_uid, pusherc_slice name);
+/* Adds an unoccupied one if there is none; NULL = out of memory. Call pc_channel_settle() after use. */
+struct pc_channel *pc_shard_get(struct pc_directory *dir, struct pc_shard *shard, uint64_t app_uid,
+                                pusherc_slice name, struct pc_channel_class class);
+/* Frees it if nobody subscribes and nobody holds it. */
+void pc_channel_settle(struct pc_directory *dir, struct pc_channel *channel);
+/* Undoes one `holders++`; takes the lock itself. */
+void pc_channel_release(struct pc_directory *dir, struct pc_channel *channel);
+
+/* Visits the occupied channels of an app, a shard at a time, with that shard's lock held. */
+typedef void (*pc_channel_visit_fn)(const struct pc_channel *channel, void *ctx);
+void pc_directory_each(struct pc_directory *dir, uint64_t app_uid, pusherc_slice prefix,
+                       pc_channel_visit_fn visit, void *ctx);
+uint64_t pc_directory_occupied(struct pc_directory *dir); /* of all apps */
+
+#endif

@@ -1,0 +1,117 @@
+#include "channel/roster.h"
+
+#include <pusherc/error.h>
+
+#include "codec/json.h"
+
+#define MAX_ROSTER_JSON (64u << 20) /* far above any member limit in use; keeps lengths in 32 bits */
+
+void pc_roster_init(struct pc_roster *roster, const struct pc_mem *mem, const uint64_t seed[2])
+{
+    pc_map_init(&roster->members, mem, seed);
+    pc_list_init(&roster->in_order);
+    pc_buf_init(&roster->json, mem, MAX_ROSTER_JSON);
+}
+
+void pc_roster_free(struct pc_roster *roster)
+{
+    while (!pc_list_empty(&roster->in_order)) {
+        struct pc_roster_member *m =
+            PC_CONTAINER(roster->in_order.next, struct pc_roster_member, in_order);
+        pc_list_remove(&m->in_order);
+        pc_free(roster->members.mem, m);
+    }
+    pc_map_free(&roster->members);
+    pc_buf_free(&roster->json);
+}
+
+static struct pc_roster_member *member_new(const struct pc_mem *mem, pusherc_slice user_id,
+                                           pusherc_slice info)
+{
+    struct pc_roster_member *m = pc_alloc(mem, sizeof *m + user_id.len + info.len);
+    if (!m)
+        return NULL;
+    char *text = (char *)(m + 1);
+    memcpy(text, user_id.ptr, user_id.len);
+    memcpy(text + user_id.len, info.ptr, info.len);
+    m->node.key = pc_slice(text, user_id.len);
+    m->info = pc_slice(text + user_id.len, info.len);
+    m->subscriptions = 1;
+    return m;
+}
+
+int pc_roster_join(struct pc_roster *roster, pusherc_slice user_id, pusherc_slice info,
+                   uint32_t max_members, struct pc_roster_member **out)
+{
+    *out = NULL;
+    struct pc_map_node *node = pc_map_find(&roster->members, user_id);
+    if (node) {
+        *out = PC_CONTAINER(node, struct pc_roster_member, node);
+        (*out)->subscriptions++;
+        return 0;
+    }
+    if (pc_roster_count(roster) >= max_members)
+        return PUSHERC_ELIMIT;
+    struct pc_roster_member *m = member_new(roster->members.mem, user_id, info);
+    if (!m)
+        return PUSHERC_ENOMEM;
+    if (pc_map_insert(&roster->members, &m->node)) {
+        pc_free(roster->members.mem, m);
+        return PUSHERC_ENOMEM;
+    }
+    pc_list_push_back(&roster->in_order, &m->in_order);
+    pc_buf_clear(&roster->json);
+    *out = m;
+    return 0;
+}
+
+bool pc_roster_leave(struct pc_roster *roster, struct pc_roster_member *member)
+{
+    if (--member->subscriptions > 0)
+        return false;
+    pc_map_remove(&roster->members, &member->node);
+    pc_list_remove(&member->in_order);
+    pc_buf_clear(&roster->json);
+    return true;
+}
+
+void pc_roster_member_free(struct pc_roster *roster, struct pc_roster_member *member)
+{
+    pc_free(roster->members.mem, member);
+}
+
+/* The ids alone, or "id":info pairs. */
+static void put_members(struct pc_buf *json, struct pc_roster *roster, bool with_info)
+{
+    for (struct pc_list *l = roster->in_order.next; l != &roster->in_order; l = l->next) {
+        const struct pc_roster_member *m = PC_CONTAINER(l, struct pc_roster_member, in_order);
+        if (l != roster->in_order.next)
+            pc_buf_put_char(json, ',');
+        pc_json_put_string(json, m->node.key);
+        if (with_info) {
+            pc_buf_put_char(json, ':');
+            pc_buf_put(json, m->info);
+        }
+    }
+}
+
+int pc_roster_json(struct pc_roster *roster, pusherc_slice *out)
+{
+    struct pc_buf *json = &roster->json;
+    if (json->len == 0) {
+        pc_buf_put(json, PC_S("{\"presence\":{\"ids\":["));
+        put_members(json, roster, false);
+        pc_buf_put(json, PC_S("],\"hash\":{"));
+        put_members(json, roster, true);
+        pc_buf_put(json, PC_S("},\"count\":"));
+        pc_buf_put_u64(json, pc_roster_count(roster));
+        pc_buf_put(json, PC_S("}}"));
+    }
+    int rc = pc_buf_status(json);
+    if (rc) {
+        pc_buf_free(json);
+        return PUSHERC_ENOMEM;
+    }
+    *out = pc_buf_slice(json);
+    return 0;
+}

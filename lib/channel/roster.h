@@ -1,0 +1,45 @@
+/*
+ * The members of one presence channel: distinct users, each with the number of its subscriptions, in
+ * the order they came. The roster's JSON is kept until it changes. Under the shard's lock.
+ */
+#ifndef PC_CHANNEL_ROSTER_H
+#define PC_CHANNEL_ROSTER_H
+
+#include "base/buf.h"
+#include "base/list.h"
+#include "base/map.h"
+
+struct pc_roster_member {
+    struct pc_map_node node; /* key: the user id; stays valid and unchanged while a subscription counts */
+    struct pc_list in_order;
+    uint32_t subscriptions;
+    pusherc_slice info; /* JSON text of the first subscription */
+};
+
+struct pc_roster {
+    struct pc_map members;
+    struct pc_list in_order;
+    struct pc_buf json; /* len 0 = to be written again */
+};
+
+void pc_roster_init(struct pc_roster *roster, const struct pc_mem *mem, const uint64_t seed[2]);
+void pc_roster_free(struct pc_roster *roster);
+
+static inline size_t pc_roster_count(const struct pc_roster *roster)
+{
+    return roster->members.count;
+}
+
+/* One more subscription of this user. *out is counted until pc_roster_leave(). 0; PUSHERC_ELIMIT: the user
+ * is new and there are max_members already; PUSHERC_ENOMEM. */
+PC_CHECKED int pc_roster_join(struct pc_roster *roster, pusherc_slice user_id, pusherc_slice info,
+                              uint32_t max_members, struct pc_roster_member **out);
+/* One subscription less; true if it was the user's last: then the member has been taken out of the roster
+ * and belongs to the caller, for pc_roster_member_free(). */
+bool pc_roster_leave(struct pc_roster *roster, struct pc_roster_member *member);
+void pc_roster_member_free(struct pc_roster *roster, struct pc_roster_member *member);
+
+/* {"presence":{"ids":[...],"hash":{...},"count":n}}; valid until the roster changes. 0 or PUSHERC_ENOMEM. */
+PC_CHECKED int pc_roster_json(struct pc_roster *roster, pusherc_slice *out);
+
+#endif

@@ -1,0 +1,51 @@
+/*
+ * The object that owns everything: one server without its event loops. There is no other state; two
+ * engines in one process know nothing of each other.
+ */
+#ifndef PC_FANOUT_ENGINE_H
+#define PC_FANOUT_ENGINE_H
+
+#include <stdatomic.h>
+
+#include <pusherc/hooks.h>
+
+#include "base/idgen.h"
+#include "base/log.h"
+#include "channel/app.h"
+#include "channel/directory.h"
+#include "fanout/worker.h"
+
+/* pusherc_server_options with defaults applied. */
+struct pc_limits {
+    uint32_t max_connections, max_frame_bytes, max_http_body_bytes, max_http_head_bytes;
+    uint32_t handshake_timeout_ms, request_timeout_ms, keep_alive_ms, identify_timeout_ms;
+    uint32_t pong_timeout_ms, close_timeout_ms;
+    uint32_t out_soft_bytes, out_soft_ms, out_hard_bytes;
+    uint32_t mailbox_max_messages, max_auth_skew_s;
+};
+
+struct pc_engine {
+    struct pc_mem mem;
+    struct pc_log log;
+    struct pc_limits limits;
+    pusherc_hooks hooks;
+    struct pusherc_server *server; /* the facade's object; opaque here */
+    char *path_prefix;             /* "" or "/..." without a slash at its end; owned */
+    uint64_t seed[2];              /* of every table keyed by strangers */
+    struct pc_idgen ids;
+    struct pc_apps apps;
+    struct pc_directory directory;
+    uint32_t worker_count;
+    struct pc_worker *workers; /* worker_count of them */
+    _Atomic bool draining;     /* a stop has begun */
+    _Atomic uint32_t sockets;  /* of all workers, against limits.max_connections */
+    _Atomic uint64_t publishes, unmatched, mailbox_refused;
+};
+
+/* Everything but the mailboxes, which come with their event loops. */
+PC_CHECKED int pc_engine_init(struct pc_engine *engine, const struct pc_mem *mem,
+                              const struct pc_limits *limits, const pusherc_hooks *hooks,
+                              pusherc_slice path_prefix, uint32_t worker_count, uint64_t now_ms);
+void pc_engine_free(struct pc_engine *engine);
+
+#endif

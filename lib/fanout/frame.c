@@ -1,0 +1,55 @@
+#include "fanout/frame.h"
+
+#include "channel/directory.h"
+
+struct pc_frame *pc_frame_new(const struct pc_mem *mem, uint32_t slot_count, int opcode,
+                              pusherc_slice payload)
+{
+    uint8_t header[PC_WS_MAX_HEADER];
+    size_t header_len = opcode ? pc_ws_header(header, (enum pc_ws_opcode)opcode, payload.len) : 0;
+    size_t fixed = sizeof(struct pc_frame) + slot_count * sizeof(struct pc_slot);
+    if (payload.len > INT32_MAX)
+        return NULL;
+    /* The allocator aligns to 16 bytes; slots want a cache line to themselves, so round up by hand. */
+    size_t slack = _Alignof(struct pc_slot);
+    char *block = pc_alloc(mem, sizeof(void *) + slack + fixed + header_len + payload.len);
+    if (!block)
+        return NULL;
+    uintptr_t at = ((uintptr_t)block + sizeof(void *) + slack - 1) & ~(uintptr_t)(slack - 1);
+    struct pc_frame *frame = (struct pc_frame *)at;
+    ((void **)(void *)frame)[-1] = block;
+
+    frame->mem = *mem;
+    atomic_init(&frame->workers, 1);
+    frame->slot_count = slot_count;
+    frame->header_len = (uint32_t)header_len;
+    frame->directory = NULL;
+    frame->channel = NULL;
+    frame->number = 0;
+    frame->except = (pusherc_socket_id){0};
+    char *bytes = (char *)frame + fixed;
+    memcpy(bytes, header, header_len);
+    if (payload.len)
+        memcpy(bytes + header_len, payload.ptr, payload.len);
+    for (uint32_t i = 0; i < slot_count; i++) {
+        frame->slots[i] = (struct pc_slot){
+            .frame = frame, .bytes = bytes, .len = (uint32_t)(header_len + payload.len)};
+    }
+    return frame;
+}
+
+void pc_frame_done(struct pc_frame *frame)
+{
+    /* release: our last reads come before the free; acquire: the free comes after everybody's reads */
+    if (!frame || atomic_fetch_sub_explicit(&frame->workers, 1, memory_order_acq_rel) != 1)
+        return;
+    if (frame->channel)
+        pc_channel_release(frame->directory, frame->channel);
+    struct pc_mem mem = frame->mem;
+    pc_free(&mem, ((void **)(void *)frame)[-1]);
+}
+
+void pc_slot_last(struct pc_slot *slot)
+{
+    pc_frame_done(slot->frame);
+}

@@ -1,0 +1,127 @@
+#include "fanout/outq.h"
+
+#include <pusherc/error.h>
+
+#include "fanout/worker.h"
+
+void pc_outq_init(struct pc_outq *q, struct pc_worker *worker, void (*overflow)(struct pc_outq *q))
+{
+    *q = (struct pc_outq){.worker = worker, .overflow = overflow};
+    pc_list_init(&q->dirty);
+}
+
+static void drop_first_chunk(struct pc_outq *q)
+{
+    struct pc_chunk *chunk = q->first;
+    q->first = chunk->next;
+    if (!q->first)
+        q->last = NULL;
+    pc_worker_give_chunk(q->worker, chunk);
+}
+
+void pc_outq_free(struct pc_outq *q)
+{
+    q->closed = true;
+    pc_list_remove(&q->dirty);
+    for (; q->first; drop_first_chunk(q)) {
+        struct pc_chunk *chunk = q->first;
+        while (chunk->head < chunk->tail)
+            pc_slot_unref(chunk->items[chunk->head++]);
+    }
+    q->worker->queued_bytes -= q->bytes;
+    q->count = 0;
+    q->bytes = 0;
+    q->offset = 0;
+}
+
+void pc_outq_mark(struct pc_outq *q)
+{
+    if (pc_list_empty(&q->dirty))
+        pc_list_push_back(&q->worker->dirty, &q->dirty);
+}
+
+int pc_outq_push(struct pc_outq *q, struct pc_slot *slot)
+{
+    if (q->closed)
+        return 0;
+    struct pc_chunk *chunk = q->last;
+    if (!chunk || chunk->tail == PC_CHUNK_SLOTS) {
+        chunk = pc_worker_take_chunk(q->worker);
+        if (!chunk)
+            return PUSHERC_ENOMEM;
+        if (q->last)
+            q->last->next = chunk;
+        else
+            q->first = chunk;
+        q->last = chunk;
+    }
+    chunk->items[chunk->tail++] = slot;
+    slot->refs++;
+    q->count++;
+    q->bytes += slot->len;
+    q->worker->queued_bytes += slot->len;
+    pc_outq_mark(q);
+    return 0;
+}
+
+size_t pc_outq_gather(const struct pc_outq *q, struct iovec *iov, size_t max)
+{
+    size_t n = 0;
+    size_t skip = q->offset;
+    for (const struct pc_chunk *chunk = q->first; chunk && n < max; chunk = chunk->next) {
+        for (uint32_t i = chunk->head; i < chunk->tail && n < max; i++) {
+            const struct pc_slot *slot = chunk->items[i];
+            iov[n++] = (struct iovec){(char *)slot->bytes + skip, slot->len - skip};
+            skip = 0;
+        }
+    }
+    return n;
+}
+
+void pc_outq_wrote(struct pc_outq *q, size_t written)
+{
+    q->bytes -= written;
+    q->worker->queued_bytes -= written;
+    written += q->offset;
+    while (q->first) {
+        struct pc_chunk *chunk = q->first;
+        while (chunk->head < chunk->tail && written >= chunk->items[chunk->head]->len) {
+            struct pc_slot *slot = chunk->items[chunk->head++];
+            written -= slot->len;
+            q->count--;
+            pc_slot_unref(slot);
+        }
+        if (chunk->head < chunk->tail)
+            break;
+        drop_first_chunk(q);
+    }
+    q->offset = (uint32_t)written;
+}
+
+uint32_t pc_outq_drop(struct pc_outq *q)
+{
+    struct pc_chunk *chunk = q->first;
+    if (!chunk)
+        return 0;
+    uint32_t keep = q->offset > 0; /* a frame cut in two would break the stream */
+    uint32_t dropped = 0;
+    size_t kept_bytes = keep ? chunk->items[chunk->head]->len - q->offset : 0;
+    for (struct pc_chunk *c = chunk; c; c = c->next) {
+        uint32_t from = c->head + (c == chunk ? keep : 0);
+        for (uint32_t i = from; i < c->tail; i++, dropped++)
+            pc_slot_unref(c->items[i]);
+        c->tail = from;
+    }
+    while (chunk->next) {
+        struct pc_chunk *next = chunk->next;
+        chunk->next = next->next;
+        pc_worker_give_chunk(q->worker, next);
+    }
+    q->last = chunk;
+    if (!keep)
+        drop_first_chunk(q);
+    q->worker->queued_bytes -= q->bytes - kept_bytes;
+    q->bytes = kept_bytes;
+    q->count = keep;
+    return dropped;
+}

@@ -1,0 +1,178 @@
+#include "fanout/publish.h"
+
+#include "fanout/subscription.h"
+#include "protocol/message_out.h"
+
+#define STACK_MESSAGE 4096 /* most events are encoded here and copied once */
+
+int pc_publication_check(const struct pc_engine *engine, const struct pc_app *app,
+                         const struct pc_publication *p, pusherc_errinfo *info)
+{
+    const pusherc_app_options *o = &app->options;
+    if (p->event.len == 0)
+        return pc_errinfo(info, PUSHERC_EINVAL, 0, "The event name is missing");
+    if (p->event.len > o->max_event_name_bytes)
+        return pc_errinfo(info, PUSHERC_EINVAL, 0,
+                          "The event name is too long: %zu bytes, the maximum is %u", p->event.len,
+                          o->max_event_name_bytes);
+    if (!pc_utf8_valid(p->event))
+        return pc_errinfo(info, PUSHERC_EINVAL, 0, "The event name is not UTF-8");
+    if (pc_event_is_reserved(p->event))
+        return pc_errinfo(info, PUSHERC_EINVAL, 0,
+                          "The event name starts with a prefix reserved for the protocol");
+    if (p->channel_count == 0)
+        return pc_errinfo(info, PUSHERC_EINVAL, 0, "The event names no channel");
+    if (p->channel_count > o->max_event_channels)
+        return pc_errinfo(info, PUSHERC_EINVAL, 0, "Cannot broadcast to more than %u channels at once",
+                          o->max_event_channels);
+    for (size_t i = 0; i < p->channel_count; i++) {
+        struct pc_channel_class class;
+        pusherc_slice name = p->channels[i];
+        /* user channels are longer than any app's limit by their prefix */
+        size_t max = name.len && name.ptr[0] == '#' ? SIZE_MAX : o->max_channel_name_bytes;
+        if (!pc_channel_name_valid(name, max, &class)) {
+            pusherc_slice shown = pc_utf8_cut(name, 64);
+            return pc_errinfo(info, PUSHERC_EINVAL, 0, "Invalid channel name: %.*s%s", (int)shown.len,
+                              shown.ptr, shown.len < name.len ? "..." : "");
+        }
+    }
+    if (p->data.len > o->max_event_payload_bytes)
+        return pc_errinfo(info, PUSHERC_ELIMIT, 0,
+                          "The data content of this event exceeds the allowed maximum (%u bytes): "
+                          "it has %zu bytes",
+                          o->max_event_payload_bytes, p->data.len);
+    if (p->data.len > engine->limits.out_hard_bytes / 2)
+        return pc_errinfo(info, PUSHERC_ELIMIT, 0,
+                          "The data content of this event does not fit into a connection's queue (%u bytes)",
+                          engine->limits.out_hard_bytes);
+    if (!pc_utf8_valid(p->data))
+        return pc_errinfo(info, PUSHERC_EINVAL, 0, "The data is not UTF-8");
+    return 0;
+}
+
+/* On the worker: one reference for each subscriber who joined before the event. */
+static void deliver(struct pc_mail *mail, struct pc_worker *worker)
+{
+    struct pc_slot *slot = PC_CONTAINER(mail, struct pc_slot, mail);
+    if (worker)
+        pc_local_deliver(worker, slot);
+    pc_slot_unref(slot);
+}
+
+/* Numbers the frame and posts it to every interested worker; it has a slot for each. */
+static int post(struct pc_engine *engine, struct pc_channel *channel, struct pc_posting *posting)
+{
+    struct pc_frame *frame = posting->frame;
+    struct pc_slot *slot = frame->slots;
+    int rc = 0;
+    frame->number = ++channel->shard->number;
+    frame->directory = &engine->directory;
+    frame->channel = channel;
+    channel->holders++;
+    for (uint64_t rest = channel->interested; rest; rest &= rest - 1) {
+        uint32_t w = (uint32_t)__builtin_ctzll(rest);
+        bool wake;
+        pc_slot_begin(slot);
+        slot->mail.run = deliver;
+        int posted = pc_mailbox_post(engine->workers[w].mailbox, &slot->mail, PC_MAIL_EVENT, &wake);
+        if (posted == 0) {
+            posting->wake |= (uint64_t)wake << w;
+            slot++;
+            continue;
+        }
+        /* The slot serves the next worker. A closed mailbox: that worker's subscribers are gone. */
+        atomic_fetch_sub_explicit(&frame->workers, 1, memory_order_relaxed);
+        if (posted == PUSHERC_EBACKLOG) {
+            atomic_fetch_add_explicit(&engine->mailbox_refused, 1, memory_order_relaxed);
+            rc = posted;
+        }
+    }
+    if (slot == frame->slots) { /* nobody took it: the last holder must not want the lock we hold */
+        channel->holders--;
+        frame->channel = NULL;
+    }
+    return rc;
+}
+
+int pc_publish_locked(struct pc_engine *engine, struct pc_channel *channel, pusherc_slice message,
+                      struct pc_posting *posting)
+{
+    uint32_t workers = (uint32_t)__builtin_popcountll(channel->interested);
+    if (workers == 0)
+        return 0;
+    posting->frame = pc_frame_new(&engine->mem, workers, PC_WS_TEXT, message);
+    return posting->frame ? post(engine, channel, posting) : PUSHERC_ENOMEM;
+}
+
+void pc_posting_finish(struct pc_engine *engine, struct pc_posting *posting)
+{
+    for (uint64_t rest = posting->wake; rest; rest &= rest - 1)
+        pc_mailbox_wake(engine->workers[__builtin_ctzll(rest)].mailbox);
+    pc_frame_done(posting->frame);
+}
+
+/* How many workers want this channel now. */
+static uint32_t interested_workers(struct pc_engine *engine, const struct pc_app *app, pusherc_slice name)
+{
+    struct pc_shard *shard = pc_directory_lock(&engine->directory, app->live->uid, name);
+    struct pc_channel *channel = pc_shard_find(shard, app->live->uid, name);
+    uint32_t n = channel ? (uint32_t)__builtin_popcountll(channel->interested) : 0;
+    pc_shard_unlock(shard);
+    return n;
+}
+
+static int publish_encoded(struct pc_engine *engine, const struct pc_app *app, pusherc_slice name,
+                           const struct pc_publication *p, pusherc_slice message, uint32_t workers)
+{
+    for (;;) {
+        struct pc_posting posting = {pc_frame_new(&engine->mem, workers, PC_WS_TEXT, message), 0};
+        if (!posting.frame)
+            return PUSHERC_ENOMEM;
+        posting.frame->except = p->except;
+
+        int rc = 0;
+        struct pc_shard *shard = pc_directory_lock(&engine->directory, app->live->uid, name);
+        struct pc_channel *channel = pc_shard_find(shard, app->live->uid, name);
+        uint32_t now = channel ? (uint32_t)__builtin_popcountll(channel->interested) : 0;
+        if (now > 0 && now <= workers)
+            rc = post(engine, channel, &posting);
+        pc_shard_unlock(shard);
+        pc_posting_finish(engine, &posting);
+        if (now <= workers)
+            return rc;
+        workers = now; /* more workers became interested while we encoded */
+    }
+}
+
+static int publish_one(struct pc_engine *engine, const struct pc_app *app, pusherc_slice name,
+                       const struct pc_publication *p)
+{
+    atomic_fetch_add_explicit(&engine->publishes, 1, memory_order_relaxed);
+    uint32_t workers = interested_workers(engine, app, name);
+    if (workers == 0) {
+        atomic_fetch_add_explicit(&engine->unmatched, 1, memory_order_relaxed);
+        return 0;
+    }
+    char stack[STACK_MESSAGE];
+    struct pc_buf message;
+    pc_buf_init_in(&message, &engine->mem, SIZE_MAX, stack, sizeof stack);
+    pc_out_event(&message, p->event, name, p->data, p->user_id);
+    int rc = pc_buf_status(&message);
+    if (rc == 0)
+        rc = publish_encoded(engine, app, name, p, pc_buf_slice(&message), workers);
+    pc_buf_free(&message);
+    return rc;
+}
+
+int pc_publish(struct pc_engine *engine, const struct pc_app *app, const struct pc_publication *p)
+{
+    int rc = 0;
+    for (size_t i = 0; i < p->channel_count && rc == 0; i++) {
+        bool repeated = false;
+        for (size_t k = 0; k < i && !repeated; k++)
+            repeated = pc_slice_eq(p->channels[k], p->channels[i]);
+        if (!repeated)
+            rc = publish_one(engine, app, p->channels[i], p);
+    }
+    return rc;
+}

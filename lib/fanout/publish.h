@@ -1,0 +1,45 @@
+/*
+ * The one publish path: the HTTP API, the host's own thread and client events all come through here.
+ * An event is encoded once per channel on the publishing thread, numbered and posted under the shard's
+ * lock, and handed to queues by each interested worker.
+ */
+#ifndef PC_FANOUT_PUBLISH_H
+#define PC_FANOUT_PUBLISH_H
+
+#include <pusherc/error.h>
+
+#include "fanout/engine.h"
+
+struct pc_publication {
+    pusherc_slice event;
+    const pusherc_slice *channels;
+    size_t channel_count;
+    pusherc_slice data;
+    pusherc_slice user_id;    /* client events on presence channels, else len 0 */
+    pusherc_socket_id except; /* zero = nobody */
+};
+
+/* What a server SDK or the host may publish under this app's settings. 0; PUSHERC_EINVAL; PUSHERC_ELIMIT for
+ * data that is too long. `info` gets a sentence for the publisher. */
+PC_CHECKED int pc_publication_check(const struct pc_engine *engine, const struct pc_app *app,
+                                    const struct pc_publication *p, pusherc_errinfo *info);
+
+/* Takes what was checked; repeated channels count once. 0; PUSHERC_EBACKLOG or PUSHERC_ENOMEM: the channels
+ * before the one that failed have been served, and some of its workers may have been. */
+PC_CHECKED int pc_publish(struct pc_engine *engine, const struct pc_app *app,
+                          const struct pc_publication *p);
+
+/* What a post under a shard's lock leaves to be done after it. Zero-initialise. */
+struct pc_posting {
+    struct pc_frame *frame;
+    uint64_t wake; /* a bit per worker */
+};
+
+/* A message of our own (member_added ...) to a channel whose shard the caller has locked: takes a number
+ * and posts. Whatever is returned, pc_posting_finish() follows the unlock. */
+PC_CHECKED int pc_publish_locked(struct pc_engine *engine, struct pc_channel *channel, pusherc_slice message,
+                                 struct pc_posting *posting);
+/* Wakes workers and lets go of the frame. No lock is held. */
+void pc_posting_finish(struct pc_engine *engine, struct pc_posting *posting);
+
+#endif

@@ -1,0 +1,137 @@
+#include "session/admit.h"
+
+#include <stdio.h>
+
+#include "protocol/close.h"
+
+#define MAX_PROTOCOL 7
+#define MIN_PROTOCOL 4
+
+static enum pc_admit_result refuse(struct pc_admission *out, uint16_t code, const char *reason)
+{
+    out->code = code;
+    snprintf(out->reason, sizeof out->reason, "%s", reason);
+    return PC_ADMIT_REFUSED;
+}
+
+bool pc_strip_prefix(const struct pc_engine *engine, pusherc_slice path, pusherc_slice *out)
+{
+    pusherc_slice prefix = pc_slice_of(engine->path_prefix);
+    if (!pc_slice_starts(path, prefix))
+        return false;
+    *out = pc_slice_skip(path, prefix.len);
+    return out->len > 0 && out->ptr[0] == '/';
+}
+
+/* "/app/{key}" below the prefix */
+static bool find_key(const struct pc_engine *engine, pusherc_slice path, struct pc_admission *out)
+{
+    char stack[256];
+    struct pc_buf scratch;
+    pusherc_slice key;
+    if (!pc_strip_prefix(engine, path, &path) || !pc_slice_starts(path, PC_S("/app/")))
+        return false;
+    path = pc_slice_skip(path, sizeof "/app/" - 1);
+    pc_buf_init_in(&scratch, &engine->mem, sizeof stack, stack, sizeof stack);
+    bool ok = path.len > 0 && pc_slice_find(path, '/') == path.len &&
+              pc_http_decode(path, false, &scratch, &key) == 0 && key.len < sizeof out->key;
+    if (ok) {
+        memcpy(out->key, key.ptr, key.len);
+        out->key[key.len] = '\0';
+        out->key_len = key.len;
+    }
+    pc_buf_free(&scratch);
+    return ok;
+}
+
+/* The value of ?protocol=; len 0 = absent. Digits survive percent-encoding, so the raw value is enough. */
+static pusherc_slice protocol_param(pusherc_slice query)
+{
+    while (query.len) {
+        pusherc_slice pair = pc_slice_first(query, pc_slice_find(query, '&'));
+        if (pc_slice_starts(pair, PC_S("protocol=")))
+            return pc_slice_skip(pair, sizeof "protocol=" - 1);
+        query = pc_slice_skip(query, pair.len + (pair.len < query.len));
+    }
+    return PC_S("");
+}
+
+/* Refuses a present but wrong version; 0 = absent, which only the app's settings can judge. */
+static enum pc_admit_result read_protocol(pusherc_slice query, struct pc_admission *out)
+{
+    pusherc_slice text = protocol_param(query);
+    uint64_t version;
+    out->protocol = 0;
+    if (text.len == 0)
+        return PC_ADMIT_OK;
+    if (!pc_slice_to_u64(text, &version))
+        return refuse(out, PC_CLOSE_BAD_VERSION, "Invalid protocol version: not an integer");
+    if (version < MIN_PROTOCOL || version > MAX_PROTOCOL)
+        return refuse(out, PC_CLOSE_UNSUPPORTED_VERSION, "Unsupported protocol version: use 4 to 7");
+    out->protocol = (uint8_t)version;
+    return PC_ADMIT_OK;
+}
+
+enum pc_admit_result pc_admit_request(struct pc_engine *engine, const struct pc_http_message *request,
+                                      struct pc_admission *out)
+{
+    *out = (struct pc_admission){0};
+    if (atomic_load_explicit(&engine->draining, memory_order_relaxed))
+        return refuse(out, PC_CLOSE_RECONNECT, "Server is closing, please reconnect");
+    if (!find_key(engine, request->path, out))
+        return refuse(out, PC_CLOSE_PATH_NOT_FOUND, "Path not found");
+    return read_protocol(request->query, out);
+}
+
+static enum pc_admit_result unknown_app(struct pc_admission *out)
+{
+    pusherc_slice shown = pc_utf8_cut(pc_slice(out->key, out->key_len), 80);
+    if (!pc_utf8_valid(shown))
+        shown.len = 0;
+    out->code = PC_CLOSE_UNKNOWN_APP;
+    snprintf(out->reason, sizeof out->reason, "App key %.*s does not exist", (int)shown.len, shown.ptr);
+    return PC_ADMIT_UNKNOWN_APP;
+}
+
+static enum pc_admit_result check_app(const struct pc_engine *engine, struct pc_app *app,
+                                      const struct pc_http_message *request, bool tls,
+                                      struct pc_admission *out)
+{
+    const pusherc_app_options *o = &app->options;
+    if (out->protocol == 0) {
+        if (!o->allow_missing_protocol)
+            return refuse(out, PC_CLOSE_NO_VERSION, "No protocol version was given");
+        out->protocol = MAX_PROTOCOL;
+    }
+    if (o->disabled)
+        return refuse(out, PC_CLOSE_APP_DISABLED, "The app is not enabled");
+    if (o->tls_only && !tls)
+        return refuse(out, PC_CLOSE_TLS_ONLY, "The app accepts TLS connections only");
+    if (!pc_app_allows_origin(app, pc_http_field(request, PC_S("Origin"))))
+        return refuse(out, PC_CLOSE_UNAUTHORIZED, "Origin not allowed");
+    if (!pc_app_connect(app))
+        return refuse(out, PC_CLOSE_OVER_QUOTA, "The app is over its connection quota");
+    if (atomic_load_explicit(&engine->sockets, memory_order_relaxed) > engine->limits.max_connections) {
+        pc_app_disconnect(app);
+        return refuse(out, PC_CLOSE_OVER_CAPACITY, "The server is over capacity");
+    }
+    return PC_ADMIT_OK;
+}
+
+enum pc_admit_result pc_admit_app(struct pc_engine *engine, const struct pc_http_message *request, bool tls,
+                                  struct pc_admission *out)
+{
+    struct pc_app *app = pc_apps_by_key(&engine->apps, pc_slice(out->key, out->key_len));
+    if (!app) {
+        /* A missing version comes before an unknown key in the order of checks, and no app can excuse it. */
+        if (out->protocol == 0)
+            return refuse(out, PC_CLOSE_NO_VERSION, "No protocol version was given");
+        return unknown_app(out);
+    }
+    enum pc_admit_result result = check_app(engine, app, request, tls, out);
+    if (result == PC_ADMIT_OK)
+        out->app = app;
+    else
+        pc_app_unref(app);
+    return result;
+}

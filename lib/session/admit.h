@@ -1,0 +1,36 @@
+/*
+ * May this WebSocket client come in, and to which app? The checks of protocol section 1.3 in their order;
+ * the first that fails gives the close code. Everything but the host's own questions.
+ */
+#ifndef PC_SESSION_ADMIT_H
+#define PC_SESSION_ADMIT_H
+
+#include "codec/http.h"
+#include "fanout/engine.h"
+
+struct pc_admission {
+    uint8_t protocol;   /* 4..7 */
+    char key[256];      /* the app key asked for, decoded */
+    size_t key_len;
+    uint16_t code;      /* when refused */
+    char reason[124];   /* NUL-terminated; fits a Close frame */
+    struct pc_app *app; /* admitted: counted, and connected (undo: pc_app_disconnect, pc_app_unref) */
+};
+
+enum pc_admit_result {
+    PC_ADMIT_OK,
+    PC_ADMIT_REFUSED,
+    PC_ADMIT_UNKNOWN_APP /* nobody has put this key: ask the host, or refuse with what `code` and `reason` say */
+};
+
+/* The request alone: draining, path, protocol version. Fills protocol and key. Never UNKNOWN_APP. */
+enum pc_admit_result pc_admit_request(struct pc_engine *engine, const struct pc_http_message *request,
+                                      struct pc_admission *out);
+/* Then the app: key, enabled, TLS, origin, quota, capacity. */
+enum pc_admit_result pc_admit_app(struct pc_engine *engine, const struct pc_http_message *request, bool tls,
+                                  struct pc_admission *out);
+
+/* `path` without the configured prefix; false if it is not below it. */
+bool pc_strip_prefix(const struct pc_engine *engine, pusherc_slice path, pusherc_slice *out);
+
+#endif

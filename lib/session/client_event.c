@@ -1,0 +1,76 @@
+/* client-* events: checked, stripped to what subscribers may see, published to everybody else (section 2.9). */
+#include "fanout/publish.h"
+#include "session/session.h"
+
+static void refuse(struct pc_session *s, uint16_t code, const char *text)
+{
+    pc_session_say_error(s, code, text);
+}
+
+/* Strings are relayed as they are, everything else as its JSON text, nothing as "null". */
+static int event_data(const struct pc_message_in *in, struct pc_buf *scratch, pusherc_slice *out)
+{
+    if (in->data.type == PC_JSON_STRING)
+        return pc_json_string(in->data, scratch, out);
+    *out = in->data.type == PC_JSON_NONE ? PC_S("null") : in->data.raw;
+    return 0;
+}
+
+static void relay(struct pc_session *s, const struct pc_message_in *in, pusherc_slice data,
+                  pusherc_slice user_id)
+{
+    struct pc_engine *engine = s->worker->engine;
+    if (engine->hooks.on_client_event) {
+        pusherc_client_event event = {.struct_size = sizeof event, .channel = in->channel,
+                                      .event = in->event, .data = data, .user_id = user_id};
+        if (engine->hooks.on_client_event((const pusherc_conn *)s, &event, engine->hooks.user_data)) {
+            refuse(s, PC_ERROR_CLIENT_EVENT, "Client event rejected by the application");
+            return;
+        }
+    }
+    struct pc_publication p = {.event = in->event, .channels = &in->channel, .channel_count = 1,
+                               .data = data, .user_id = user_id, .except = s->q->owner};
+    int rc = pc_publish(engine, s->app, &p);
+    if (rc)
+        refuse(s, PC_ERROR_CLIENT_EVENT, rc == PUSHERC_EBACKLOG ? "The server is overloaded" : "Out of memory");
+}
+
+void pc_session_client_event(struct pc_session *s, const struct pc_message_in *in)
+{
+    const pusherc_app_options *o = &s->app->options;
+    struct pc_channel_class class;
+    if (!o->client_events) {
+        refuse(s, PC_ERROR_CLIENT_EVENT, "To send client events, you must enable this feature for the app");
+        return;
+    }
+    if (!pc_channel_name_valid(in->channel, o->max_channel_name_bytes, &class) ||
+        (class.kind != PUSHERC_CHANNEL_PRIVATE && class.kind != PUSHERC_CHANNEL_PRESENCE)) {
+        refuse(s, PC_ERROR_PLAIN, "Client events are only supported on private and presence channels");
+        return;
+    }
+    const struct pc_subscription *sub = pc_session_subscription(s, in->channel);
+    if (!sub) {
+        refuse(s, PC_ERROR_PLAIN, "Client events can only be sent to subscribed channels");
+        return;
+    }
+    if (!pc_rate_take(&s->client_events, o->max_client_events_per_s, 1, s->worker->now_ms)) {
+        refuse(s, PC_ERROR_CLIENT_EVENT, "The rate limit for sending client events was exceeded");
+        return;
+    }
+    if (in->event.len > o->max_event_name_bytes) {
+        refuse(s, PC_ERROR_CLIENT_EVENT, "The event name is too long");
+        return;
+    }
+    char stack[PC_SESSION_STACK];
+    struct pc_buf scratch;
+    pusherc_slice data;
+    pc_buf_init_in(&scratch, s->worker->mem, SIZE_MAX, stack, sizeof stack);
+    int rc = event_data(in, &scratch, &data);
+    if (rc)
+        refuse(s, PC_ERROR_PLAIN, rc == PUSHERC_EINVAL ? "Invalid message format" : "Out of memory");
+    else if (data.len > o->max_event_payload_bytes)
+        refuse(s, PC_ERROR_CLIENT_EVENT, "The event data is too large");
+    else
+        relay(s, in, data, sub->member ? sub->member->node.key : PC_S(""));
+    pc_buf_free(&scratch);
+}

@@ -1,0 +1,105 @@
+/*
+ * One client's protocol: what it says, what it is answered, what it is subscribed to, whether it lives.
+ * No sockets: messages come in as text, answers go to an out-queue, and three functions of the transport
+ * do the rest. Unit tests and fuzzers drive a session directly. One worker's thread.
+ */
+#ifndef PC_SESSION_SESSION_H
+#define PC_SESSION_SESSION_H
+
+#include "base/rate.h"
+#include "base/timer.h"
+#include "fanout/subscription.h"
+#include "protocol/close.h"
+#include "protocol/message_in.h"
+
+struct pc_session;
+
+/* What carries a session. */
+struct pc_transport {
+    /* Sends the transport's own close after everything queued, then ends the session (pc_session_end())
+     * before the worker sleeps; never from inside this call. */
+    void (*close)(struct pc_session *session, uint16_t code, pusherc_slice reason);
+    void (*ping)(struct pc_session *session); /* below the protocol: a WebSocket PING */
+};
+
+/* Who a connection is to the host, and who it signed in as. One allocation. */
+struct pc_identity {
+    pusherc_slice user_id, user_info;
+    void *data;
+    pusherc_free_fn free_data;
+};
+
+enum pc_session_state {
+    PC_SESSION_OPEN = 0, /* established: waits for messages */
+    PC_SESSION_CLOSING,  /* the close is queued: waits for the transport */
+    PC_SESSION_ENDED     /* belongs to nothing any more */
+};
+
+struct pc_session {
+    struct pc_worker *worker;
+    const struct pc_transport *transport;
+    struct pc_outq *q;            /* the transport's */
+    struct pc_app *app;           /* counted, and one of its connections */
+    struct pc_list of_worker;
+    struct pc_map_node by_id;
+    struct pc_list subscriptions; /* latest last */
+    struct pc_identity *identity; /* the host's answer; owned; NULL = anonymous */
+    struct pc_identity *user;     /* pusher:signin; owned; NULL = not signed in */
+    struct pc_timer liveness;
+    uint64_t seen_ms;   /* last traffic from the client */
+    uint64_t pinged_ms; /* 0 = no answer is awaited */
+    uint64_t over_soft_ms; /* the queue has been above the soft limit since; 0 = it is not */
+    struct pc_rate client_events;
+    uint32_t subscription_count;
+    uint16_t close_code; /* sent or received */
+    uint8_t protocol;    /* 4..7 */
+    uint8_t state;       /* enum pc_session_state */
+    uint8_t malformed;   /* messages in a row that made no sense */
+};
+
+/* Makes an admitted connection a session and says pusher:connection_established. Takes over `app` (counted, and
+ * connected), `identity` and the queue's ownership name. 0 or PUSHERC_ENOMEM: then nothing was taken over. */
+PC_CHECKED int pc_session_open(struct pc_session *session, struct pc_worker *worker, struct pc_outq *q,
+                               const struct pc_transport *transport, struct pc_app *app, uint8_t protocol,
+                               struct pc_identity *identity);
+/* Leaves every channel, calls on_close, gives everything back. Once; harmless on a session never opened. */
+void pc_session_end(struct pc_session *session);
+
+/* A text message of the client. */
+void pc_session_message(struct pc_session *session, pusherc_slice text);
+/* Anything came from the client: a frame, a pong. */
+static inline void pc_session_seen(struct pc_session *session)
+{
+    session->seen_ms = session->worker->now_ms;
+}
+
+/* Ends it from our side. Again is harmless; the first code stays. */
+void pc_session_close(struct pc_session *session, uint16_t code, pusherc_slice reason);
+/* The queue is full, or has been above its soft limit for too long. */
+void pc_session_overflow(struct pc_session *session);
+/* After each write: judges the soft limit. True while it is exceeded: do not read from this client. */
+bool pc_session_slow(struct pc_session *session);
+
+/* NULL if this worker has none of that id. */
+struct pc_session *pc_session_find(struct pc_worker *worker, pusherc_socket_id id);
+
+/* One allocation; NULL = out of memory. data and free_data are left empty. */
+struct pc_identity *pc_identity_new(const struct pc_mem *mem, pusherc_slice user_id, pusherc_slice user_info);
+void pc_identity_free(const struct pc_mem *mem, struct pc_identity *identity); /* NULL is harmless */
+
+/* -- for the other files of this folder -- */
+
+/* Sends a message that was written to `message`; a failure closes with 1011. Frees the buffer. */
+void pc_session_say(struct pc_session *session, struct pc_buf *message);
+void pc_session_say_error(struct pc_session *session, uint16_t code, const char *text);
+struct pc_subscription *pc_session_subscription(struct pc_session *session, pusherc_slice channel);
+void pc_session_subscribe(struct pc_session *session, const struct pc_message_in *in);
+void pc_session_unsubscribe(struct pc_session *session, const struct pc_message_in *in);
+void pc_session_leave(struct pc_session *session, struct pc_subscription *subscription);
+void pc_session_signin(struct pc_session *session, const struct pc_message_in *in);
+void pc_session_client_event(struct pc_session *session, const struct pc_message_in *in);
+
+/* Buffers on the stack for one message. */
+#define PC_SESSION_STACK 2048
+
+#endif
