@@ -1,0 +1,235 @@
+#include "codec/crypto.h"
+
+#include <psa/crypto.h>
+
+#include <pusherc/error.h>
+
+#define SHA256_BLOCK 64
+
+int pc_crypto_init(void)
+{
+    return psa_crypto_init() == PSA_SUCCESS ? 0 : PUSHERC_EIO;
+}
+
+int pc_random(void *out, size_t len)
+{
+    return psa_generate_random(out, len) == PSA_SUCCESS ? 0 : PUSHERC_EIO;
+}
+
+static const uint8_t *bytes_of(pusherc_slice data)
+{
+    return (const uint8_t *)data.ptr;
+}
+
+static int digest(psa_algorithm_t algorithm, pusherc_slice data, uint8_t *out, size_t size)
+{
+    size_t len;
+    psa_status_t status = psa_hash_compute(algorithm, bytes_of(data), data.len, out, size, &len);
+    return status == PSA_SUCCESS && len == size ? 0 : PUSHERC_EIO;
+}
+
+int pc_sha1(pusherc_slice data, uint8_t out[20])
+{
+    return digest(PSA_ALG_SHA_1, data, out, 20);
+}
+
+int pc_sha256(pusherc_slice data, uint8_t out[PC_SHA256_SIZE])
+{
+    return digest(PSA_ALG_SHA_256, data, out, PC_SHA256_SIZE);
+}
+
+int pc_md5_hex(pusherc_slice data, char out[PC_MD5_HEX])
+{
+    uint8_t sum[PC_MD5_HEX / 2];
+    int rc = digest(PSA_ALG_MD5, data, sum, sizeof(sum));
+    if (rc == 0)
+        pc_hex(sum, sizeof(sum), out);
+    return rc;
+}
+
+/* Two running digests that have taken in the key. PSA's own HMAC wants the key in one of a fixed
+ * number of slots of the process (32 by default): a server may have more apps, and the host needs
+ * slots, too. */
+struct pc_hmac_key {
+    struct pc_mem mem;
+    psa_hash_operation_t inner, outer;
+};
+
+static psa_status_t start_digest(psa_hash_operation_t *operation, const uint8_t key[SHA256_BLOCK],
+                                 uint8_t pad)
+{
+    uint8_t block[SHA256_BLOCK];
+    for (size_t i = 0; i < SHA256_BLOCK; i++)
+        block[i] = key[i] ^ pad;
+    psa_status_t status = psa_hash_setup(operation, PSA_ALG_SHA_256);
+    if (status == PSA_SUCCESS)
+        status = psa_hash_update(operation, block, sizeof(block));
+    pc_wipe(block, sizeof(block));
+    return status;
+}
+
+int pc_hmac_key_new(struct pc_hmac_key **out, const struct pc_mem *mem, pusherc_slice secret)
+{
+    uint8_t block[SHA256_BLOCK] = {0};
+    int rc = 0;
+
+    *out = NULL;
+    struct pc_hmac_key *key = pc_alloc_zero(mem, sizeof(*key));
+    if (!key)
+        return PUSHERC_ENOMEM;
+    key->mem = *mem;
+    key->inner = psa_hash_operation_init();
+    key->outer = psa_hash_operation_init();
+
+    if (secret.len > sizeof(block))
+        rc = pc_sha256(secret, block);
+    else if (secret.len)
+        memcpy(block, secret.ptr, secret.len);
+    if (rc == 0 && (start_digest(&key->inner, block, 0x36) != PSA_SUCCESS ||
+                    start_digest(&key->outer, block, 0x5c) != PSA_SUCCESS))
+        rc = PUSHERC_EIO;
+    pc_wipe(block, sizeof(block));
+    if (rc) {
+        pc_hmac_key_free(key);
+        return rc;
+    }
+    *out = key;
+    return 0;
+}
+
+void pc_hmac_key_free(struct pc_hmac_key *key)
+{
+    if (!key)
+        return;
+    struct pc_mem mem = key->mem;
+    (void)psa_hash_abort(&key->inner);
+    (void)psa_hash_abort(&key->outer);
+    pc_wipe(key, sizeof(*key));
+    pc_free(&mem, key);
+}
+
+/* What a digest that has taken in the key becomes with `parts` behind it. */
+static psa_status_t finish_digest(const psa_hash_operation_t *started, const pusherc_slice *parts,
+                                  size_t part_count, uint8_t out[PC_SHA256_SIZE])
+{
+    psa_hash_operation_t operation = PSA_HASH_OPERATION_INIT;
+    size_t len;
+    psa_status_t status = psa_hash_clone(started, &operation);
+    for (size_t i = 0; i < part_count && status == PSA_SUCCESS; i++)
+        status = psa_hash_update(&operation, bytes_of(parts[i]), parts[i].len);
+    if (status == PSA_SUCCESS)
+        status = psa_hash_finish(&operation, out, PC_SHA256_SIZE, &len);
+    if (status != PSA_SUCCESS)
+        (void)psa_hash_abort(&operation);
+    return status;
+}
+
+int pc_hmac_hex(const struct pc_hmac_key *key, const pusherc_slice *parts, size_t part_count,
+                char out[PC_SHA256_HEX])
+{
+    uint8_t sum[PC_SHA256_SIZE];
+    pusherc_slice inner = pc_slice((const char *)sum, sizeof(sum));
+
+    if (finish_digest(&key->inner, parts, part_count, sum) != PSA_SUCCESS ||
+        finish_digest(&key->outer, &inner, 1, sum) != PSA_SUCCESS)
+        return PUSHERC_EIO;
+    pc_hex(sum, sizeof(sum), out);
+    return 0;
+}
+
+bool pc_equal_constant_time(const void *a, const void *b, size_t len)
+{
+    /* volatile: a compiler that sees the loop through might leave it at the first difference. */
+    const volatile uint8_t *left = a;
+    const volatile uint8_t *right = b;
+    volatile uint8_t difference = 0;
+    for (size_t i = 0; i < len; i++)
+        difference = (uint8_t)(difference | (left[i] ^ right[i]));
+    return difference == 0;
+}
+
+static const char base64_alphabet[] =
+    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+size_t pc_base64_encode(pusherc_slice data, char *out)
+{
+    const uint8_t *p = bytes_of(data);
+    char *to = out;
+
+    for (size_t left = data.len; left > 0;) {
+        size_t take = left < 3 ? left : 3;
+        uint32_t group = (uint32_t)p[0] << 16;
+        if (take > 1)
+            group |= (uint32_t)p[1] << 8;
+        if (take > 2)
+            group |= p[2];
+        *to++ = base64_alphabet[group >> 18];
+        *to++ = base64_alphabet[group >> 12 & 63];
+        *to++ = take > 1 ? base64_alphabet[group >> 6 & 63] : '=';
+        *to++ = take > 2 ? base64_alphabet[group & 63] : '=';
+        p += take;
+        left -= take;
+    }
+    return (size_t)(to - out);
+}
+
+/* Six bits, or -1. */
+static int base64_digit(char c)
+{
+    if (c >= 'A' && c <= 'Z')
+        return c - 'A';
+    if (c >= 'a' && c <= 'z')
+        return c - 'a' + 26;
+    if (c >= '0' && c <= '9')
+        return c - '0' + 52;
+    if (c == '+')
+        return 62;
+    return c == '/' ? 63 : -1;
+}
+
+/* The 24 bits of four digits, padding counted as zero; -1 if one is none. */
+static int32_t base64_group(const char digits[4], size_t padding)
+{
+    int32_t bits = 0;
+    for (size_t i = 0; i < 4; i++) {
+        int digit = i < 4 - padding ? base64_digit(digits[i]) : 0;
+        if (digit < 0)
+            return -1;
+        bits = bits * 64 + digit;
+    }
+    return bits;
+}
+
+bool pc_base64_decode(pusherc_slice text, uint8_t *out, size_t cap, size_t *len)
+{
+    size_t padding = 0;
+    size_t written = 0;
+
+    *len = 0;
+    if (text.len % 4)
+        return false;
+    while (padding < 2 && padding < text.len && text.ptr[text.len - 1 - padding] == '=')
+        padding++;
+    if (text.len / 4 * 3 - padding > cap)
+        return false;
+    for (size_t at = 0; at < text.len; at += 4) {
+        size_t missing = at + 4 == text.len ? padding : 0;
+        int32_t bits = base64_group(text.ptr + at, missing);
+        /* Bits behind the last byte must be zero, so that one value has one text. */
+        if (bits < 0 || bits % (1 << 8 * missing))
+            return false;
+        for (size_t i = 0; i < 3 - missing; i++)
+            out[written++] = (uint8_t)(bits >> (16 - 8 * i));
+    }
+    *len = written;
+    return true;
+}
+
+void pc_hex(const uint8_t *data, size_t len, char *out)
+{
+    static const char digits[] = "0123456789abcdef";
+    for (size_t i = 0; i < len; i++) {
+        out[2 * i] = digits[data[i] >> 4];
+        out[2 * i + 1] = digits[data[i] & 15];
+    }
+}
