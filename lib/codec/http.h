@@ -36,6 +36,8 @@ pusherc_slice pc_http_field(const struct pc_http_message *message, pusherc_slice
 /* True if a comma list (all fields of that name together) has this token; any case. */
 bool pc_http_field_has(const struct pc_http_message *message, pusherc_slice name,
                        pusherc_slice token);
+/* Cuts the next item, without white space, off a comma list; false when nothing is left. */
+bool pc_http_list_next(pusherc_slice *list, pusherc_slice *item);
 pusherc_slice pc_http_cookie(const struct pc_http_message *message, pusherc_slice name);
 
 struct pc_http_limits {

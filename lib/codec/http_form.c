@@ -33,6 +33,14 @@ static bool take_piece(pusherc_slice *list, char separator, pusherc_slice *piece
     return true;
 }
 
+bool pc_http_list_next(pusherc_slice *list, pusherc_slice *item)
+{
+    bool found = take_piece(list, ',', item);
+    if (found)
+        *item = trim(*item);
+    return found;
+}
+
 bool pc_http_field_has(const struct pc_http_message *message, pusherc_slice name,
                        pusherc_slice token)
 {
@@ -41,8 +49,8 @@ bool pc_http_field_has(const struct pc_http_message *message, pusherc_slice name
         if (f->name.len != name.len || !pc_slice_eq_nocase(f->name, name))
             continue;
         pusherc_slice list = f->value, item;
-        while (take_piece(&list, ',', &item))
-            if (pc_slice_eq_nocase(trim(item), token))
+        while (pc_http_list_next(&list, &item))
+            if (pc_slice_eq_nocase(item, token))
                 return true;
     }
     return false;

@@ -1,0 +1,592 @@
+#include "codec/ws.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include <pusherc/error.h>
+
+#include "unit/failing_alloc.h"
+
+/* What the callbacks were told, as text. */
+struct log {
+    char text[4096];
+    size_t len;
+    struct pc_ws *ws;
+    bool close_in_message; /* behave like a connection that closes on the first message */
+};
+
+static void add(struct log *log, const char *format, ...) __attribute__((format(printf, 2, 3)));
+static void add(struct log *log, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    int n = vsnprintf(log->text + log->len, sizeof log->text - log->len, format, args);
+    va_end(args);
+    assert_true(n >= 0 && (size_t)n < sizeof log->text - log->len);
+    log->len += (size_t)n;
+}
+
+/* Printable text as it is, long ones by their length. */
+static void add_bytes(struct log *log, pusherc_slice s)
+{
+    if (s.len > 200) {
+        add(log, "<%zu>", s.len);
+        return;
+    }
+    for (size_t i = 0; i < s.len; i++) {
+        unsigned char c = (unsigned char)s.ptr[i];
+        add(log, c >= ' ' && c < 127 ? "%c" : "\\%02x", c);
+    }
+}
+
+static void on_message(void *user, enum pc_ws_opcode opcode, pusherc_slice payload)
+{
+    struct log *log = user;
+    add(log, opcode == PC_WS_TEXT ? "text:" : "binary:");
+    add_bytes(log, payload);
+    add(log, " ");
+    if (log->close_in_message)
+        pc_ws_closing(log->ws);
+}
+
+static void on_ping(void *user)
+{
+    add(user, "ping ");
+}
+
+static void on_pong(void *user)
+{
+    add(user, "pong ");
+}
+
+static void on_close(void *user, uint16_t code, pusherc_slice reason)
+{
+    add(user, "close:%u:", code);
+    add_bytes(user, reason);
+    add(user, " ");
+}
+
+static void on_send(void *user, pusherc_slice frame)
+{
+    struct log *log = user;
+    const uint8_t *f = (const uint8_t *)frame.ptr;
+    assert_true(frame.len >= 2 && f[1] <= 125 && frame.len == 2u + f[1]);
+    if (f[0] == 0x88 && f[1] >= 2) {
+        add(log, "send-close:%u:", f[2] * 256u + f[3]);
+        add_bytes(log, pc_slice_skip(frame, 4));
+    } else {
+        add(log, f[0] == 0x88 ? "send-close" : f[0] == 0x8a ? "send-pong:" : "send-?");
+        add_bytes(log, pc_slice_skip(frame, 2));
+    }
+    add(log, " ");
+}
+
+static const struct pc_ws_events events = {on_message, on_ping, on_pong, on_close, on_send};
+
+/* Frames as a client writes them. */
+struct wire {
+    uint8_t bytes[1000000];
+    size_t len;
+};
+
+static void put_frame(struct wire *w, unsigned first, const void *payload, size_t len)
+{
+    static const uint8_t mask[4] = {0x37, 0xfa, 0x21, 0x3d};
+    uint8_t *out = w->bytes + w->len;
+    size_t n = pc_ws_header(out, PC_WS_TEXT, len);
+    assert_true(w->len + n + 4 + len <= sizeof w->bytes);
+    out[0] = (uint8_t)first;
+    out[1] |= 0x80;
+    memcpy(out + n, mask, 4);
+    for (size_t i = 0; i < len; i++)
+        out[n + 4 + i] = ((const uint8_t *)payload)[i] ^ mask[i % 4];
+    w->len += n + 4 + len;
+}
+
+static void put_raw(struct wire *w, const void *bytes, size_t len)
+{
+    memcpy(w->bytes + w->len, bytes, len);
+    w->len += len;
+}
+
+/* Feeds `w` in the pieces given, 0 = whole; what happened is in `log`. Returns the last result. */
+static int feed(struct pc_ws_pool *pool, const struct wire *w, size_t first_piece, size_t step,
+                uint32_t max_message, struct log *log)
+{
+    struct pc_ws ws;
+    pc_ws_init(&ws, max_message);
+    log->len = 0;
+    log->text[0] = '\0';
+    log->ws = &ws;
+    size_t at = 0;
+    int status = 0;
+    while (at < w->len && !ws.ended && status == 0) {
+        size_t n = at == 0 && first_piece ? first_piece : step ? step : w->len;
+        uint16_t code;
+        if (n > w->len - at)
+            n = w->len - at;
+        /* a block of its own, so that reading past the end is seen */
+        char *copy = malloc(n);
+        memcpy(copy, w->bytes + at, n);
+        status = pc_ws_feed(&ws, pool, log, pc_slice(copy, n), &code);
+        free(copy);
+        at += n;
+        if (status == PUSHERC_EPROTO)
+            add(log, "error:%u ", code);
+        assert_true(status == 0 || ws.ended);
+    }
+    if (ws.context)
+        add(log, "waiting ");
+    pc_ws_free(&ws, pool);
+    assert_null(ws.context);
+    return status;
+}
+
+static void check(const char *what, const struct log *log, const char *expected)
+{
+    if (strcmp(log->text, expected) != 0)
+        fail_msg("%s: %s, expected %s", what, log->text, expected);
+}
+
+/* Whole, byte by byte, and cut in two at every place. */
+static void expect_with(struct log *log, const char *what, const struct wire *w,
+                        uint32_t max_message, const char *expected)
+{
+    struct pc_mem mem = pc_mem_make(NULL);
+    struct pc_ws_pool *pool;
+    assert_int_equal(pc_ws_pool_new(&pool, &mem, 2, &events), 0);
+    feed(pool, w, 0, 0, max_message, log);
+    check(what, log, expected);
+    feed(pool, w, 0, 1, max_message, log);
+    check(what, log, expected);
+    for (size_t cut = 1; cut < w->len && w->len < 2000; cut++) {
+        feed(pool, w, cut, 0, max_message, log);
+        check(what, log, expected);
+    }
+    pc_ws_pool_free(pool);
+}
+
+static void expect(const char *what, const struct wire *w, uint32_t max_message,
+                   const char *expected)
+{
+    struct log log = {0};
+    expect_with(&log, what, w, max_message, expected);
+}
+
+/* A vector: frames by their first byte and payload. */
+struct frame {
+    unsigned first;
+    const char *payload; /* NULL ends the list */
+    size_t len;
+};
+#define F(first, payload)                                                                          \
+    {                                                                                              \
+        first, payload, sizeof(payload) - 1                                                        \
+    }
+
+static const struct {
+    const char *what;
+    struct frame frames[8];
+    const char *expected;
+} vectors[] = {
+    {"text", {F(0x81, "hello")}, "text:hello "},
+    {"empty text", {F(0x81, "")}, "text: "},
+    {"binary is handed over as such", {F(0x82, "\x00\xff")}, "binary:\\00\\ff "},
+    {"two messages in one read", {F(0x81, "a"), F(0x81, "b")}, "text:a text:b "},
+    {"fragments", {F(0x01, "he"), F(0x00, "ll"), F(0x80, "o")}, "text:hello "},
+    {"empty fragments", {F(0x01, ""), F(0x00, "x"), F(0x00, ""), F(0x80, "")}, "text:x "},
+    {"only the last fragment has content", {F(0x01, ""), F(0x80, "x")}, "text:x "},
+    {"nothing but empty fragments", {F(0x01, ""), F(0x80, "")}, "text: "},
+    {"a message after a fragmented one",
+     {F(0x01, "a"), F(0x80, "b"), F(0x81, "c")},
+     "text:ab text:c "},
+    {"a character cut by fragments", {F(0x01, "\xc3"), F(0x80, "\xbc")}, "text:\\c3\\bc "},
+    {"ping is answered with its payload", {F(0x89, "abc")}, "send-pong:abc ping "},
+    {"empty ping", {F(0x89, "")}, "send-pong: ping "},
+    {"pong", {F(0x8a, "x"), F(0x8a, "")}, "pong pong "},
+    {"ping between fragments",
+     {F(0x01, "a"), F(0x89, "p"), F(0x8a, ""), F(0x80, "b")},
+     "send-pong:p ping pong text:ab "},
+    {"close is answered with code and reason",
+     {F(0x88, "\x03\xe8"
+              "bye")},
+     "send-close:1000:bye close:1000:bye "},
+    {"close without code", {F(0x88, "")}, "send-close close:1005: "},
+    {"close with an application code", {F(0x88, "\x0f\xa0")}, "send-close:4000: close:4000: "},
+    {"nothing counts after a close",
+     {F(0x88, "\x03\xe8"), F(0x81, "late"), F(0x89, "")},
+     "send-close:1000: close:1000: "},
+    {"close inside a message", {F(0x01, "a"), F(0x88, "")}, "send-close close:1005: "},
+
+#define BROKEN "send-close:1002:Malformed WebSocket frame error:1002 "
+    {"half a close code", {F(0x88, "\x03")}, BROKEN},
+    {"close code 1005 on the wire", {F(0x88, "\x03\xed")}, BROKEN},
+    {"close code 999", {F(0x88, "\x03\xe7")}, BROKEN},
+    {"close code 5000", {F(0x88, "\x13\x88")}, BROKEN},
+    {"reserved bit 1", {F(0xc1, "x")}, BROKEN},
+    {"reserved bit 2", {F(0xa1, "x")}, BROKEN},
+    {"reserved bit 3", {F(0x91, "x")}, BROKEN},
+    {"reserved data opcode", {F(0x83, "x")}, BROKEN},
+    {"reserved control opcode", {F(0x8b, "")}, BROKEN},
+    {"fragmented ping", {F(0x09, "x")}, BROKEN},
+    {"fragmented close", {F(0x08, "")}, BROKEN},
+    {"continuation of nothing", {F(0x80, "x")}, BROKEN},
+    {"continuation after a whole message", {F(0x81, "a"), F(0x00, "x")}, "text:a " BROKEN},
+    {"a second message inside a first", {F(0x01, "a"), F(0x81, "b")}, BROKEN},
+    {"messages before the fault are delivered", {F(0x81, "a"), F(0x83, "b")}, "text:a " BROKEN},
+
+#define NOT_UTF8 "send-close:1007:Text is not valid UTF-8 error:1007 "
+    {"a lone continuation byte", {F(0x81, "\x80")}, NOT_UTF8},
+    {"an overlong slash", {F(0x81, "\xc0\xaf")}, NOT_UTF8},
+    {"a surrogate", {F(0x81, "\xed\xa0\x80")}, NOT_UTF8},
+    {"above U+10FFFF", {F(0x81, "\xf4\x90\x80\x80")}, NOT_UTF8},
+    {"a cut character at the end", {F(0x81, "a\xc3")}, NOT_UTF8},
+    {"a cut character at the end of fragments", {F(0x01, "a"), F(0x80, "\xc3")}, NOT_UTF8},
+    {"binary may be anything", {F(0x82, "\xc3\x28")}, "binary:\\c3( "},
+    {"close reason not UTF-8", {F(0x88, "\x03\xe8\xc3\x28")}, NOT_UTF8},
+};
+
+static void make(struct wire *w, const struct frame *frames)
+{
+    w->len = 0;
+    for (size_t i = 0; i < 8 && frames[i].payload; i++)
+        put_frame(w, frames[i].first, frames[i].payload, frames[i].len);
+}
+
+static struct wire wire; /* too large for a stack */
+
+static void each_vector_gives_its_events_however_it_is_cut(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof vectors / sizeof vectors[0]; i++) {
+        make(&wire, vectors[i].frames);
+        expect(vectors[i].what, &wire, 1000, vectors[i].expected);
+    }
+}
+
+static void invalid_utf8_ends_a_message_that_is_still_incomplete(void **state)
+{
+    (void)state;
+    wire.len = 0;
+    put_frame(&wire, 0x81, "abc\xff more that never comes", 27);
+    wire.len -= 10;
+    expect("inside a frame", &wire, 1000, NOT_UTF8);
+    wire.len = 0;
+    put_frame(&wire, 0x01, "\xff", 1);
+    expect("in a first fragment", &wire, 1000, NOT_UTF8);
+}
+
+static void incomplete_input_waits(void **state)
+{
+    (void)state;
+    wire.len = 0;
+    put_frame(&wire, 0x81, "done", 4);
+    put_frame(&wire, 0x81, "abc", 3);
+    size_t whole = wire.len;
+    for (wire.len = 11; wire.len < whole; wire.len++)
+        expect("part of a frame", &wire, 1000, "text:done waiting ");
+    wire.len = 0;
+    put_frame(&wire, 0x01, "abc", 3);
+    expect("part of a message", &wire, 1000, "waiting ");
+}
+
+static void broken_headers_are_refused(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *what, *bytes;
+        size_t len;
+    } broken[] = {
+#define B(what, bytes) {what, bytes, sizeof(bytes) - 1}
+        B("without mask", "\x81\x01x"),
+        B("16 bits for a short length", "\x81\xfe\x00\x7d\x01\x02\x03\x04x"),
+        B("64 bits for a short length", "\x81\xff\0\0\0\0\0\0\xff\xff\x01\x02\x03\x04x"),
+        B("length above 2^63", "\x82\xff\x80\0\0\0\0\1\0\0\x01\x02\x03\x04x"),
+        B("ping of 126 bytes", "\x89\xfe\x00\x7e\x01\x02\x03\x04x"),
+    };
+    for (size_t i = 0; i < sizeof broken / sizeof broken[0]; i++) {
+        wire.len = 0;
+        put_raw(&wire, broken[i].bytes, broken[i].len);
+        expect(broken[i].what, &wire, 1000, BROKEN);
+    }
+}
+
+#define TOO_BIG "send-close:1009:Message too large error:1009 "
+
+static void a_message_of_the_limit_passes_and_one_byte_more_does_not(void **state)
+{
+    (void)state;
+    static const uint32_t limits[] = {0, 1, 100, 125, 126, 1000, 4096, 5000, 65535, 65536, 100000};
+    char *text = malloc(100001);
+    memset(text, 'x', 100001);
+    for (size_t i = 0; i < sizeof limits / sizeof limits[0]; i++) {
+        uint32_t limit = limits[i];
+        char expected[256];
+        snprintf(expected, sizeof expected, limit > 200 ? "text:<%u> " : "text:%.*s ", limit, text);
+        wire.len = 0;
+        put_frame(&wire, 0x81, text, limit);
+        expect("at the limit", &wire, limit, expected);
+
+        wire.len = 0;
+        put_frame(&wire, 0x81, text, limit + 1);
+        expect("above the limit", &wire, limit, TOO_BIG);
+
+        wire.len = 0; /* in fragments, a ping among them */
+        put_frame(&wire, 0x01, text, limit / 2);
+        put_frame(&wire, 0x89, "p", 1);
+        put_frame(&wire, 0x80, text, limit - limit / 2 + 1);
+        expect("in fragments", &wire, limit, "send-pong:p ping " TOO_BIG);
+    }
+    free(text);
+}
+
+static void a_declared_length_above_the_limit_is_refused_before_its_payload(void **state)
+{
+    (void)state;
+    wire.len = 0;
+    put_raw(&wire, "\x82\xff\0\0\0\x7f\xff\xff\xff\xff\x01\x02\x03\x04x", 15);
+    expect("2 GiB", &wire, 1000, TOO_BIG);
+}
+
+static void large_messages_arrive_unchanged(void **state)
+{
+    (void)state;
+    struct log log = {0};
+    struct pc_mem mem = pc_mem_make(NULL);
+    struct pc_ws_pool *pool;
+    assert_int_equal(pc_ws_pool_new(&pool, &mem, 2, &events), 0);
+    char *data = malloc(300000);
+    for (size_t i = 0; i < 300000; i++)
+        data[i] = (char)(i * 7 + i / 251);
+    for (size_t len = 4000; len < 300000; len += len / 3) {
+        wire.len = 0;
+        put_frame(&wire, 0x82, data, len);
+        put_frame(&wire, 0x02, data, len / 4);
+        put_frame(&wire, 0x80, data, len / 5);
+        char expected[64];
+        snprintf(expected, sizeof expected, "binary:<%zu> binary:<%zu> ", len, len / 4 + len / 5);
+        for (size_t step = 0; step < 70000; step = step * 3 + 1000) {
+            feed(pool, &wire, 0, step, 1000000, &log);
+            assert_string_equal(log.text, expected);
+        }
+    }
+    free(data);
+    pc_ws_pool_free(pool);
+}
+
+/* The bytes, not only their number. */
+static struct {
+    char bytes[9000];
+    size_t len;
+} received;
+
+static void keep_message(void *user, enum pc_ws_opcode opcode, pusherc_slice payload)
+{
+    (void)user;
+    (void)opcode;
+    assert_true(payload.len <= sizeof received.bytes);
+    if (payload.len)
+        memcpy(received.bytes, payload.ptr, payload.len);
+    received.len = payload.len;
+}
+
+static void the_payload_is_unmasked_at_every_length_and_cut(void **state)
+{
+    (void)state;
+    struct pc_mem mem = pc_mem_make(NULL);
+    struct pc_ws_pool *pool;
+    struct pc_ws_events kept = events;
+    kept.message = keep_message;
+    assert_int_equal(pc_ws_pool_new(&pool, &mem, 1, &kept), 0);
+    char data[9000];
+    for (size_t i = 0; i < sizeof data; i++)
+        data[i] = (char)(i * 31 + i / 256);
+    static const size_t lengths[] = {0, 1, 3, 4, 5, 125, 126, 127, 4085, 4096, 4097, 8999};
+    struct log log = {0};
+    for (size_t i = 0; i < sizeof lengths / sizeof lengths[0]; i++) {
+        wire.len = 0;
+        put_frame(&wire, 0x82, data, lengths[i]);
+        for (size_t step = 0; step < 9000; step = step * 2 + 1) {
+            received.len = 1234567;
+            assert_int_equal(feed(pool, &wire, 0, step, 9000, &log), 0);
+            assert_int_equal(received.len, lengths[i]);
+            assert_memory_equal(received.bytes, data, lengths[i] ? lengths[i] : 1);
+        }
+    }
+    pc_ws_pool_free(pool);
+}
+
+static void after_our_close_only_the_peers_close_counts(void **state)
+{
+    (void)state;
+    struct log log = {.close_in_message = true};
+    wire.len = 0;
+    put_frame(&wire, 0x81, "first", 5);
+    put_frame(&wire, 0x81, "second", 6);
+    put_frame(&wire, 0x89, "p", 1);
+    put_frame(&wire, 0x8a, "p", 1);
+    put_frame(&wire, 0x88, "\x03\xe8", 2);
+    expect_with(&log, "answered", &wire, 1000, "text:first close:1000: ");
+
+    wire.len = 0; /* and a fault ends it without a second Close */
+    put_frame(&wire, 0x81, "first", 5);
+    put_frame(&wire, 0x83, "x", 1);
+    expect_with(&log, "fault", &wire, 1000, "text:first error:1002 ");
+}
+
+static void no_context_is_held_between_messages(void **state)
+{
+    (void)state;
+    struct pc_mem mem = pc_mem_make(NULL);
+    struct pc_ws_pool *pool;
+    struct log log = {0};
+    struct pc_ws ws;
+    uint16_t code;
+    assert_int_equal(pc_ws_pool_new(&pool, &mem, 1, &events), 0);
+    pc_ws_init(&ws, 1000);
+    wire.len = 0;
+    put_frame(&wire, 0x01, "ab", 2);
+    put_frame(&wire, 0x89, "", 0);
+    put_frame(&wire, 0x80, "c", 1);
+    const char *bytes = (const char *)wire.bytes;
+    for (size_t at = 0; at < wire.len; at++) {
+        assert_int_equal(pc_ws_feed(&ws, pool, &log, pc_slice(bytes + at, 1), &code), 0);
+        assert_int_equal(ws.context != NULL, at + 1 < wire.len);
+    }
+    pc_ws_free(&ws, pool);
+    pc_ws_pool_free(pool);
+}
+
+static void connections_in_the_middle_of_messages_do_not_mix(void **state)
+{
+    (void)state;
+    enum {
+        COUNT = 5
+    };
+    struct pc_mem mem = pc_mem_make(NULL);
+    struct pc_ws_pool *pool;
+    static struct log logs[COUNT];
+    struct pc_ws ws[COUNT];
+    static struct wire wires[COUNT];
+    uint16_t code;
+    assert_int_equal(pc_ws_pool_new(&pool, &mem, 2, &events), 0);
+    for (size_t i = 0; i < COUNT; i++) {
+        char text[16];
+        logs[i].len = 0;
+        wires[i].len = 0;
+        pc_ws_init(&ws[i], (uint32_t)(10 + i));
+        for (size_t k = 0; k < 3; k++) {
+            snprintf(text, sizeof text, "c%zu-%zu", i, k);
+            put_frame(&wires[i], 0x01, text, 2);
+            put_frame(&wires[i], 0x80, text + 2, 2);
+        }
+    }
+    for (size_t at = 0; at < wires[0].len; at++)
+        for (size_t i = 0; i < COUNT; i++)
+            assert_int_equal(pc_ws_feed(&ws[i], pool, &logs[i],
+                                        pc_slice((const char *)wires[i].bytes + at, 1), &code),
+                             0);
+    for (size_t i = 0; i < COUNT; i++) {
+        char expected[64];
+        snprintf(expected, sizeof expected, "text:c%zu-0 text:c%zu-1 text:c%zu-2 ", i, i, i);
+        assert_string_equal(logs[i].text, expected);
+        assert_null(ws[i].context);
+        pc_ws_free(&ws[i], pool);
+    }
+    pc_ws_pool_free(pool);
+}
+
+/* Fails the n-th request; false when there were fewer. */
+static bool deliver_failing(size_t n, size_t step, const char *what, const char *expected)
+{
+    struct failing_alloc alloc;
+    pusherc_allocator allocator = failing_alloc_init(&alloc, n);
+    struct pc_mem mem = pc_mem_make(&allocator);
+    struct log log = {0};
+    struct pc_ws_pool *pool;
+    int status = pc_ws_pool_new(&pool, &mem, 1, &events);
+    if (status == 0)
+        status = feed(pool, &wire, 0, step, 1000, &log);
+    pc_ws_pool_free(pool);
+    assert_int_equal(failing_alloc_live(&alloc), 0);
+    if (failing_alloc_hit(&alloc))
+        assert_int_equal(status, PUSHERC_ENOMEM);
+    else
+        check(what, &log, expected);
+    return failing_alloc_hit(&alloc);
+}
+
+static void every_failed_allocation_ends_one_connection_and_nothing_else(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof vectors / sizeof vectors[0]; i++) {
+        make(&wire, vectors[i].frames);
+        for (size_t step = 0; step < 2; step++) {
+            size_t n = 1;
+            while (deliver_failing(n, step, vectors[i].what, vectors[i].expected))
+                n++;
+            assert_true(n > 1);
+        }
+    }
+}
+
+static void headers_take_the_shortest_form(void **state)
+{
+    (void)state;
+    uint8_t out[PC_WS_MAX_HEADER];
+    assert_int_equal(pc_ws_header(out, PC_WS_TEXT, 0), 2);
+    assert_memory_equal(out, "\x81\x00", 2);
+    assert_int_equal(pc_ws_header(out, PC_WS_TEXT, 125), 2);
+    assert_memory_equal(out, "\x81\x7d", 2);
+    assert_int_equal(pc_ws_header(out, PC_WS_BINARY, 126), 4);
+    assert_memory_equal(out, "\x82\x7e\x00\x7e", 4);
+    assert_int_equal(pc_ws_header(out, PC_WS_TEXT, 65535), 4);
+    assert_memory_equal(out, "\x81\x7e\xff\xff", 4);
+    assert_int_equal(pc_ws_header(out, PC_WS_TEXT, 65536), 10);
+    assert_memory_equal(out, "\x81\x7f\0\0\0\0\0\1\0\0", 10);
+    assert_int_equal(pc_ws_header(out, PC_WS_PING, 0), 2);
+    assert_memory_equal(out, "\x89\x00", 2);
+}
+
+static void close_frames_carry_code_and_a_reason_that_fits(void **state)
+{
+    (void)state;
+    uint8_t out[PC_WS_CLOSE_SIZE];
+    assert_int_equal(pc_ws_close_frame(out, 4001, PC_S("no app")), 10);
+    assert_memory_equal(out, "\x88\x08\x0f\xa1no app", 10);
+    assert_int_equal(pc_ws_close_frame(out, 1000, pc_slice(NULL, 0)), 4);
+    assert_memory_equal(out, "\x88\x02\x03\xe8", 4);
+    char reason[200];
+    memset(reason, 'r', sizeof reason);
+    assert_int_equal(pc_ws_close_frame(out, 1000, pc_slice(reason, 123)), 127);
+    assert_int_equal(pc_ws_close_frame(out, 1000, pc_slice(reason, 124)), 127);
+    memcpy(reason + 122, "\xc3\xbc", 2); /* a character across the limit goes */
+    assert_int_equal(pc_ws_close_frame(out, 1000, pc_slice(reason, 124)), 126);
+    assert_int_equal(out[1], 124);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(each_vector_gives_its_events_however_it_is_cut),
+        cmocka_unit_test(invalid_utf8_ends_a_message_that_is_still_incomplete),
+        cmocka_unit_test(incomplete_input_waits),
+        cmocka_unit_test(broken_headers_are_refused),
+        cmocka_unit_test(a_message_of_the_limit_passes_and_one_byte_more_does_not),
+        cmocka_unit_test(a_declared_length_above_the_limit_is_refused_before_its_payload),
+        cmocka_unit_test(large_messages_arrive_unchanged),
+        cmocka_unit_test(the_payload_is_unmasked_at_every_length_and_cut),
+        cmocka_unit_test(after_our_close_only_the_peers_close_counts),
+        cmocka_unit_test(no_context_is_held_between_messages),
+        cmocka_unit_test(connections_in_the_middle_of_messages_do_not_mix),
+        cmocka_unit_test(every_failed_allocation_ends_one_connection_and_nothing_else),
+        cmocka_unit_test(headers_take_the_shortest_form),
+        cmocka_unit_test(close_frames_carry_code_and_a_reason_that_fits),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
