@@ -1,0 +1,521 @@
+/* pusherc/sign.h: checks what the host gives and calls what servers use themselves. */
+#include <pusherc/sign.h>
+
+#include "auth/sign.h"
+#include "base/buf.h"
+#include "codec/json.h"
+#include "protocol/message_in.h"
+#include "protocol/names.h"
+
+#define STACK_BYTES      1024           /* most results fit; longer ones are allocated */
+#define NO_MAX           (SIZE_MAX / 2) /* grows with what the caller already holds in memory */
+#define DEFAULT_SKEW_S   600
+#define METHOD_MAX_BYTES 15
+
+static bool slice_valid(pusherc_slice s)
+{
+    return s.ptr || s.len == 0;
+}
+
+/* The key stands in text and in JSON, in front of a colon. */
+static bool key_valid(pusherc_slice key)
+{
+    if (!slice_valid(key) || key.len == 0 || !pc_utf8_valid(key))
+        return false;
+    for (size_t i = 0; i < key.len; i++)
+        if ((unsigned char)key.ptr[i] < 0x20 || key.ptr[i] == ':' || key.ptr[i] == 0x7f)
+            return false;
+    return true;
+}
+
+static bool credentials_valid(const pusherc_credentials *credentials)
+{
+    return credentials && credentials->struct_size >= sizeof(*credentials) &&
+           key_valid(credentials->key) && credentials->secret.ptr && credentials->secret.len &&
+           slice_valid(credentials->master_key);
+}
+
+static bool channel_valid(pusherc_slice channel, pusherc_channel_kind *kind)
+{
+    return pusherc_channel_classify(channel, kind, NULL) == 0;
+}
+
+static bool socket_id_valid(pusherc_socket_id id)
+{
+    return id.a != 0 || id.b != 0;
+}
+
+static pusherc_slice print_socket_id(pusherc_socket_id id, char storage[PUSHERC_SOCKET_ID_STRLEN])
+{
+    size_t len = pusherc_socket_id_format(id, storage);
+    return pc_slice(storage, len);
+}
+
+static int hmac_hex(pusherc_slice secret, const pusherc_slice *parts, size_t part_count,
+                    char out[PC_SHA256_HEX])
+{
+    struct pc_mem mem = pc_mem_make(NULL);
+    struct pc_hmac_key *key = NULL;
+
+    int err = pc_crypto_init();
+    if (!err)
+        err = pc_hmac_key_new(&key, &mem, secret);
+    if (!err)
+        err = pc_hmac_hex(key, parts, part_count, out);
+    pc_hmac_key_free(key);
+    return err;
+}
+
+/* Hands the text in `buf` to the caller, see the top of sign.h. */
+static int hand_over(const struct pc_buf *buf, char *out, size_t cap, size_t *len)
+{
+    if (pc_buf_status(buf))
+        return PUSHERC_ENOMEM;
+    if (!out || buf->len >= cap) {
+        if (len)
+            *len = buf->len + 1;
+        return PUSHERC_ENOBUFS;
+    }
+    memcpy(out, buf->ptr, buf->len);
+    out[buf->len] = '\0';
+    if (len)
+        *len = buf->len;
+    return 0;
+}
+
+int pusherc_hmac_sha256_hex(pusherc_slice secret, pusherc_slice data,
+                            char out[PUSHERC_HMAC_HEX_SIZE])
+{
+    char hex[PC_SHA256_HEX];
+
+    if (!secret.ptr || secret.len == 0 || !slice_valid(data) || !out)
+        return PUSHERC_EINVAL;
+    int err = hmac_hex(secret, &data, 1, hex);
+    if (err)
+        return err;
+    memcpy(out, hex, sizeof(hex));
+    out[sizeof(hex)] = '\0';
+    return 0;
+}
+
+/*
+ * Subscriptions and sign-ins.
+ */
+
+static int sign_channel(const pusherc_credentials *credentials, pusherc_socket_id socket_id,
+                        pusherc_slice channel, pusherc_slice channel_data, char hex[PC_SHA256_HEX])
+{
+    char storage[PUSHERC_SOCKET_ID_STRLEN];
+    const pusherc_slice parts[] = {print_socket_id(socket_id, storage), PC_S(":"), channel,
+                                   PC_S(":"), channel_data};
+
+    return hmac_hex(credentials->secret, parts, channel_data.len ? 5 : 3, hex);
+}
+
+static int sign_user(const pusherc_credentials *credentials, pusherc_socket_id socket_id,
+                     pusherc_slice user_data, char hex[PC_SHA256_HEX])
+{
+    char storage[PUSHERC_SOCKET_ID_STRLEN];
+    const pusherc_slice parts[] = {print_socket_id(socket_id, storage), PC_S("::user::"),
+                                   user_data};
+
+    return hmac_hex(credentials->secret, parts, 3, hex);
+}
+
+/* "key:hex" as plain text. */
+static int hand_over_auth(pusherc_slice key, const char hex[PC_SHA256_HEX], char *out, size_t cap,
+                          size_t *len)
+{
+    struct pc_mem mem = pc_mem_make(NULL);
+    char storage[STACK_BYTES];
+    struct pc_buf buf;
+
+    pc_buf_init_in(&buf, &mem, key.len + 1 + PC_SHA256_HEX, storage, sizeof(storage));
+    pc_buf_put(&buf, key);
+    pc_buf_put_char(&buf, ':');
+    pc_buf_put(&buf, pc_slice(hex, PC_SHA256_HEX));
+    int err = hand_over(&buf, out, cap, len);
+    pc_buf_free(&buf);
+    return err;
+}
+
+int pusherc_sign_channel(const pusherc_credentials *credentials, pusherc_socket_id socket_id,
+                         pusherc_slice channel, pusherc_slice channel_data, char *out, size_t cap,
+                         size_t *len)
+{
+    pusherc_channel_kind kind;
+    char hex[PC_SHA256_HEX];
+
+    if (!credentials_valid(credentials) || !socket_id_valid(socket_id) ||
+        !channel_valid(channel, &kind) || !slice_valid(channel_data))
+        return PUSHERC_EINVAL;
+    int err = sign_channel(credentials, socket_id, channel, channel_data, hex);
+    return err ? err : hand_over_auth(credentials->key, hex, out, cap, len);
+}
+
+int pusherc_sign_user(const pusherc_credentials *credentials, pusherc_socket_id socket_id,
+                      pusherc_slice user_data, char *out, size_t cap, size_t *len)
+{
+    char hex[PC_SHA256_HEX];
+
+    if (!credentials_valid(credentials) || !socket_id_valid(socket_id) || !user_data.ptr ||
+        user_data.len == 0)
+        return PUSHERC_EINVAL;
+    int err = sign_user(credentials, socket_id, user_data, hex);
+    return err ? err : hand_over_auth(credentials->key, hex, out, cap, len);
+}
+
+static void put_auth_json(struct pc_buf *buf, pusherc_slice key, const char hex[PC_SHA256_HEX])
+{
+    pc_buf_put(buf, PC_S("{\"auth\":\""));
+    pc_json_put_escaped(buf, key);
+    pc_buf_put_char(buf, ':');
+    pc_buf_put(buf, pc_slice(hex, PC_SHA256_HEX));
+    pc_buf_put_char(buf, '"');
+}
+
+/* base64(SHA-256(channel, master key)) */
+static int put_shared_secret(struct pc_buf *buf, pusherc_slice channel, pusherc_slice master_key)
+{
+    char input[PC_CHANNEL_NAME_MAX + PUSHERC_MASTER_KEY_SIZE];
+    uint8_t secret[PC_SHA256_SIZE];
+    char base64[4 * ((PC_SHA256_SIZE + 2) / 3)];
+
+    memcpy(input, channel.ptr, channel.len);
+    memcpy(input + channel.len, master_key.ptr, PUSHERC_MASTER_KEY_SIZE);
+    int err = pc_sha256(pc_slice(input, channel.len + PUSHERC_MASTER_KEY_SIZE), secret);
+    if (!err) {
+        size_t len = pc_base64_encode(pc_slice((const char *)secret, sizeof(secret)), base64);
+        pc_buf_put(buf, PC_S(",\"shared_secret\":\""));
+        pc_buf_put(buf, pc_slice(base64, len));
+        pc_buf_put_char(buf, '"');
+    }
+    pc_wipe(input, sizeof(input));
+    pc_wipe(secret, sizeof(secret));
+    pc_wipe(base64, sizeof(base64));
+    return err;
+}
+
+/* 0, PUSHERC_EINVAL or PUSHERC_ENOMEM. */
+static int check_user_object(pusherc_slice text, bool signin)
+{
+    struct pc_mem mem = pc_mem_make(NULL);
+    char storage[STACK_BYTES];
+    struct pc_buf scratch;
+    struct pc_user_data user;
+    const char *why;
+
+    pc_buf_init_in(&scratch, &mem, text.len, storage, sizeof(storage));
+    int err = pc_user_data_parse(text, signin ? PC_S("id") : PC_S("user_id"), !signin, false,
+                                 &scratch, &user, &why);
+    if (!err && signin && !pc_user_id_valid(user.id))
+        err = PUSHERC_EINVAL;
+    pc_buf_free(&scratch);
+    return err;
+}
+
+static int check_channel_data(pusherc_slice channel_data, pusherc_channel_kind kind)
+{
+    if (channel_data.len == 0)
+        return 0;
+    if (!channel_data.ptr)
+        return PUSHERC_EINVAL;
+    if (kind == PUSHERC_CHANNEL_PRESENCE)
+        return check_user_object(channel_data, false);
+    return pc_json_parse(channel_data).type == PC_JSON_OBJECT ? 0 : PUSHERC_EINVAL;
+}
+
+int pusherc_auth_response_json(const pusherc_credentials *credentials, pusherc_socket_id socket_id,
+                               pusherc_slice channel, pusherc_slice channel_data, char *out,
+                               size_t cap, size_t *len)
+{
+    pusherc_channel_kind kind;
+
+    if (!credentials_valid(credentials) || !socket_id_valid(socket_id) ||
+        !channel_valid(channel, &kind))
+        return PUSHERC_EINVAL;
+    if (kind == PUSHERC_CHANNEL_PRIVATE_ENCRYPTED &&
+        credentials->master_key.len != PUSHERC_MASTER_KEY_SIZE)
+        return PUSHERC_EINVAL;
+    int err = check_channel_data(channel_data, kind);
+    if (err)
+        return err;
+
+    char hex[PC_SHA256_HEX];
+    err = sign_channel(credentials, socket_id, channel, channel_data, hex);
+    if (err)
+        return err;
+
+    struct pc_mem mem = pc_mem_make(NULL);
+    char storage[STACK_BYTES];
+    struct pc_buf buf;
+    pc_buf_init_in(&buf, &mem, NO_MAX, storage, sizeof(storage));
+    put_auth_json(&buf, credentials->key, hex);
+    if (channel_data.len) {
+        pc_buf_put(&buf, PC_S(",\"channel_data\":"));
+        pc_json_put_string(&buf, channel_data);
+    }
+    if (kind == PUSHERC_CHANNEL_PRIVATE_ENCRYPTED)
+        err = put_shared_secret(&buf, channel, credentials->master_key);
+    pc_buf_put_char(&buf, '}');
+    if (!err)
+        err = hand_over(&buf, out, cap, len);
+    pc_wipe(buf.ptr, buf.len);
+    pc_buf_free(&buf);
+    return err;
+}
+
+int pusherc_user_auth_response_json(const pusherc_credentials *credentials,
+                                    pusherc_socket_id socket_id, pusherc_slice user_data, char *out,
+                                    size_t cap, size_t *len)
+{
+    if (!credentials_valid(credentials) || !socket_id_valid(socket_id) || !user_data.ptr)
+        return PUSHERC_EINVAL;
+    int err = check_user_object(user_data, true);
+    if (err)
+        return err;
+
+    char hex[PC_SHA256_HEX];
+    err = sign_user(credentials, socket_id, user_data, hex);
+    if (err)
+        return err;
+
+    struct pc_mem mem = pc_mem_make(NULL);
+    char storage[STACK_BYTES];
+    struct pc_buf buf;
+    pc_buf_init_in(&buf, &mem, NO_MAX, storage, sizeof(storage));
+    put_auth_json(&buf, credentials->key, hex);
+    pc_buf_put(&buf, PC_S(",\"user_data\":"));
+    pc_json_put_string(&buf, user_data);
+    pc_buf_put_char(&buf, '}');
+    err = hand_over(&buf, out, cap, len);
+    pc_buf_free(&buf);
+    return err;
+}
+
+int pusherc_master_key_decode(pusherc_slice base64, uint8_t out[PUSHERC_MASTER_KEY_SIZE])
+{
+    uint8_t key[PUSHERC_MASTER_KEY_SIZE];
+    size_t len = 0;
+
+    if (!slice_valid(base64) || !out || !pc_base64_decode(base64, key, sizeof(key), &len) ||
+        len != sizeof(key))
+        return PUSHERC_EINVAL;
+    memcpy(out, key, sizeof(key));
+    pc_wipe(key, sizeof(key));
+    return 0;
+}
+
+/*
+ * HTTP API requests.
+ */
+
+static bool upper_method(const char *method, char out[METHOD_MAX_BYTES + 1])
+{
+    size_t len = 0;
+
+    for (; method[len]; len++) {
+        char c = method[len];
+        if (len == METHOD_MAX_BYTES || !((c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z')))
+            return false;
+        out[len] = c >= 'a' ? (char)(c - 'a' + 'A') : c;
+    }
+    out[len] = '\0';
+    return len > 0;
+}
+
+static bool path_valid(const char *path)
+{
+    if (path[0] != '/')
+        return false;
+    for (const char *at = path; *at; at++)
+        if ((unsigned char)*at <= 0x20 || *at == 0x7f || *at == '?' || *at == '#')
+            return false;
+    return true;
+}
+
+/* Names that the signature itself uses are not the caller's to give. */
+static bool params_valid(const pusherc_http_param *params, size_t count)
+{
+    if (!params && count)
+        return false;
+    for (size_t i = 0; i < count; i++) {
+        pusherc_slice name = params[i].name;
+        if (!slice_valid(params[i].value) || !name.ptr || name.len == 0 ||
+            pc_slice_eq_nocase(pc_slice_first(name, 5), PC_S("auth_")) ||
+            pc_slice_eq_nocase(name, PC_S("body_md5")))
+            return false;
+    }
+    return true;
+}
+
+static void put_percent(struct pc_buf *buf, pusherc_slice text)
+{
+    static const char digits[] = "0123456789ABCDEF";
+
+    for (size_t i = 0; i < text.len; i++) {
+        unsigned char c = (unsigned char)text.ptr[i];
+        if ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+            c == '-' || c == '.' || c == '_' || c == '~')
+            pc_buf_put_char(buf, (char)c);
+        else
+            pc_buf_put(buf, pc_slice((const char[]){'%', digits[c >> 4], digits[c & 15]}, 3));
+    }
+}
+
+static void put_percent_query(struct pc_buf *buf, const struct pc_http_param *params, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        put_percent(buf, params[i].name);
+        pc_buf_put_char(buf, '=');
+        put_percent(buf, params[i].value);
+        pc_buf_put_char(buf, '&');
+    }
+}
+
+/* Appends the canonical form to `canonical` and the query to send, up to "&", to `query`. */
+static int put_signed_params(const pusherc_credentials *credentials,
+                             const pusherc_http_param *params, size_t param_count,
+                             pusherc_slice body, uint64_t unix_time_s, struct pc_buf *canonical,
+                             struct pc_buf *query)
+{
+    struct pc_http_param all[PC_SIGN_MAX_PARAMS];
+    char digits[24], md5[PC_MD5_HEX];
+    struct pc_buf timestamp;
+    size_t count = 0;
+
+    pc_buf_init_in(&timestamp, canonical->mem, sizeof(digits), digits, sizeof(digits));
+    pc_buf_put_u64(&timestamp, unix_time_s);
+    all[count++] = (struct pc_http_param){PC_S("auth_key"), credentials->key};
+    all[count++] = (struct pc_http_param){PC_S("auth_timestamp"), pc_buf_slice(&timestamp)};
+    all[count++] = (struct pc_http_param){PC_S("auth_version"), PC_S("1.0")};
+    if (body.len) {
+        int err = pc_md5_hex(body, md5);
+        if (err)
+            return err;
+        all[count++] = (struct pc_http_param){PC_S("body_md5"), pc_slice(md5, sizeof(md5))};
+    }
+    for (size_t i = 0; i < param_count; i++)
+        all[count++] = (struct pc_http_param){params[i].name, params[i].value};
+
+    pc_sign_put_query(canonical, all, count, PC_QUERY_AS_RECEIVED);
+    put_percent_query(query, all, count);
+    return pc_buf_status(canonical) || pc_buf_status(query) ? PUSHERC_ENOMEM : 0;
+}
+
+int pusherc_sign_request(const pusherc_credentials *credentials, const char *method,
+                         const char *path, const pusherc_http_param *params, size_t param_count,
+                         pusherc_slice body, uint64_t unix_time_s, char *out, size_t cap,
+                         size_t *len)
+{
+    char upper[METHOD_MAX_BYTES + 1];
+
+    if (!credentials_valid(credentials) || !method || !upper_method(method, upper) || !path ||
+        !path_valid(path) || !slice_valid(body))
+        return PUSHERC_EINVAL;
+    if (param_count > PUSHERC_MAX_SIGNED_PARAMS - 5)
+        return PUSHERC_ELIMIT;
+    if (!params_valid(params, param_count))
+        return PUSHERC_EINVAL;
+
+    struct pc_mem mem = pc_mem_make(NULL);
+    char canonical_storage[STACK_BYTES], query_storage[STACK_BYTES], hex[PC_SHA256_HEX];
+    struct pc_buf canonical, query;
+    pc_buf_init_in(&canonical, &mem, NO_MAX, canonical_storage, sizeof(canonical_storage));
+    pc_buf_init_in(&query, &mem, NO_MAX, query_storage, sizeof(query_storage));
+
+    int err = pc_crypto_init();
+    if (!err)
+        err = put_signed_params(credentials, params, param_count, body, unix_time_s, &canonical,
+                                &query);
+    if (!err) {
+        const pusherc_slice parts[] = {pc_slice_of(upper), PC_S("\n"), pc_slice_of(path),
+                                       PC_S("\n"), pc_buf_slice(&canonical)};
+        err = hmac_hex(credentials->secret, parts, 5, hex);
+    }
+    if (!err) {
+        pc_buf_put(&query, PC_S("auth_signature="));
+        pc_buf_put(&query, pc_slice(hex, sizeof(hex)));
+        err = hand_over(&query, out, cap, len);
+    }
+    pc_buf_free(&query);
+    pc_buf_free(&canonical);
+    return err;
+}
+
+static int verify_copied(const pusherc_credentials *credentials,
+                         const struct pc_signed_request *request, uint64_t unix_time_s,
+                         uint32_t max_skew_s)
+{
+    struct pc_mem mem = pc_mem_make(NULL);
+    struct pc_hmac_key *secret = NULL;
+    char storage[STACK_BYTES];
+    struct pc_buf why;
+
+    int err = pc_crypto_init();
+    if (!err)
+        err = pc_hmac_key_new(&secret, &mem, credentials->secret);
+    if (err)
+        return err;
+    pc_buf_init_in(&why, &mem, PC_SIGN_MAX_WHY, storage, sizeof(storage));
+    err = pc_verify_request(credentials->key, secret, request, unix_time_s,
+                            max_skew_s ? max_skew_s : DEFAULT_SKEW_S, &mem, &why);
+    pc_buf_free(&why);
+    pc_hmac_key_free(secret);
+    return err;
+}
+
+int pusherc_verify_request(const pusherc_credentials *credentials, const char *method,
+                           const char *path, const pusherc_http_param *params, size_t param_count,
+                           pusherc_slice body, uint64_t unix_time_s, uint32_t max_skew_s)
+{
+    struct pc_http_param copies[PC_SIGN_MAX_PARAMS];
+
+    if (!credentials_valid(credentials) || !method || !path || (!params && param_count) ||
+        !slice_valid(body))
+        return PUSHERC_EINVAL;
+    if (param_count > PC_SIGN_MAX_PARAMS)
+        return PUSHERC_EAUTH;
+    for (size_t i = 0; i < param_count; i++) {
+        if (!slice_valid(params[i].name) || !slice_valid(params[i].value))
+            return PUSHERC_EINVAL;
+        copies[i] = (struct pc_http_param){params[i].name, params[i].value};
+    }
+
+    const struct pc_signed_request request = {
+        .method = pc_slice_of(method),
+        .path = pc_slice_of(path),
+        .params = copies,
+        .param_count = param_count,
+        .body = body,
+    };
+    return verify_copied(credentials, &request, unix_time_s, max_skew_s);
+}
+
+/*
+ * Webhooks.
+ */
+
+int pusherc_sign_webhook(const pusherc_credentials *credentials, pusherc_slice body,
+                         char out[PUSHERC_HMAC_HEX_SIZE])
+{
+    if (!credentials_valid(credentials))
+        return PUSHERC_EINVAL;
+    return pusherc_hmac_sha256_hex(credentials->secret, body, out);
+}
+
+int pusherc_verify_webhook(const pusherc_credentials *credentials, pusherc_slice body,
+                           pusherc_slice signature_hex)
+{
+    char hex[PC_SHA256_HEX];
+
+    if (!credentials_valid(credentials) || !slice_valid(body) || !slice_valid(signature_hex))
+        return PUSHERC_EINVAL;
+    int err = hmac_hex(credentials->secret, &body, 1, hex);
+    if (err)
+        return err;
+    if (signature_hex.len != sizeof(hex) ||
+        !pc_equal_constant_time(hex, signature_hex.ptr, sizeof(hex)))
+        return PUSHERC_EAUTH;
+    return 0;
+}
