@@ -570,6 +570,97 @@ static void close_frames_carry_code_and_a_reason_that_fits(void **state)
     assert_int_equal(out[1], 124);
 }
 
+/* The handshake's answer to a request with these fields: "101 ..." in full or "STATUS field=value". */
+static void shake(const char *request_line, const char *fields, struct log *log)
+{
+    struct pc_mem mem = pc_mem_make(NULL);
+    struct pc_http_parser *parser;
+    struct pc_buf input, out;
+    size_t consumed, count;
+    int status = 101;
+    const char *text = NULL;
+    pc_buf_init(&input, &mem, 10000);
+    pc_buf_init(&out, &mem, 10000);
+    pc_buf_put(&input, pc_slice_of(request_line));
+    pc_buf_put(&input, PC_S("\r\nHost: a\r\n"));
+    pc_buf_put(&input, pc_slice_of(fields));
+    pc_buf_put(&input, PC_S("\r\n"));
+    assert_int_equal(pc_http_parser_new(&parser, &mem, (struct pc_http_limits){10000, 100}), 0);
+    assert_int_equal(pc_http_parser_feed(parser, pc_buf_slice(&input), &consumed), PC_HTTP_REQUEST);
+    int result = pc_ws_handshake(pc_http_parser_message(parser), &out, &status, &text);
+    log->len = 0;
+    log->text[0] = '\0';
+    if (result == 0) {
+        add(log, "%.*s", (int)out.len, out.ptr);
+    } else {
+        assert_int_equal(result, PUSHERC_EPROTO);
+        assert_int_equal(out.len, 0);
+        assert_non_null(text);
+        add(log, "%d", status);
+        const struct pc_http_name_value *extra = pc_ws_refusal_fields(status, &count);
+        for (size_t i = 0; i < count; i++) {
+            add(log, " ");
+            add_bytes(log, extra[i].name);
+            add(log, "=");
+            add_bytes(log, extra[i].value);
+        }
+    }
+    pc_http_parser_free(parser);
+    pc_buf_free(&input);
+    pc_buf_free(&out);
+}
+
+#define OPEN    "GET /app/key?protocol=7 HTTP/1.1"
+#define UPGRADE "Connection: keep-alive, Upgrade\r\nUpgrade: WebSocket\r\n"
+#define KEY     "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n" /* RFC 6455, section 1.3 */
+#define VERSION "Sec-WebSocket-Version: 13\r\n"
+#define ACCEPTED                                                                                   \
+    "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"            \
+    "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n"
+#define SAY_VERSION "426 Upgrade=websocket Connection=Upgrade Sec-WebSocket-Version=13"
+
+static void handshakes_are_answered_as_rfc_6455_says(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *what, *line, *fields, *expected;
+    } cases[] = {
+        {"plain", OPEN, UPGRADE KEY VERSION, ACCEPTED "\r\n"},
+        {"a foreign subprotocol is not taken up", OPEN,
+         UPGRADE KEY VERSION "Sec-WebSocket-Protocol: chat\r\n", ACCEPTED "\r\n"},
+        {"our subprotocol is", OPEN,
+         UPGRADE KEY VERSION "Sec-WebSocket-Protocol: chat, pusher-channels-protocol-7\r\n",
+         ACCEPTED "Sec-WebSocket-Protocol: pusher-channels-protocol-7\r\n\r\n"},
+        {"in a second field", OPEN,
+         UPGRADE KEY VERSION "Sec-WebSocket-Protocol: chat\r\n"
+                             "Sec-WebSocket-Protocol: pusher-channels-protocol-12\r\n",
+         ACCEPTED "Sec-WebSocket-Protocol: pusher-channels-protocol-12\r\n\r\n"},
+        {"without a number", OPEN,
+         UPGRADE KEY VERSION "Sec-WebSocket-Protocol: pusher-channels-protocol-\r\n",
+         ACCEPTED "\r\n"},
+        {"no extension is agreed on", OPEN,
+         UPGRADE KEY VERSION "Sec-WebSocket-Extensions: permessage-deflate\r\n", ACCEPTED "\r\n"},
+        {"POST", "POST / HTTP/1.1", UPGRADE KEY VERSION, "405 Allow=GET"},
+        {"a plain GET", OPEN, "", SAY_VERSION},
+        {"no Upgrade", OPEN, "Connection: Upgrade\r\n" KEY VERSION, SAY_VERSION},
+        {"no Connection", OPEN, "Upgrade: websocket\r\n" KEY VERSION, SAY_VERSION},
+        {"HTTP/1.0", "GET / HTTP/1.0", UPGRADE KEY VERSION, "400"},
+        {"no version", OPEN, UPGRADE KEY, SAY_VERSION},
+        {"version 8", OPEN, UPGRADE KEY "Sec-WebSocket-Version: 8\r\n", SAY_VERSION},
+        {"no key", OPEN, UPGRADE VERSION, "400"},
+        {"a short key", OPEN, UPGRADE VERSION "Sec-WebSocket-Key: dGhlIHNhbXBsZQ==\r\n", "400"},
+        {"a long key", OPEN, UPGRADE VERSION "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZTE2\r\n",
+         "400"},
+        {"a key that is no base64", OPEN,
+         UPGRADE VERSION "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25j*Q==\r\n", "400"},
+    };
+    struct log log;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        shake(cases[i].line, cases[i].fields, &log);
+        check(cases[i].what, &log, cases[i].expected);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -587,6 +678,7 @@ int main(void)
         cmocka_unit_test(every_failed_allocation_ends_one_connection_and_nothing_else),
         cmocka_unit_test(headers_take_the_shortest_form),
         cmocka_unit_test(close_frames_carry_code_and_a_reason_that_fits),
+        cmocka_unit_test(handshakes_are_answered_as_rfc_6455_says),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
