@@ -27,6 +27,38 @@ enum parser_state {
     FAILED
 };
 
+/* The fields that decide about the connection and where the request ends. */
+enum known_field {
+    HOST,
+    EXPECT,
+    UPGRADE,
+    CONNECTION,
+    CONTENT_LENGTH,
+    TRANSFER_ENCODING
+};
+
+static const pusherc_slice known_names[] = {
+    [HOST] = PUSHERC_LIT("Host"),
+    [EXPECT] = PUSHERC_LIT("Expect"),
+    [UPGRADE] = PUSHERC_LIT("Upgrade"),
+    [CONNECTION] = PUSHERC_LIT("Connection"),
+    [CONTENT_LENGTH] = PUSHERC_LIT("Content-Length"),
+    [TRANSFER_ENCODING] = PUSHERC_LIT("Transfer-Encoding"),
+};
+
+#define KNOWN_COUNT (sizeof known_names / sizeof known_names[0])
+
+/* Their lengths differ, and almost every client writes them as they stand above. */
+static int known_field(pusherc_slice name)
+{
+    for (size_t i = 0; i < KNOWN_COUNT; i++)
+        if (name.len == known_names[i].len)
+            return pc_slice_eq(name, known_names[i]) || pc_slice_eq_nocase(name, known_names[i])
+                       ? (int)i
+                       : -1;
+    return -1;
+}
+
 struct pc_http_parser {
     const struct pc_mem *mem; /* borrowed */
     struct pc_http_limits limits;
@@ -37,6 +69,10 @@ struct pc_http_parser {
     struct pc_buf body;                /* decoded */
     struct pc_http_name_value *fields; /* owned; they point into head */
     size_t field_cap;
+    struct {
+        size_t count;
+        pusherc_slice value; /* the last one's */
+    } known[KNOWN_COUNT];
     uint64_t content_length;
     uint64_t wire_left; /* bytes the chunks may still cost */
     struct pc_http_message message;
@@ -221,6 +257,11 @@ static bool add_field(struct pc_http_parser *parser, pusherc_slice name, pusherc
         parser->fields = fields;
         parser->field_cap = cap;
     }
+    int known = known_field(name);
+    if (known >= 0) {
+        parser->known[known].count++;
+        parser->known[known].value = value;
+    }
     parser->fields[count] = (struct pc_http_name_value){name, value};
     parser->message.fields = parser->fields;
     parser->message.field_count = count + 1;
@@ -253,30 +294,21 @@ static bool split_fields(struct pc_http_parser *parser, pusherc_slice text)
     return fail(parser, 400, "Malformed header field.");
 }
 
-/* How many fields have that name; *value is the last one's. */
-static size_t count_fields(const struct pc_http_message *m, pusherc_slice name,
-                           pusherc_slice *value)
+static bool is_host_char(char c)
 {
-    size_t count = 0;
-    for (size_t i = 0; i < m->field_count; i++) {
-        if (m->fields[i].name.len != name.len || !pc_slice_eq_nocase(m->fields[i].name, name))
-            continue;
-        *value = m->fields[i].value;
-        count++;
-    }
-    return count;
+    return (c >= 'a' && c <= 'z') || (c >= '-' && c <= ':' && c != '/') ||
+           (c > ' ' && c <= '~' && !strchr("\"#,/<>?@\\^`{|}", c));
 }
 
 static bool check_host(struct pc_http_parser *parser)
 {
-    pusherc_slice host;
-    size_t count = count_fields(&parser->message, PC_S("Host"), &host);
-    if (count == 0)
+    pusherc_slice host = parser->known[HOST].value;
+    if (parser->known[HOST].count == 0)
         return parser->message.http10 || fail(parser, 400, "Host missing.");
-    if (count > 1)
+    if (parser->known[HOST].count > 1)
         return fail(parser, 400, "Repeated Host.");
     for (size_t i = 0; i < host.len; i++)
-        if (host.ptr[i] <= ' ' || host.ptr[i] > '~' || strchr("\"#,/<>?@\\^`{|}", host.ptr[i]))
+        if (!is_host_char(host.ptr[i]))
             return fail(parser, 400, "Malformed Host.");
     return true;
 }
@@ -284,15 +316,15 @@ static bool check_host(struct pc_http_parser *parser)
 /* Sets what is awaited after the head: RFC 9112, section 6.3. */
 static bool decide_body(struct pc_http_parser *parser)
 {
-    pusherc_slice coding, length;
-    size_t codings = count_fields(&parser->message, PC_S("Transfer-Encoding"), &coding);
-    size_t lengths = count_fields(&parser->message, PC_S("Content-Length"), &length);
+    size_t codings = parser->known[TRANSFER_ENCODING].count;
+    size_t lengths = parser->known[CONTENT_LENGTH].count;
     if (codings > 0) {
         if (lengths > 0)
             return fail(parser, 400, "Content-Length together with Transfer-Encoding.");
         if (parser->message.http10)
             return fail(parser, 400, "Transfer-Encoding in HTTP/1.0.");
-        if (codings > 1 || !pc_slice_eq_nocase(coding, PC_S("chunked")))
+        if (codings > 1 ||
+            !pc_slice_eq_nocase(parser->known[TRANSFER_ENCODING].value, PC_S("chunked")))
             return fail(parser, 501, "The only transfer coding is chunked.");
         parser->wire_left = (uint64_t)parser->limits.body_bytes * WIRE_BYTES_PER_BODY_BYTE +
                             parser->limits.head_bytes;
@@ -300,7 +332,8 @@ static bool decide_body(struct pc_http_parser *parser)
         return true;
     }
     parser->content_length = 0;
-    if (lengths > 0 && (lengths > 1 || !pc_slice_to_u64(length, &parser->content_length)))
+    if (lengths > 1 || (lengths == 1 && !pc_slice_to_u64(parser->known[CONTENT_LENGTH].value,
+                                                         &parser->content_length)))
         return fail(parser, 400, "Malformed or repeated Content-Length.");
     if (parser->content_length > parser->limits.body_bytes)
         return fail(parser, 413, "Request body too large.");
@@ -311,27 +344,26 @@ static bool decide_body(struct pc_http_parser *parser)
 /* `after`: bytes behind the head have come with it, so that nobody waits for our permission. */
 static bool check_expect(struct pc_http_parser *parser, bool after)
 {
-    pusherc_slice expect;
-    if (count_fields(&parser->message, PC_S("Expect"), &expect) == 0)
+    if (parser->known[EXPECT].count == 0)
         return true;
-    if (!pc_slice_eq_nocase(expect, PC_S("100-continue")))
+    if (!pc_slice_eq_nocase(parser->known[EXPECT].value, PC_S("100-continue")))
         return fail(parser, 417, "The only expectation is 100-continue.");
     parser->tell_continue = !parser->message.http10 && !after && parser->state != COMPLETE;
     return true;
 }
 
-static void decide_connection(struct pc_http_message *m, bool has_body)
+static void decide_connection(struct pc_http_parser *parser)
 {
-    pusherc_slice ignored;
-    bool named = count_fields(m, PC_S("Connection"), &ignored) > 0;
+    struct pc_http_message *m = &parser->message;
     m->keep_alive = !m->http10;
-    if (!named)
+    if (parser->known[CONNECTION].count == 0)
         return;
     if (pc_http_field_has(m, PC_S("Connection"), PC_S("close")))
         m->keep_alive = false;
     else if (m->http10)
         m->keep_alive = pc_http_field_has(m, PC_S("Connection"), PC_S("keep-alive"));
-    m->upgrade = !m->http10 && !has_body && pc_slice_eq(m->method, PC_S("GET")) &&
+    m->upgrade = parser->known[UPGRADE].count > 0 && !m->http10 && parser->state == COMPLETE &&
+                 pc_slice_eq(m->method, PC_S("GET")) &&
                  pc_http_field_has(m, PC_S("Connection"), PC_S("upgrade")) &&
                  pc_http_field_has(m, PC_S("Upgrade"), PC_S("websocket"));
 }
@@ -346,7 +378,7 @@ static void head_complete(struct pc_http_parser *parser, bool after)
     }
     if (split_request_line(parser, line) && split_fields(parser, text) && check_host(parser) &&
         decide_body(parser) && check_expect(parser, after))
-        decide_connection(&parser->message, parser->state != COMPLETE);
+        decide_connection(parser);
     if (parser->state == AWAIT_CHUNKS)
         llhttp_resume(&parser->llhttp);
 }
@@ -501,6 +533,7 @@ void pc_http_parser_next(struct pc_http_parser *parser)
         parser->fields = NULL;
         parser->field_cap = 0;
     }
+    memset(parser->known, 0, sizeof parser->known);
     parser->message = (struct pc_http_message){0};
     /* Back to the start whatever came: llhttp on its own would stop after "close" and "upgrade". */
     llhttp_reset(&parser->llhttp);

@@ -108,37 +108,69 @@ bool pc_http_field_valid(pusherc_slice name, pusherc_slice value)
     return true;
 }
 
-static void put_field(struct pc_buf *buf, pusherc_slice name, pusherc_slice value)
+/* Room for the fixed words and the two numbers of a reply's head: at most 125 bytes. */
+#define FIXED_BYTES 192
+
+static char *copy(char *to, pusherc_slice s)
 {
-    pc_buf_put(buf, name);
-    pc_buf_put(buf, PC_S(": "));
-    pc_buf_put(buf, value);
-    pc_buf_put(buf, PC_S("\r\n"));
+    if (s.len)
+        memcpy(to, s.ptr, s.len);
+    return to + s.len;
+}
+
+static char *copy_number(char *to, uint64_t number)
+{
+    char digits[20]; /* of UINT64_MAX */
+    size_t at = sizeof digits;
+    do {
+        digits[--at] = (char)('0' + number % 10);
+        number /= 10;
+    } while (number);
+    return copy(to, pc_slice(digits + at, sizeof digits - at));
+}
+
+static char *copy_field(char *to, pusherc_slice name, pusherc_slice value)
+{
+    to = copy(to, name);
+    to = copy(to, PC_S(": "));
+    to = copy(to, value);
+    return copy(to, PC_S("\r\n"));
 }
 
 void pc_http_put_reply(struct pc_buf *buf, const struct pc_http_reply *reply)
 {
     bool interim = reply->status < 200;
     bool bodiless = interim || reply->status == 204 || reply->status == 304;
-    pc_buf_put(buf, PC_S("HTTP/1.1 "));
-    pc_buf_put_u64(buf, (uint64_t)reply->status);
-    pc_buf_put_char(buf, ' ');
-    pc_buf_put(buf, pc_slice_of(pc_http_reason(reply->status)));
-    pc_buf_put(buf, PC_S("\r\n"));
-    if (reply->content_type)
-        put_field(buf, PC_S("Content-Type"), pc_slice_of(reply->content_type));
+    pusherc_slice body = bodiless || reply->head_only ? pc_slice(NULL, 0) : reply->body;
+    pusherc_slice content_type = pc_slice_of(reply->content_type);
+
+    /* Room once, then plain copies: a reply is a dozen words, each too short to ask for. */
+    size_t size = FIXED_BYTES + content_type.len + body.len;
+    for (size_t i = 0; i < reply->field_count; i++)
+        size += reply->fields[i].name.len + reply->fields[i].value.len + 4;
+    char *start = pc_buf_reserve(buf, size);
+    if (!start)
+        return;
+
+    char *to = copy(start, PC_S("HTTP/1.1 "));
+    to = copy_number(to, (uint64_t)reply->status);
+    *to++ = ' ';
+    to = copy(to, pc_slice_of(pc_http_reason(reply->status)));
+    to = copy(to, PC_S("\r\n"));
+    if (content_type.len)
+        to = copy_field(to, PC_S("Content-Type"), content_type);
     if (!bodiless) {
-        pc_buf_put(buf, PC_S("Content-Length: "));
-        pc_buf_put_u64(buf, reply->body.len);
-        pc_buf_put(buf, PC_S("\r\n"));
+        to = copy(to, PC_S("Content-Length: "));
+        to = copy_number(to, reply->body.len);
+        to = copy(to, PC_S("\r\n"));
     }
     /* Always told: a client of HTTP/1.0 that hears nothing waits for the end of the connection. */
     if (!interim)
-        pc_buf_put(buf, reply->keep_alive ? PC_S("Connection: keep-alive\r\n")
-                                          : PC_S("Connection: close\r\n"));
+        to = copy(to, reply->keep_alive ? PC_S("Connection: keep-alive\r\n")
+                                        : PC_S("Connection: close\r\n"));
     for (size_t i = 0; i < reply->field_count; i++)
-        put_field(buf, reply->fields[i].name, reply->fields[i].value);
-    pc_buf_put(buf, PC_S("\r\n"));
-    if (!bodiless && !reply->head_only)
-        pc_buf_put(buf, reply->body);
+        to = copy_field(to, reply->fields[i].name, reply->fields[i].value);
+    to = copy(to, PC_S("\r\n"));
+    to = copy(to, body);
+    pc_buf_advance(buf, (size_t)(to - start));
 }
