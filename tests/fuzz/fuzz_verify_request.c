@@ -1,0 +1,147 @@
+/*
+ * A signed HTTP API request as text: method, path, configured prefix and query, one per line, then the
+ * body. It is verified as it is; then its parameters are signed anew, which must be accepted.
+ */
+#include <stdint.h>
+#include <stdlib.h>
+
+#include <pusherc/error.h>
+#include <pusherc/sign.h>
+
+#include "auth/sign.h"
+
+#define NOW 1700000000U
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void check(bool holds)
+{
+    if (!holds)
+        abort();
+}
+
+static pusherc_slice take_line(pusherc_slice *text)
+{
+    size_t len = pc_slice_find(*text, '\n');
+    pusherc_slice line = pc_slice_first(*text, len);
+    *text = pc_slice_skip(*text, len < text->len ? len + 1 : len);
+    return line;
+}
+
+static bool contains(pusherc_slice text, pusherc_slice part)
+{
+    for (; text.len >= part.len; text = pc_slice_skip(text, 1))
+        if (pc_slice_starts(text, part))
+            return true;
+    return false;
+}
+
+/* The digest that would have been right for the documented form. */
+static void expected_digest(const struct pc_hmac_key *secret,
+                            const struct pc_signed_request *request, const struct pc_mem *mem,
+                            char hex[PC_SHA256_HEX])
+{
+    struct pc_buf query;
+    pc_buf_init(&query, mem, SIZE_MAX / 2);
+    pc_sign_put_query(&query, request->params, request->param_count, PC_QUERY_AS_RECEIVED);
+    const pusherc_slice parts[] = {request->method, PC_S("\n"), request->path, PC_S("\n"),
+                                   pc_buf_slice(&query)};
+    check(pc_hmac_hex(secret, parts, 5, hex) == 0);
+    pc_buf_free(&query);
+}
+
+static void check_as_it_is(const struct pc_hmac_key *secret,
+                           const struct pc_signed_request *request, pusherc_slice input,
+                           const struct pc_mem *mem)
+{
+    struct pc_buf why;
+    pc_buf_init(&why, mem, PC_SIGN_MAX_WHY);
+    int err = pc_verify_request(PC_S("app-key"), secret, request, NOW, 600, mem, &why);
+    check(err == 0 || err == PUSHERC_EAUTH);
+    check((err != 0) == (why.len > 0));
+    check(pc_utf8_valid(pc_buf_slice(&why)));
+    for (size_t i = 0; i < why.len; i++)
+        check((unsigned char)why.ptr[i] >= 0x20);
+    if (err && request->param_count <= PC_SIGN_MAX_PARAMS) {
+        char hex[PC_SHA256_HEX];
+        expected_digest(secret, request, mem, hex);
+        check(!contains(pc_buf_slice(&why), pc_slice(hex, sizeof(hex))) ||
+              contains(input, pc_slice(hex, sizeof(hex))));
+    }
+    pc_buf_free(&why);
+}
+
+static bool is_own(pusherc_slice name)
+{
+    return name.len == 0 || pc_slice_eq_nocase(pc_slice_first(name, 5), PC_S("auth_")) ||
+           pc_slice_eq_nocase(name, PC_S("body_md5"));
+}
+
+static void check_signed_anew(const struct pc_signed_request *request, const struct pc_mem *mem)
+{
+    static pusherc_http_param params[PUSHERC_MAX_SIGNED_PARAMS];
+    static struct pc_http_param parsed[PC_SIGN_MAX_PARAMS];
+    pusherc_credentials credentials = PUSHERC_CREDENTIALS_INIT;
+    credentials.key = PC_S("app-key");
+    credentials.secret = PC_S("app-secret");
+    size_t count = 0;
+
+    for (size_t i = 0; i < request->param_count; i++)
+        if (!is_own(request->params[i].name) && count < PUSHERC_MAX_SIGNED_PARAMS - 5)
+            params[count++] =
+                (pusherc_http_param){request->params[i].name, request->params[i].value};
+
+    char *path = pc_dup(mem, request->path), *query = NULL;
+    size_t needed = 0;
+    check(path != NULL);
+    int err = pusherc_sign_request(&credentials, "POST", path, params, count, request->body, NOW,
+                                   NULL, 0, &needed);
+    if (err == PUSHERC_EINVAL) { /* no such path */
+        pc_free(mem, path);
+        return;
+    }
+    check(err == PUSHERC_ENOBUFS);
+    query = pc_alloc(mem, needed);
+    check(query != NULL);
+    check(pusherc_sign_request(&credentials, "POST", path, params, count, request->body, NOW, query,
+                               needed, &needed) == 0);
+
+    struct pc_buf scratch;
+    pc_buf_init(&scratch, mem, SIZE_MAX / 2);
+    check(pc_http_params(pc_slice(query, needed), parsed, PC_SIGN_MAX_PARAMS, &count, &scratch) ==
+          0);
+    for (size_t i = 0; i < count; i++)
+        params[i] = (pusherc_http_param){parsed[i].name, parsed[i].value};
+    check(pusherc_verify_request(&credentials, "POST", path, params, count, request->body, NOW,
+                                 0) == 0);
+    pc_buf_free(&scratch);
+    pc_free(mem, query);
+    pc_free(mem, path);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    static struct pc_http_param params[PC_SIGN_MAX_PARAMS + 1];
+    struct pc_mem mem = pc_mem_make(NULL);
+    struct pc_hmac_key *secret = NULL;
+    pusherc_slice input = pc_slice((const char *)data, size), rest = input;
+    struct pc_signed_request request = {.params = params};
+
+    check(pc_crypto_init() == 0 && pc_hmac_key_new(&secret, &mem, PC_S("app-secret")) == 0);
+    request.method = take_line(&rest);
+    request.path = take_line(&rest);
+    request.path_prefix = take_line(&rest);
+    pusherc_slice query = take_line(&rest);
+    request.body = rest;
+
+    struct pc_buf scratch;
+    pc_buf_init(&scratch, &mem, size);
+    if (pc_http_params(query, params, sizeof(params) / sizeof(params[0]), &request.param_count,
+                       &scratch) == 0) {
+        check_as_it_is(secret, &request, input, &mem);
+        check_signed_anew(&request, &mem);
+    }
+    pc_buf_free(&scratch);
+    pc_hmac_key_free(secret);
+    return 0;
+}
