@@ -21,18 +21,20 @@ typedef enum pusherc_channel_kind {
     PUSHERC_CHANNEL_USER               /**< "#server-to-user-" */
 } pusherc_channel_kind;
 
+/** One channel as a query found it. */
 typedef struct pusherc_channel_info {
-    size_t struct_size;
-    pusherc_slice name;
-    pusherc_channel_kind kind;
+    size_t struct_size;          /**< bytes of this struct as the library knows it */
+    pusherc_slice name;          /**< with its prefix */
+    pusherc_channel_kind kind;   /**< by the prefix */
     bool cache;                  /**< a "cache-" variant of its kind */
     uint64_t subscription_count; /**< 0 = not occupied */
     uint64_t user_count;         /**< distinct members; presence only, else 0 */
 } pusherc_channel_info;
 
+/** One user of a presence channel, however many connections it has there. */
 typedef struct pusherc_member {
-    size_t struct_size;
-    pusherc_slice user_id;
+    size_t struct_size;      /**< bytes of this struct as the library knows it */
+    pusherc_slice user_id;   /**< 1 byte or more of any UTF-8 */
     pusherc_slice info_json; /**< JSON text; "{}" if the member brought none */
 } pusherc_member;
 

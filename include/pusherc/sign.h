@@ -24,7 +24,7 @@ PUSHERC_BEGIN_DECLS
 
 /** What an app is known by. Everything is borrowed until the call returns. */
 typedef struct pusherc_credentials {
-    size_t struct_size;
+    size_t struct_size;       /**< sizeof(pusherc_credentials) */
     pusherc_slice app_id;     /**< not used for signing; part of HTTP API paths */
     pusherc_slice key;        /**< 1 byte or more of UTF-8; no ':', no control characters */
     pusherc_slice secret;     /**< 1 byte or more */
@@ -32,13 +32,14 @@ typedef struct pusherc_credentials {
 } pusherc_credentials;
 
 /* clang-format off */
+/** Empty credentials to fill in. */
 #define PUSHERC_CREDENTIALS_INIT { .struct_size = sizeof(pusherc_credentials) }
 /* clang-format on */
 
 /** One query parameter, decoded: "a,b", not "a%2Cb". */
 typedef struct pusherc_http_param {
-    pusherc_slice name;
-    pusherc_slice value;
+    pusherc_slice name;  /**< any bytes */
+    pusherc_slice value; /**< any bytes */
 } pusherc_http_param;
 
 /**

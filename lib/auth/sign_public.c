@@ -30,7 +30,7 @@ static bool key_valid(pusherc_slice key)
 
 static bool credentials_valid(const pusherc_credentials *credentials)
 {
-    return credentials && credentials->struct_size >= sizeof(*credentials) &&
+    return credentials && credentials->struct_size == sizeof(*credentials) &&
            key_valid(credentials->key) && credentials->secret.ptr && credentials->secret.len &&
            slice_valid(credentials->master_key);
 }
