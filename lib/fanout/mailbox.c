@@ -55,8 +55,9 @@ int pc_mailbox_post(struct pc_mailbox *box, struct pc_mail *mail, enum pc_mail_k
         rc = PUSHERC_EBACKLOG;
     } else {
         /* A queue that was not empty has been announced, or its owner is running it. */
-        *wake = !box->first && !(box->has_owner && pthread_equal(box->owner, pthread_self()));
-        box->wakers += *wake;
+        bool own = box->has_owner && pthread_equal(box->owner, pthread_self());
+        *wake = !box->first && !(own && box->owner_will_look);
+        box->pins += *wake;
         mail->next = NULL;
         *box->last = mail;
         box->last = &mail->next;
@@ -69,8 +70,22 @@ int pc_mailbox_post(struct pc_mailbox *box, struct pc_mail *mail, enum pc_mail_k
 void pc_mailbox_wake(struct pc_mailbox *box)
 {
     box->wake(box->wake_ctx);
+    pc_mailbox_unpin(box);
+}
+
+bool pc_mailbox_pin(struct pc_mailbox *box)
+{
     pthread_mutex_lock(&box->mutex);
-    box->wakers--;
+    bool open = !box->closed;
+    box->pins += open;
+    pthread_mutex_unlock(&box->mutex);
+    return open;
+}
+
+void pc_mailbox_unpin(struct pc_mailbox *box)
+{
+    pthread_mutex_lock(&box->mutex);
+    box->pins--;
     pthread_mutex_unlock(&box->mutex);
 }
 
@@ -116,8 +131,8 @@ void pc_mailbox_close(struct pc_mailbox *box)
     pthread_mutex_lock(&box->mutex);
     box->closed = true;
     struct pc_mail *mail = take(box);
-    /* What wake() touches goes away after this call. A waker holds no lock and blocks on nothing. */
-    while (box->wakers > 0) {
+    /* What they touch goes away after this call. They hold no lock and block on nothing. */
+    while (box->pins > 0) {
         pthread_mutex_unlock(&box->mutex);
         sched_yield();
         pthread_mutex_lock(&box->mutex);

@@ -32,10 +32,11 @@ struct pc_mailbox {
     pthread_mutex_t mutex; /* third and last in the lock order */
     struct pc_mail *first, **last;
     uint32_t count, max;
-    uint32_t wakers; /* threads between a post and its wake-up */
+    uint32_t pins; /* threads that rely on the worker's engine for a moment, e.g. between post and wake-up */
     bool closed;
     bool has_owner;
-    pthread_t owner; /* posts from this thread need no wake-up: it looks before it sleeps */
+    pthread_t owner;
+    bool owner_will_look; /* the owner looks here before it sleeps: its own posts need no wake-up. Only it reads and writes this */
     void (*wake)(void *ctx);
     void *wake_ctx;
 };
@@ -57,7 +58,10 @@ PC_CHECKED int pc_mailbox_send(struct pc_mailbox *box, struct pc_mail *mail, enu
 
 /* Runs what is there now; false if there was nothing. Mail that arrives meanwhile waits for the next call. */
 bool pc_mailbox_run(struct pc_mailbox *box, struct pc_worker *worker);
-/* Nothing can be posted afterwards; what is there runs with worker NULL. Waits for wakers. */
+/* While true was returned and unpin not called, close waits: the engine stays. Not for anything that blocks. */
+bool pc_mailbox_pin(struct pc_mailbox *box);
+void pc_mailbox_unpin(struct pc_mailbox *box);
+/* Nothing can be posted afterwards; what is there runs with worker NULL. Waits for pins. */
 void pc_mailbox_close(struct pc_mailbox *box);
 
 #endif

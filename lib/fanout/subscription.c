@@ -207,6 +207,7 @@ void pc_local_deliver(struct pc_worker *worker, struct pc_slot *slot)
     size_t room = worker->engine->limits.out_hard_bytes;
     room = room > slot->len ? room - slot->len : 0;
     const bool has_except = frame->except.a | frame->except.b;
+    uint64_t delivered = 0;
     for (uint32_t i = 0; i < local->count; i++) {
         const struct pc_target *t = &local->targets[i];
         if (frame->number < t->since || (has_except && same_id(t->q->owner, frame->except)))
@@ -214,5 +215,8 @@ void pc_local_deliver(struct pc_worker *worker, struct pc_slot *slot)
         /* overflow closes or skips; either way it leaves this list alone until the turn's end */
         if (t->q->bytes > room || pc_outq_push(t->q, slot))
             t->q->overflow(t->q);
+        else
+            delivered++;
     }
+    pc_stat_add(&worker->stats.messages_out, delivered);
 }

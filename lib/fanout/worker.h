@@ -38,6 +38,7 @@ static inline void pc_stat_sub(_Atomic uint64_t *counter, uint64_t n)
 
 struct pc_worker {
     struct pc_engine *engine;
+    void *runtime;            /* whatever runs it: net's loop, or a test */
     const struct pc_mem *mem; /* the engine's */
     uint32_t index;
     uint64_t now_ms; /* monotonic; set by the runtime at the start of each turn */

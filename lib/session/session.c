@@ -40,11 +40,14 @@ static void say(struct pc_session *s, void (*write)(struct pc_buf *))
 
 void pc_session_say(struct pc_session *s, struct pc_buf *message)
 {
-    if (s->state == PC_SESSION_OPEN &&
-        (pc_buf_status(message) || pc_worker_send(s->q, PC_WS_TEXT, pc_buf_slice(message))))
-        pc_session_close(s, PC_CLOSE_INTERNAL, PC_S("Out of memory"));
-    else
-        pc_stat_add(&s->worker->stats.messages_out, 1);
+    if (s->state == PC_SESSION_OPEN) {
+        if (s->q->bytes > s->worker->engine->limits.out_hard_bytes)
+            pc_session_overflow(s); /* it asks and does not read the answers */
+        else if (pc_buf_status(message) || pc_worker_send(s->q, PC_WS_TEXT, pc_buf_slice(message)))
+            pc_session_close(s, PC_CLOSE_INTERNAL, PC_S("Out of memory"));
+        else
+            pc_stat_add(&s->worker->stats.messages_out, 1);
+    }
     pc_buf_free(message);
 }
 

@@ -1,0 +1,131 @@
+#include "net/ask.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <sys/socket.h>
+
+#include <pusherc/error.h>
+
+static void describe_peer(int fd, char *out, size_t size)
+{
+    struct sockaddr_storage address;
+    socklen_t len = sizeof address;
+    char host[INET6_ADDRSTRLEN] = "";
+    out[0] = '\0';
+    if (getpeername(fd, (struct sockaddr *)&address, &len))
+        return;
+    if (address.ss_family == AF_INET) {
+        const struct sockaddr_in *in = (const struct sockaddr_in *)&address;
+        inet_ntop(AF_INET, &in->sin_addr, host, sizeof host);
+        snprintf(out, size, "%s:%u", host, ntohs(in->sin_port));
+    } else if (address.ss_family == AF_INET6) {
+        const struct sockaddr_in6 *in = (const struct sockaddr_in6 *)&address;
+        inet_ntop(AF_INET6, &in->sin6_addr, host, sizeof host);
+        snprintf(out, size, "[%s]:%u", host, ntohs(in->sin6_port));
+    }
+}
+
+static void arrive(struct pc_mail *mail, struct pc_worker *worker)
+{
+    struct pc_ask *ask = PC_CONTAINER(mail, struct pc_ask, mail);
+    struct pc_conn *conn = worker ? ask->conn : NULL;
+    if (conn) {
+        conn->ask = NULL;
+        ask->conn = NULL;
+        ask->answered(conn, ask);
+    }
+    pc_ask_free(ask);
+}
+
+void pc_ask_init(struct pc_ask *ask, struct pc_conn *conn, const struct pc_http_message *message,
+                 void (*answered)(struct pc_conn *conn, struct pc_ask *ask),
+                 void (*dispose)(struct pc_ask *ask))
+{
+    ask->mem = *conn->loop->worker->mem;
+    ask->box = conn->loop->worker->mailbox;
+    pc_mailbox_ref(ask->box);
+    ask->mail.run = arrive;
+    ask->conn = conn;
+    ask->answered = answered;
+    ask->dispose = dispose;
+    ask->message = message;
+    pc_buf_init(&ask->decoded, &ask->mem, SIZE_MAX);
+    describe_peer(conn->fd, ask->peer, sizeof ask->peer);
+    conn->ask = ask;
+    conn->state = PC_CONN_HOST;
+    pc_conn_watch(conn);
+}
+
+void pc_ask_abandon(struct pc_ask *ask)
+{
+    struct pc_conn *conn = ask->conn;
+    ask->parser = conn->http; /* what the host may be reading right now lives there */
+    conn->http = NULL;
+    conn->ask = NULL;
+    ask->conn = NULL;
+    atomic_store_explicit(&ask->gone, true, memory_order_release);
+}
+
+void pc_ask_peer_left(struct pc_ask *ask)
+{
+    struct pc_conn *conn = ask->conn;
+    if (ask->message->upgrade) {
+        pc_conn_destroy(conn);
+        return;
+    }
+    /* An HTTP client may shut its half and still read the answer: stop looking, or we would be told for ever. */
+    conn->interest = 0;
+    uv_poll_stop(&conn->poll);
+}
+
+int pc_ask_answer(struct pc_ask *ask)
+{
+    if (atomic_load_explicit(&ask->gone, memory_order_acquire) ||
+        pc_mailbox_send(ask->box, &ask->mail, PC_MAIL_CONTROL)) {
+        pc_ask_free(ask);
+        return PUSHERC_ECANCELED;
+    }
+    return 0;
+}
+
+void pc_ask_free(struct pc_ask *ask)
+{
+    struct pc_mem mem = ask->mem;
+    ask->dispose(ask);
+    pc_http_parser_free(ask->parser);
+    pc_buf_free(&ask->decoded);
+    pc_mailbox_unref(ask->box);
+    pc_free(&mem, ask);
+}
+
+/* Once, on the first question about it. */
+static void decode(struct pc_ask *ask)
+{
+    if (ask->is_decoded)
+        return;
+    ask->is_decoded = true;
+    const struct pc_http_message *m = ask->message;
+    /* reserved at once, so that nothing decoded moves */
+    if (!pc_buf_reserve(&ask->decoded, m->query.len + m->path.len))
+        return;
+    if (pc_http_decode(m->path, false, &ask->decoded, &ask->path))
+        ask->path = PC_S("");
+    if (pc_http_params(m->query, ask->params, PC_ASK_MAX_PARAMS, &ask->param_count, &ask->decoded))
+        ask->param_count = 0;
+}
+
+pusherc_slice pc_ask_query(struct pc_ask *ask, const char *name)
+{
+    decode(ask);
+    for (size_t i = 0; i < ask->param_count; i++)
+        if (pc_slice_eq(ask->params[i].name, pc_slice_of(name)))
+            return ask->params[i].value;
+    return PC_S("");
+}
+
+pusherc_slice pc_ask_path(struct pc_ask *ask)
+{
+    decode(ask);
+    return ask->path;
+}

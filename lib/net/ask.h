@@ -1,0 +1,79 @@
+/*
+ * A question to the host, answered once, now or later, from any thread, even after the connection or the
+ * server has gone. The question belongs to the host until it answers; what it shows of the request is
+ * kept alive by it. All but the answer itself happens on the worker's thread.
+ */
+#ifndef PC_NET_ASK_H
+#define PC_NET_ASK_H
+
+#include <stdatomic.h>
+
+#include <pusherc/hooks.h>
+
+#include "codec/http.h"
+#include "fanout/mailbox.h"
+#include "net/conn.h"
+
+#define PC_ASK_MAX_PARAMS 64
+
+struct pc_ask {
+    struct pc_mail mail; /* brings the answer to the worker */
+    struct pc_mem mem;
+    struct pc_mailbox *box; /* counted */
+    struct pc_conn *conn;   /* worker only; NULL = has gone, or waited too long */
+    _Atomic bool gone;      /* the same, for whoever answers */
+    /* Worker, connection alive: goes on with the answer. */
+    void (*answered)(struct pc_conn *conn, struct pc_ask *ask);
+    /* Any thread, in the end: frees what the kind of question owns besides this. */
+    void (*dispose)(struct pc_ask *ask);
+    struct pc_http_parser *parser; /* owned once the connection has gone */
+    const struct pc_http_message *message;
+    struct pc_buf decoded;         /* of the query and the path */
+    struct pc_http_param params[PC_ASK_MAX_PARAMS];
+    size_t param_count;
+    pusherc_slice path; /* decoded */
+    bool is_decoded;
+    char peer[64]; /* "address:port" */
+};
+
+struct pusherc_identify_request {
+    struct pc_ask ask;
+    struct pc_app *app;           /* counted, and connected; the answer hands both on */
+    uint8_t protocol;
+    struct pc_identity *identity; /* accepted: owned; NULL = anonymous */
+    uint16_t reject_code;         /* 0 = accepted */
+    char reject_reason[124];
+};
+
+struct pusherc_http_request {
+    struct pc_ask ask;
+    bool head_only;
+    bool keep_alive;
+    struct pc_buf reply; /* the whole response; empty = close without one */
+};
+
+struct pusherc_app_request {
+    struct pc_ask ask;
+    struct pc_engine *engine; /* valid while the mailbox is open */
+    pusherc_slice id, key;
+    char text[512]; /* they point here */
+};
+
+/* Begins a question about `message`; the connection rests in PC_CONN_HOST until it is answered. */
+void pc_ask_init(struct pc_ask *ask, struct pc_conn *conn, const struct pc_http_message *message,
+                 void (*answered)(struct pc_conn *conn, struct pc_ask *ask),
+                 void (*dispose)(struct pc_ask *ask));
+/* The connection is about to go, or will not wait longer: the answer will find nobody. Takes the request's memory. */
+void pc_ask_abandon(struct pc_ask *ask);
+/* The peer has shut its half while we wait. */
+void pc_ask_peer_left(struct pc_ask *ask);
+
+/* Consumes the question. 0 or PUSHERC_ECANCELED. */
+int pc_ask_answer(struct pc_ask *ask);
+/* The same when nobody is to hear of it. */
+void pc_ask_free(struct pc_ask *ask);
+
+pusherc_slice pc_ask_query(struct pc_ask *ask, const char *name);
+pusherc_slice pc_ask_path(struct pc_ask *ask);
+
+#endif

@@ -1,0 +1,219 @@
+#include "net/listener.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "net/conn.h"
+
+#define ACCEPTS_PER_TURN 128 /* then connected clients get a turn */
+#define ACCEPT_PAUSE_MS  100 /* when descriptors or memory run out: the queue waits in the kernel */
+
+struct pc_listener {
+    uv_poll_t poll;
+    struct pc_loop *loop;
+    struct pc_listener *next;
+    struct pc_timer pause;
+    struct pc_tls_config *tls;
+    int fd;
+    int backlog;
+    bool polled; /* libuv knows the handle */
+};
+
+/* -- binding -- */
+
+static int parse_address(const char *host, uint16_t port, struct sockaddr_storage *out, socklen_t *len)
+{
+    struct sockaddr_in *in = (struct sockaddr_in *)out;
+    struct sockaddr_in6 *in6 = (struct sockaddr_in6 *)out;
+    memset(out, 0, sizeof *out);
+    if (inet_pton(AF_INET, host, &in->sin_addr) == 1) {
+        in->sin_family = AF_INET;
+        in->sin_port = htons(port);
+        *len = sizeof *in;
+        return 0;
+    }
+    if (inet_pton(AF_INET6, host, &in6->sin6_addr) == 1) {
+        in6->sin6_family = AF_INET6;
+        in6->sin6_port = htons(port);
+        *len = sizeof *in6;
+        return 0;
+    }
+    return PUSHERC_EINVAL;
+}
+
+static uint16_t bound_port(int fd)
+{
+    struct sockaddr_storage address;
+    socklen_t len = sizeof address;
+    if (getsockname(fd, (struct sockaddr *)&address, &len))
+        return 0;
+    return ntohs(address.ss_family == AF_INET ? ((struct sockaddr_in *)&address)->sin_port
+                                              : ((struct sockaddr_in6 *)&address)->sin6_port);
+}
+
+/* The socket, or -errno. */
+static int bind_one(const struct sockaddr_storage *address, socklen_t len, bool shared)
+{
+    int one = 1, zero = 0;
+    int fd = socket(address->ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return -errno;
+    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
+    if (shared)
+        setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &one, sizeof one);
+    if (address->ss_family == AF_INET6)
+        setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &zero, sizeof zero);
+    if (bind(fd, (const struct sockaddr *)address, len) == 0)
+        return fd;
+    int error = -errno;
+    close(fd);
+    return error;
+}
+
+static int bind_failed(const pusherc_listen_options *options, const char *host, int error,
+                       pusherc_errinfo *info)
+{
+    const char *what = error == UV_EADDRINUSE      ? "address in use"
+                       : error == UV_EADDRNOTAVAIL ? "no such address on this machine"
+                       : error == UV_EACCES        ? "no permission for this port"
+                                                   : uv_err_name(error);
+    bool v6 = strchr(host, ':') != NULL;
+    return pc_errinfo(info, PUSHERC_EIO, error, "%s: %s%s%s:%u", what, v6 ? "[" : "", host, v6 ? "]" : "",
+                      options->port);
+}
+
+int pc_listener_bind(const pusherc_listen_options *options, uint32_t count, int *fds, uint16_t *port,
+                     pusherc_errinfo *info)
+{
+    const char *host = options->host ? options->host : "127.0.0.1";
+    struct sockaddr_storage address;
+    socklen_t len;
+    *port = options->port;
+    if (parse_address(host, *port, &address, &len))
+        return pc_errinfo(info, PUSHERC_EINVAL, 0, "no numeric address: %s", host);
+    if (count > 1) {
+        /* With SO_REUSEPORT a port that another process serves could be bound too: try once without. */
+        int probe = bind_one(&address, len, false);
+        if (probe < 0)
+            return bind_failed(options, host, probe, info);
+        close(probe);
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        fds[i] = bind_one(&address, len, count > 1);
+        if (fds[i] < 0) {
+            int error = fds[i];
+            while (i-- > 0)
+                close(fds[i]);
+            return bind_failed(options, host, error, info);
+        }
+        if (i == 0) {
+            *port = bound_port(fds[0]);
+            parse_address(host, *port, &address, &len);
+        }
+    }
+    return 0;
+}
+
+/* -- accepting -- */
+
+static void on_readable(uv_poll_t *poll, int status, int events);
+
+static void resume(struct pc_timer *timer, uint64_t now_ms)
+{
+    struct pc_listener *listener = PC_CONTAINER(timer, struct pc_listener, pause);
+    (void)now_ms;
+    uv_poll_start(&listener->poll, UV_READABLE, on_readable);
+}
+
+/* Asking again at once would only spin: what is missing comes back when others close. */
+static void take_a_break(struct pc_listener *listener, int error)
+{
+    struct pc_worker *worker = listener->loop->worker;
+    PC_LOG(&listener->loop->engine->log, WARN, ((struct pc_log_about){.subject = "net"}),
+           "accept paused for %d ms: %s", ACCEPT_PAUSE_MS, uv_err_name(error));
+    uv_poll_stop(&listener->poll);
+    pc_timer_arm(&worker->timers, &listener->pause, worker->now_ms + ACCEPT_PAUSE_MS);
+}
+
+static void on_readable(uv_poll_t *poll, int status, int events)
+{
+    struct pc_listener *listener = PC_CONTAINER(poll, struct pc_listener, poll);
+    (void)status;
+    (void)events;
+    pc_loop_enter(listener->loop);
+    for (int i = 0; i < ACCEPTS_PER_TURN; i++) {
+        int one = 1;
+        int fd = accept4(listener->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        if (fd >= 0) {
+            setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+            pc_conn_new(listener->loop, fd, listener->tls);
+            continue;
+        }
+        if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS) {
+            take_a_break(listener, -errno);
+            return;
+        }
+        if (errno == EAGAIN || errno == EWOULDBLOCK)
+            return;
+        /* ECONNABORTED and its like concern one client only */
+    }
+}
+
+/* -- life -- */
+
+int pc_listener_add(struct pc_loop *loop, int fd, uint32_t backlog, struct pc_tls_config *tls)
+{
+    struct pc_listener *listener = pc_alloc_zero(loop->worker->mem, sizeof *listener);
+    if (!listener) {
+        close(fd);
+        return PUSHERC_ENOMEM;
+    }
+    listener->loop = loop;
+    listener->fd = fd;
+    listener->backlog = backlog > INT32_MAX ? INT32_MAX : (int)backlog;
+    listener->tls = tls;
+    listener->next = loop->listeners;
+    pc_timer_init(&listener->pause, resume);
+    loop->listeners = listener;
+    return 0;
+}
+
+int pc_listeners_start(struct pc_loop *loop)
+{
+    for (struct pc_listener *l = loop->listeners; l; l = l->next) {
+        int rc = listen(l->fd, l->backlog) ? -errno : uv_poll_init(loop->uv, &l->poll, l->fd);
+        if (rc)
+            return rc;
+        l->polled = true;
+        uv_poll_start(&l->poll, UV_READABLE, on_readable);
+    }
+    return 0;
+}
+
+static void on_closed(uv_handle_t *handle)
+{
+    struct pc_listener *listener = PC_CONTAINER(handle, struct pc_listener, poll);
+    listener->loop->conn_count--;
+    pc_free(listener->loop->worker->mem, listener);
+}
+
+void pc_listeners_close(struct pc_loop *loop)
+{
+    while (loop->listeners) {
+        struct pc_listener *listener = loop->listeners;
+        loop->listeners = listener->next;
+        pc_timer_stop(&loop->worker->timers, &listener->pause);
+        if (listener->polled) {
+            loop->conn_count++; /* the loop ends after libuv has let go of it */
+            uv_close((uv_handle_t *)&listener->poll, on_closed);
+        }
+        close(listener->fd);
+        if (!listener->polled)
+            pc_free(loop->worker->mem, listener);
+    }
+}

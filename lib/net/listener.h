@@ -1,0 +1,24 @@
+/* Listening sockets: bound when the host asks, one per worker, accepting from start on. */
+#ifndef PC_NET_LISTENER_H
+#define PC_NET_LISTENER_H
+
+#include <pusherc/error.h>
+#include <pusherc/server.h>
+
+#include "net/loop.h"
+
+struct pc_tls_config;
+
+/* Binds `count` sockets to the same address, one for each of the loops that will share it, and listens to
+ * none yet. *port receives what the system picked. 0, PUSHERC_EINVAL or PUSHERC_EIO with `info` filled. */
+PC_CHECKED int pc_listener_bind(const pusherc_listen_options *options, uint32_t count, int *fds,
+                                uint16_t *port, pusherc_errinfo *info);
+
+/* The loop takes the bound socket in any case. `tls` (borrowed) outlives the loop. 0 or PUSHERC_ENOMEM. */
+PC_CHECKED int pc_listener_add(struct pc_loop *loop, int fd, uint32_t backlog, struct pc_tls_config *tls);
+
+/* Begins to accept on all of the loop's; 0 or a UV_E* code. */
+int pc_listeners_start(struct pc_loop *loop);
+void pc_listeners_close(struct pc_loop *loop);
+
+#endif

@@ -1,0 +1,242 @@
+#include "net/loop.h"
+
+#include <pusherc/error.h>
+
+#include "net/conn.h"
+#include "net/listener.h"
+
+#define MAIL_ROUNDS 8 /* answers to answers within one turn; more waits for the next, so that sockets get theirs */
+#define WS_SPARE    16 /* idle WebSocket contexts kept, 8.8 KB each */
+
+static void on_async(uv_async_t *async)
+{
+    pc_loop_enter(async->data); /* the prepare that follows does the work */
+}
+
+static void on_timer(uv_timer_t *timer)
+{
+    struct pc_loop *loop = timer->data;
+    pc_loop_enter(loop);
+    loop->timer_due_ms = UINT64_MAX;
+    pc_timers_run(&loop->worker->timers, loop->worker->now_ms);
+}
+
+static void wake(void *ctx)
+{
+    struct pc_loop *loop = ctx;
+    uv_async_send(&loop->async); /* fails only for a handle that is not open, which the mailbox rules out */
+}
+
+void pc_loop_enter(struct pc_loop *loop)
+{
+    loop->worker->now_ms = uv_now(loop->uv);
+    loop->worker->mailbox->owner_will_look = true;
+}
+
+static void flush(struct pc_loop *loop)
+{
+    struct pc_list dirty;
+    struct pc_flush pass = {0};
+    pc_list_take(&dirty, &loop->worker->dirty);
+    while (!pc_list_empty(&dirty)) {
+        struct pc_outq *q = PC_CONTAINER(dirty.next, struct pc_outq, dirty);
+        pc_list_remove(&q->dirty);
+        pc_conn_flush(PC_CONTAINER(q, struct pc_conn, out), &pass);
+    }
+}
+
+static void set_timer(struct pc_loop *loop)
+{
+    uint64_t now_ms = loop->worker->now_ms;
+    uint64_t wait_ms = pc_timers_next(&loop->worker->timers, now_ms);
+    uint64_t due_ms = wait_ms == UINT64_MAX ? UINT64_MAX : now_ms + wait_ms;
+    if (due_ms == loop->timer_due_ms)
+        return;
+    loop->timer_due_ms = due_ms;
+    if (due_ms == UINT64_MAX)
+        uv_timer_stop(&loop->timer);
+    else
+        uv_timer_start(&loop->timer, on_timer, wait_ms, 0);
+}
+
+static void finish_if_empty(struct pc_loop *loop);
+
+/* The last thing before the loop sleeps. */
+static void on_prepare(uv_prepare_t *prepare)
+{
+    struct pc_loop *loop = prepare->data;
+    struct pc_worker *worker = loop->worker;
+    bool more = true;
+    pc_loop_enter(loop);
+    for (int round = 0; more && round < MAIL_ROUNDS; round++) {
+        more = pc_mailbox_run(worker->mailbox, worker);
+        more |= !pc_list_empty(&worker->dirty);
+        flush(loop);
+    }
+    atomic_store_explicit(&worker->stats.out_queued_bytes, worker->queued_bytes, memory_order_relaxed);
+    set_timer(loop);
+    /* From here on whoever posts must wake us, also the host's own prepare callbacks after this one. */
+    worker->mailbox->owner_will_look = false;
+    if (more)
+        uv_async_send(&loop->async);
+    finish_if_empty(loop);
+}
+
+int pc_loop_init(struct pc_loop *loop, struct pc_worker *worker, uv_loop_t *host_loop, int *sys)
+{
+    static const struct pc_ws_events ws_events = {pc_conn_ws_message, pc_conn_ws_ping, pc_conn_ws_pong,
+                                                  pc_conn_ws_close, pc_conn_ws_send};
+    const struct pc_mem *mem = worker->mem;
+    *loop = (struct pc_loop){.worker = worker, .engine = worker->engine, .timer_due_ms = UINT64_MAX};
+    worker->runtime = loop;
+    pc_list_init(&loop->conns);
+    loop->uv = host_loop ? host_loop : &loop->own;
+    loop->read_buffer = pc_alloc(mem, PC_READ_BUFFER);
+    loop->write_buffer = pc_alloc(mem, PC_WRITE_BUFFER);
+    int rc = loop->read_buffer && loop->write_buffer ? 0 : PUSHERC_ENOMEM;
+    if (rc == 0)
+        rc = pc_ws_pool_new(&loop->ws_pool, mem, WS_SPARE, &ws_events);
+    if (rc == 0)
+        rc = pc_mailbox_new(&worker->mailbox, mem, loop->engine->limits.mailbox_max_messages, wake, loop);
+    if (rc)
+        goto fail;
+    *sys = host_loop ? 0 : uv_loop_init(&loop->own);
+    if (*sys == 0)
+        return 0;
+    rc = PUSHERC_EIO;
+fail:
+    pc_mailbox_unref(worker->mailbox);
+    worker->mailbox = NULL;
+    pc_ws_pool_free(loop->ws_pool);
+    pc_free(mem, loop->read_buffer);
+    pc_free(mem, loop->write_buffer);
+    loop->worker = NULL;
+    return rc;
+}
+
+int pc_loop_start(struct pc_loop *loop, int *sys)
+{
+    struct pc_worker *worker = loop->worker;
+    *sys = uv_async_init(loop->uv, &loop->async, on_async);
+    if (*sys)
+        return PUSHERC_EIO;
+    uv_prepare_init(loop->uv, &loop->prepare); /* these two cannot fail */
+    uv_timer_init(loop->uv, &loop->timer);
+    loop->async.data = loop->prepare.data = loop->timer.data = loop;
+    loop->open_handles = 3;
+    uv_update_time(loop->uv);
+    worker->now_ms = uv_now(loop->uv);
+    pc_timers_init(&worker->timers, worker->now_ms);
+    uv_prepare_start(&loop->prepare, on_prepare);
+    *sys = pc_listeners_start(loop);
+    return *sys ? PUSHERC_EIO : 0;
+}
+
+void pc_loop_own(struct pc_loop *loop)
+{
+    pc_mailbox_own(loop->worker->mailbox);
+}
+
+void pc_loop_run(struct pc_loop *loop)
+{
+    uv_run(loop->uv, UV_RUN_DEFAULT);
+}
+
+static void poll_is_over(uv_timer_t *timer)
+{
+    (void)timer; /* only there to end the wait */
+}
+
+void pc_loop_poll(struct pc_loop *loop, uint32_t timeout_ms)
+{
+    if (timeout_ms == 0) {
+        uv_run(loop->uv, UV_RUN_NOWAIT);
+        return;
+    }
+    uv_timer_t limit;
+    uv_timer_init(loop->uv, &limit);
+    uv_update_time(loop->uv);
+    uv_timer_start(&limit, poll_is_over, timeout_ms, 0);
+    uv_run(loop->uv, UV_RUN_ONCE);
+    uv_close((uv_handle_t *)&limit, NULL);
+    uv_run(loop->uv, UV_RUN_NOWAIT); /* lets go of `limit`, and writes what the turn has left to write */
+}
+
+/* -- stopping -- */
+
+static void on_handle_closed(uv_handle_t *handle)
+{
+    struct pc_loop *loop = handle->data;
+    if (--loop->open_handles > 0)
+        return;
+    loop->ended = true;
+    if (loop->on_ended)
+        loop->on_ended(loop, loop->on_ended_ctx); /* may free the loop */
+}
+
+static void close_handles(struct pc_loop *loop)
+{
+    pc_mailbox_close(loop->worker->mailbox);
+    uv_close((uv_handle_t *)&loop->async, on_handle_closed);
+    uv_close((uv_handle_t *)&loop->prepare, on_handle_closed);
+    uv_close((uv_handle_t *)&loop->timer, on_handle_closed);
+}
+
+static void finish_if_empty(struct pc_loop *loop)
+{
+    if (!loop->stopping || loop->conn_count > 0 || loop->listeners ||
+        uv_is_closing((uv_handle_t *)&loop->prepare))
+        return;
+    pc_timer_stop(&loop->worker->timers, &loop->stop_timer);
+    close_handles(loop);
+}
+
+static void cut_off(struct pc_timer *timer, uint64_t now_ms)
+{
+    struct pc_loop *loop = PC_CONTAINER(timer, struct pc_loop, stop_timer);
+    (void)now_ms;
+    while (!pc_list_empty(&loop->conns))
+        pc_conn_destroy(PC_CONTAINER(loop->conns.next, struct pc_conn, of_loop));
+}
+
+void pc_loop_stop(struct pc_loop *loop, uint64_t grace_ms)
+{
+    struct pc_worker *worker = loop->worker;
+    if (loop->stopping && grace_ms >= loop->stop_grace_ms)
+        return;
+    if (!loop->stopping) {
+        loop->stopping = true;
+        pc_timer_init(&loop->stop_timer, cut_off);
+        pc_listeners_close(loop);
+    }
+    loop->stop_grace_ms = grace_ms;
+    for (struct pc_list *l = loop->conns.next, *next; l != &loop->conns; l = next) {
+        next = l->next;
+        pc_conn_say_goodbye(PC_CONTAINER(l, struct pc_conn, of_loop), grace_ms);
+    }
+    pc_timer_arm(&worker->timers, &loop->stop_timer,
+                 worker->now_ms + grace_ms + loop->engine->limits.close_timeout_ms);
+}
+
+void pc_loop_free(struct pc_loop *loop)
+{
+    struct pc_worker *worker = loop->worker;
+    if (!worker)
+        return;
+    pc_listeners_close(loop);
+    if (loop->open_handles > 0) { /* it could not be started whole, so nobody else runs it */
+        loop->on_ended = NULL;
+        close_handles(loop);
+        while (!loop->ended || loop->conn_count > 0)
+            uv_run(loop->uv, UV_RUN_ONCE);
+    } else if (!loop->ended) {
+        pc_mailbox_close(worker->mailbox);
+    }
+    if (loop->uv == &loop->own)
+        uv_loop_close(&loop->own);
+    pc_mailbox_unref(worker->mailbox);
+    pc_ws_pool_free(loop->ws_pool);
+    pc_free(worker->mem, loop->read_buffer);
+    pc_free(worker->mem, loop->write_buffer);
+    loop->worker = NULL;
+}

@@ -1,0 +1,67 @@
+/*
+ * One event loop of a server: a libuv loop (ours or the host's), its worker, listeners and connections.
+ *
+ * A turn: libuv calls back for sockets; just before it sleeps (prepare) the mailbox is emptied, every
+ * queue that got something is written once, and the timer is set for the next deadline.
+ */
+#ifndef PC_NET_LOOP_H
+#define PC_NET_LOOP_H
+
+#include <uv.h>
+
+#include "codec/ws.h"
+#include "fanout/engine.h"
+
+#define PC_READ_BUFFER  65536 /* one per loop: nothing is kept per connection */
+#define PC_WRITE_BUFFER 16384 /* small frames are gathered here, a TLS record's worth */
+
+struct pc_loop;
+struct pc_listener;
+
+struct pc_loop {
+    struct pc_worker *worker;
+    struct pc_engine *engine;
+    uv_loop_t *uv; /* the host's, or &own */
+    uv_loop_t own;
+    uv_async_t async;
+    uv_prepare_t prepare;
+    uv_timer_t timer;
+    uint64_t timer_due_ms; /* what `timer` is set to; UINT64_MAX = not set */
+    int open_handles;      /* of the three above */
+    struct pc_listener *listeners;
+    struct pc_list conns;
+    uint32_t conn_count; /* until libuv has let go of them */
+    struct pc_ws_pool *ws_pool;
+    struct pc_timer stop_timer; /* end of the grace period, then of patience */
+    uint64_t stop_grace_ms;
+    bool stopping, ended;
+    void (*on_ended)(struct pc_loop *loop, void *ctx); /* nothing of the loop is active any more */
+    void *on_ended_ctx;
+    char *read_buffer, *write_buffer; /* owned */
+};
+
+/* host_loop NULL = a loop of its own. Gives the worker its mailbox. 0; PUSHERC_ENOMEM; PUSHERC_EIO with *sys. */
+PC_CHECKED int pc_loop_init(struct pc_loop *loop, struct pc_worker *worker, uv_loop_t *host_loop,
+                            int *sys);
+/* After `ended`, or when never started, or when starting failed: then it runs the loop until its handles are closed. */
+void pc_loop_free(struct pc_loop *loop);
+
+/* Begins to accept, as soon as the loop runs. 0 or PUSHERC_EIO with *sys. */
+PC_CHECKED int pc_loop_start(struct pc_loop *loop, int *sys);
+void pc_loop_own(struct pc_loop *loop); /* the calling thread is the one that runs it */
+void pc_loop_run(struct pc_loop *loop); /* until ended; own loop only */
+/* One turn of an own loop, waiting at most timeout_ms. */
+void pc_loop_poll(struct pc_loop *loop, uint32_t timeout_ms);
+/* Paced stop; again with a smaller grace shortens it. */
+void pc_loop_stop(struct pc_loop *loop, uint64_t grace_ms);
+
+/* Each callback of libuv into us begins with this: sets the worker's time, and lets posts from this
+ * thread rely on the prepare that follows. */
+void pc_loop_enter(struct pc_loop *loop);
+
+static inline struct pc_loop *pc_loop_of(struct pc_worker *worker)
+{
+    return worker->runtime;
+}
+
+#endif

@@ -1,0 +1,257 @@
+/* A connection that speaks WebSocket: the way in, messages to and from its session, the two-sided close. */
+#include <stdio.h>
+
+#include <pusherc/error.h>
+
+#include "net/ask.h"
+#include "net/conn.h"
+#include "protocol/message_out.h"
+#include "session/admit.h"
+
+/* -- the session's transport -- */
+
+static void transport_close(struct pc_session *session, uint16_t code, pusherc_slice reason)
+{
+    struct pc_conn *conn = PC_CONTAINER(session, struct pc_conn, session);
+    uint8_t frame[PC_WS_CLOSE_SIZE];
+    size_t len = pc_ws_close_frame(frame, code, reason);
+    pc_conn_send(conn, 0, pc_slice((const char *)frame, len));
+    pc_outq_mark(&conn->out);
+    conn->out.closed = true;
+    pc_ws_closing(&conn->ws);
+    if (conn->state < PC_CONN_CLOSING) {
+        conn->state = PC_CONN_CLOSING;
+        pc_conn_set_wait(conn, PC_WAIT_PEER_CLOSE, conn->loop->engine->limits.close_timeout_ms);
+    }
+}
+
+static void transport_ping(struct pc_session *session)
+{
+    struct pc_conn *conn = PC_CONTAINER(session, struct pc_conn, session);
+    pc_conn_send(conn, PC_WS_PING, PC_S(""));
+}
+
+static const struct pc_transport transport = {transport_close, transport_ping};
+
+/* -- what the codec hands over; none of these may destroy the connection -- */
+
+void pc_conn_ws_message(void *user, enum pc_ws_opcode opcode, pusherc_slice payload)
+{
+    struct pc_conn *conn = user;
+    if (opcode == PC_WS_TEXT)
+        pc_session_message(&conn->session, payload);
+    else
+        pc_session_close(&conn->session, PC_CLOSE_UNSUPPORTED_DATA, PC_S("Binary messages are not supported"));
+}
+
+void pc_conn_ws_ping(void *user)
+{
+    pc_session_seen(&((struct pc_conn *)user)->session);
+}
+
+void pc_conn_ws_pong(void *user)
+{
+    pc_session_seen(&((struct pc_conn *)user)->session);
+}
+
+void pc_conn_ws_send(void *user, pusherc_slice frame)
+{
+    struct pc_conn *conn = user;
+    /* Somebody who pings and never reads is a slow client like any other. */
+    if (conn->out.bytes > conn->loop->engine->limits.out_hard_bytes)
+        pc_session_overflow(&conn->session);
+    else
+        pc_conn_send(conn, 0, frame);
+}
+
+/* The session is over for a reason of the peer's; it leaves its channels at the next flush. */
+static void end_session(struct pc_conn *conn, uint16_t code)
+{
+    if (conn->session.state == PC_SESSION_OPEN) {
+        conn->session.state = PC_SESSION_CLOSING;
+        conn->session.close_code = code;
+    }
+    pc_conn_finish(conn);
+}
+
+void pc_conn_ws_close(void *user, uint16_t code, pusherc_slice reason)
+{
+    (void)reason;
+    end_session(user, code);
+}
+
+void pc_conn_ws_input(struct pc_conn *conn, pusherc_slice bytes)
+{
+    uint16_t code = PC_CLOSE_ABNORMAL;
+    if (conn->ws.ended)
+        return;
+    int rc = pc_ws_feed(&conn->ws, conn->loop->ws_pool, conn, bytes, &code);
+    if (rc == PUSHERC_EPROTO)
+        end_session(conn, code);
+    else if (rc)
+        pc_conn_destroy(conn);
+}
+
+/* -- the way in -- */
+
+/* 101 first, so that the client can see the close code; false: it was no proper handshake, and is answered. */
+static bool shake_hands(struct pc_conn *conn, const struct pc_http_message *request)
+{
+    char stack[512];
+    struct pc_buf out;
+    int status = 0;
+    const char *text = NULL;
+    pc_buf_init_in(&out, conn->loop->worker->mem, SIZE_MAX, stack, sizeof stack);
+    int rc = pc_ws_handshake(request, &out, &status, &text);
+    if (rc == PUSHERC_EPROTO) {
+        struct pc_http_name_value version = {PC_S("Sec-WebSocket-Version"), PC_S("13")};
+        struct pc_http_reply reply = {.status = status, .content_type = "text/plain; charset=utf-8",
+                                      .fields = &version, .field_count = status == 426,
+                                      .body = pc_slice_of(text)};
+        pc_buf_clear(&out);
+        pc_http_put_reply(&out, &reply);
+    }
+    if (pc_buf_status(&out)) {
+        conn->broken = true;
+        pc_outq_mark(&conn->out);
+    } else {
+        pc_conn_send(conn, 0, pc_buf_slice(&out));
+    }
+    pc_buf_free(&out);
+    if (rc)
+        pc_conn_finish(conn);
+    return rc == 0;
+}
+
+/* From here on it is a WebSocket; the request is forgotten. */
+static void become_websocket(struct pc_conn *conn)
+{
+    pc_http_parser_free(conn->http);
+    conn->http = NULL;
+    conn->app_asked = false;
+    conn->state = PC_CONN_WEBSOCKET;
+    pc_ws_init(&conn->ws, conn->loop->engine->limits.max_frame_bytes);
+    pc_conn_set_wait(conn, PC_WAIT_NOTHING, 0);
+}
+
+/* A client that was never established: the error first, for what looks at no close codes (section 1.7). */
+static void turn_away(struct pc_conn *conn, const struct pc_http_message *request, uint16_t code,
+                      pusherc_slice reason)
+{
+    char stack[256];
+    struct pc_buf error;
+    uint8_t frame[PC_WS_CLOSE_SIZE];
+    if (!shake_hands(conn, request))
+        return;
+    become_websocket(conn);
+    pc_buf_init_in(&error, conn->loop->worker->mem, 1024, stack, sizeof stack);
+    pc_out_error(&error, code, reason);
+    if (pc_buf_status(&error) == 0)
+        pc_conn_send(conn, PC_WS_TEXT, pc_buf_slice(&error));
+    pc_buf_free(&error);
+    pc_conn_send(conn, 0, pc_slice((const char *)frame, pc_ws_close_frame(frame, code, reason)));
+    conn->out.closed = true;
+    pc_ws_closing(&conn->ws);
+    conn->state = PC_CONN_CLOSING;
+    pc_conn_set_wait(conn, PC_WAIT_PEER_CLOSE, conn->loop->engine->limits.close_timeout_ms);
+    PC_LOG(&conn->loop->engine->log, DEBUG, ((struct pc_log_about){.subject = "ws"}),
+           "connection refused, %u %.*s", code, (int)reason.len, reason.ptr);
+}
+
+/* Takes over app and identity. */
+static void establish(struct pc_conn *conn, const struct pc_http_message *request, struct pc_app *app,
+                      uint8_t protocol, struct pc_identity *identity)
+{
+    struct pc_worker *worker = conn->loop->worker;
+    if (shake_hands(conn, request)) {
+        become_websocket(conn);
+        if (pc_session_open(&conn->session, worker, &conn->out, &transport, app, protocol, identity) == 0) {
+            if (conn->loop->stopping)
+                pc_conn_say_goodbye(conn, conn->loop->stop_grace_ms);
+            return;
+        }
+        conn->broken = true;
+        pc_outq_mark(&conn->out);
+    }
+    pc_app_disconnect(app);
+    pc_app_unref(app);
+    pc_identity_free(worker->mem, identity);
+}
+
+static void identified(struct pc_conn *conn, struct pc_ask *ask)
+{
+    struct pusherc_identify_request *r = PC_CONTAINER(ask, struct pusherc_identify_request, ask);
+    conn->state = PC_CONN_HTTP;
+    if (r->reject_code) {
+        turn_away(conn, ask->message, r->reject_code, pc_slice_of(r->reject_reason));
+    } else {
+        establish(conn, ask->message, r->app, r->protocol, r->identity);
+        r->app = NULL;
+        r->identity = NULL;
+    }
+    pc_conn_watch(conn);
+    pc_conn_resume(conn);
+}
+
+static void identify_dispose(struct pc_ask *ask)
+{
+    struct pusherc_identify_request *r = PC_CONTAINER(ask, struct pusherc_identify_request, ask);
+    pc_identity_free(&ask->mem, r->identity);
+    if (r->app) {
+        pc_app_disconnect(r->app);
+        pc_app_unref(r->app);
+    }
+}
+
+static void admitted(struct pc_conn *conn, const struct pc_http_message *request,
+                     const struct pc_admission *admission)
+{
+    const pusherc_hooks *hooks = &conn->loop->engine->hooks;
+    if (!hooks->identify) {
+        establish(conn, request, admission->app, admission->protocol, NULL);
+        return;
+    }
+    struct pusherc_identify_request *r = pc_alloc_zero(conn->loop->worker->mem, sizeof *r);
+    if (!r) {
+        pc_app_disconnect(admission->app);
+        pc_app_unref(admission->app);
+        turn_away(conn, request, PC_CLOSE_INTERNAL, PC_S("Out of memory"));
+        return;
+    }
+    pc_conn_set_wait(conn, PC_WAIT_HOST, conn->loop->engine->limits.identify_timeout_ms);
+    pc_ask_init(&r->ask, conn, request, identified, identify_dispose);
+    r->app = admission->app;
+    r->protocol = admission->protocol;
+    hooks->identify(r, hooks->user_data);
+}
+
+void pc_conn_upgrade(struct pc_conn *conn, const struct pc_http_message *request)
+{
+    struct pc_admission admission;
+    struct pc_engine *engine = conn->loop->engine;
+    enum pc_admit_result result = pc_admit_request(engine, request, &admission);
+    if (result == PC_ADMIT_OK)
+        result = pc_admit_app(engine, request, conn->tls != NULL, &admission);
+    if (result == PC_ADMIT_UNKNOWN_APP &&
+        pc_conn_ask_for_app(conn, request, PC_S(""), pc_slice(admission.key, admission.key_len)))
+        return;
+    if (result == PC_ADMIT_OK)
+        admitted(conn, request, &admission);
+    else
+        turn_away(conn, request, admission.code, pc_slice_of(admission.reason));
+}
+
+void pc_conn_host_timeout(struct pc_conn *conn)
+{
+    struct pc_ask *ask = conn->ask;
+    /* The host may be reading the request right now: answer first, then leave its memory to the question. */
+    struct pc_http_parser *parser = conn->http;
+    conn->http = NULL;
+    conn->state = PC_CONN_HTTP;
+    if (ask->message->upgrade)
+        turn_away(conn, ask->message, PC_CLOSE_UNAUTHORIZED, PC_S("The application did not answer in time"));
+    else
+        pc_conn_http_no_answer(conn);
+    conn->http = parser;
+    pc_ask_abandon(ask);
+}

@@ -1,0 +1,216 @@
+/* What hooks get to see, and how they answer (pusherc/hooks.h). */
+#include <stdio.h>
+
+#include "net/ask.h"
+#include "server/server.h"
+
+/* -- connections -- */
+
+static const struct pc_session *session_of(const pusherc_conn *conn)
+{
+    return (const struct pc_session *)(const void *)conn;
+}
+
+pusherc_socket_id pusherc_conn_socket_id(const pusherc_conn *conn)
+{
+    return session_of(conn)->q->owner;
+}
+
+pusherc_slice pusherc_conn_app_id(const pusherc_conn *conn)
+{
+    return session_of(conn)->app->id;
+}
+
+pusherc_slice pusherc_conn_user_id(const pusherc_conn *conn)
+{
+    const struct pc_session *s = session_of(conn);
+    return s->user ? s->user->user_id : s->identity ? s->identity->user_id : PC_S("");
+}
+
+void *pusherc_conn_data(const pusherc_conn *conn)
+{
+    const struct pc_session *s = session_of(conn);
+    return s->identity ? s->identity->data : NULL;
+}
+
+/* -- who is this? -- */
+
+pusherc_slice pusherc_identify_app_id(const pusherc_identify_request *request)
+{
+    return request->app->id;
+}
+
+pusherc_slice pusherc_identify_header(const pusherc_identify_request *request, const char *name)
+{
+    return pc_http_field(request->ask.message, pc_slice_of(name));
+}
+
+pusherc_slice pusherc_identify_cookie(const pusherc_identify_request *request, const char *name)
+{
+    return pc_http_cookie(request->ask.message, pc_slice_of(name));
+}
+
+pusherc_slice pusherc_identify_query(const pusherc_identify_request *request, const char *name)
+{
+    return pc_ask_query((struct pc_ask *)&request->ask, name);
+}
+
+pusherc_slice pusherc_identify_path(const pusherc_identify_request *request)
+{
+    return request->ask.message->path;
+}
+
+pusherc_slice pusherc_identify_peer(const pusherc_identify_request *request)
+{
+    return pc_slice_of(request->ask.peer);
+}
+
+static void reject(pusherc_identify_request *request, uint16_t code, const char *reason)
+{
+    pusherc_slice text = pc_utf8_cut(pc_slice_of(reason), sizeof request->reject_reason - 1);
+    request->reject_code = code;
+    snprintf(request->reject_reason, sizeof request->reject_reason, "%.*s", (int)text.len, text.ptr);
+}
+
+int pusherc_identify_accept(pusherc_identify_request *request, const pusherc_identity *identity)
+{
+    int rc = 0;
+    if (identity) {
+        if (identity->struct_size != sizeof *identity || identity->user_id.len > 200 ||
+            !pc_utf8_valid(identity->user_id) ||
+            identity->user_info_json.len > request->app->options.max_user_info_bytes ||
+            (identity->user_info_json.len && pc_json_parse(identity->user_info_json).type == PC_JSON_NONE))
+            rc = PUSHERC_EINVAL;
+        else
+            request->identity =
+                pc_identity_new(&request->ask.mem, identity->user_id, identity->user_info_json);
+        if (request->identity) {
+            request->identity->data = identity->data;
+            request->identity->free_data = identity->free_data;
+        } else {
+            rc = rc ? rc : PUSHERC_ENOMEM;
+            if (identity->free_data)
+                identity->free_data(identity->data);
+            reject(request, PC_CLOSE_INTERNAL, "The application's answer was not usable");
+        }
+    }
+    int sent = pc_ask_answer(&request->ask);
+    return rc ? rc : sent;
+}
+
+int pusherc_identify_reject(pusherc_identify_request *request, uint16_t close_code, const char *reason)
+{
+    int rc = close_code >= 4000 && close_code <= 4999 && pc_utf8_valid(pc_slice_of(reason))
+                 ? 0
+                 : PUSHERC_EINVAL;
+    if (rc)
+        reject(request, PC_CLOSE_UNAUTHORIZED, "");
+    else
+        reject(request, close_code, reason);
+    int sent = pc_ask_answer(&request->ask);
+    return rc ? rc : sent;
+}
+
+/* -- which app is this? -- */
+
+pusherc_slice pusherc_app_request_id(const pusherc_app_request *request)
+{
+    return request->id;
+}
+
+pusherc_slice pusherc_app_request_key(const pusherc_app_request *request)
+{
+    return request->key;
+}
+
+int pusherc_app_answer(pusherc_app_request *request, const pusherc_app_options *options)
+{
+    int rc = 0;
+    if (options) {
+        rc = PUSHERC_ECANCELED;
+        if (pc_mailbox_pin(request->ask.box)) { /* the engine stays while we put */
+            rc = options->struct_size == sizeof *options
+                     ? pc_apps_put(&request->engine->apps, options, NULL)
+                     : PUSHERC_EINVAL;
+            pc_mailbox_unpin(request->ask.box);
+        }
+    }
+    int sent = pc_ask_answer(&request->ask);
+    return rc ? rc : sent;
+}
+
+/* -- the host's pages -- */
+
+pusherc_slice pusherc_http_method(const pusherc_http_request *request)
+{
+    return request->ask.message->method;
+}
+
+pusherc_slice pusherc_http_path(const pusherc_http_request *request)
+{
+    return pc_ask_path((struct pc_ask *)&request->ask);
+}
+
+pusherc_slice pusherc_http_query(const pusherc_http_request *request, const char *name)
+{
+    return pc_ask_query((struct pc_ask *)&request->ask, name);
+}
+
+pusherc_slice pusherc_http_header(const pusherc_http_request *request, const char *name)
+{
+    return pc_http_field(request->ask.message, pc_slice_of(name));
+}
+
+pusherc_slice pusherc_http_cookie(const pusherc_http_request *request, const char *name)
+{
+    return pc_http_cookie(request->ask.message, pc_slice_of(name));
+}
+
+pusherc_slice pusherc_http_body(const pusherc_http_request *request)
+{
+    return request->ask.message->body;
+}
+
+pusherc_slice pusherc_http_peer(const pusherc_http_request *request)
+{
+    return pc_slice_of(request->ask.peer);
+}
+
+#define MAX_RESPONSE_FIELDS 64
+
+/* What the library says itself, a host must not say again. */
+static bool reserved_field(pusherc_slice name)
+{
+    return pc_slice_eq_nocase(name, PC_S("Content-Length")) ||
+           pc_slice_eq_nocase(name, PC_S("Transfer-Encoding")) ||
+           pc_slice_eq_nocase(name, PC_S("Connection"));
+}
+
+int pusherc_http_respond(pusherc_http_request *request, int status, const pusherc_http_field *fields,
+                         size_t field_count, pusherc_slice body)
+{
+    struct pc_http_name_value copy[MAX_RESPONSE_FIELDS];
+    struct pc_http_reply reply = {.status = status, .fields = copy, .body = body,
+                                  .keep_alive = request->keep_alive, .head_only = request->head_only};
+    int rc = status >= 200 && status <= 599 && field_count <= MAX_RESPONSE_FIELDS && (fields || !field_count)
+                 ? 0
+                 : PUSHERC_EINVAL;
+    for (size_t i = 0; rc == 0 && i < field_count; i++) {
+        copy[i] = (struct pc_http_name_value){fields[i].name, fields[i].value};
+        if (!pc_http_field_valid(fields[i].name, fields[i].value) || reserved_field(fields[i].name))
+            rc = PUSHERC_EINVAL;
+    }
+    reply.field_count = rc ? 0 : field_count;
+    if (rc) {
+        reply.status = 500;
+        reply.content_type = "text/plain; charset=utf-8";
+        reply.body = PC_S("The application's answer was not usable");
+    }
+    pc_http_put_reply(&request->reply, &reply);
+    if (pc_buf_status(&request->reply)) {
+        pc_buf_clear(&request->reply); /* the connection is closed instead */
+        rc = PUSHERC_ENOMEM;
+    }
+    int sent = pc_ask_answer(&request->ask);
+    return rc ? rc : sent;
+}

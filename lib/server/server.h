@@ -1,0 +1,44 @@
+/* The public server object: an engine, its loops, and the threads that run them. */
+#ifndef PC_SERVER_SERVER_H
+#define PC_SERVER_SERVER_H
+
+#include <pusherc/server.h>
+
+#include "net/loop.h"
+
+#define PC_MAX_LISTENERS 16
+
+enum pc_server_mode { PC_SERVER_THREADS, PC_SERVER_ATTACHED, PC_SERVER_POLLED };
+
+enum pc_server_state {
+    PC_SERVER_NEW = 0,
+    PC_SERVER_STARTING, /* mailboxes cannot wake anybody yet */
+    PC_SERVER_STARTED,
+    PC_SERVER_STOPPING,
+    PC_SERVER_STOPPED /* no loop runs any more; threads may still be on their way out */
+};
+
+struct pusherc_server {
+    struct pc_engine engine;
+    enum pc_server_mode mode;
+    struct pc_loop *loops; /* engine.worker_count of them */
+    pthread_t *threads;    /* threads mode: as many, thread_count of them started */
+    uint32_t thread_count;
+    uint16_t ports[PC_MAX_LISTENERS];
+    size_t listener_count;
+    _Atomic int state;          /* enum pc_server_state */
+    _Atomic uint32_t next_loop; /* adopted sockets take turns */
+    pthread_mutex_t mutex;      /* guards the rest; leaf */
+    uint32_t running;           /* loops that have not ended */
+    bool polling;
+    uint64_t grace_ms;
+    pusherc_stopped_fn stopped;
+    void *stopped_user_data;
+};
+
+/* Started and not stopped: workers can be posted to. */
+bool pc_server_runs(const pusherc_server *server);
+/* The app, counted; NULL with *rc = what the public call returns. */
+struct pc_app *pc_server_app(pusherc_server *server, const char *app_id, int *rc);
+
+#endif
