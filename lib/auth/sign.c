@@ -124,9 +124,11 @@ static int compare_names(pusherc_slice a, pusherc_slice b)
     return a.len == b.len ? 0 : a.len < b.len ? -1 : 1;
 }
 
-static bool is_signature(pusherc_slice name)
+/* Names in lower case, which all SDKs send, are settled by the first comparison. */
+static bool same_name(pusherc_slice name, pusherc_slice known)
 {
-    return pc_slice_eq_nocase(name, PC_S("auth_signature"));
+    return name.len == known.len &&
+           (memcmp(name.ptr, known.ptr, known.len) == 0 || pc_slice_eq_nocase(name, known));
 }
 
 /* Stable insertion sort: SDKs send nearly sorted queries of a handful of parameters. */
@@ -135,7 +137,7 @@ static size_t sort_params(const struct pc_http_param *params, size_t count, enum
 {
     size_t sorted = 0;
     for (size_t i = 0; i < count; i++) {
-        if (is_signature(params[i].name))
+        if (same_name(params[i].name, PC_S("auth_signature")))
             continue;
         pusherc_slice name = query_key_of(&params[i], form).name;
         size_t at = sorted++;
@@ -255,8 +257,7 @@ static int find_auth_params(const struct pc_signed_request *request,
     for (size_t i = 0; i < request->param_count; i++) {
         pusherc_slice name = request->params[i].name;
         for (size_t k = 0; k < AUTH_PARAM_COUNT; k++) {
-            if (name.len != auth_params[k].name.len ||
-                !pc_slice_eq_nocase(name, auth_params[k].name))
+            if (!same_name(name, auth_params[k].name))
                 continue;
             if (found[k])
                 return deny_with(why, auth_params[k].repeated);
