@@ -17,7 +17,7 @@ static bool occupied(const struct pc_timers *timers, size_t index)
 
 void pc_timers_init(struct pc_timers *timers, uint64_t now_ms)
 {
-    *timers = (struct pc_timers){.done_ms = now_ms};
+    *timers = (struct pc_timers){.done_ms = now_ms, .next_ms = UINT64_MAX};
     for (size_t i = 0; i < PC_TIMER_SLOTS; i++)
         pc_list_init(&timers->slots[i]);
 }
@@ -36,6 +36,12 @@ void pc_timer_stop(struct pc_timers *timers, struct pc_timer *timer)
     timers->count--;
 }
 
+/* A slot's end, when all of it is due: one wake-up serves its timers together. */
+static uint64_t slot_end_ms(uint64_t slot)
+{
+    return (slot + 1) * PC_TIMER_SLOT_MS;
+}
+
 void pc_timer_arm(struct pc_timers *timers, struct pc_timer *timer, uint64_t due_ms)
 {
     pc_timer_stop(timers, timer);
@@ -46,6 +52,8 @@ void pc_timer_arm(struct pc_timers *timers, struct pc_timer *timer, uint64_t due
     pc_list_push_back(&timers->slots[index], &timer->link);
     timers->occupied[index / WORD_BITS] |= (uint64_t)1 << (index % WORD_BITS);
     timers->count++;
+    if (slot_end_ms(slot_number(at_ms)) < timers->next_ms)
+        timers->next_ms = slot_end_ms(slot_number(at_ms));
 }
 
 /* Number of the first slot in from..to (inclusive) whose bit is set; to + 1 if there is none. */
@@ -79,6 +87,17 @@ static void collect(struct pc_timers *timers, size_t index, uint64_t now_ms, str
         timers->occupied[index / WORD_BITS] &= ~((uint64_t)1 << (index % WORD_BITS));
 }
 
+/* When the wheel's next slot with a timer ends. */
+static uint64_t find_next_ms(const struct pc_timers *timers)
+{
+    uint64_t first = slot_number(timers->done_ms);
+    uint64_t last = first + PC_TIMER_SLOTS - 1;
+    uint64_t slot = next_occupied(timers, first, last);
+    while (slot <= last && pc_list_empty(&timers->slots[slot % PC_TIMER_SLOTS]))
+        slot = next_occupied(timers, slot + 1, last);
+    return slot > last ? UINT64_MAX : slot_end_ms(slot);
+}
+
 void pc_timers_run(struct pc_timers *timers, uint64_t now_ms)
 {
     struct pc_list due;
@@ -94,6 +113,7 @@ void pc_timers_run(struct pc_timers *timers, uint64_t now_ms)
          slot = next_occupied(timers, slot + 1, last))
         collect(timers, slot % PC_TIMER_SLOTS, now_ms, &due);
     timers->done_ms = now_ms;
+    timers->next_ms = find_next_ms(timers);
 
     /* Nothing fires before all are collected: what a callback arms waits for the next run, so that
      * a callback that arms "now" cannot hold the loop. */
@@ -109,14 +129,5 @@ uint64_t pc_timers_next(const struct pc_timers *timers, uint64_t now_ms)
 {
     if (timers->count == 0)
         return UINT64_MAX;
-    uint64_t first = slot_number(timers->done_ms);
-    uint64_t last = first + PC_TIMER_SLOTS - 1;
-    uint64_t slot = next_occupied(timers, first, last);
-    while (slot <= last && pc_list_empty(&timers->slots[slot % PC_TIMER_SLOTS]))
-        slot = next_occupied(timers, slot + 1, last);
-    if (slot > last) /* called from a callback: the rest of this run has no slot */
-        return 0;
-    /* The slot's end, when all of it is due: one wake-up serves its timers together. */
-    uint64_t end_ms = (slot + 1) * PC_TIMER_SLOT_MS;
-    return end_ms > now_ms ? end_ms - now_ms : 0;
+    return timers->next_ms > now_ms ? timers->next_ms - now_ms : 0;
 }
