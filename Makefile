@@ -37,7 +37,7 @@ fuzz:
 
 autobahn: release
 	@tools/setup test
-	@tests/conformance/autobahn build-release
+	@tests/conformance/autobahn/run-all build-release
 
 docs:
 	@tools/setup docs
