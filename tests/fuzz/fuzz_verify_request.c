@@ -36,6 +36,15 @@ static bool contains(pusherc_slice text, pusherc_slice part)
     return false;
 }
 
+static bool was_sent(const struct pc_signed_request *request, pusherc_slice part)
+{
+    bool sent = contains(request->method, part) || contains(request->path, part);
+    for (size_t i = 0; i < request->param_count; i++)
+        sent = sent || contains(request->params[i].name, part) ||
+               contains(request->params[i].value, part);
+    return sent;
+}
+
 /* The digest that would have been right for the documented form. */
 static void expected_digest(const struct pc_hmac_key *secret,
                             const struct pc_signed_request *request, const struct pc_mem *mem,
@@ -51,8 +60,7 @@ static void expected_digest(const struct pc_hmac_key *secret,
 }
 
 static void check_as_it_is(const struct pc_hmac_key *secret,
-                           const struct pc_signed_request *request, pusherc_slice input,
-                           const struct pc_mem *mem)
+                           const struct pc_signed_request *request, const struct pc_mem *mem)
 {
     struct pc_buf why;
     pc_buf_init(&why, mem, PC_SIGN_MAX_WHY);
@@ -65,8 +73,9 @@ static void check_as_it_is(const struct pc_hmac_key *secret,
     if (err && request->param_count <= PC_SIGN_MAX_PARAMS) {
         char hex[PC_SHA256_HEX];
         expected_digest(secret, request, mem, hex);
+        /* Unless it was sent; its first digits may be those of an escaped byte, "\xb2". */
         check(!contains(pc_buf_slice(&why), pc_slice(hex, sizeof(hex))) ||
-              contains(input, pc_slice(hex, sizeof(hex))));
+              was_sent(request, pc_slice(hex + 2, sizeof(hex) - 2)));
     }
     pc_buf_free(&why);
 }
@@ -124,7 +133,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     static struct pc_http_param params[PC_SIGN_MAX_PARAMS + 1];
     struct pc_mem mem = pc_mem_make(NULL);
     struct pc_hmac_key *secret = NULL;
-    pusherc_slice input = pc_slice((const char *)data, size), rest = input;
+    pusherc_slice rest = pc_slice((const char *)data, size);
     struct pc_signed_request request = {.params = params};
 
     check(pc_crypto_init() == 0 && pc_hmac_key_new(&secret, &mem, PC_S("app-secret")) == 0);
@@ -138,7 +147,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     pc_buf_init(&scratch, &mem, size);
     if (pc_http_params(query, params, sizeof(params) / sizeof(params[0]), &request.param_count,
                        &scratch) == 0) {
-        check_as_it_is(secret, &request, input, &mem);
+        check_as_it_is(secret, &request, &mem);
         check_signed_anew(&request, &mem);
     }
     pc_buf_free(&scratch);
