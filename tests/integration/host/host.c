@@ -1,0 +1,302 @@
+#include "host.h"
+
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <uv.h>
+
+/* -- JSON in and out -- */
+
+void host_die(const char *what, const char *which)
+{
+    fprintf(stderr, "host: %s: %s\n", what, which);
+    exit(2);
+}
+
+void host_say(cJSON *line)
+{
+    char *text = cJSON_PrintUnformatted(line);
+    if (!text)
+        host_die("out of memory", "printing");
+    flockfile(stdout);
+    fputs(text, stdout);
+    putc('\n', stdout);
+    fflush(stdout);
+    funlockfile(stdout);
+    free(text);
+    cJSON_Delete(line);
+}
+
+cJSON *host_event(const char *name)
+{
+    cJSON *event = cJSON_CreateObject();
+    cJSON_AddStringToObject(event, "event", name);
+    return event;
+}
+
+void host_add_slice(cJSON *object, const char *name, pusherc_slice text)
+{
+    char *copy = calloc(1, text.len + 1);
+    if (!copy)
+        host_die("out of memory", name);
+    if (text.len)
+        memcpy(copy, text.ptr, text.len);
+    cJSON_AddStringToObject(object, name, copy);
+    free(copy);
+}
+
+void host_add_socket_id(cJSON *object, pusherc_socket_id id)
+{
+    char text[PUSHERC_SOCKET_ID_STRLEN];
+    pusherc_socket_id_format(id, text);
+    cJSON_AddStringToObject(object, "socket_id", text);
+}
+
+void host_add_rc(cJSON *object, int rc)
+{
+    cJSON_AddStringToObject(object, "rc", rc == 0 ? "OK" : pusherc_err_name(rc));
+}
+
+const char *host_string(const cJSON *object, const char *name)
+{
+    const char *text = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(object, name));
+    return text ? text : "";
+}
+
+double host_number(const cJSON *object, const char *name, double otherwise)
+{
+    const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, name);
+    return cJSON_IsNumber(item) ? item->valuedouble : otherwise;
+}
+
+pusherc_slice host_slice(const cJSON *text)
+{
+    const char *s = cJSON_GetStringValue(text);
+    return (pusherc_slice){s, s ? strlen(s) : 0};
+}
+
+/* -- option structs from JSON objects with the same names -- */
+
+struct field {
+    const char *name;
+    size_t offset;
+    enum {
+        FIELD_UINT32,
+        FIELD_BOOL,
+        FIELD_STRING
+    } type;
+};
+
+/* clang-format off */
+#define UINT32(type, name) { #name, offsetof(type, name), FIELD_UINT32 }
+#define BOOL(type, name)   { #name, offsetof(type, name), FIELD_BOOL }
+#define STRING(type, name) { #name, offsetof(type, name), FIELD_STRING }
+/* clang-format on */
+
+static const struct field server_fields[] = {
+    UINT32(pusherc_server_options, worker_count),
+    STRING(pusherc_server_options, path_prefix),
+    UINT32(pusherc_server_options, max_connections),
+    UINT32(pusherc_server_options, max_frame_bytes),
+    UINT32(pusherc_server_options, max_http_body_bytes),
+    UINT32(pusherc_server_options, max_http_head_bytes),
+    UINT32(pusherc_server_options, handshake_timeout_ms),
+    UINT32(pusherc_server_options, request_timeout_ms),
+    UINT32(pusherc_server_options, keep_alive_ms),
+    UINT32(pusherc_server_options, identify_timeout_ms),
+    UINT32(pusherc_server_options, pong_timeout_ms),
+    UINT32(pusherc_server_options, close_timeout_ms),
+    UINT32(pusherc_server_options, out_soft_bytes),
+    UINT32(pusherc_server_options, out_soft_ms),
+    UINT32(pusherc_server_options, out_hard_bytes),
+    UINT32(pusherc_server_options, mailbox_max_messages),
+    UINT32(pusherc_server_options, max_auth_skew_s),
+    {NULL, 0, FIELD_UINT32},
+};
+
+static const struct field app_fields[] = {
+    STRING(pusherc_app_options, id),
+    STRING(pusherc_app_options, key),
+    STRING(pusherc_app_options, secret),
+    UINT32(pusherc_app_options, slow_policy),
+    BOOL(pusherc_app_options, disabled),
+    BOOL(pusherc_app_options, tls_only),
+    BOOL(pusherc_app_options, client_events),
+    BOOL(pusherc_app_options, strict_user_info),
+    BOOL(pusherc_app_options, allow_missing_protocol),
+    UINT32(pusherc_app_options, activity_timeout_ms),
+    UINT32(pusherc_app_options, max_connections),
+    UINT32(pusherc_app_options, max_channel_name_bytes),
+    UINT32(pusherc_app_options, max_event_name_bytes),
+    UINT32(pusherc_app_options, max_event_payload_bytes),
+    UINT32(pusherc_app_options, max_event_channels),
+    UINT32(pusherc_app_options, max_batch_events),
+    UINT32(pusherc_app_options, max_presence_members),
+    UINT32(pusherc_app_options, max_user_info_bytes),
+    UINT32(pusherc_app_options, max_channels_per_connection),
+    UINT32(pusherc_app_options, max_client_events_per_s),
+    UINT32(pusherc_app_options, max_backend_events_per_s),
+    UINT32(pusherc_app_options, max_read_requests_per_s),
+    {NULL, 0, FIELD_UINT32},
+};
+
+static void read_fields(const struct field *fields, const cJSON *object, void *options)
+{
+    const cJSON *item;
+    cJSON_ArrayForEach(item, object)
+    {
+        const struct field *f = fields;
+        while (f->name && strcmp(f->name, item->string) != 0)
+            f++;
+        if (!f->name) {
+            if (strcmp(item->string, "allowed_origins") != 0)
+                host_die("unknown option", item->string);
+            continue;
+        }
+        char *target = (char *)options + f->offset;
+        switch (f->type) {
+        case FIELD_UINT32:
+            *(uint32_t *)(void *)target = (uint32_t)item->valuedouble;
+            break;
+        case FIELD_BOOL:
+            *(bool *)(void *)target = cJSON_IsTrue(item);
+            break;
+        case FIELD_STRING:
+            *(const char **)(void *)target = cJSON_GetStringValue(item);
+            break;
+        }
+    }
+}
+
+void host_read_app(const cJSON *object, pusherc_app_options *options, const char ***origins)
+{
+    pusherc_app_options_init(options);
+    read_fields(app_fields, object, options);
+    const cJSON *list = cJSON_GetObjectItemCaseSensitive(object, "allowed_origins"), *item;
+    *origins = NULL;
+    if (!list)
+        return;
+    size_t n = 0;
+    *origins = calloc((size_t)cJSON_GetArraySize(list) + 1, sizeof **origins);
+    if (!*origins)
+        host_die("out of memory", "allowed_origins");
+    cJSON_ArrayForEach(item, list)(*origins)[n++] = cJSON_GetStringValue(item);
+    options->allowed_origins = *origins;
+}
+
+/* -- life -- */
+
+static void make_server(struct host *host, size_t index, uv_loop_t *loop, bool poll)
+{
+    pusherc_hooks hooks;
+    pusherc_errinfo info = {0};
+    pusherc_server_options options = PUSHERC_SERVER_OPTIONS_INIT;
+    options.log_fn = pusherc_log_to_stderr;
+    options.log_level = (pusherc_log_level)host_number(host->config, "log_level", PUSHERC_LOG_WARN);
+    options.loop = loop;
+    read_fields(server_fields, cJSON_GetObjectItemCaseSensitive(host->config, "options"), &options);
+    if (poll)
+        options.worker_count = PUSHERC_WORKERS_NONE;
+    hooks_fill(host, &hooks);
+    options.hooks = &hooks;
+    if (pusherc_server_new(&host->servers[index], &options, &info))
+        host_die("pusherc_server_new", info.text);
+    const cJSON *item;
+    cJSON_ArrayForEach(item, cJSON_GetObjectItemCaseSensitive(host->config, "apps"))
+    {
+        pusherc_app_options app;
+        const char **origins;
+        host_read_app(item, &app, &origins);
+        if (pusherc_server_put_app(host->servers[index], &app, &info))
+            host_die("pusherc_server_put_app", info.text);
+        free(origins);
+    }
+    pusherc_listen_options listen = PUSHERC_LISTEN_OPTIONS_INIT;
+    if (pusherc_server_listen(host->servers[index], &listen, &info))
+        host_die("pusherc_server_listen", info.text);
+    if (pusherc_server_start(host->servers[index], &info))
+        host_die("pusherc_server_start", info.text);
+}
+
+static void *read_input(void *arg)
+{
+    struct host *host = arg;
+    commands_run(host);
+    /* An attached server may be freed only after it has stopped; the others are freed as they are. */
+    if (strcmp(host_string(host->config, "mode"), "attach") == 0)
+        for (size_t i = 0; i < host->server_count; i++)
+            pusherc_server_stop(host->servers[i], 0, NULL, NULL);
+    pthread_mutex_lock(&host->lock);
+    host->input_ended = true;
+    pthread_cond_broadcast(&host->changed);
+    pthread_mutex_unlock(&host->lock);
+    return NULL;
+}
+
+static bool input_ended(struct host *host)
+{
+    pthread_mutex_lock(&host->lock);
+    bool ended = host->input_ended;
+    pthread_mutex_unlock(&host->lock);
+    return ended;
+}
+
+static void poll_until_end(struct host *host)
+{
+    bool running = true;
+    while (running && !input_ended(host)) {
+        running = false;
+        for (size_t i = 0; i < host->server_count; i++) {
+            int rc = pusherc_server_poll(host->servers[i], host->server_count > 1 ? 5 : 50);
+            if (rc < 0)
+                host_die("pusherc_server_poll", pusherc_strerror(rc));
+            running |= rc == 1;
+        }
+    }
+}
+
+int main(int argc, char **argv)
+{
+    struct host host = {.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
+    host.config = argc == 2 ? cJSON_Parse(argv[1]) : NULL;
+    if (!host.config)
+        host_die("usage", "host '{\"apps\": [...], ...}'");
+    const char *mode = host_string(host.config, "mode");
+    bool attach = strcmp(mode, "attach") == 0, poll = strcmp(mode, "poll") == 0;
+    uv_loop_t loop;
+    if (attach && uv_loop_init(&loop))
+        host_die("uv_loop_init", "failed");
+
+    host.server_count = (size_t)host_number(host.config, "servers", 1);
+    if (host.server_count > HOST_MAX_SERVERS)
+        host_die("too many", "servers");
+    for (size_t i = 0; i < host.server_count; i++) {
+        make_server(&host, i, attach ? &loop : NULL, poll);
+        printf("listening on 127.0.0.1:%u\n", pusherc_server_port(host.servers[i], 0));
+    }
+    fflush(stdout);
+
+    pthread_t reader;
+    if (pthread_create(&reader, NULL, read_input, &host))
+        host_die("pthread_create", "failed");
+    if (attach)
+        uv_run(&loop, UV_RUN_DEFAULT);
+    if (poll)
+        poll_until_end(&host);
+    pthread_join(reader, NULL);
+    pthread_mutex_lock(&host.lock);
+    while (host.jobs)
+        pthread_cond_wait(&host.changed, &host.lock);
+    pthread_mutex_unlock(&host.lock);
+
+    for (size_t i = 0; i < host.server_count; i++)
+        pusherc_server_free(host.servers[i]);
+    hooks_answer_rest(&host);
+    cJSON_Delete(host.config);
+    if (attach && (uv_run(&loop, UV_RUN_DEFAULT) || uv_loop_close(&loop)))
+        host_die("left on the loop", "a handle");
+    if (atomic_load(&host.identities))
+        host_die("not freed", "an identity");
+    return 0;
+}
