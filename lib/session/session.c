@@ -248,7 +248,7 @@ void pc_session_message(struct pc_session *s, pusherc_slice text)
     struct pc_buf scratch;
     struct pc_message_in in;
     const char *why = NULL;
-    pc_buf_init_in(&scratch, s->worker->mem, text.len * 2 + sizeof stack, stack, sizeof stack);
+    pc_buf_init_in(&scratch, s->worker->mem, text.len * 3 + sizeof stack, stack, sizeof stack);
     int rc = pc_message_in_parse(text, &scratch, &in, &why);
     if (rc == PUSHERC_EPROTO) {
         malformed(s, why);
