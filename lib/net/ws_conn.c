@@ -85,6 +85,8 @@ void pc_conn_ws_input(struct pc_conn *conn, pusherc_slice bytes)
     uint16_t code = PC_CLOSE_ABNORMAL;
     if (conn->ws.ended)
         return;
+    if (conn->state == PC_CONN_WEBSOCKET)
+        pc_session_seen(&conn->session); /* part of a message is a sign of life, too */
     int rc = pc_ws_feed(&conn->ws, conn->loop->ws_pool, conn, bytes, &code);
     if (rc == PUSHERC_EPROTO)
         end_session(conn, code);
