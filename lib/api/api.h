@@ -19,31 +19,35 @@ struct pc_api_request {
     bool app_asked;      /* the host has been asked for the app and has none: answer 404 now */
 };
 
-/* Borrowed strings are static or live in `text`. */
+/* Borrowed strings are static or live in here: a reply is not to be copied. */
 struct pc_api_reply {
     int status;
     const char *content_type; /* NULL = none */
     struct pc_http_name_value fields[PC_API_MAX_FIELDS];
     size_t field_count;
-    struct pc_buf body;
-    char text[512]; /* for field values made up on the way */
+    struct pc_buf body; /* starts in `storage`: most answers allocate nothing */
+    size_t text_len;
+    char text[640]; /* for field values made up on the way, and for the app's id */
+    char storage[512];
 };
 
 enum pc_api_result {
-    PC_API_REPLY = 0,  /* the reply is complete */
-    PC_API_NOT_OURS,   /* no path of the API: the host's page, or 404 */
+    PC_API_REPLY = 0, /* the reply is complete */
+    PC_API_NOT_OURS, /* no path of the API: the host's page; the reply is the 404 if there is none */
     PC_API_UNKNOWN_APP /* ask the host for the app: *app_id or *app_key names it; then call again */
 };
 
 void pc_api_reply_init(struct pc_api_reply *reply, const struct pc_mem *mem);
 void pc_api_reply_free(struct pc_api_reply *reply);
 
-/* Never fails: when memory runs out the reply is a 500 without body. app_id and app_key are borrowed from the message
- * or from `reply->text`; exactly one is set on PC_API_UNKNOWN_APP. */
+/* Never fails: when memory runs out the reply is a 500 without body. HEAD is answered as GET: whoever
+ * writes the reply leaves the body out. app_id and app_key are borrowed from the message or from
+ * `reply`; exactly one is set on PC_API_UNKNOWN_APP, which leaves the reply empty. */
 enum pc_api_result pc_api_handle(const struct pc_api_request *request, struct pc_api_reply *reply,
                                  pusherc_slice *app_id, pusherc_slice *app_key);
 
-/* For answers that do not come from pc_api_handle(): plain text with the CORS fields. */
+/* For answers that do not come from pc_api_handle(): plain text with the CORS fields. Replaces what
+ * the reply held. */
 void pc_api_plain(struct pc_api_reply *reply, int status, const char *text);
 
 #endif

@@ -1,0 +1,304 @@
+#include "api/api.h"
+
+#include <pusherc/error.h>
+
+#include "api/call.h"
+#include "auth/sign.h"
+#include "session/admit.h"
+
+#define QUERY_ROOM  1024 /* of decoded parameters; a longer query costs an allocation */
+#define MAX_APP_ID  200
+#define MAX_CAPTURE 2 /* segments of a path that a route takes out */
+
+/* What a request has to pass before a route's handler sees it. */
+enum route_kind {
+    PAGE,     /* anybody's GET */
+    ROOT,     /* the same, unless the host has pages of its own */
+    APP_READ, /* GET, signed by an app */
+    APP_WRITE /* POST, signed by an app */
+};
+
+struct route {
+    pusherc_slice path; /* '*' stands for one segment: the app's id, then the channel */
+    enum route_kind kind;
+    void (*handle)(struct pc_api_call *call);
+};
+
+static void root_page(struct pc_api_call *call)
+{
+    pc_api_plain(call->reply, 200, "OK");
+}
+
+static bool is_draining(const struct pc_engine *engine)
+{
+    /* relaxed: an answer a moment late is as good */
+    return atomic_load_explicit(&engine->draining, memory_order_relaxed);
+}
+
+static void ready_page(struct pc_api_call *call)
+{
+    if (is_draining(call->request->engine))
+        pc_api_unavailable(call->reply, "The server is shutting down.");
+    else
+        pc_api_plain(call->reply, 200, "OK");
+}
+
+static void up_page(struct pc_api_call *call)
+{
+    pc_api_begin(call->reply, 200, PC_API_JSON);
+    pc_buf_put(&call->reply->body, PC_S("{\"health\":\"OK\"}"));
+}
+
+/* The most frequent first. */
+static const struct route routes[] = {
+    {PUSHERC_LIT("/apps/*/events"), APP_WRITE, pc_api_events},
+    {PUSHERC_LIT("/apps/*/batch_events"), APP_WRITE, pc_api_batch_events},
+    {PUSHERC_LIT("/apps/*/channels"), APP_READ, pc_api_channels},
+    {PUSHERC_LIT("/apps/*/channels/*"), APP_READ, pc_api_channel},
+    {PUSHERC_LIT("/apps/*/channels/*/users"), APP_READ, pc_api_channel_users},
+    {PUSHERC_LIT("/apps/*/channels/*/stats"), APP_READ, pc_api_channel_stats},
+    {PUSHERC_LIT("/apps/*/channels/*/events"), APP_WRITE, pc_api_channel_events},
+    {PUSHERC_LIT("/apps/*/connections"), APP_READ, pc_api_connections},
+    {PUSHERC_LIT("/ready"), PAGE, ready_page},
+    {PUSHERC_LIT("/up"), PAGE, up_page},
+    {PUSHERC_LIT("/live"), PAGE, up_page},
+    {PUSHERC_LIT("/"), ROOT, root_page},
+};
+
+/* Cuts the segment off both; false if they differ. */
+static bool take_segment(pusherc_slice *pattern, pusherc_slice *path, pusherc_slice **capture)
+{
+    if (pattern->ptr[0] != '/' || path->ptr[0] != '/')
+        return false;
+    *pattern = pc_slice_skip(*pattern, 1);
+    *path = pc_slice_skip(*path, 1);
+    pusherc_slice wanted = pc_slice_first(*pattern, pc_slice_find(*pattern, '/'));
+    pusherc_slice segment = pc_slice_first(*path, pc_slice_find(*path, '/'));
+    *pattern = pc_slice_skip(*pattern, wanted.len);
+    *path = pc_slice_skip(*path, segment.len);
+    if (wanted.len == 1 && wanted.ptr[0] == '*') {
+        *(*capture)++ = segment;
+        return segment.len > 0;
+    }
+    return pc_slice_eq(wanted, segment);
+}
+
+static bool matches(pusherc_slice pattern, pusherc_slice path, pusherc_slice captures[MAX_CAPTURE])
+{
+    pusherc_slice *capture = captures;
+    while (pattern.len && path.len)
+        if (!take_segment(&pattern, &path, &capture))
+            return false;
+    return pattern.len == 0 && path.len == 0;
+}
+
+/* The segments captured are as sent: what a signature covers is the path before decoding. */
+static const struct route *find_route(const struct pc_api_request *request,
+                                      pusherc_slice captures[MAX_CAPTURE])
+{
+    pusherc_slice path;
+    if (!pc_strip_prefix(request->engine, request->message->path, &path))
+        return NULL;
+    for (size_t i = 0; i < sizeof routes / sizeof routes[0]; i++) {
+        const struct route *route = &routes[i];
+        if (!matches(route->path, path, captures))
+            continue;
+        return route->kind == ROOT && request->host_has_pages ? NULL : route;
+    }
+    return NULL;
+}
+
+/* 405, or the answer to a browser that asks first. True: the request may go on. */
+static bool check_method(const struct route *route, pusherc_slice method,
+                         struct pc_api_reply *reply)
+{
+    bool write = route->kind == APP_WRITE;
+    if (write ? pc_slice_eq(method, PC_S("POST"))
+              : pc_slice_eq(method, PC_S("GET")) || pc_slice_eq(method, PC_S("HEAD")))
+        return true;
+    if (pc_slice_eq(method, PC_S("OPTIONS"))) {
+        pc_api_begin(reply, 204, NULL);
+        return false;
+    }
+    pc_api_plain(reply, 405, write ? "Use POST here." : "Use GET here.");
+    pc_api_field(reply, PC_S("Allow"), write ? PC_S("POST, OPTIONS") : PC_S("GET, HEAD, OPTIONS"));
+    return false;
+}
+
+/* The app in the path, counted. NULL: the reply is the 404, or *ask is what to ask the host for. */
+static struct pc_app *find_app(const struct pc_api_request *request, pusherc_slice segment,
+                               struct pc_api_reply *reply, pusherc_slice *ask)
+{
+    struct pc_buf decoded;
+    pusherc_slice id;
+    pc_buf_init_in(&decoded, &request->engine->mem, sizeof reply->text, reply->text,
+                   sizeof reply->text);
+    /* An id that does not fit is too long to be one. */
+    bool fits = pc_http_decode(segment, false, &decoded, &id) == 0 && id.len <= MAX_APP_ID;
+    struct pc_app *app = fits ? pc_apps_by_id(&request->engine->apps, id) : NULL;
+    if (app)
+        return app;
+    if (fits && !request->app_asked) {
+        *ask = id;
+        return NULL;
+    }
+    pc_api_plain(reply, 404, "The app ");
+    pc_api_say_quoted(reply, fits ? id : segment);
+    pc_api_say(reply, PC_S(" could not be found."));
+    return NULL;
+}
+
+/* What the rate has left now that it has refused something. */
+static uint32_t rate_left(struct pc_app *app, const struct pc_rate *rate, uint32_t per_s)
+{
+    pthread_mutex_lock(&app->live->mutex);
+    uint32_t left = per_s > rate->used ? per_s - rate->used : 0;
+    pthread_mutex_unlock(&app->live->mutex);
+    return left;
+}
+
+bool pc_api_take_events(struct pc_api_call *call, uint32_t count)
+{
+    struct pc_app *app = call->app;
+    if (pc_app_take_events(app, count, call->request->worker->now_ms))
+        return true;
+    uint32_t limit = app->options.max_backend_events_per_s;
+    pc_api_too_many(call->reply, limit, rate_left(app, &app->live->backend_events, limit));
+    return false;
+}
+
+static bool take_read(struct pc_api_call *call)
+{
+    struct pc_app *app = call->app;
+    if (pc_app_take_read(app, call->request->worker->now_ms))
+        return true;
+    uint32_t limit = app->options.max_read_requests_per_s;
+    pc_api_too_many(call->reply, limit, rate_left(app, &app->live->read_requests, limit));
+    return false;
+}
+
+static bool check_signature(struct pc_api_call *call)
+{
+    const struct pc_api_request *request = call->request;
+    const struct pc_http_message *message = request->message;
+    struct pc_engine *engine = request->engine;
+    const struct pc_signed_request signed_request = {
+        .method = message->method,
+        .path = message->path,
+        .path_prefix = pc_slice_of(engine->path_prefix),
+        .params = call->params,
+        .param_count = call->param_count,
+        .body = message->body,
+    };
+    pc_api_begin_text(call->reply, 401);
+    int rc =
+        pc_verify_request(call->app->key, call->app->secret, &signed_request, request->unix_time_s,
+                          engine->limits.max_auth_skew_s, &engine->mem, &call->reply->body);
+    if (rc == PUSHERC_ENOMEM)
+        pc_api_out_of_memory(call->reply);
+    else if (rc == PUSHERC_EIO)
+        pc_api_plain(call->reply, 500, "The signature could not be checked.");
+    return rc == 0;
+}
+
+/* A request of a known app: signature, state and rate, in this order, so that strangers learn
+ * nothing about an app and use nothing up. */
+static void handle_signed(const struct route *route, struct pc_api_call *call,
+                          pusherc_slice channel)
+{
+    char storage[PC_API_CHANNEL_ROOM];
+    struct pc_buf decoded;
+
+    if (!check_signature(call))
+        return;
+    if (call->app->options.disabled) {
+        pc_api_plain(call->reply, 403, "The app is disabled.");
+        return;
+    }
+    if (route->kind == APP_READ && !take_read(call))
+        return;
+    pc_buf_init_in(&decoded, &call->request->engine->mem, sizeof storage, storage, sizeof storage);
+    /* A name longer than the room is none; undecoded, its '%' will make it one that is invalid. */
+    if (pc_http_decode(channel, false, &decoded, &call->channel))
+        call->channel = channel;
+    route->handle(call);
+}
+
+static void handle_app(const struct route *route, struct pc_api_call *call, pusherc_slice channel)
+{
+    struct pc_http_param params[PC_SIGN_MAX_PARAMS];
+    pusherc_slice query = call->request->message->query;
+    char storage[QUERY_ROOM];
+    struct pc_buf decoded;
+
+    pc_buf_init_in(&decoded, &call->request->engine->mem, query.len, storage, sizeof storage);
+    int rc = pc_http_params(query, params, PC_SIGN_MAX_PARAMS, &call->param_count, &decoded);
+    call->params = params;
+    if (rc == PUSHERC_ELIMIT)
+        pc_api_plain(call->reply, 400, "Too many query parameters.");
+    else if (rc)
+        pc_api_out_of_memory(call->reply);
+    else
+        handle_signed(route, call, channel);
+    pc_buf_free(&decoded);
+}
+
+/* The last look at an answer: a body that could not be written is not sent in part. */
+static void finish(const struct pc_api_call *call)
+{
+    struct pc_api_reply *reply = call->reply;
+    switch (pc_buf_status(&reply->body)) {
+    case 0:
+        break;
+    case PUSHERC_ELIMIT:
+        pc_api_plain(reply, 500, "The answer is too long: ask for less with filter_by_prefix.");
+        break;
+    default:
+        pc_api_out_of_memory(reply);
+        break;
+    }
+    /* Publishers that do not look at the answer are the ones whose events never arrive. */
+    struct pc_log *log = &call->request->engine->log;
+    if (reply->status >= 400 && pc_log_wants(log, PUSHERC_LOG_DEBUG)) {
+        const struct pc_http_message *message = call->request->message;
+        pusherc_slice path = pc_slice_first(message->path, 200);
+        struct pc_log_about about = {.subject = "api"};
+        if (call->app)
+            about.app_id = call->app->id;
+        PC_LOG(log, DEBUG, about, "%.*s %.*s: %d %.*s", (int)message->method.len,
+               message->method.ptr, (int)path.len, path.ptr, reply->status, (int)reply->body.len,
+               reply->body.len ? reply->body.ptr : "");
+    }
+}
+
+enum pc_api_result pc_api_handle(const struct pc_api_request *request, struct pc_api_reply *reply,
+                                 pusherc_slice *app_id, pusherc_slice *app_key)
+{
+    pusherc_slice captures[MAX_CAPTURE] = {{NULL, 0}, {NULL, 0}};
+    struct pc_api_call call = {.request = request, .reply = reply};
+
+    *app_id = *app_key = pc_slice(NULL, 0);
+    const struct route *route = find_route(request, captures);
+    if (!route) {
+        pc_api_plain(reply, 404, "There is nothing here.");
+        return PC_API_NOT_OURS;
+    }
+    if (!check_method(route, request->message->method, reply)) {
+        /* the reply says what to do instead */
+    } else if (route->kind == PAGE || route->kind == ROOT) {
+        route->handle(&call);
+    } else if (is_draining(request->engine)) {
+        /* Clients are being sent away one by one: an event taken now would reach some of them, while
+         * a publisher that is told to come again loses nothing. */
+        pc_api_unavailable(reply, "The server is shutting down.");
+    } else {
+        call.app = find_app(request, captures[0], reply, app_id);
+        if (app_id->len)
+            return PC_API_UNKNOWN_APP;
+        if (call.app)
+            handle_app(route, &call, captures[1]);
+    }
+    finish(&call);
+    pc_app_unref(call.app);
+    return PC_API_REPLY;
+}

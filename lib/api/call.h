@@ -1,0 +1,80 @@
+/*
+ * What the files of this folder share: one request on its way through a handler, and the words an
+ * answer is put together with. Nobody else includes this.
+ */
+#ifndef PC_API_CALL_H
+#define PC_API_CALL_H
+
+#include "api/api.h"
+#include "protocol/names.h"
+
+#define PC_API_JSON "application/json"
+#define PC_API_TEXT "text/plain; charset=utf-8"
+
+#define PC_API_CHANNEL_ROOM 1024 /* a name in a path, decoded; longer ones are no names */
+
+/* A request whose route is known; for an app's routes, also whose signature is right. */
+struct pc_api_call {
+    const struct pc_api_request *request;
+    struct pc_api_reply *reply;
+    struct pc_app *app;    /* borrowed; NULL on health pages */
+    pusherc_slice channel; /* decoded from the path, not checked; len 0 = the route has none */
+    const struct pc_http_param *params; /* of the query, decoded */
+    size_t param_count;
+};
+
+/* The routes' handlers. Each fills the reply. */
+void pc_api_events(struct pc_api_call *call);
+void pc_api_batch_events(struct pc_api_call *call);
+void pc_api_channel_events(struct pc_api_call *call);
+void pc_api_channels(struct pc_api_call *call);
+void pc_api_channel(struct pc_api_call *call);
+void pc_api_channel_users(struct pc_api_call *call);
+void pc_api_channel_stats(struct pc_api_call *call);
+void pc_api_connections(struct pc_api_call *call);
+
+/* Takes `count` events off the app's rate; false: the reply is the 429. */
+bool pc_api_take_events(struct pc_api_call *call, uint32_t count);
+
+/* Is this parameter `name`, "name[]" or "name[3]"? Names are compared without regard to case, for
+ * they are signed in lower case (protocol section 4.4). */
+bool pc_api_param_is(const struct pc_http_param *param, pusherc_slice name);
+/* The first parameter of exactly that name; NULL = absent. */
+const pusherc_slice *pc_api_param(const struct pc_api_call *call, pusherc_slice name);
+
+/* The attributes that an "info" list asks for. */
+struct pc_api_info {
+    bool given; /* there was at least one name */
+    bool user_count, subscription_count, cache;
+    pusherc_slice unknown; /* the first name that is none of these; len 0 = none */
+};
+void pc_api_info_add(struct pc_api_info *info, pusherc_slice list);
+/* From the query, in each of the forms that SDKs send lists in. */
+void pc_api_info_of_query(const struct pc_api_call *call, struct pc_api_info *info);
+/* Appends what of user_count and subscription_count is asked for and applies, as members of a JSON
+ * object. `first`: none stands before them. The channel's name is valid. */
+void pc_api_put_counts(struct pc_api_call *call, pusherc_slice channel,
+                       const struct pc_api_info *info, bool first);
+
+/*
+ * Answers. What begins one replaces whatever the reply held.
+ */
+void pc_api_begin(struct pc_api_reply *reply, int status, const char *content_type);
+void pc_api_field(struct pc_api_reply *reply, pusherc_slice name, pusherc_slice value);
+void pc_api_field_number(struct pc_api_reply *reply, pusherc_slice name, uint32_t value);
+static inline void pc_api_begin_text(struct pc_api_reply *reply, int status)
+{
+    pc_api_begin(reply, status, PC_API_TEXT);
+}
+/* Appends to an error's text what may come from a stranger: it stays one line of valid UTF-8. */
+void pc_api_say(struct pc_api_reply *reply, pusherc_slice text);
+/* The same, cut if it is long, and in quotes. */
+void pc_api_say_quoted(struct pc_api_reply *reply, pusherc_slice text);
+/* 503 with Retry-After. */
+void pc_api_unavailable(struct pc_api_reply *reply, const char *text);
+/* 429: `remaining` of `limit_per_s` are left in this second, and more were asked for. */
+void pc_api_too_many(struct pc_api_reply *reply, uint32_t limit_per_s, uint32_t remaining);
+/* 500 without a body. */
+void pc_api_out_of_memory(struct pc_api_reply *reply);
+
+#endif

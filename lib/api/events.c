@@ -1,0 +1,498 @@
+/*
+ * Publishing over HTTP (protocol sections 5.1 to 5.3, 5.8). A request is read and checked as a whole
+ * before the first of its events is sent.
+ */
+#include "api/call.h"
+
+#include <pusherc/publish.h>
+
+#include "codec/json.h"
+#include "fanout/publish.h"
+
+#define BODY_ROOM 8192 /* of decoded strings; a larger body with escapes costs an allocation */
+
+struct event {
+    pusherc_slice name, data;
+    pusherc_slice *channels; /* borrowed */
+    size_t channel_count;
+    pusherc_socket_id except;
+    struct pc_api_info info;
+};
+
+/* One event being read. */
+struct reading {
+    struct pc_api_call *call;
+    struct pc_buf *scratch; /* decoded strings; has room for all there are, so nothing moves */
+    size_t item;            /* of a batch, the first is 1; 0 = no batch */
+    struct event *event;
+};
+
+/* The error's text begins; callers may say more. Always false. */
+static bool refuse(const struct reading *r, int status, const char *text)
+{
+    struct pc_api_reply *reply = r->call->reply;
+    pc_api_begin_text(reply, status);
+    if (r->item) {
+        pc_api_say(reply, PC_S("Event "));
+        pc_buf_put_u64(&reply->body, r->item);
+        pc_api_say(reply, PC_S(" of the batch: "));
+    }
+    pc_api_say(reply, pc_slice_of(text));
+    return false;
+}
+
+/*
+ * Parts of an event, whatever it came in.
+ */
+
+static bool add_channel(const struct reading *r, pusherc_slice name)
+{
+    struct event *event = r->event;
+    uint32_t max = r->call->app->options.max_event_channels;
+    if (event->channel_count == max) {
+        refuse(r, 400, "Cannot broadcast to more than ");
+        pc_buf_put_u64(&r->call->reply->body, max);
+        pc_api_say(r->call->reply, PC_S(" channels at once."));
+        return false;
+    }
+    event->channels[event->channel_count++] = name;
+    return true;
+}
+
+static bool set_socket_id(const struct reading *r, pusherc_slice text)
+{
+    /* ELIMIT: well-formed, but no id that this server gives. Nobody has it, so nobody is left out. */
+    if (pusherc_socket_id_parse(text, &r->event->except) != PUSHERC_EINVAL)
+        return true;
+    refuse(r, 400, "Malformed socket_id: ");
+    pc_api_say_quoted(r->call->reply, text);
+    pc_api_say(r->call->reply, PC_S("."));
+    return false;
+}
+
+/* An event that was refused for its length is found again by its name and channel. */
+static void say_which(const struct reading *r)
+{
+    struct pc_api_reply *reply = r->call->reply;
+    const struct event *event = r->event;
+    pc_api_say(reply, PC_S(" (event "));
+    pc_api_say_quoted(reply, event->name);
+    pc_api_say(reply, PC_S(", channel "));
+    pc_api_say_quoted(reply, event->channels[0]);
+    if (event->channel_count > 1) {
+        pc_api_say(reply, PC_S(" and "));
+        pc_buf_put_u64(&reply->body, event->channel_count - 1);
+        pc_api_say(reply, PC_S(" more"));
+    }
+    pc_api_say(reply, PC_S(")"));
+}
+
+static struct pc_publication publication_of(const struct event *event)
+{
+    return (struct pc_publication){
+        .event = event->name,
+        .channels = event->channels,
+        .channel_count = event->channel_count,
+        .data = event->data,
+        .except = event->except,
+    };
+}
+
+static bool check_event(const struct reading *r)
+{
+    const struct pc_publication p = publication_of(r->event);
+    pusherc_errinfo info;
+    switch (pc_publication_check(r->call->request->engine, r->call->app, &p, &info)) {
+    case 0:
+        return true;
+    case PUSHERC_ELIMIT:
+        refuse(r, 413, info.text);
+        say_which(r);
+        break;
+    default:
+        refuse(r, 400, info.text);
+        break;
+    }
+    pc_api_say(r->call->reply, PC_S("."));
+    return false;
+}
+
+/*
+ * An event as JSON.
+ */
+
+enum field {
+    NAME,
+    DATA,
+    CHANNEL,
+    CHANNELS,
+    SOCKET_ID,
+    INFO,
+    FIELD_COUNT
+};
+
+static const pusherc_slice field_names[FIELD_COUNT] = {
+    [NAME] = PUSHERC_LIT("name"),           [DATA] = PUSHERC_LIT("data"),
+    [CHANNEL] = PUSHERC_LIT("channel"),     [CHANNELS] = PUSHERC_LIT("channels"),
+    [SOCKET_ID] = PUSHERC_LIT("socket_id"), [INFO] = PUSHERC_LIT("info"),
+};
+
+/* What pc_json_get() finds for each name, in one walk. */
+static void pick(struct pc_json object, struct pc_json fields[FIELD_COUNT])
+{
+    struct pc_json_iter iter = pc_json_iter_of(object);
+    while (pc_json_next(&iter)) {
+        pusherc_slice key = pc_slice(iter.key.raw.ptr + 1, iter.key.raw.len - 2);
+        if (pc_slice_find(key, '\\') < key.len) {
+            /* Nobody writes names with escapes; who does is served the long way. */
+            for (size_t f = 0; f < FIELD_COUNT; f++)
+                fields[f] = pc_json_get(object, field_names[f]);
+            return;
+        }
+        for (size_t f = 0; f < FIELD_COUNT; f++)
+            if (pc_slice_eq(key, field_names[f]))
+                fields[f] = iter.value;
+    }
+}
+
+/* SDKs that build an object from optional arguments send null for what was not given. */
+static bool is_given(struct pc_json value)
+{
+    return value.type != PC_JSON_NONE && value.type != PC_JSON_NULL;
+}
+
+static bool read_string(const struct reading *r, enum field field, struct pc_json value,
+                        pusherc_slice *out)
+{
+    int rc = pc_json_string(value, r->scratch, out);
+    if (rc == 0)
+        return true;
+    if (rc != PUSHERC_EINVAL) {
+        pc_api_out_of_memory(r->call->reply);
+        return false;
+    }
+    refuse(r, 400, "");
+    pc_api_say(r->call->reply, field_names[field]);
+    if (value.type == PC_JSON_STRING)
+        pc_api_say(r->call->reply, PC_S(" has an escape that no text can hold: \\u0000, or half of "
+                                        "a surrogate pair."));
+    else
+        pc_api_say(r->call->reply, PC_S(" must be a string."));
+    return false;
+}
+
+/* Clients get a string, so what is none is relayed as the text of its JSON. */
+static bool read_data(const struct reading *r, struct pc_json value)
+{
+    struct pc_buf *scratch = r->scratch;
+    switch (value.type) {
+    case PC_JSON_NONE:
+    case PC_JSON_NULL:
+        return refuse(r, 400, "data is missing.");
+    case PC_JSON_STRING:
+        return read_string(r, DATA, value, &r->event->data);
+    case PC_JSON_BOOL:
+    case PC_JSON_NUMBER:
+        r->event->data = value.raw;
+        return true;
+    case PC_JSON_OBJECT:
+    case PC_JSON_ARRAY:
+        break;
+    }
+    size_t start = scratch->len;
+    pc_json_put_compact(scratch, value);
+    r->event->data = pc_slice(scratch->ptr + start, scratch->len - start);
+    return true;
+}
+
+static bool read_channels(const struct reading *r, struct pc_json array)
+{
+    static const char no_list[] = "channels must be an array of strings.";
+    if (array.type != PC_JSON_ARRAY)
+        return refuse(r, 400, no_list);
+    struct pc_json_iter iter = pc_json_iter_of(array);
+    while (pc_json_next(&iter)) {
+        pusherc_slice name;
+        if (iter.value.type != PC_JSON_STRING)
+            return refuse(r, 400, no_list);
+        if (!read_string(r, CHANNELS, iter.value, &name) || !add_channel(r, name))
+            return false;
+    }
+    return true;
+}
+
+static bool read_channel(const struct reading *r, struct pc_json value)
+{
+    pusherc_slice name;
+    return read_string(r, CHANNEL, value, &name) && add_channel(r, name);
+}
+
+/* `channels` wins over `channel`; a batch knows `channel` only. */
+static bool read_targets(const struct reading *r, const struct pc_json fields[FIELD_COUNT])
+{
+    if (is_given(fields[CHANNELS]) && r->item == 0)
+        return read_channels(r, fields[CHANNELS]);
+    if (is_given(fields[CHANNEL]))
+        return read_channel(r, fields[CHANNEL]);
+    return refuse(r, 400, r->item ? "channel is missing." : "channel and channels are missing.");
+}
+
+static bool read_event(const struct reading *r, struct pc_json object)
+{
+    struct pc_json fields[FIELD_COUNT] = {{PC_JSON_NONE, {NULL, 0}}};
+    pusherc_slice text;
+
+    pick(object, fields);
+    if (!is_given(fields[NAME]))
+        return refuse(r, 400, "name is missing.");
+    if (!read_string(r, NAME, fields[NAME], &r->event->name) || !read_targets(r, fields) ||
+        !read_data(r, fields[DATA]))
+        return false;
+    if (is_given(fields[SOCKET_ID])) {
+        if (!read_string(r, SOCKET_ID, fields[SOCKET_ID], &text) || !set_socket_id(r, text))
+            return false;
+    }
+    if (is_given(fields[INFO])) {
+        if (!read_string(r, INFO, fields[INFO], &text))
+            return false;
+        pc_api_info_add(&r->event->info, text);
+    }
+    return check_event(r);
+}
+
+/*
+ * An event as query parameters (section 5.1): discouraged, but documented.
+ */
+
+static bool read_event_of_query(const struct reading *r)
+{
+    const struct pc_api_call *call = r->call;
+    const pusherc_slice *name = pc_api_param(call, PC_S("name"));
+    const pusherc_slice *data = pc_api_param(call, PC_S("data"));
+    const pusherc_slice *channel = pc_api_param(call, PC_S("channel"));
+    const pusherc_slice *socket_id = pc_api_param(call, PC_S("socket_id"));
+
+    if (!name && !data)
+        return refuse(r, 400, "The request has no body: it should be a JSON object.");
+    if (!name)
+        return refuse(r, 400, "name is missing.");
+    if (!data)
+        return refuse(r, 400, "data is missing.");
+    r->event->name = *name;
+    r->event->data = *data;
+    for (size_t i = 0; i < call->param_count; i++)
+        if (pc_api_param_is(&call->params[i], PC_S("channels")) &&
+            !add_channel(r, call->params[i].value))
+            return false;
+    if (r->event->channel_count == 0 && channel && !add_channel(r, *channel))
+        return false;
+    if (socket_id && !set_socket_id(r, *socket_id))
+        return false;
+    pc_api_info_of_query(call, &r->event->info);
+    return check_event(r);
+}
+
+/*
+ * The requests.
+ */
+
+/* False: the reply is the error. */
+static bool publish(struct pc_api_call *call, const struct event *event)
+{
+    const struct pc_publication p = publication_of(event);
+    switch (pc_publish(call->request->engine, call->app, &p)) {
+    case 0:
+        return true;
+    case PUSHERC_EBACKLOG:
+        pc_api_unavailable(call->reply,
+                           "The server is overloaded: not every subscriber gets this event.");
+        return false;
+    default:
+        pc_api_out_of_memory(call->reply);
+        return false;
+    }
+}
+
+static bool is_repeated(const struct event *event, size_t index)
+{
+    for (size_t i = 0; i < index; i++)
+        if (pc_slice_eq(event->channels[i], event->channels[index]))
+            return true;
+    return false;
+}
+
+static void answer_event(struct pc_api_call *call, const struct event *event)
+{
+    struct pc_buf *body = &call->reply->body;
+    pc_api_begin(call->reply, 200, PC_API_JSON);
+    if (!event->info.given) {
+        pc_buf_put(body, PC_S("{}"));
+        return;
+    }
+    pc_buf_put(body, PC_S("{\"channels\":{"));
+    for (size_t i = 0; i < event->channel_count; i++) {
+        if (is_repeated(event, i))
+            continue;
+        if (i)
+            pc_buf_put_char(body, ',');
+        pc_json_put_string(body, event->channels[i]);
+        pc_buf_put(body, PC_S(":{"));
+        pc_api_put_counts(call, event->channels[i], &event->info, true);
+        pc_buf_put_char(body, '}');
+    }
+    pc_buf_put(body, PC_S("}}"));
+}
+
+/* Room for every string of the body, decoded: nothing read moves when the next is read. */
+static bool reserve_scratch(const struct pc_api_call *call, struct pc_buf *scratch, char *storage,
+                            size_t size)
+{
+    size_t needed = call->request->message->body.len;
+    pc_buf_init_in(scratch, &call->request->engine->mem, needed, storage, size);
+    if (needed == 0 || pc_buf_reserve(scratch, needed))
+        return true;
+    pc_api_out_of_memory(call->reply);
+    return false;
+}
+
+/* NONE: the reply is the 400. */
+static struct pc_json parse_body(struct pc_api_call *call)
+{
+    struct pc_json object = pc_json_parse(call->request->message->body);
+    if (object.type == PC_JSON_OBJECT)
+        return object;
+    pc_api_plain(call->reply, 400,
+                 object.type == PC_JSON_NONE ? "The body is not valid JSON in UTF-8."
+                                             : "The body is not a JSON object.");
+    return (struct pc_json){PC_JSON_NONE, {NULL, 0}};
+}
+
+static bool read_single(const struct reading *r)
+{
+    if (r->call->request->message->body.len == 0)
+        return read_event_of_query(r);
+    struct pc_json object = parse_body(r->call);
+    return object.type == PC_JSON_OBJECT && read_event(r, object);
+}
+
+void pc_api_events(struct pc_api_call *call)
+{
+    char storage[BODY_ROOM];
+    struct pc_buf scratch;
+    pusherc_slice channels[PUSHERC_MAX_CHANNELS_PER_EVENT];
+    struct event event = {.channels = channels};
+    const struct reading r = {call, &scratch, 0, &event};
+
+    if (!pc_api_take_events(call, 1) || !reserve_scratch(call, &scratch, storage, sizeof storage))
+        return;
+    if (read_single(&r) && publish(call, &event))
+        answer_event(call, &event);
+    pc_buf_free(&scratch);
+}
+
+/* How many events are in the batch; 0: the reply is the error. */
+static size_t count_batch(struct pc_api_call *call, struct pc_json batch)
+{
+    uint32_t max = call->app->options.max_batch_events;
+    size_t count = 0;
+    if (batch.type != PC_JSON_ARRAY) {
+        pc_api_plain(call->reply, 400, "batch must be an array of events.");
+        return 0;
+    }
+    struct pc_json_iter iter = pc_json_iter_of(batch);
+    while (count <= max && pc_json_next(&iter))
+        count++;
+    if (count == 0)
+        pc_api_plain(call->reply, 400, "The batch is empty.");
+    if (count <= max)
+        return count;
+    pc_api_plain(call->reply, 400, "Cannot batch-send more than ");
+    pc_buf_put_u64(&call->reply->body, max);
+    pc_api_say(call->reply, PC_S(" events at once."));
+    return 0;
+}
+
+static bool read_batch(struct pc_api_call *call, struct pc_json batch, struct pc_buf *scratch,
+                       struct event *events)
+{
+    struct pc_json_iter iter = pc_json_iter_of(batch);
+    for (size_t i = 0; pc_json_next(&iter); i++) {
+        const struct reading r = {call, scratch, i + 1, &events[i]};
+        if (iter.value.type != PC_JSON_OBJECT)
+            return refuse(&r, 400, "It is not a JSON object.");
+        if (!read_event(&r, iter.value))
+            return false;
+    }
+    return true;
+}
+
+static void answer_batch(struct pc_api_call *call, const struct event *events, size_t count)
+{
+    struct pc_buf *body = &call->reply->body;
+    bool given = false;
+    for (size_t i = 0; i < count; i++)
+        given |= events[i].info.given;
+    pc_api_begin(call->reply, 200, PC_API_JSON);
+    if (!given) {
+        /* never {"batch":{}}: Go's SDK reads an array there or nothing */
+        pc_buf_put(body, PC_S("{}"));
+        return;
+    }
+    pc_buf_put(body, PC_S("{\"batch\":["));
+    for (size_t i = 0; i < count; i++) {
+        pc_buf_put(body, i ? PC_S(",{") : PC_S("{"));
+        pc_api_put_counts(call, events[i].channels[0], &events[i].info, true);
+        pc_buf_put_char(body, '}');
+    }
+    pc_buf_put(body, PC_S("]}"));
+}
+
+void pc_api_batch_events(struct pc_api_call *call)
+{
+    char storage[BODY_ROOM];
+    struct pc_buf scratch;
+    pusherc_slice channels[PUSHERC_MAX_EVENTS_PER_BATCH];
+    struct event events[PUSHERC_MAX_EVENTS_PER_BATCH];
+
+    struct pc_json object = parse_body(call);
+    if (object.type == PC_JSON_NONE)
+        return;
+    struct pc_json batch = pc_json_get(object, PC_S("batch"));
+    size_t count = count_batch(call, batch);
+    if (count == 0 || !pc_api_take_events(call, (uint32_t)count) ||
+        !reserve_scratch(call, &scratch, storage, sizeof storage))
+        return;
+    for (size_t i = 0; i < count; i++)
+        events[i] = (struct event){.channels = &channels[i]};
+    bool ok = read_batch(call, batch, &scratch, events);
+    for (size_t i = 0; i < count && ok; i++)
+        ok = publish(call, &events[i]);
+    if (ok)
+        answer_batch(call, events, count);
+    pc_buf_free(&scratch);
+}
+
+/* Deprecated: the body is the data itself, whatever it is. */
+void pc_api_channel_events(struct pc_api_call *call)
+{
+    const pusherc_slice *name = pc_api_param(call, PC_S("name"));
+    const pusherc_slice *socket_id = pc_api_param(call, PC_S("socket_id"));
+    struct event event = {
+        .data = call->request->message->body,
+        .channels = &call->channel,
+        .channel_count = 1,
+    };
+    const struct reading r = {call, NULL, 0, &event};
+
+    if (!pc_api_take_events(call, 1))
+        return;
+    if (!name) {
+        refuse(&r, 400, "name is missing.");
+        return;
+    }
+    event.name = *name;
+    if ((socket_id && !set_socket_id(&r, *socket_id)) || !check_event(&r))
+        return;
+    if (publish(call, &event))
+        pc_api_begin(call->reply, 202, NULL);
+}
