@@ -266,7 +266,8 @@ static const char *scan_after_value(const char *p, const char *end, struct nesti
     return p;
 }
 
-static const char *scan_value(const char *p, const char *end)
+/* *at: the last place where a value was expected. */
+static const char *scan_value(const char *p, const char *end, const char **at)
 {
     struct nesting nesting = {0};
     _Static_assert(PC_JSON_MAX_DEPTH <= 64, "one bit of struct nesting per level");
@@ -274,6 +275,7 @@ static const char *scan_value(const char *p, const char *end)
     do {
         bool empty = false;
         p = skip_space(p, end);
+        *at = p;
         if (p == end)
             return NULL;
         if (*p == '{' || *p == '[') {
@@ -319,10 +321,21 @@ struct pc_json pc_json_parse(pusherc_slice text)
         return (struct pc_json){0};
     const char *limit = text.ptr + text.len;
     const char *start = skip_space(text.ptr, limit);
-    const char *end = scan_value(start, limit);
+    const char *at;
+    const char *end = scan_value(start, limit, &at);
     if (!end || skip_space(end, limit) != limit)
         return (struct pc_json){0};
     return value_between(start, end);
+}
+
+size_t pc_json_error_offset(pusherc_slice text)
+{
+    if (text.len == 0)
+        return 0;
+    const char *limit = text.ptr + text.len;
+    const char *at;
+    const char *end = scan_value(text.ptr, limit, &at);
+    return (size_t)((end ? skip_space(end, limit) : at) - text.ptr);
 }
 
 /*

@@ -31,6 +31,10 @@ struct pc_json {
 /* Validates the whole of `text` (white space around it allowed). NONE if it is no valid value. */
 struct pc_json pc_json_parse(pusherc_slice text);
 
+/* Where a text that is not valid goes wrong, for messages: the start of the value or item at which
+ * or behind which it does. */
+size_t pc_json_error_offset(pusherc_slice text);
+
 /* Walks the members of an object or the items of an array. Zero-initialise apart from `value`. */
 struct pc_json_iter {
     pusherc_slice rest;
@@ -45,8 +49,8 @@ bool pc_json_next(struct pc_json_iter *iter);
 struct pc_json pc_json_get(struct pc_json object, pusherc_slice name);
 
 /* The string's bytes, decoded. Without escapes it points into the text and costs nothing; otherwise
- * it is appended to `scratch`, whose max limits the decoded bytes. 0, PUSHERC_EINVAL (no string; or
- * an escape of a lone surrogate or of NUL, which UTF-8 text and C strings cannot carry), or scratch's
+ * it is appended to `scratch`, whose max limits the decoded bytes. 0, PUSHERC_EINVAL (no string, or
+ * an escape of a lone surrogate or of NUL, which UTF-8 and C strings cannot carry), or scratch's
  * status. */
 PC_CHECKED int pc_json_string(struct pc_json value, struct pc_buf *scratch, pusherc_slice *out);
 

@@ -139,6 +139,23 @@ static void prefixes_suffixes_and_searches_stay_inside(void **state)
     assert_slice(pc_slice_first(PC_S("ab"), 3), "ab");
 }
 
+static void every_character_but_surrogates_is_utf8(void **state)
+{
+    (void)state;
+    for (unsigned code = 0x80; code <= 0x10ffff; code++) {
+        char text[4];
+        size_t len = code < 0x800 ? 2 : code < 0x10000 ? 3 : 4;
+        for (size_t i = 1; i < len; i++)
+            text[i] = (char)(0x80 | (code >> 6 * (len - 1 - i) & 0x3f));
+        text[0] = (char)(0xf00 >> len | code >> 6 * (len - 1));
+        bool surrogate = code >= 0xd800 && code <= 0xdfff;
+        if (pc_utf8_valid(pc_slice(text, len)) == surrogate ||
+            pc_utf8_sequence(text, text + len) != (surrogate ? 0 : len))
+            fail_msg("U+%04X", code);
+        assert_int_equal(pc_utf8_sequence(text, text + len - 1), 0);
+    }
+}
+
 /* Every string of up to three bytes is tried and the valid ones counted: 128 ASCII characters, 1920
  * of two bytes, 65536 - 2048 surrogates - 2048 shorter ones of three. */
 static void utf8_of_three_bytes_is_exactly_rfc_3629(void **state)
@@ -463,6 +480,7 @@ int main(void)
         cmocka_unit_test(comparing_ignores_ascii_case_only),
         cmocka_unit_test(numbers_are_digits_that_fit),
         cmocka_unit_test(prefixes_suffixes_and_searches_stay_inside),
+        cmocka_unit_test(every_character_but_surrogates_is_utf8),
         cmocka_unit_test(utf8_of_three_bytes_is_exactly_rfc_3629),
         cmocka_unit_test(utf8_of_four_bytes_ends_at_u10ffff),
         cmocka_unit_test(invalid_utf8_is_found_at_every_place),

@@ -5,7 +5,6 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -223,6 +222,28 @@ static void raw_has_no_white_space_around_it(void **state)
     assert_slice(pc_json_parse(PC_S(" \"a \" ")).raw, "\"a \"");
 }
 
+static void an_error_is_placed_at_the_value_it_is_in_or_behind(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        size_t offset;
+    } cases[] = {
+        {"", 0},
+        {"  x", 2},
+        {"[1, tru]", 4},
+        {"[1 2]", 1},
+        {"{\"a\":1,\n\"b\":[],\n\"c\":\"\t\"}", 20},
+        {"{\"a\":1} x", 8},
+        {"[1,", 3},
+    };
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        pusherc_slice text = pc_slice_of(cases[i].text);
+        assert_int_equal(pc_json_parse(text).type, PC_JSON_NONE);
+        assert_int_equal(pc_json_error_offset(text), cases[i].offset);
+    }
+}
+
 static void one_bad_byte_is_found_at_every_place_of_a_string(void **state)
 {
     (void)state;
@@ -247,13 +268,13 @@ static void one_bad_byte_is_found_at_every_place_of_a_string(void **state)
 /* `depth` containers in each other, objects where the bit of `kinds` is set. */
 static pusherc_slice nested(char *out, unsigned depth, uint64_t kinds, const char *inside)
 {
-    size_t len = 0;
+    char *to = out;
     for (unsigned i = 0; i < depth; i++)
-        len += (size_t)sprintf(out + len, "%s", kinds >> i % 64 & 1 ? "{\"k\":" : "[");
-    len += (size_t)sprintf(out + len, "%s", inside);
+        to = stpcpy(to, kinds >> i % 64 & 1 ? "{\"k\":" : "[");
+    to = stpcpy(to, inside);
     for (unsigned i = depth; i-- > 0;)
-        out[len++] = kinds >> i % 64 & 1 ? '}' : ']';
-    return pc_slice(out, len);
+        *to++ = kinds >> i % 64 & 1 ? '}' : ']';
+    return pc_slice(out, (size_t)(to - out));
 }
 
 static void nesting_ends_at_the_limit(void **state)
@@ -406,6 +427,9 @@ static const struct {
     {"\"\\ud83dxxxxxx\"", NULL},
     {"\"\\ud83d\\u0041\"", NULL},
     {"\"\\ud83d\\ud83d\\ude00\"", NULL},
+    {"\"\\ud83d\\ud83d\"", NULL},
+    {"\"\\ud83d\\udbff\"", NULL},
+    {"\"\\ud83d\\ue000\"", NULL},
     {"\"\\ude00\"", NULL},
     {"\"\\ude00\\ud83d\"", NULL},
     {"\"0123456789\\udfff0123456789\"", NULL},
@@ -651,6 +675,7 @@ int main(void)
         cmocka_unit_test(anything_else_is_refused),
         cmocka_unit_test(no_prefix_of_a_container_or_string_is_valid),
         cmocka_unit_test(raw_has_no_white_space_around_it),
+        cmocka_unit_test(an_error_is_placed_at_the_value_it_is_in_or_behind),
         cmocka_unit_test(one_bad_byte_is_found_at_every_place_of_a_string),
         cmocka_unit_test(nesting_ends_at_the_limit),
         cmocka_unit_test(a_wrong_bracket_is_seen_at_every_depth),

@@ -109,6 +109,20 @@ static void a_long_pause_fires_all_that_is_due(void **state)
     assert_int_equal(things[49].fired, 0);
 }
 
+static void every_slot_of_the_wheel_is_seen(void **state)
+{
+    struct thing *things = calloc(PC_TIMER_SLOTS, sizeof(*things));
+    assert_non_null(things);
+    for (uint64_t i = 0; i < PC_TIMER_SLOTS; i++) {
+        make(&things[i], *state, note);
+        pc_timer_arm(*state, &things[i].timer, 1000 + i * PC_TIMER_SLOT_MS);
+    }
+    pc_timers_run(*state, 1000 + 10 * ROUND_MS);
+    for (size_t i = 0; i < PC_TIMER_SLOTS; i++)
+        assert_int_equal(things[i].fired, 1);
+    free(things);
+}
+
 static void a_stopped_timer_does_not_fire(void **state)
 {
     struct thing thing;
@@ -269,6 +283,7 @@ int main(void)
         TEST(a_deadline_of_the_past_fires_in_the_next_run),
         TEST(deadlines_of_later_rounds_wait),
         TEST(a_long_pause_fires_all_that_is_due),
+        TEST(every_slot_of_the_wheel_is_seen),
         TEST(a_stopped_timer_does_not_fire),
         TEST(arming_again_moves_the_deadline_both_ways),
         TEST(a_callback_that_arms_now_waits_for_the_next_run),
