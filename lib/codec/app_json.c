@@ -1,0 +1,436 @@
+#include <pusherc/app.h>
+
+#include <errno.h>
+#include <stdio.h>
+
+#include <cjson/cJSON.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/slice.h"
+#include "codec/json.h"
+
+/* As app.h promises: a thousand apps, and no more than a slip of the host's can fill. */
+#define MAX_TEXT_BYTES (1024 * 1024)
+
+/* Longest name shown and compared; the known ones are shorter. */
+#define MAX_NAME_BYTES 40
+
+#define KB 1024 /* soketi's */
+
+enum kind {
+    KIND_TEXT,
+    KIND_FLAG,
+    KIND_NOT_FLAG, /* true clears the option */
+    KIND_NUMBER,
+    KIND_LIMIT,    /* a number, or -1 for none */
+    KIND_LIMIT_KB, /* the same, the option is in bytes; may have a fraction */
+    KIND_POLICY,
+    KIND_ORIGINS,
+    KIND_UNSUPPORTED /* taken as long as it asks for nothing */
+};
+
+/* Names are matched without '_' and case, which covers camelCase and PascalCase as well. */
+struct field {
+    const char *name;
+    enum kind kind;
+    size_t offset; /* in pusherc_app_options */
+};
+
+#define AT(member) offsetof(pusherc_app_options, member)
+
+static const struct field fields[] = {
+    {"id", KIND_TEXT, AT(id)},
+    {"key", KIND_TEXT, AT(key)},
+    {"secret", KIND_TEXT, AT(secret)},
+    {"slow_policy", KIND_POLICY, AT(slow_policy)},
+    {"disabled", KIND_FLAG, AT(disabled)},
+    {"tls_only", KIND_FLAG, AT(tls_only)},
+    {"client_events", KIND_FLAG, AT(client_events)},
+    {"strict_user_info", KIND_FLAG, AT(strict_user_info)},
+    {"allow_missing_protocol", KIND_FLAG, AT(allow_missing_protocol)},
+    {"activity_timeout_ms", KIND_NUMBER, AT(activity_timeout_ms)},
+    {"max_connections", KIND_LIMIT, AT(max_connections)},
+    {"max_channel_name_bytes", KIND_LIMIT, AT(max_channel_name_bytes)},
+    {"max_event_name_bytes", KIND_LIMIT, AT(max_event_name_bytes)},
+    {"max_event_payload_bytes", KIND_LIMIT, AT(max_event_payload_bytes)},
+    {"max_event_channels", KIND_LIMIT, AT(max_event_channels)},
+    {"max_batch_events", KIND_LIMIT, AT(max_batch_events)},
+    {"max_presence_members", KIND_LIMIT, AT(max_presence_members)},
+    {"max_user_info_bytes", KIND_LIMIT, AT(max_user_info_bytes)},
+    {"max_channels_per_connection", KIND_LIMIT, AT(max_channels_per_connection)},
+    {"max_client_events_per_s", KIND_LIMIT, AT(max_client_events_per_s)},
+    {"max_backend_events_per_s", KIND_LIMIT, AT(max_backend_events_per_s)},
+    {"max_read_requests_per_s", KIND_LIMIT, AT(max_read_requests_per_s)},
+    {"allowed_origins", KIND_ORIGINS, AT(allowed_origins)},
+
+    /* soketi's names, where they differ */
+    {"app_id", KIND_TEXT, AT(id)},
+    {"app_key", KIND_TEXT, AT(key)},
+    {"app_secret", KIND_TEXT, AT(secret)},
+    {"enabled", KIND_NOT_FLAG, AT(disabled)},
+    {"enable_client_messages", KIND_FLAG, AT(client_events)},
+    {"max_channel_name_length", KIND_LIMIT, AT(max_channel_name_bytes)},
+    {"max_event_name_length", KIND_LIMIT, AT(max_event_name_bytes)},
+    {"max_event_payload_in_kb", KIND_LIMIT_KB, AT(max_event_payload_bytes)},
+    {"max_event_channels_at_once", KIND_LIMIT, AT(max_event_channels)},
+    {"max_event_batch_size", KIND_LIMIT, AT(max_batch_events)},
+    {"max_presence_members_per_channel", KIND_LIMIT, AT(max_presence_members)},
+    {"max_presence_member_size_in_kb", KIND_LIMIT_KB, AT(max_user_info_bytes)},
+    {"max_client_events_per_second", KIND_LIMIT, AT(max_client_events_per_s)},
+    {"max_client_events_per_sec", KIND_LIMIT, AT(max_client_events_per_s)},
+    {"max_backend_events_per_second", KIND_LIMIT, AT(max_backend_events_per_s)},
+    {"max_backend_events_per_sec", KIND_LIMIT, AT(max_backend_events_per_s)},
+    {"max_read_requests_per_second", KIND_LIMIT, AT(max_read_requests_per_s)},
+    {"max_read_req_per_sec", KIND_LIMIT, AT(max_read_requests_per_s)},
+    {"webhooks", KIND_UNSUPPORTED, 0},
+    {"enable_user_authentication", KIND_UNSUPPORTED, 0},
+    {"enable_watchlist_events", KIND_UNSUPPORTED, 0}, /* sockudo's */
+};
+
+#define FIELD_COUNT (sizeof(fields) / sizeof(fields[0]))
+
+/* One app being read. */
+struct reading {
+    pusherc_app_options options;
+    const char **origins; /* owned; options.allowed_origins points to it */
+    size_t number;        /* of the app in its array, from 1; 0 = no array */
+    uint64_t seen;        /* options given, a bit each: the first field of `fields` that sets it */
+    pusherc_errinfo *info;
+};
+
+/*
+ * Names.
+ */
+
+struct plain_name {
+    char text[MAX_NAME_BYTES];
+    size_t len;
+};
+
+/* Lower case, without '_', cut. */
+static struct plain_name plain(const char *name)
+{
+    struct plain_name result = {.len = 0};
+    for (; *name && result.len < sizeof(result.text); name++) {
+        if (*name != '_')
+            result.text[result.len++] =
+                *name >= 'A' && *name <= 'Z' ? (char)(*name - 'A' + 'a') : *name;
+    }
+    return result;
+}
+
+static size_t least(size_t a, size_t b, size_t c)
+{
+    size_t ab = a < b ? a : b;
+    return ab < c ? ab : c;
+}
+
+/* How many letters must be put in, left out or replaced to make one of the other (Levenshtein). */
+static size_t edit_distance(const struct plain_name *a, const struct plain_name *b)
+{
+    size_t row[MAX_NAME_BYTES + 1];
+    for (size_t j = 0; j <= b->len; j++)
+        row[j] = j;
+    for (size_t i = 1; i <= a->len; i++) {
+        size_t diagonal = row[0];
+        row[0] = i;
+        for (size_t j = 1; j <= b->len; j++) {
+            size_t replaced = diagonal + (a->text[i - 1] != b->text[j - 1]);
+            diagonal = row[j];
+            row[j] = least(row[j] + 1, row[j - 1] + 1, replaced);
+        }
+    }
+    return row[b->len];
+}
+
+/* The known field with the least distance; *distance 0 = it is that field. */
+static const struct field *nearest_field(const char *name, size_t *distance)
+{
+    const struct field *nearest = NULL;
+    struct plain_name wanted = plain(name);
+    for (size_t i = 0; i < FIELD_COUNT; i++) {
+        struct plain_name known = plain(fields[i].name);
+        size_t d = edit_distance(&wanted, &known);
+        if (!nearest || d < *distance) {
+            nearest = &fields[i];
+            *distance = d;
+        }
+    }
+    return nearest;
+}
+
+/*
+ * Values.
+ */
+
+/* EINVAL with "app 2: maxConnections: must be ...". */
+static int refuse(const struct reading *reading, const cJSON *item, const char *why)
+{
+    char where[32] = "";
+    char name[MAX_NAME_BYTES + 1];
+    pusherc_slice shown = pc_utf8_cut(pc_slice_of(item->string), MAX_NAME_BYTES);
+
+    for (size_t i = 0; i < shown.len; i++)
+        name[i] = (unsigned char)shown.ptr[i] < 0x20 ? '?' : shown.ptr[i];
+    name[shown.len] = '\0';
+    if (reading->number)
+        (void)snprintf(where, sizeof(where), "app %zu: ", reading->number);
+    return pc_errinfo(reading->info, PUSHERC_EINVAL, 0, "%s%s: %s", where, name, why);
+}
+
+static void *option_at(struct reading *reading, const struct field *field)
+{
+    return (char *)&reading->options + field->offset;
+}
+
+static int take_text(struct reading *reading, const struct field *field, const cJSON *item)
+{
+    if (!cJSON_IsString(item))
+        return refuse(reading, item, "must be a string");
+    *(const char **)option_at(reading, field) = item->valuestring;
+    return 0;
+}
+
+static int take_flag(struct reading *reading, const struct field *field, const cJSON *item)
+{
+    if (!cJSON_IsBool(item))
+        return refuse(reading, item, "must be true or false");
+    *(bool *)option_at(reading, field) = cJSON_IsTrue(item) == (field->kind == KIND_FLAG);
+    return 0;
+}
+
+static int take_number(struct reading *reading, const struct field *field, const cJSON *item)
+{
+    uint32_t *option = option_at(reading, field);
+    bool limit = field->kind != KIND_NUMBER;
+    double number = item->valuedouble;
+
+    if (limit && cJSON_IsNumber(item) && number >= -1 && number <= -1) {
+        *option = PUSHERC_NO_LIMIT;
+        return 0;
+    }
+    if (field->kind == KIND_LIMIT_KB)
+        number *= KB;
+    /* Zero would become the default: nobody who writes it means that. */
+    if (!cJSON_IsNumber(item) || !(number >= 1 && number < PUSHERC_NO_LIMIT))
+        return refuse(reading, item,
+                      limit ? "must be a number, 1 or more, or -1 for no limit"
+                            : "must be a number, 1 or more");
+    *option = (uint32_t)number;
+    if (field->kind != KIND_LIMIT_KB && *option < number)
+        return refuse(reading, item, "must be a whole number");
+    return 0;
+}
+
+static int take_policy(struct reading *reading, const struct field *field, const cJSON *item)
+{
+    pusherc_slow_policy *option = option_at(reading, field);
+    pusherc_slice word = pc_slice_of(cJSON_GetStringValue(item));
+
+    if (pc_slice_eq(word, PC_S("close")))
+        *option = PUSHERC_SLOW_CLOSE;
+    else if (pc_slice_eq(word, PC_S("drop")))
+        *option = PUSHERC_SLOW_DROP;
+    else
+        return refuse(reading, item, "must be \"close\" or \"drop\"");
+    return 0;
+}
+
+static int take_origins(struct reading *reading, const cJSON *item)
+{
+    const cJSON *origin;
+    size_t count = 0;
+    size_t size = (size_t)cJSON_GetArraySize(item);
+
+    /* An empty list might be meant as "none" or as "any"; the second is dangerous to guess. */
+    if (!cJSON_IsArray(item) || size == 0)
+        return refuse(reading, item, "must be an array of strings; leave it out to allow any");
+    reading->origins = cJSON_malloc((size + 1) * sizeof(*reading->origins));
+    if (!reading->origins)
+        return pc_errinfo(reading->info, PUSHERC_ENOMEM, 0, "out of memory");
+    reading->options.allowed_origins = reading->origins;
+    cJSON_ArrayForEach(origin, item)
+    {
+        if (!cJSON_IsString(origin))
+            return refuse(reading, item, "must be an array of strings; leave it out to allow any");
+        reading->origins[count++] = origin->valuestring;
+    }
+    reading->origins[count] = NULL;
+    return 0;
+}
+
+/* false, 0, "", [] and {} ask for nothing. */
+static bool asks_for_something(const cJSON *item)
+{
+    return cJSON_IsTrue(item) || item->child || (item->valuestring && *item->valuestring) ||
+           (cJSON_IsNumber(item) && item->valueint != 0);
+}
+
+static int take_value(struct reading *reading, const struct field *field, const cJSON *item)
+{
+    switch (field->kind) {
+    case KIND_TEXT:
+        return take_text(reading, field, item);
+    case KIND_FLAG:
+    case KIND_NOT_FLAG:
+        return take_flag(reading, field, item);
+    case KIND_NUMBER:
+    case KIND_LIMIT:
+    case KIND_LIMIT_KB:
+        return take_number(reading, field, item);
+    case KIND_POLICY:
+        return take_policy(reading, field, item);
+    case KIND_ORIGINS:
+        return take_origins(reading, item);
+    case KIND_UNSUPPORTED:
+        return asks_for_something(item) ? refuse(reading, item, "is not supported yet") : 0;
+    }
+    return PUSHERC_EINVAL;
+}
+
+/* Two spellings of one option are the same twice. */
+static bool seen_before(struct reading *reading, const struct field *field)
+{
+    _Static_assert(FIELD_COUNT <= 64, "one bit of reading.seen per field");
+    size_t first = 0;
+    while (fields[first].offset != field->offset)
+        first++;
+    bool seen = reading->seen >> first & 1;
+    reading->seen |= (uint64_t)1 << first;
+    return seen;
+}
+
+static int take_field(struct reading *reading, const cJSON *item)
+{
+    size_t distance = 0;
+    const struct field *field = nearest_field(item->string, &distance);
+
+    if (distance > 0) {
+        char why[64 + MAX_NAME_BYTES];
+        (void)snprintf(why, sizeof(why), "unknown field; the nearest is %s", field->name);
+        return refuse(reading, item, why);
+    }
+    if (field->kind != KIND_UNSUPPORTED && seen_before(reading, field))
+        return refuse(reading, item, "given twice");
+    return cJSON_IsNull(item) ? 0 : take_value(reading, field, item);
+}
+
+/*
+ * Apps.
+ */
+
+static int read_app(struct reading *reading, const cJSON *app)
+{
+    const cJSON *item;
+    if (!cJSON_IsObject(app))
+        return pc_errinfo(reading->info, PUSHERC_EINVAL, 0, "an app must be an object");
+    cJSON_ArrayForEach(item, app)
+    {
+        int rc = take_field(reading, item);
+        if (rc)
+            return rc;
+    }
+    return 0;
+}
+
+/* Reads every app and hands it to `each`, if that is not NULL. */
+static int walk_apps(const cJSON *root, pusherc_app_fn each, void *user_data, pusherc_errinfo *info)
+{
+    bool array = cJSON_IsArray(root);
+    const cJSON *app = array ? root->child : root;
+    int rc = 0;
+
+    for (size_t number = 1; app && rc == 0; number++, app = app->next) {
+        struct reading reading = {
+            .options = PUSHERC_APP_OPTIONS_INIT,
+            .number = array ? number : 0,
+            .info = info,
+        };
+        rc = read_app(&reading, app);
+        if (rc == 0 && each)
+            rc = each(&reading.options, user_data);
+        cJSON_free(reading.origins);
+    }
+    return rc;
+}
+
+/* Secrets must not stay in freed memory. */
+static void wipe_texts(const cJSON *app)
+{
+    const cJSON *item;
+    cJSON_ArrayForEach(item, app)
+    {
+        if (item->valuestring)
+            pc_wipe(item->valuestring, strlen(item->valuestring));
+    }
+}
+
+static void free_apps(cJSON *root)
+{
+    const cJSON *app;
+    wipe_texts(root);
+    cJSON_ArrayForEach(app, root) wipe_texts(app);
+    cJSON_Delete(root);
+}
+
+static size_t line_of(pusherc_slice text, size_t offset)
+{
+    size_t line = 1;
+    for (size_t i = 0; i < offset; i++)
+        line += text.ptr[i] == '\n';
+    return line;
+}
+
+/* A C string would silently end there: "admin\u0000x" is not "admin". */
+static bool has_nul_escape(pusherc_slice text)
+{
+    for (size_t i = 0; i + 1 < text.len; i++) {
+        if (text.ptr[i] != '\\')
+            continue;
+        if (pc_slice_starts(pc_slice_skip(text, i), PC_S("\\u0000")))
+            return true;
+        i++; /* an escaped backslash begins nothing */
+    }
+    return false;
+}
+
+static int parse(pusherc_slice text, cJSON **root, pusherc_errinfo *info)
+{
+    /* Our own check comes first: released cJSON reads past the end of some broken texts, and takes
+     * others that are none. */
+    if (pc_json_parse(text).type == PC_JSON_NONE)
+        return pc_errinfo(info, PUSHERC_EINVAL, 0, "not valid JSON near line %zu",
+                          line_of(text, pc_json_error_offset(text)));
+    if (has_nul_escape(text))
+        return pc_errinfo(info, PUSHERC_EINVAL, 0, "a string holds the character NUL");
+    errno = 0;
+    *root = cJSON_ParseWithLength(text.ptr, text.len);
+    if (*root)
+        return 0;
+    if (errno == ENOMEM) /* the only way to tell */
+        return pc_errinfo(info, PUSHERC_ENOMEM, 0, "out of memory");
+    return pc_errinfo(info, PUSHERC_EINVAL, 0, "half a surrogate pair, or a number too long");
+}
+
+int pusherc_apps_from_json(pusherc_slice json, pusherc_app_fn each, void *user_data,
+                           pusherc_errinfo *info)
+{
+    cJSON *root = NULL;
+
+    if (!each || (json.len && !json.ptr))
+        return pc_errinfo(info, PUSHERC_EINVAL, 0, "NULL argument");
+    if (json.len > MAX_TEXT_BYTES)
+        return pc_errinfo(info, PUSHERC_ELIMIT, 0, "more than %d bytes", MAX_TEXT_BYTES);
+    if (pc_slice_starts(json, PC_S("\xef\xbb\xbf"))) /* some editors put it into files */
+        json = pc_slice_skip(json, 3);
+
+    int rc = parse(json, &root, info);
+    /* All are read before the first is handed over, so that a slip in the last changes nothing. */
+    if (rc == 0)
+        rc = walk_apps(root, NULL, NULL, info);
+    if (rc == 0)
+        rc = walk_apps(root, each, user_data, info);
+    free_apps(root);
+    return rc;
+}

@@ -1,0 +1,406 @@
+/* Apps from JSON: every spelling of every field, and what is said about slips. */
+#include <pusherc/app.h>
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cjson/cJSON.h>
+#include <cmocka.h>
+
+#include "base/slice.h"
+#include "failing_alloc.h"
+
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+/* What `each` was given; strings are copied, for they die on return. */
+struct seen {
+    pusherc_app_options options[4];
+    char ids[4][64];
+    char origins[4][256];
+    size_t count;
+    int answer;
+};
+
+static int see(const pusherc_app_options *options, void *user_data)
+{
+    struct seen *seen = user_data;
+    assert_true(seen->count < 4);
+    assert_int_equal(options->struct_size, sizeof(*options));
+    seen->options[seen->count] = *options;
+    (void)snprintf(seen->ids[seen->count], sizeof(seen->ids[0]), "%s/%s/%s",
+                   options->id ? options->id : "", options->key ? options->key : "",
+                   options->secret ? options->secret : "");
+    for (size_t i = 0; options->allowed_origins && options->allowed_origins[i]; i++) {
+        strcat(seen->origins[seen->count], options->allowed_origins[i]);
+        strcat(seen->origins[seen->count], " ");
+    }
+    seen->count++;
+    return seen->answer;
+}
+
+static struct seen read_good(const char *json)
+{
+    struct seen seen = {0};
+    pusherc_errinfo info = {0};
+    int rc = pusherc_apps_from_json(pc_slice_of(json), see, &seen, &info);
+    if (rc)
+        fail_msg("%s: %s", json, info.text);
+    return seen;
+}
+
+static void refused(const char *json, const char *text)
+{
+    struct seen seen = {0};
+    pusherc_errinfo info = {0};
+    int rc = pusherc_apps_from_json(pc_slice_of(json), see, &seen, &info);
+    if (rc != PUSHERC_EINVAL || info.code != rc || strcmp(info.text, text) != 0)
+        fail_msg("%s: %s: \"%s\"", json, pusherc_err_name(rc), info.text);
+    assert_int_equal(seen.count, 0);
+    assert_int_equal(pusherc_apps_from_json(pc_slice_of(json), see, &seen, NULL), PUSHERC_EINVAL);
+}
+
+/* Flags and numbers; bytes between the members may differ. */
+static bool same_settings(const pusherc_app_options *a, const pusherc_app_options *b)
+{
+    return a->slow_policy == b->slow_policy && a->disabled == b->disabled &&
+           a->tls_only == b->tls_only && a->client_events == b->client_events &&
+           a->strict_user_info == b->strict_user_info &&
+           a->allow_missing_protocol == b->allow_missing_protocol &&
+           a->allowed_origins == b->allowed_origins &&
+           memcmp(&a->activity_timeout_ms, &b->activity_timeout_ms,
+                  offsetof(pusherc_app_options, allowed_origins) -
+                      offsetof(pusherc_app_options, activity_timeout_ms)) == 0;
+}
+
+static void one_object_is_one_app_and_an_array_is_many(void **state)
+{
+    (void)state;
+    struct seen seen = read_good("{\"id\":\"1\",\"key\":\"k\",\"secret\":\"s\"}");
+    assert_int_equal(seen.count, 1);
+    assert_string_equal(seen.ids[0], "1/k/s");
+
+    seen = read_good("\xef\xbb\xbf [ {\"id\":\"1\",\"key\":\"k1\",\"secret\":\"\\u00e4\\n\"},\n"
+                     " {\"AppId\":\"2\",\"AppKey\":\"k2\",\"AppSecret\":\"s2\"},"
+                     " {\"app_id\":\"3\",\"appKey\":\"k3\",\"APP_SECRET\":\"s3\"} ] ");
+    assert_int_equal(seen.count, 3);
+    assert_string_equal(seen.ids[0], "1/k1/\xc3\xa4\n");
+    assert_string_equal(seen.ids[1], "2/k2/s2");
+    assert_string_equal(seen.ids[2], "3/k3/s3");
+
+    assert_int_equal(read_good("[]").count, 0);
+}
+
+static void what_is_left_out_or_null_is_the_default(void **state)
+{
+    (void)state;
+    static const pusherc_app_options defaults = PUSHERC_APP_OPTIONS_INIT;
+    struct seen seen =
+        read_good("[{},{\"id\":null,\"maxConnections\":null,\"enabled\":null,"
+                  "\"webhooks\":null,\"slow_policy\":null,\"allowed_origins\":null}]");
+    assert_int_equal(seen.count, 2);
+    assert_true(same_settings(&seen.options[0], &defaults));
+    assert_true(same_settings(&seen.options[1], &defaults));
+    assert_string_equal(seen.ids[1], "//");
+}
+
+#define AT(member) offsetof(pusherc_app_options, member)
+
+static void every_number_has_its_spellings(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name;
+        size_t offset;
+        uint32_t unit;
+    } cases[] = {
+        {"activity_timeout_ms", AT(activity_timeout_ms), 1},
+        {"activityTimeoutMs", AT(activity_timeout_ms), 1},
+        {"max_connections", AT(max_connections), 1},
+        {"maxConnections", AT(max_connections), 1},
+        {"MaxConnections", AT(max_connections), 1},
+        {"max_channel_name_bytes", AT(max_channel_name_bytes), 1},
+        {"maxChannelNameLength", AT(max_channel_name_bytes), 1},
+        {"max_event_name_bytes", AT(max_event_name_bytes), 1},
+        {"MaxEventNameLength", AT(max_event_name_bytes), 1},
+        {"max_event_payload_bytes", AT(max_event_payload_bytes), 1},
+        {"maxEventPayloadInKb", AT(max_event_payload_bytes), 1024},
+        {"max_event_payload_in_kb", AT(max_event_payload_bytes), 1024},
+        {"max_event_channels", AT(max_event_channels), 1},
+        {"maxEventChannelsAtOnce", AT(max_event_channels), 1},
+        {"max_batch_events", AT(max_batch_events), 1},
+        {"maxEventBatchSize", AT(max_batch_events), 1},
+        {"max_presence_members", AT(max_presence_members), 1},
+        {"maxPresenceMembersPerChannel", AT(max_presence_members), 1},
+        {"max_user_info_bytes", AT(max_user_info_bytes), 1},
+        {"maxPresenceMemberSizeInKb", AT(max_user_info_bytes), 1024},
+        {"max_channels_per_connection", AT(max_channels_per_connection), 1},
+        {"max_client_events_per_s", AT(max_client_events_per_s), 1},
+        {"maxClientEventsPerSecond", AT(max_client_events_per_s), 1},
+        {"max_client_events_per_sec", AT(max_client_events_per_s), 1},
+        {"max_backend_events_per_s", AT(max_backend_events_per_s), 1},
+        {"maxBackendEventsPerSecond", AT(max_backend_events_per_s), 1},
+        {"max_backend_events_per_sec", AT(max_backend_events_per_s), 1},
+        {"max_read_requests_per_s", AT(max_read_requests_per_s), 1},
+        {"maxReadRequestsPerSecond", AT(max_read_requests_per_s), 1},
+        {"max_read_req_per_sec", AT(max_read_requests_per_s), 1},
+    };
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        char json[100];
+        (void)snprintf(json, sizeof(json), "{\"%s\":7}", cases[i].name);
+        struct seen seen = read_good(json);
+        pusherc_app_options expected = PUSHERC_APP_OPTIONS_INIT;
+        *(uint32_t *)(void *)((char *)&expected + cases[i].offset) = 7 * cases[i].unit;
+        if (!same_settings(&seen.options[0], &expected))
+            fail_msg("%s", cases[i].name);
+        if (cases[i].offset == AT(activity_timeout_ms))
+            continue;
+        (void)snprintf(json, sizeof(json), "{\"%s\":-1}", cases[i].name);
+        seen = read_good(json);
+        *(uint32_t *)(void *)((char *)&expected + cases[i].offset) = PUSHERC_NO_LIMIT;
+        if (!same_settings(&seen.options[0], &expected))
+            fail_msg("%s: -1", cases[i].name);
+    }
+    assert_int_equal(read_good("{\"maxEventPayloadInKb\":0.5}").options[0].max_event_payload_bytes,
+                     512);
+    assert_true(read_good("{\"maxConnections\":4294967294}").options[0].max_connections ==
+                4294967294U);
+    assert_int_equal(read_good("{\"maxConnections\":1e3}").options[0].max_connections, 1000);
+}
+
+static void flags_may_be_said_either_way_round(void **state)
+{
+    (void)state;
+    assert_true(read_good("{\"enableClientMessages\":true}").options[0].client_events);
+    assert_false(read_good("{\"enable_client_messages\":false}").options[0].client_events);
+    assert_true(read_good("{\"client_events\":true}").options[0].client_events);
+    assert_true(read_good("{\"enabled\":false}").options[0].disabled);
+    assert_false(read_good("{\"Enabled\":true}").options[0].disabled);
+    assert_true(read_good("{\"disabled\":true}").options[0].disabled);
+    assert_true(read_good("{\"tlsOnly\":true}").options[0].tls_only);
+    assert_true(read_good("{\"strict_user_info\":true}").options[0].strict_user_info);
+    assert_true(read_good("{\"allowMissingProtocol\":true}").options[0].allow_missing_protocol);
+    assert_int_equal(read_good("{\"slowPolicy\":\"drop\"}").options[0].slow_policy,
+                     PUSHERC_SLOW_DROP);
+    assert_int_equal(read_good("{\"slow_policy\":\"close\"}").options[0].slow_policy,
+                     PUSHERC_SLOW_CLOSE);
+}
+
+static void origins_are_a_list(void **state)
+{
+    (void)state;
+    struct seen seen = read_good("[{\"allowed_origins\":[\"*\"]},{\"allowedOrigins\":"
+                                 "[\"example.com\",\"*.example.com\"]}, {}]");
+    assert_string_equal(seen.origins[0], "* ");
+    assert_string_equal(seen.origins[1], "example.com *.example.com ");
+    assert_null(seen.options[2].allowed_origins);
+    refused("{\"allowed_origins\":[]}",
+            "allowed_origins: must be an array of strings; leave it out to allow any");
+    refused("{\"allowed_origins\":\"example.com\"}",
+            "allowed_origins: must be an array of strings; leave it out to allow any");
+    refused("{\"allowed_origins\":[\"a\",1]}",
+            "allowed_origins: must be an array of strings; leave it out to allow any");
+}
+
+static void an_unknown_field_is_named_with_the_nearest_known_one(void **state)
+{
+    (void)state;
+    refused("{\"maxConections\":1}",
+            "maxConections: unknown field; the nearest is max_connections");
+    refused("{\"Secrett\":1}", "Secrett: unknown field; the nearest is secret");
+    refused("{\"ids\":\"1\"}", "ids: unknown field; the nearest is id");
+    refused("{\"enable_client_mesages\":true}",
+            "enable_client_mesages: unknown field; the nearest is enable_client_messages");
+    refused("{\"\":1}", ": unknown field; the nearest is id");
+    refused("[{},{\"a\\nb\":1}]", "app 2: a?b: unknown field; the nearest is id");
+    refused("{\"0123456789012345678901234567890123456789\xc3\xa4\":1}",
+            "0123456789012345678901234567890123456789: unknown field; the nearest is id");
+}
+
+static void a_value_of_the_wrong_type_is_refused_by_name(void **state)
+{
+    (void)state;
+    refused("{\"id\":1}", "id: must be a string");
+    refused("{\"AppKey\":[]}", "AppKey: must be a string");
+    refused("{\"enabled\":1}", "enabled: must be true or false");
+    refused("{\"client_events\":\"true\"}", "client_events: must be true or false");
+    refused("{\"slow_policy\":\"Drop\"}", "slow_policy: must be \"close\" or \"drop\"");
+    refused("{\"slow_policy\":1}", "slow_policy: must be \"close\" or \"drop\"");
+    static const char *const numbers[] = {"0",     "-2",    "-0.5", "0.5", "4294967295",
+                                          "1e300", "\"7\"", "true", "{}"};
+    for (size_t i = 0; i < COUNT(numbers); i++) {
+        char json[100];
+        (void)snprintf(json, sizeof(json), "{\"maxConnections\":%s}", numbers[i]);
+        refused(json, "maxConnections: must be a number, 1 or more, or -1 for no limit");
+    }
+    refused("{\"maxConnections\":1.5}", "maxConnections: must be a whole number");
+    refused("{\"maxEventPayloadInKb\":0.0001}",
+            "maxEventPayloadInKb: must be a number, 1 or more, or -1 for no limit");
+    refused("{\"activity_timeout_ms\":-1}", "activity_timeout_ms: must be a number, 1 or more");
+}
+
+static void a_field_given_twice_is_refused(void **state)
+{
+    (void)state;
+    refused("{\"id\":\"1\",\"id\":\"2\"}", "id: given twice");
+    refused("{\"id\":\"1\",\"AppId\":\"1\"}", "AppId: given twice");
+    refused("{\"disabled\":false,\"enabled\":true}", "enabled: given twice");
+    refused("{\"maxEventPayloadInKb\":1,\"max_event_payload_bytes\":1024}",
+            "max_event_payload_bytes: given twice");
+}
+
+static void what_is_not_supported_must_ask_for_nothing(void **state)
+{
+    (void)state;
+    assert_int_equal(read_good("{\"webhooks\":[],\"enableUserAuthentication\":false}").count, 1);
+    assert_int_equal(read_good("{\"Webhooks\":\"\",\"enable_watchlist_events\":0}").count, 1);
+    refused("{\"webhooks\":[{\"url\":\"http://localhost\"}]}", "webhooks: is not supported yet");
+    refused("{\"webhooks\":\"[]\"}", "webhooks: is not supported yet");
+    refused("{\"enable_user_authentication\":true}",
+            "enable_user_authentication: is not supported yet");
+}
+
+static void text_that_is_no_json_is_refused_with_its_line(void **state)
+{
+    (void)state;
+    refused("", "not valid JSON near line 1");
+    refused("{\n\"id\": \"1\",\n\"key\": k\n}", "not valid JSON near line 3");
+    refused("[\n{\"id\":\"1\"}\n]\n]", "not valid JSON near line 4");
+    refused("{\"id\":\"\xff\"}", "not valid JSON near line 1");
+    refused("{\"id\":\"a\\u0000b\"}", "a string holds the character NUL");
+    refused("{\"id\":\"\\ud800\"}", "half a surrogate pair, or a number too long");
+    assert_int_equal(read_good("{\"id\":\"a\\\\u0000b\"}").count, 1);
+    refused("1", "an app must be an object");
+    refused("[{},[]]", "an app must be an object");
+}
+
+static void the_last_app_may_spoil_all(void **state)
+{
+    (void)state;
+    refused("[{\"id\":\"1\"},{\"id\":\"2\"},{\"id\":3}]", "app 3: id: must be a string");
+}
+
+static void what_the_receiver_returns_ends_the_reading(void **state)
+{
+    (void)state;
+    struct seen seen = {.answer = -42};
+    pusherc_errinfo info = {.code = 7, .text = "mine"};
+    int rc = pusherc_apps_from_json(PC_S("[{},{},{}]"), see, &seen, &info);
+    assert_int_equal(rc, -42);
+    assert_int_equal(seen.count, 1);
+    assert_int_equal(info.code, 7); /* the receiver's to fill */
+    assert_string_equal(info.text, "mine");
+}
+
+static void long_texts_and_missing_arguments_are_refused(void **state)
+{
+    (void)state;
+    struct seen seen = {0};
+    pusherc_errinfo info;
+    size_t size = 1024 * 1024 + 1;
+    char *text = malloc(size);
+    assert_non_null(text);
+    memset(text, ' ', size);
+    text[0] = '[';
+    text[1] = ']';
+    assert_int_equal(pusherc_apps_from_json(pc_slice(text, size - 1), see, &seen, &info), 0);
+    assert_int_equal(pusherc_apps_from_json(pc_slice(text, size), see, &seen, &info),
+                     PUSHERC_ELIMIT);
+    assert_int_equal(info.code, PUSHERC_ELIMIT);
+    free(text);
+    assert_int_equal(pusherc_apps_from_json(PC_S("[]"), NULL, NULL, &info), PUSHERC_EINVAL);
+    assert_int_equal(pusherc_apps_from_json(pc_slice(NULL, 2), see, &seen, NULL), PUSHERC_EINVAL);
+}
+
+/* cJSON's memory comes from wherever the host's hooks say. */
+static struct failing_alloc hooked;
+
+static const char secret[] = "sesame";
+static bool secret_left;
+
+static void *hooked_malloc(size_t size)
+{
+    size = size < sizeof(secret) ? sizeof(secret) : size; /* hooked_free() looks at so much */
+    void *ptr = failing_alloc_malloc(size, &hooked);
+    if (!ptr)
+        errno = ENOMEM;
+    if (ptr)
+        memset(ptr, 0, size);
+    return ptr;
+}
+
+static void hooked_free(void *ptr)
+{
+    secret_left = secret_left || (ptr && memcmp(ptr, secret, sizeof(secret)) == 0);
+    failing_alloc_free(ptr, &hooked);
+}
+
+static void out_of_memory_is_reported_and_nothing_leaks(void **state)
+{
+    (void)state;
+    cJSON_Hooks hooks = {hooked_malloc, hooked_free};
+    bool failed = true;
+    cJSON_InitHooks(&hooks);
+    for (size_t n = 1; failed; n++) {
+        struct seen seen = {0};
+        pusherc_errinfo info = {0};
+        (void)failing_alloc_init(&hooked, n);
+        int rc = pusherc_apps_from_json(
+            PC_S("[{\"id\":\"1\",\"allowed_origins\":[\"*\"]},{\"secret\":\"sesame\"}]"), see,
+            &seen, &info);
+        failed = failing_alloc_hit(&hooked);
+        assert_int_equal(rc, failed ? PUSHERC_ENOMEM : 0);
+        if (failed)
+            assert_int_equal(info.code, PUSHERC_ENOMEM);
+        assert_int_equal(failing_alloc_live(&hooked), 0);
+    }
+    cJSON_InitHooks(NULL);
+}
+
+static void secrets_do_not_stay_in_freed_memory(void **state)
+{
+    (void)state;
+    static const char *const texts[] = {
+        "{\"secret\":\"sesame\"}",
+        "[{\"id\":\"1\"},{\"secret\":\"sesame\"}]",
+        "{\"AppSecret\":\"sesame\",\"wrong\":1}",
+    };
+    cJSON_Hooks hooks = {hooked_malloc, hooked_free};
+    cJSON_InitHooks(&hooks);
+    for (size_t i = 0; i < COUNT(texts); i++) {
+        struct seen seen = {0};
+        (void)failing_alloc_init(&hooked, 0);
+        secret_left = false;
+        (void)pusherc_apps_from_json(pc_slice_of(texts[i]), see, &seen, NULL);
+        assert_true(hooked.requests > 0);
+        assert_false(secret_left);
+    }
+    cJSON_InitHooks(NULL);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(one_object_is_one_app_and_an_array_is_many),
+        cmocka_unit_test(what_is_left_out_or_null_is_the_default),
+        cmocka_unit_test(every_number_has_its_spellings),
+        cmocka_unit_test(flags_may_be_said_either_way_round),
+        cmocka_unit_test(origins_are_a_list),
+        cmocka_unit_test(an_unknown_field_is_named_with_the_nearest_known_one),
+        cmocka_unit_test(a_value_of_the_wrong_type_is_refused_by_name),
+        cmocka_unit_test(a_field_given_twice_is_refused),
+        cmocka_unit_test(what_is_not_supported_must_ask_for_nothing),
+        cmocka_unit_test(text_that_is_no_json_is_refused_with_its_line),
+        cmocka_unit_test(the_last_app_may_spoil_all),
+        cmocka_unit_test(what_the_receiver_returns_ends_the_reading),
+        cmocka_unit_test(long_texts_and_missing_arguments_are_refused),
+        cmocka_unit_test(out_of_memory_is_reported_and_nothing_leaks),
+        cmocka_unit_test(secrets_do_not_stay_in_freed_memory),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
