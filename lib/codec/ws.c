@@ -8,35 +8,41 @@
 
 #define MAX_CONTROL_PAYLOAD 125 /* RFC 6455, section 5.5 */
 
+/* Where a text stands between two pieces of it. */
+struct utf8 {
+    uint8_t left;      /* bytes that the character begun still needs */
+    uint8_t low, high; /* what the next of them may be */
+};
+
 /*
- * wslay checks frames, masks, fragments and UTF-8. It would also collect messages, but allocates
- * what a frame's header declares and a list node per fragment, so it runs unbuffered and hands over
- * the pieces: a message that came whole is delivered where it lies, others are put together here.
+ * wslay reads frames: headers, lengths, masks. Its layer above, for messages, is not used: in 1.1.1
+ * it allocates what a frame's header declares and a node per fragment, checks a Close's reason only
+ * as far as it came in one piece, takes half a close code for none and has no code for a broken
+ * header; and its context is twice as large.
  */
 struct context {
     struct context *next; /* idle ones in a row */
     struct pc_ws_pool *pool;
-    struct wslay_event_context *wslay; /* owned */
+    struct wslay_frame_context *wslay; /* owned */
     struct pc_ws *ws;                  /* borrower; NULL while idle */
     void *user;                        /* of the borrower */
 
     pusherc_slice input; /* fed, not taken by wslay yet */
     uint64_t unfinished; /* bytes fed that are not part of a finished frame */
-    bool in_message;     /* a last fragment is missing */
+    int status;          /* PUSHERC_EPROTO with the code, or PUSHERC_ENOMEM */
+    uint16_t close_code;
 
-    bool control; /* the frame in progress; wslay keeps the payload of control frames itself */
-    bool fin;
-    uint64_t payload_len;
+    bool in_frame;
+    uint64_t frame_left; /* payload bytes of the frame in progress still to come */
 
-    uint64_t message_len;  /* as declared by the headers of its frames so far */
-    pusherc_slice whole;   /* a message in one piece, inside wslay's buffer */
-    struct pc_buf message; /* otherwise: its pieces */
+    bool in_message; /* a last fragment is missing */
+    enum pc_ws_opcode opcode;
+    uint64_t message_len; /* as declared by the headers of its frames so far */
+    struct utf8 utf8;
+    struct pc_buf message; /* its pieces, unless it comes in one */
 
-    uint16_t failed_with; /* 0, or the close code of a fault that we found */
-    bool out_of_memory;
-
-    uint8_t answer[2 + MAX_CONTROL_PAYLOAD]; /* wslay's pong or Close on its way out */
-    size_t answer_len;
+    uint8_t control[MAX_CONTROL_PAYLOAD];
+    size_t control_len;
 };
 
 struct pc_ws_pool {
@@ -48,194 +54,217 @@ struct pc_ws_pool {
 
 static void fail(struct context *c, uint16_t code)
 {
-    if (!c->failed_with)
-        c->failed_with = code;
-    wslay_event_shutdown_read(c->wslay);
+    c->status = PUSHERC_EPROTO;
+    c->close_code = code;
 }
 
-static void fail_memory(struct context *c)
+/* Refuses the first byte that no valid text can have there, not only at a character's end. */
+static bool utf8_continue(struct utf8 *u, pusherc_slice s)
 {
-    c->out_of_memory = true;
-    wslay_event_shutdown_read(c->wslay);
+    const uint8_t *p = (const uint8_t *)s.ptr;
+    for (const uint8_t *end = p + s.len; p < end; p++) {
+        uint64_t eight;
+        while (u->left == 0 && end - p >= 8 &&
+               (memcpy(&eight, p, 8), (eight & 0x8080808080808080U) == 0))
+            p += 8;
+        if (p == end)
+            break;
+        if (u->left > 0) {
+            if (*p < u->low || *p > u->high)
+                return false;
+            *u = (struct utf8){(uint8_t)(u->left - 1), 0x80, 0xbf};
+        } else if (*p >= 0x80) {
+            if (*p < 0xc2 || *p > 0xf4)
+                return false;
+            u->left = *p < 0xe0 ? 1 : *p < 0xf0 ? 2 : 3;
+            /* no overlong forms, no surrogates, nothing above U+10FFFF: RFC 3629, section 4 */
+            u->low = *p == 0xe0 ? 0xa0 : *p == 0xf0 ? 0x90 : 0x80;
+            u->high = *p == 0xed ? 0x9f : *p == 0xf4 ? 0x8f : 0xbf;
+        }
+    }
+    return true;
 }
 
-static bool stopped(const struct context *c)
+static bool is_close_code(unsigned code)
 {
-    return c->failed_with || c->out_of_memory;
+    return (code >= 1000 && code <= 1014 && code != 1004 && code != 1005 && code != 1006) ||
+           (code >= 3000 && code <= 4999);
 }
 
-/* Lets wslay write what it has queued, and passes it on unless our Close has gone out before. */
-static void send_answer(struct context *c)
+static void send_frame(struct context *c, const uint8_t *frame, size_t len)
 {
-    c->answer_len = 0;
-    if (wslay_event_send(c->wslay)) {
-        fail_memory(c);
+    if (!c->ws->closing)
+        c->pool->events.send(c->user, pc_slice((const char *)frame, len));
+}
+
+static void on_close(struct context *c, pusherc_slice payload)
+{
+    uint8_t answer[PC_WS_CLOSE_SIZE];
+    unsigned code = 1005;
+    size_t len = pc_ws_header(answer, PC_WS_CLOSE, 0);
+    pusherc_slice reason = pc_slice(NULL, 0);
+    if (payload.len > 0) {
+        if (payload.len >= 2)
+            code = c->control[0] * 256u + c->control[1];
+        if (!is_close_code(code)) { /* half a code, too */
+            fail(c, WSLAY_CODE_PROTOCOL_ERROR);
+            return;
+        }
+        reason = pc_slice_skip(payload, 2);
+        if (!pc_utf8_valid(reason)) {
+            fail(c, WSLAY_CODE_INVALID_FRAME_PAYLOAD_DATA);
+            return;
+        }
+        len = pc_ws_close_frame(answer, (uint16_t)code, reason);
+    }
+    send_frame(c, answer, len);
+    c->ws->ended = true;
+    c->pool->events.close(c->user, (uint16_t)code, reason);
+}
+
+static void on_ping(struct context *c, pusherc_slice payload)
+{
+    uint8_t pong[PC_WS_MAX_HEADER + MAX_CONTROL_PAYLOAD];
+    size_t len = pc_ws_header(pong, PC_WS_PONG, payload.len);
+    memcpy(pong + len, payload.ptr, payload.len);
+    send_frame(c, pong, len + payload.len);
+    if (!c->ws->closing)
+        c->pool->events.ping(c->user);
+}
+
+static void on_control(struct context *c, uint8_t opcode)
+{
+    pusherc_slice payload = pc_slice((const char *)c->control, c->control_len);
+    if (opcode == WSLAY_CONNECTION_CLOSE)
+        on_close(c, payload);
+    else if (opcode == WSLAY_PING)
+        on_ping(c, payload);
+    else if (!c->ws->closing)
+        c->pool->events.pong(c->user);
+}
+
+static void start_message(struct context *c, enum pc_ws_opcode opcode)
+{
+    c->in_message = true;
+    c->opcode = opcode;
+    c->message_len = 0;
+    c->utf8 = (struct utf8){0};
+    pc_buf_clear(&c->message);
+}
+
+/* wslay has checked the length's form, and that a control frame is short and in one piece. */
+static void start_frame(struct context *c, const struct wslay_frame_iocb *f)
+{
+    c->in_frame = true;
+    c->frame_left = f->payload_length;
+    c->control_len = 0;
+    if (!f->mask || f->rsv) {
+        fail(c, WSLAY_CODE_PROTOCOL_ERROR);
         return;
     }
-    if (c->answer_len && !c->ws->closing)
-        c->pool->events.send(c->user, pc_slice((const char *)c->answer, c->answer_len));
+    switch (f->opcode) {
+    case WSLAY_CONNECTION_CLOSE:
+    case WSLAY_PING:
+    case WSLAY_PONG:
+        return;
+    case WSLAY_TEXT_FRAME:
+    case WSLAY_BINARY_FRAME:
+    case WSLAY_CONTINUATION_FRAME:
+        break;
+    default: /* reserved */
+        fail(c, WSLAY_CODE_PROTOCOL_ERROR);
+        return;
+    }
+    if (c->in_message != (f->opcode == WSLAY_CONTINUATION_FRAME)) {
+        fail(c, WSLAY_CODE_PROTOCOL_ERROR);
+        return;
+    }
+    if (!c->in_message)
+        start_message(c, f->opcode == WSLAY_TEXT_FRAME ? PC_WS_TEXT : PC_WS_BINARY);
+    if (f->payload_length > c->ws->max_message - c->message_len)
+        fail(c, WSLAY_CODE_MESSAGE_TOO_BIG);
+    else
+        c->message_len += f->payload_length;
 }
 
-static ssize_t on_read(wslay_event_context_ptr wslay, uint8_t *buf, size_t len, int flags,
-                       void *user_data)
+static void take_message(struct context *c, const struct wslay_frame_iocb *f, pusherc_slice piece)
+{
+    bool last = f->fin && c->frame_left == 0;
+    if (c->opcode == PC_WS_TEXT && (!utf8_continue(&c->utf8, piece) || (last && c->utf8.left))) {
+        fail(c, WSLAY_CODE_INVALID_FRAME_PAYLOAD_DATA);
+        return;
+    }
+    bool whole = last && piece.len == c->message_len; /* delivered where it lies */
+    if (!whole && !c->ws->closing)
+        pc_buf_put(&c->message, piece);
+    if (pc_buf_status(&c->message)) {
+        c->status = PUSHERC_ENOMEM;
+        return;
+    }
+    if (!last)
+        return;
+    c->in_message = false;
+    if (!c->ws->closing)
+        c->pool->events.message(c->user, c->opcode, whole ? piece : pc_buf_slice(&c->message));
+}
+
+/* A piece of a frame's payload, all of it if it is empty. */
+static void take_piece(struct context *c, const struct wslay_frame_iocb *f)
+{
+    pusherc_slice piece = pc_slice((const char *)f->data, f->data_length);
+    if (!c->in_frame)
+        start_frame(c, f);
+    if (c->status)
+        return;
+    c->frame_left -= piece.len;
+    bool control = wslay_is_ctrl_frame(f->opcode);
+    if (control) {
+        memcpy(c->control + c->control_len, piece.ptr, piece.len);
+        c->control_len += piece.len;
+    }
+    if (c->frame_left == 0) {
+        /* what the header took: there is a mask, and the length is in its shortest form */
+        uint64_t len = f->payload_length;
+        c->unfinished -= (len < 126 ? 6 : len <= UINT16_MAX ? 8 : 14) + len;
+        c->in_frame = false;
+    }
+    if (!control)
+        take_message(c, f, piece);
+    else if (c->frame_left == 0)
+        on_control(c, f->opcode);
+}
+
+static ssize_t on_read(uint8_t *buf, size_t len, int flags, void *user_data)
 {
     struct context *c = user_data;
     (void)flags;
-    if (c->input.len == 0) {
-        wslay_event_set_error(wslay, WSLAY_ERR_WOULDBLOCK);
-        return -1;
-    }
     pusherc_slice part = pc_slice_first(c->input, len);
+    if (part.len == 0)
+        return -1; /* wslay then wants more */
     memcpy(buf, part.ptr, part.len);
     c->input = pc_slice_skip(c->input, part.len);
     return (ssize_t)part.len;
 }
 
-static ssize_t on_write(wslay_event_context_ptr wslay, const uint8_t *data, size_t len, int flags,
-                        void *user_data)
-{
-    struct context *c = user_data;
-    (void)flags;
-    if (len > sizeof c->answer - c->answer_len) { /* never: wslay writes one control frame */
-        wslay_event_set_error(wslay, WSLAY_ERR_CALLBACK_FAILURE);
-        return -1;
-    }
-    memcpy(c->answer + c->answer_len, data, len);
-    c->answer_len += len;
-    return (ssize_t)len;
-}
-
-static void on_frame_start(wslay_event_context_ptr wslay,
-                           const struct wslay_event_on_frame_recv_start_arg *arg, void *user_data)
-{
-    struct context *c = user_data;
-    (void)wslay;
-    c->control = wslay_is_ctrl_frame(arg->opcode);
-    c->fin = arg->fin;
-    c->payload_len = arg->payload_length;
-    if (c->control)
-        return;
-    /* wslay has checked this frame alone: with buffering off it does not add up the fragments. */
-    if (c->payload_len > c->ws->max_message - c->message_len)
-        fail(c, WSLAY_CODE_MESSAGE_TOO_BIG);
-    else
-        c->message_len += c->payload_len;
-}
-
-static void on_frame_chunk(wslay_event_context_ptr wslay,
-                           const struct wslay_event_on_frame_recv_chunk_arg *arg, void *user_data)
-{
-    struct context *c = user_data;
-    (void)wslay;
-    pusherc_slice piece = pc_slice((const char *)arg->data, arg->data_length);
-    if (c->control || stopped(c))
-        return;
-    if (c->fin && piece.len == c->message_len) {
-        c->whole = piece;
-        return;
-    }
-    pc_buf_put(&c->message, piece);
-    if (pc_buf_status(&c->message))
-        fail_memory(c);
-}
-
-/* What the header of a finished frame took: wslay refuses unmasked frames and lengths that are not
- * in their shortest form. */
-static uint64_t header_size(uint64_t payload_len)
-{
-    return payload_len < 126 ? 6 : payload_len <= UINT16_MAX ? 8 : 14;
-}
-
-static void on_frame_end(wslay_event_context_ptr wslay, void *user_data)
-{
-    struct context *c = user_data;
-    (void)wslay;
-    c->unfinished -= header_size(c->payload_len) + c->payload_len;
-    if (!c->control)
-        c->in_message = !c->fin;
-}
-
-/* wslay takes half a code for none, and checks the reason only as far as it came in one piece. */
-static uint16_t close_fault(pusherc_slice payload)
-{
-    if (payload.len == 1)
-        return WSLAY_CODE_PROTOCOL_ERROR;
-    if (payload.len > 2 && !pc_utf8_valid(pc_slice_skip(payload, 2)))
-        return WSLAY_CODE_INVALID_FRAME_PAYLOAD_DATA;
-    return 0;
-}
-
-static void on_message(wslay_event_context_ptr wslay, const struct wslay_event_on_msg_recv_arg *arg,
-                       void *user_data)
-{
-    struct context *c = user_data;
-    const struct pc_ws_events *events = &c->pool->events;
-    pusherc_slice payload = pc_slice((const char *)arg->msg, arg->msg_length);
-    (void)wslay;
-    if (stopped(c))
-        return;
-    switch (arg->opcode) {
-    case WSLAY_TEXT_FRAME:
-    case WSLAY_BINARY_FRAME:
-        payload = c->whole.len ? c->whole : pc_buf_slice(&c->message);
-        if (!c->ws->closing)
-            events->message(c->user, arg->opcode == WSLAY_TEXT_FRAME ? PC_WS_TEXT : PC_WS_BINARY,
-                            payload);
-        c->whole = pc_slice(NULL, 0);
-        c->message_len = 0;
-        pc_buf_clear(&c->message);
-        return;
-    case WSLAY_PING:
-        send_answer(c);
-        if (!c->ws->closing)
-            events->ping(c->user);
-        return;
-    case WSLAY_PONG:
-        if (!c->ws->closing)
-            events->pong(c->user);
-        return;
-    case WSLAY_CONNECTION_CLOSE:
-        if (close_fault(payload)) {
-            fail(c, close_fault(payload));
-            return;
-        }
-        send_answer(c);
-        c->ws->ended = true;
-        events->close(c->user, arg->status_code ? arg->status_code : WSLAY_CODE_NO_STATUS_RCVD,
-                      payload.len > 2 ? pc_slice_skip(payload, 2) : pc_slice(NULL, 0));
-        return;
-    default: /* wslay refuses the reserved opcodes */
-        return;
-    }
-}
-
-static const struct wslay_event_callbacks callbacks = {
-    .recv_callback = on_read,
-    .send_callback = on_write,
-    .on_frame_recv_start_callback = on_frame_start,
-    .on_frame_recv_chunk_callback = on_frame_chunk,
-    .on_frame_recv_end_callback = on_frame_end,
-    .on_msg_recv_callback = on_message,
-};
-
 static void context_free(struct context *c)
 {
-    wslay_event_context_free(c->wslay);
+    wslay_frame_context_free(c->wslay);
     pc_buf_free(&c->message);
     pc_free(c->pool->mem, c);
 }
 
 static struct context *context_new(struct pc_ws_pool *pool)
 {
+    static const struct wslay_frame_callbacks callbacks = {.recv_callback = on_read};
     struct context *c = pc_alloc_zero(pool->mem, sizeof *c);
     if (!c)
         return NULL;
     c->pool = pool;
-    if (wslay_event_context_server_init(&c->wslay, &callbacks, c)) {
+    pc_buf_init(&c->message, pool->mem, 0);
+    if (wslay_frame_context_init(&c->wslay, &callbacks, c)) {
         pc_free(pool->mem, c);
         return NULL;
     }
-    wslay_event_config_set_no_buffering(c->wslay, 1);
     return c;
 }
 
@@ -250,10 +279,7 @@ static struct context *borrow(struct pc_ws_pool *pool, struct pc_ws *ws)
         if (!c)
             return NULL;
     }
-    /* Before the first byte: the default is 2 GiB. Control frames count for wslay, too. */
-    wslay_event_config_set_max_recv_msg_length(
-        c->wslay, ws->max_message > MAX_CONTROL_PAYLOAD ? ws->max_message : MAX_CONTROL_PAYLOAD);
-    pc_buf_init(&c->message, pool->mem, ws->max_message);
+    c->message.max = ws->max_message;
     c->ws = ws;
     ws->context = c;
     return c;
@@ -319,28 +345,14 @@ void pc_ws_closing(struct pc_ws *ws)
     ws->closing = true;
 }
 
-/* The close code for what made wslay stop with `status`. */
-static uint16_t fault(struct context *c, int status)
+static void send_fault(struct context *c)
 {
-    if (c->failed_with)
-        return c->failed_with;
-    if (status) /* the frame's header was broken: wslay has no code for that */
-        return WSLAY_CODE_PROTOCOL_ERROR;
-    /* It has queued a Close; what is in it can be asked only once it is sent. Ours says more. */
-    c->answer_len = 0;
-    (void)wslay_event_send(c->wslay);
-    return wslay_event_get_status_code_sent(c->wslay);
-}
-
-static void send_close(struct context *c, uint16_t code)
-{
-    pusherc_slice reason = code == WSLAY_CODE_MESSAGE_TOO_BIG ? PC_S("Message too large")
-                           : code == WSLAY_CODE_INVALID_FRAME_PAYLOAD_DATA
+    pusherc_slice reason = c->close_code == WSLAY_CODE_MESSAGE_TOO_BIG ? PC_S("Message too large")
+                           : c->close_code == WSLAY_CODE_INVALID_FRAME_PAYLOAD_DATA
                                ? PC_S("Text is not valid UTF-8")
                                : PC_S("Malformed WebSocket frame");
     uint8_t frame[PC_WS_CLOSE_SIZE];
-    size_t len = pc_ws_close_frame(frame, code, reason);
-    c->pool->events.send(c->user, pc_slice((const char *)frame, len));
+    send_frame(c, frame, pc_ws_close_frame(frame, c->close_code, reason));
 }
 
 int pc_ws_feed(struct pc_ws *ws, struct pc_ws_pool *pool, void *user, pusherc_slice bytes,
@@ -359,27 +371,30 @@ int pc_ws_feed(struct pc_ws *ws, struct pc_ws_pool *pool, void *user, pusherc_sl
     c->user = user;
     c->input = bytes;
     c->unfinished += bytes.len;
-    int status = wslay_event_recv(c->wslay);
-    bool reading = wslay_event_get_read_enabled(c->wslay);
-    if (reading && !status) {
-        if (c->unfinished == 0 && !c->in_message)
-            give_back(pool, c);
-        return 0;
+    while (!c->status && !ws->ended) {
+        struct wslay_frame_iocb frame = {0};
+        ssize_t got = wslay_frame_recv(c->wslay, &frame);
+        if (got >= 0) {
+            take_piece(c, &frame);
+            continue;
+        }
+        if (got == WSLAY_ERR_WANT_READ) {
+            if (c->unfinished == 0 && !c->in_message)
+                give_back(pool, c);
+            return 0;
+        }
+        fail(c, WSLAY_CODE_PROTOCOL_ERROR); /* the header is malformed */
     }
 
-    int result = 0; /* the peer's Close */
-    if (c->out_of_memory || status == WSLAY_ERR_NOMEM) {
-        result = PUSHERC_ENOMEM;
-    } else if (!ws->ended) {
-        result = PUSHERC_EPROTO;
-        *close_code = fault(c, status);
-        if (!ws->closing)
-            send_close(c, *close_code);
+    int status = c->status; /* 0: the peer's Close */
+    if (status == PUSHERC_EPROTO) {
+        *close_code = c->close_code;
+        send_fault(c);
     }
     ws->ended = true;
     ws->context = NULL;
     context_free(c);
-    return result;
+    return status;
 }
 
 size_t pc_ws_header(uint8_t out[PC_WS_MAX_HEADER], enum pc_ws_opcode opcode, uint64_t payload_len)

@@ -1,8 +1,8 @@
 /*
  * WebSocket (RFC 6455): wslay behind an interface that keeps no context for an idle connection. A
- * context (8.8 KB in released wslay) is borrowed from the worker's pool while a frame or message is
- * incomplete and given back as soon as every byte fed belongs to finished messages. Only ws.c knows
- * wslay.
+ * context (4.6 KB, most of it wslay's buffer) is borrowed from the worker's pool while a frame or
+ * message is incomplete and given back as soon as every byte fed belongs to finished messages. Only
+ * ws.c knows wslay.
  */
 #ifndef PC_CODEC_WS_H
 #define PC_CODEC_WS_H
