@@ -18,7 +18,7 @@ $(BUILD)/build.ninja:
 
 demo:
 	@tools/setup demo
-	@tools/npm-packages
+	@tools/npm-packages examples/status-page
 	@$(MAKE) --no-print-directory all
 	$(BUILD)/examples/status-page/status-page --port $(PORT)
 
