@@ -83,7 +83,12 @@ void pc_free(const struct pc_mem *mem, void *ptr)
 void pc_wipe(void *ptr, size_t len)
 {
     /* A plain memset before free is a dead store that compilers remove. */
+#if defined(__GNUC__)
+    memset(ptr, 0, len);
+    __asm__ volatile("" : : "r"(ptr) : "memory"); /* somebody might look at it */
+#else
     volatile unsigned char *bytes = ptr;
     while (len--)
         *bytes++ = 0;
+#endif
 }
