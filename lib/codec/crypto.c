@@ -6,6 +6,10 @@
 
 #define SHA256_BLOCK 64
 
+/* PSA allocates a copy of whatever it is given to hash: one text costs less than its parts. What is
+ * signed is mostly shorter than this. */
+#define JOINED_BYTES 512
+
 int pc_crypto_init(void)
 {
     return psa_crypto_init() == PSA_SUCCESS ? 0 : PUSHERC_EIO;
@@ -108,6 +112,22 @@ void pc_hmac_key_free(struct pc_hmac_key *key)
     pc_free(&mem, key);
 }
 
+/* The concatenation of `parts` if it is short enough for `room`. */
+static bool join(const pusherc_slice *parts, size_t part_count, char room[JOINED_BYTES],
+                 pusherc_slice *out)
+{
+    size_t len = 0;
+    for (size_t i = 0; i < part_count; i++) {
+        if (parts[i].len > JOINED_BYTES - len)
+            return false;
+        if (parts[i].len)
+            memcpy(room + len, parts[i].ptr, parts[i].len);
+        len += parts[i].len;
+    }
+    *out = pc_slice(room, len);
+    return true;
+}
+
 /* What a digest that has taken in the key becomes with `parts` behind it. */
 static psa_status_t finish_digest(const psa_hash_operation_t *started, const pusherc_slice *parts,
                                   size_t part_count, uint8_t out[PC_SHA256_SIZE])
@@ -129,7 +149,13 @@ int pc_hmac_hex(const struct pc_hmac_key *key, const pusherc_slice *parts, size_
 {
     uint8_t sum[PC_SHA256_SIZE];
     pusherc_slice inner = pc_slice((const char *)sum, sizeof(sum));
+    pusherc_slice joined;
+    char room[JOINED_BYTES];
 
+    if (join(parts, part_count, room, &joined)) {
+        parts = &joined;
+        part_count = 1;
+    }
     if (finish_digest(&key->inner, parts, part_count, sum) != PSA_SUCCESS ||
         finish_digest(&key->outer, &inner, 1, sum) != PSA_SUCCESS)
         return PUSHERC_EIO;
@@ -137,14 +163,32 @@ int pc_hmac_hex(const struct pc_hmac_key *key, const pusherc_slice *parts, size_
     return 0;
 }
 
+/* A compiler that sees the loop below through might leave it at the first difference. */
+static inline void hide(uint64_t *number)
+{
+#if defined(__GNUC__)
+    __asm__ volatile("" : "+r"(*number));
+#else
+    *(volatile uint64_t *)number = *number;
+#endif
+}
+
 bool pc_equal_constant_time(const void *a, const void *b, size_t len)
 {
-    /* volatile: a compiler that sees the loop through might leave it at the first difference. */
-    const volatile uint8_t *left = a;
-    const volatile uint8_t *right = b;
-    volatile uint8_t difference = 0;
-    for (size_t i = 0; i < len; i++)
-        difference = (uint8_t)(difference | (left[i] ^ right[i]));
+    const uint8_t *left = a;
+    const uint8_t *right = b;
+    uint64_t difference = 0;
+    for (; len >= 8; len -= 8, left += 8, right += 8) {
+        uint64_t x, y;
+        memcpy(&x, left, 8);
+        memcpy(&y, right, 8);
+        difference |= x ^ y;
+        hide(&difference);
+    }
+    for (size_t i = 0; i < len; i++) {
+        difference |= (uint64_t)(left[i] ^ right[i]);
+        hide(&difference);
+    }
     return difference == 0;
 }
 
