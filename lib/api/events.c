@@ -149,9 +149,12 @@ static void pick(struct pc_json object, struct pc_json fields[FIELD_COUNT])
                 fields[f] = pc_json_get(object, field_names[f]);
             return;
         }
-        for (size_t f = 0; f < FIELD_COUNT; f++)
-            if (pc_slice_eq(key, field_names[f]))
+        for (size_t f = 0; f < FIELD_COUNT; f++) {
+            if (pc_slice_eq(key, field_names[f])) {
                 fields[f] = iter.value;
+                break;
+            }
+        }
     }
 }
 
@@ -361,10 +364,14 @@ static struct pc_json parse_body(struct pc_api_call *call)
     struct pc_json object = pc_json_parse(call->request->message->body);
     if (object.type == PC_JSON_OBJECT)
         return object;
-    pc_api_plain(call->reply, 400,
-                 object.type == PC_JSON_NONE ? "The body is not valid JSON in UTF-8."
-                                             : "The body is not a JSON object.");
-    return (struct pc_json){PC_JSON_NONE, {NULL, 0}};
+    if (object.type != PC_JSON_NONE) {
+        pc_api_plain(call->reply, 400, "The body is not a JSON object.");
+        return (struct pc_json){PC_JSON_NONE, {NULL, 0}};
+    }
+    pc_api_plain(call->reply, 400, "The body is not valid JSON in UTF-8 from byte ");
+    pc_buf_put_u64(&call->reply->body, pc_json_error_offset(call->request->message->body));
+    pc_api_say(call->reply, PC_S(" on."));
+    return object;
 }
 
 static bool read_single(const struct reading *r)

@@ -555,16 +555,53 @@ static void plain_replaces_what_the_reply_held(void **state)
     assert_int_equal(f->reply.field_count, 3);
 }
 
+/* Publishers that do not look at answers: what was refused is in the log, without forged lines. */
+struct logged {
+    int count;
+    char line[500], app[50];
+};
+
+static void on_log(const pusherc_log_entry *entry, void *user_data)
+{
+    struct logged *logged = user_data;
+    logged->count++;
+    snprintf(logged->line, sizeof(logged->line), "%.*s", (int)entry->message.len,
+             entry->message.ptr);
+    snprintf(logged->app, sizeof(logged->app), "%.*s", (int)entry->app_id.len,
+             entry->app_id.len ? entry->app_id.ptr : "");
+}
+
+static void refusals_are_logged(void **state)
+{
+    struct api_fixture *f = *state;
+    struct logged logged = {0};
+    pc_log_init(&f->engine->log, on_log, &logged, PUSHERC_LOG_DEBUG);
+    api_publish(f, V20_BODY);
+    assert_int_equal(logged.count, 0);
+    api_publish(f, "{\"name\":\"a\",\"channel\":\"x\\ny\",\"data\":\"\"}");
+    assert_int_equal(logged.count, 1);
+    assert_string_equal(logged.line, "POST /apps/app-id/events: 400 Invalid channel name: x?y.");
+    assert_string_equal(logged.app, "app-id");
+    api_send(f, "PUT", "/up", "", PC_S(""));
+    assert_string_equal(logged.line, "PUT /up: 405 Use GET here.");
+    assert_string_equal(logged.app, "");
+    pc_log_free(&f->engine->log);
+    f->engine->log = (struct pc_log){0};
+}
+
 /*
  * Memory.
  */
 
+/* The readers' ids make an answer that outgrows the room in the reply. */
 static int open_with_readers(struct api_fixture *f, size_t fail_at)
 {
+    static char long_id[601];
+    memset(long_id, '7', sizeof(long_id) - 1);
     int rc = api_try_open(f, "", api_limits(), fail_at);
     if (rc)
         return rc;
-    rc = api_try_join(f, 0, "presence-room.1", "7");
+    rc = api_try_join(f, 0, "presence-room.1", long_id);
     if (rc == 0)
         rc = api_try_join(f, 2, "presence-room.1", "8");
     if (rc)
@@ -575,10 +612,11 @@ static int open_with_readers(struct api_fixture *f, size_t fail_at)
 /* One request of each kind, each at the n-th allocation that fails. */
 static void without_memory_the_answer_is_an_empty_500(void **state)
 {
-    static char body[40000];
+    static char body[40000], long_params[5000];
     static const struct {
         const char *method, *path, *params, *body;
     } cases[] = {
+        {"GET", "/apps/app-id/channels", long_params, NULL},
         {"POST", "/apps/app-id/events", NULL,
          "{\"name\":\"a\\n\",\"channels\":[\"presence-room.1\",\"b\"],\"data\":\"{\\\"a\\\":1}\","
          "\"info\":\"user_count\"}"},
@@ -592,6 +630,7 @@ static void without_memory_the_answer_is_an_empty_500(void **state)
     };
     (void)state;
     /* longer than the room on the stack */
+    snprintf(long_params, sizeof(long_params), "filter_by_prefix=%3000s", "");
     snprintf(body, sizeof(body),
              "{\"name\":\"a\",\"channel\":\"presence-room.1\",\"data\":\"\\n%*s\"}", 9000, "");
     for (size_t i = 0; i < LENGTH(cases); i++) {
@@ -633,6 +672,7 @@ int main(void)
         api_test(a_server_that_stops_is_503_but_up),
         api_test(every_answer_has_the_cors_fields),
         api_test(options_is_204_without_signature),
+        api_test(refusals_are_logged),
         api_test(plain_replaces_what_the_reply_held),
         cmocka_unit_test(without_memory_the_answer_is_an_empty_500),
     };

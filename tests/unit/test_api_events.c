@@ -4,12 +4,19 @@
 
 #define LENGTH(array) (sizeof(array) / sizeof((array)[0]))
 
+static char *allocate(size_t size)
+{
+    char *text = malloc(size);
+    if (!text)
+        abort();
+    return text;
+}
+
 /* A JSON string of `count` letters, with what stands before and after it. */
 static char *long_text(const char *before, size_t count, const char *after)
 {
     size_t head = strlen(before), tail = strlen(after);
-    char *text = malloc(head + count + tail + 1);
-    assert_non_null(text);
+    char *text = allocate(head + count + tail + 1);
     memcpy(text, before, head);
     memset(text + head, 'x', count);
     memcpy(text + head + count, after, tail + 1);
@@ -19,8 +26,7 @@ static char *long_text(const char *before, size_t count, const char *after)
 /* {"name":"a","data":"d","channels":["c0","c1",...]} */
 static char *many_channels(size_t count)
 {
-    char *text = malloc(64 + count * 8);
-    assert_non_null(text);
+    char *text = allocate(64 + count * 8);
     size_t len = (size_t)sprintf(text, "{\"name\":\"a\",\"data\":\"d\",\"channels\":[");
     for (size_t i = 0; i < count; i++)
         len += (size_t)sprintf(text + len, "%s\"c%zu\"", i ? "," : "", i);
@@ -188,11 +194,11 @@ static void wrong_events_are_refused_with_a_reason(void **state)
 {
     static const struct refusal cases[] = {
         {400, "", "The request has no body: it should be a JSON object."},
-        {400, " ", "The body is not valid JSON in UTF-8."},
-        {400, "{", "The body is not valid JSON in UTF-8."},
-        {400, "{}{}", "The body is not valid JSON in UTF-8."},
-        {400, "name=a", "The body is not valid JSON in UTF-8."},
-        {400, "{\"name\":\"\xff\"}", "The body is not valid JSON in UTF-8."},
+        {400, " ", "The body is not valid JSON in UTF-8 from byte 1 on."},
+        {400, "{", "The body is not valid JSON in UTF-8 from byte 0 on."},
+        {400, "{}{}", "The body is not valid JSON in UTF-8 from byte 2 on."},
+        {400, "name=a", "The body is not valid JSON in UTF-8 from byte 0 on."},
+        {400, "{\"name\":\"\xff\"}", "The body is not valid JSON in UTF-8 from byte 8 on."},
         {400, "[]", "The body is not a JSON object."},
         {400, "\"{}\"", "The body is not a JSON object."},
         {400, "null", "The body is not a JSON object."},
@@ -425,7 +431,7 @@ static void a_wrong_batch_publishes_nothing(void **state)
 {
 #define GOOD "{\"name\":\"e\",\"channel\":\"a\",\"data\":\"d\"}"
     static const struct refusal cases[] = {
-        {400, "", "The body is not valid JSON in UTF-8."},
+        {400, "", "The body is not valid JSON in UTF-8 from byte 0 on."},
         {400, "[" GOOD "]", "The body is not a JSON object."},
         {400, "{}", "batch must be an array of events."},
         {400, "{\"batch\":" GOOD "}", "batch must be an array of events."},
