@@ -1,0 +1,131 @@
+#include "apps.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+void cli_apps_init(struct cli_apps *apps)
+{
+    *apps = (struct cli_apps){0};
+}
+
+static void app_free(struct cli_app *app)
+{
+    for (char **origin = app->origins; origin && *origin; origin++)
+        free(*origin);
+    free(app->origins);
+    free(app->secret);
+    free(app->key);
+    free(app->id);
+}
+
+void cli_apps_free(struct cli_apps *apps)
+{
+    for (size_t i = 0; i < apps->count; i++)
+        app_free(&apps->items[i]);
+    free(apps->items);
+    cli_apps_init(apps);
+}
+
+struct cli_app *cli_apps_find(const struct cli_apps *apps, const char *id)
+{
+    for (size_t i = 0; i < apps->count; i++) {
+        if (strcmp(apps->items[i].id, id) == 0)
+            return &apps->items[i];
+    }
+    return NULL;
+}
+
+/* A field that is not set is the library's to complain about: "" makes it do so. */
+static bool set_own_text(char **own, const char **option, const char *text)
+{
+    if (!cli_set_text(own, text ? text : ""))
+        return false;
+    *option = *own;
+    return true;
+}
+
+static bool copy_origins(struct cli_app *app, const char *const *origins)
+{
+    size_t count = 0;
+
+    app->options.allowed_origins = NULL;
+    if (!origins)
+        return true;
+    while (origins[count])
+        count++;
+    app->origins = calloc(count + 1, sizeof(*app->origins));
+    if (!app->origins)
+        return false;
+    for (size_t i = 0; i < count; i++) {
+        if (!cli_set_text(&app->origins[i], origins[i]))
+            return false;
+    }
+    app->options.allowed_origins = (const char *const *)app->origins;
+    return true;
+}
+
+int cli_apps_add(struct cli_apps *apps, const pusherc_app_options *options, struct cli_error *error)
+{
+    struct cli_app app = {.options = *options};
+    const char *id = options->id ? options->id : "";
+
+    if (cli_apps_find(apps, id))
+        return cli_fail(error, "there are two apps with the id \"%.200s\"", id);
+
+    struct cli_app *items = realloc(apps->items, (apps->count + 1) * sizeof(*items));
+    if (!items)
+        return cli_fail_no_memory(error);
+    apps->items = items;
+    if (!set_own_text(&app.id, &app.options.id, id) ||
+        !set_own_text(&app.key, &app.options.key, options->key) ||
+        !set_own_text(&app.secret, &app.options.secret, options->secret) ||
+        !copy_origins(&app, options->allowed_origins)) {
+        app_free(&app);
+        return cli_fail_no_memory(error);
+    }
+    apps->items[apps->count++] = app;
+    return 0;
+}
+
+struct cli_app *cli_apps_get(struct cli_apps *apps, const char *id)
+{
+    struct cli_app *app = cli_apps_find(apps, id);
+    pusherc_app_options options;
+    struct cli_error ignored;
+
+    if (app)
+        return app;
+    pusherc_app_options_init(&options);
+    options.id = id;
+    options.key = CLI_DEFAULT_APP_KEY;
+    options.secret = CLI_DEFAULT_APP_SECRET;
+    return cli_apps_add(apps, &options, &ignored) ? NULL : &apps->items[apps->count - 1];
+}
+
+bool cli_app_set_credentials(struct cli_app *app, const char *key, const char *secret)
+{
+    return (!key || set_own_text(&app->key, &app->options.key, key)) &&
+           (!secret || set_own_text(&app->secret, &app->options.secret, secret));
+}
+
+int cli_apps_put_text(struct cli_apps *apps, const char *text, struct cli_error *error)
+{
+    char *id = strdup(text);
+    char *key = id ? strchr(id, ':') : NULL;
+    char *secret = key ? strchr(key + 1, ':') : NULL;
+    int status = 0;
+
+    if (!id)
+        return cli_fail_no_memory(error);
+    if (!secret || key == id || secret == key + 1 || !secret[1]) {
+        /* Not the text itself: it may hold a secret, and standard error is often kept. */
+        status = cli_fail(error, "--app must be ID:KEY:SECRET, three parts with a colon between");
+    } else {
+        *key++ = *secret++ = '\0';
+        struct cli_app *app = cli_apps_get(apps, id);
+        if (!app || !cli_app_set_credentials(app, key, secret))
+            status = cli_fail_no_memory(error);
+    }
+    free(id);
+    return status;
+}

@@ -1,0 +1,46 @@
+/*
+ * The list of apps that a server shall have, gathered from the config file, the environment and the
+ * options. It owns all its strings.
+ */
+#ifndef CLI_APPS_H
+#define CLI_APPS_H
+
+#include <pusherc/app.h>
+
+#include "text.h"
+
+#define CLI_DEFAULT_APP_ID     "app-id"
+#define CLI_DEFAULT_APP_KEY    "app-key"
+#define CLI_DEFAULT_APP_SECRET "app-secret"
+
+struct cli_app {
+    pusherc_app_options options; /* its strings are those below */
+    char *id, *key, *secret;     /* owned */
+    char **origins;              /* owned, NULL-terminated; NULL = any */
+};
+
+struct cli_apps {
+    struct cli_app *items; /* owned */
+    size_t count;
+};
+
+void cli_apps_init(struct cli_apps *apps);
+void cli_apps_free(struct cli_apps *apps);
+
+/* NULL if there is none; borrowed until the list changes. */
+struct cli_app *cli_apps_find(const struct cli_apps *apps, const char *id);
+
+/* Append a copy. Returns 0, or -1 with `error`: no memory, or the id is there already. */
+int cli_apps_add(struct cli_apps *apps, const pusherc_app_options *options,
+                 struct cli_error *error);
+
+/* The app with that id; the default key and secret if it is new. NULL: out of memory. */
+struct cli_app *cli_apps_get(struct cli_apps *apps, const char *id);
+
+/* Change what is not NULL; false: out of memory. */
+bool cli_app_set_credentials(struct cli_app *app, const char *key, const char *secret);
+
+/* Take "ID:KEY:SECRET"; the secret may hold colons. Returns 0, or -1 with `error`. */
+int cli_apps_put_text(struct cli_apps *apps, const char *text, struct cli_error *error);
+
+#endif

@@ -1,0 +1,73 @@
+/* The program: finds the subcommand. Each has a file of its own. */
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <pusherc/version.h>
+
+#include "serve.h"
+#include "text.h"
+
+static const struct command {
+    const char *name;
+    const char *help;
+    int (*run)(char **arguments);
+} commands[] = {
+    {"serve", "run a server", cli_serve},
+};
+
+#define COMMAND_COUNT (sizeof(commands) / sizeof(commands[0]))
+
+static void print_help(FILE *file)
+{
+    (void)fprintf(file, "usage: pusherc COMMAND [OPTION]...\n\n"
+                        "A server for the Pusher Channels protocol.\n\n"
+                        "commands:\n");
+    for (size_t i = 0; i < COMMAND_COUNT; i++)
+        (void)fprintf(file, "  %-10s %s\n", commands[i].name, commands[i].help);
+    (void)fprintf(file, "\npusherc COMMAND --help tells a command's options.\n"
+                        "pusherc --version tells the version.\n");
+}
+
+static int unknown_command(const char *word)
+{
+    const char *known[COMMAND_COUNT];
+
+    for (size_t i = 0; i < COMMAND_COUNT; i++)
+        known[i] = commands[i].name;
+    const char *nearest = cli_nearest(word, known, COMMAND_COUNT);
+    (void)fprintf(stderr, "pusherc: unknown command \"%.100s\"; ", word);
+    (void)(nearest ? fprintf(stderr, "did you mean %s?\n", nearest)
+                   : fprintf(stderr, "pusherc --help lists the commands\n"));
+    return 2;
+}
+
+int main(int argc, char **argv)
+{
+    const char *word = argc > 1 ? argv[1] : "";
+
+    /* A log or terminal that has gone must not end a server. */
+    (void)signal(SIGPIPE, SIG_IGN);
+    /* Lines reach a pipe as soon as they are whole: scripts wait for "listening on". */
+    (void)setvbuf(stdout, NULL, _IOLBF, 0);
+
+    if (!*word) {
+        print_help(stderr);
+        return 2;
+    }
+    if (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0 || strcmp(word, "help") == 0) {
+        print_help(stdout);
+        return 0;
+    }
+    if (strcmp(word, "--version") == 0) {
+        const char *features = pusherc_features();
+        printf("pusherc %s%s%s%s\n", pusherc_version_string(), *features ? " (" : "", features,
+               *features ? ")" : "");
+        return 0;
+    }
+    for (size_t i = 0; i < COMMAND_COUNT; i++) {
+        if (strcmp(word, commands[i].name) == 0)
+            return commands[i].run(argv + 2);
+    }
+    return unknown_command(word);
+}

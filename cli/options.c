@@ -1,0 +1,77 @@
+#include "options.h"
+
+#include <string.h>
+
+#define MAX_OPTIONS 64
+
+static int unknown_option(const struct cli_option_reader *reader, const char *name, size_t len,
+                          struct cli_error *error)
+{
+    const char *known[MAX_OPTIONS];
+    size_t count = 0;
+    char word[64];
+
+    for (size_t i = 0; i < reader->option_count && count < MAX_OPTIONS; i++) {
+        if (reader->options[i].help)
+            known[count++] = reader->options[i].name;
+    }
+    (void)snprintf(word, sizeof(word), "%.*s", (int)(len < sizeof(word) ? len : sizeof(word)),
+                   name);
+
+    const char *nearest = cli_nearest(word, known, count);
+    return nearest ? cli_fail(error, "unknown option --%s; did you mean --%s?", word, nearest)
+                   : cli_fail(error, "unknown option --%s; --help lists the options", word);
+}
+
+int cli_options_next(struct cli_option_reader *reader, size_t *index, const char **value,
+                     struct cli_error *error)
+{
+    const char *word = *reader->arguments;
+
+    if (!word)
+        return 0;
+    reader->arguments++;
+    if (strcmp(word, "-h") == 0)
+        word = "--help";
+    if (strncmp(word, "--", 2) != 0 || !word[2])
+        return cli_fail(error, "unexpected argument \"%.100s\"; options begin with --", word);
+
+    const char *name = word + 2;
+    size_t len = strcspn(name, "=");
+    size_t i = 0;
+    while (i < reader->option_count && (strncmp(reader->options[i].name, name, len) != 0 ||
+                                        reader->options[i].name[len] != '\0'))
+        i++;
+    if (i == reader->option_count)
+        return unknown_option(reader, name, len, error);
+
+    const struct cli_option *option = &reader->options[i];
+    if (!option->help)
+        return cli_fail(error, "--%s is not supported yet", option->name);
+    *index = i;
+    *value = NULL;
+    if (!option->argument)
+        return name[len] == '=' ? cli_fail(error, "--%s takes no value", option->name) : 1;
+    if (name[len] == '=')
+        *value = name + len + 1;
+    else if (*reader->arguments && strncmp(*reader->arguments, "--", 2) != 0)
+        *value = *reader->arguments++;
+    if (!*value || !**value)
+        return cli_fail(error, "--%s needs a value: --%s %s", option->name, option->name,
+                        option->argument);
+    return 1;
+}
+
+void cli_options_print(FILE *file, const struct cli_option options[], size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        char left[64];
+
+        if (!options[i].help)
+            continue;
+        (void)snprintf(left, sizeof(left), "--%s%s%s", options[i].name,
+                       options[i].argument ? " " : "",
+                       options[i].argument ? options[i].argument : "");
+        (void)fprintf(file, "  %-24s %s\n", left, options[i].help);
+    }
+}

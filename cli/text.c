@@ -1,0 +1,121 @@
+#include "text.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#define MAX_WORD 63
+
+int cli_fail(struct cli_error *error, const char *format, ...)
+{
+    va_list arguments;
+
+    va_start(arguments, format);
+    (void)vsnprintf(error->text, sizeof(error->text), format, arguments);
+    va_end(arguments);
+    return -1;
+}
+
+int cli_fail_no_memory(struct cli_error *error)
+{
+    return cli_fail(error, "out of memory");
+}
+
+static size_t smaller(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
+/* Insertions, deletions, replacements and swaps of neighbours; '-' and '_' are alike. */
+static size_t distance(const char *a, const char *b)
+{
+    size_t rows[3][MAX_WORD + 1];
+    size_t len_a = strlen(a), len_b = strlen(b);
+    size_t *before = rows[0], *above = rows[1], *row = rows[2];
+
+    for (size_t j = 0; j <= len_b; j++)
+        above[j] = before[j] = j;
+    for (size_t i = 1; i <= len_a; i++) {
+        row[0] = i;
+        for (size_t j = 1; j <= len_b; j++) {
+            char x = a[i - 1] == '_' ? '-' : a[i - 1];
+            char y = b[j - 1] == '_' ? '-' : b[j - 1];
+
+            row[j] = smaller(smaller(above[j], row[j - 1]) + 1, above[j - 1] + (x != y));
+            if (i > 1 && j > 1 && x != y && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
+                row[j] = smaller(row[j], before[j - 2] + 1);
+        }
+        size_t *oldest = before;
+        before = above;
+        above = row;
+        row = oldest;
+    }
+    return above[len_b];
+}
+
+const char *cli_nearest(const char *word, const char *const known[], size_t count)
+{
+    size_t len = strlen(word);
+    /* One slip for each three letters is a slip; more is another word. */
+    size_t best = len / 3 + 2;
+    const char *nearest = NULL;
+
+    if (len == 0 || len > MAX_WORD)
+        return NULL;
+    for (size_t i = 0; i < count; i++) {
+        if (strlen(known[i]) > MAX_WORD)
+            continue;
+        size_t slips = distance(word, known[i]);
+        if (slips < best) {
+            best = slips;
+            nearest = known[i];
+        }
+    }
+    return nearest;
+}
+
+bool cli_parse_u32(const char *text, uint32_t *out)
+{
+    uint64_t value = 0;
+
+    if (!*text)
+        return false;
+    for (; *text; text++) {
+        if (*text < '0' || *text > '9')
+            return false;
+        value = value * 10 + (uint64_t)(*text - '0');
+        if (value > UINT32_MAX)
+            return false;
+    }
+    *out = (uint32_t)value;
+    return true;
+}
+
+bool cli_parse_switch(const char *text, bool *out)
+{
+    static const char *const words[][2] = {
+        {"false", "true"}, {"0", "1"}, {"no", "yes"}, {"off", "on"}};
+
+    for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+        for (int value = 0; value < 2; value++) {
+            if (strcasecmp(text, words[i][value]) == 0) {
+                *out = value;
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+bool cli_set_text(char **out, const char *text)
+{
+    char *copy = strdup(text);
+
+    if (!copy)
+        return false;
+    free(*out);
+    *out = copy;
+    return true;
+}

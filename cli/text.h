@@ -1,0 +1,34 @@
+/*
+ * Words that people type: errors in one sentence, the nearest known word, numbers, switches.
+ */
+#ifndef CLI_TEXT_H
+#define CLI_TEXT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* One sentence for the user, without the program's name and without a newline. */
+struct cli_error {
+    char text[600];
+};
+
+/* Fill `error`; returns -1, so that a function can end with it. */
+int cli_fail(struct cli_error *error, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+int cli_fail_no_memory(struct cli_error *error);
+
+/* The word of known[count] that was probably meant, or NULL if none is near. Words of more than 63
+ * bytes are near to nothing. */
+const char *cli_nearest(const char *word, const char *const known[], size_t count);
+
+/* Decimal digits only; false if it is no such number. */
+bool cli_parse_u32(const char *text, uint32_t *out);
+
+/* true false 1 0 yes no on off, in any case. */
+bool cli_parse_switch(const char *text, bool *out);
+
+/* Put an owned copy of `text` into *out and free what was there; false: out of memory. */
+bool cli_set_text(char **out, const char *text);
+
+#endif

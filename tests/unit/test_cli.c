@@ -1,0 +1,483 @@
+/* The program's options, settings, environment names and config file. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "apps.h"
+#include "config.h"
+#include "environment.h"
+#include "options.h"
+#include "settings.h"
+
+static const struct cli_option options[] = {
+    {"port", "N", "a port"},
+    {"client-events", NULL, "a switch"},
+    {"log-level", "LEVEL", "a level"},
+    {"webhook", "URL", NULL},
+};
+
+/* Read all words; "name=value name ..." in `out`, or the error's sentence. */
+static void read_words(char **words, char *out, size_t cap)
+{
+    struct cli_option_reader reader = {options, 4, words};
+    struct cli_error error;
+    size_t index, len = 0;
+    const char *value;
+    int status;
+
+    out[0] = '\0';
+    while ((status = cli_options_next(&reader, &index, &value, &error)) > 0)
+        len += (size_t)snprintf(out + len, cap - len, "%s%s%s ", options[index].name,
+                                value ? "=" : "", value ? value : "");
+    if (status < 0)
+        (void)snprintf(out, cap, "%s", error.text);
+}
+
+static void options_are_read_or_refused_in_one_sentence(void **state)
+{
+    static const struct {
+        const char *words[4];
+        const char *expected;
+    } cases[] = {
+        {{NULL}, ""},
+        {{"--port", "6001", "--client-events"}, "port=6001 client-events "},
+        {{"--port=6001"}, "port=6001 "},
+        {{"--port", "-1"}, "port=-1 "},
+        {{"--port", "1", "--port=2"}, "port=1 port=2 "},
+        {{"--port"}, "--port needs a value: --port N"},
+        {{"--port="}, "--port needs a value: --port N"},
+        {{"--port", "--client-events"}, "--port needs a value: --port N"},
+        {{"--client-events=yes"}, "--client-events takes no value"},
+        {{"--prot", "6001"}, "unknown option --prot; did you mean --port?"},
+        {{"--loglevel=debug"}, "unknown option --loglevel; did you mean --log-level?"},
+        {{"--client_events"}, "unknown option --client_events; did you mean --client-events?"},
+        {{"--por"}, "unknown option --por; did you mean --port?"},
+        {{"--frobnicate"}, "unknown option --frobnicate; --help lists the options"},
+        {{"--webhook", "http://x"}, "--webhook is not supported yet"},
+        /* what is not supported is not recommended either */
+        {{"--webhooks", "http://x"}, "unknown option --webhooks; --help lists the options"},
+        {{"6001"}, "unexpected argument \"6001\"; options begin with --"},
+        {{"--"}, "unexpected argument \"--\"; options begin with --"},
+        {{"-p"}, "unexpected argument \"-p\"; options begin with --"},
+        {{""}, "unexpected argument \"\"; options begin with --"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        char *words[5] = {NULL};
+        char out[700];
+
+        for (size_t j = 0; j < 4 && cases[i].words[j]; j++)
+            words[j] = strdup(cases[i].words[j]);
+        read_words(words, out, sizeof(out));
+        assert_string_equal(out, cases[i].expected);
+        for (size_t j = 0; words[j]; j++)
+            free(words[j]);
+    }
+}
+
+static void nearest_word_is_near(void **state)
+{
+    static const char *const known[] = {"host", "port", "path_prefix", "max_http_body_bytes"};
+    static const struct {
+        const char *word, *expected;
+    } cases[] = {
+        {"hsot", "host"},
+        {"ports", "port"},
+        {"path-prefix", "path_prefix"},
+        {"pathprefix", "path_prefix"},
+        {"max_http_bytes", NULL},
+        {"max_http_body", NULL},
+        {"max_http_body_byte", "max_http_body_bytes"},
+        {"zzzz", NULL},
+        {"", NULL},
+    };
+    char huge[5000];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        const char *nearest = cli_nearest(cases[i].word, known, 4);
+        if (cases[i].expected) {
+            assert_non_null(nearest);
+            assert_string_equal(nearest, cases[i].expected);
+        } else if (nearest) {
+            /* within a third of its letters, or it is no slip */
+            assert_true(strlen(cases[i].word) >= 12);
+        }
+    }
+    memset(huge, 'a', sizeof(huge) - 1);
+    huge[sizeof(huge) - 1] = '\0';
+    assert_null(cli_nearest(huge, known, 4));
+}
+
+static void settings_are_checked_alike_whoever_sets_them(void **state)
+{
+    static const struct {
+        const char *name, *text, *expected; /* NULL = taken */
+    } cases[] = {
+        {"port", "0", NULL},
+        {"port", "65535", NULL},
+        {"port", "65536", "x must be a number from 0 to 65535, not \"65536\""},
+        {"port", "-1", "x must be a number from 0 to 65535, not \"-1\""},
+        {"port", "6001 ", "x must be a number from 0 to 65535, not \"6001 \""},
+        {"port", "", "x must be a number from 0 to 65535, not \"\""},
+        {"port", "99999999999999999999",
+         "x must be a number from 0 to 65535, not \"99999999999999999999\""},
+        {"port", "tcp://10.0.0.1:6001",
+         "x must be a number from 0 to 65535, not \"tcp://10.0.0.1:6001\""},
+        {"workers", "64", NULL},
+        {"workers", "auto", NULL},
+        {"workers", "0", "x must be a number from 1 to 64, or \"auto\", not \"0\""},
+        {"workers", "65", "x must be a number from 1 to 64, or \"auto\", not \"65\""},
+        {"log_level", "TRACE", NULL},
+        {"log_level", "loud", "x must be off, error, warn, info, debug or trace, not \"loud\""},
+        {"max_frame_bytes", "0", "x must be a number from 1 to 1073741824, not \"0\""},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct cli_settings settings;
+        struct cli_error error = {""};
+
+        cli_settings_init(&settings);
+        int status = cli_settings_set(&settings, cli_setting_find(cases[i].name), "x",
+                                      cases[i].text, &error);
+        assert_int_equal(status, cases[i].expected ? -1 : 0);
+        assert_string_equal(error.text, cases[i].expected ? cases[i].expected : "");
+        cli_settings_free(&settings);
+    }
+}
+
+static void path_prefix_gets_its_slash(void **state)
+{
+    static const char *const cases[][2] = {
+        {"/ws", "/ws"}, {"ws", "/ws"}, {"/ws/", "/ws"}, {"a/b//", "/a/b"}, {"/", ""}};
+    struct cli_settings settings;
+    struct cli_error error;
+
+    (void)state;
+    cli_settings_init(&settings);
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        assert_int_equal(
+            cli_settings_set(&settings, cli_setting_find("path_prefix"), "x", cases[i][0], &error),
+            0);
+        assert_string_equal(settings.path_prefix, cases[i][1]);
+    }
+    cli_settings_free(&settings);
+}
+
+static const char *const used_names[] = {"SOKETI_HOST",
+                                         "SOKETI_PORT",
+                                         "SOKETI_DEBUG",
+                                         "REVERB_SERVER_PORT",
+                                         "SOKETI_DEFAULT_APP_ID",
+                                         "SOKETI_DEFAULT_APP_KEY",
+                                         "SOKETI_DEFAULT_APP_SECRET",
+                                         "SOKETI_DEFAULT_APP_MAX_CONNS",
+                                         "SOKETI_DEFAULT_APP_ENABLED",
+                                         "SOKETI_EVENT_MAX_SIZE_IN_KB",
+                                         "REVERB_APP_ID",
+                                         "REVERB_APP_KEY",
+                                         "REVERB_APP_SECRET",
+                                         "REVERB_APP_ACTIVITY_TIMEOUT",
+                                         "REVERB_APP_ACCEPT_CLIENT_EVENTS_FROM",
+                                         "PUSHER_APP_ID",
+                                         "PUSHER_APP_KEY",
+                                         "PUSHER_APP_SECRET",
+                                         "SOKETI_ADAPTER_DRIVER",
+                                         "SOKETI_METRICS_ENABLED",
+                                         "REVERB_SCALING_ENABLED",
+                                         "SOKETI_QUEUE_DRIVER"};
+
+static int clear_environment(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof(used_names) / sizeof(used_names[0]); i++)
+        unsetenv(used_names[i]);
+    return 0;
+}
+
+static void environment_sets_the_server(void **state)
+{
+    struct cli_settings settings;
+    struct cli_error error;
+
+    (void)state;
+    setenv("SOKETI_HOST", "0.0.0.0", 1);
+    setenv("SOKETI_PORT", "", 1); /* as good as unset */
+    setenv("REVERB_SERVER_PORT", "8080", 1);
+    setenv("SOKETI_DEBUG", "1", 1);
+    cli_settings_init(&settings);
+    assert_int_equal(settings.port, 6001);
+    assert_int_equal(cli_settings_from_environment(&settings, &error), 0);
+    assert_string_equal(settings.host, "0.0.0.0");
+    assert_int_equal(settings.port, 8080);
+    assert_int_equal(settings.server.log_level, PUSHERC_LOG_DEBUG);
+
+    setenv("SOKETI_PORT", "7000", 1);
+    assert_int_equal(cli_settings_from_environment(&settings, &error), 0);
+    assert_int_equal(settings.port, 7000);
+
+    setenv("SOKETI_PORT", "many", 1);
+    assert_int_equal(cli_settings_from_environment(&settings, &error), -1);
+    assert_string_equal(error.text, "SOKETI_PORT must be a number from 0 to 65535, not \"many\"");
+    cli_settings_free(&settings);
+}
+
+static void assert_app(const struct cli_apps *apps, const char *id, const char *key,
+                       const char *secret)
+{
+    const struct cli_app *app = cli_apps_find(apps, id);
+
+    assert_non_null(app);
+    assert_ptr_equal(app->options.id, app->id);
+    assert_string_equal(app->options.key, key);
+    assert_string_equal(app->options.secret, secret);
+}
+
+static void environment_names_one_app_from_one_family(void **state)
+{
+    struct cli_apps apps;
+    struct cli_error error;
+
+    (void)state;
+    cli_apps_init(&apps);
+    assert_int_equal(cli_environment_credentials(&apps, &error), 0);
+    assert_int_equal(apps.count, 0);
+
+    setenv("PUSHER_APP_ID", "p", 1);
+    setenv("PUSHER_APP_SECRET", "p-secret", 1);
+    setenv("REVERB_APP_ID", "r", 1);
+    setenv("REVERB_APP_KEY", "r-key", 1);
+    assert_int_equal(cli_environment_credentials(&apps, &error), 0);
+    assert_int_equal(apps.count, 1);
+    /* not Pusher's secret with Reverb's key */
+    assert_app(&apps, "r", "r-key", "app-secret");
+    cli_apps_free(&apps);
+}
+
+static void environment_without_an_id_speaks_of_the_first_app(void **state)
+{
+    struct cli_apps apps;
+    struct cli_error error;
+
+    (void)state;
+    setenv("SOKETI_DEFAULT_APP_SECRET", "new", 1);
+    setenv("SOKETI_DEFAULT_APP_MAX_CONNS", "-1", 1);
+    setenv("SOKETI_EVENT_MAX_SIZE_IN_KB", "100", 1);
+    cli_apps_init(&apps);
+    assert_int_equal(cli_apps_put_text(&apps, "a:b:c:d", &error), 0);
+    assert_int_equal(cli_apps_put_text(&apps, "x:y:z", &error), 0);
+    apps.items[1].options.max_event_payload_bytes = 7;
+    assert_int_equal(cli_environment_credentials(&apps, &error), 0);
+    assert_int_equal(cli_environment_limits(&apps, &error), 0);
+    assert_int_equal(apps.count, 2);
+    assert_app(&apps, "a", "b", "new");
+    assert_app(&apps, "x", "y", "z");
+    assert_int_equal(apps.items[0].options.max_connections, PUSHERC_NO_LIMIT);
+    assert_int_equal(apps.items[1].options.max_connections, 0);
+    assert_int_equal(apps.items[0].options.max_event_payload_bytes, 102400);
+    assert_int_equal(apps.items[1].options.max_event_payload_bytes, 7);
+
+    setenv("SOKETI_DEFAULT_APP_MAX_CONNS", "0", 1);
+    assert_int_equal(cli_environment_limits(&apps, &error), -1);
+    assert_string_equal(error.text, "SOKETI_DEFAULT_APP_MAX_CONNS must be a number from 1, or -1 "
+                                    "for no limit, not \"0\"");
+    cli_apps_free(&apps);
+}
+
+static void reverb_names_are_understood(void **state)
+{
+    struct cli_apps apps;
+    struct cli_error error;
+
+    (void)state;
+    setenv("REVERB_APP_ACTIVITY_TIMEOUT", "30", 1);
+    setenv("REVERB_APP_ACCEPT_CLIENT_EVENTS_FROM", "members", 1);
+    setenv("SOKETI_DEFAULT_APP_ENABLED", "false", 1);
+    cli_apps_init(&apps);
+    assert_non_null(cli_apps_get(&apps, "a"));
+    assert_int_equal(cli_environment_limits(&apps, &error), 0);
+    assert_int_equal(apps.items[0].options.activity_timeout_ms, 30000);
+    assert_true(apps.items[0].options.client_events);
+    assert_true(apps.items[0].options.disabled);
+    cli_apps_free(&apps);
+}
+
+static void names_used_in_vain_are_warned_of_once(void **state)
+{
+    char *text = NULL;
+    size_t len = 0;
+    FILE *file = open_memstream(&text, &len);
+
+    (void)state;
+    assert_non_null(file);
+    setenv("SOKETI_ADAPTER_DRIVER", "redis", 1);
+    setenv("SOKETI_QUEUE_DRIVER", "sync", 1); /* asks for nothing */
+    setenv("REVERB_SCALING_ENABLED", "false", 1);
+    setenv("SOKETI_METRICS_ENABLED", "", 1);
+    cli_environment_warn(file);
+    (void)fclose(file);
+    assert_string_equal(text,
+                        "pusherc: warning: SOKETI_ADAPTER_DRIVER is set, but not supported\n");
+    free(text);
+}
+
+static void app_text_has_three_parts(void **state)
+{
+    static const char *const wrong[] = {"", "a", "a:b", "a:b:", "a::c", ":b:c", "::"};
+    struct cli_apps apps;
+    struct cli_error error;
+
+    (void)state;
+    cli_apps_init(&apps);
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)
+        assert_int_equal(cli_apps_put_text(&apps, wrong[i], &error), -1);
+    assert_int_equal(apps.count, 0);
+    assert_int_equal(cli_apps_put_text(&apps, "a:b:c:d", &error), 0);
+    assert_app(&apps, "a", "b", "c:d");
+    assert_int_equal(cli_apps_put_text(&apps, "a:k:s", &error), 0);
+    assert_int_equal(apps.count, 1);
+    assert_app(&apps, "a", "k", "s");
+    cli_apps_free(&apps);
+}
+
+/* Read a config file with that text; its error, the file's name cut off, in `error`. */
+static int read_config(const char *text, struct cli_settings *settings, struct cli_apps *apps,
+                       struct cli_error *error)
+{
+    char path[] = "/tmp/test_cli_XXXXXX";
+    int fd = mkstemp(path);
+
+    assert_true(fd >= 0);
+    assert_int_equal(write(fd, text, strlen(text)), (ssize_t)strlen(text));
+    close(fd);
+    error->text[0] = '\0';
+    int status = cli_config_read(path, settings, apps, error);
+    unlink(path);
+
+    char *name = strstr(error->text, path);
+    if (name)
+        memmove(name, name + sizeof(path) - 1, strlen(name + sizeof(path) - 1) + 1);
+    return status;
+}
+
+static void config_file_sets_server_and_apps(void **state)
+{
+    static const char text[] = "\n{\"host\": \"::1\", \"port\": 7001, \"workers\": \"auto\","
+                               "\"path_prefix\": \"/x\", \"log_level\": \"warn\", \"grace_ms\": 0,"
+                               "\"max_frame_bytes\": 1e4, \"keep_alive_ms\": null, \"apps\": ["
+                               "{\"id\": \"a\", \"key\": \"b\", \"secret\": \"c\"},"
+                               "{\"id\": \"d\", \"key\": \"e\", \"secret\": \"f\","
+                               "\"enableClientMessages\": true, \"max_connections\": 5,"
+                               "\"allowed_origins\": [\"*.example\", \"x\"]}]}\n";
+    struct cli_settings settings;
+    struct cli_apps apps;
+    struct cli_error error;
+
+    (void)state;
+    cli_settings_init(&settings);
+    cli_apps_init(&apps);
+    assert_int_equal(read_config(text, &settings, &apps, &error), 0);
+    assert_string_equal(settings.host, "::1");
+    assert_int_equal(settings.port, 7001);
+    assert_int_equal(settings.server.worker_count, PUSHERC_WORKERS_PER_CPU);
+    assert_string_equal(settings.path_prefix, "/x");
+    assert_int_equal(settings.server.log_level, PUSHERC_LOG_WARN);
+    assert_int_equal(settings.grace_ms, 0);
+    assert_int_equal(settings.server.max_frame_bytes, 10000);
+    assert_int_equal(apps.count, 2);
+    assert_app(&apps, "a", "b", "c");
+    assert_app(&apps, "d", "e", "f");
+    assert_false(apps.items[0].options.client_events);
+    assert_true(apps.items[1].options.client_events);
+    assert_int_equal(apps.items[1].options.max_connections, 5);
+    assert_string_equal(apps.items[1].options.allowed_origins[1], "x");
+    assert_null(apps.items[1].options.allowed_origins[2]);
+    cli_apps_free(&apps);
+    /* Apps only: the settings are checked all the same. */
+    assert_int_equal(read_config(text, NULL, &apps, &error), 0);
+    assert_int_equal(apps.count, 2);
+    cli_apps_free(&apps);
+    cli_settings_free(&settings);
+}
+
+static void config_file_is_refused_in_one_sentence(void **state)
+{
+    static const char *const cases[][2] = {
+        {"", " is not valid JSON: look at line 1"},
+        {"{\n\"port\": 1,\n}", " is not valid JSON: look at line 3"},
+        {"{\"port\": 1}\n\nx", " is not valid JSON: look at line 3"},
+        {"[]", " must hold one JSON object"},
+        {"{\"prot\": 1}", ": unknown setting \"prot\"; did you mean \"port\"?"},
+        {"{\"app\": []}", ": unknown setting \"app\"; did you mean \"apps\"?"},
+        {"{\"colour\": 1}", ": unknown setting \"colour\""},
+        {"{\"port\": \"1\"}", ": port must be a number"},
+        {"{\"port\": 1.5}", ": port must be a number from 0 to 65535, not \"1.5\""},
+        {"{\"port\": -1}", ": port must be a number from 0 to 65535, not \"-1\""},
+        {"{\"port\": 1e999}", ": port must be a number from 0 to 65535, not \"inf\""},
+        {"{\"port\": []}", ": port must be a number"},
+        {"{\"prot\": null}", ": unknown setting \"prot\"; did you mean \"port\"?"},
+        {"{\"host\": 1}", ": host must be a string"},
+        {"{\"workers\": true}", ": workers must be a number"},
+        {"{\"apps\": {}}", ": apps must be an array"},
+        {"{\"apps\": [{\"id\":\"a\",\"key\":\"b\",\"secret\":\"c\"},"
+         "{\"id\":\"a\",\"key\":\"d\",\"secret\":\"e\"}]}",
+         ": there are two apps with the id \"a\""},
+    };
+    struct cli_settings settings;
+    struct cli_apps apps;
+    struct cli_error error;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        cli_settings_init(&settings);
+        cli_apps_init(&apps);
+        assert_int_equal(read_config(cases[i][0], &settings, &apps, &error), -1);
+        assert_string_equal(error.text, cases[i][1]);
+        cli_apps_free(&apps);
+        cli_settings_free(&settings);
+    }
+    /* The library's sentence names the field. */
+    cli_apps_init(&apps);
+    assert_int_equal(
+        read_config("{\"apps\": [{\"id\":\"a\",\"maxConnection\":1}]}", NULL, &apps, &error), -1);
+    assert_non_null(strstr(error.text, "maxConnection"));
+    cli_apps_free(&apps);
+    assert_int_equal(cli_config_read("/nonexistent/x.json", NULL, &apps, &error), -1);
+    assert_string_equal(error.text, "cannot read /nonexistent/x.json: No such file or directory");
+    assert_int_equal(cli_config_read("/", NULL, &apps, &error), -1);
+    assert_string_equal(error.text, "cannot read /: Is a directory");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(options_are_read_or_refused_in_one_sentence),
+        cmocka_unit_test(nearest_word_is_near),
+        cmocka_unit_test(settings_are_checked_alike_whoever_sets_them),
+        cmocka_unit_test(path_prefix_gets_its_slash),
+        cmocka_unit_test_setup_teardown(environment_sets_the_server, clear_environment,
+                                        clear_environment),
+        cmocka_unit_test_setup_teardown(environment_names_one_app_from_one_family,
+                                        clear_environment, clear_environment),
+        cmocka_unit_test_setup_teardown(environment_without_an_id_speaks_of_the_first_app,
+                                        clear_environment, clear_environment),
+        cmocka_unit_test_setup_teardown(reverb_names_are_understood, clear_environment,
+                                        clear_environment),
+        cmocka_unit_test_setup_teardown(names_used_in_vain_are_warned_of_once, clear_environment,
+                                        clear_environment),
+        cmocka_unit_test(app_text_has_three_parts),
+        cmocka_unit_test(config_file_sets_server_and_apps),
+        cmocka_unit_test(config_file_is_refused_in_one_sentence),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
