@@ -1,0 +1,106 @@
+/*
+ * The server inside a loop that the host has already: no thread is made, and everything happens in
+ * uv_run(). A timer of the host publishes the time on the channel "clock", once a second.
+ *
+ *   attach_loop [PORT]         0, the default: the system picks one
+ *   then, in a browser:        new Pusher('app-key', {wsHost: '127.0.0.1', wsPort: PORT, ...})
+ */
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include <uv.h>
+
+#include <pusherc/pusherc.h>
+
+struct host {
+    uv_loop_t loop;
+    uv_timer_t every_second;
+    uv_signal_t terminate, interrupt;
+    pusherc_server *server;
+};
+
+static void publish_time(uv_timer_t *timer)
+{
+    struct host *host = timer->data;
+    pusherc_slice channel = PUSHERC_LIT("clock");
+    pusherc_event event = PUSHERC_EVENT_INIT;
+    char data[64];
+
+    int len = snprintf(data, sizeof(data), "{\"now\":%lld}", (long long)time(NULL));
+    event.name = (pusherc_slice)PUSHERC_LIT("tick");
+    event.channels = &channel;
+    event.channel_count = 1;
+    event.data = (pusherc_slice){data, (size_t)len};
+    int status = pusherc_publish(host->server, "app-id", &event);
+    if (status)
+        (void)fprintf(stderr, "publish: %s\n", pusherc_strerror(status));
+}
+
+/* The library has let go of the loop. What is left on it is the host's, and uv_run() ends with it. */
+static void stopped(pusherc_server *server, void *user_data)
+{
+    struct host *host = user_data;
+
+    pusherc_server_free(server);
+    host->server = NULL;
+    uv_close((uv_handle_t *)&host->terminate, NULL);
+    uv_close((uv_handle_t *)&host->interrupt, NULL);
+}
+
+static void stop(uv_signal_t *handle, int number)
+{
+    struct host *host = handle->data;
+
+    (void)number;
+    if (uv_is_closing((uv_handle_t *)&host->every_second))
+        return;
+    uv_close((uv_handle_t *)&host->every_second, NULL);
+    /* Clients are told to go over 200 ms; a real host with many gives them some seconds. */
+    (void)pusherc_server_stop(host->server, 200, stopped, host);
+}
+
+static int start_server(struct host *host, uint16_t port)
+{
+    pusherc_server_options options = PUSHERC_SERVER_OPTIONS_INIT;
+    pusherc_app_options app = PUSHERC_APP_OPTIONS_INIT;
+    pusherc_listen_options listen = PUSHERC_LISTEN_OPTIONS_INIT;
+    pusherc_errinfo info = {0};
+
+    options.loop = &host->loop; /* this line is what attaches */
+    options.log_fn = pusherc_log_to_stderr;
+    app.id = "app-id";
+    app.key = "app-key";
+    app.secret = "app-secret";
+    listen.port = port;
+    if (pusherc_server_new(&host->server, &options, &info) ||
+        pusherc_server_put_app(host->server, &app, &info) ||
+        pusherc_server_listen(host->server, &listen, &info) ||
+        pusherc_server_start(host->server, &info)) {
+        (void)fprintf(stderr, "%s\n", info.text);
+        return -1;
+    }
+    printf("listening on http://127.0.0.1:%d\n", pusherc_server_port(host->server, 0));
+    return fflush(stdout);
+}
+
+int main(int argc, char **argv)
+{
+    static struct host host; /* static: zeroed, and it outlives every handle in it */
+
+    uv_loop_init(&host.loop);
+    if (start_server(&host, (uint16_t)(argc > 1 ? atoi(argv[1]) : 0)))
+        return 1;
+
+    host.every_second.data = host.terminate.data = host.interrupt.data = &host;
+    uv_timer_init(&host.loop, &host.every_second);
+    uv_timer_start(&host.every_second, publish_time, 1000, 1000);
+    uv_signal_init(&host.loop, &host.terminate);
+    uv_signal_start(&host.terminate, stop, SIGTERM);
+    uv_signal_init(&host.loop, &host.interrupt);
+    uv_signal_start(&host.interrupt, stop, SIGINT);
+
+    uv_run(&host.loop, UV_RUN_DEFAULT);
+    return uv_loop_close(&host.loop) == 0 ? 0 : 1;
+}
