@@ -1,0 +1,66 @@
+/*
+ * What the handlers need of HTTP: routes, fields of a form, answers with the right headers.
+ */
+#ifndef STATUS_PAGE_HTTP_H
+#define STATUS_PAGE_HTTP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include <cjson/cJSON.h>
+#include <pusherc/pusherc.h>
+
+struct site;
+
+/* Of a route's {placeholders}, in order. */
+#define HTTP_PARAM_BYTES 64
+struct http_params {
+    char value[2][HTTP_PARAM_BYTES];
+};
+
+/* Answers the request exactly once, now or later. */
+typedef void (*http_handler_fn)(struct site *site, pusherc_http_request *request,
+                                const struct http_params *params);
+
+/* {id} takes digits, any other placeholder letters, digits, '-', '_' and '.'. GET routes serve HEAD, too. */
+struct http_route {
+    const char *method;
+    const char *pattern;
+    http_handler_fn handler;
+};
+
+/* Call the handler of the first route that fits, or answer 404 or 405. */
+void http_dispatch(const struct http_route *routes, size_t count, struct site *site,
+                   pusherc_http_request *request);
+
+/* Fields that are NULL or 0 are left out. */
+struct http_answer {
+    int status;       /* default 200 */
+    const char *type; /* default "text/html; charset=utf-8" */
+    const char *body;
+    size_t body_bytes;
+    const char
+        *etag; /* the answer becomes 304 if the browser has it; without one nothing is stored */
+    const char *location;
+    const char *cookie; /* a whole Set-Cookie value */
+    const char *allow;
+};
+
+void http_send(pusherc_http_request *request, const struct http_answer *answer);
+/* 303: the browser continues with GET. */
+void http_redirect(pusherc_http_request *request, const char *location, const char *cookie);
+void http_send_json(pusherc_http_request *request, int status, const cJSON *value);
+/* {"error":text}, or a page that says it, whatever the client asked for. */
+void http_send_error(pusherc_http_request *request, int status, const char *text);
+
+/* True if the client would rather have JSON: a script, not a form. */
+bool http_wants_json(const pusherc_http_request *request);
+
+/* The fields of a form or JSON body, by name, all strings; to be deleted by the caller. NULL if it is
+ * neither. A field is missing if its text is not one line of UTF-8. */
+cJSON *http_fields(const pusherc_http_request *request);
+
+/* Copy with a final NUL; "" if it does not fit or has a NUL inside. */
+void http_copy(char *out, size_t out_bytes, pusherc_slice slice);
+
+#endif

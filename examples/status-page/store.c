@@ -1,0 +1,208 @@
+#include "store.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <sodium.h>
+#include <sqlite3.h>
+
+#include "assets.h"
+
+#define MAX_STATEMENTS 64
+
+struct store {
+    sqlite3 *db;
+    /* Prepared once, found again by the address of their text. */
+    struct {
+        const char *sql;
+        sqlite3_stmt *statement;
+    } statements[MAX_STATEMENTS];
+    size_t statement_count;
+};
+
+static int complain(struct store *store, const char *what)
+{
+    fprintf(stderr, "status-page: database: %s: %s\n", what, sqlite3_errmsg(store->db));
+    return -1;
+}
+
+static sqlite3_stmt *prepare(struct store *store, const char *sql)
+{
+    for (size_t i = 0; i < store->statement_count; i++) {
+        if (store->statements[i].sql == sql)
+            return store->statements[i].statement;
+    }
+    sqlite3_stmt *statement = NULL;
+    if (store->statement_count == MAX_STATEMENTS ||
+        sqlite3_prepare_v3(store->db, sql, -1, SQLITE_PREPARE_PERSISTENT, &statement, NULL) !=
+            SQLITE_OK)
+        return NULL;
+    store->statements[store->statement_count].sql = sql;
+    store->statements[store->statement_count++].statement = statement;
+    return statement;
+}
+
+static sqlite3_stmt *bind(struct store *store, const char *sql, const struct store_value *values,
+                          size_t count)
+{
+    sqlite3_stmt *statement = prepare(store, sql);
+    if (!statement)
+        return NULL;
+    for (size_t i = 0; i < count; i++) {
+        int at = (int)i + 1; /* count is the length of a list in the source */
+        int status = values[i].text
+                         ? sqlite3_bind_text(statement, at, values[i].text, -1, SQLITE_TRANSIENT)
+                         : sqlite3_bind_int64(statement, at, values[i].number);
+        if (status != SQLITE_OK)
+            return NULL;
+    }
+    return statement;
+}
+
+static cJSON *column(sqlite3_stmt *statement, int at)
+{
+    switch (sqlite3_column_type(statement, at)) {
+    case SQLITE_INTEGER:
+    case SQLITE_FLOAT:
+        return cJSON_CreateNumber(sqlite3_column_double(statement, at));
+    case SQLITE_TEXT:
+        return cJSON_CreateString((const char *)sqlite3_column_text(statement, at));
+    default:
+        return cJSON_CreateNull();
+    }
+}
+
+cJSON *store_rows(struct store *store, const char *sql, const struct store_value *values,
+                  size_t count)
+{
+    sqlite3_stmt *statement = bind(store, sql, values, count);
+    cJSON *rows = cJSON_CreateArray();
+    int status = SQLITE_ERROR;
+    while (statement && rows && (status = sqlite3_step(statement)) == SQLITE_ROW) {
+        cJSON *row = cJSON_CreateObject();
+        for (int i = 0; i < sqlite3_column_count(statement); i++)
+            cJSON_AddItemToObject(row, sqlite3_column_name(statement, i), column(statement, i));
+        cJSON_AddItemToArray(rows, row);
+    }
+    if (status != SQLITE_DONE) {
+        complain(store, sql);
+        cJSON_Delete(rows);
+        rows = NULL;
+    }
+    if (statement)
+        sqlite3_reset(statement);
+    return rows;
+}
+
+cJSON *store_row(struct store *store, const char *sql, const struct store_value *values,
+                 size_t count)
+{
+    cJSON *rows = store_rows(store, sql, values, count);
+    cJSON *row = cJSON_DetachItemFromArray(rows, 0);
+    cJSON_Delete(rows);
+    return row;
+}
+
+int store_run(struct store *store, const char *sql, const struct store_value *values, size_t count)
+{
+    cJSON *rows = store_rows(store, sql, values, count);
+    cJSON_Delete(rows);
+    return rows ? 0 : -1;
+}
+
+const char *row_text(const cJSON *row, const char *name)
+{
+    const char *text = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(row, name));
+    return text ? text : "";
+}
+
+int64_t row_int(const cJSON *row, const char *name)
+{
+    const cJSON *value = cJSON_GetObjectItemCaseSensitive(row, name);
+    return cJSON_IsNumber(value) ? (int64_t)value->valuedouble : 0;
+}
+
+static int run_file(struct store *store, const char *name)
+{
+    const struct asset *file = asset_find(name);
+    if (!file || sqlite3_exec(store->db, file->data, NULL, NULL, NULL) != SQLITE_OK)
+        return complain(store, name);
+    return 0;
+}
+
+/* sql/demo.sql has passwords as they are typed; only their hashes stay. */
+static int hash_passwords(struct store *store)
+{
+    char hash[crypto_pwhash_STRBYTES];
+    cJSON *users = store_rows(store, "SELECT id, password FROM users", NULL, 0);
+    const cJSON *user;
+    int status = users ? 0 : -1;
+    cJSON_ArrayForEach(user, users)
+    {
+        const char *password = row_text(user, "password");
+        if (status != 0 ||
+            crypto_pwhash_str(hash, password, strlen(password), crypto_pwhash_OPSLIMIT_INTERACTIVE,
+                              crypto_pwhash_MEMLIMIT_INTERACTIVE) != 0)
+            status = -1;
+        else
+            status = store_run(store, "UPDATE users SET password = ? WHERE id = ?",
+                               STORE_VALUES(STORE_TEXT(hash), STORE_INT(row_int(user, "id"))));
+    }
+    cJSON_Delete(users);
+    return status;
+}
+
+static int fill(struct store *store)
+{
+    if (store_run(store, "BEGIN IMMEDIATE", NULL, 0) != 0)
+        return -1;
+    int status = run_file(store, "sql/schema.sql");
+    cJSON *filled = store_row(store, "SELECT 1 FROM organizations", NULL, 0);
+    if (status == 0 && !filled)
+        status = run_file(store, "sql/demo.sql") || hash_passwords(store);
+    cJSON_Delete(filled);
+    if (store_run(store, status == 0 ? "COMMIT" : "ROLLBACK", NULL, 0) != 0)
+        return -1;
+    return status;
+}
+
+int store_open(struct store **out, const char *file)
+{
+    *out = NULL;
+    struct store *store = calloc(1, sizeof *store);
+    if (!store)
+        return -1;
+    if (sqlite3_open(file, &store->db) != SQLITE_OK ||
+        sqlite3_exec(store->db,
+                     "PRAGMA foreign_keys = ON; PRAGMA journal_mode = WAL;"
+                     "PRAGMA synchronous = NORMAL; PRAGMA busy_timeout = 2000;",
+                     NULL, NULL, NULL) != SQLITE_OK) {
+        complain(store, file);
+        store_close(store);
+        return -1;
+    }
+    if (fill(store) != 0) {
+        store_close(store);
+        return -1;
+    }
+    *out = store;
+    return 0;
+}
+
+void store_close(struct store *store)
+{
+    if (!store)
+        return;
+    for (size_t i = 0; i < store->statement_count; i++)
+        sqlite3_finalize(store->statements[i].statement);
+    sqlite3_close(store->db);
+    free(store);
+}
+
+bool store_is_demo(struct store *store)
+{
+    cJSON *row = store_row(store, "SELECT 1 FROM settings WHERE name = 'demo'", NULL, 0);
+    cJSON_Delete(row);
+    return row != NULL;
+}

@@ -1,0 +1,54 @@
+/*
+ * The database: SQLite, with rows as JSON. Each subject (sessions, services, ...) brings its own SQL.
+ *
+ * One thread only: the loop's. Reads come from memory and take microseconds; writes are rare here and
+ * reach the disk in a millisecond or so. A program that writes all the time would do it on a thread of
+ * its own and answer its requests from there.
+ */
+#ifndef STATUS_PAGE_STORE_H
+#define STATUS_PAGE_STORE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cjson/cJSON.h>
+
+struct store;
+
+/* A parameter of a statement: text if `text` is not NULL, else the number. */
+struct store_value {
+    const char *text;
+    int64_t number;
+};
+
+#define STORE_TEXT(value) ((struct store_value){.text = (value)})
+#define STORE_INT(value)  ((struct store_value){.number = (value)})
+
+/* The parameters of one statement as the two arguments `values` and `count`. */
+#define STORE_VALUES(...)                                                                          \
+    (struct store_value[]){__VA_ARGS__},                                                           \
+        sizeof((struct store_value[]){__VA_ARGS__}) / sizeof(struct store_value)
+
+/* `file` ":memory:" is gone with the process. Makes and fills what is missing. 0, or -1 after a line on
+ * standard error. */
+int store_open(struct store **out, const char *file);
+void store_close(struct store *store);
+
+/* True if a demo's data are in it: then everybody may know the passwords. */
+bool store_is_demo(struct store *store);
+
+/* Run one statement, a literal. 0 or -1; reasons go to standard error. */
+int store_run(struct store *store, const char *sql, const struct store_value *values, size_t count);
+/* Its rows: an array of objects by column name, to be deleted by the caller. NULL if it failed. */
+cJSON *store_rows(struct store *store, const char *sql, const struct store_value *values,
+                  size_t count);
+/* Its first row, to be deleted by the caller. NULL if there is none. */
+cJSON *store_row(struct store *store, const char *sql, const struct store_value *values,
+                 size_t count);
+
+/* A member of an object: "" and 0 if it is missing or of another type. */
+const char *row_text(const cJSON *row, const char *name);
+int64_t row_int(const cJSON *row, const char *name);
+
+#endif
