@@ -68,10 +68,14 @@ typedef struct pusherc_server_options {
 /** Fill in PUSHERC_SERVER_OPTIONS_INIT, for bindings. Thread: any. Since: 0.1. */
 PUSHERC_API void pusherc_server_options_init(pusherc_server_options *options);
 
+/**
+ * TLS for one listener: 1.2 and 1.3, with forward secrecy and session tickets. The files are read while
+ * pusherc_server_listen() runs.
+ */
 typedef struct pusherc_tls_options {
     size_t struct_size;
-    const char *cert_file;    /**< PEM, chain included */
-    const char *key_file;     /**< PEM */
+    const char *cert_file;    /**< PEM: the server's own certificate, then the chain */
+    const char *key_file;     /**< PEM: its key; ECDSA costs much less per connection than RSA */
     const char *key_password; /**< NULL = none */
 } pusherc_tls_options;
 
@@ -90,6 +94,8 @@ typedef struct pusherc_listen_options {
 
 /** Fill in PUSHERC_LISTEN_OPTIONS_INIT, for bindings. Thread: any. Since: 0.1. */
 PUSHERC_API void pusherc_listen_options_init(pusherc_listen_options *options);
+/** Fill in PUSHERC_TLS_OPTIONS_INIT, for bindings. Thread: any. Since: 0.1. */
+PUSHERC_API void pusherc_tls_options_init(pusherc_tls_options *options);
 
 /**
  * Make a server. Nothing listens and no thread runs yet.
@@ -115,9 +121,9 @@ PUSHERC_API int pusherc_server_new(pusherc_server **out, const pusherc_server_op
  * @param options  copied; NULL = 127.0.0.1 and a port that the system picks
  * @param info     filled on failure, e.g. "address in use: 0.0.0.0:6001"; may be NULL
  * @return 0, or
- *         PUSHERC_EINVAL  no numeric address, or more than 16 listeners
+ *         PUSHERC_EINVAL  no numeric address, a file is missing in tls, or more than 16 listeners
  *         PUSHERC_EIO     bind failed; info->sys has the UV_E* code
- *         PUSHERC_ETLS    certificate or key unusable
+ *         PUSHERC_ETLS    certificate or key unusable, `info` says why; info->sys has Mbed TLS's code
  *         PUSHERC_ENOSYS  TLS was not compiled in
  *         PUSHERC_ESTATE  already started
  *         PUSHERC_ENOMEM

@@ -7,8 +7,11 @@
 #include <pusherc/error.h>
 
 #include "net/ask.h"
+#include "net/tls.h"
 
 #define MAX_VECTORS 64
+
+_Static_assert(PC_READ_BUFFER >= 2 * PC_TLS_RECORD, "ciphertext and a record's text share the read buffer");
 
 static void on_poll(uv_poll_t *poll, int status, int events);
 static void on_timeout(struct pc_timer *timer, uint64_t now_ms);
@@ -25,11 +28,12 @@ struct pc_conn *pc_conn_new(struct pc_loop *loop, int fd, struct pc_tls_config *
     struct pc_engine *engine = loop->engine;
     struct pc_http_limits limits = {engine->limits.max_http_head_bytes, engine->limits.max_http_body_bytes};
     struct pc_conn *conn = pc_alloc_zero(&engine->mem, sizeof *conn);
-    (void)tls;
     if (!conn)
         goto fail;
     if (pc_http_parser_new(&conn->http, &engine->mem, limits))
         goto fail_parser;
+    if (tls && !(conn->tls = pc_tls_new(tls, fd, &loop->worker->stats)))
+        goto fail_tls;
     if (uv_poll_init(loop->uv, &conn->poll, fd))
         goto fail_poll;
     conn->loop = loop;
@@ -45,6 +49,8 @@ struct pc_conn *pc_conn_new(struct pc_loop *loop, int fd, struct pc_tls_config *
     return conn;
 
 fail_poll:
+    pc_tls_free(conn->tls);
+fail_tls:
     pc_http_parser_free(conn->http);
 fail_parser:
     pc_free(&engine->mem, conn);
@@ -73,6 +79,7 @@ void pc_conn_destroy(struct pc_conn *conn)
     pc_outq_free(&conn->out);
     pc_ws_free(&conn->ws, loop->ws_pool);
     pc_http_parser_free(conn->http);
+    pc_tls_free(conn->tls);
     pc_free(loop->worker->mem, conn->saved);
     pc_list_remove(&conn->of_loop);
     atomic_fetch_sub_explicit(&loop->engine->sockets, 1, memory_order_relaxed);
@@ -216,13 +223,54 @@ static void end_of_input(struct pc_conn *conn)
     pc_conn_watch(conn);
 }
 
+/* What came through TLS becomes text at the front of the read buffer, record by record. */
+static void input_of_tls(struct pc_conn *conn, pusherc_slice bytes)
+{
+    char *text = conn->loop->read_buffer;
+    size_t len = 0;
+    enum pc_tls_result result = PC_TLS_TEXT;
+    pc_tls_feed(conn->tls, bytes);
+    while (result == PC_TLS_TEXT && conn->state < PC_CONN_DRAINING) { /* from there on nobody listens */
+        result = pc_tls_read(conn->tls, text, &len);
+        if (result == PC_TLS_TEXT)
+            pc_conn_input(conn, pc_slice(text, len));
+    }
+    switch (result) {
+    case PC_TLS_MORE:
+    case PC_TLS_TEXT:
+        break;
+    case PC_TLS_END:
+        /* who waits for the host's answer may get it; whoever has left also shuts the socket */
+        if (conn->state != PC_CONN_HOST)
+            end_of_input(conn);
+        break;
+    case PC_TLS_PLAIN_HTTP:
+        pc_tls_free(conn->tls);
+        conn->tls = NULL;
+        pc_conn_http_wants_tls(conn);
+        break;
+    case PC_TLS_FAILED:
+        pc_conn_destroy(conn);
+        break;
+    }
+    if (conn->state != PC_CONN_DEAD && conn->tls && pc_tls_blocked(conn->tls)) {
+        conn->write_blocked = true;
+        pc_conn_watch(conn);
+    }
+}
+
 static void receive(struct pc_conn *conn)
 {
     struct pc_loop *loop = conn->loop;
-    ssize_t n = recv(conn->fd, loop->read_buffer, PC_READ_BUFFER, 0);
+    size_t skip = conn->tls ? PC_TLS_RECORD : 0;
+    char *buffer = loop->read_buffer + skip;
+    ssize_t n = recv(conn->fd, buffer, PC_READ_BUFFER - skip, 0);
     if (n > 0) {
         pc_stat_add(&loop->worker->stats.bytes_in, (uint64_t)n);
-        pc_conn_input(conn, pc_slice(loop->read_buffer, (size_t)n));
+        if (conn->tls)
+            input_of_tls(conn, pc_slice(buffer, (size_t)n));
+        else
+            pc_conn_input(conn, pc_slice(buffer, (size_t)n));
     } else if (n == 0) {
         end_of_input(conn);
     } else if (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR) {
@@ -333,6 +381,47 @@ static bool write_queue(struct pc_conn *conn, struct pc_flush *pass)
     return true;
 }
 
+/* At most a record's worth of what waits, in one piece. */
+static pusherc_slice next_record(struct pc_conn *conn, struct pc_flush *pass)
+{
+    struct iovec iov[MAX_VECTORS];
+    char *to = conn->loop->write_buffer;
+    size_t len = conn->out.count > 1 ? gather(conn, pass) : 0;
+    if (len > 0)
+        return pc_slice(to, len);
+    size_t n = pc_outq_gather(&conn->out, iov, MAX_VECTORS);
+    if (n == 1 || iov[0].iov_len >= PC_TLS_RECORD)
+        return pc_slice(iov[0].iov_base, iov[0].iov_len);
+    pass->len = 0; /* this writes over it */
+    for (size_t i = 0; i < n && len < PC_WRITE_BUFFER; i++) {
+        size_t part = iov[i].iov_len < PC_WRITE_BUFFER - len ? iov[i].iov_len : PC_WRITE_BUFFER - len;
+        memcpy(to + len, iov[i].iov_base, part);
+        len += part;
+    }
+    return pc_slice(to, len);
+}
+
+/* The same through TLS; what is in a record counts as written. */
+static bool write_through_tls(struct pc_conn *conn, struct pc_flush *pass)
+{
+    if (conn->write_blocked)
+        return true;
+    int rc = pc_tls_flush(conn->tls);
+    while (rc == 0 && conn->out.count > 0 && !pc_tls_blocked(conn->tls)) {
+        size_t taken;
+        rc = pc_tls_write(conn->tls, next_record(conn, pass), &taken);
+        pc_outq_wrote(&conn->out, taken);
+    }
+    if (rc == 0 && conn->state == PC_CONN_DRAINING && !pc_tls_blocked(conn->tls))
+        rc = pc_tls_end(conn->tls);
+    if (rc) {
+        pc_conn_destroy(conn);
+        return false;
+    }
+    conn->write_blocked = pc_tls_blocked(conn->tls);
+    return true;
+}
+
 /* Everything is written and nothing more will come: our half ends here. */
 static void shut(struct pc_conn *conn)
 {
@@ -352,9 +441,9 @@ void pc_conn_flush(struct pc_conn *conn, struct pc_flush *pass)
     }
     if (conn->session.state == PC_SESSION_CLOSING)
         pc_session_end(&conn->session); /* fan-out is not walking any list now */
-    if (!write_queue(conn, pass))
+    if (conn->tls ? !write_through_tls(conn, pass) : !write_queue(conn, pass))
         return;
-    if (conn->state == PC_CONN_DRAINING && conn->out.count == 0)
+    if (conn->state == PC_CONN_DRAINING && conn->out.count == 0 && !conn->write_blocked)
         shut(conn);
     bool was_throttled = conn->throttled;
     if (conn->state == PC_CONN_WEBSOCKET)

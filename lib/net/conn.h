@@ -97,6 +97,7 @@ void pc_conn_http_timeout(struct pc_conn *conn);
 bool pc_conn_ask_for_app(struct pc_conn *conn, const struct pc_http_message *m, pusherc_slice id,
                          pusherc_slice key);
 void pc_conn_http_no_answer(struct pc_conn *conn); /* the host was asked and did not answer */
+void pc_conn_http_wants_tls(struct pc_conn *conn); /* it came to a TLS listener without */
 /* -- ws_conn.c -- */
 /* The request at hand asks for a WebSocket. */
 void pc_conn_upgrade(struct pc_conn *conn, const struct pc_http_message *request);

@@ -239,3 +239,8 @@ void pc_conn_http_no_answer(struct pc_conn *conn)
 {
     plain(conn, 503, "The application did not answer in time", NULL);
 }
+
+void pc_conn_http_wants_tls(struct pc_conn *conn)
+{
+    plain(conn, 400, "This port speaks TLS: use https:// or wss://", NULL);
+}

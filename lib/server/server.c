@@ -9,6 +9,7 @@
 
 #include "net/conn.h"
 #include "net/listener.h"
+#include "net/tls.h"
 
 /* -- options -- */
 
@@ -20,6 +21,11 @@ void pusherc_server_options_init(pusherc_server_options *options)
 void pusherc_listen_options_init(pusherc_listen_options *options)
 {
     *options = (pusherc_listen_options)PUSHERC_LISTEN_OPTIONS_INIT;
+}
+
+void pusherc_tls_options_init(pusherc_tls_options *options)
+{
+    *options = (pusherc_tls_options)PUSHERC_TLS_OPTIONS_INIT;
 }
 
 static uint32_t or_default(uint32_t value, uint32_t fallback)
@@ -167,19 +173,25 @@ int pusherc_server_listen(pusherc_server *server, const pusherc_listen_options *
     const pusherc_listen_options *o = options ? options : &defaults;
     int fds[PUSHERC_WORKERS_MAX];
     uint16_t port;
+    struct pc_tls_config *tls = NULL;
     if (!server || o->struct_size != sizeof *o)
         return pc_errinfo(info, PUSHERC_EINVAL, 0, "use PUSHERC_LISTEN_OPTIONS_INIT");
     if (atomic_load(&server->state) != PC_SERVER_NEW)
         return pc_errinfo(info, PUSHERC_ESTATE, 0, "listeners are added before start");
-    if (server->listener_count == PC_MAX_LISTENERS)
+    if (server->listener_count == PC_MAX_LISTENERS || server->tls_count == PC_MAX_LISTENERS)
         return pc_errinfo(info, PUSHERC_EINVAL, 0, "at most %d listeners", PC_MAX_LISTENERS);
-    if (o->tls)
-        return pc_errinfo(info, PUSHERC_ENOSYS, 0, "TLS was not compiled in");
-    int rc = pc_listener_bind(o, server->engine.worker_count, fds, &port, info);
+    int rc = o->tls ? pc_tls_config_new(&tls, &server->engine.mem, &server->engine.log, o->tls, info) : 0;
     if (rc)
         return rc;
+    rc = pc_listener_bind(o, server->engine.worker_count, fds, &port, info);
+    if (rc) {
+        pc_tls_config_free(tls);
+        return rc;
+    }
+    if (tls)
+        server->tls[server->tls_count++] = tls;
     for (uint32_t i = 0; i < server->engine.worker_count; i++) {
-        int added = pc_listener_add(&server->loops[i], fds[i], or_default(o->backlog, 1024), NULL);
+        int added = pc_listener_add(&server->loops[i], fds[i], or_default(o->backlog, 1024), tls);
         rc = rc ? rc : added; /* every socket is taken, so go on */
     }
     if (rc)
@@ -391,6 +403,8 @@ void pusherc_server_free(pusherc_server *server)
     join_threads(server);
     for (uint32_t i = 0; server->loops && i < engine->worker_count; i++)
         pc_loop_free(&server->loops[i]);
+    for (size_t i = 0; i < server->tls_count; i++)
+        pc_tls_config_free(server->tls[i]);
     struct pc_mem mem = engine->mem;
     pc_free(&mem, server->loops);
     pc_free(&mem, server->threads);
