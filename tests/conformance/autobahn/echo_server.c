@@ -1,172 +1,46 @@
 /*
- * Echoes WebSocket messages through codec/http and codec/ws on a port that the system picks, printed
- * on the first line. For Autobahn: nothing but the loop below is not the library's.
+ * A server that echoes WebSocket messages instead of speaking Pusher's protocol: everything below the
+ * session is the library's. For Autobahn. Prints its port on the first line; ends on SIGTERM.
  */
-#include <arpa/inet.h>
-#include <errno.h>
-#include <netinet/tcp.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
-#include "codec/crypto.h"
-#include "codec/ws.h"
+#include <pusherc/pusherc.h>
 
-#define MAX_CONNECTIONS 64
-#define MAX_MESSAGE     (32u << 20) /* Autobahn sends up to 16 MiB */
-#define SCRATCH_BYTES   65536
+#include "net/conn.h"
+#include "server/server.h"
 
-struct connection {
-    int fd;                        /* -1 = free */
-    struct pc_http_parser *parser; /* until the handshake is done */
-    struct pc_ws ws;
-    struct pc_buf out;
-    bool closing; /* close when `out` has been sent */
-};
+#define MAX_BYTES (32u << 20) /* Autobahn's messages have up to 16 MiB */
 
-static struct pc_mem mem;
-static struct pc_ws_pool *pool;
-static struct connection connections[MAX_CONNECTIONS];
-
-static void on_message(void *user, enum pc_ws_opcode opcode, pusherc_slice payload)
+static void echo(void *user, enum pc_ws_opcode opcode, pusherc_slice payload)
 {
-    struct connection *c = user;
-    uint8_t header[PC_WS_MAX_HEADER];
-    size_t len = pc_ws_header(header, opcode, payload.len);
-    pc_buf_put(&c->out, pc_slice((const char *)header, len));
-    pc_buf_put(&c->out, payload);
-}
-
-static void on_ping_or_pong(void *user)
-{
-    (void)user;
-}
-
-static void on_close(void *user, uint16_t code, pusherc_slice reason)
-{
-    struct connection *c = user;
-    (void)code;
-    (void)reason;
-    c->closing = true;
-}
-
-static void on_send(void *user, pusherc_slice frame)
-{
-    struct connection *c = user;
-    pc_buf_put(&c->out, frame);
+    pc_conn_send(user, (int)opcode, payload);
 }
 
 static const struct pc_ws_events events = {
-    .message = on_message,
-    .ping = on_ping_or_pong,
-    .pong = on_ping_or_pong,
-    .close = on_close,
-    .send = on_send,
+    .message = echo,
+    .ping = pc_conn_ws_ping,
+    .pong = pc_conn_ws_pong,
+    .close = pc_conn_ws_close,
+    .send = pc_conn_ws_send,
 };
 
-static void drop(struct connection *c)
+/* Takes back the session's greeting, which is the last thing queued: Autobahn knows nothing of it. */
+static void on_open(const pusherc_conn *conn, void *user_data)
 {
-    close(c->fd);
-    c->fd = -1;
-    pc_http_parser_free(c->parser);
-    pc_ws_free(&c->ws, pool);
-    pc_buf_free(&c->out);
+    struct pc_outq *q = ((const struct pc_session *)(const void *)conn)->q;
+    struct pc_slot *greeting = q->last->items[--q->last->tail];
+    (void)user_data;
+    q->count--;
+    q->bytes -= greeting->len;
+    q->worker->queued_bytes -= greeting->len;
+    pc_slot_unref(greeting);
 }
 
-static void refuse(struct connection *c, int status, const char *text)
+static int replace_messages(struct pc_loop *loop)
 {
-    struct pc_http_reply reply = {
-        .status = status,
-        .content_type = "text/plain; charset=utf-8",
-        .body = pc_slice_of(text),
-    };
-    reply.fields = pc_ws_refusal_fields(status, &reply.field_count);
-    pc_http_put_reply(&c->out, &reply);
-    c->closing = true;
-}
-
-/* Takes the request off `bytes`; what is left are frames. */
-static void shake_hands(struct connection *c, pusherc_slice *bytes)
-{
-    size_t consumed;
-    enum pc_http_result result = pc_http_parser_feed(c->parser, *bytes, &consumed);
-    *bytes = pc_slice_skip(*bytes, consumed);
-    if (result == PC_HTTP_ERROR) {
-        struct pc_http_error error = pc_http_parser_error(c->parser);
-        refuse(c, error.status, error.text);
-    }
-    if (result != PC_HTTP_REQUEST)
-        return;
-    int status;
-    const char *text;
-    if (pc_ws_handshake(pc_http_parser_message(c->parser), &c->out, &status, &text))
-        refuse(c, status, text);
-    pc_http_parser_free(c->parser);
-    c->parser = NULL;
-}
-
-static void take(struct connection *c, pusherc_slice bytes)
-{
-    if (c->parser)
-        shake_hands(c, &bytes);
-    uint16_t code;
-    if (!c->parser && !c->closing && bytes.len && pc_ws_feed(&c->ws, pool, c, bytes, &code))
-        c->closing = true;
-}
-
-static void on_readable(struct connection *c)
-{
-    static char scratch[SCRATCH_BYTES];
-    ssize_t n = recv(c->fd, scratch, sizeof scratch, 0);
-    if (n > 0)
-        take(c, pc_slice(scratch, (size_t)n));
-    else if (n == 0 || (errno != EAGAIN && errno != EINTR))
-        drop(c);
-}
-
-static void on_writable(struct connection *c)
-{
-    ssize_t n = send(c->fd, c->out.ptr, c->out.len, MSG_NOSIGNAL);
-    if (n > 0)
-        pc_buf_consume(&c->out, (size_t)n);
-    else if (errno != EAGAIN && errno != EINTR)
-        drop(c);
-}
-
-static void on_connection(int listener)
-{
-    int fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-    struct connection *c = connections;
-    while (c < connections + MAX_CONNECTIONS && c->fd >= 0)
-        c++;
-    if (fd < 0 || c == connections + MAX_CONNECTIONS) {
-        close(fd);
-        return;
-    }
-    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int));
-    *c = (struct connection){.fd = fd};
-    pc_ws_init(&c->ws, MAX_MESSAGE);
-    pc_buf_init(&c->out, &mem, 16 * (size_t)MAX_MESSAGE);
-    if (pc_http_parser_new(&c->parser, &mem, (struct pc_http_limits){8192, 0}))
-        drop(c);
-}
-
-static int listen_anywhere(void)
-{
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t len = sizeof address;
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (fd < 0 || bind(fd, (struct sockaddr *)&address, len) || listen(fd, 64) ||
-        getsockname(fd, (struct sockaddr *)&address, &len)) {
-        perror("listen");
-        exit(1);
-    }
-    printf("%u\n", ntohs(address.sin_port));
-    fflush(stdout);
-    return fd;
+    pc_ws_pool_free(loop->ws_pool);
+    return pc_ws_pool_new(&loop->ws_pool, loop->worker->mem, 4, &events);
 }
 
 static volatile sig_atomic_t stop;
@@ -179,40 +53,30 @@ static void on_signal(int number)
 
 int main(void)
 {
-    struct pollfd polled[1 + MAX_CONNECTIONS];
-    struct sigaction action = {.sa_handler = on_signal}; /* no restart: poll() returns */
-    sigaction(SIGTERM, &action, NULL);
-    mem = pc_mem_make(NULL);
-    if (pc_crypto_init() || pc_ws_pool_new(&pool, &mem, 4, &events))
+    pusherc_hooks hooks = PUSHERC_HOOKS_INIT;
+    pusherc_server_options options = PUSHERC_SERVER_OPTIONS_INIT;
+    pusherc_app_options app = PUSHERC_APP_OPTIONS_INIT;
+    pusherc_errinfo info = {.text = "out of memory"};
+    pusherc_server *server;
+    hooks.on_open = on_open;
+    options.hooks = &hooks;
+    options.worker_count = PUSHERC_WORKERS_NONE;
+    options.max_frame_bytes = MAX_BYTES;
+    options.out_soft_bytes = options.out_hard_bytes = 2 * MAX_BYTES;
+    app.id = app.key = app.secret = "echo";
+    if (pusherc_server_new(&server, &options, &info) ||
+        pusherc_server_put_app(server, &app, &info) || pusherc_server_listen(server, NULL, &info) ||
+        replace_messages(&server->loops[0]) || pusherc_server_start(server, &info)) {
+        fprintf(stderr, "echo server: %s\n", info.text);
         return 1;
-    for (size_t i = 0; i < MAX_CONNECTIONS; i++)
-        connections[i].fd = -1;
-    polled[0] = (struct pollfd){.fd = listen_anywhere(), .events = POLLIN};
-
-    while (!stop) {
-        for (size_t i = 0; i < MAX_CONNECTIONS; i++) {
-            struct connection *c = &connections[i];
-            if (c->fd >= 0 && c->closing && c->out.len == 0)
-                drop(c);
-            /* One message at a time: what is not taken off us is not read either. */
-            polled[1 + i] = (struct pollfd){.fd = c->fd, .events = c->out.len ? POLLOUT : POLLIN};
-        }
-        if (poll(polled, 1 + MAX_CONNECTIONS, -1) < 0)
-            continue;
-        for (size_t i = 0; i < MAX_CONNECTIONS; i++) {
-            if (polled[1 + i].revents & POLLOUT)
-                on_writable(&connections[i]);
-            else if (polled[1 + i].revents)
-                on_readable(&connections[i]);
-        }
-        if (polled[0].revents)
-            on_connection(polled[0].fd);
     }
+    printf("%u\n", pusherc_server_port(server, 0));
+    fflush(stdout);
 
-    for (size_t i = 0; i < MAX_CONNECTIONS; i++)
-        if (connections[i].fd >= 0)
-            drop(&connections[i]);
-    close(polled[0].fd);
-    pc_ws_pool_free(pool);
+    struct sigaction action = {.sa_handler = on_signal};
+    sigaction(SIGTERM, &action, NULL);
+    while (!stop && pusherc_server_poll(server, 100) == 1)
+        continue;
+    pusherc_server_free(server);
     return 0;
 }
