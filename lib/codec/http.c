@@ -60,7 +60,7 @@ static int known_field(pusherc_slice name)
 }
 
 struct pc_http_parser {
-    const struct pc_mem *mem; /* borrowed */
+    struct pc_mem mem; /* a copy: a question to the host keeps its request beyond the server */
     struct pc_http_limits limits;
     enum parser_state state;
     bool tell_continue;
@@ -251,7 +251,7 @@ static bool add_field(struct pc_http_parser *parser, pusherc_slice name, pusherc
         return fail(parser, 431, "Too many header fields.");
     if (count == parser->field_cap) {
         size_t cap = count ? 2 * count : FIRST_FIELDS;
-        void *fields = pc_resize_array(parser->mem, parser->fields, cap, sizeof *parser->fields);
+        void *fields = pc_resize_array(&parser->mem, parser->fields, cap, sizeof *parser->fields);
         if (!fields)
             return fail_memory(parser);
         parser->fields = fields;
@@ -489,11 +489,11 @@ int pc_http_parser_new(struct pc_http_parser **out, const struct pc_mem *mem,
     struct pc_http_parser *parser = pc_alloc_zero(mem, sizeof *parser);
     if (!parser)
         return PUSHERC_ENOMEM;
-    parser->mem = mem;
+    parser->mem = *mem;
     parser->limits = limits;
     parser->state = AWAIT_HEAD;
-    pc_buf_init(&parser->head, mem, limits.head_bytes);
-    pc_buf_init(&parser->body, mem, limits.body_bytes);
+    pc_buf_init(&parser->head, &parser->mem, limits.head_bytes);
+    pc_buf_init(&parser->body, &parser->mem, limits.body_bytes);
     llhttp_init(&parser->llhttp, HTTP_REQUEST, &settings);
     parser->llhttp.data = parser;
     *out = parser;
@@ -504,10 +504,11 @@ void pc_http_parser_free(struct pc_http_parser *parser)
 {
     if (!parser)
         return;
+    struct pc_mem mem = parser->mem;
     pc_buf_free(&parser->head);
     pc_buf_free(&parser->body);
-    pc_free(parser->mem, parser->fields);
-    pc_free(parser->mem, parser);
+    pc_free(&mem, parser->fields);
+    pc_free(&mem, parser);
 }
 
 const struct pc_http_message *pc_http_parser_message(const struct pc_http_parser *parser)
@@ -529,7 +530,7 @@ void pc_http_parser_next(struct pc_http_parser *parser)
     empty(&parser->head);
     empty(&parser->body);
     if (parser->field_cap > KEPT_FIELDS) {
-        pc_free(parser->mem, parser->fields);
+        pc_free(&parser->mem, parser->fields);
         parser->fields = NULL;
         parser->field_cap = 0;
     }

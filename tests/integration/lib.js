@@ -158,7 +158,7 @@ class Host extends Program {
       return;
     }
     const message = JSON.parse(line);
-    if (message.id === undefined) {
+    if (message.event) {
       this.events.push(message);
     } else {
       this.replies.get(message.id).resolve(message);
@@ -480,7 +480,7 @@ async function rawClient(server, app) {
 }
 
 module.exports = {
-  APP, BUILD, CLIENT_QUERY, PATIENCE_MS, TOP, Inbox,
+  APP, BUILD, CLIENT_QUERY, PATIENCE_MS, TOP, Inbox, Program,
   api, channelAuth, connect, dial, hmac, md5, nowS, rawClient, refused, request, signedQuery, sleep, startHost, startServe,
   tcp, trigger, until, upgradeHead, userAuth, within, wsFrame,
 };

@@ -262,7 +262,7 @@ static cJSON *about(const char *name, const pusherc_conn *conn)
     host_add_socket_id(event, pusherc_conn_socket_id(conn));
     host_add_slice(event, "app", pusherc_conn_app_id(conn));
     host_add_slice(event, "user", pusherc_conn_user_id(conn));
-    cJSON_AddStringToObject(event, "data", data ? data->name : "");
+    cJSON_AddStringToObject(event, "attached", data ? data->name : "");
     return event;
 }
 
