@@ -111,7 +111,8 @@ static uint64_t run(struct pc_ws_pool *pool, uint8_t choice, const uint8_t *data
         char *piece = malloc(len); /* of its exact size, so that reading past the end is seen */
         check(piece != NULL);
         memcpy(piece, data + at, len);
-        mix_end(&c, pc_ws_feed(&c.ws, pool, &c, pc_slice(piece, len), &code), code);
+        int status = pc_ws_feed(&c.ws, pool, &c, pc_slice(piece, len), &code);
+        mix_end(&c, status, code);
         free(piece);
         at += len;
     }
