@@ -229,6 +229,11 @@ static const struct {
       "GET /1 HTTP/1.1\r\n" HOST "Connection: Upgrade\r\nUpgrade: h2c\r\n" END
       "GET /2 HTTP/1.1\r\n" HOST END,
       "GET /1 Connection=Upgrade Upgrade=h2c; GET /2; "),
+    V("h2c with chunks",
+      "POST / HTTP/1.1\r\n" HOST
+      "Connection: Upgrade\r\nUpgrade: h2c\r\nTransfer-Encoding: chunked\r\n" END
+      "1\r\nx\r\n0\r\n\r\nGET /2 HTTP/1.1\r\n" HOST END,
+      "POST / Connection=Upgrade Upgrade=h2c Transfer-Encoding=chunked :x; GET /2; "),
     V("POST cannot become a WebSocket",
       "POST / HTTP/1.1\r\n" HOST "Connection: Upgrade\r\nUpgrade: websocket\r\n" END,
       "POST / Connection=Upgrade Upgrade=websocket; "),
