@@ -27,7 +27,8 @@ static void check(bool holds)
 struct reader {
     const uint8_t *p, *end;
     unsigned depth;
-    bool strange; /* holds what cJSON is not asked about */
+    bool undecodable; /* a string holds NUL or a lone surrogate */
+    bool long_number;
 };
 
 static int peek(const struct reader *r)
@@ -71,7 +72,7 @@ static bool number(struct reader *r)
         if (!digits(r))
             return false;
     }
-    r->strange = r->strange || r->p - start >= 60;
+    r->long_number = r->long_number || r->p - start >= 60;
     return true;
 }
 
@@ -112,15 +113,19 @@ static bool character(struct reader *r)
 
 static bool string(struct reader *r)
 {
+    bool high = false; /* the last character was the first half of a pair */
     if (!take(r, '"'))
         return false;
     while (!take(r, '"')) {
         int c = peek(r);
+        bool was_high = high;
+        high = false;
         if (c < 0x20) /* or the end */
             return false;
         if (c != '\\') {
             if (!character(r))
                 return false;
+            r->undecodable = r->undecodable || was_high;
             continue;
         }
         r->p++;
@@ -128,14 +133,18 @@ static bool string(struct reader *r)
             long code = unicode(r);
             if (code < 0)
                 return false;
-            r->strange = r->strange || code == 0 || (code >= 0xd800 && code <= 0xdfff);
+            bool low = code >= 0xdc00 && code <= 0xdfff;
+            high = code >= 0xd800 && code <= 0xdbff;
+            r->undecodable = r->undecodable || code == 0 || low != was_high;
         } else {
             c = peek(r);
             if (c < 0 || !strchr("\"\\/bfnrt", c) || c == 0)
                 return false;
             r->p++;
+            r->undecodable = r->undecodable || was_high;
         }
     }
+    r->undecodable = r->undecodable || high;
     return true;
 }
 
@@ -328,8 +337,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     check(good == (ours.type != PC_JSON_NONE));
     check(pc_json_error_offset(text) <= size);
     if (good) {
-        cJSON *theirs = r.strange ? NULL : cJSON_ParseWithLength(text.ptr, text.len);
-        check(theirs || r.strange);
+        bool strange = r.undecodable || r.long_number;
+        cJSON *theirs = strange ? NULL : cJSON_ParseWithLength(text.ptr, text.len);
+        check(theirs || strange);
+        if (ours.type == PC_JSON_STRING) {
+            pusherc_slice decoded;
+            check(pc_json_string(ours, &scratch, &decoded) == (r.undecodable ? PUSHERC_EINVAL : 0));
+        }
         if (theirs)
             check_same(ours, theirs, &scratch);
         check_compact(ours, theirs, &scratch, &mem);
