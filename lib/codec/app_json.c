@@ -1,5 +1,6 @@
 #include <pusherc/app.h>
 
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 
@@ -337,6 +338,7 @@ static int read_app(struct reading *reading, const cJSON *app)
 /* Reads every app and hands it to `each`, if that is not NULL. */
 static int walk_apps(const cJSON *root, pusherc_app_fn each, void *user_data, pusherc_errinfo *info)
 {
+    assert(root);
     bool array = cJSON_IsArray(root);
     const cJSON *app = array ? root->child : root;
     int rc = 0;
