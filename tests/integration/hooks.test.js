@@ -99,10 +99,10 @@ for (const mode of ['threads', 'attach', 'poll']) {
 
     const later = { id: 'ask-id', key: 'ask-key', secret: 'later-secret' };
     const waiting = [dial(host, { app: later }), dial(host, { app: later })];
-    for (let i = 0; i < waiting.length; i++) {
-      const asked = await host.event('find_app');
-      assert.deepEqual([asked.id, asked.key], ['', 'ask-key']);
-      await host.do('app_answer', { request: asked.request, app: later });
+    const questions = [await host.event('find_app'), await host.event('find_app')];
+    for (const { id, key, request: number } of questions) {
+      assert.deepEqual([id, key], ['', 'ask-key']);
+      await host.do('app_answer', { request: number, app: later });
     }
     for (const one of await Promise.all(waiting)) assert.equal((await one.next()).event, 'pusher:connection_established');
     await trigger(host, 'orders', 'e', '', { app: later });
