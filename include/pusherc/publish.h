@@ -42,7 +42,7 @@ typedef struct pusherc_event {
  * @return 0 when handed over, or
  *         PUSHERC_EINVAL    a name, count or the UTF-8 of data breaks a rule; nothing was sent
  *         PUSHERC_ENOENT    unknown app; nothing was sent
- *         PUSHERC_ELIMIT    name or data too long, or the frame exceeds out_hard_bytes; nothing was sent
+ *         PUSHERC_ELIMIT    data too long, or the frame exceeds out_hard_bytes; nothing was sent
  *         PUSHERC_ESTATE    server not started, or stopped
  *         PUSHERC_EBACKLOG  a worker's mailbox is full; the channels before it have been served
  *         PUSHERC_ENOMEM    as EBACKLOG
