@@ -27,8 +27,11 @@ test:
 	@tools/npm-packages
 	@tests/run
 
-bench: release
+bench:
 	@tools/setup test
+	@$(MAKE) --no-print-directory release
+	@meson configure build-release -Dbench=enabled
+	@ninja -C build-release
 	@tests/bench/run build-release
 
 fuzz:
