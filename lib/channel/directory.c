@@ -1,5 +1,7 @@
 #include "channel/directory.h"
 
+#include <assert.h>
+
 #define MAX_KEY (sizeof(uint64_t) + 16 + 200) /* uid, "#server-to-user-", an id */
 
 struct key_bytes {
@@ -8,6 +10,7 @@ struct key_bytes {
 
 static pusherc_slice make_key(struct key_bytes *out, uint64_t app_uid, pusherc_slice name)
 {
+    assert(name.len <= sizeof out->bytes - sizeof app_uid); /* callers let valid names through only */
     memcpy(out->bytes, &app_uid, sizeof app_uid);
     memcpy(out->bytes + sizeof app_uid, name.ptr, name.len);
     return pc_slice(out->bytes, sizeof app_uid + name.len);

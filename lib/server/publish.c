@@ -123,7 +123,7 @@ int pusherc_get_channel(pusherc_server *server, const char *app_id, pusherc_slic
 {
     int rc;
     struct pc_channel_class class;
-    if (!out || !pc_channel_name_valid(name, SIZE_MAX, &class))
+    if (!out || !pc_channel_name_valid(name, PC_CHANNEL_NAME_MAX, &class))
         return PUSHERC_EINVAL;
     struct pc_app *app = pc_server_app(server, app_id, &rc);
     if (!app)
@@ -159,7 +159,8 @@ int pusherc_list_members(pusherc_server *server, const char *app_id, pusherc_sli
     int rc;
     struct pc_channel_class class;
     struct channel_copy copy;
-    if (!done || !pc_channel_name_valid(name, SIZE_MAX, &class) || class.kind != PUSHERC_CHANNEL_PRESENCE)
+    if (!done || !pc_channel_name_valid(name, PC_CHANNEL_NAME_MAX, &class) ||
+        class.kind != PUSHERC_CHANNEL_PRESENCE)
         return PUSHERC_EINVAL;
     struct pc_app *app = pc_server_app(server, app_id, &rc);
     if (!app)
