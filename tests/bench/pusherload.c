@@ -2,8 +2,6 @@
  * pusherload - load generator and correctness judge for servers that speak
  *              the Pusher Channels protocol (version 7).
  *
- * build:  cc -std=gnu11 -O2 -Wall -Wextra -o pusherload pusherload.c -lcrypto
- *
  * One process, one thread, one epoll instance (edge triggered), one read()
  * per wake-up into one hot buffer; a received event costs the client a frame
  * header, a memcmp at the offset where the tag was last time, one 8-digit hex
