@@ -27,7 +27,7 @@ struct pc_timers {
     struct pc_list slots[PC_TIMER_SLOTS];
     uint64_t occupied[PC_TIMER_SLOTS / 64]; /* hint: a set bit may be stale */
     uint64_t done_ms;                       /* everything due before has fired */
-    uint64_t next_ms;                       /* nothing is due before; stopping a timer leaves it early */
+    uint64_t next_ms;                       /* nothing is due before; may be early after a stop */
     uint64_t count;                         /* armed */
 };
 
