@@ -18,6 +18,13 @@ typedef enum pusherc_slow_policy {
     PUSHERC_SLOW_DROP       /**< keep it, skip events for it, count them */
 } pusherc_slow_policy;
 
+/** What decides about private, presence and encrypted channels. Guarded public names ask their rule in any mode. */
+typedef enum pusherc_auth_mode {
+    PUSHERC_AUTH_SIGNATURE = 0, /**< a signature of the app's secret: Pusher's own way */
+    PUSHERC_AUTH_RULES,         /**< only the host's rules; signatures count for nothing */
+    PUSHERC_AUTH_EITHER         /**< a signature if one is sent, else a rule */
+} pusherc_auth_mode;
+
 /** Switches a limit off. Zero in a field means its documented default. */
 #define PUSHERC_NO_LIMIT UINT32_MAX
 
@@ -26,6 +33,10 @@ typedef struct pusherc_app_options {
     const char *id;     /**< 1..200 bytes, URL path characters */
     const char *key;    /**< 1..200 bytes, no ':' */
     const char *secret; /**< 1 byte or more */
+    /** Base64 of 32 bytes: lets the auth endpoint hand out the shared secrets of private-encrypted- channels;
+     *  NULL = it refuses them. */
+    const char *encryption_master_key;
+    pusherc_auth_mode auth_mode; /**< default PUSHERC_AUTH_SIGNATURE */
     pusherc_slow_policy slow_policy;
     bool disabled;                      /**< clients get 4003, the HTTP API 403 */
     bool tls_only;                      /**< plaintext clients get 4000 */

@@ -10,6 +10,7 @@
 #define PUSHERC_HOOKS_H
 
 #include <pusherc/app.h>
+#include <pusherc/auth.h>
 #include <pusherc/error.h>
 #include <pusherc/types.h>
 
@@ -23,6 +24,7 @@ typedef struct pusherc_identity {
     size_t struct_size;
     pusherc_slice user_id;        /**< 0..200 bytes; len 0 = anonymous */
     pusherc_slice user_info_json; /**< JSON text, at most max_user_info_bytes, or len 0 */
+    uint32_t expires_in_ms;       /**< then every grant of the connection is asked again; 0 = never */
     void *data;                   /**< host's own, see pusherc_conn_data() */
     pusherc_free_fn free_data;    /**< called once for data, when the connection or the request is gone; may be NULL */
 } pusherc_identity;
@@ -81,6 +83,8 @@ typedef struct pusherc_hooks {
      *  the sender gets error 4301. */
     int (*on_client_event)(const pusherc_conn *conn, const pusherc_client_event *event,
                            void *user_data);
+    /** A subscription, sign-in or connection was refused, or a grant was lost. */
+    void (*on_denied)(const pusherc_denial *denial, void *user_data);
 } pusherc_hooks;
 
 /* clang-format off */
@@ -99,15 +103,26 @@ PUSHERC_API pusherc_slice pusherc_conn_user_id(const pusherc_conn *conn);
 PUSHERC_API void *pusherc_conn_data(const pusherc_conn *conn);
 /** @} */
 
+/** For what an identity is wanted. */
+typedef enum pusherc_identify_purpose {
+    PUSHERC_IDENTIFY_CONNECT = 0,  /**< a WebSocket upgrade */
+    PUSHERC_IDENTIFY_CHANNEL_AUTH, /**< a request to the channel auth endpoint */
+    PUSHERC_IDENTIFY_USER_AUTH     /**< a request to the user auth endpoint */
+} pusherc_identify_purpose;
+
 /** @name Reading an identify request
  * Slices are borrowed until the request is answered; len 0 = absent. Names of headers are compared
  * without regard to case. A value is the first one of its name. Thread: any. Since: 0.1.
  * @{ */
+PUSHERC_API pusherc_identify_purpose
+pusherc_identify_purpose_of(const pusherc_identify_request *request);
 PUSHERC_API pusherc_slice pusherc_identify_app_id(const pusherc_identify_request *request);
 PUSHERC_API pusherc_slice pusherc_identify_header(const pusherc_identify_request *request,
                                                   const char *name);
 PUSHERC_API pusherc_slice pusherc_identify_cookie(const pusherc_identify_request *request,
                                                   const char *name);
+/** The token of "Authorization: Bearer ...". */
+PUSHERC_API pusherc_slice pusherc_identify_bearer(const pusherc_identify_request *request);
 /** Decoded. */
 PUSHERC_API pusherc_slice pusherc_identify_query(const pusherc_identify_request *request,
                                                  const char *name);
@@ -124,6 +139,9 @@ PUSHERC_API pusherc_slice pusherc_identify_peer(const pusherc_identify_request *
  * @param identity  copied; NULL = anonymous
  * @return 0, or (then free_data has been called)
  *         PUSHERC_EINVAL     a field breaks its rule; the client is refused with 1011
+ *         PUSHERC_EAUTH      a cookie was read, the request comes from a page of another origin, and the app
+ *                            has no allowed_origins: any site could connect as this user (cross-site WebSocket
+ *                            hijacking); the client is refused with 4009
  *         PUSHERC_ECANCELED  the peer has gone, the answer came too late, or the server was stopped
  *         PUSHERC_ENOMEM     the client is refused with 1011
  *

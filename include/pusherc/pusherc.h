@@ -7,6 +7,7 @@
 
 #include <pusherc/alloc.h>
 #include <pusherc/app.h>
+#include <pusherc/auth.h>
 #include <pusherc/channel.h>
 #include <pusherc/error.h>
 #include <pusherc/hooks.h>

@@ -42,6 +42,9 @@ typedef struct pusherc_server_options {
     uint32_t worker_count;  /**< with loop = NULL: 0 = 1, 1..64, or one of PUSHERC_WORKERS_* */
 
     const pusherc_hooks *hooks; /**< copied; NULL = none */
+    /** Paths of the built-in auth endpoints, below path_prefix; NULL = "/broadcasting/auth" and
+     *  "/broadcasting/user-auth"; "" = none. They are served when there is a rule or an identify hook. */
+    const char *auth_path, *user_auth_path;
     const char *path_prefix;    /**< serve below this path, e.g. "/ws"; NULL = "" */
 
     uint32_t max_connections;      /**< of all apps and HTTP; default no limit; above it 4100 */
@@ -52,6 +55,7 @@ typedef struct pusherc_server_options {
     uint32_t request_timeout_ms;   /**< to a complete request body; default 30000 */
     uint32_t keep_alive_ms;        /**< idle HTTP connection; default 75000 */
     uint32_t identify_timeout_ms;  /**< host's answer to identify and find_app; default 10000, then 4009 */
+    uint32_t auth_timeout_ms;      /**< host's answer to a rule's question; default 10000, then denied */
     uint32_t pong_timeout_ms;      /**< default 30000, then 4201 */
     uint32_t close_timeout_ms;     /**< for the peer's half of a close; default 3000 */
     uint32_t out_soft_bytes;       /**< waiting for one connection; default 262144 ... */

@@ -40,6 +40,7 @@ void pc_app_unref(struct pc_app *app)
         pc_free(&mem, *o);
     pc_free(&mem, app->origins);
     pc_hmac_key_free(app->secret);
+    pc_wipe(app->master_key, sizeof app->master_key);
     live_unref(&mem, app->live);
     pc_free(&mem, (char *)app->id.ptr);
     pc_free(&mem, (char *)app->key.ptr);
@@ -68,6 +69,12 @@ static void apply_defaults(pusherc_app_options *o)
     o->max_read_requests_per_s = or_default(o->max_read_requests_per_s, PUSHERC_NO_LIMIT);
 }
 
+static bool read_master_key(const pusherc_app_options *o, uint8_t out[32])
+{
+    size_t len = 0;
+    return pc_base64_decode(pc_slice_of(o->encryption_master_key), out, 32, &len) && len == 32;
+}
+
 /* What a host can get wrong, said with the field's name. */
 static int check_options(const pusherc_app_options *o, pusherc_errinfo *info)
 {
@@ -81,6 +88,11 @@ static int check_options(const pusherc_app_options *o, pusherc_errinfo *info)
                           MAX_APP_ID_BYTES);
     if (!o->secret || !*o->secret)
         return pc_errinfo(info, PUSHERC_EINVAL, 0, "app secret: missing");
+    uint8_t master_key[32];
+    bool usable = !o->encryption_master_key || read_master_key(o, master_key);
+    pc_wipe(master_key, sizeof master_key);
+    if (!usable)
+        return pc_errinfo(info, PUSHERC_EINVAL, 0, "encryption_master_key: base64 of exactly 32 bytes");
     if (o->activity_timeout_ms != 0 && o->activity_timeout_ms < 1000)
         return pc_errinfo(info, PUSHERC_EINVAL, 0, "activity_timeout_ms: at least 1000");
     if (o->max_channel_name_bytes > MAX_CHANNEL_NAME)
@@ -89,6 +101,9 @@ static int check_options(const pusherc_app_options *o, pusherc_errinfo *info)
         return pc_errinfo(info, PUSHERC_EINVAL, 0, "max_event_channels: at most 100");
     if (o->max_batch_events > 10)
         return pc_errinfo(info, PUSHERC_EINVAL, 0, "max_batch_events: at most 10");
+    if (o->auth_mode != PUSHERC_AUTH_SIGNATURE && o->auth_mode != PUSHERC_AUTH_RULES &&
+        o->auth_mode != PUSHERC_AUTH_EITHER)
+        return pc_errinfo(info, PUSHERC_EINVAL, 0, "auth_mode: unknown value");
     if (o->slow_policy != PUSHERC_SLOW_CLOSE && o->slow_policy != PUSHERC_SLOW_DROP)
         return pc_errinfo(info, PUSHERC_EINVAL, 0, "slow_policy: unknown value");
     return 0;
@@ -129,6 +144,10 @@ static int app_new(struct pc_app **out, const struct pc_mem *mem, const pusherc_
     app->options = *options;
     apply_defaults(&app->options);
     app->options.id = app->options.key = app->options.secret = NULL;
+    app->options.encryption_master_key = NULL;
+    app->has_master_key = options->encryption_master_key != NULL;
+    if (app->has_master_key)
+        read_master_key(options, app->master_key);
     app->options.allowed_origins = NULL;
     app->id = pc_slice(pc_dup(mem, pc_slice_of(options->id)), strlen(options->id));
     app->key = pc_slice(pc_dup(mem, pc_slice_of(options->key)), strlen(options->key));
@@ -246,6 +265,23 @@ static struct pc_app *get(struct pc_apps *apps, pusherc_slice key, bool by_id)
     return app;
 }
 
+static void take_any(struct pc_map_node *node, void *ctx)
+{
+    *(struct pc_app **)ctx = PC_CONTAINER(node, struct pc_app, by_id);
+}
+
+struct pc_app *pc_apps_only(struct pc_apps *apps)
+{
+    struct pc_app *app = NULL;
+    pthread_mutex_lock(&apps->mutex);
+    if (apps->by_id.count == 1)
+        pc_map_each(&apps->by_id, take_any, &app);
+    if (app)
+        pc_app_ref(app);
+    pthread_mutex_unlock(&apps->mutex);
+    return app;
+}
+
 struct pc_app *pc_apps_by_id(struct pc_apps *apps, pusherc_slice id)
 {
     return get(apps, id, true);
@@ -341,4 +377,12 @@ bool pc_app_allows_origin(const struct pc_app *app, pusherc_slice origin)
             return origin.len > 0 || strcmp(*pattern, "*") == 0;
     }
     return false;
+}
+
+bool pc_app_any_origin(const struct pc_app *app)
+{
+    for (char **pattern = app->origins; pattern && *pattern; pattern++)
+        if (strcmp(*pattern, "*") == 0)
+            return true;
+    return !app->origins;
 }

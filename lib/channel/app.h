@@ -32,6 +32,8 @@ struct pc_app {
     struct pc_hmac_key *secret; /* owned */
     /* id, key, secret and allowed_origins of `options` are not kept; numbers are never 0 */
     pusherc_app_options options;
+    bool has_master_key;
+    uint8_t master_key[32]; /* of encrypted channels */
     char **origins; /* owned, NULL-terminated, lower case; NULL = any */
 };
 
@@ -50,6 +52,8 @@ PC_CHECKED int pc_apps_put(struct pc_apps *apps, const pusherc_app_options *opti
 /* The snapshot removed, counted for the caller; NULL if there was none. */
 struct pc_app *pc_apps_remove(struct pc_apps *apps, pusherc_slice id);
 
+/* The only app there is, counted; NULL if there are none or several. */
+struct pc_app *pc_apps_only(struct pc_apps *apps);
 /* Counted for the caller; NULL if unknown. Thread: any. */
 struct pc_app *pc_apps_by_id(struct pc_apps *apps, pusherc_slice id);
 struct pc_app *pc_apps_by_key(struct pc_apps *apps, pusherc_slice key);
@@ -64,6 +68,8 @@ void pc_app_disconnect(struct pc_app *app);
 bool pc_app_take_events(struct pc_app *app, uint32_t count, uint64_t now_ms);
 bool pc_app_take_read(struct pc_app *app, uint64_t now_ms);
 
+/* No origin is kept out: allowed_origins is absent or has "*". */
+bool pc_app_any_origin(const struct pc_app *app);
 /* Origin header against the app's host patterns. An absent header passes only when any origin does. */
 bool pc_app_allows_origin(const struct pc_app *app, pusherc_slice origin);
 

@@ -32,6 +32,7 @@ void pc_directory_init(struct pc_directory *dir, const struct pc_mem *mem, const
 static void free_channel(struct pc_directory *dir, struct pc_channel *channel)
 {
     pc_roster_free(&channel->roster);
+    pc_free(dir->mem, channel->views);
     pc_free(dir->mem, channel);
 }
 
@@ -70,8 +71,49 @@ struct pc_channel *pc_shard_find(struct pc_shard *shard, uint64_t app_uid, pushe
     return node ? PC_CONTAINER(node, struct pc_channel, node) : NULL;
 }
 
+static bool make_views(struct pc_directory *dir, struct pc_channel *channel, pusherc_slice name,
+                       const struct pc_rule_match *match)
+{
+    channel->views = pc_alloc_zero(dir->mem, sizeof *channel->views);
+    if (!channel->views)
+        return false;
+    channel->views->match = *match;
+    for (size_t i = 0; i < match->rule->param_count; i++) /* from the caller's name to ours */
+        channel->views->match.values[i].ptr = channel->name.ptr + (match->values[i].ptr - name.ptr);
+    return true;
+}
+
+int pc_channel_use_view(struct pc_channel *channel, pusherc_slice name, uint32_t *index)
+{
+    struct pc_view *free_item = NULL;
+    for (uint32_t i = 0; i < PC_MAX_VIEWS; i++) {
+        struct pc_view *v = &channel->views->items[i];
+        if (v->uses > 0 && pc_slice_eq(pc_slice(v->name, v->name_len), name)) {
+            v->uses++;
+            *index = i;
+            return 0;
+        }
+        if (v->uses == 0 && !free_item)
+            free_item = v;
+    }
+    if (!free_item || name.len > PC_MAX_VIEW_NAME)
+        return PUSHERC_ELIMIT;
+    memcpy(free_item->name, name.ptr, name.len);
+    free_item->name_len = (uint32_t)name.len;
+    free_item->uses = 1;
+    channel->views->generation++;
+    *index = (uint32_t)(free_item - channel->views->items);
+    return 0;
+}
+
+void pc_channel_drop_view(struct pc_channel *channel, uint32_t index)
+{
+    channel->views->items[index].uses--;
+}
+
 struct pc_channel *pc_shard_get(struct pc_directory *dir, struct pc_shard *shard, uint64_t app_uid,
-                                pusherc_slice name, struct pc_channel_class class)
+                                pusherc_slice name, struct pc_channel_class class,
+                                const struct pc_rule_match *match)
 {
     struct pc_channel *channel = pc_shard_find(shard, app_uid, name);
     if (channel)
@@ -90,6 +132,10 @@ struct pc_channel *pc_shard_get(struct pc_directory *dir, struct pc_shard *shard
     channel->shard = shard;
     channel->class = class;
     pc_roster_init(&channel->roster, dir->mem, dir->seed);
+    if (match && match->rule && match->rule->options.render && !make_views(dir, channel, name, match)) {
+        free_channel(dir, channel);
+        return NULL;
+    }
     if (pc_map_insert(&shard->channels, &channel->node)) {
         free_channel(dir, channel);
         return NULL;

@@ -10,6 +10,7 @@
 
 #include <pthread.h>
 
+#include "auth/rules.h"
 #include "base/map.h"
 #include "channel/roster.h"
 #include "protocol/names.h"
@@ -22,6 +23,21 @@ struct pc_shard {
     uint64_t number; /* the last one given to a join or an event */
 } __attribute__((aligned(64)));
 
+#define PC_MAX_VIEWS     32 /* audiences of one channel */
+#define PC_MAX_VIEW_NAME 64
+
+/* The audiences that a channel's subscribers belong to, for a rule that renders. */
+struct pc_view {
+    char name[PC_MAX_VIEW_NAME];
+    uint32_t name_len;
+    uint32_t uses; /* subscriptions; 0 = the place is free */
+};
+struct pc_views {
+    struct pc_rule_match match; /* values point into the channel's name */
+    uint64_t generation;        /* changes when a view appears */
+    struct pc_view items[PC_MAX_VIEWS];
+};
+
 struct pc_channel {
     struct pc_map_node node; /* key: the app's uid, then the name */
     struct pc_shard *shard;
@@ -32,6 +48,7 @@ struct pc_channel {
     uint64_t subscriptions; /* of all workers */
     uint64_t interested;    /* bit per worker with at least one */
     struct pc_roster roster; /* presence channels */
+    struct pc_views *views;  /* owned; NULL = everybody sees the same */
     void *local[];           /* per worker; only that worker looks at its own, without the lock */
 };
 
@@ -51,9 +68,15 @@ struct pc_shard *pc_directory_lock(struct pc_directory *dir, uint64_t app_uid, p
 void pc_shard_unlock(struct pc_shard *shard);
 
 struct pc_channel *pc_shard_find(struct pc_shard *shard, uint64_t app_uid, pusherc_slice name);
-/* Adds an unoccupied one if there is none; NULL = out of memory. Call pc_channel_settle() after use. */
+/* Adds an unoccupied one if there is none; NULL = out of memory. Call pc_channel_settle() after use. `match` is
+ * the rule that covers it, or NULL. */
 struct pc_channel *pc_shard_get(struct pc_directory *dir, struct pc_shard *shard, uint64_t app_uid,
-                                pusherc_slice name, struct pc_channel_class class);
+                                pusherc_slice name, struct pc_channel_class class,
+                                const struct pc_rule_match *match);
+/* One more or one less subscription with this view. *index stays its name until the last use ends. 0;
+ * PUSHERC_ELIMIT: PC_MAX_VIEWS others are in use. */
+PC_CHECKED int pc_channel_use_view(struct pc_channel *channel, pusherc_slice name, uint32_t *index);
+void pc_channel_drop_view(struct pc_channel *channel, uint32_t index);
 /* Frees it if nobody subscribes and nobody holds it. */
 void pc_channel_settle(struct pc_directory *dir, struct pc_channel *channel);
 /* Undoes one `holders++`; takes the lock itself. */

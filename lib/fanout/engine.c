@@ -30,6 +30,7 @@ int pc_engine_init(struct pc_engine *engine, const struct pc_mem *mem, const str
         return PUSHERC_ENOMEM;
     }
     engine->worker_count = worker_count;
+    pc_rules_init(&engine->rules, &engine->mem);
     pc_apps_init(&engine->apps, &engine->mem, engine->seed);
     pc_directory_init(&engine->directory, &engine->mem, engine->seed, worker_count);
     for (uint32_t i = 0; i < worker_count; i++)
@@ -44,5 +45,8 @@ void pc_engine_free(struct pc_engine *engine)
     pc_free(&engine->mem, engine->workers);
     pc_directory_free(&engine->directory);
     pc_apps_free(&engine->apps);
+    pc_rules_free(&engine->rules);
     pc_free(&engine->mem, engine->path_prefix);
+    pc_free(&engine->mem, engine->auth_path);
+    pc_free(&engine->mem, engine->user_auth_path);
 }

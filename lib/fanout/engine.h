@@ -9,6 +9,7 @@
 
 #include <pusherc/hooks.h>
 
+#include "auth/rules.h"
 #include "base/idgen.h"
 #include "base/log.h"
 #include "channel/app.h"
@@ -18,7 +19,7 @@
 /* pusherc_server_options with defaults applied. */
 struct pc_limits {
     uint32_t max_connections, max_frame_bytes, max_http_body_bytes, max_http_head_bytes;
-    uint32_t handshake_timeout_ms, request_timeout_ms, keep_alive_ms, identify_timeout_ms;
+    uint32_t handshake_timeout_ms, request_timeout_ms, keep_alive_ms, identify_timeout_ms, auth_timeout_ms;
     uint32_t pong_timeout_ms, close_timeout_ms;
     uint32_t out_soft_bytes, out_soft_ms, out_hard_bytes;
     uint32_t mailbox_max_messages, max_auth_skew_s;
@@ -30,10 +31,12 @@ struct pc_engine {
     struct pc_limits limits;
     pusherc_hooks hooks;
     struct pusherc_server *server; /* the facade's object; opaque here */
+    char *auth_path, *user_auth_path; /* NULL = none; owned */
     char *path_prefix;             /* "" or "/..." without a slash at its end; owned */
     uint64_t seed[2];              /* of every table keyed by strangers */
     struct pc_idgen ids;
     struct pc_apps apps;
+    struct pc_rules rules; /* complete before start, only read afterwards */
     struct pc_directory directory;
     uint32_t worker_count;
     struct pc_worker *workers; /* worker_count of them */

@@ -1,6 +1,7 @@
 #include "fanout/publish.h"
 
 #include "fanout/subscription.h"
+#include "fanout/view.h"
 #include "protocol/message_out.h"
 
 #define STACK_MESSAGE 4096 /* most events are encoded here and copied once */
@@ -109,14 +110,17 @@ void pc_posting_finish(struct pc_engine *engine, struct pc_posting *posting)
     for (uint64_t rest = posting->wake; rest; rest &= rest - 1)
         pc_mailbox_wake(engine->workers[__builtin_ctzll(rest)].mailbox);
     pc_frame_done(posting->frame);
+    pc_bundle_release(posting->bundle);
 }
 
-/* How many workers want this channel now. */
-static uint32_t interested_workers(struct pc_engine *engine, const struct pc_app *app, pusherc_slice name)
+/* How many workers want this channel now, and whether audiences see different things on it. */
+static uint32_t interested_workers(struct pc_engine *engine, const struct pc_app *app, pusherc_slice name,
+                                   bool *rendered)
 {
     struct pc_shard *shard = pc_directory_lock(&engine->directory, app->live->uid, name);
     struct pc_channel *channel = pc_shard_find(shard, app->live->uid, name);
     uint32_t n = channel ? (uint32_t)__builtin_popcountll(channel->interested) : 0;
+    *rendered = channel && channel->views;
     pc_shard_unlock(shard);
     return n;
 }
@@ -125,7 +129,7 @@ static int publish_encoded(struct pc_engine *engine, const struct pc_app *app, p
                            const struct pc_publication *p, pusherc_slice message, uint32_t workers)
 {
     for (;;) {
-        struct pc_posting posting = {pc_frame_new(&engine->mem, workers, PC_WS_TEXT, message), 0};
+        struct pc_posting posting = {.frame = pc_frame_new(&engine->mem, workers, PC_WS_TEXT, message)};
         if (!posting.frame)
             return PUSHERC_ENOMEM;
         posting.frame->except = p->except;
@@ -148,11 +152,14 @@ static int publish_one(struct pc_engine *engine, const struct pc_app *app, pushe
                        const struct pc_publication *p)
 {
     atomic_fetch_add_explicit(&engine->publishes, 1, memory_order_relaxed);
-    uint32_t workers = interested_workers(engine, app, name);
+    bool rendered;
+    uint32_t workers = interested_workers(engine, app, name, &rendered);
     if (workers == 0) {
         atomic_fetch_add_explicit(&engine->unmatched, 1, memory_order_relaxed);
         return 0;
     }
+    if (rendered)
+        return pc_publish_rendered(engine, app, name, p);
     char stack[STACK_MESSAGE];
     struct pc_buf message;
     pc_buf_init_in(&message, &engine->mem, SIZE_MAX, stack, sizeof stack);

@@ -10,6 +10,8 @@
 
 #include "fanout/engine.h"
 
+struct pc_bundle;
+
 struct pc_publication {
     pusherc_slice event;
     const pusherc_slice *channels;
@@ -32,6 +34,7 @@ PC_CHECKED int pc_publish(struct pc_engine *engine, const struct pc_app *app,
 /* What a post under a shard's lock leaves to be done after it. Zero-initialise. */
 struct pc_posting {
     struct pc_frame *frame;
+    struct pc_bundle *bundle;
     uint64_t wake; /* a bit per worker */
 };
 

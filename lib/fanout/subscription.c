@@ -1,6 +1,7 @@
 #include "fanout/subscription.h"
 
 #include "fanout/publish.h"
+#include "fanout/view.h"
 #include "protocol/message_out.h"
 
 static struct pc_local **local_of(struct pc_channel *channel, const struct pc_worker *worker)
@@ -48,29 +49,54 @@ static void local_shrink(struct pc_worker *worker, struct pc_local *local)
     pc_free(worker->mem, local);
 }
 
-/* Locked. Tells the others about a member who came or went. */
-static int announce(struct pc_engine *engine, struct pc_channel *channel,
-                    const struct pc_roster_member *member, bool added, struct pc_posting *posting)
+/* Locked. Our own message to a presence channel's subscribers. */
+static int tell(struct pc_engine *engine, struct pc_channel *channel, struct pc_buf *message,
+                struct pc_posting *posting)
+{
+    int rc = pc_buf_status(message);
+    if (rc == 0)
+        rc = channel->views ? pc_publish_to_views(engine, channel, pc_buf_slice(message), posting)
+                            : pc_publish_locked(engine, channel, pc_buf_slice(message), posting);
+    pc_buf_free(message);
+    return rc;
+}
+
+/* Locked. `bundle` is what was rendered for a channel with views; taken over. */
+static int announce_added(struct pc_engine *engine, struct pc_channel *channel,
+                          const struct pc_roster_member *member, struct pc_bundle **bundle,
+                          struct pc_posting *posting)
+{
+    if (!channel->interested)
+        return 0;
+    if (channel->views) {
+        struct pc_bundle *b = *bundle;
+        *bundle = NULL;
+        return pc_bundle_post(engine, channel, b, posting);
+    }
+    char stack[1024];
+    struct pc_buf message;
+    pc_buf_init_in(&message, &engine->mem, SIZE_MAX, stack, sizeof stack);
+    pc_out_member_added(&message, channel->name, member->node.key, member->info);
+    return tell(engine, channel, &message, posting);
+}
+
+/* Locked. */
+static int announce_removed(struct pc_engine *engine, struct pc_channel *channel, pusherc_slice user_id,
+                            struct pc_posting *posting)
 {
     if (!channel->interested)
         return 0;
     char stack[1024];
     struct pc_buf message;
     pc_buf_init_in(&message, &engine->mem, SIZE_MAX, stack, sizeof stack);
-    if (added)
-        pc_out_member_added(&message, channel->name, member->node.key, member->info);
-    else
-        pc_out_member_removed(&message, channel->name, member->node.key);
-    int rc = pc_buf_status(&message);
-    if (rc == 0)
-        rc = pc_publish_locked(engine, channel, pc_buf_slice(&message), posting);
-    pc_buf_free(&message);
-    return rc;
+    pc_out_member_removed(&message, channel->name, user_id);
+    return tell(engine, channel, &message, posting);
 }
 
 /* Locked. Everything about the member that can fail; undone on failure. */
 static int join_member(struct pc_engine *engine, struct pc_channel *channel, const struct pc_join *join,
-                       struct pc_buf *roster, struct pc_roster_member **out, struct pc_posting *posting)
+                       struct pc_bundle **bundle, struct pc_buf *roster, struct pc_roster_member **out,
+                       struct pc_posting *posting)
 {
     struct pc_roster_member *member;
     pusherc_slice json;
@@ -78,13 +104,16 @@ static int join_member(struct pc_engine *engine, struct pc_channel *channel, con
                             join->app->options.max_presence_members, &member);
     if (rc)
         return rc;
-    rc = pc_roster_json(&channel->roster, &json);
-    if (rc == 0) {
-        pc_buf_put(roster, json);
-        rc = pc_buf_status(roster);
+    if (channel->views) {
+        pc_copy_members(channel, roster); /* rendered for the newcomer after the unlock */
+    } else {
+        rc = pc_roster_json(&channel->roster, &json);
+        if (rc == 0)
+            pc_buf_put(roster, json);
     }
+    rc = rc ? rc : pc_buf_status(roster);
     if (rc == 0 && member->subscriptions == 1)
-        rc = announce(engine, channel, member, true, posting);
+        rc = announce_added(engine, channel, member, bundle, posting);
     if (rc == PUSHERC_EBACKLOG)
         rc = 0; /* one worker is drowning; refusing the newcomer would not help it */
     if (rc) {
@@ -96,59 +125,103 @@ static int join_member(struct pc_engine *engine, struct pc_channel *channel, con
     return 0;
 }
 
+/* Locked, everything there but nothing changed yet: the last part of a join that can fail, and the change. */
+static int join_locked(struct pc_worker *worker, const struct pc_join *join, struct pc_channel *channel,
+                       struct pc_bundle **bundle, struct pc_buf *roster, struct pc_subscription *s,
+                       struct pc_channel_change *change, struct pc_posting *posting)
+{
+    struct pc_local *local = local_reserve(worker, channel);
+    int rc = local ? 0 : PUSHERC_ENOMEM;
+    s->view = PC_NO_VIEW;
+    if (rc == 0 && channel->views && join->view.len)
+        rc = pc_channel_use_view(channel, join->view, &s->view);
+    if (rc == 0 && join->class.kind == PUSHERC_CHANNEL_PRESENCE) {
+        rc = join_member(worker->engine, channel, join, bundle, roster, &s->member, posting);
+        if (rc && s->view != PC_NO_VIEW)
+            pc_channel_drop_view(channel, s->view);
+    }
+    if (rc) {
+        local = pc_local_of(channel, worker); /* it may be there without room for us */
+        if (local && local->count == 0) {
+            channel->local[worker->index] = NULL;
+            local_shrink(worker, local);
+        }
+        return rc;
+    }
+    channel->interested |= UINT64_C(1) << worker->index;
+    channel->subscriptions++;
+    change->member_edge = s->member && s->member->subscriptions == 1;
+    change->edge = channel->subscriptions == 1;
+    change->subscriptions = channel->subscriptions;
+    change->sequence = ++channel->shard->number;
+    s->q = join->q;
+    s->local = local;
+    s->index = local->count;
+    local->targets[local->count++] = (struct pc_target){join->q, change->sequence, s, s->view};
+    return 0;
+}
+
+/* One try; false if a channel's audiences changed since `bundle` was rendered for them. */
+static bool try_join(struct pc_worker *worker, const struct pc_join *join, struct pc_bundle **bundle,
+                     struct pc_buf *members, struct pc_subscription *s, struct pc_channel_change *change,
+                     int *rc)
+{
+    struct pc_engine *engine = worker->engine;
+    struct pc_posting posting = {0};
+    uint64_t uid = join->app->live->uid;
+    bool fits = true;
+    struct pc_shard *shard = pc_directory_lock(&engine->directory, uid, join->channel);
+    struct pc_channel *channel =
+        pc_shard_get(&engine->directory, shard, uid, join->channel, join->class, join->match);
+    *rc = PUSHERC_ENOMEM;
+    if (channel) {
+        if (channel->views && join->class.kind == PUSHERC_CHANNEL_PRESENCE)
+            fits = pc_bundle_fits(*bundle, channel);
+        if (fits)
+            *rc = join_locked(worker, join, channel, bundle, members, s, change, &posting);
+        pc_channel_settle(&engine->directory, channel);
+    }
+    pc_shard_unlock(shard);
+    pc_posting_finish(engine, &posting);
+    return fits;
+}
+
 int pc_join(struct pc_worker *worker, const struct pc_join *join, struct pc_buf *roster,
             struct pc_subscription **out, struct pc_channel_change *change)
 {
     struct pc_engine *engine = worker->engine;
-    struct pc_posting posting = {0};
-    int rc = PUSHERC_ENOMEM;
+    bool presence = join->class.kind == PUSHERC_CHANNEL_PRESENCE;
+    bool rendered = presence && join->match && join->match->rule && join->match->rule->options.render;
+    struct pc_buf raw;
+    int rc = 0;
     *out = NULL;
     *change = (struct pc_channel_change){0};
     struct pc_subscription *s = pc_alloc_zero(worker->mem, sizeof *s);
     if (!s)
         return PUSHERC_ENOMEM;
-
-    uint64_t uid = join->app->live->uid;
-    struct pc_shard *shard = pc_directory_lock(&engine->directory, uid, join->channel);
-    struct pc_channel *channel = pc_shard_get(&engine->directory, shard, uid, join->channel, join->class);
-    if (!channel)
-        goto fail;
-    struct pc_local *local = local_reserve(worker, channel);
-    if (!local)
-        goto fail_local;
-    if (join->class.kind == PUSHERC_CHANNEL_PRESENCE) {
-        rc = join_member(engine, channel, join, roster, &s->member, &posting);
+    pc_buf_init(&raw, &engine->mem, SIZE_MAX);
+    for (bool joined = false; !joined && rc == 0;) {
+        struct pc_bundle *bundle = NULL;
+        if (rendered)
+            rc = pc_bundle_member_added(engine, join, &bundle);
+        if (rc == 0)
+            joined = try_join(worker, join, &bundle, rendered ? &raw : roster, s, change, &rc);
+        if (!joined && rc == PUSHERC_ENOMEM)
+            rc = 0; /* not out of memory: the audiences changed, so once more */
+        pc_bundle_release(bundle);
+    }
+    if (rc) {
+        pc_free(worker->mem, s);
+    } else {
+        pc_stat_add(&worker->stats.subscriptions, 1);
+        if (rendered)
+            rc = pc_render_roster(engine, join, pc_buf_slice(&raw), roster);
         if (rc)
-            goto fail_local;
-        change->member_edge = s->member->subscriptions == 1;
+            pc_leave(worker, join->app, s, NULL, change);
+        else
+            *out = s;
     }
-    /* Nothing can fail from here on. */
-    channel->interested |= UINT64_C(1) << worker->index;
-    channel->subscriptions++;
-    change->edge = channel->subscriptions == 1;
-    change->subscriptions = channel->subscriptions;
-    change->sequence = ++shard->number;
-    s->q = join->q;
-    s->local = local;
-    s->index = local->count;
-    local->targets[local->count++] = (struct pc_target){join->q, shard->number, s};
-    pc_shard_unlock(shard);
-    pc_posting_finish(engine, &posting);
-    pc_stat_add(&worker->stats.subscriptions, 1);
-    *out = s;
-    return 0;
-
-fail_local:
-    local = *local_of(channel, worker);
-    if (local && local->count == 0) {
-        *local_of(channel, worker) = NULL;
-        local_shrink(worker, local);
-    }
-    pc_channel_settle(&engine->directory, channel);
-fail:
-    pc_shard_unlock(shard);
-    pc_posting_finish(engine, &posting);
-    pc_free(worker->mem, s);
+    pc_buf_free(&raw);
     return rc;
 }
 
@@ -170,12 +243,14 @@ void pc_leave(struct pc_worker *worker, const struct pc_app *app, struct pc_subs
         *local_of(channel, worker) = NULL;
         channel->interested &= ~(UINT64_C(1) << worker->index);
     }
+    if (s->view != PC_NO_VIEW)
+        pc_channel_drop_view(channel, s->view);
     channel->subscriptions--;
     change->edge = channel->subscriptions == 0;
     change->subscriptions = channel->subscriptions;
     if (s->member && pc_roster_leave(&channel->roster, s->member)) {
         change->member_edge = true;
-        rc = announce(engine, channel, s->member, false, &posting);
+        rc = announce_removed(engine, channel, s->member->node.key, &posting);
         if (user_id)
             pc_buf_put(user_id, s->member->node.key);
         pc_roster_member_free(&channel->roster, s->member);
@@ -193,30 +268,35 @@ void pc_leave(struct pc_worker *worker, const struct pc_app *app, struct pc_subs
     pc_free(worker->mem, s);
 }
 
-static bool same_id(pusherc_socket_id a, pusherc_socket_id b)
+void pc_change_view(struct pc_subscription *s, pusherc_slice view)
 {
-    return a.a == b.a && a.b == b.b;
+    struct pc_channel *channel = s->local->channel;
+    if (!channel->views)
+        return;
+    pthread_mutex_lock(&channel->shard->mutex);
+    uint32_t before = s->view;
+    if (view.len == 0 || pc_channel_use_view(channel, view, &s->view))
+        s->view = PC_NO_VIEW;
+    if (before != PC_NO_VIEW)
+        pc_channel_drop_view(channel, before);
+    if (s->view != before)
+        s->local->targets[s->index].since = ++channel->shard->number;
+    s->local->targets[s->index].view = s->view;
+    pc_shard_unlock(channel->shard);
 }
 
 void pc_local_deliver(struct pc_worker *worker, struct pc_slot *slot)
 {
     const struct pc_frame *frame = slot->frame;
-    const struct pc_local *local = *local_of(frame->channel, worker);
-    if (!local)
-        return;
-    size_t room = worker->engine->limits.out_hard_bytes;
-    room = room > slot->len ? room - slot->len : 0;
+    const struct pc_local *local = pc_local_of(frame->channel, worker);
+    const size_t room = pc_local_room(worker, slot->len);
     const bool has_except = frame->except.a | frame->except.b;
     uint64_t delivered = 0;
-    for (uint32_t i = 0; i < local->count; i++) {
+    for (uint32_t i = 0; local && i < local->count; i++) {
         const struct pc_target *t = &local->targets[i];
-        if (frame->number < t->since || (has_except && same_id(t->q->owner, frame->except)))
+        if (frame->number < t->since || (has_except && pc_same_id(t->q->owner, frame->except)))
             continue;
-        /* overflow closes or skips; either way it leaves this list alone until the turn's end */
-        if (t->q->bytes > room || pc_outq_push(t->q, slot))
-            t->q->overflow(t->q);
-        else
-            delivered++;
+        delivered += pc_target_push(t, slot, room);
     }
     pc_stat_add(&worker->stats.messages_out, delivered);
 }

@@ -14,6 +14,7 @@
 #include "fanout/outq.h"
 
 struct pc_engine;
+struct pc_decisions;
 
 /* Written by the worker only, read by anybody: relaxed, no contention. */
 struct pc_worker_stats {
@@ -46,6 +47,7 @@ struct pc_worker {
     struct pc_mailbox *mailbox;
     struct pc_list sessions; /* every established one: the root of what is alive */
     struct pc_map by_id;     /* the same by socket id */
+    struct pc_decisions *decisions; /* the session layer's questions to the host; owned by the runtime */
     struct pc_list dirty;    /* queues with something to write */
     struct pc_chunk *spare_chunks;
     uint32_t spare_chunk_count;

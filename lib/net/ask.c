@@ -67,18 +67,6 @@ void pc_ask_abandon(struct pc_ask *ask)
     atomic_store_explicit(&ask->gone, true, memory_order_release);
 }
 
-void pc_ask_peer_left(struct pc_ask *ask)
-{
-    struct pc_conn *conn = ask->conn;
-    if (ask->message->upgrade) {
-        pc_conn_destroy(conn);
-        return;
-    }
-    /* An HTTP client may shut its half and still read the answer: stop looking, or we would be told for ever. */
-    conn->interest = 0;
-    uv_poll_stop(&conn->poll);
-}
-
 int pc_ask_answer(struct pc_ask *ask)
 {
     if (atomic_load_explicit(&ask->gone, memory_order_acquire) ||

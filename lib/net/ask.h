@@ -40,6 +40,10 @@ struct pusherc_identify_request {
     struct pc_ask ask;
     struct pc_app *app;           /* counted, and connected; the answer hands both on */
     uint8_t protocol;
+    bool connecting;              /* the app counts the connection already; disposal takes it back */
+    bool cookie_read, cookie_refused;
+    pusherc_identify_purpose purpose;
+    uint32_t expires_in_ms;       /* of the identity */
     struct pc_identity *identity; /* accepted: owned; NULL = anonymous */
     uint16_t reject_code;         /* 0 = accepted */
     char reject_reason[124];
@@ -65,8 +69,8 @@ void pc_ask_init(struct pc_ask *ask, struct pc_conn *conn, const struct pc_http_
                  void (*dispose)(struct pc_ask *ask));
 /* The connection is about to go, or will not wait longer: the answer will find nobody. Takes the request's memory. */
 void pc_ask_abandon(struct pc_ask *ask);
-/* The peer has shut its half while we wait. */
-void pc_ask_peer_left(struct pc_ask *ask);
+
+void pc_identify_dispose(struct pc_ask *ask);
 
 /* Consumes the question. 0 or PUSHERC_ECANCELED. */
 int pc_ask_answer(struct pc_ask *ask);

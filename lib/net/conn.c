@@ -7,6 +7,7 @@
 #include <pusherc/error.h>
 
 #include "net/ask.h"
+#include "net/auth_conn.h"
 #include "net/tls.h"
 
 #define MAX_VECTORS 64
@@ -75,6 +76,8 @@ void pc_conn_destroy(struct pc_conn *conn)
     pc_session_end(&conn->session);
     if (conn->ask)
         pc_ask_abandon(conn->ask);
+    if (conn->auth)
+        pc_auth_call_abandon(conn->auth);
     pc_timer_stop(&loop->worker->timers, &conn->timer);
     pc_outq_free(&conn->out);
     pc_ws_free(&conn->ws, loop->ws_pool);
@@ -278,6 +281,18 @@ static void receive(struct pc_conn *conn)
     }
 }
 
+/* The peer has shut its half while we wait for the host. */
+static void peer_left(struct pc_conn *conn)
+{
+    if (pc_http_parser_message(conn->http)->upgrade) {
+        pc_conn_destroy(conn);
+        return;
+    }
+    /* An HTTP client may shut its half and still read the answer: stop looking, or we would be told for ever. */
+    conn->interest = 0;
+    uv_poll_stop(&conn->poll);
+}
+
 static void on_poll(uv_poll_t *poll, int status, int events)
 {
     struct pc_conn *conn = PC_CONTAINER(poll, struct pc_conn, poll);
@@ -294,7 +309,7 @@ static void on_poll(uv_poll_t *poll, int status, int events)
     if (events & UV_READABLE)
         receive(conn);
     else if (events & UV_DISCONNECT)
-        pc_ask_peer_left(conn->ask);
+        peer_left(conn);
 }
 
 /* -- writing -- */

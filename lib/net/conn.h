@@ -11,7 +11,9 @@
 #include "net/loop.h"
 #include "session/session.h"
 
+struct pc_api_reply;
 struct pc_ask;
+struct pc_auth_call;
 struct pc_tls;
 struct pc_tls_config;
 
@@ -43,6 +45,7 @@ struct pc_conn {
     struct pc_timer timer;
     struct pc_http_parser *http; /* owned; NULL once it speaks WebSocket */
     struct pc_tls *tls;          /* owned; NULL = plain */
+    struct pc_auth_call *auth;   /* an auth endpoint's request under way; owned, or NULL */
     struct pc_ask *ask;          /* the host's question under way; borrowed, or NULL */
     char *saved;                 /* owned: input that came after a request still being answered */
     size_t saved_len;
@@ -93,6 +96,8 @@ void pc_conn_flush(struct pc_conn *conn, struct pc_flush *pass);
 /* -- http_conn.c -- */
 void pc_conn_http_input(struct pc_conn *conn, pusherc_slice bytes);
 void pc_conn_http_timeout(struct pc_conn *conn);
+/* Answers the request at hand. */
+void pc_conn_http_reply(struct pc_conn *conn, struct pc_api_reply *reply);
 /* Asks the host for an app nobody has put; false: there is nobody to ask, or it has been asked. */
 bool pc_conn_ask_for_app(struct pc_conn *conn, const struct pc_http_message *m, pusherc_slice id,
                          pusherc_slice key);

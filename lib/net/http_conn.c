@@ -6,6 +6,7 @@
 
 #include "api/api.h"
 #include "net/ask.h"
+#include "net/auth_conn.h"
 #include "net/conn.h"
 
 static bool stopping(const struct pc_conn *conn)
@@ -58,6 +59,11 @@ static void plain(struct pc_conn *conn, int status, const char *text, const stru
     pc_api_plain(&reply, status, text);
     put_reply(conn, &reply, m);
     pc_api_reply_free(&reply);
+}
+
+void pc_conn_http_reply(struct pc_conn *conn, struct pc_api_reply *reply)
+{
+    put_reply(conn, reply, pc_http_parser_message(conn->http));
 }
 
 /* -- the host's pages -- */
@@ -173,7 +179,7 @@ static void request_complete(struct pc_conn *conn)
     pc_stat_add(&conn->loop->worker->stats.http_requests, 1);
     if (m->upgrade)
         pc_conn_upgrade(conn, m);
-    else
+    else if (!pc_conn_auth(conn, m))
         serve(conn, m);
 }
 

@@ -70,6 +70,7 @@ static void on_prepare(uv_prepare_t *prepare)
     pc_loop_enter(loop);
     for (int round = 0; more && round < MAIL_ROUNDS; round++) {
         more = pc_mailbox_run(worker->mailbox, worker);
+        more |= pc_decisions_ask(worker);
         more |= !pc_list_empty(&worker->dirty);
         flush(loop);
     }
@@ -100,11 +101,15 @@ int pc_loop_init(struct pc_loop *loop, struct pc_worker *worker, uv_loop_t *host
         rc = pc_mailbox_new(&worker->mailbox, mem, loop->engine->limits.mailbox_max_messages, wake, loop);
     if (rc)
         goto fail;
+    if ((rc = pc_decisions_new(&worker->decisions, worker)))
+        goto fail;
     *sys = host_loop ? 0 : uv_loop_init(&loop->own);
     if (*sys == 0)
         return 0;
     rc = PUSHERC_EIO;
 fail:
+    pc_decisions_free(worker->decisions);
+    worker->decisions = NULL;
     pc_mailbox_unref(worker->mailbox);
     worker->mailbox = NULL;
     pc_ws_pool_free(loop->ws_pool);
@@ -234,6 +239,7 @@ void pc_loop_free(struct pc_loop *loop)
     }
     if (loop->uv == &loop->own)
         uv_loop_close(&loop->own);
+    pc_decisions_free(worker->decisions);
     pc_mailbox_unref(worker->mailbox);
     pc_ws_pool_free(loop->ws_pool);
     pc_free(worker->mem, loop->read_buffer);

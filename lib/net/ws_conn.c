@@ -4,6 +4,7 @@
 #include <pusherc/error.h>
 
 #include "net/ask.h"
+#include "net/auth_conn.h"
 #include "net/conn.h"
 #include "protocol/message_out.h"
 #include "session/admit.h"
@@ -177,7 +178,7 @@ static void establish(struct pc_conn *conn, const struct pc_http_message *reques
     }
     pc_app_disconnect(app);
     pc_app_unref(app);
-    pc_identity_free(worker->mem, identity);
+    pc_identity_unref(identity);
 }
 
 static void identified(struct pc_conn *conn, struct pc_ask *ask)
@@ -190,17 +191,20 @@ static void identified(struct pc_conn *conn, struct pc_ask *ask)
         establish(conn, ask->message, r->app, r->protocol, r->identity);
         r->app = NULL;
         r->identity = NULL;
+        if (conn->state == PC_CONN_WEBSOCKET)
+            pc_session_expire_identity(&conn->session, r->expires_in_ms);
     }
     pc_conn_watch(conn);
     pc_conn_resume(conn);
 }
 
-static void identify_dispose(struct pc_ask *ask)
+void pc_identify_dispose(struct pc_ask *ask)
 {
     struct pusherc_identify_request *r = PC_CONTAINER(ask, struct pusherc_identify_request, ask);
-    pc_identity_free(&ask->mem, r->identity);
+    pc_identity_unref(r->identity);
     if (r->app) {
-        pc_app_disconnect(r->app);
+        if (r->connecting)
+            pc_app_disconnect(r->app);
         pc_app_unref(r->app);
     }
 }
@@ -221,8 +225,9 @@ static void admitted(struct pc_conn *conn, const struct pc_http_message *request
         return;
     }
     pc_conn_set_wait(conn, PC_WAIT_HOST, conn->loop->engine->limits.identify_timeout_ms);
-    pc_ask_init(&r->ask, conn, request, identified, identify_dispose);
+    pc_ask_init(&r->ask, conn, request, identified, pc_identify_dispose);
     r->app = admission->app;
+    r->connecting = true;
     r->protocol = admission->protocol;
     hooks->identify(r, hooks->user_data);
 }
@@ -256,4 +261,6 @@ void pc_conn_host_timeout(struct pc_conn *conn)
         pc_conn_http_no_answer(conn);
     conn->http = parser;
     pc_ask_abandon(ask);
+    if (conn->auth)
+        pc_auth_call_abandon(conn->auth);
 }

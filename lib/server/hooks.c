@@ -35,6 +35,19 @@ void *pusherc_conn_data(const pusherc_conn *conn)
 
 /* -- who is this? -- */
 
+/* A cookie that the host looked at may be what it decides by. */
+static pusherc_slice note_cookie(const pusherc_identify_request *request, pusherc_slice cookie)
+{
+    if (cookie.len)
+        ((pusherc_identify_request *)request)->cookie_read = true;
+    return cookie;
+}
+
+pusherc_identify_purpose pusherc_identify_purpose_of(const pusherc_identify_request *request)
+{
+    return request->purpose;
+}
+
 pusherc_slice pusherc_identify_app_id(const pusherc_identify_request *request)
 {
     return request->app->id;
@@ -42,12 +55,26 @@ pusherc_slice pusherc_identify_app_id(const pusherc_identify_request *request)
 
 pusherc_slice pusherc_identify_header(const pusherc_identify_request *request, const char *name)
 {
-    return pc_http_field(request->ask.message, pc_slice_of(name));
+    pusherc_slice field = pc_slice_of(name);
+    pusherc_slice value = pc_http_field(request->ask.message, field);
+    return pc_slice_eq_nocase(field, PC_S("Cookie")) ? note_cookie(request, value) : value;
 }
 
 pusherc_slice pusherc_identify_cookie(const pusherc_identify_request *request, const char *name)
 {
-    return pc_http_cookie(request->ask.message, pc_slice_of(name));
+    return note_cookie(request, pc_http_cookie(request->ask.message, pc_slice_of(name)));
+}
+
+pusherc_slice pusherc_identify_bearer(const pusherc_identify_request *request)
+{
+    pusherc_slice value = pc_http_field(request->ask.message, PC_S("Authorization"));
+    pusherc_slice scheme = PC_S("Bearer ");
+    if (!pc_slice_eq_nocase(pc_slice_first(value, scheme.len), scheme))
+        return PC_S("");
+    value = pc_slice_skip(value, scheme.len);
+    while (value.len && value.ptr[0] == ' ')
+        value = pc_slice_skip(value, 1);
+    return value;
 }
 
 pusherc_slice pusherc_identify_query(const pusherc_identify_request *request, const char *name)
@@ -72,27 +99,57 @@ static void reject(pusherc_identify_request *request, uint16_t code, const char 
     snprintf(request->reject_reason, sizeof request->reject_reason, "%.*s", (int)text.len, text.ptr);
 }
 
+/*
+ * A browser sends the cookies of this host with a WebSocket that any page opens. Where the app restricts no
+ * origins, a page of another origin must not become somebody by that.
+ */
+static bool is_foreign_cookie(const pusherc_identify_request *r)
+{
+    const struct pc_http_message *m = r->ask.message;
+    pusherc_slice origin = pc_http_field(m, PC_S("Origin"));
+    pusherc_slice host = pc_http_field(m, PC_S("Host"));
+    bool same = host.len > 0 && origin.len > host.len + 3 && pc_slice_ends(origin, host) &&
+                memcmp(origin.ptr + origin.len - host.len - 3, "://", 3) == 0;
+    return r->cookie_read && origin.len > 0 && !same && pc_app_any_origin(r->app);
+}
+
+static int check_identity(const pusherc_identify_request *r, const pusherc_identity *identity)
+{
+    if (identity->struct_size != sizeof *identity || identity->user_id.len > PC_IDENTITY_MAX_ID ||
+        !pc_utf8_valid(identity->user_id) ||
+        identity->user_info_json.len > r->app->options.max_user_info_bytes ||
+        (identity->user_info_json.len && pc_json_parse(identity->user_info_json).type == PC_JSON_NONE))
+        return PUSHERC_EINVAL;
+    return is_foreign_cookie(r) ? PUSHERC_EAUTH : 0;
+}
+
+/* Takes over identity->data in any case. */
+static int take_identity(pusherc_identify_request *r, const pusherc_identity *identity)
+{
+    int rc = check_identity(r, identity);
+    if (rc == 0) {
+        r->identity = pc_identity_new(&r->ask.mem, identity->user_id, identity->user_info_json);
+        rc = r->identity ? 0 : PUSHERC_ENOMEM;
+    }
+    if (rc) {
+        if (identity->free_data)
+            identity->free_data(identity->data);
+        return rc;
+    }
+    r->identity->data = identity->data;
+    r->identity->free_data = identity->free_data;
+    r->expires_in_ms = identity->expires_in_ms;
+    return 0;
+}
+
 int pusherc_identify_accept(pusherc_identify_request *request, const pusherc_identity *identity)
 {
-    int rc = 0;
-    if (identity) {
-        if (identity->struct_size != sizeof *identity || identity->user_id.len > 200 ||
-            !pc_utf8_valid(identity->user_id) ||
-            identity->user_info_json.len > request->app->options.max_user_info_bytes ||
-            (identity->user_info_json.len && pc_json_parse(identity->user_info_json).type == PC_JSON_NONE))
-            rc = PUSHERC_EINVAL;
-        else
-            request->identity =
-                pc_identity_new(&request->ask.mem, identity->user_id, identity->user_info_json);
-        if (request->identity) {
-            request->identity->data = identity->data;
-            request->identity->free_data = identity->free_data;
-        } else {
-            rc = rc ? rc : PUSHERC_ENOMEM;
-            if (identity->free_data)
-                identity->free_data(identity->data);
-            reject(request, PC_CLOSE_INTERNAL, "The application's answer was not usable");
-        }
+    int rc = identity ? take_identity(request, identity) : 0;
+    if (rc == PUSHERC_EAUTH) {
+        request->cookie_refused = true;
+        reject(request, PC_CLOSE_UNAUTHORIZED, "Cookies identify nobody across origins: set allowed_origins");
+    } else if (rc) {
+        reject(request, PC_CLOSE_INTERNAL, "The application's answer was not usable");
     }
     int sent = pc_ask_answer(&request->ask);
     return rc ? rc : sent;

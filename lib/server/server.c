@@ -44,6 +44,7 @@ static struct pc_limits limits_of(const pusherc_server_options *o)
         .request_timeout_ms = or_default(o->request_timeout_ms, 30000),
         .keep_alive_ms = or_default(o->keep_alive_ms, 75000),
         .identify_timeout_ms = or_default(o->identify_timeout_ms, 10000),
+        .auth_timeout_ms = or_default(o->auth_timeout_ms, 10000),
         .pong_timeout_ms = or_default(o->pong_timeout_ms, 30000),
         .close_timeout_ms = or_default(o->close_timeout_ms, 3000),
         .out_soft_bytes = or_default(o->out_soft_bytes, 262144),
@@ -116,6 +117,22 @@ static int make_loops(pusherc_server *server, uv_loop_t *host_loop, pusherc_erri
     return 0;
 }
 
+static int set_auth_path(struct pc_engine *engine, const char *path, const char *fallback, char **out)
+{
+    pusherc_slice text = pc_slice_of(path ? path : fallback);
+    if (text.len == 0)
+        return 0;
+    *out = pc_dup(&engine->mem, text);
+    return *out ? 0 : PUSHERC_ENOMEM;
+}
+
+static int set_auth_paths(struct pc_engine *engine, const pusherc_server_options *o)
+{
+    int rc = set_auth_path(engine, o->auth_path, "/broadcasting/auth", &engine->auth_path);
+    return rc ? rc
+              : set_auth_path(engine, o->user_auth_path, "/broadcasting/user-auth", &engine->user_auth_path);
+}
+
 int pusherc_server_new(pusherc_server **out, const pusherc_server_options *options, pusherc_errinfo *info)
 {
     const pusherc_server_options defaults = PUSHERC_SERVER_OPTIONS_INIT;
@@ -149,7 +166,7 @@ int pusherc_server_new(pusherc_server **out, const pusherc_server_options *optio
                 o->log_level ? o->log_level : PUSHERC_LOG_INFO);
     server->loops = pc_alloc_array(&mem, workers, sizeof *server->loops);
     server->threads = pc_alloc_array(&mem, workers, sizeof *server->threads);
-    if (!server->loops || !server->threads)
+    if (!server->loops || !server->threads || set_auth_paths(&server->engine, o))
         rc = pc_errinfo(info, PUSHERC_ENOMEM, 0, "out of memory");
     else
         rc = make_loops(server, o->loop, info);

@@ -1,32 +1,39 @@
 #include "session/session.h"
 
 #include "protocol/message_out.h"
+#include "session/grant.h"
 
 #define MALFORMED_IN_A_ROW 100 /* then it is no client of this protocol (section 1.10) */
 
 static void liveness(struct pc_timer *timer, uint64_t now_ms);
 
-struct pc_identity *pc_identity_new(const struct pc_mem *mem, pusherc_slice user_id,
-                                    pusherc_slice user_info)
+/* -- identities that expire -- */
+
+struct pc_identity_expiry {
+    struct pc_timer timer;
+    struct pc_session *session;
+};
+
+static void on_identity_expired(struct pc_timer *timer, uint64_t now_ms)
 {
-    struct pc_identity *identity = pc_alloc_zero(mem, sizeof *identity + user_id.len + user_info.len);
-    if (!identity)
-        return NULL;
-    char *text = (char *)(identity + 1);
-    if (user_id.len)
-        memcpy(text, user_id.ptr, user_id.len);
-    if (user_info.len)
-        memcpy(text + user_id.len, user_info.ptr, user_info.len);
-    identity->user_id = pc_slice(text, user_id.len);
-    identity->user_info = pc_slice(text + user_id.len, user_info.len);
-    return identity;
+    struct pc_session *s = PC_CONTAINER(timer, struct pc_identity_expiry, timer)->session;
+    (void)now_ms;
+    if (s->state == PC_SESSION_OPEN && pc_grants_recheck_all(s))
+        pc_session_close(s, PC_CLOSE_INTERNAL, PC_S("Out of memory"));
 }
 
-void pc_identity_free(const struct pc_mem *mem, struct pc_identity *identity)
+void pc_session_expire_identity(struct pc_session *s, uint32_t expires_in_ms)
 {
-    if (identity && identity->free_data)
-        identity->free_data(identity->data);
-    pc_free(mem, identity);
+    if (expires_in_ms == 0)
+        return;
+    s->identity_expiry = pc_alloc_zero(s->worker->mem, sizeof *s->identity_expiry);
+    if (!s->identity_expiry) { /* it must not last for ever */
+        pc_session_close(s, PC_CLOSE_INTERNAL, PC_S("Out of memory"));
+        return;
+    }
+    s->identity_expiry->session = s;
+    pc_timer_init(&s->identity_expiry->timer, on_identity_expired);
+    pc_timer_arm(&s->worker->timers, &s->identity_expiry->timer, s->worker->now_ms + expires_in_ms);
 }
 
 static void say(struct pc_session *s, void (*write)(struct pc_buf *))
@@ -69,6 +76,7 @@ int pc_session_open(struct pc_session *s, struct pc_worker *worker, struct pc_ou
         .worker = worker, .transport = transport, .q = q, .app = app, .protocol = protocol,
         .identity = identity, .seen_ms = worker->now_ms, .close_code = PC_CLOSE_ABNORMAL};
     pc_list_init(&s->subscriptions);
+    pc_list_init(&s->grants);
     pc_list_init(&s->of_worker);
     q->owner = pc_idgen_next(&engine->ids);
     s->by_id.key = pc_slice((const char *)&q->owner, sizeof q->owner);
@@ -99,19 +107,25 @@ void pc_session_end(struct pc_session *s)
     struct pc_worker *worker = s->worker;
     struct pc_engine *engine = worker->engine;
     s->state = PC_SESSION_CLOSING;
+    while (!pc_list_empty(&s->grants))
+        pc_grant_free(PC_CONTAINER(s->grants.prev, struct pc_grant, of_session));
     while (!pc_list_empty(&s->subscriptions))
         pc_session_leave(s, PC_CONTAINER(s->subscriptions.prev, struct pc_subscription, of_session));
     s->state = PC_SESSION_ENDED;
     if (engine->hooks.on_close)
         engine->hooks.on_close((const pusherc_conn *)s, s->close_code, engine->hooks.user_data);
     pc_timer_stop(&worker->timers, &s->liveness);
+    if (s->identity_expiry)
+        pc_timer_stop(&worker->timers, &s->identity_expiry->timer);
+    pc_free(worker->mem, s->identity_expiry);
+    s->identity_expiry = NULL;
     pc_list_remove(&s->of_worker);
     pc_map_remove(&worker->by_id, &s->by_id);
     pc_stat_sub(&worker->stats.connections, 1);
     pc_app_disconnect(s->app);
     pc_app_unref(s->app);
-    pc_identity_free(worker->mem, s->identity);
-    pc_identity_free(worker->mem, s->user);
+    pc_identity_unref(s->identity);
+    pc_identity_unref(s->user);
     s->app = NULL;
     s->identity = s->user = NULL;
 }

@@ -11,6 +11,8 @@
 #include "fanout/subscription.h"
 #include "protocol/close.h"
 #include "protocol/message_in.h"
+#include "session/decision.h"
+#include "session/identity.h"
 
 struct pc_session;
 
@@ -20,13 +22,6 @@ struct pc_transport {
      * before the worker sleeps; never from inside this call. */
     void (*close)(struct pc_session *session, uint16_t code, pusherc_slice reason);
     void (*ping)(struct pc_session *session); /* below the protocol: a WebSocket PING */
-};
-
-/* Who a connection is to the host, and who it signed in as. One allocation. */
-struct pc_identity {
-    pusherc_slice user_id, user_info;
-    void *data;
-    pusherc_free_fn free_data;
 };
 
 enum pc_session_state {
@@ -43,14 +38,16 @@ struct pc_session {
     struct pc_list of_worker;
     struct pc_map_node by_id;
     struct pc_list subscriptions; /* latest last */
-    struct pc_identity *identity; /* the host's answer; owned; NULL = anonymous */
-    struct pc_identity *user;     /* pusher:signin; owned; NULL = not signed in */
+    struct pc_list grants;        /* what the host said about channels */
+    struct pc_identity *identity; /* the host's answer; counted; NULL = anonymous */
+    struct pc_identity *user;     /* pusher:signin; counted; NULL = not signed in */
+    struct pc_identity_expiry *identity_expiry; /* owned; NULL = the identity does not expire */
     struct pc_timer liveness;
     uint64_t seen_ms;   /* last traffic from the client */
     uint64_t pinged_ms; /* 0 = no answer is awaited */
     uint64_t over_soft_ms; /* the queue has been above the soft limit since; 0 = it is not */
     struct pc_rate client_events;
-    uint32_t subscription_count;
+    uint32_t subscription_count, grant_count;
     uint16_t close_code; /* sent or received */
     uint8_t protocol;    /* 4..7 */
     uint8_t state;       /* enum pc_session_state */
@@ -83,9 +80,14 @@ bool pc_session_slow(struct pc_session *session);
 /* NULL if this worker has none of that id. */
 struct pc_session *pc_session_find(struct pc_worker *worker, pusherc_socket_id id);
 
-/* One allocation; NULL = out of memory. data and free_data are left empty. */
-struct pc_identity *pc_identity_new(const struct pc_mem *mem, pusherc_slice user_id, pusherc_slice user_info);
-void pc_identity_free(const struct pc_mem *mem, struct pc_identity *identity); /* NULL is harmless */
+/* All grants are asked again when this time is over; 0 = never. */
+void pc_session_expire_identity(struct pc_session *session, uint32_t expires_in_ms);
+
+/* Who it is: signed in as, or else who the host says; NULL = anonymous. */
+static inline struct pc_identity *pc_session_identity(const struct pc_session *session)
+{
+    return session->user ? session->user : session->identity;
+}
 
 /* -- for the other files of this folder -- */
 
@@ -95,9 +97,27 @@ void pc_session_say_error(struct pc_session *session, uint16_t code, const char 
 struct pc_subscription *pc_session_subscription(struct pc_session *session, pusherc_slice channel);
 void pc_session_subscribe(struct pc_session *session, const struct pc_message_in *in);
 void pc_session_unsubscribe(struct pc_session *session, const struct pc_message_in *in);
-void pc_session_leave(struct pc_session *session, struct pc_subscription *subscription);
 void pc_session_signin(struct pc_session *session, const struct pc_message_in *in);
 void pc_session_client_event(struct pc_session *session, const struct pc_message_in *in);
+
+/* Why something is refused. */
+struct pc_refusal {
+    pusherc_denial_reason reason;
+    int status;
+    pusherc_slice text;         /* for the client */
+    const struct pc_rule *rule; /* that was asked, or NULL */
+    pusherc_slice detail;       /* for the host; len 0 = the text */
+};
+/* Says no to a subscribe: pusher:error, pusher:subscription_error, the log, on_denied. */
+void pc_session_refuse(struct pc_session *session, pusherc_slice channel, struct pc_refusal why);
+/* Says that a channel it had is taken away. */
+void pc_session_revoked(struct pc_session *session, pusherc_slice channel, struct pc_refusal why);
+/* Presence: is the member one that may be shown? Other kinds: true. */
+bool pc_session_check_member(struct pc_session *session, const struct pc_join *join, struct pc_refusal *why);
+/* Joins and answers the client. NULL: *why tells what to refuse with. */
+struct pc_subscription *pc_session_join(struct pc_session *session, const struct pc_join *join,
+                                        struct pc_refusal *why);
+void pc_session_leave(struct pc_session *session, struct pc_subscription *subscription);
 
 /* Buffers on the stack for one message. */
 #define PC_SESSION_STACK 2048

@@ -1,55 +1,97 @@
-/* pusher:subscribe, pusher:unsubscribe and pusher:signin (protocol sections 2.2 to 2.6 and 2.11). */
+/* pusher:subscribe and pusher:unsubscribe (protocol sections 2.2 to 2.6): who decides, and what is answered. */
 #include <stdio.h>
 
 #include "auth/sign.h"
 #include "protocol/message_out.h"
+#include "session/grant.h"
 #include "session/session.h"
 
 #define MAX_MEMBER_ID_CHARACTERS 128 /* Pusher's limit for presence user ids */
+#define MAX_SHOWN_NAME           300 /* a name that broke the grammar may be long: it goes back cut */
 
-/* Why a subscription is refused, in the terms of "pusher:subscription_error". */
-struct refusal {
-    const char *type;
-    int status;
-    uint16_t code; /* of the pusher:error before it */
-    const char *text;
-};
+/* -- refusing -- */
 
-static struct refusal unauthorized(const char *text)
+static const char *type_of(pusherc_denial_reason reason)
 {
-    return (struct refusal){"AuthError", 401, PC_ERROR_UNAUTHORIZED, text};
+    switch (reason) {
+    case PUSHERC_DENIED_BY_RULE:
+    case PUSHERC_DENIED_NO_RULE:
+    case PUSHERC_DENIED_TIMEOUT:
+    case PUSHERC_DENIED_BAD_SIGNATURE:
+    case PUSHERC_DENIED_NO_SIGNATURE:
+    case PUSHERC_DENIED_NO_USER:
+    case PUSHERC_DENIED_REVOKED:
+    case PUSHERC_DENIED_COOKIE_IDENTITY:
+        return "AuthError";
+    case PUSHERC_DENIED_LIMIT:
+        return "LimitReached";
+    case PUSHERC_DENIED_BAD_NAME:
+    case PUSHERC_DENIED_BAD_MEMBER:
+    case PUSHERC_DENIED_INTERNAL:
+        break;
+    }
+    return "SubscriptionError";
 }
 
-static struct refusal invalid(const char *text)
+static void say_subscription_error(struct pc_session *s, pusherc_slice channel, pusherc_slice message,
+                                   const struct pc_refusal *why)
 {
-    return (struct refusal){"SubscriptionError", 400, PC_ERROR_PLAIN, text};
+    char stack[PC_SESSION_STACK];
+    struct pc_buf out;
+    pc_buf_init_in(&out, s->worker->mem, SIZE_MAX, stack, sizeof stack);
+    pc_out_subscription_error(&out, channel, type_of(why->reason), message, why->status);
+    pc_session_say(s, &out);
 }
 
-static struct refusal over_limit(int status, const char *text)
+/* For those who run the server; the host's own hook gets every detail. */
+static void tell_host(struct pc_session *s, pusherc_slice channel, const struct pc_refusal *why)
 {
-    return (struct refusal){"LimitReached", status, PC_ERROR_PLAIN, text};
+    struct pc_engine *engine = s->worker->engine;
+    const struct pc_identity *who = pc_session_identity(s);
+    pusherc_denial denial = {.struct_size = sizeof denial,
+                             .reason = why->reason,
+                             .app_id = s->app->id,
+                             .channel = channel,
+                             .pattern = why->rule ? why->rule->pattern : PC_S(""),
+                             .user_id = who ? who->user_id : PC_S(""),
+                             .socket_id = s->q->owner,
+                             .status = why->status,
+                             .detail = why->detail.len ? why->detail : why->text};
+    PC_LOG(&engine->log, DEBUG, ((struct pc_log_about){"auth", s->app->id, s->q->owner}),
+           "%s: channel %.*s, rule %.*s, %d: %.*s", pusherc_denial_name(why->reason), (int)channel.len,
+           channel.ptr, (int)denial.pattern.len, denial.pattern.ptr, why->status, (int)denial.detail.len,
+           denial.detail.ptr);
+    if (engine->hooks.on_denied)
+        engine->hooks.on_denied(&denial, engine->hooks.user_data);
 }
 
 /* Two messages: the documented one, and the one that makes the client library's error callback run (2.4). */
-static void refuse(struct pc_session *s, pusherc_slice channel, struct refusal r)
+void pc_session_refuse(struct pc_session *s, pusherc_slice channel, struct pc_refusal why)
 {
-    /* A name that broke the grammar may be long or odd; it goes back cut, escaped, so the client can tell. */
-    pusherc_slice shown = pc_utf8_cut(channel, 300);
+    pusherc_slice shown = pc_utf8_cut(channel, MAX_SHOWN_NAME);
     char text[512];
-    int n = snprintf(text, sizeof text, "%s: %.*s", r.text, (int)shown.len, shown.ptr);
+    int n = snprintf(text, sizeof text, "%.*s: %.*s", (int)why.text.len, why.text.ptr, (int)shown.len,
+                     shown.ptr);
     pusherc_slice message = pc_utf8_cut(pc_slice(text, n > 0 ? (size_t)n : 0), sizeof text - 1);
+    bool auth = strcmp(type_of(why.reason), "AuthError") == 0;
     char stack[PC_SESSION_STACK];
     struct pc_buf out;
-    pc_buf_init_in(&out, s->worker->mem, 8 * PC_SESSION_STACK, stack, sizeof stack);
-    pc_out_error(&out, r.code, message);
+    pc_buf_init_in(&out, s->worker->mem, SIZE_MAX, stack, sizeof stack);
+    pc_out_error(&out, auth ? PC_ERROR_UNAUTHORIZED : PC_ERROR_PLAIN, message);
     pc_session_say(s, &out);
-    pc_buf_init_in(&out, s->worker->mem, 8 * PC_SESSION_STACK, stack, sizeof stack);
-    pc_out_subscription_error(&out, shown, r.type, message, r.status);
-    pc_session_say(s, &out);
-    PC_LOG(&s->worker->engine->log, DEBUG,
-           ((struct pc_log_about){"auth", s->app->id, s->q->owner}), "subscription refused, %d %s",
-           r.status, text);
+    say_subscription_error(s, shown, message, &why);
+    tell_host(s, shown, &why);
 }
+
+void pc_session_revoked(struct pc_session *s, pusherc_slice channel, struct pc_refusal why)
+{
+    struct pc_refusal told = why;
+    told.status = 403;
+    say_subscription_error(s, channel, why.text, &told);
+    tell_host(s, channel, &told);
+}
+
+/* -- subscriptions -- */
 
 struct pc_subscription *pc_session_subscription(struct pc_session *s, pusherc_slice channel)
 {
@@ -87,93 +129,6 @@ static void report_change(struct pc_session *s, bool joined, pusherc_slice chann
         report(s, PUSHERC_CHANNEL_VACATED, channel, PC_S(""), change);
 }
 
-/* -- what a subscription must show -- */
-
-static bool check_signature(struct pc_session *s, const struct pc_message_in *in, struct refusal *why)
-{
-    char id[PUSHERC_SOCKET_ID_STRLEN];
-    size_t id_len = pusherc_socket_id_format(s->q->owner, id);
-    const char *text = NULL;
-    if (in->auth.len == 0) {
-        *why = unauthorized("Auth info required to subscribe");
-        return false;
-    }
-    int rc = pc_verify_channel_auth(s->app->key, s->app->secret, pc_slice(id, id_len), in->channel,
-                                    in->channel_data, in->auth, &text);
-    if (rc)
-        *why = unauthorized(text ? text : "The signature could not be checked");
-    return rc == 0;
-}
-
-static size_t characters(pusherc_slice utf8)
-{
-    size_t n = 0;
-    for (size_t i = 0; i < utf8.len; i++)
-        n += ((unsigned char)utf8.ptr[i] & 0xc0) != 0x80;
-    return n;
-}
-
-/* Who joins a presence channel: channel_data says, or else the sign-in. */
-static bool find_member(struct pc_session *s, const struct pc_message_in *in, struct pc_buf *scratch,
-                        struct pc_join *join, struct refusal *why)
-{
-    const pusherc_app_options *o = &s->app->options;
-    if (in->channel_data.len == 0) {
-        if (!s->user) {
-            *why = unauthorized("channel_data is required for presence channels");
-            return false;
-        }
-        join->user_id = s->user->user_id;
-        join->user_info = s->user->user_info;
-    } else {
-        struct pc_user_data data;
-        const char *text = NULL;
-        int rc = pc_user_data_parse(in->channel_data, PC_S("user_id"), true, o->strict_user_info, scratch,
-                                    &data, &text);
-        if (rc) {
-            *why = invalid(text ? text : "channel_data could not be read");
-            return false;
-        }
-        join->user_id = data.id;
-        join->user_info = data.info;
-    }
-    if (characters(join->user_id) > MAX_MEMBER_ID_CHARACTERS) {
-        *why = over_limit(413, "The user_id is longer than 128 characters");
-        return false;
-    }
-    if (join->user_info.len > o->max_user_info_bytes) {
-        *why = over_limit(413, "The user_info is too large");
-        return false;
-    }
-    return true;
-}
-
-/* Everything that can be said before the directory is asked. */
-static bool permitted(struct pc_session *s, const struct pc_message_in *in, struct pc_buf *scratch,
-                      struct pc_join *join, struct refusal *why)
-{
-    const pusherc_app_options *o = &s->app->options;
-    bool reserved = in->channel.len > 0 && in->channel.ptr[0] == '#';
-    if (!pc_channel_name_valid(in->channel, reserved ? SIZE_MAX : o->max_channel_name_bytes,
-                               &join->class)) {
-        *why = invalid("Invalid channel name");
-        return false;
-    }
-    if (join->class.kind == PUSHERC_CHANNEL_USER &&
-        (!s->user || !pc_slice_eq(s->user->user_id, pc_user_channel_id(in->channel)))) {
-        *why = (struct refusal){"AuthError", 403, PC_ERROR_UNAUTHORIZED,
-                                "Only that user may subscribe, after signing in"};
-        return false;
-    }
-    if (s->subscription_count >= o->max_channels_per_connection) {
-        *why = over_limit(403, "Too many channels on one connection");
-        return false;
-    }
-    if (pc_kind_needs_auth(join->class.kind) && !check_signature(s, in, why))
-        return false;
-    return join->class.kind != PUSHERC_CHANNEL_PRESENCE || find_member(s, in, scratch, join, why);
-}
-
 static void say_subscribed(struct pc_session *s, const struct pc_join *join, const struct pc_buf *roster)
 {
     char stack[PC_SESSION_STACK];
@@ -186,7 +141,8 @@ static void say_subscribed(struct pc_session *s, const struct pc_join *join, con
     pc_session_say(s, &message);
 }
 
-static void join_channel(struct pc_session *s, const struct pc_join *join)
+struct pc_subscription *pc_session_join(struct pc_session *s, const struct pc_join *join,
+                                        struct pc_refusal *why)
 {
     struct pc_subscription *sub;
     struct pc_channel_change change;
@@ -200,33 +156,13 @@ static void join_channel(struct pc_session *s, const struct pc_join *join)
         say_subscribed(s, join, &roster);
         report_change(s, true, pc_subscription_channel(sub), join->class.kind, join->user_id, &change);
     } else if (rc == PUSHERC_ELIMIT) {
-        refuse(s, join->channel, over_limit(403, "The channel has its maximum of members"));
+        *why = (struct pc_refusal){PUSHERC_DENIED_LIMIT, 403, PC_S("The channel has its maximum of members"),
+                                   NULL, PC_S("")};
     } else {
-        refuse(s, join->channel, (struct refusal){"SubscriptionError", 500, PC_ERROR_PLAIN, "Out of memory"});
+        *why = (struct pc_refusal){PUSHERC_DENIED_INTERNAL, 500, PC_S("Out of memory"), NULL, PC_S("")};
     }
     pc_buf_free(&roster);
-}
-
-void pc_session_subscribe(struct pc_session *s, const struct pc_message_in *in)
-{
-    char text[sizeof "Existing subscription to channel " + 256];
-    if (pc_session_subscription(s, in->channel)) {
-        /* only the error: the client's channel object is healthy (2.4) */
-        snprintf(text, sizeof text, "Existing subscription to channel %.*s", (int)in->channel.len,
-                 in->channel.ptr);
-        pc_session_say_error(s, PC_ERROR_PLAIN, text);
-        return;
-    }
-    char stack[PC_SESSION_STACK];
-    struct pc_buf scratch;
-    struct refusal why;
-    struct pc_join join = {.app = s->app, .q = s->q, .channel = in->channel};
-    pc_buf_init_in(&scratch, s->worker->mem, SIZE_MAX, stack, sizeof stack);
-    if (permitted(s, in, &scratch, &join, &why))
-        join_channel(s, &join);
-    else
-        refuse(s, in->channel, why);
-    pc_buf_free(&scratch);
+    return sub;
 }
 
 void pc_session_leave(struct pc_session *s, struct pc_subscription *sub)
@@ -235,6 +171,10 @@ void pc_session_leave(struct pc_session *s, struct pc_subscription *sub)
     struct pc_buf name, user_id;
     struct pc_channel_change change;
     pusherc_channel_kind kind = sub->local->channel->class.kind;
+    if (sub->grant) {
+        sub->grant->subscription = NULL;
+        pc_grant_free(sub->grant);
+    }
     /* the channel may go with its last subscription: hooks get a copy of its name */
     pc_buf_init_in(&name, s->worker->mem, SIZE_MAX, name_stack, sizeof name_stack);
     pc_buf_init_in(&user_id, s->worker->mem, SIZE_MAX, id_stack, sizeof id_stack);
@@ -247,63 +187,221 @@ void pc_session_leave(struct pc_session *s, struct pc_subscription *sub)
     pc_buf_free(&user_id);
 }
 
-void pc_session_unsubscribe(struct pc_session *s, const struct pc_message_in *in)
+/* -- what a subscription must show -- */
+
+static bool refuse(struct pc_refusal *why, pusherc_denial_reason reason, int status, const char *text)
 {
-    struct pc_subscription *sub = pc_session_subscription(s, in->channel);
-    if (sub) {
-        pc_session_leave(s, sub);
-        return;
-    }
-    char text[512];
-    pusherc_slice shown = pc_utf8_cut(in->channel, 300);
-    snprintf(text, sizeof text, "No current subscription to channel %.*s, or subscription in progress",
-             (int)shown.len, shown.ptr);
-    pc_session_say_error(s, PC_ERROR_PLAIN, text);
+    *why = (struct pc_refusal){reason, status, pc_slice_of(text), NULL, PC_S("")};
+    return false;
 }
 
-/* -- sign-in -- */
+static size_t characters(pusherc_slice utf8)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < utf8.len; i++)
+        n += ((unsigned char)utf8.ptr[i] & 0xc0) != 0x80;
+    return n;
+}
 
-/* NULL: accepted, and *user is the new identity. */
-static const char *check_user(struct pc_session *s, const struct pc_message_in *in,
-                              struct pc_buf *scratch, struct pc_identity **user)
+bool pc_session_check_member(struct pc_session *s, const struct pc_join *join, struct pc_refusal *why)
+{
+    if (join->class.kind != PUSHERC_CHANNEL_PRESENCE)
+        return true;
+    if (join->user_id.len == 0)
+        return refuse(why, PUSHERC_DENIED_NO_USER, 403, "A presence channel needs a user id");
+    if (characters(join->user_id) > MAX_MEMBER_ID_CHARACTERS)
+        return refuse(why, PUSHERC_DENIED_LIMIT, 413, "The user_id is longer than 128 characters");
+    if (join->user_info.len > s->app->options.max_user_info_bytes)
+        return refuse(why, PUSHERC_DENIED_LIMIT, 413, "The user_info is too large");
+    return true;
+}
+
+/* `detail` receives the string that had to be signed, for the host. */
+static bool check_signature(struct pc_session *s, const struct pc_message_in *in, struct pc_buf *detail,
+                            struct pc_refusal *why)
 {
     char id[PUSHERC_SOCKET_ID_STRLEN];
-    size_t id_len = pusherc_socket_id_format(s->q->owner, id);
-    const char *why = NULL;
-    struct pc_user_data data;
-    if (in->auth.len == 0 || in->user_data.len == 0)
-        return "auth and user_data are required to sign in";
-    if (pc_verify_user_auth(s->app->key, s->app->secret, pc_slice(id, id_len), in->user_data, in->auth,
-                            &why))
-        return why ? why : "The signature could not be checked";
-    if (pc_user_data_parse(in->user_data, PC_S("id"), false, false, scratch, &data, &why))
-        return why ? why : "user_data could not be read";
-    if (!pc_user_id_valid(data.id))
-        return "Invalid user id";
-    if (data.info.len > s->app->options.max_user_info_bytes)
-        return "The user_info is too large";
-    if (s->user && !pc_slice_eq(s->user->user_id, data.id))
-        return "Already signed in as another user";
-    *user = pc_identity_new(s->worker->mem, data.id, data.info);
-    return *user ? NULL : "Out of memory";
+    pusherc_slice id_slice = pc_slice(id, pusherc_socket_id_format(s->q->owner, id));
+    const char *text = NULL;
+    if (in->auth.len == 0)
+        return refuse(why, PUSHERC_DENIED_NO_SIGNATURE, 401, "Auth info required to subscribe");
+    if (pc_verify_channel_auth(s->app->key, s->app->secret, id_slice, in->channel, in->channel_data, in->auth,
+                               &text) == 0)
+        return true;
+    refuse(why, PUSHERC_DENIED_BAD_SIGNATURE, 401, text ? text : "The signature could not be checked");
+    pc_buf_put(detail, id_slice);
+    pc_buf_put_char(detail, ':');
+    pc_buf_put(detail, in->channel);
+    if (in->channel_data.len) {
+        pc_buf_put_char(detail, ':');
+        pc_buf_put(detail, in->channel_data);
+    }
+    why->detail = pc_buf_slice(detail);
+    return false;
 }
 
-void pc_session_signin(struct pc_session *s, const struct pc_message_in *in)
+/* Who joins a presence channel with a signature: channel_data says, or else the sign-in. */
+static bool find_member(struct pc_session *s, const struct pc_message_in *in, struct pc_buf *scratch,
+                        struct pc_join *join, struct pc_refusal *why)
+{
+    if (in->channel_data.len == 0) {
+        if (!s->user)
+            return refuse(why, PUSHERC_DENIED_NO_USER, 401, "channel_data is required for presence channels");
+        join->user_id = s->user->user_id;
+        join->user_info = s->user->user_info;
+    } else {
+        struct pc_user_data data;
+        const char *text = NULL;
+        if (pc_user_data_parse(in->channel_data, PC_S("user_id"), true, s->app->options.strict_user_info,
+                               scratch, &data, &text))
+            return refuse(why, PUSHERC_DENIED_BAD_MEMBER, 400, text ? text : "channel_data could not be read");
+        join->user_id = data.id;
+        join->user_info = data.info;
+    }
+    return pc_session_check_member(s, join, why);
+}
+
+/* What can be said before anybody is asked. */
+static bool check_name(struct pc_session *s, pusherc_slice channel, struct pc_channel_class *class,
+                       struct pc_refusal *why)
+{
+    const pusherc_app_options *o = &s->app->options;
+    bool reserved = channel.len > 0 && channel.ptr[0] == '#';
+    if (!pc_channel_name_valid(channel, reserved ? SIZE_MAX : o->max_channel_name_bytes, class))
+        return refuse(why, PUSHERC_DENIED_BAD_NAME, 400, "Invalid channel name");
+    if (class->kind == PUSHERC_CHANNEL_USER &&
+        (!s->user || !pc_slice_eq(s->user->user_id, pc_user_channel_id(channel)))) {
+        refuse(why, PUSHERC_DENIED_NO_USER, 403, "Only that user may subscribe, after signing in");
+        return false;
+    }
+    if (s->subscription_count >= o->max_channels_per_connection ||
+        s->grant_count > o->max_channels_per_connection)
+        return refuse(why, PUSHERC_DENIED_LIMIT, 403, "Too many channels on one connection");
+    return true;
+}
+
+/* -- who decides -- */
+
+enum decider {
+    BY_NOBODY,   /* a public name without a rule */
+    BY_SIGNATURE,
+    BY_RULE,
+    BY_REFUSAL
+};
+
+static enum decider who_decides(const struct pc_session *s, const struct pc_message_in *in,
+                                pusherc_channel_kind kind, const struct pc_rule *rule,
+                                struct pc_refusal *why)
+{
+    if (!pc_kind_needs_auth(kind))
+        return rule ? BY_RULE : BY_NOBODY;
+    switch (s->app->options.auth_mode) {
+    case PUSHERC_AUTH_SIGNATURE:
+        return BY_SIGNATURE;
+    case PUSHERC_AUTH_EITHER:
+        if (in->auth.len || !rule)
+            return BY_SIGNATURE;
+        return BY_RULE;
+    case PUSHERC_AUTH_RULES:
+        if (rule)
+            return BY_RULE;
+        break;
+    }
+    refuse(why, PUSHERC_DENIED_NO_RULE, 403, "No rule covers this channel");
+    return BY_REFUSAL;
+}
+
+/* Without a question. A grant that an auth endpoint remembered says which audience the client belongs to. */
+static void join_now(struct pc_session *s, struct pc_join *join)
+{
+    struct pc_refusal why;
+    const struct pc_rule *rule = join->match->rule;
+    struct pc_grant *grant = rule ? pc_grant_find(s, join->channel) : NULL;
+    if (grant)
+        join->view = pc_slice(grant->view, grant->view_len);
+    struct pc_subscription *sub = pc_session_join(s, join, &why);
+    if (!sub)
+        pc_session_refuse(s, join->channel, why);
+    else if (rule)
+        pc_grant_adopt(s, grant, sub);
+}
+
+static void by_signature(struct pc_session *s, const struct pc_message_in *in, struct pc_join *join)
 {
     char stack[PC_SESSION_STACK];
     struct pc_buf scratch;
-    struct pc_identity *user = NULL;
+    struct pc_refusal why;
     pc_buf_init_in(&scratch, s->worker->mem, SIZE_MAX, stack, sizeof stack);
-    const char *why = check_user(s, in, &scratch, &user);
+    bool ok = check_signature(s, in, &scratch, &why);
+    if (ok && join->class.kind == PUSHERC_CHANNEL_PRESENCE)
+        ok = find_member(s, in, &scratch, join, &why);
+    if (ok)
+        join_now(s, join);
+    else
+        pc_session_refuse(s, in->channel, why);
     pc_buf_free(&scratch);
-    if (why) {
-        pc_session_say_error(s, PC_ERROR_UNAUTHORIZED, why);
+}
+
+static void subscribe(struct pc_session *s, const struct pc_message_in *in)
+{
+    struct pc_refusal why;
+    struct pc_join join = {.app = s->app, .q = s->q, .channel = in->channel};
+    if (!check_name(s, in->channel, &join.class, &why)) {
+        pc_session_refuse(s, in->channel, why);
         return;
     }
-    pc_identity_free(s->worker->mem, s->user);
-    s->user = user;
-    struct pc_buf message;
-    pc_buf_init_in(&message, s->worker->mem, SIZE_MAX, stack, sizeof stack);
-    pc_out_signin_success(&message, in->user_data);
-    pc_session_say(s, &message);
+    struct pc_rule_match match =
+        pc_rules_find(&s->worker->engine->rules, s->app->id, in->channel, join.class.kind);
+    join.match = &match;
+    switch (who_decides(s, in, join.class.kind, match.rule, &why)) {
+    case BY_NOBODY:
+        join_now(s, &join);
+        break;
+    case BY_SIGNATURE:
+        by_signature(s, in, &join);
+        break;
+    case BY_RULE:
+        pc_grant_ask(s, in->channel, join.class, &match);
+        break;
+    case BY_REFUSAL:
+        pc_session_refuse(s, in->channel, why);
+        break;
+    }
+}
+
+/* Errors about a channel that the client handles wrongly: no subscription changes, so no subscription_error. */
+static void say_confused(struct pc_session *s, const char *before, pusherc_slice channel, const char *after)
+{
+    char text[512];
+    pusherc_slice shown = pc_utf8_cut(channel, MAX_SHOWN_NAME);
+    snprintf(text, sizeof text, "%s%.*s%s", before, (int)shown.len, shown.ptr, after);
+    pc_session_say_error(s, PC_ERROR_PLAIN, text);
+}
+
+void pc_session_subscribe(struct pc_session *s, const struct pc_message_in *in)
+{
+    struct pc_grant *grant = pc_grant_find(s, in->channel);
+    if (pc_session_subscription(s, in->channel)) {
+        say_confused(s, "Existing subscription to channel ", in->channel, "");
+        return;
+    }
+    if (grant && grant->state == PC_GRANT_ASKED) {
+        say_confused(s, "Subscription in progress to channel ", in->channel, "");
+        return;
+    }
+    if (grant && grant->state == PC_GRANT_LOST)
+        pc_grant_free(grant); /* it asks anew by itself */
+    subscribe(s, in);
+}
+
+void pc_session_unsubscribe(struct pc_session *s, const struct pc_message_in *in)
+{
+    struct pc_subscription *sub = pc_session_subscription(s, in->channel);
+    struct pc_grant *grant = pc_grant_find(s, in->channel);
+    if (sub)
+        pc_session_leave(s, sub);
+    else if (grant && grant->state != PC_GRANT_REMEMBERED)
+        pc_grant_free(grant); /* takes the question back, or stops waiting for better times */
+    else
+        say_confused(s, "No current subscription to channel ", in->channel, ", or subscription in progress");
 }

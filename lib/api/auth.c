@@ -1,0 +1,212 @@
+#include "api/auth.h"
+
+#include <pusherc/error.h>
+
+#include "api/call.h"
+#include "codec/crypto.h"
+#include "codec/json.h"
+
+#define MAX_PARAMS 32 /* socket_id, channel_name, and what an application adds */
+
+enum pc_auth_endpoint pc_auth_endpoint_of(const struct pc_engine *engine, pusherc_slice path)
+{
+    if (engine->auth_path && pc_slice_eq(path, pc_slice_of(engine->auth_path)))
+        return PC_AUTH_CHANNEL;
+    if (engine->user_auth_path && pc_slice_eq(path, pc_slice_of(engine->user_auth_path)))
+        return PC_AUTH_USER;
+    return PC_AUTH_NONE;
+}
+
+/* -- reading -- */
+
+struct source {
+    struct pc_json json; /* a JSON body's object, or NONE */
+    struct pc_http_param params[MAX_PARAMS];
+    size_t param_count;
+};
+
+static pusherc_slice value_of(const struct source *source, pusherc_slice name, struct pc_buf *text)
+{
+    pusherc_slice value = {0};
+    if (source->json.type == PC_JSON_OBJECT &&
+        pc_json_string(pc_json_get(source->json, name), text, &value) == 0)
+        return value;
+    for (size_t i = 0; i < source->param_count; i++)
+        if (pc_slice_eq(source->params[i].name, name))
+            return source->params[i].value;
+    return PC_S("");
+}
+
+static bool bad(struct pc_api_reply *reply, int status, const char *text)
+{
+    pc_auth_put_refusal(reply, status, pc_slice_of(text));
+    return false;
+}
+
+bool pc_auth_query_read(const struct pc_http_message *m, enum pc_auth_endpoint endpoint,
+                        const struct pc_mem *mem, struct pc_auth_query *out, struct pc_api_reply *reply)
+{
+    struct source source = {0};
+    *out = (struct pc_auth_query){0};
+    /* Room for everything at once: what is decoded must not move. */
+    pc_buf_init(&out->text, mem, SIZE_MAX);
+    if (!pc_buf_reserve(&out->text, 2 * (m->body.len + m->query.len) + 64))
+        return bad(reply, 500, "Out of memory");
+    pusherc_slice type = pc_http_field(m, PC_S("Content-Type"));
+    pusherc_slice form = m->query;
+    if (m->body.len) {
+        pusherc_slice json_type = PC_S("application/json");
+        if (pc_slice_eq_nocase(pc_slice_first(type, json_type.len), json_type)) {
+            source.json = pc_json_parse(m->body);
+            if (source.json.type != PC_JSON_OBJECT)
+                return bad(reply, 400, "The body is not a JSON object");
+        } else {
+            form = m->body;
+        }
+    }
+    if (pc_http_params(form, source.params, MAX_PARAMS, &source.param_count, &out->text))
+        return bad(reply, 400, "Too many parameters");
+    out->socket_id = value_of(&source, PC_S("socket_id"), &out->text);
+    out->app_key = value_of(&source, PC_S("app_key"), &out->text);
+    if (pusherc_socket_id_parse(out->socket_id, &out->socket) == PUSHERC_EINVAL)
+        return bad(reply, 400, "Invalid socket_id");
+    if (endpoint == PC_AUTH_USER)
+        return true;
+    out->channel = value_of(&source, PC_S("channel_name"), &out->text);
+    if (out->channel.len == 0)
+        return bad(reply, 403, "channel_name is missing");
+    if (!pc_channel_name_valid(out->channel, SIZE_MAX, &out->class))
+        return bad(reply, 400, "Invalid channel_name");
+    if (!pc_kind_needs_auth(out->class.kind))
+        return bad(reply, 403, "This channel needs no authorization");
+    return true;
+}
+
+void pc_auth_query_free(struct pc_auth_query *query)
+{
+    pc_buf_free(&query->text);
+}
+
+/* -- answering -- */
+
+static void put_signature(struct pc_api_reply *reply, const struct pc_app *app, const pusherc_slice *parts,
+                          size_t count, struct pc_buf *body)
+{
+    char hex[PC_SHA256_HEX];
+    if (pc_hmac_hex(app->secret, parts, count, hex)) {
+        pc_auth_put_refusal(reply, 500, PC_S("The answer could not be signed"));
+        return;
+    }
+    pc_buf_put(body, PC_S("{\"auth\":\""));
+    pc_json_put_escaped(body, app->key);
+    pc_buf_put_char(body, ':');
+    pc_buf_put(body, pc_slice(hex, sizeof hex));
+    pc_buf_put_char(body, '"');
+}
+
+/* {"user_id":...,"user_info":...} or with "id", as the SDKs write them. */
+static void put_user(struct pc_buf *out, pusherc_slice id_name, pusherc_slice id, pusherc_slice info)
+{
+    pc_buf_put_char(out, '{');
+    pc_json_put_string(out, id_name);
+    pc_buf_put_char(out, ':');
+    pc_json_put_string(out, id);
+    if (info.len) {
+        pc_buf_put(out, PC_S(",\"user_info\":"));
+        pc_buf_put(out, info);
+    }
+    pc_buf_put_char(out, '}');
+}
+
+static void put_shared_secret(struct pc_buf *body, const struct pc_app *app, pusherc_slice channel)
+{
+    char text[216 + PC_SHA256_SIZE], base64[4 * ((PC_SHA256_SIZE + 2) / 3)];
+    uint8_t digest[PC_SHA256_SIZE];
+    memcpy(text, channel.ptr, channel.len);
+    memcpy(text + channel.len, app->master_key, sizeof app->master_key);
+    if (pc_sha256(pc_slice(text, channel.len + sizeof app->master_key), digest) == 0) {
+        pc_buf_put(body, PC_S(",\"shared_secret\":\""));
+        pc_buf_put(body, pc_slice(base64, pc_base64_encode(pc_slice((const char *)digest, sizeof digest), base64)));
+        pc_buf_put_char(body, '"');
+    }
+    pc_wipe(text, sizeof text);
+    pc_wipe(digest, sizeof digest);
+    pc_wipe(base64, sizeof base64);
+}
+
+static void finish(struct pc_api_reply *reply, struct pc_buf *data)
+{
+    if (reply->status == 200) {
+        pc_buf_put_char(&reply->body, '}');
+        if (pc_buf_status(data) || pc_buf_status(&reply->body))
+            pc_api_out_of_memory(reply);
+    }
+    pc_buf_free(data);
+}
+
+void pc_auth_put_channel(struct pc_api_reply *reply, const struct pc_app *app, const struct pc_auth_query *q,
+                         pusherc_slice user_id, pusherc_slice user_info)
+{
+    char stack[512];
+    struct pc_buf data;
+    bool presence = q->class.kind == PUSHERC_CHANNEL_PRESENCE;
+    bool encrypted = q->class.kind == PUSHERC_CHANNEL_PRIVATE_ENCRYPTED;
+    pc_buf_init_in(&data, reply->body.mem, SIZE_MAX, stack, sizeof stack);
+    if (encrypted && !app->has_master_key) {
+        pc_auth_put_refusal(reply, 403, PC_S("The app has no encryption_master_key"));
+        return;
+    }
+    pc_api_begin(reply, 200, PC_API_JSON);
+    if (presence)
+        put_user(&data, PC_S("user_id"), user_id, user_info);
+    const pusherc_slice parts[] = {q->socket_id, PC_S(":"), q->channel, PC_S(":"), pc_buf_slice(&data)};
+    put_signature(reply, app, parts, presence ? 5 : 3, &reply->body);
+    if (reply->status == 200 && presence) {
+        pc_buf_put(&reply->body, PC_S(",\"channel_data\":"));
+        pc_json_put_string(&reply->body, pc_buf_slice(&data));
+    }
+    if (reply->status == 200 && encrypted)
+        put_shared_secret(&reply->body, app, q->channel);
+    finish(reply, &data);
+}
+
+void pc_auth_put_user(struct pc_api_reply *reply, const struct pc_app *app, const struct pc_auth_query *q,
+                      pusherc_slice user_id, pusherc_slice user_info)
+{
+    char stack[512];
+    struct pc_buf data;
+    pc_buf_init_in(&data, reply->body.mem, SIZE_MAX, stack, sizeof stack);
+    pc_api_begin(reply, 200, PC_API_JSON);
+    put_user(&data, PC_S("id"), user_id, user_info);
+    const pusherc_slice parts[] = {q->socket_id, PC_S("::user::"), pc_buf_slice(&data)};
+    put_signature(reply, app, parts, 3, &reply->body);
+    if (reply->status == 200) {
+        pc_buf_put(&reply->body, PC_S(",\"user_data\":"));
+        pc_json_put_string(&reply->body, pc_buf_slice(&data));
+    }
+    finish(reply, &data);
+}
+
+void pc_auth_put_preflight(struct pc_api_reply *reply)
+{
+    pc_api_begin(reply, 204, NULL);
+}
+
+void pc_auth_put_refusal(struct pc_api_reply *reply, int status, pusherc_slice text)
+{
+    pc_api_begin(reply, status, PC_API_JSON);
+    pc_buf_put(&reply->body, PC_S("{\"message\":"));
+    pc_json_put_string(&reply->body, text);
+    pc_buf_put_char(&reply->body, '}');
+    if (pc_buf_status(&reply->body))
+        pc_api_out_of_memory(reply);
+}
+
+void pc_auth_allow_origin(struct pc_api_reply *reply, pusherc_slice origin)
+{
+    for (size_t i = 0; i < reply->field_count; i++)
+        if (pc_slice_eq(reply->fields[i].name, PC_S("Access-Control-Allow-Origin")))
+            reply->fields[i].value = origin;
+    pc_api_field(reply, PC_S("Access-Control-Allow-Credentials"), PC_S("true"));
+    pc_api_field(reply, PC_S("Vary"), PC_S("Origin"));
+}

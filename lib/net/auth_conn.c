@@ -1,0 +1,325 @@
+/*
+ * A request to a built-in auth endpoint on its way: who is this (identify), may they have the channel (the
+ * rule), tell the socket's worker what was decided, sign, answer. Each step may take its time; the connection
+ * rests in PC_CONN_HOST.
+ */
+#include "net/auth_conn.h"
+
+#include "api/auth.h"
+#include "net/ask.h"
+#include "session/admit.h"
+#include "session/grant.h"
+
+struct pc_auth_call {
+    struct pc_conn *conn; /* NULL: has gone; what is under way only has to end */
+    struct pc_mem mem;
+    enum pc_auth_endpoint endpoint;
+    struct pc_auth_query query;
+    struct pc_app *app;           /* counted */
+    struct pc_identity *identity; /* counted; NULL = anonymous */
+    struct pc_rule_match match;
+    struct pc_waiter waiter;
+    /* The answer on its way round the workers; its strings are kept in `text` */
+    struct pc_verdict verdict;
+    struct pc_buf text;
+    _Atomic uint32_t workers_left;
+    struct pc_mailbox *home; /* counted: the worker that answers */
+    struct pc_mail back;     /* to it */
+    struct pc_auth_round *rounds;
+};
+
+/* One worker is told. */
+struct pc_auth_round {
+    struct pc_mail mail;
+    struct pc_auth_call *call;
+};
+
+static void call_free(struct pc_auth_call *call)
+{
+    struct pc_mem mem = call->mem;
+    pc_auth_query_free(&call->query);
+    pc_app_unref(call->app);
+    pc_identity_unref(call->identity);
+    pc_buf_free(&call->text);
+    pc_mailbox_unref(call->home);
+    pc_free(&mem, call->rounds);
+    pc_free(&mem, call);
+}
+
+void pc_auth_call_abandon(struct pc_auth_call *call)
+{
+    call->conn->auth = NULL;
+    call->conn = NULL;
+    pc_waiter_cancel(&call->waiter);
+    if (!call->rounds) /* otherwise the round comes home and frees it */
+        call_free(call);
+}
+
+/* -- answering -- */
+
+static const struct pc_http_message *message_of(const struct pc_conn *conn)
+{
+    return pc_http_parser_message(conn->http);
+}
+
+/* Ends the call; the connection goes on. */
+static void reply_and_end(struct pc_auth_call *call, struct pc_api_reply *reply)
+{
+    struct pc_conn *conn = call->conn;
+    const struct pc_http_message *m = message_of(conn);
+    pusherc_slice origin = pc_http_field(m, PC_S("Origin"));
+    if (origin.len && (!call->app || pc_app_allows_origin(call->app, origin)))
+        pc_auth_allow_origin(reply, origin);
+    conn->auth = NULL;
+    conn->state = PC_CONN_HTTP;
+    pc_conn_http_reply(conn, reply);
+    pc_api_reply_free(reply);
+    call_free(call);
+    pc_outq_mark(&conn->out);
+    pc_conn_watch(conn);
+    pc_conn_resume(conn);
+}
+
+static void refuse(struct pc_auth_call *call, pusherc_denial_reason reason, int status, pusherc_slice text)
+{
+    struct pc_conn *conn = call->conn;
+    struct pc_engine *engine = conn->loop->engine;
+    struct pc_api_reply reply;
+    pc_api_reply_init(&reply, &engine->mem);
+    pc_auth_put_refusal(&reply, status, text);
+    if (engine->hooks.on_denied) {
+        pusherc_denial denial = {.struct_size = sizeof denial,
+                                 .reason = reason,
+                                 .app_id = call->app ? call->app->id : PC_S(""),
+                                 .channel = call->query.channel,
+                                 .pattern = call->match.rule ? call->match.rule->pattern : PC_S(""),
+                                 .user_id = call->identity ? call->identity->user_id : PC_S(""),
+                                 .socket_id = call->query.socket,
+                                 .status = status,
+                                 .detail = text};
+        engine->hooks.on_denied(&denial, engine->hooks.user_data);
+    }
+    reply_and_end(call, &reply);
+}
+
+static void admit(struct pc_auth_call *call)
+{
+    struct pc_api_reply reply;
+    const struct pc_identity *who = call->identity;
+    pusherc_slice user_id = call->verdict.user_id, info = call->verdict.user_info;
+    if (user_id.len == 0 && who)
+        user_id = who->user_id;
+    if (info.len == 0 && who)
+        info = who->user_info;
+    if (user_id.len == 0 &&
+        (call->endpoint == PC_AUTH_USER || call->query.class.kind == PUSHERC_CHANNEL_PRESENCE)) {
+        refuse(call, PUSHERC_DENIED_NO_USER, 403, PC_S("A user id is needed here"));
+        return;
+    }
+    pc_api_reply_init(&reply, &call->mem);
+    if (call->endpoint == PC_AUTH_USER)
+        pc_auth_put_user(&reply, call->app, &call->query, user_id, info);
+    else
+        pc_auth_put_channel(&reply, call->app, &call->query, user_id, info);
+    reply_and_end(call, &reply);
+}
+
+/* -- telling the socket's worker, so that the signed subscribe that follows has its audience -- */
+
+static void come_home(struct pc_mail *mail, struct pc_worker *worker)
+{
+    struct pc_auth_call *call = PC_CONTAINER(mail, struct pc_auth_call, back);
+    if (!worker || !call->conn) {
+        call_free(call);
+        return;
+    }
+    pc_free(&call->mem, call->rounds);
+    call->rounds = NULL;
+    admit(call);
+}
+
+static void tell_worker(struct pc_mail *mail, struct pc_worker *worker)
+{
+    struct pc_auth_round *round = PC_CONTAINER(mail, struct pc_auth_round, mail);
+    struct pc_auth_call *call = round->call;
+    struct pc_session *s = worker ? pc_session_find(worker, call->query.socket) : NULL;
+    if (s && s->app->live->uid == call->app->live->uid)
+        pc_grant_remember(s, call->query.channel, call->query.class, &call->verdict);
+    if (atomic_fetch_sub_explicit(&call->workers_left, 1, memory_order_acq_rel) != 1)
+        return;
+    call->back.run = come_home;
+    if (pc_mailbox_send(call->home, &call->back, PC_MAIL_CONTROL))
+        call_free(call); /* its worker has ended, and with it the connection */
+}
+
+static pusherc_slice keep_text(struct pc_buf *text, pusherc_slice part)
+{
+    pusherc_slice copy = pc_slice(text->ptr + text->len, part.len);
+    pc_buf_put(text, part);
+    return copy;
+}
+
+static void decided(struct pc_waiter *waiter, const struct pc_verdict *v)
+{
+    struct pc_auth_call *call = PC_CONTAINER(waiter, struct pc_auth_call, waiter);
+    struct pc_engine *engine = call->conn->loop->engine;
+    if (!v->allowed) {
+        refuse(call, v->reason, v->status, v->text);
+        return;
+    }
+    call->rounds = pc_alloc_array(&call->mem, engine->worker_count, sizeof *call->rounds);
+    size_t len = v->user_id.len + v->user_info.len + v->view.len;
+    if (!call->rounds || !pc_buf_reserve(&call->text, len + 1)) {
+        pc_free(&call->mem, call->rounds);
+        call->rounds = NULL;
+        refuse(call, PUSHERC_DENIED_INTERNAL, 500, PC_S("Out of memory"));
+        return;
+    }
+    call->verdict = *v;
+    call->verdict.user_id = keep_text(&call->text, v->user_id);
+    call->verdict.user_info = keep_text(&call->text, v->user_info);
+    call->verdict.view = keep_text(&call->text, v->view);
+    call->home = call->conn->loop->worker->mailbox;
+    pc_mailbox_ref(call->home);
+    atomic_init(&call->workers_left, engine->worker_count);
+    for (uint32_t i = 0; i < engine->worker_count; i++) {
+        struct pc_auth_round *round = &call->rounds[i];
+        *round = (struct pc_auth_round){.mail.run = tell_worker, .call = call};
+        if (pc_mailbox_send(engine->workers[i].mailbox, &round->mail, PC_MAIL_CONTROL))
+            tell_worker(&round->mail, NULL);
+    }
+}
+
+/* -- who decides -- */
+
+static void decide(struct pc_auth_call *call)
+{
+    struct pc_worker *worker = call->conn->loop->worker;
+    struct pc_verdict now;
+    if (call->endpoint == PC_AUTH_USER) {
+        admit(call);
+        return;
+    }
+    call->match =
+        pc_rules_find(&worker->engine->rules, call->app->id, call->query.channel, call->query.class.kind);
+    if (!call->match.rule) {
+        refuse(call, PUSHERC_DENIED_NO_RULE, 403, PC_S("No rule covers this channel"));
+        return;
+    }
+    struct pc_question question = {.app = call->app,
+                                   .match = &call->match,
+                                   .channel = call->query.channel,
+                                   .identity = call->identity,
+                                   .socket_id = call->query.socket};
+    if (pc_decide(worker, &question, &call->waiter, &now))
+        decided(&call->waiter, &now);
+}
+
+static void identified(struct pc_conn *conn, struct pc_ask *ask)
+{
+    struct pusherc_identify_request *r = PC_CONTAINER(ask, struct pusherc_identify_request, ask);
+    struct pc_auth_call *call = conn->auth;
+    pc_conn_set_wait(conn, PC_WAIT_NOTHING, 0);
+    if (r->reject_code) {
+        refuse(call, r->cookie_refused ? PUSHERC_DENIED_COOKIE_IDENTITY : PUSHERC_DENIED_BY_RULE, 403,
+               pc_slice_of(r->reject_reason));
+        return;
+    }
+    call->identity = r->identity;
+    r->identity = NULL;
+    decide(call);
+}
+
+static void identify(struct pc_auth_call *call)
+{
+    struct pc_conn *conn = call->conn;
+    const pusherc_hooks *hooks = &conn->loop->engine->hooks;
+    if (!hooks->identify) {
+        decide(call);
+        return;
+    }
+    struct pusherc_identify_request *r = pc_alloc_zero(&call->mem, sizeof *r);
+    if (!r) {
+        refuse(call, PUSHERC_DENIED_INTERNAL, 500, PC_S("Out of memory"));
+        return;
+    }
+    pc_conn_set_wait(conn, PC_WAIT_HOST, conn->loop->engine->limits.identify_timeout_ms);
+    pc_ask_init(&r->ask, conn, message_of(conn), identified, pc_identify_dispose);
+    r->app = call->app;
+    pc_app_ref(r->app);
+    r->purpose = call->endpoint == PC_AUTH_USER ? PUSHERC_IDENTIFY_USER_AUTH : PUSHERC_IDENTIFY_CHANNEL_AUTH;
+    hooks->identify(r, hooks->user_data);
+}
+
+/* The app the client names, or the only one there is. */
+static struct pc_app *find_app(struct pc_engine *engine, const struct pc_auth_query *query)
+{
+    if (query->app_key.len)
+        return pc_apps_by_key(&engine->apps, query->app_key);
+    return pc_apps_only(&engine->apps);
+}
+
+static void begin(struct pc_auth_call *call)
+{
+    struct pc_conn *conn = call->conn;
+    const struct pc_http_message *m = message_of(conn);
+    struct pc_api_reply reply;
+    pusherc_slice origin = pc_http_field(m, PC_S("Origin"));
+    pc_api_reply_init(&reply, &call->mem);
+    if (!pc_auth_query_read(m, call->endpoint, &call->mem, &call->query, &reply)) {
+        reply_and_end(call, &reply);
+        return;
+    }
+    pc_api_reply_free(&reply);
+    call->app = find_app(conn->loop->engine, &call->query);
+    if (!call->app)
+        refuse(call, PUSHERC_DENIED_NO_RULE, 404,
+               call->query.app_key.len ? PC_S("The app does not exist")
+                                       : PC_S("Several apps are served here: send the parameter app_key"));
+    else if (call->app->options.disabled)
+        refuse(call, PUSHERC_DENIED_BY_RULE, 403, PC_S("The app is not enabled"));
+    else if (origin.len && !pc_app_allows_origin(call->app, origin))
+        refuse(call, PUSHERC_DENIED_BY_RULE, 403, PC_S("Origin not allowed"));
+    else
+        identify(call);
+}
+
+bool pc_conn_auth(struct pc_conn *conn, const struct pc_http_message *m)
+{
+    struct pc_engine *engine = conn->loop->engine;
+    pusherc_slice path;
+    if (engine->rules.count == 0 && !engine->hooks.identify)
+        return false; /* nobody to decide anything */
+    enum pc_auth_endpoint endpoint =
+        pc_strip_prefix(engine, m->path, &path) ? pc_auth_endpoint_of(engine, path) : PC_AUTH_NONE;
+    bool get = pc_slice_eq(m->method, PC_S("GET")), post = pc_slice_eq(m->method, PC_S("POST"));
+    if (endpoint == PC_AUTH_NONE)
+        return false;
+    struct pc_auth_call *call = pc_alloc_zero(&engine->mem, sizeof *call);
+    if (!call) {
+        conn->broken = true;
+        pc_outq_mark(&conn->out);
+        return true;
+    }
+    call->conn = conn;
+    call->mem = engine->mem;
+    call->endpoint = endpoint;
+    pc_waiter_init(&call->waiter, decided);
+    pc_buf_init(&call->text, &call->mem, SIZE_MAX);
+    pc_buf_init(&call->query.text, &call->mem, SIZE_MAX);
+    conn->auth = call;
+    conn->state = PC_CONN_HOST;
+    pc_conn_set_wait(conn, PC_WAIT_NOTHING, 0);
+    pc_conn_watch(conn);
+    if (get || post) {
+        begin(call);
+    } else if (pc_slice_eq(m->method, PC_S("OPTIONS"))) {
+        struct pc_api_reply reply;
+        pc_api_reply_init(&reply, &call->mem);
+        pc_auth_put_preflight(&reply);
+        reply_and_end(call, &reply);
+    } else {
+        refuse(call, PUSHERC_DENIED_BY_RULE, 405, PC_S("Use POST here"));
+    }
+    return true;
+}

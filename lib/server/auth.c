@@ -1,0 +1,377 @@
+/* Rules, re-authorization and explanations (pusherc/auth.h). */
+#include <pusherc/auth.h>
+
+#include "codec/json.h"
+#include "server/server.h"
+#include "session/grant.h"
+#include "session/session.h"
+
+int pusherc_server_add_rule(pusherc_server *server, const pusherc_rule *rule, pusherc_errinfo *info)
+{
+    if (!server || !rule)
+        return pc_errinfo(info, PUSHERC_EINVAL, 0, "server or rule: NULL");
+    if (atomic_load(&server->state) != PC_SERVER_NEW)
+        return pc_errinfo(info, PUSHERC_ESTATE, 0, "rules are added before start");
+    return pc_rules_add(&server->engine.rules, rule, info);
+}
+
+const char *pusherc_denial_name(pusherc_denial_reason reason)
+{
+    switch (reason) {
+    case PUSHERC_DENIED_BY_RULE:
+        return "BY_RULE";
+    case PUSHERC_DENIED_NO_RULE:
+        return "NO_RULE";
+    case PUSHERC_DENIED_TIMEOUT:
+        return "TIMEOUT";
+    case PUSHERC_DENIED_BAD_SIGNATURE:
+        return "BAD_SIGNATURE";
+    case PUSHERC_DENIED_NO_SIGNATURE:
+        return "NO_SIGNATURE";
+    case PUSHERC_DENIED_NO_USER:
+        return "NO_USER";
+    case PUSHERC_DENIED_BAD_NAME:
+        return "BAD_NAME";
+    case PUSHERC_DENIED_BAD_MEMBER:
+        return "BAD_MEMBER";
+    case PUSHERC_DENIED_LIMIT:
+        return "LIMIT";
+    case PUSHERC_DENIED_REVOKED:
+        return "REVOKED";
+    case PUSHERC_DENIED_COOKIE_IDENTITY:
+        return "COOKIE_IDENTITY";
+    case PUSHERC_DENIED_INTERNAL:
+        return "INTERNAL";
+    }
+    return "UNKNOWN";
+}
+
+/* -- re-authorization -- */
+
+/* One for each worker, in one block that the last one frees. */
+struct reauth_mail {
+    struct pc_mail mail;
+    struct pc_mem mem;
+    struct pc_reauthorization *of;
+};
+
+static void run_reauth(struct pc_mail *mail, struct pc_worker *worker)
+{
+    struct reauth_mail *m = PC_CONTAINER(mail, struct reauth_mail, mail);
+    struct pc_reauthorization *of = m->of;
+    struct pc_mem mem = m->mem;
+    if (worker) {
+        pc_decisions_outdate(worker, &of->filter);
+        for (struct pc_list *l = worker->sessions.next, *next; l != &worker->sessions; l = next) {
+            struct pc_session *s = PC_CONTAINER(l, struct pc_session, of_worker);
+            next = l->next; /* losing a grant closes no session */
+            pc_grants_recheck(s, of);
+        }
+    }
+    pc_free(&mem, m);
+    pc_reauthorization_report(of);
+}
+
+/* All or nothing: the mails exist before the first is sent. */
+static int send_reauth(pusherc_server *server, struct pc_reauthorization *r)
+{
+    struct pc_engine *engine = &server->engine;
+    struct reauth_mail *mails[PUSHERC_WORKERS_MAX];
+    for (uint32_t i = 0; i < engine->worker_count; i++) {
+        mails[i] = pc_alloc_zero(&engine->mem, sizeof *mails[i]);
+        if (mails[i])
+            continue;
+        while (i-- > 0)
+            pc_free(&engine->mem, mails[i]);
+        return PUSHERC_ENOMEM;
+    }
+    atomic_store(&r->open, engine->worker_count);
+    for (uint32_t i = 0; i < engine->worker_count; i++) {
+        *mails[i] = (struct reauth_mail){.mail.run = run_reauth, .mem = engine->mem, .of = r};
+        if (pc_mailbox_send(engine->workers[i].mailbox, &mails[i]->mail, PC_MAIL_CONTROL))
+            run_reauth(&mails[i]->mail, NULL); /* that worker has no grants any more */
+    }
+    return 0;
+}
+
+int pusherc_reauthorize(pusherc_server *server, const char *app_id, const pusherc_grant_match *match,
+                        pusherc_reauthorized_fn done, void *user_data)
+{
+    int rc;
+    if (match && (match->struct_size != sizeof *match || match->user_id.len > PC_IDENTITY_MAX_ID ||
+                  (match->channel_pattern.len && !pc_pattern_valid(match->channel_pattern, NULL, NULL))))
+        return PUSHERC_EINVAL;
+    struct pc_app *app = pc_server_app(server, app_id, &rc);
+    if (!app)
+        return rc;
+    struct pc_grant_filter filter = {.app_uid = app->live->uid};
+    pc_app_unref(app);
+    if (!pc_server_runs(server))
+        return PUSHERC_ESTATE;
+    if (match) {
+        filter.user_id = match->user_id;
+        filter.pattern = match->channel_pattern;
+    }
+    struct pc_reauthorization *r = pc_reauthorization_new(&server->engine.mem, &filter);
+    if (!r)
+        return PUSHERC_ENOMEM;
+    r->done = done;
+    r->user_data = user_data;
+    rc = send_reauth(server, r);
+    if (rc)
+        pc_free(&server->engine.mem, r);
+    return rc;
+}
+
+/* -- taking one channel away -- */
+
+struct take_away {
+    struct pc_mail mail;
+    struct pc_mem mem;
+    uint64_t app_uid;
+    pusherc_socket_id socket_id;
+    pusherc_slice user_id, channel, reason; /* in text */
+    char text[];
+};
+
+static void take_from(struct pc_session *s, const struct take_away *t)
+{
+    if (s->app->live->uid == t->app_uid)
+        pc_grant_revoke(s, t->channel, t->reason);
+}
+
+static void run_take_away(struct pc_mail *mail, struct pc_worker *worker)
+{
+    struct take_away *t = PC_CONTAINER(mail, struct take_away, mail);
+    struct pc_mem mem = t->mem;
+    if (worker && t->user_id.len == 0) {
+        struct pc_session *s = pc_session_find(worker, t->socket_id);
+        if (s)
+            take_from(s, t);
+    } else if (worker) {
+        for (struct pc_list *l = worker->sessions.next; l != &worker->sessions; l = l->next) {
+            struct pc_session *s = PC_CONTAINER(l, struct pc_session, of_worker);
+            const struct pc_identity *who = pc_session_identity(s);
+            if (who && pc_slice_eq(who->user_id, t->user_id))
+                take_from(s, t);
+        }
+    }
+    pc_free(&mem, t);
+}
+
+int pusherc_server_unsubscribe(pusherc_server *server, const char *app_id, pusherc_socket_id socket_id,
+                               pusherc_slice user_id, pusherc_slice channel, const char *reason)
+{
+    int rc;
+    struct pc_channel_class class;
+    bool by_user = socket_id.a == 0 && socket_id.b == 0;
+    pusherc_slice text = pc_slice_of(reason ? reason : "Unsubscribed by the application");
+    if (!pc_channel_name_valid(channel, SIZE_MAX, &class) || !pc_utf8_valid(text) ||
+        (by_user && (user_id.len == 0 || user_id.len > PC_IDENTITY_MAX_ID)))
+        return PUSHERC_EINVAL;
+    text = pc_utf8_cut(text, 120);
+    struct pc_app *app = pc_server_app(server, app_id, &rc);
+    if (!app)
+        return rc;
+    uint64_t uid = app->live->uid;
+    pc_app_unref(app);
+    if (!pc_server_runs(server))
+        return PUSHERC_ESTATE;
+    size_t user_len = by_user ? user_id.len : 0;
+    for (uint32_t i = 0; i < server->engine.worker_count; i++) {
+        struct take_away *t =
+            pc_alloc_zero(&server->engine.mem, sizeof *t + user_len + channel.len + text.len);
+        if (!t)
+            return PUSHERC_ENOMEM;
+        t->mail.run = run_take_away;
+        t->mem = server->engine.mem;
+        t->app_uid = uid;
+        t->socket_id = socket_id;
+        if (user_len)
+            memcpy(t->text, user_id.ptr, user_len);
+        memcpy(t->text + user_len, channel.ptr, channel.len);
+        if (text.len)
+            memcpy(t->text + user_len + channel.len, text.ptr, text.len);
+        t->user_id = pc_slice(t->text, user_len);
+        t->channel = pc_slice(t->text + user_len, channel.len);
+        t->reason = pc_slice(t->text + user_len + channel.len, text.len);
+        if (pc_mailbox_send(server->engine.workers[i].mailbox, &t->mail, PC_MAIL_CONTROL))
+            run_take_away(&t->mail, NULL);
+    }
+    return 0;
+}
+
+/* -- explaining -- */
+
+static void put_member(struct pc_buf *out, const char *name, pusherc_slice text)
+{
+    if (out->len > 1 && out->ptr[out->len - 1] != '{')
+        pc_buf_put_char(out, ',');
+    pc_json_put_string(out, pc_slice_of(name));
+    pc_buf_put_char(out, ':');
+    pc_json_put_string(out, text);
+}
+
+static const char *kind_name(pusherc_channel_kind kind)
+{
+    switch (kind) {
+    case PUSHERC_CHANNEL_PUBLIC:
+        return "public";
+    case PUSHERC_CHANNEL_PRIVATE:
+        return "private";
+    case PUSHERC_CHANNEL_PRIVATE_ENCRYPTED:
+        return "private-encrypted";
+    case PUSHERC_CHANNEL_PRESENCE:
+        return "presence";
+    case PUSHERC_CHANNEL_USER:
+        return "user";
+    }
+    return "unknown";
+}
+
+static const char *mode_name(pusherc_auth_mode mode)
+{
+    switch (mode) {
+    case PUSHERC_AUTH_SIGNATURE:
+        return "signature";
+    case PUSHERC_AUTH_RULES:
+        return "rules";
+    case PUSHERC_AUTH_EITHER:
+        return "either";
+    }
+    return "unknown";
+}
+
+static void put_kinds(struct pc_buf *out, uint32_t kinds)
+{
+    static const struct {
+        uint32_t bit;
+        pusherc_slice name;
+    } names[] = {{PUSHERC_RULE_PUBLIC, PUSHERC_LIT("\"public\"")},
+                 {PUSHERC_RULE_PRIVATE, PUSHERC_LIT("\"private\"")},
+                 {PUSHERC_RULE_PRESENCE, PUSHERC_LIT("\"presence\"")},
+                 {PUSHERC_RULE_ENCRYPTED, PUSHERC_LIT("\"private-encrypted\"")}};
+    bool first = true;
+    pc_buf_put(out, PC_S(",\"kinds\":["));
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        if (!(kinds & names[i].bit))
+            continue;
+        if (!first)
+            pc_buf_put_char(out, ',');
+        first = false;
+        pc_buf_put(out, names[i].name);
+    }
+    pc_buf_put_char(out, ']');
+}
+
+static void put_tried(struct pc_buf *out, const struct pc_rules *rules, const struct pc_app *app,
+                      pusherc_slice subject, uint32_t kind)
+{
+    bool first = true;
+    pc_buf_put(out, PC_S(",\"tried\":["));
+    for (size_t i = 0; i < rules->count; i++) {
+        const struct pc_rule *rule = rules->rules[i];
+        if (rule->app_id.len && !pc_slice_eq(rule->app_id, app->id))
+            continue;
+        if (!first)
+            pc_buf_put_char(out, ',');
+        first = false;
+        pc_buf_put_char(out, '{');
+        put_member(out, "pattern", rule->pattern);
+        put_kinds(out, rule->options.kinds);
+        bool matches = (rule->options.kinds & kind) && pc_pattern_matches(rule->pattern, subject, NULL);
+        pc_buf_put(out, matches ? PC_S(",\"matches\":true}") : PC_S(",\"matches\":false}"));
+    }
+    pc_buf_put_char(out, ']');
+}
+
+static void put_outcome(struct pc_buf *out, const struct pc_app *app, pusherc_channel_kind kind,
+                        const struct pc_rule *rule, pusherc_slice channel, pusherc_slice user_id)
+{
+    const char *outcome = "public", *reason = "no rule guards this public name";
+    if (kind == PUSHERC_CHANNEL_USER) {
+        bool own = pc_slice_eq(pc_user_channel_id(channel), user_id);
+        outcome = own ? "public" : "denied";
+        reason = own ? "the user's own channel, after signing in" : "another user's channel";
+    } else if (!pc_kind_needs_auth(kind)) {
+        if (rule) {
+            outcome = "ask rule";
+            reason = "the rule guards public names";
+        }
+    } else if (app->options.auth_mode == PUSHERC_AUTH_SIGNATURE) {
+        outcome = "signature";
+        reason = "the app's mode is signature";
+    } else if (!rule && app->options.auth_mode == PUSHERC_AUTH_RULES) {
+        outcome = "denied";
+        reason = "the app's mode is rules, and no rule covers this name";
+    } else if (!rule) {
+        outcome = "signature";
+        reason = "no rule covers this name";
+    } else if (app->options.auth_mode == PUSHERC_AUTH_EITHER) {
+        outcome = "signature or rule";
+        reason = "a signature if the client sends one, else the rule";
+    } else {
+        outcome = "ask rule";
+        reason = "the app's mode is rules";
+    }
+    put_member(out, "outcome", pc_slice_of(outcome));
+    put_member(out, "reason", pc_slice_of(reason));
+}
+
+static void explain(struct pc_buf *out, const struct pc_engine *engine, const struct pc_app *app,
+                    pusherc_slice channel, pusherc_slice user_id)
+{
+    struct pc_channel_class class;
+    bool valid = pc_channel_name_valid(channel, SIZE_MAX, &class);
+    pc_buf_put_char(out, '{');
+    put_member(out, "app", app->id);
+    put_member(out, "channel", channel);
+    if (!valid) {
+        put_member(out, "outcome", PC_S("denied"));
+        put_member(out, "reason", PC_S("not a valid channel name"));
+        pc_buf_put_char(out, '}');
+        return;
+    }
+    pusherc_slice subject = pc_rule_subject(channel);
+    struct pc_rule_match match = pc_rules_find(&engine->rules, app->id, channel, class.kind);
+    put_member(out, "name", subject);
+    put_member(out, "kind", pc_slice_of(kind_name(class.kind)));
+    put_member(out, "mode", pc_slice_of(mode_name(app->options.auth_mode)));
+    put_member(out, "user_id", user_id);
+    put_tried(out, &engine->rules, app, subject, pc_rule_kind(class.kind));
+    if (match.rule)
+        put_member(out, "rule", match.rule->pattern);
+    else
+        pc_buf_put(out, PC_S(",\"rule\":null"));
+    pc_buf_put(out, PC_S(",\"params\":{"));
+    for (size_t i = 0; match.rule && i < match.rule->param_count; i++) {
+        if (i)
+            pc_buf_put_char(out, ',');
+        pc_json_put_string(out, match.rule->param_names[i]);
+        pc_buf_put_char(out, ':');
+        pc_json_put_string(out, match.values[i]);
+    }
+    pc_buf_put_char(out, '}');
+    put_outcome(out, app, class.kind, match.rule, channel, user_id);
+    pc_buf_put_char(out, '}');
+}
+
+int pusherc_explain(pusherc_server *server, const char *app_id, pusherc_slice channel,
+                    pusherc_slice user_id, pusherc_explain_fn done, void *user_data)
+{
+    int rc;
+    struct pc_buf out;
+    if (!done || !pc_utf8_valid(channel) || !pc_utf8_valid(user_id))
+        return PUSHERC_EINVAL;
+    struct pc_app *app = pc_server_app(server, app_id, &rc);
+    if (!app)
+        return rc;
+    pc_buf_init(&out, &server->engine.mem, SIZE_MAX);
+    explain(&out, &server->engine, app, channel, user_id);
+    pc_app_unref(app);
+    rc = pc_buf_status(&out);
+    if (rc == 0)
+        done(pc_buf_slice(&out), user_data);
+    pc_buf_free(&out);
+    return rc;
+}

@@ -1,0 +1,338 @@
+#include "session/grant.h"
+
+#include "protocol/message_out.h"
+#include "session/session.h"
+
+struct recheck {
+    struct pc_list link;
+    struct pc_reauthorization *of;
+};
+
+static void decided(struct pc_waiter *waiter, const struct pc_verdict *verdict);
+static void on_expiry(struct pc_timer *timer, uint64_t now_ms);
+
+struct pc_reauthorization *pc_reauthorization_new(const struct pc_mem *mem, const struct pc_grant_filter *filter)
+{
+    struct pc_reauthorization *r =
+        pc_alloc_zero(mem, sizeof *r + filter->user_id.len + filter->pattern.len);
+    if (!r)
+        return NULL;
+    r->mem = *mem;
+    atomic_init(&r->open, 1);
+    r->filter = *filter;
+    if (filter->user_id.len)
+        r->filter.user_id.ptr = memcpy(r->text, filter->user_id.ptr, filter->user_id.len);
+    if (filter->pattern.len)
+        r->filter.pattern.ptr =
+            memcpy(r->text + filter->user_id.len, filter->pattern.ptr, filter->pattern.len);
+    return r;
+}
+
+void pc_reauthorization_report(struct pc_reauthorization *r)
+{
+    if (atomic_fetch_sub_explicit(&r->open, 1, memory_order_acq_rel) != 1)
+        return;
+    if (r->done)
+        r->done(atomic_load(&r->kept), atomic_load(&r->revoked), r->user_data);
+    struct pc_mem mem = r->mem;
+    pc_free(&mem, r);
+}
+
+/* -- the record -- */
+
+struct pc_grant *pc_grant_find(struct pc_session *s, pusherc_slice channel)
+{
+    for (struct pc_list *l = s->grants.next; l != &s->grants; l = l->next) {
+        struct pc_grant *grant = PC_CONTAINER(l, struct pc_grant, of_session);
+        if (pc_slice_eq(pc_grant_channel(grant), channel))
+            return grant;
+    }
+    return NULL;
+}
+
+static struct pc_grant *grant_new(struct pc_session *s, pusherc_slice channel, struct pc_channel_class class,
+                                  enum pc_grant_state state)
+{
+    struct pc_grant *grant = pc_alloc_zero(s->worker->mem, sizeof *grant + channel.len);
+    if (!grant)
+        return NULL;
+    grant->session = s;
+    grant->class = class;
+    grant->state = (uint8_t)state;
+    grant->channel_len = channel.len;
+    memcpy(grant->channel, channel.ptr, channel.len);
+    pc_waiter_init(&grant->waiter, decided);
+    pc_timer_init(&grant->expiry, on_expiry);
+    pc_list_init(&grant->rechecks);
+    pc_list_push_back(&s->grants, &grant->of_session);
+    s->grant_count++;
+    return grant;
+}
+
+/* Tells the re-authorizations that waited what came of it. */
+static void report(struct pc_grant *grant, bool asked, bool kept)
+{
+    struct pc_list list;
+    pc_list_take(&list, &grant->rechecks);
+    while (!pc_list_empty(&list)) {
+        struct recheck *recheck = PC_CONTAINER(list.next, struct recheck, link);
+        struct pc_reauthorization *of = recheck->of;
+        pc_list_remove(&recheck->link);
+        pc_free(grant->session->worker->mem, recheck);
+        if (asked)
+            atomic_fetch_add_explicit(kept ? &of->kept : &of->revoked, 1, memory_order_relaxed);
+        pc_reauthorization_report(of);
+    }
+}
+
+void pc_grant_free(struct pc_grant *grant)
+{
+    struct pc_session *s = grant->session;
+    pc_waiter_cancel(&grant->waiter);
+    pc_timer_stop(&s->worker->timers, &grant->expiry);
+    if (grant->subscription)
+        grant->subscription->grant = NULL;
+    pc_list_remove(&grant->of_session);
+    s->grant_count--;
+    report(grant, false, false);
+    pc_free(s->worker->mem, grant);
+}
+
+/* -- asking -- */
+
+/* True: decided at once, see *now. */
+static bool ask(struct pc_grant *grant, const struct pc_rule_match *match, bool fresh, struct pc_verdict *now)
+{
+    struct pc_session *s = grant->session;
+    struct pc_question question = {.app = s->app,
+                                   .match = match,
+                                   .channel = pc_grant_channel(grant),
+                                   .identity = pc_session_identity(s),
+                                   .socket_id = s->q->owner,
+                                   .fresh = fresh};
+    return pc_decide(s->worker, &question, &grant->waiter, now);
+}
+
+/* The rule that covers the grant's channel; there is one, for rules never change while we run. */
+static struct pc_rule_match match_of(const struct pc_grant *grant)
+{
+    const struct pc_session *s = grant->session;
+    return pc_rules_find(&s->worker->engine->rules, s->app->id, pc_grant_channel(grant), grant->class.kind);
+}
+
+void pc_grant_ask(struct pc_session *s, pusherc_slice channel, struct pc_channel_class class,
+                  const struct pc_rule_match *match)
+{
+    struct pc_verdict now;
+    struct pc_grant *grant = grant_new(s, channel, class, PC_GRANT_ASKED);
+    struct pc_rule_match own = *match;
+    if (!grant) {
+        pc_session_refuse(s, channel,
+                          (struct pc_refusal){PUSHERC_DENIED_INTERNAL, 500, PC_S("Out of memory"), match->rule, PC_S("")});
+        return;
+    }
+    for (size_t i = 0; i < match->rule->param_count; i++)
+        own.values[i].ptr = grant->channel + (match->values[i].ptr - channel.ptr);
+    if (ask(grant, &own, false, &now))
+        decided(&grant->waiter, &now);
+}
+
+static void start_expiry(struct pc_grant *grant, uint32_t expires_in_ms)
+{
+    struct pc_worker *worker = grant->session->worker;
+    if (expires_in_ms)
+        pc_timer_arm(&worker->timers, &grant->expiry, worker->now_ms + expires_in_ms);
+    else
+        pc_timer_stop(&worker->timers, &grant->expiry);
+}
+
+/* A grant has run out: one that nobody has used yet is forgotten, a standing one is asked again. */
+static void on_expiry(struct pc_timer *timer, uint64_t now_ms)
+{
+    struct pc_grant *grant = PC_CONTAINER(timer, struct pc_grant, expiry);
+    struct pc_rule_match match = match_of(grant);
+    struct pc_verdict now;
+    (void)now_ms;
+    if (grant->state == PC_GRANT_REMEMBERED)
+        pc_grant_free(grant);
+    else if (!pc_waiter_waits(&grant->waiter) && ask(grant, &match, true, &now))
+        decided(&grant->waiter, &now);
+}
+
+/* -- answers -- */
+
+static struct pc_refusal refusal_of(const struct pc_verdict *v, const struct pc_rule *rule)
+{
+    return (struct pc_refusal){v->reason, v->status, v->text, rule, PC_S("")};
+}
+
+/* The verdict lets them in: the first time, or again. */
+static void enter(struct pc_grant *grant, const struct pc_verdict *v, const struct pc_rule_match *match)
+{
+    struct pc_session *s = grant->session;
+    const struct pc_identity *who = pc_session_identity(s);
+    struct pc_join join = {.app = s->app, .q = s->q, .channel = pc_grant_channel(grant),
+                           .class = grant->class, .match = match, .view = v->view,
+                           .user_id = v->user_id, .user_info = v->user_info};
+    if (join.user_id.len == 0 && who)
+        join.user_id = who->user_id;
+    if (join.user_info.len == 0)
+        join.user_info = who && who->user_info.len ? who->user_info : PC_S("{}");
+    struct pc_refusal why;
+    struct pc_subscription *sub = NULL;
+    bool ok = pc_session_check_member(s, &join, &why);
+    if (ok)
+        sub = pc_session_join(s, &join, &why);
+    if (!sub) {
+        why.rule = match->rule;
+        pc_session_refuse(s, join.channel, why);
+        pc_grant_free(grant);
+        return;
+    }
+    grant->state = PC_GRANT_STANDING;
+    grant->subscription = sub;
+    sub->grant = grant;
+    start_expiry(grant, v->expires_in_ms);
+}
+
+/* It had the channel and has it no more; what it wants is not forgotten. */
+static void lose(struct pc_grant *grant, struct pc_refusal why)
+{
+    struct pc_session *s = grant->session;
+    struct pc_subscription *sub = grant->subscription;
+    grant->state = PC_GRANT_LOST;
+    grant->subscription = NULL;
+    sub->grant = NULL;
+    start_expiry(grant, 0);
+    pc_session_leave(s, sub);
+    pc_session_revoked(s, pc_grant_channel(grant), why);
+}
+
+static void decided(struct pc_waiter *waiter, const struct pc_verdict *v)
+{
+    struct pc_grant *grant = PC_CONTAINER(waiter, struct pc_grant, waiter);
+    struct pc_session *s = grant->session;
+    struct pc_rule_match match = match_of(grant);
+    /* what follows may free the grant: whoever waits is told first what will be */
+    report(grant, true, v->allowed);
+    switch ((enum pc_grant_state)grant->state) {
+    case PC_GRANT_ASKED:
+        if (v->allowed) {
+            enter(grant, v, &match);
+        } else {
+            pc_session_refuse(s, pc_grant_channel(grant), refusal_of(v, match.rule));
+            pc_grant_free(grant);
+        }
+        break;
+    case PC_GRANT_STANDING:
+        if (v->allowed) {
+            pc_change_view(grant->subscription, v->view);
+            start_expiry(grant, v->expires_in_ms);
+        } else {
+            lose(grant, refusal_of(v, match.rule));
+        }
+        break;
+    case PC_GRANT_LOST:
+        if (v->allowed)
+            enter(grant, v, &match);
+        break;
+    case PC_GRANT_REMEMBERED:
+        if (!v->allowed)
+            pc_grant_free(grant);
+        break;
+    }
+}
+
+/* -- grants that came another way -- */
+
+void pc_grant_adopt(struct pc_session *s, struct pc_grant *grant, struct pc_subscription *sub)
+{
+    uint32_t expires_in_ms = grant ? grant->expires_in_ms : 0;
+    if (!grant)
+        grant = grant_new(s, pc_subscription_channel(sub), sub->local->channel->class, PC_GRANT_STANDING);
+    if (!grant)
+        return;
+    grant->state = PC_GRANT_STANDING;
+    grant->subscription = sub;
+    sub->grant = grant;
+    start_expiry(grant, expires_in_ms);
+}
+
+#define REMEMBER_MS 60000 /* a client that asked an auth endpoint subscribes at once, or not at all */
+
+void pc_grant_remember(struct pc_session *s, pusherc_slice channel, struct pc_channel_class class,
+                       const struct pc_verdict *v)
+{
+    struct pc_grant *grant = pc_grant_find(s, channel);
+    if (grant && grant->state != PC_GRANT_REMEMBERED && grant->state != PC_GRANT_LOST)
+        return; /* it is subscribed, or being asked: that answer counts */
+    if (grant)
+        pc_grant_free(grant);
+    if (s->grant_count >= s->app->options.max_channels_per_connection)
+        return;
+    grant = grant_new(s, channel, class, PC_GRANT_REMEMBERED);
+    if (!grant)
+        return;
+    grant->view_len = (uint8_t)v->view.len;
+    if (v->view.len)
+        memcpy(grant->view, v->view.ptr, v->view.len);
+    grant->expires_in_ms = v->expires_in_ms;
+    start_expiry(grant, REMEMBER_MS);
+}
+
+/* -- changes of mind -- */
+
+static void recheck(struct pc_grant *grant, struct pc_reauthorization *r)
+{
+    struct recheck *entry = pc_alloc(grant->session->worker->mem, sizeof *entry);
+    struct pc_rule_match match = match_of(grant);
+    struct pc_verdict now = {.reason = PUSHERC_DENIED_INTERNAL, .status = 403, .text = PC_S("Out of memory")};
+    if (!entry) { /* it cannot be asked, so it does not stand */
+        decided(&grant->waiter, &now);
+        return;
+    }
+    entry->of = r;
+    atomic_fetch_add_explicit(&r->open, 1, memory_order_relaxed);
+    pc_list_push_back(&grant->rechecks, &entry->link);
+    /* a question under way has been outdated: its next answer serves */
+    if (!pc_waiter_waits(&grant->waiter) && ask(grant, &match, true, &now))
+        decided(&grant->waiter, &now);
+}
+
+void pc_grants_recheck(struct pc_session *s, struct pc_reauthorization *r)
+{
+    const struct pc_identity *who = pc_session_identity(s);
+    pusherc_slice user_id = who ? who->user_id : PC_S("");
+    for (struct pc_list *l = s->grants.next, *next; l != &s->grants; l = next) {
+        struct pc_grant *grant = PC_CONTAINER(l, struct pc_grant, of_session);
+        next = l->next;
+        if (pc_grant_filter_fits(&r->filter, s->app->live->uid, user_id, pc_grant_channel(grant)))
+            recheck(grant, r);
+    }
+}
+
+int pc_grants_recheck_all(struct pc_session *s)
+{
+    struct pc_grant_filter filter = {.app_uid = s->app->live->uid};
+    struct pc_reauthorization *r = pc_reauthorization_new(s->worker->mem, &filter);
+    if (!r)
+        return PUSHERC_ENOMEM;
+    pc_grants_recheck(s, r);
+    pc_reauthorization_report(r);
+    return 0;
+}
+
+bool pc_grant_revoke(struct pc_session *s, pusherc_slice channel, pusherc_slice reason)
+{
+    struct pc_subscription *sub = pc_session_subscription(s, channel);
+    struct pc_grant *grant = pc_grant_find(s, channel);
+    if (!sub && !grant)
+        return false;
+    struct pc_refusal why = {PUSHERC_DENIED_REVOKED, 403, reason, NULL, PC_S("")};
+    if (grant)
+        pc_grant_free(grant);
+    if (sub)
+        pc_session_leave(s, sub);
+    pc_session_revoked(s, channel, why);
+    return true;
+}

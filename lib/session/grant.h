@@ -1,0 +1,79 @@
+/*
+ * What the host said about one connection and one channel, and what becomes of it: asked for, standing with
+ * its subscription, remembered from an auth endpoint until the client subscribes, or lost and asked again
+ * when the host's facts change.
+ */
+#ifndef PC_SESSION_GRANT_H
+#define PC_SESSION_GRANT_H
+
+#include "fanout/subscription.h"
+#include "session/decision.h"
+
+struct pc_session;
+
+enum pc_grant_state {
+    PC_GRANT_ASKED = 0,  /* the client waits for its first answer */
+    PC_GRANT_REMEMBERED, /* the client has a signed answer and is expected to subscribe with it */
+    PC_GRANT_STANDING,   /* it has a subscription */
+    PC_GRANT_LOST        /* it had one; the client still wants it */
+};
+
+struct pc_grant {
+    struct pc_list of_session;
+    struct pc_session *session;
+    struct pc_subscription *subscription; /* STANDING */
+    struct pc_waiter waiter;
+    struct pc_timer expiry;
+    struct pc_list rechecks; /* re-authorizations that wait for its answer */
+    struct pc_channel_class class;
+    uint8_t state; /* enum pc_grant_state */
+    uint8_t view_len;
+    char view[PC_MAX_VIEW_NAME]; /* REMEMBERED */
+    uint32_t expires_in_ms;      /* REMEMBERED */
+    size_t channel_len;
+    char channel[];
+};
+
+static inline pusherc_slice pc_grant_channel(const struct pc_grant *grant)
+{
+    return pc_slice(grant->channel, grant->channel_len);
+}
+
+/* A re-authorization on its way through the workers; shared by them, ends when everybody has reported. */
+struct pc_reauthorization {
+    struct pc_mem mem;
+    _Atomic uint64_t open; /* workers that have not looked yet, and grants without an answer */
+    _Atomic uint64_t kept, revoked;
+    pusherc_reauthorized_fn done;
+    void *user_data;
+    struct pc_grant_filter filter; /* slices in text */
+    char text[];
+};
+/* With one open. NULL = out of memory. */
+struct pc_reauthorization *pc_reauthorization_new(const struct pc_mem *mem, const struct pc_grant_filter *filter);
+/* One less is open; the last one calls done and frees. */
+void pc_reauthorization_report(struct pc_reauthorization *r);
+
+/* NULL: this session has none for the channel. */
+struct pc_grant *pc_grant_find(struct pc_session *session, pusherc_slice channel);
+/* Takes it out of everything; the subscription, if there is one, stays and has no grant. */
+void pc_grant_free(struct pc_grant *grant);
+
+/* The client subscribes and a rule decides: asks, and answers the client when the host has. */
+void pc_grant_ask(struct pc_session *session, pusherc_slice channel, struct pc_channel_class class,
+                  const struct pc_rule_match *match);
+/* A subscription that came with a signature on a channel that a rule covers; `grant` is what was remembered, or
+ * NULL. Without memory the subscription stays, and cannot be asked again. */
+void pc_grant_adopt(struct pc_session *session, struct pc_grant *grant, struct pc_subscription *subscription);
+/* An auth endpoint has allowed this to the session. */
+void pc_grant_remember(struct pc_session *session, pusherc_slice channel, struct pc_channel_class class,
+                       const struct pc_verdict *verdict);
+
+/* Every grant of the session that fits is asked again and reports to `r`. */
+void pc_grants_recheck(struct pc_session *session, struct pc_reauthorization *r);
+/* The same for all of them, on nobody's behalf. 0 or PUSHERC_ENOMEM. */
+PC_CHECKED int pc_grants_recheck_all(struct pc_session *session);
+/* The host takes the channel away; false: the session has neither subscription nor grant. */
+bool pc_grant_revoke(struct pc_session *session, pusherc_slice channel, pusherc_slice reason);
+
+#endif

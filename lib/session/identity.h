@@ -1,0 +1,27 @@
+/* Who a connection is to the host, or who it signed in as: immutable, counted, one allocation. */
+#ifndef PC_SESSION_IDENTITY_H
+#define PC_SESSION_IDENTITY_H
+
+#include <stdatomic.h>
+
+#include <pusherc/hooks.h>
+
+#include "base/mem.h"
+
+#define PC_IDENTITY_MAX_ID 200 /* bytes of a user id */
+
+struct pc_identity {
+    _Atomic uint32_t refs;
+    struct pc_mem mem;
+    pusherc_slice user_id, user_info;
+    struct pc_identity *base;  /* counted: the host's identity below a sign-in, for its data; or NULL */
+    void *data;                /* the host's; set once before it is shared */
+    pusherc_free_fn free_data; /* called for data by whoever lets go last; NULL = nothing to free */
+};
+
+/* Counted for the caller; NULL = out of memory. */
+struct pc_identity *pc_identity_new(const struct pc_mem *mem, pusherc_slice user_id, pusherc_slice user_info);
+void pc_identity_ref(struct pc_identity *identity);   /* NULL is harmless */
+void pc_identity_unref(struct pc_identity *identity); /* NULL is harmless; any thread */
+
+#endif
