@@ -106,6 +106,8 @@ void pc_conn_http_wants_tls(struct pc_conn *conn); /* it came to a TLS listener 
 /* -- ws_conn.c -- */
 /* The request at hand asks for a WebSocket. */
 void pc_conn_upgrade(struct pc_conn *conn, const struct pc_http_message *request);
+/* It does not, but is for the path of WebSockets: the answer says what to ask for. */
+void pc_conn_refuse_plain(struct pc_conn *conn, const struct pc_http_message *request);
 void pc_conn_ws_input(struct pc_conn *conn, pusherc_slice bytes);
 /* The host has not answered in time. */
 void pc_conn_host_timeout(struct pc_conn *conn);

@@ -8,6 +8,7 @@
 #include "net/ask.h"
 #include "net/auth_conn.h"
 #include "net/conn.h"
+#include "session/admit.h"
 
 static bool stopping(const struct pc_conn *conn)
 {
@@ -166,6 +167,8 @@ static void serve(struct pc_conn *conn, const struct pc_http_message *m)
     }
     if (result == PC_API_REPLY)
         put_reply(conn, &reply, m);
+    else if (result == PC_API_NOT_OURS && pc_admit_path(engine, m->path))
+        pc_conn_refuse_plain(conn, m);
     else if (result == PC_API_NOT_OURS && engine->hooks.on_http)
         ask_for_page(conn, m);
     else if (result == PC_API_NOT_OURS)

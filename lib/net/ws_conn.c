@@ -107,10 +107,13 @@ static bool shake_hands(struct pc_conn *conn, const struct pc_http_message *requ
     pc_buf_init_in(&out, conn->loop->worker->mem, SIZE_MAX, stack, sizeof stack);
     int rc = pc_ws_handshake(request, &out, &status, &text);
     if (rc == PUSHERC_EPROTO) {
-        struct pc_http_name_value version = {PC_S("Sec-WebSocket-Version"), PC_S("13")};
-        struct pc_http_reply reply = {.status = status, .content_type = "text/plain; charset=utf-8",
-                                      .fields = &version, .field_count = status == 426,
-                                      .body = pc_slice_of(text)};
+        struct pc_http_reply reply = {
+            .status = status,
+            .content_type = "text/plain; charset=utf-8",
+            .body = pc_slice_of(text),
+            .head_only = pc_slice_eq(request->method, PC_S("HEAD")),
+        };
+        reply.fields = pc_ws_refusal_fields(status, &reply.field_count);
         pc_buf_clear(&out);
         pc_http_put_reply(&out, &reply);
     }
@@ -246,6 +249,11 @@ void pc_conn_upgrade(struct pc_conn *conn, const struct pc_http_message *request
         admitted(conn, request, &admission);
     else
         turn_away(conn, request, admission.code, pc_slice_of(admission.reason));
+}
+
+void pc_conn_refuse_plain(struct pc_conn *conn, const struct pc_http_message *request)
+{
+    (void)shake_hands(conn, request); /* which fails: `upgrade` is not set */
 }
 
 void pc_conn_host_timeout(struct pc_conn *conn)

@@ -23,15 +23,20 @@ bool pc_strip_prefix(const struct pc_engine *engine, pusherc_slice path, pusherc
     return out->len > 0 && out->ptr[0] == '/';
 }
 
+bool pc_admit_path(const struct pc_engine *engine, pusherc_slice path)
+{
+    return pc_strip_prefix(engine, path, &path) && pc_slice_starts(path, PC_S("/app/"));
+}
+
 /* "/app/{key}" below the prefix */
 static bool find_key(const struct pc_engine *engine, pusherc_slice path, struct pc_admission *out)
 {
     char stack[256];
     struct pc_buf scratch;
     pusherc_slice key;
-    if (!pc_strip_prefix(engine, path, &path) || !pc_slice_starts(path, PC_S("/app/")))
+    if (!pc_admit_path(engine, path))
         return false;
-    path = pc_slice_skip(path, sizeof "/app/" - 1);
+    path = pc_slice_skip(path, strlen(engine->path_prefix) + sizeof "/app/" - 1);
     pc_buf_init_in(&scratch, &engine->mem, sizeof stack, stack, sizeof stack);
     bool ok = path.len > 0 && pc_slice_find(path, '/') == path.len &&
               pc_http_decode(path, false, &scratch, &key) == 0 && key.len < sizeof out->key;

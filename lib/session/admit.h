@@ -30,6 +30,9 @@ enum pc_admit_result pc_admit_request(struct pc_engine *engine, const struct pc_
 enum pc_admit_result pc_admit_app(struct pc_engine *engine, const struct pc_http_message *request, bool tls,
                                   struct pc_admission *out);
 
+/* Whether this is where WebSockets are opened, "/app/..." below the prefix: never the host's page. */
+bool pc_admit_path(const struct pc_engine *engine, pusherc_slice path);
+
 /* `path` without the configured prefix; false if it is not below it. */
 bool pc_strip_prefix(const struct pc_engine *engine, pusherc_slice path, pusherc_slice *out);
 

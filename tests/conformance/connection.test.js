@@ -195,8 +195,11 @@ test('#20 echoes an offered pusher-channels-protocol-7, and names none that was 
 
 test('#21 answers a plain GET of /app/{key} with a 4xx and keeps serving', async () => {
   const answer = await request(host, 'GET', `/app/${APP.key}?protocol=7`);
-  assert.ok(answer.status === 426 || answer.status === 400, String(answer.status));
+  assert.equal(answer.status, 426);
   assert.ok(answer.text.length > 0);
+  assert.equal(answer.headers.upgrade, 'websocket');
+  assert.equal(answer.headers['sec-websocket-version'], '13');
+  assert.deepEqual([(await request(host, 'HEAD', `/app/${APP.key}`)).status, (await request(host, 'POST', `/app/${APP.key}`)).headers.allow], [405, 'GET']);
   const client = await connect(host);
   await client.close();
 });
