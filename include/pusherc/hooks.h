@@ -209,11 +209,13 @@ typedef struct pusherc_http_field {
 } pusherc_http_field;
 
 /**
- * Answer an HTTP request. Content-Length, Date and Connection are added; a body is left out for HEAD, 204 and 304.
+ * Answer an HTTP request. Date, Content-Length and Connection are added; a body is left out for HEAD,
+ * 204 and 304.
  *
  * @param request  consumed, whatever is returned
  * @param status   200..599
- * @param fields   field_count header fields: names are tokens, values without CR, LF or NUL
+ * @param fields   field_count header fields: names are tokens, values without CR, LF or NUL; none that is
+ *                 added, and no Transfer-Encoding
  * @param field_count  0..64
  * @param body     copied
  * @return 0, or

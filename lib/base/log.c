@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "base/slice.h"
+#include "base/utc.h"
 
 /* A line longer than this is cut. Names are at most 200 bytes, so two of them and words fit. */
 #define MESSAGE_SIZE 512
@@ -162,21 +163,20 @@ static const char *level_name(pusherc_log_level level)
 void pusherc_log_to_stderr(const pusherc_log_entry *entry, void *user_data)
 {
     char text[MESSAGE_SIZE + 512];
-    char when[32] = "";
     char socket_id[PUSHERC_SOCKET_ID_STRLEN] = "";
     struct timespec now = {0};
-    struct tm utc;
     pusherc_slice app = pc_utf8_cut(entry->app_id, 200);
     pusherc_slice message = pc_utf8_cut(entry->message, MESSAGE_SIZE);
 
     (void)user_data;
     (void)clock_gettime(CLOCK_REALTIME, &now);
-    if (gmtime_r(&now.tv_sec, &utc))
-        (void)strftime(when, sizeof(when), "%Y-%m-%dT%H:%M:%S", &utc);
+    struct pc_utc utc = pc_utc_of((uint64_t)now.tv_sec);
     if (entry->socket_id.a || entry->socket_id.b)
         (void)pusherc_socket_id_format(entry->socket_id, socket_id);
 
-    int len = snprintf(text, sizeof(text), "%s.%03dZ %-5s %s%s%.*s%s%s: %.*s\n", when,
+    int len = snprintf(text, sizeof(text),
+                       "%04u-%02u-%02uT%02u:%02u:%02u.%03dZ %-5s %s%s%.*s%s%s: %.*s\n",
+                       (unsigned)utc.year, utc.month, utc.day, utc.hour, utc.minute, utc.second,
                        (int)(now.tv_nsec / 1000000), level_name(entry->level), entry->subject,
                        app.len ? " app=" : "", (int)app.len, app.len ? app.ptr : "",
                        socket_id[0] ? " socket=" : "", socket_id, (int)message.len,

@@ -74,9 +74,19 @@ struct pc_http_error {
 };
 struct pc_http_error pc_http_parser_error(const struct pc_http_parser *parser);
 
+/* The value of a Date field, written anew when the second changes. Zero-initialise. */
+#define PC_HTTP_DATE_LEN 29
+struct pc_http_date {
+    uint64_t unix_time_s;
+    char text[PC_HTTP_DATE_LEN]; /* no NUL */
+};
+/* "Sun, 06 Nov 1994 08:49:37 GMT"; valid until the next call. */
+pusherc_slice pc_http_date(struct pc_http_date *date, uint64_t unix_time_s);
+
 /* Writing a response. */
 struct pc_http_reply {
     int status;
+    pusherc_slice date;                      /* len 0 = not told */
     const char *content_type;                /* NULL = none */
     const struct pc_http_name_value *fields; /* further fields, already checked */
     size_t field_count;
@@ -84,8 +94,8 @@ struct pc_http_reply {
     bool keep_alive;
     bool head_only; /* answer to HEAD: Content-Length of the body, no body */
 };
-/* Status line, Content-Length (none for 1xx, 204, 304), Connection (none for 1xx), the fields, the
- * body. Its failure is buf's status. */
+/* Status line, Date (none for 1xx), Content-Length (none for 1xx, 204, 304), Connection (none for
+ * 1xx), the fields, the body. Its failure is buf's status. */
 void pc_http_put_reply(struct pc_buf *buf, const struct pc_http_reply *reply);
 const char *pc_http_reason(int status); /* "Not Found"; "" if unknown */
 /* A field a host may send: name is a token, value has no CR, LF, NUL. */

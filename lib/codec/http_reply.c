@@ -1,6 +1,8 @@
 /* Responses out. */
 #include "codec/http.h"
 
+#include "base/utc.h"
+
 const char *pc_http_reason(int status)
 {
     switch (status) {
@@ -108,7 +110,39 @@ bool pc_http_field_valid(pusherc_slice name, pusherc_slice value)
     return true;
 }
 
-/* Room for the fixed words and the two numbers of a reply's head: at most 125 bytes. */
+static void put_two_digits(char *to, unsigned number)
+{
+    to[0] = (char)('0' + number / 10);
+    to[1] = (char)('0' + number % 10);
+}
+
+/* RFC 9110, section 5.6.7. Not strftime(): it would speak the host's language. */
+static void write_date(char out[PC_HTTP_DATE_LEN], struct pc_utc utc)
+{
+    static const char days[] = "SunMonTueWedThuFriSat";
+    static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
+
+    memcpy(out, "Day, dd Mon yyyy hh:mm:ss GMT", PC_HTTP_DATE_LEN);
+    memcpy(out, days + 3 * utc.weekday, 3);
+    put_two_digits(out + 5, utc.day);
+    memcpy(out + 8, months + 3 * (utc.month - 1), 3);
+    put_two_digits(out + 12, utc.year / 100);
+    put_two_digits(out + 14, utc.year % 100);
+    put_two_digits(out + 17, utc.hour);
+    put_two_digits(out + 20, utc.minute);
+    put_two_digits(out + 23, utc.second);
+}
+
+pusherc_slice pc_http_date(struct pc_http_date *date, uint64_t unix_time_s)
+{
+    if (date->unix_time_s != unix_time_s || date->text[0] == '\0') {
+        date->unix_time_s = unix_time_s;
+        write_date(date->text, pc_utc_of(unix_time_s));
+    }
+    return pc_slice(date->text, sizeof date->text);
+}
+
+/* Room for the fixed words and the two numbers of a reply's head: at most 133 bytes. */
 #define FIXED_BYTES 192
 
 static char *copy(char *to, pusherc_slice s)
@@ -145,7 +179,7 @@ void pc_http_put_reply(struct pc_buf *buf, const struct pc_http_reply *reply)
     pusherc_slice content_type = pc_slice_of(reply->content_type);
 
     /* Room once, then plain copies: a reply is a dozen words, each too short to ask for. */
-    size_t size = FIXED_BYTES + content_type.len + body.len;
+    size_t size = FIXED_BYTES + reply->date.len + content_type.len + body.len;
     for (size_t i = 0; i < reply->field_count; i++)
         size += reply->fields[i].name.len + reply->fields[i].value.len + 4;
     char *start = pc_buf_reserve(buf, size);
@@ -157,6 +191,8 @@ void pc_http_put_reply(struct pc_buf *buf, const struct pc_http_reply *reply)
     *to++ = ' ';
     to = copy(to, pc_slice_of(pc_http_reason(reply->status)));
     to = copy(to, PC_S("\r\n"));
+    if (reply->date.len && !interim)
+        to = copy_field(to, PC_S("Date"), reply->date);
     if (content_type.len)
         to = copy_field(to, PC_S("Content-Type"), content_type);
     if (!bodiless) {

@@ -34,6 +34,7 @@ static void put_reply(struct pc_conn *conn, struct pc_api_reply *reply, const st
     struct pc_buf out;
     bool keep_alive = m && m->keep_alive && !stopping(conn);
     struct pc_http_reply http = {.status = reply->status,
+                                 .date = pc_loop_date(conn->loop),
                                  .content_type = reply->content_type,
                                  .fields = reply->fields,
                                  .field_count = reply->field_count,

@@ -1,5 +1,7 @@
 #include "net/loop.h"
 
+#include <time.h>
+
 #include <pusherc/error.h>
 
 #include "net/conn.h"
@@ -31,6 +33,11 @@ void pc_loop_enter(struct pc_loop *loop)
 {
     loop->worker->now_ms = uv_now(loop->uv);
     loop->worker->mailbox->owner_will_look = true;
+}
+
+pusherc_slice pc_loop_date(struct pc_loop *loop)
+{
+    return pc_http_date(&loop->date, (uint64_t)time(NULL));
 }
 
 static void flush(struct pc_loop *loop)

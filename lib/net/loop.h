@@ -9,6 +9,7 @@
 
 #include <uv.h>
 
+#include "codec/http.h"
 #include "codec/ws.h"
 #include "fanout/engine.h"
 
@@ -38,6 +39,7 @@ struct pc_loop {
     void (*on_ended)(struct pc_loop *loop, void *ctx); /* nothing of the loop is active any more */
     void *on_ended_ctx;
     char *read_buffer, *write_buffer; /* owned */
+    struct pc_http_date date;
 };
 
 /* host_loop NULL = a loop of its own. Gives the worker its mailbox. 0; PUSHERC_ENOMEM; PUSHERC_EIO with *sys. */
@@ -58,6 +60,9 @@ void pc_loop_stop(struct pc_loop *loop, uint64_t grace_ms);
 /* Each callback of libuv into us begins with this: sets the worker's time, and lets posts from this
  * thread rely on the prepare that follows. */
 void pc_loop_enter(struct pc_loop *loop);
+
+/* The value of a Date field, for a reply written now. */
+pusherc_slice pc_loop_date(struct pc_loop *loop);
 
 static inline struct pc_loop *pc_loop_of(struct pc_worker *worker)
 {

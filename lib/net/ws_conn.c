@@ -109,6 +109,7 @@ static bool shake_hands(struct pc_conn *conn, const struct pc_http_message *requ
     if (rc == PUSHERC_EPROTO) {
         struct pc_http_reply reply = {
             .status = status,
+            .date = pc_loop_date(conn->loop),
             .content_type = "text/plain; charset=utf-8",
             .body = pc_slice_of(text),
             .head_only = pc_slice_eq(request->method, PC_S("HEAD")),

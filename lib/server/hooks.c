@@ -1,5 +1,6 @@
 /* What hooks get to see, and how they answer (pusherc/hooks.h). */
 #include <stdio.h>
+#include <time.h>
 
 #include "net/ask.h"
 #include "server/server.h"
@@ -240,14 +241,16 @@ static bool reserved_field(pusherc_slice name)
 {
     return pc_slice_eq_nocase(name, PC_S("Content-Length")) ||
            pc_slice_eq_nocase(name, PC_S("Transfer-Encoding")) ||
-           pc_slice_eq_nocase(name, PC_S("Connection"));
+           pc_slice_eq_nocase(name, PC_S("Connection")) || pc_slice_eq_nocase(name, PC_S("Date"));
 }
 
 int pusherc_http_respond(pusherc_http_request *request, int status, const pusherc_http_field *fields,
                          size_t field_count, pusherc_slice body)
 {
     struct pc_http_name_value copy[MAX_RESPONSE_FIELDS];
+    struct pc_http_date date = {0}; /* not the loop's: this may be any thread */
     struct pc_http_reply reply = {.status = status, .fields = copy, .body = body,
+                                  .date = pc_http_date(&date, (uint64_t)time(NULL)),
                                   .keep_alive = request->keep_alive, .head_only = request->head_only};
     int rc = status >= 200 && status <= 599 && field_count <= MAX_RESPONSE_FIELDS && (fields || !field_count)
                  ? 0

@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include <cmocka.h>
 
@@ -14,6 +15,7 @@
 #include "base/buf.h"
 #include "base/list.h"
 #include "base/rate.h"
+#include "base/utc.h"
 #include "failing_alloc.h"
 
 static void assert_slice(pusherc_slice s, const char *expected)
@@ -434,6 +436,26 @@ static void a_refused_amount_takes_nothing(void **state)
 
 /* Errors and version */
 
+/* Against the C library's calendar: every day there is, each at another second of the day. */
+static void moments_become_dates_as_the_c_library_writes_them(void **state)
+{
+    const uint64_t last = 253402300799; /* 9999-12-31T23:59:59Z */
+    struct tm tm;
+    (void)state;
+    for (uint64_t day = 0; day <= last / 86400; day++) {
+        uint64_t unix_time_s = day * 86400 + day * 7919 % 86400;
+        struct pc_utc utc = pc_utc_of(unix_time_s);
+        time_t time = (time_t)unix_time_s;
+        assert_non_null(gmtime_r(&time, &tm));
+        if (utc.year != (uint32_t)tm.tm_year + 1900 || utc.month != tm.tm_mon + 1 ||
+            utc.day != tm.tm_mday || utc.weekday != tm.tm_wday || utc.hour != tm.tm_hour ||
+            utc.minute != tm.tm_min || utc.second != tm.tm_sec)
+            fail_msg("%llu", (unsigned long long)unix_time_s);
+    }
+    assert_int_equal(pc_utc_of(UINT64_MAX).year, 9999);
+    assert_int_equal(pc_utc_of(last + 1).second, 59);
+}
+
 static void every_error_has_a_name_a_text_and_a_value_of_its_own(void **state)
 {
     (void)state;
@@ -496,6 +518,7 @@ int main(void)
         cmocka_unit_test(a_list_keeps_order_and_removing_twice_is_harmless),
         cmocka_unit_test(a_rate_allows_so_many_in_a_second_and_starts_anew),
         cmocka_unit_test(a_refused_amount_takes_nothing),
+        cmocka_unit_test(moments_become_dates_as_the_c_library_writes_them),
         cmocka_unit_test(every_error_has_a_name_a_text_and_a_value_of_its_own),
         cmocka_unit_test(the_three_forms_of_the_version_agree),
     };

@@ -731,6 +731,40 @@ static void replies_are_written(void **state)
                  "HTTP/1.1 299 \r\nContent-Length: 0\r\nConnection: keep-alive\r\n\r\n");
 }
 
+static void expect_date(struct pc_http_date *date, uint64_t unix_time_s, const char *expected)
+{
+    pusherc_slice text = pc_http_date(date, unix_time_s);
+    assert_int_equal(text.len, strlen(expected));
+    assert_memory_equal(text.ptr, expected, text.len);
+}
+
+static void a_date_is_as_rfc_9110_prescribes(void **state)
+{
+    (void)state;
+    struct pc_http_date date = {0};
+    expect_date(&date, 0, "Thu, 01 Jan 1970 00:00:00 GMT");
+    expect_date(&date, 784111777, "Sun, 06 Nov 1994 08:49:37 GMT"); /* the one printed there */
+    expect_date(&date, 784111777, "Sun, 06 Nov 1994 08:49:37 GMT");
+    expect_date(&date, 784111778, "Sun, 06 Nov 1994 08:49:38 GMT");
+    expect_date(&date, 1709164800, "Thu, 29 Feb 2024 00:00:00 GMT");
+    expect_date(&date, 784111777, "Sun, 06 Nov 1994 08:49:37 GMT"); /* clocks are set back */
+}
+
+static void every_final_reply_tells_its_date(void **state)
+{
+    (void)state;
+    struct pc_http_date date = {0};
+    pusherc_slice text = pc_http_date(&date, 784111777);
+    expect_reply(&(struct pc_http_reply){.status = 200, .date = text, .body = PC_S("{}")},
+                 "HTTP/1.1 200 OK\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT\r\nContent-Length: 2\r\n"
+                 "Connection: close\r\n\r\n{}");
+    expect_reply(&(struct pc_http_reply){.status = 304, .date = text},
+                 "HTTP/1.1 304 Not Modified\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT\r\n"
+                 "Connection: close\r\n\r\n");
+    expect_reply(&(struct pc_http_reply){.status = 100, .date = text},
+                 "HTTP/1.1 100 Continue\r\n\r\n");
+}
+
 static void a_host_may_not_inject_fields(void **state)
 {
     (void)state;
@@ -760,6 +794,8 @@ int main(void)
         cmocka_unit_test(query_strings_are_split_and_decoded),
         cmocka_unit_test(decoding_uses_scratch_only_for_escapes),
         cmocka_unit_test(replies_are_written),
+        cmocka_unit_test(a_date_is_as_rfc_9110_prescribes),
+        cmocka_unit_test(every_final_reply_tells_its_date),
         cmocka_unit_test(a_host_may_not_inject_fields),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
