@@ -199,6 +199,9 @@ PUSHERC_API pusherc_slice pusherc_http_header(const pusherc_http_request *reques
 PUSHERC_API pusherc_slice pusherc_http_cookie(const pusherc_http_request *request,
                                               const char *name);
 PUSHERC_API pusherc_slice pusherc_http_body(const pusherc_http_request *request);
+/** Decoded value of the first field of that name, if the body is a form as browsers send it by default
+ *  (application/x-www-form-urlencoded) and has at most 1000 fields. */
+PUSHERC_API pusherc_slice pusherc_http_form(const pusherc_http_request *request, const char *name);
 /** "address:port" of the TCP peer. */
 PUSHERC_API pusherc_slice pusherc_http_peer(const pusherc_http_request *request);
 /** @} */

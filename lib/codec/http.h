@@ -39,6 +39,8 @@ bool pc_http_field_has(const struct pc_http_message *message, pusherc_slice name
 /* Cuts the next item, without white space, off a comma list; false when nothing is left. */
 bool pc_http_list_next(pusherc_slice *list, pusherc_slice *item);
 pusherc_slice pc_http_cookie(const struct pc_http_message *message, pusherc_slice name);
+/* Whether Content-Type says that the body is a form, "a=1&b=2", for pc_http_params(). */
+bool pc_http_has_form(const struct pc_http_message *message);
 
 struct pc_http_limits {
     size_t head_bytes, body_bytes;

@@ -72,6 +72,14 @@ pusherc_slice pc_http_cookie(const struct pc_http_message *message, pusherc_slic
     return pc_slice(NULL, 0);
 }
 
+bool pc_http_has_form(const struct pc_http_message *message)
+{
+    pusherc_slice type = pc_http_field(message, PC_S("Content-Type"));
+    /* parameters may follow: "; charset=UTF-8" */
+    return pc_slice_eq_nocase(trim(pc_slice_first(type, pc_slice_find(type, ';'))),
+                              PC_S("application/x-www-form-urlencoded"));
+}
+
 static int hex_value(char c)
 {
     if (c >= '0' && c <= '9')

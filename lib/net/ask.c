@@ -103,17 +103,44 @@ static void decode(struct pc_ask *ask)
         ask->param_count = 0;
 }
 
+static pusherc_slice value_of(const struct pc_http_param *params, size_t count, const char *name)
+{
+    for (size_t i = 0; i < count; i++)
+        if (pc_slice_eq(params[i].name, pc_slice_of(name)))
+            return params[i].value;
+    return PC_S("");
+}
+
 pusherc_slice pc_ask_query(struct pc_ask *ask, const char *name)
 {
     decode(ask);
-    for (size_t i = 0; i < ask->param_count; i++)
-        if (pc_slice_eq(ask->params[i].name, pc_slice_of(name)))
-            return ask->params[i].value;
-    return PC_S("");
+    return value_of(ask->params, ask->param_count, name);
 }
 
 pusherc_slice pc_ask_path(struct pc_ask *ask)
 {
     decode(ask);
     return ask->path;
+}
+
+static void read_form(struct pusherc_http_request *r)
+{
+    pusherc_slice body = r->ask.message->body;
+    size_t max = 1;
+    r->form_read = true;
+    if (!pc_http_has_form(r->ask.message))
+        return;
+    for (size_t i = 0; i < body.len && max < PC_ASK_MAX_FIELDS; i++)
+        max += body.ptr[i] == '&';
+    pc_buf_init(&r->form_text, &r->ask.mem, body.len);
+    r->form = pc_alloc_array(&r->ask.mem, max, sizeof *r->form);
+    if (!r->form || pc_http_params(body, r->form, max, &r->form_count, &r->form_text))
+        r->form_count = 0;
+}
+
+pusherc_slice pc_ask_form(struct pusherc_http_request *r, const char *name)
+{
+    if (!r->form_read)
+        read_form(r);
+    return value_of(r->form, r->form_count, name);
 }

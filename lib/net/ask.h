@@ -15,6 +15,7 @@
 #include "net/conn.h"
 
 #define PC_ASK_MAX_PARAMS 64
+#define PC_ASK_MAX_FIELDS 1000 /* of a form */
 
 struct pc_ask {
     struct pc_mail mail; /* brings the answer to the worker */
@@ -54,6 +55,10 @@ struct pusherc_http_request {
     bool head_only;
     bool keep_alive;
     struct pc_buf reply; /* the whole response; empty = close without one */
+    struct pc_http_param *form; /* owned: the fields of a form, once one was asked for */
+    size_t form_count;
+    struct pc_buf form_text; /* of them, where it had to be decoded */
+    bool form_read;
 };
 
 struct pusherc_app_request {
@@ -79,5 +84,6 @@ void pc_ask_free(struct pc_ask *ask);
 
 pusherc_slice pc_ask_query(struct pc_ask *ask, const char *name);
 pusherc_slice pc_ask_path(struct pc_ask *ask);
+pusherc_slice pc_ask_form(struct pusherc_http_request *request, const char *name);
 
 #endif

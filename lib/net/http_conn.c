@@ -85,7 +85,10 @@ static void page_answered(struct pc_conn *conn, struct pc_ask *ask)
 
 static void page_dispose(struct pc_ask *ask)
 {
-    pc_buf_free(&PC_CONTAINER(ask, struct pusherc_http_request, ask)->reply);
+    struct pusherc_http_request *r = PC_CONTAINER(ask, struct pusherc_http_request, ask);
+    pc_buf_free(&r->reply);
+    pc_buf_free(&r->form_text);
+    pc_free(&ask->mem, r->form);
 }
 
 static void ask_for_page(struct pc_conn *conn, const struct pc_http_message *m)

@@ -229,6 +229,11 @@ pusherc_slice pusherc_http_body(const pusherc_http_request *request)
     return request->ask.message->body;
 }
 
+pusherc_slice pusherc_http_form(const pusherc_http_request *request, const char *name)
+{
+    return pc_ask_form((pusherc_http_request *)request, name);
+}
+
 pusherc_slice pusherc_http_peer(const pusherc_http_request *request)
 {
     return pc_slice_of(request->ask.peer);
