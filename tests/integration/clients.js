@@ -3,6 +3,7 @@
 // auth endpoints that an application would have.
 
 const http = require('node:http');
+const https = require('node:https');
 const PusherClient = require('pusher-js');
 const PusherServer = require('pusher');
 const { APP, Inbox, until } = require('./lib.js');
@@ -12,7 +13,10 @@ const MASTER_KEY = Buffer.from(Array.from({ length: 32 }, (_, i) => i)).toString
 
 /** The server SDK, pointed at a server of ours. */
 function sdk(server, app = APP) {
-  return new PusherServer({ appId: app.id, key: app.key, secret: app.secret, host: '127.0.0.1', port: String(server.port), useTLS: false, encryptionMasterKeyBase64: MASTER_KEY });
+  return new PusherServer({
+    appId: app.id, key: app.key, secret: app.secret, host: '127.0.0.1', port: String(server.port), encryptionMasterKeyBase64: MASTER_KEY,
+    useTLS: Boolean(server.ca), agent: server.ca && new https.Agent({ ca: server.ca }),
+  });
 }
 
 /**

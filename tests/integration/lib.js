@@ -6,6 +6,7 @@ const assert = require('node:assert/strict');
 const { spawn } = require('node:child_process');
 const crypto = require('node:crypto');
 const http = require('node:http');
+const https = require('node:https');
 const net = require('node:net');
 const path = require('node:path');
 const readline = require('node:readline');
@@ -250,10 +251,11 @@ function signedQuery(app, method, apiPath, { query = {}, body = '', auth = {}, s
 
 // -- HTTP --
 
-/** One request, by default on a connection of its own. */
+/** One request, by default on a connection of its own. Through TLS if the server has a `ca`. */
 function request(server, method, target, { body = '', headers = {}, agent = false } = {}) {
   const done = new Promise((resolve, reject) => {
-    const req = http.request({ host: '127.0.0.1', port: server.port, method, path: target, headers, agent }, (res) => {
+    const { request: send } = server.ca ? https : http;
+    const req = send({ host: '127.0.0.1', port: server.port, ca: server.ca, method, path: target, headers, agent }, (res) => {
       let text = '';
       res.setEncoding('utf8');
       res.on('data', (chunk) => { text += chunk; });
@@ -383,7 +385,8 @@ const CLIENT_QUERY = 'protocol=7&client=js&version=8.6.0&flash=false';
 
 /** A WebSocket client, once the upgrade was answered. */
 async function dial(server, { app = APP, query = CLIENT_QUERY, target, protocols = [], ...options } = {}) {
-  const client = new Client(`ws://127.0.0.1:${server.port}${target || `/app/${app.key}?${query}`}`, protocols, options);
+  const where = `${server.ca ? 'wss' : 'ws'}://127.0.0.1:${server.port}`;
+  const client = new Client(`${where}${target || `/app/${app.key}?${query}`}`, protocols, { ca: server.ca, ...options });
   client.app = app;
   await within(client.opened, 'the upgrade');
   return client;

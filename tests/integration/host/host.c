@@ -141,6 +141,13 @@ static const struct field app_fields[] = {
     {NULL, 0, FIELD_UINT32},
 };
 
+static const struct field tls_fields[] = {
+    STRING(pusherc_tls_options, cert_file),
+    STRING(pusherc_tls_options, key_file),
+    STRING(pusherc_tls_options, key_password),
+    {NULL, 0, FIELD_UINT32},
+};
+
 static void read_fields(const struct field *fields, const cJSON *object, void *options)
 {
     const cJSON *item;
@@ -213,6 +220,10 @@ static void make_server(struct host *host, size_t index, uv_loop_t *loop, bool p
         free(origins);
     }
     pusherc_listen_options listen = PUSHERC_LISTEN_OPTIONS_INIT;
+    pusherc_tls_options tls = PUSHERC_TLS_OPTIONS_INIT;
+    const cJSON *tls_config = cJSON_GetObjectItemCaseSensitive(host->config, "tls");
+    read_fields(tls_fields, tls_config, &tls);
+    listen.tls = tls_config ? &tls : NULL;
     if (pusherc_server_listen(host->servers[index], &listen, &info))
         host_die("pusherc_server_listen", info.text);
     if (pusherc_server_start(host->servers[index], &info))
