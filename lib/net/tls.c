@@ -1,9 +1,11 @@
 #include "net/tls.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <mbedtls/error.h>
 #include <mbedtls/pk.h>
@@ -112,38 +114,77 @@ static const int cipher_suites[] = {
     0,
 };
 
-/* `what` is "certificate" or "private key"; error is Mbed TLS's, or a positive count of certificates. */
-static int unusable(pusherc_errinfo *info, const char *what, const char *file, int error,
-                    int system_error)
+/* 0 or -errno. Mbed TLS would say no more than that it failed, and takes a folder for an endless file. */
+static int try_to_read(const char *file)
+{
+    char byte;
+    int fd = open(file, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+    if (fd < 0)
+        return -errno;
+    int rc = read(fd, &byte, 1) < 0 ? -errno : 0;
+    close(fd);
+    return rc;
+}
+
+/* Mbed TLS's code without what a lower layer added. */
+static int high_level(int error)
+{
+    return error <= -0x1000 ? -(-error & 0xff80) : error;
+}
+
+static int load_chain(struct pc_tls_config *config, const char *file, pusherc_errinfo *info)
+{
+    char text[128];
+    int error = try_to_read(file);
+    if (error)
+        return pc_errinfo(info, PUSHERC_ETLS, error, "certificate: %s: %s", uv_strerror(error),
+                          file);
+    error = mbedtls_x509_crt_parse_file(&config->chain, file);
+    if (error == 0)
+        return 0;
+    if (error > 0) /* so many of them */
+        return pc_errinfo(info, PUSHERC_ETLS, 0, "certificate: not all in it can be read: %s",
+                          file);
+    mbedtls_strerror(error, text, sizeof text);
+    return pc_errinfo(info, PUSHERC_ETLS, error, "certificate: %s: %s", text, file);
+}
+
+static int load_key(struct pc_tls_config *config, const char *file, const char *password,
+                    pusherc_errinfo *info)
 {
     char text[128];
     const char *why = text;
-    if (error == MBEDTLS_ERR_PK_FILE_IO_ERROR || error == MBEDTLS_ERR_X509_FILE_IO_ERROR)
-        why = system_error ? uv_strerror(-system_error) : "cannot be read";
-    else if (error == MBEDTLS_ERR_PK_ALLOC_FAILED)
-        why = "too large, or not a file";
-    else if (error == MBEDTLS_ERR_PK_PASSWORD_REQUIRED)
+    int error = try_to_read(file);
+    if (error)
+        return pc_errinfo(info, PUSHERC_ETLS, error, "private key: %s: %s", uv_strerror(error),
+                          file);
+    error = parse_key(&config->key, file, password);
+    switch (high_level(error)) {
+    case 0:
+        return 0;
+    case MBEDTLS_ERR_PK_KEY_INVALID_FORMAT:
+        why = "not a readable private key";
+        break;
+    case MBEDTLS_ERR_PK_PASSWORD_REQUIRED:
         why = "it is encrypted, and there is no password";
-    else if (error == MBEDTLS_ERR_PK_PASSWORD_MISMATCH)
+        break;
+    case MBEDTLS_ERR_PK_PASSWORD_MISMATCH:
         why = "wrong password";
-    else if (error > 0)
-        why = "not every certificate in it can be read";
-    else
+        break;
+    default:
         mbedtls_strerror(error, text, sizeof text);
-    return pc_errinfo(info, PUSHERC_ETLS, error < 0 ? error : 0, "%s: %s: %s", what, why, file);
+    }
+    return pc_errinfo(info, PUSHERC_ETLS, error, "private key: %s: %s", why, file);
 }
 
 static int load_files(struct pc_tls_config *config, const pusherc_tls_options *options,
                       pusherc_errinfo *info)
 {
-    errno = 0;
-    int error = mbedtls_x509_crt_parse_file(&config->chain, options->cert_file);
-    if (error)
-        return unusable(info, "certificate", options->cert_file, error, errno);
-    errno = 0;
-    error = parse_key(&config->key, options->key_file, options->key_password);
-    if (error)
-        return unusable(info, "private key", options->key_file, error, errno);
+    int rc = load_chain(config, options->cert_file, info);
+    if (rc == 0)
+        rc = load_key(config, options->key_file, options->key_password, info);
+    if (rc)
+        return rc;
     if (check_pair(&config->chain.pk, &config->key))
         return pc_errinfo(info, PUSHERC_ETLS, 0,
                           "private key: is not that of the first certificate in %s: %s",
