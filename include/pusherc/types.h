@@ -5,8 +5,10 @@
 #ifndef PUSHERC_TYPES_H
 #define PUSHERC_TYPES_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include <pusherc/export.h>
 
@@ -36,6 +38,38 @@ typedef struct pusherc_slice {
 /** Initialiser of a pusherc_slice from a string literal. */
 #define PUSHERC_LIT(s) { (s), sizeof(s) - 1 }
 /* clang-format on */
+
+/**
+ * The bytes of a C string, without its NUL. For a literal in an initialiser there is PUSHERC_LIT().
+ *
+ * @param text  NUL-terminated; NULL gives the empty slice
+ * @return a slice that points to `text`
+ *
+ * Thread: any. Blocks: no. In callbacks: yes. Owns: nothing.
+ * Since: 0.1.
+ */
+static inline pusherc_slice pusherc_slice_of(const char *text)
+{
+    pusherc_slice slice;
+    slice.ptr = text;
+    slice.len = text ? strlen(text) : 0;
+    return slice;
+}
+
+/**
+ * Compare byte for byte. Not for secrets: the time it takes tells how much is right.
+ *
+ * @param a  any bytes
+ * @param b  any bytes
+ * @return true if both have the same bytes; two empty slices have
+ *
+ * Thread: any. Blocks: no. In callbacks: yes. Owns: nothing.
+ * Since: 0.1.
+ */
+static inline bool pusherc_slice_equal(pusherc_slice a, pusherc_slice b)
+{
+    return a.len == b.len && (a.len == 0 || memcmp(a.ptr, b.ptr, a.len) == 0);
+}
 
 /**
  * A connection's name, printed as "<a>.<b>". Zero and zero mean "none".

@@ -80,6 +80,24 @@ static void wiped_bytes_are_zero_and_their_neighbours_are_not(void **state)
 
 /* Slices */
 
+static void the_public_helpers_make_and_compare_slices(void **state)
+{
+    const char text[] = "orders";
+    pusherc_slice lit = PUSHERC_LIT("orders");
+    (void)state;
+    assert_ptr_equal(pusherc_slice_of(text).ptr, text);
+    assert_int_equal(pusherc_slice_of(text).len, 6);
+    assert_int_equal(pusherc_slice_of("").len, 0);
+    assert_null(pusherc_slice_of(NULL).ptr);
+    assert_int_equal(pusherc_slice_of(NULL).len, 0);
+    assert_true(pusherc_slice_equal(pusherc_slice_of(text), lit));
+    assert_false(pusherc_slice_equal(pusherc_slice_of("order"), lit));
+    assert_false(pusherc_slice_equal(pusherc_slice_of("Orders"), lit));
+    assert_true(pusherc_slice_equal(pusherc_slice_of(NULL), pusherc_slice_of("")));
+    assert_true(pusherc_slice_equal((pusherc_slice){"a\0b", 3}, (pusherc_slice){"a\0b", 3}));
+    assert_false(pusherc_slice_equal((pusherc_slice){"a\0b", 3}, (pusherc_slice){"a\0c", 3}));
+}
+
 static void comparing_ignores_ascii_case_only(void **state)
 {
     (void)state;
@@ -499,6 +517,7 @@ int main(void)
         cmocka_unit_test(arrays_start_zeroed),
         cmocka_unit_test(a_copy_has_a_nul_even_of_nothing),
         cmocka_unit_test(wiped_bytes_are_zero_and_their_neighbours_are_not),
+        cmocka_unit_test(the_public_helpers_make_and_compare_slices),
         cmocka_unit_test(comparing_ignores_ascii_case_only),
         cmocka_unit_test(numbers_are_digits_that_fit),
         cmocka_unit_test(prefixes_suffixes_and_searches_stay_inside),
