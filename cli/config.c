@@ -136,8 +136,7 @@ static int take_apps(struct reading *reading, const cJSON *item)
     char *text = cJSON_PrintUnformatted(item);
     if (!text)
         return cli_fail_no_memory(reading->error);
-    pusherc_slice json = {text, strlen(text)};
-    int status = pusherc_apps_from_json(json, take_app, reading, &info);
+    int status = pusherc_apps_from_json(pusherc_slice_of(text), take_app, reading, &info);
     cJSON_free(text);
     /* -1 is take_app()'s, which has said why. */
     if (status == 0 || status == -1)

@@ -29,7 +29,7 @@ static void publish_time(uv_timer_t *timer)
     char data[64];
 
     int len = snprintf(data, sizeof(data), "{\"now\":%lld}", (long long)time(NULL));
-    event.name = (pusherc_slice)PUSHERC_LIT("tick");
+    event.name = pusherc_slice_of("tick");
     event.channels = &channel;
     event.channel_count = 1;
     event.data = (pusherc_slice){data, (size_t)len};

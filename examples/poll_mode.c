@@ -29,11 +29,10 @@ struct work {
 static int on_client_event(const pusherc_conn *conn, const pusherc_client_event *event,
                            void *user_data)
 {
-    static const pusherc_slice ping = PUSHERC_LIT("client-ping");
     struct work *work = user_data;
 
     (void)conn;
-    if (event->event.len == ping.len && memcmp(event->event.ptr, ping.ptr, ping.len) == 0 &&
+    if (pusherc_slice_equal(event->event, pusherc_slice_of("client-ping")) &&
         event->channel.len < sizeof(work->channel)) {
         /* Slices die with the callback: copy what is needed later. */
         memcpy(work->channel, event->channel.ptr, event->channel.len);
@@ -47,10 +46,10 @@ static void answer(pusherc_server *server, struct work *work)
     pusherc_slice channel = {work->channel, work->channel_len};
     pusherc_event event = PUSHERC_EVENT_INIT;
 
-    event.name = (pusherc_slice)PUSHERC_LIT("pong");
+    event.name = pusherc_slice_of("pong");
     event.channels = &channel;
     event.channel_count = 1;
-    event.data = (pusherc_slice)PUSHERC_LIT("{}");
+    event.data = pusherc_slice_of("{}");
     int status = pusherc_publish(server, "app-id", &event);
     if (status)
         (void)fprintf(stderr, "publish: %s\n", pusherc_strerror(status));

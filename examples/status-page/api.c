@@ -59,7 +59,7 @@ void api_change_status(struct site *site, pusherc_http_request *request,
     int64_t organization_id = service_organization(site, service_id);
     session_find(site, request, &session);
     enum role role = session_role(site, &session, organization_id);
-    cJSON *fields = http_fields(request);
+    cJSON *fields = http_fields(request, (const char *[]){"status", "message", "csrf", NULL});
     const char *error = change_error(fields);
     if (session.user_id == 0)
         http_send_error(request, 401, "Please sign in.");

@@ -2,7 +2,6 @@
 
 #include <inttypes.h>
 #include <stdio.h>
-#include <string.h>
 
 #include <pusherc/pusherc.h>
 
@@ -11,25 +10,20 @@
 
 #define PAYLOAD_VERSION 1 /* pages that know another one load themselves again */
 
-static pusherc_slice slice(const char *text)
-{
-    return (pusherc_slice){text, strlen(text)};
-}
-
 /* A page that misses an event catches up when it next connects, so a failure is logged and not more. */
 static void publish(struct site *site, int64_t organization_id, const char *name, const cJSON *data)
 {
     char channel_name[48];
     snprintf(channel_name, sizeof channel_name, "organization.%" PRId64, organization_id);
-    pusherc_slice channel = slice(channel_name);
+    pusherc_slice channel = pusherc_slice_of(channel_name);
     char *text = cJSON_PrintUnformatted(data);
     int status = PUSHERC_ENOMEM;
     if (text) {
         pusherc_event event = PUSHERC_EVENT_INIT;
-        event.name = slice(name);
+        event.name = pusherc_slice_of(name);
         event.channels = &channel;
         event.channel_count = 1;
-        event.data = slice(text);
+        event.data = pusherc_slice_of(text);
         status = pusherc_publish(site->server, SITE_APP_ID, &event);
     }
     if (status != 0)

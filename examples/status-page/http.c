@@ -7,17 +7,11 @@
 #include "template.h"
 #include "text.h"
 
-#define MAX_FIELDS      32 /* of a form */
-#define MAX_FIELD_BYTES 1024
+#define MAX_FIELD_BYTES 1024 /* of a form */
 
 static const char content_security_policy[] =
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
     "form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
-
-static pusherc_slice slice(const char *text)
-{
-    return (pusherc_slice){text, strlen(text)};
-}
 
 void http_copy(char *out, size_t out_bytes, pusherc_slice from)
 {
@@ -61,8 +55,8 @@ static bool matches(const char *pattern, pusherc_slice path, struct http_params 
 
 static bool is_method(pusherc_slice method, const char *name)
 {
-    return (method.len == strlen(name) && memcmp(method.ptr, name, method.len) == 0) ||
-           (strcmp(name, "GET") == 0 && method.len == 4 && memcmp(method.ptr, "HEAD", 4) == 0);
+    return pusherc_slice_equal(method, pusherc_slice_of(name)) ||
+           (strcmp(name, "GET") == 0 && pusherc_slice_equal(method, pusherc_slice_of("HEAD")));
 }
 
 void http_dispatch(const struct http_route *routes, size_t count, struct site *site,
@@ -93,32 +87,35 @@ void http_dispatch(const struct http_route *routes, size_t count, struct site *s
 void http_send(pusherc_http_request *request, const struct http_answer *answer)
 {
     pusherc_http_field fields[10] = {
-        {PUSHERC_LIT("Content-Security-Policy"), slice(content_security_policy)},
+        {PUSHERC_LIT("Content-Security-Policy"), pusherc_slice_of(content_security_policy)},
         {PUSHERC_LIT("X-Content-Type-Options"), PUSHERC_LIT("nosniff")},
         {PUSHERC_LIT("Referrer-Policy"), PUSHERC_LIT("same-origin")},
         /* "no-cache": keep it, but ask whether it is still the same. */
-        {PUSHERC_LIT("Cache-Control"), slice(answer->etag ? "no-cache" : "no-store")},
+        {PUSHERC_LIT("Cache-Control"), pusherc_slice_of(answer->etag ? "no-cache" : "no-store")},
         {PUSHERC_LIT("Content-Type"),
-         slice(answer->type ? answer->type : "text/html; charset=utf-8")},
+         pusherc_slice_of(answer->type ? answer->type : "text/html; charset=utf-8")},
     };
     size_t count = 5;
     int status = answer->status ? answer->status : 200;
     pusherc_slice body = {answer->body, answer->body ? answer->body_bytes : 0};
     if (answer->etag) {
-        fields[count++] = (pusherc_http_field){PUSHERC_LIT("ETag"), slice(answer->etag)};
+        fields[count++] = (pusherc_http_field){PUSHERC_LIT("ETag"), pusherc_slice_of(answer->etag)};
         fields[count++] = (pusherc_http_field){PUSHERC_LIT("Vary"), PUSHERC_LIT("Cookie")};
-        pusherc_slice known = pusherc_http_header(request, "if-none-match");
-        if (known.len == strlen(answer->etag) && memcmp(known.ptr, answer->etag, known.len) == 0) {
+        if (pusherc_slice_equal(pusherc_http_header(request, "if-none-match"),
+                                pusherc_slice_of(answer->etag))) {
             status = 304;
             body.len = 0;
         }
     }
     if (answer->location)
-        fields[count++] = (pusherc_http_field){PUSHERC_LIT("Location"), slice(answer->location)};
+        fields[count++] =
+            (pusherc_http_field){PUSHERC_LIT("Location"), pusherc_slice_of(answer->location)};
     if (answer->cookie)
-        fields[count++] = (pusherc_http_field){PUSHERC_LIT("Set-Cookie"), slice(answer->cookie)};
+        fields[count++] =
+            (pusherc_http_field){PUSHERC_LIT("Set-Cookie"), pusherc_slice_of(answer->cookie)};
     if (answer->allow)
-        fields[count++] = (pusherc_http_field){PUSHERC_LIT("Allow"), slice(answer->allow)};
+        fields[count++] =
+            (pusherc_http_field){PUSHERC_LIT("Allow"), pusherc_slice_of(answer->allow)};
     /* ECANCELED: the browser has gone meanwhile. There is nobody left to tell. */
     int result = pusherc_http_respond(request, status, fields, count, body);
     if (result != 0 && result != PUSHERC_ECANCELED)
@@ -171,57 +168,6 @@ void http_send_error(pusherc_http_request *request, int status, const char *text
 
 /* Forms */
 
-static int hex_digit(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-}
-
-/* Decode up to one of the two end marks; returns where it stopped. "" if it was too long or malformed. */
-static const char *form_decode(const char *at, const char *end, char mark, char *out)
-{
-    size_t len = 0;
-    bool fine = true;
-    for (; at < end && *at != '&' && *at != mark; at++) {
-        int value = (unsigned char)*at;
-        if (*at == '+') {
-            value = ' ';
-        } else if (*at == '%') {
-            int high = end - at > 2 ? hex_digit(at[1]) : -1;
-            int low = end - at > 2 ? hex_digit(at[2]) : -1;
-            value = high < 0 || low < 0 ? 0 : high * 16 + low;
-            at += value ? 2 : 0;
-        }
-        fine = fine && value != 0 && len < MAX_FIELD_BYTES - 1;
-        if (fine)
-            out[len++] = (char)value;
-    }
-    out[fine ? len : 0] = '\0';
-    return at;
-}
-
-static cJSON *form_fields(pusherc_slice body)
-{
-    char name[MAX_FIELD_BYTES];
-    char value[MAX_FIELD_BYTES];
-    const char *at = body.ptr;
-    const char *end = body.ptr + body.len;
-    cJSON *fields = cJSON_CreateObject();
-    for (int i = 0; at < end && i < MAX_FIELDS; i++) {
-        value[0] = '\0';
-        at = form_decode(at, end, '=', name);
-        if (at < end && *at == '=')
-            at = form_decode(at + 1, end, '&', value);
-        at += at < end;
-        if (text_is_line(name) && text_is_line(value))
-            cJSON_AddStringToObject(fields, name, value);
-    }
-    return fields;
-}
-
 static cJSON *json_fields(pusherc_slice body)
 {
     cJSON *fields = cJSON_ParseWithLength(body.ptr, body.len);
@@ -238,14 +184,17 @@ static cJSON *json_fields(pusherc_slice body)
     return fields;
 }
 
-cJSON *http_fields(const pusherc_http_request *request)
+cJSON *http_fields(const pusherc_http_request *request, const char *const names[])
 {
-    char type[64];
-    pusherc_slice body = pusherc_http_body(request);
-    http_copy(type, sizeof type, pusherc_http_header(request, "content-type"));
-    if (strncmp(type, "application/json", 16) == 0)
-        return json_fields(body);
-    if (strncmp(type, "application/x-www-form-urlencoded", 33) == 0)
-        return form_fields(body);
-    return NULL;
+    char value[MAX_FIELD_BYTES];
+    http_copy(value, sizeof value, pusherc_http_header(request, "content-type"));
+    if (strncmp(value, "application/json", 16) == 0)
+        return json_fields(pusherc_http_body(request));
+    cJSON *fields = cJSON_CreateObject();
+    for (; *names; names++) {
+        http_copy(value, sizeof value, pusherc_http_form(request, *names));
+        if (text_is_line(value))
+            cJSON_AddStringToObject(fields, *names, value);
+    }
+    return fields;
 }

@@ -56,9 +56,9 @@ void http_send_error(pusherc_http_request *request, int status, const char *text
 /* True if the client would rather have JSON: a script, not a form. */
 bool http_wants_json(const pusherc_http_request *request);
 
-/* The fields of a form or JSON body, by name, all strings; to be deleted by the caller. NULL if it is
- * neither. A field is missing if its text is not one line of UTF-8. */
-cJSON *http_fields(const pusherc_http_request *request);
+/* Fields of a form or JSON body, by name, all strings; to be deleted by the caller. A form's are those of
+ * `names`, which ends with NULL. A field is missing if its text is not one line of UTF-8. */
+cJSON *http_fields(const pusherc_http_request *request, const char *const names[]);
 
 /* Copy with a final NUL; "" if it does not fit or has a NUL inside. */
 void http_copy(char *out, size_t out_bytes, pusherc_slice slice);

@@ -231,7 +231,8 @@ void session_login(struct site *site, pusherc_http_request *request,
     (void)params;
     char token[SESSION_TOKEN_BYTES];
     read_cookie(token, request, LOGIN_COOKIE);
-    cJSON *fields = http_fields(request);
+    cJSON *fields =
+        http_fields(request, (const char *[]){"email", "password", "organization", "csrf", NULL});
     struct login *login = NULL;
     if (!same_token(token, row_text(fields, "csrf"))) {
         send_login_page(site, request, 403, row_text(fields, "organization"),
@@ -254,7 +255,7 @@ void session_logout(struct site *site, pusherc_http_request *request,
     char token[SESSION_TOKEN_BYTES];
     char hash[SESSION_TOKEN_BYTES];
     session_find(site, request, &session);
-    cJSON *fields = http_fields(request);
+    cJSON *fields = http_fields(request, (const char *[]){"csrf", NULL});
     if (session_may_write(&session, request, fields)) {
         read_cookie(token, request, COOKIE);
         derive(hash, token, "id");
