@@ -362,6 +362,7 @@ static pusherc_slice origin_host(pusherc_slice origin)
     }
     if (origin.len && origin.ptr[0] == '[')
         return pc_slice_first(origin, pc_slice_find(origin, ']') + 1);
+    origin = pc_slice_first(origin, pc_slice_find(origin, '/')); /* browsers send no path */
     return pc_slice_first(origin, pc_slice_find(origin, ':'));
 }
 
