@@ -481,12 +481,12 @@ static size_t put_utf8(uint32_t code, char out[4])
 }
 
 /* At the first digit of a \u escape. Returns the address after it and, for a pair of surrogates,
- * after its second; NULL for a lone surrogate and for NUL. */
+ * after its second; NULL for a lone surrogate. */
 static const char *decode_unicode(const char *p, const char *end, char out[4], size_t *out_len)
 {
     int32_t unit = hex4(p, end);
     p += 4;
-    if (unit <= 0)
+    if (unit < 0)
         return NULL;
     if (unit >= 0xd800 && unit <= 0xdfff) {
         bool paired = unit <= 0xdbff && end - p >= 6 && p[0] == '\\' && p[1] == 'u';

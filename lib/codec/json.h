@@ -50,8 +50,7 @@ struct pc_json pc_json_get(struct pc_json object, pusherc_slice name);
 
 /* The string's bytes, decoded. Without escapes it points into the text and costs nothing; otherwise
  * it is appended to `scratch`, whose max limits the decoded bytes. 0, PUSHERC_EINVAL (no string, or
- * an escape of a lone surrogate or of NUL, which UTF-8 and C strings cannot carry), or scratch's
- * status. */
+ * an escape of a lone surrogate, which UTF-8 cannot carry), or scratch's status. NUL may be in it. */
 PC_CHECKED int pc_json_string(struct pc_json value, struct pc_buf *scratch, pusherc_slice *out);
 
 /* true only for an integer without fraction or exponent that fits. */

@@ -12,12 +12,18 @@ static int refuse(const char **why, const char *sentence)
     return PUSHERC_EPROTO;
 }
 
+/* Names and ids end up in hosts' C strings, where a NUL would make two of them look the same. */
+static bool has_nul(pusherc_slice text)
+{
+    return pc_slice_find(text, '\0') < text.len;
+}
+
 /* A member that must be a string. */
 static int read_string(struct pc_json object, pusherc_slice name, struct pc_buf *scratch,
                        pusherc_slice *out, const char **why)
 {
     int err = pc_json_string(pc_json_get(object, name), scratch, out);
-    if (err == PUSHERC_EINVAL)
+    if (err == PUSHERC_EINVAL || (err == 0 && has_nul(*out)))
         return refuse(why, bad_format);
     return err ? PUSHERC_ENOMEM : 0;
 }
@@ -188,7 +194,7 @@ static int read_id(struct pc_json value, bool numbers_too, struct pc_buf *scratc
         return 0;
     }
     int err = pc_json_string(value, scratch, out);
-    if (err == PUSHERC_EINVAL)
+    if (err == PUSHERC_EINVAL || (err == 0 && has_nul(*out)))
         return invalid(why, numbers_too ? "user id must be a string or an integer"
                                         : "user id must be a string");
     if (err)
