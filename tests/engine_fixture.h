@@ -1,0 +1,399 @@
+/*
+ * The engine without sockets, for unit tests and fuzzers: workers whose turns are taken by hand, time that
+ * moves when told, and clients that are a session over a queue, as a connection is, with a transport that
+ * writes down what it is asked. Nothing of cmocka: what must hold here ends the process.
+ */
+#ifndef TESTS_ENGINE_FIXTURE_H
+#define TESTS_ENGINE_FIXTURE_H
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <pusherc/error.h>
+#include <pusherc/sign.h>
+
+#include "fanout/publish.h"
+#include "session/session.h"
+#include "unit/failing_alloc.h"
+
+#define FX_WORKERS  3 /* as many as any test wants */
+#define FX_START_MS 1000000
+
+#define FX_REQUIRE(condition)                                                                      \
+    do {                                                                                           \
+        if (!(condition)) {                                                                        \
+            fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition);                        \
+            abort();                                                                               \
+        }                                                                                          \
+    } while (0)
+
+struct fx {
+    struct failing_alloc alloc;
+    struct pc_mem mem;
+    struct pc_engine *engine;
+    unsigned wakes[FX_WORKERS];
+};
+
+/* What a connection is made of, and what its peer has read. */
+struct fx_client {
+    struct pc_outq q;
+    struct pc_session session;
+    struct fx *fx;
+    bool stuck;      /* the peer does not read: nothing of the queue is written */
+    bool over;       /* the session has ended */
+    bool slow;       /* what the last flush said */
+    uint16_t closed; /* code of the close sent; 0 = none */
+    unsigned closes, pings;
+    char reason[128];
+    char *heard; /* payloads, each with a line feed; NUL-terminated */
+    size_t heard_len, heard_cap;
+};
+
+static inline struct pc_limits fx_limits(void)
+{
+    return (struct pc_limits){
+        .max_connections = PUSHERC_NO_LIMIT,
+        .pong_timeout_ms = 30000,
+        .out_soft_bytes = 262144,
+        .out_soft_ms = 10000,
+        .out_hard_bytes = 1048576,
+        .mailbox_max_messages = 65536,
+    };
+}
+
+static inline pusherc_app_options fx_app(void)
+{
+    pusherc_app_options options = PUSHERC_APP_OPTIONS_INIT;
+    options.id = "app-id";
+    options.key = "app-key";
+    options.secret = "app-secret";
+    options.client_events = true;
+    return options;
+}
+
+/* -- the engine -- */
+
+static inline void fx_wake(void *ctx)
+{
+    ++*(unsigned *)ctx;
+}
+
+/* After the last client. */
+static inline void fx_close(struct fx *fx)
+{
+    for (uint32_t i = 0; fx->engine && i < fx->engine->worker_count; i++) {
+        struct pc_mailbox *box = fx->engine->workers[i].mailbox;
+        if (box)
+            pc_mailbox_close(box);
+        pc_mailbox_unref(box);
+    }
+    if (fx->engine)
+        pc_engine_free(fx->engine);
+    pc_free(&fx->mem, fx->engine);
+    fx->engine = NULL;
+}
+
+/* 0 or PUSHERC_ENOMEM; then everything has been given back. The fail_at-th allocation fails; 0 = none. */
+static inline int fx_try_open(struct fx *fx, const struct pc_limits *limits,
+                              const pusherc_hooks *hooks, uint32_t workers, size_t fail_at)
+{
+    *fx = (struct fx){.engine = NULL};
+    pusherc_allocator allocator = failing_alloc_init(&fx->alloc, fail_at);
+    fx->mem = pc_mem_make(&allocator);
+    struct pc_engine *engine = pc_alloc_zero(&fx->mem, sizeof *engine);
+    if (!engine)
+        return PUSHERC_ENOMEM;
+    int rc = pc_engine_init(engine, &fx->mem, limits, hooks, PC_S(""), workers, FX_START_MS);
+    if (rc) {
+        pc_free(&fx->mem, engine);
+        return rc;
+    }
+    fx->engine = engine;
+    for (uint32_t i = 0; i < workers && rc == 0; i++)
+        rc = pc_mailbox_new(&engine->workers[i].mailbox, &fx->mem, limits->mailbox_max_messages,
+                            fx_wake, &fx->wakes[i]);
+    if (rc)
+        fx_close(fx);
+    return rc;
+}
+
+static inline int fx_try_put(struct fx *fx, const pusherc_app_options *options)
+{
+    return pc_apps_put(&fx->engine->apps, options, NULL);
+}
+
+/* With the app of fx_app() and without limits. */
+static inline void fx_open(struct fx *fx, uint32_t workers)
+{
+    struct pc_limits limits = fx_limits();
+    pusherc_app_options app = fx_app();
+    FX_REQUIRE(fx_try_open(fx, &limits, NULL, workers, 0) == 0);
+    FX_REQUIRE(fx_try_put(fx, &app) == 0);
+}
+
+/* -- a connection -- */
+
+static inline struct fx_client *fx_client_of(struct pc_session *session)
+{
+    return PC_CONTAINER(session, struct fx_client, session);
+}
+
+static inline void fx_transport_close(struct pc_session *session, uint16_t code,
+                                      pusherc_slice reason)
+{
+    struct fx_client *client = fx_client_of(session);
+    client->closed = code;
+    client->closes++;
+    snprintf(client->reason, sizeof client->reason, "%.*s", (int)reason.len, reason.ptr);
+    pc_outq_mark(&client->q);
+    client->q.closed = true;
+}
+
+static inline void fx_transport_ping(struct pc_session *session)
+{
+    fx_client_of(session)->pings++;
+}
+
+static inline void fx_on_overflow(struct pc_outq *q)
+{
+    pc_session_overflow(&PC_CONTAINER(q, struct fx_client, q)->session);
+}
+
+/* 0, or PUSHERC_ENOMEM and no session. */
+static inline int fx_try_connect(struct fx *fx, struct fx_client *client, uint32_t worker,
+                                 uint8_t protocol)
+{
+    static const struct pc_transport transport = {fx_transport_close, fx_transport_ping};
+    *client = (struct fx_client){.fx = fx, .over = true};
+    pc_outq_init(&client->q, &fx->engine->workers[worker], fx_on_overflow);
+    struct pc_app *app = pc_apps_by_key(&fx->engine->apps, PC_S("app-key"));
+    FX_REQUIRE(app && pc_app_connect(app));
+    int rc = pc_session_open(&client->session, &fx->engine->workers[worker], &client->q, &transport,
+                             app, protocol, NULL);
+    client->over = rc != 0;
+    if (rc) {
+        pc_app_disconnect(app);
+        pc_app_unref(app);
+    }
+    return rc;
+}
+
+static inline void fx_connect(struct fx *fx, struct fx_client *client, uint32_t worker)
+{
+    FX_REQUIRE(fx_try_connect(fx, client, worker, 7) == 0);
+}
+
+/* The peer is gone, or never was. */
+static inline void fx_disconnect(struct fx_client *client)
+{
+    if (client->fx) {
+        pc_session_end(&client->session);
+        pc_outq_free(&client->q);
+    }
+    client->over = true;
+    free(client->heard);
+    client->heard = NULL;
+    client->heard_len = client->heard_cap = 0;
+}
+
+/* -- turns -- */
+
+static inline void fx_hear(struct fx_client *client, const struct iovec *frame)
+{
+    const unsigned char *bytes = frame->iov_base;
+    size_t header = bytes[1] < 126 ? 2 : bytes[1] == 126 ? 4 : 10;
+    size_t len = frame->iov_len - header;
+    FX_REQUIRE(bytes[0] == 0x81);
+    if (client->heard_cap < client->heard_len + len + 2) {
+        client->heard_cap = (client->heard_len + len + 2) * 2;
+        client->heard = realloc(client->heard, client->heard_cap);
+        FX_REQUIRE(client->heard);
+    }
+    memcpy(client->heard + client->heard_len, bytes + header, len);
+    client->heard_len += len;
+    client->heard[client->heard_len++] = '\n';
+    client->heard[client->heard_len] = '\0';
+}
+
+/* As a connection does it: a session that is closing ends, then everything is written, unless the peer is stuck. */
+static inline void fx_flush(struct fx_client *client)
+{
+    struct iovec frame;
+    if (client->session.state == PC_SESSION_CLOSING) {
+        pc_session_end(&client->session);
+        client->over = true;
+    }
+    while (!client->stuck && pc_outq_gather(&client->q, &frame, 1) == 1) {
+        fx_hear(client, &frame);
+        pc_outq_wrote(&client->q, frame.iov_len);
+    }
+    if (!client->over)
+        client->slow = client->q.bytes > 0 && pc_session_slow(&client->session);
+}
+
+/* One round of one worker: its mailbox, then its queues. False if there was nothing to do. */
+static inline bool fx_round(struct fx *fx, uint32_t index)
+{
+    struct pc_worker *worker = &fx->engine->workers[index];
+    bool any = pc_mailbox_run(worker->mailbox, worker);
+    struct pc_list dirty;
+    any |= !pc_list_empty(&worker->dirty);
+    pc_list_take(&dirty, &worker->dirty);
+    while (!pc_list_empty(&dirty)) {
+        struct pc_outq *q = PC_CONTAINER(dirty.next, struct pc_outq, dirty);
+        pc_list_remove(&q->dirty);
+        fx_flush(PC_CONTAINER(q, struct fx_client, q));
+    }
+    return any;
+}
+
+/* Until nobody has anything to do. */
+static inline void fx_settle(struct fx *fx)
+{
+    bool any = true;
+    while (any) {
+        any = false;
+        for (uint32_t i = 0; i < fx->engine->worker_count; i++)
+            any |= fx_round(fx, i);
+    }
+}
+
+/* Time passes for all workers, and timers fire. */
+static inline void fx_pass(struct fx *fx, uint64_t ms)
+{
+    for (uint32_t i = 0; i < fx->engine->worker_count; i++) {
+        struct pc_worker *worker = &fx->engine->workers[i];
+        worker->now_ms += ms;
+        pc_timers_run(&worker->timers, worker->now_ms);
+    }
+}
+
+static inline void fx_forget(struct fx_client *client)
+{
+    client->heard_len = 0;
+    if (client->heard)
+        client->heard[0] = '\0';
+}
+
+/* Everything settles; what this client has read since the last call. Valid until the next. */
+static inline const char *fx_heard(struct fx_client *client)
+{
+    fx_settle(client->fx);
+    if (!client->heard)
+        return "";
+    client->heard_len = 0;
+    return client->heard;
+}
+
+/* -- saying and doing -- */
+
+static inline void fx_say(struct fx_client *client, const char *text)
+{
+    pc_session_message(&client->session, pc_slice_of(text));
+}
+
+static inline pusherc_credentials fx_credentials(void)
+{
+    pusherc_credentials credentials = PUSHERC_CREDENTIALS_INIT;
+    credentials.key = PC_S("app-key");
+    credentials.secret = PC_S("app-secret");
+    return credentials;
+}
+
+/* `text` without its NUL, as a JSON string would hold it: only quotes and backslashes occur here. */
+static inline void fx_escape(char *to, size_t size, const char *text)
+{
+    size_t len = 0;
+    for (; *text; text++) {
+        FX_REQUIRE(len + 3 < size);
+        if (*text == '"' || *text == '\\')
+            to[len++] = '\\';
+        to[len++] = *text;
+    }
+    to[len] = '\0';
+}
+
+/* What a client says to subscribe, with a signature where the channel's kind wants one; channel_data NULL = none. */
+static inline const char *fx_subscribe_text(struct fx_client *client, const char *channel,
+                                            const char *channel_data)
+{
+    static _Thread_local char text[16384];
+    static _Thread_local char escaped[8192];
+    char auth[256];
+    struct pc_channel_class class;
+    pc_channel_name_valid(pc_slice_of(channel), PC_CHANNEL_NAME_MAX, &class);
+    if (!pc_kind_needs_auth(class.kind)) {
+        snprintf(text, sizeof text,
+                 "{\"event\":\"pusher:subscribe\",\"data\":{\"channel\":\"%s\"}}", channel);
+        return text;
+    }
+    pusherc_credentials credentials = fx_credentials();
+    FX_REQUIRE(pusherc_sign_channel(&credentials, client->q.owner, pc_slice_of(channel),
+                                    pc_slice_of(channel_data), auth, sizeof auth, NULL) == 0);
+    int n = snprintf(text, sizeof text,
+                     "{\"event\":\"pusher:subscribe\",\"data\":{\"channel\":\"%s\",\"auth\":\"%s\"",
+                     channel, auth);
+    if (channel_data) {
+        fx_escape(escaped, sizeof escaped, channel_data);
+        n += snprintf(text + n, sizeof text - (size_t)n, ",\"channel_data\":\"%s\"", escaped);
+    }
+    snprintf(text + n, sizeof text - (size_t)n, "}}");
+    return text;
+}
+
+static inline void fx_subscribe(struct fx_client *client, const char *channel)
+{
+    fx_say(client, fx_subscribe_text(client, channel, NULL));
+}
+
+static inline void fx_join(struct fx_client *client, const char *channel, const char *channel_data)
+{
+    fx_say(client, fx_subscribe_text(client, channel, channel_data));
+}
+
+static inline void fx_unsubscribe(struct fx_client *client, const char *channel)
+{
+    char text[512];
+    snprintf(text, sizeof text, "{\"event\":\"pusher:unsubscribe\",\"data\":{\"channel\":\"%s\"}}",
+             channel);
+    fx_say(client, text);
+}
+
+static inline void fx_sign_in(struct fx_client *client, const char *user_data)
+{
+    char auth[256], escaped[4096], text[8192];
+    pusherc_credentials credentials = fx_credentials();
+    FX_REQUIRE(pusherc_sign_user(&credentials, client->q.owner, pc_slice_of(user_data), auth,
+                                 sizeof auth, NULL) == 0);
+    fx_escape(escaped, sizeof escaped, user_data);
+    snprintf(text, sizeof text,
+             "{\"event\":\"pusher:signin\",\"data\":{\"auth\":\"%s\",\"user_data\":\"%s\"}}", auth,
+             escaped);
+    fx_say(client, text);
+}
+
+/* One event to one channel, past the checks; what pc_publish() returns. */
+static inline int fx_publish_except(struct fx *fx, const char *channel, const char *event,
+                                    const char *data, pusherc_socket_id except)
+{
+    pusherc_slice name = pc_slice_of(channel);
+    struct pc_publication p = {.event = pc_slice_of(event),
+                               .channels = &name,
+                               .channel_count = 1,
+                               .data = pc_slice_of(data),
+                               .except = except};
+    struct pc_app *app = pc_apps_by_id(&fx->engine->apps, PC_S("app-id"));
+    FX_REQUIRE(app);
+    int rc = pc_publish(fx->engine, app, &p);
+    pc_app_unref(app);
+    return rc;
+}
+
+static inline int fx_publish(struct fx *fx, const char *channel, const char *event,
+                             const char *data)
+{
+    return fx_publish_except(fx, channel, event, data, (pusherc_socket_id){0});
+}
+
+#endif

@@ -1,0 +1,348 @@
+/* What waits for one connection: order, partial writes, dropping, and where its memory comes from. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include <cmocka.h>
+
+#include "engine_fixture.h"
+
+struct fixture {
+    struct fx fx;
+    struct pc_worker *worker;
+    struct pc_outq q;
+    unsigned overflows;
+};
+
+static void on_overflow(struct pc_outq *q)
+{
+    PC_CONTAINER(q, struct fixture, q)->overflows++;
+}
+
+static int set_up(void **state)
+{
+    static struct fixture f;
+    fx_open(&f.fx, 1);
+    f.worker = &f.fx.engine->workers[0];
+    pc_outq_init(&f.q, f.worker, on_overflow);
+    *state = &f;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    struct fixture *f = *state;
+    pc_outq_free(&f->q);
+    bool clean = f->worker->queued_bytes == 0 && pc_list_empty(&f->worker->dirty);
+    fx_close(&f->fx);
+    return clean && failing_alloc_live(&f->fx.alloc) == 0 ? 0 : -1;
+}
+
+/* Bytes as they are, without a WebSocket header. */
+static void push(struct fixture *f, const char *text)
+{
+    assert_int_equal(pc_worker_send(&f->q, 0, pc_slice_of(text)), 0);
+}
+
+static void push_many(struct fixture *f, int from, int to)
+{
+    char text[16];
+    for (int i = from; i < to; i++) {
+        snprintf(text, sizeof text, "%d,", i);
+        push(f, text);
+    }
+}
+
+/* Everything that waits, in order, as a gather of at most `max` vectors sees it. */
+static const char *waiting(struct fixture *f, size_t max)
+{
+    static char text[4096];
+    struct iovec iov[256];
+    size_t len = 0, n = pc_outq_gather(&f->q, iov, max);
+    assert_true(max <= 256 && n <= max);
+    for (size_t i = 0; i < n; i++) {
+        assert_true(len + iov[i].iov_len < sizeof text);
+        memcpy(text + len, iov[i].iov_base, iov[i].iov_len);
+        len += iov[i].iov_len;
+    }
+    text[len] = '\0';
+    return text;
+}
+
+static void expect_bytes(struct fixture *f, size_t bytes, uint32_t count)
+{
+    assert_int_equal(f->q.bytes, bytes);
+    assert_int_equal(f->q.count, count);
+    assert_int_equal(f->worker->queued_bytes, bytes);
+}
+
+static void frames_leave_in_the_order_they_came(void **state)
+{
+    struct fixture *f = *state;
+    push(f, "one ");
+    push(f, "two ");
+    push(f, "three");
+    assert_string_equal(waiting(f, 256), "one two three");
+    assert_string_equal(waiting(f, 2), "one two ");
+    assert_string_equal(waiting(f, 1), "one ");
+    expect_bytes(f, 13, 3);
+    pc_outq_wrote(&f->q, 13);
+    expect_bytes(f, 0, 0);
+    assert_string_equal(waiting(f, 256), "");
+    assert_null(f->q.first);
+}
+
+static void a_write_may_end_anywhere(void **state)
+{
+    struct fixture *f = *state;
+    const char all[] = "onetwothreefour";
+    for (size_t cut = 0; cut < sizeof all; cut++) {
+        push(f, "one");
+        push(f, "two");
+        push(f, "three");
+        push(f, "four");
+        pc_outq_wrote(&f->q, cut);
+        assert_string_equal(waiting(f, 256), all + cut);
+        assert_int_equal(f->q.bytes, sizeof all - 1 - cut);
+        pc_outq_wrote(&f->q, sizeof all - 1 - cut);
+        expect_bytes(f, 0, 0);
+        assert_int_equal(f->q.offset, 0);
+    }
+}
+
+static void chunks_follow_each_other(void **state)
+{
+    struct fixture *f = *state;
+    const int counts[] = {PC_CHUNK_SLOTS - 1, PC_CHUNK_SLOTS, PC_CHUNK_SLOTS + 1,
+                          2 * PC_CHUNK_SLOTS, 3 * PC_CHUNK_SLOTS + 1};
+    for (size_t i = 0; i < sizeof counts / sizeof counts[0]; i++) {
+        char expected[1024] = "";
+        size_t len = 0;
+        push_many(f, 0, counts[i]);
+        for (int k = 0; k < counts[i]; k++)
+            len += (size_t)snprintf(expected + len, sizeof expected - len, "%d,", k);
+        assert_string_equal(waiting(f, 256), expected);
+        expect_bytes(f, len, (uint32_t)counts[i]);
+        /* byte by byte through all chunk borders */
+        for (size_t k = 0; k < len; k++) {
+            assert_string_equal(waiting(f, 256), expected + k);
+            pc_outq_wrote(&f->q, 1);
+        }
+        expect_bytes(f, 0, 0);
+        assert_null(f->q.first);
+        assert_null(f->q.last);
+    }
+}
+
+static void a_queue_may_grow_while_it_is_written(void **state)
+{
+    struct fixture *f = *state;
+    int next = 0, read = 0;
+    for (int round = 0; round < 200; round++) {
+        struct iovec iov;
+        push_many(f, next, next + 3);
+        next += 3;
+        for (int i = 0; i < (round % 2 ? 4 : 2) && pc_outq_gather(&f->q, &iov, 1); i++) {
+            assert_int_equal(atoi(iov.iov_base), read++);
+            pc_outq_wrote(&f->q, iov.iov_len);
+        }
+    }
+    assert_int_equal(f->q.count, next - read);
+}
+
+static void an_empty_queue_owns_nothing(void **state)
+{
+    struct fixture *f = *state;
+    size_t live = failing_alloc_live(&f->fx.alloc);
+    push_many(f, 0, 100);
+    pc_outq_wrote(&f->q, f->q.bytes);
+    assert_null(f->q.first);
+    /* its chunks wait for whoever comes next */
+    assert_int_equal(f->worker->spare_chunk_count, 4);
+    assert_int_equal(failing_alloc_live(&f->fx.alloc), live + 4);
+    size_t requests = f->fx.alloc.requests;
+    push_many(f, 0, 100);
+    assert_int_equal(f->fx.alloc.requests - requests, 100); /* the frames, no chunk */
+}
+
+static void the_worker_keeps_a_bounded_number_of_chunks(void **state)
+{
+    struct fixture *f = *state;
+    const uint32_t more = PC_WORKER_SPARE_CHUNKS + 10;
+    struct pc_chunk *list = NULL;
+    for (uint32_t i = 0; i < more; i++) {
+        struct pc_chunk *chunk = pc_worker_take_chunk(f->worker);
+        assert_non_null(chunk);
+        chunk->next = list;
+        list = chunk;
+    }
+    while (list) {
+        struct pc_chunk *next = list->next;
+        pc_worker_give_chunk(f->worker, list);
+        list = next;
+    }
+    assert_int_equal(f->worker->spare_chunk_count, PC_WORKER_SPARE_CHUNKS);
+}
+
+static void a_queue_that_got_something_is_dirty_once(void **state)
+{
+    struct fixture *f = *state;
+    assert_true(pc_list_empty(&f->worker->dirty));
+    push(f, "a");
+    push(f, "b");
+    assert_ptr_equal(f->worker->dirty.next, &f->q.dirty);
+    assert_ptr_equal(f->worker->dirty.prev, &f->q.dirty);
+    pc_outq_mark(&f->q);
+    assert_ptr_equal(f->q.dirty.next, &f->worker->dirty);
+    pc_list_remove(&f->q.dirty);
+    pc_outq_wrote(&f->q, 1);
+    assert_true(pc_list_empty(&f->worker->dirty));
+    pc_outq_mark(&f->q);
+    assert_false(pc_list_empty(&f->worker->dirty));
+}
+
+static void a_closed_queue_takes_nothing_and_still_gives(void **state)
+{
+    struct fixture *f = *state;
+    push(f, "before");
+    f->q.closed = true;
+    push(f, "after");
+    assert_string_equal(waiting(f, 256), "before");
+    expect_bytes(f, 6, 1);
+}
+
+static void dropping_spares_a_frame_that_has_begun(void **state)
+{
+    struct fixture *f = *state;
+    assert_int_equal(pc_outq_drop(&f->q), 0);
+    for (int frames = 1; frames < 4 * PC_CHUNK_SLOTS; frames++) {
+        for (int begun = 0; begun < 2; begun++) {
+            push_many(f, 100, 100 + frames); /* "100," and so on, four bytes each */
+            if (begun)
+                pc_outq_wrote(&f->q, 1);
+            assert_int_equal(pc_outq_drop(&f->q), frames - begun);
+            assert_string_equal(waiting(f, 256), begun ? "00," : "");
+            expect_bytes(f, begun ? 3 : 0, (uint32_t)begun);
+            push(f, "x");
+            assert_string_equal(waiting(f, 256), begun ? "00,x" : "x");
+            pc_outq_wrote(&f->q, f->q.bytes);
+            expect_bytes(f, 0, 0);
+        }
+    }
+}
+
+static void dropping_after_part_was_written_keeps_the_count(void **state)
+{
+    struct fixture *f = *state;
+    /* the frame that has begun is not the chunk's first, and then not the queue's first chunk */
+    for (int written = 1; written < 3 * PC_CHUNK_SLOTS - 1; written++) {
+        push_many(f, 100, 100 + 3 * PC_CHUNK_SLOTS);
+        pc_outq_wrote(&f->q, 4 * (size_t)written + 2);
+        assert_int_equal(pc_outq_drop(&f->q), 3 * PC_CHUNK_SLOTS - written - 1);
+        expect_bytes(f, 2, 1);
+        push_many(f, 0, 3);
+        pc_outq_wrote(&f->q, 2);
+        assert_string_equal(waiting(f, 256), "0,1,2,");
+        pc_outq_wrote(&f->q, 6);
+        expect_bytes(f, 0, 0);
+    }
+}
+
+static void freeing_lets_go_of_what_waits(void **state)
+{
+    struct fixture *f = *state;
+    struct pc_frame *frame = pc_frame_new(&f->fx.mem, 1, 0, PC_S("shared"));
+    struct pc_outq other;
+    assert_non_null(frame);
+    pc_outq_init(&other, f->worker, on_overflow);
+    pc_slot_begin(&frame->slots[0]);
+    assert_int_equal(pc_outq_push(&f->q, &frame->slots[0]), 0);
+    assert_int_equal(pc_outq_push(&other, &frame->slots[0]), 0);
+    pc_slot_unref(&frame->slots[0]);
+    pc_frame_done(frame);
+    pc_outq_free(&f->q);
+    expect_bytes(&(struct fixture){.worker = f->worker, .q = other}, 6, 1);
+    assert_int_equal(pc_outq_push(&f->q, &frame->slots[0]), 0); /* does nothing */
+    assert_int_equal(f->q.count, 0);
+    struct iovec iov;
+    assert_int_equal(pc_outq_gather(&other, &iov, 1), 1);
+    assert_memory_equal(iov.iov_base, "shared", 6);
+    pc_outq_free(&other);
+}
+
+static void without_memory_nothing_is_queued(void **state)
+{
+    struct fixture *f = *state;
+    struct pc_frame *frame = pc_frame_new(&f->fx.mem, 1, 0, PC_S("x"));
+    assert_non_null(frame);
+    pc_slot_begin(&frame->slots[0]);
+    for (int i = 0; i < PC_CHUNK_SLOTS; i++)
+        assert_int_equal(pc_outq_push(&f->q, &frame->slots[0]), 0);
+    f->fx.alloc.fail_at = f->fx.alloc.requests + 1;
+    assert_int_equal(pc_outq_push(&f->q, &frame->slots[0]), PUSHERC_ENOMEM);
+    expect_bytes(f, PC_CHUNK_SLOTS, PC_CHUNK_SLOTS);
+    assert_int_equal(pc_outq_push(&f->q, &frame->slots[0]), 0);
+    expect_bytes(f, PC_CHUNK_SLOTS + 1, PC_CHUNK_SLOTS + 1);
+    pc_slot_unref(&frame->slots[0]);
+    pc_frame_done(frame);
+    /* and a message that cannot be made does not reach the queue */
+    for (size_t i = 1; i <= 2; i++) {
+        pc_outq_wrote(&f->q, f->q.bytes);
+        f->worker->spare_chunk_count = 0;
+        while (f->worker->spare_chunks) {
+            struct pc_chunk *chunk = f->worker->spare_chunks;
+            f->worker->spare_chunks = chunk->next;
+            pc_free(&f->fx.mem, chunk);
+        }
+        f->fx.alloc.fail_at = f->fx.alloc.requests + i;
+        assert_int_equal(pc_worker_send(&f->q, PC_WS_TEXT, PC_S("y")), PUSHERC_ENOMEM);
+        expect_bytes(f, 0, 0);
+    }
+}
+
+static void frames_carry_their_header(void **state)
+{
+    static const struct {
+        size_t payload, header;
+    } cases[] = {{0, 2}, {125, 2}, {126, 4}, {65535, 4}, {65536, 10}};
+    struct fixture *f = *state;
+    static char payload[65536];
+    memset(payload, 'p', sizeof payload);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct pc_frame *frame =
+            pc_frame_new(&f->fx.mem, 3, PC_WS_TEXT, pc_slice(payload, cases[i].payload));
+        assert_int_equal(frame->header_len, cases[i].header);
+        for (uint32_t k = 0; k < 3; k++) {
+            assert_int_equal((uintptr_t)&frame->slots[k] % 64, 0); /* workers do not share a line */
+            assert_int_equal(frame->slots[k].len, cases[i].header + cases[i].payload);
+            assert_int_equal((unsigned char)frame->slots[k].bytes[0], 0x81);
+        }
+        pc_frame_done(frame);
+    }
+    pc_frame_done(NULL);
+    assert_null(pc_frame_new(&f->fx.mem, 1, PC_WS_TEXT, pc_slice(payload, (size_t)INT32_MAX + 1)));
+}
+
+#define outq_test(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        outq_test(frames_leave_in_the_order_they_came),
+        outq_test(a_write_may_end_anywhere),
+        outq_test(chunks_follow_each_other),
+        outq_test(a_queue_may_grow_while_it_is_written),
+        outq_test(an_empty_queue_owns_nothing),
+        outq_test(the_worker_keeps_a_bounded_number_of_chunks),
+        outq_test(a_queue_that_got_something_is_dirty_once),
+        outq_test(a_closed_queue_takes_nothing_and_still_gives),
+        outq_test(dropping_spares_a_frame_that_has_begun),
+        outq_test(dropping_after_part_was_written_keeps_the_count),
+        outq_test(freeing_lets_go_of_what_waits),
+        outq_test(without_memory_nothing_is_queued),
+        outq_test(frames_carry_their_header),
+    };
+    return cmocka_run_group_tests_name("outq", tests, NULL, NULL);
+}
