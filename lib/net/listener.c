@@ -95,7 +95,8 @@ int pc_listener_bind(const pusherc_listen_options *options, uint32_t count, int 
     socklen_t len;
     *port = options->port;
     if (parse_address(host, *port, &address, &len))
-        return pc_errinfo(info, PUSHERC_EINVAL, 0, "no numeric address: %s", host);
+        return pc_errinfo(info, PUSHERC_EINVAL, 0,
+                          "\"%.100s\": write a numeric address such as 127.0.0.1 or ::", host);
     if (count > 1) {
         /* With SO_REUSEPORT a port that another process serves could be bound too: try once without. */
         int probe = bind_one(&address, len, false);
