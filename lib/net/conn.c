@@ -10,7 +10,8 @@
 #include "net/auth_conn.h"
 #include "net/tls.h"
 
-#define MAX_VECTORS 64
+#define MAX_VECTORS         64
+#define HANDSHAKES_PER_TURN 8
 
 _Static_assert(PC_READ_BUFFER >= 2 * PC_TLS_RECORD, "ciphertext and a record's text share the read buffer");
 
@@ -262,9 +263,18 @@ static void input_of_tls(struct pc_conn *conn, pusherc_slice bytes)
     }
 }
 
+/* A handshake's signature takes milliseconds: when many come back at once, those who are connected
+ * would wait for all of them. What is left in the kernel is reported again in the next turn. */
+static bool may_receive(struct pc_conn *conn)
+{
+    return !conn->tls || pc_tls_is_open(conn->tls) || conn->loop->handshakes++ < HANDSHAKES_PER_TURN;
+}
+
 static void receive(struct pc_conn *conn)
 {
     struct pc_loop *loop = conn->loop;
+    if (!may_receive(conn))
+        return;
     size_t skip = conn->tls ? PC_TLS_RECORD : 0;
     char *buffer = loop->read_buffer + skip;
     ssize_t n = recv(conn->fd, buffer, PC_READ_BUFFER - skip, 0);

@@ -75,6 +75,7 @@ static void on_prepare(uv_prepare_t *prepare)
     struct pc_worker *worker = loop->worker;
     bool more = true;
     pc_loop_enter(loop);
+    loop->handshakes = 0;
     for (int round = 0; more && round < MAIL_ROUNDS; round++) {
         more = pc_mailbox_run(worker->mailbox, worker);
         more |= pc_decisions_ask(worker);

@@ -40,6 +40,7 @@ struct pc_tls {
     struct pc_worker_stats *stats;
     int fd;
     bool begun;            /* `ssl` has its buffers */
+    bool open;             /* the handshake is over */
     bool ended;            /* the peer was told */
     uint8_t alert;         /* at the end of what was fed last; 0 = none */
     pusherc_slice in;      /* fed and not used yet */
@@ -385,6 +386,8 @@ static int read_record(struct pc_tls *tls, char *out)
         left = tls->in.len;
         n = mbedtls_ssl_read(&tls->ssl, (unsigned char *)out, PC_TLS_RECORD);
     } while ((n == MBEDTLS_ERR_SSL_WANT_READ || n == 0) && tls->in.len < left && tls->in.len > 0);
+    if (!tls->open)
+        tls->open = mbedtls_ssl_is_handshake_over(&tls->ssl);
     return n;
 }
 
@@ -407,6 +410,11 @@ enum pc_tls_result pc_tls_read(struct pc_tls *tls, char *out, size_t *len)
         return PC_TLS_END;
     log_failure(tls, n);
     return PC_TLS_FAILED;
+}
+
+bool pc_tls_is_open(const struct pc_tls *tls)
+{
+    return tls->open;
 }
 
 bool pc_tls_blocked(const struct pc_tls *tls)

@@ -1,6 +1,6 @@
 /*
- * TLS between a socket and a connection's plain text, through Mbed TLS 3.6 or 4: beside codec/crypto the only
- * file that knows it, and the one place where its versions differ.
+ * TLS between a socket and a connection's plain text, through Mbed TLS 3.6 or 4: beside codec/crypto the
+ * only file that knows it, and the one place where its versions differ.
  *
  * The loop receives and hands in what came; text is read record by record. What is written goes to the
  * socket from here, and Mbed TLS never hears that a socket is full: ciphertext that the kernel does not take
@@ -8,9 +8,10 @@
  * arguments, would tie down queued text that the app's policy may want to drop.) So at most one record
  * waits, or one flight of a handshake.
  *
- * Mbed TLS allocates with the C library. An idle connection holds about 40 KiB of it, most of that two record
- * buffers of 16 KiB, which cannot be had smaller (a Mbed TLS built with MBEDTLS_SSL_VARIABLE_BUFFER_LENGTH
- * gives back some); a connection that has not said anything yet holds none.
+ * Mbed TLS allocates with the C library. An idle connection holds 36 KiB of it with TLS 1.2 and 42 KiB with
+ * 1.3 (massif, Mbed TLS 3.6.6, x86-64): two record buffers, which cannot be had smaller than 16 KiB. One
+ * that has not said anything yet holds 1 KiB. A whole handshake costs a worker 1.6 ms with an ECDSA key
+ * (P-256) and 3.5 ms with RSA (2048 bits), a resumed one 1.3 ms (TLS 1.2: 0.2 ms).
  */
 #ifndef PC_NET_TLS_H
 #define PC_NET_TLS_H
@@ -56,6 +57,8 @@ enum pc_tls_result {
 /* The text of the next record, PC_TLS_RECORD bytes at most; shakes hands first. */
 enum pc_tls_result pc_tls_read(struct pc_tls *tls, char *out, size_t *len);
 
+/* The handshake is over. */
+bool pc_tls_is_open(const struct pc_tls *tls);
 /* The socket is full: what waits goes first, with pc_tls_flush() when it can be written to. */
 bool pc_tls_blocked(const struct pc_tls *tls);
 /* Each: 0, or PUSHERC_EIO or PUSHERC_ETLS: the connection is lost. */

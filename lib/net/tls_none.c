@@ -45,6 +45,12 @@ enum pc_tls_result pc_tls_read(struct pc_tls *tls, char *out, size_t *len)
     return PC_TLS_FAILED;
 }
 
+bool pc_tls_is_open(const struct pc_tls *tls)
+{
+    (void)tls;
+    return false;
+}
+
 bool pc_tls_blocked(const struct pc_tls *tls)
 {
     (void)tls;

@@ -415,6 +415,22 @@ describe('TLS', { skip: !built && 'not compiled in' }, () => {
     await assertWell();
   });
 
+  test('many handshakes at once do not hold up who is connected', async (t) => {
+    const server = await startTls({ options: { worker_count: 1 } }, t);
+    const client = await connect(server);
+    const hello = await clientHello();
+    let share = 1; // of the handshakes that were answered before the client was
+    for (let i = 0; i < 10 && share > 0.5; i++) {
+      const all = await Promise.all(Array.from({ length: 200 }, () => tcp(server)));
+      all.forEach((raw) => raw.socket.write(hello));
+      client.send({ event: 'pusher:ping', data: {} });
+      await client.event('pusher:pong');
+      share = all.filter((raw) => raw.text).length / all.length;
+      all.forEach((raw) => raw.reset());
+    }
+    assert.ok(share <= 0.5, `${share * 100} %`);
+  });
+
   // -- stock clients --
 
   test('pusher-js with forceTLS, and the server SDK', async (t) => {
