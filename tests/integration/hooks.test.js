@@ -150,6 +150,11 @@ for (const mode of ['threads', 'attach', 'poll']) {
     const answer = await waiting;
     assert.deepEqual([answer.status, answer.headers['x-answer'], answer.headers['content-type'], answer.text], [201, 'yes', 'text/x-test', 'ä later']);
 
+    assert.match(answer.headers.date, / GMT$/);
+    const dated = request(host, 'GET', '/ask');
+    assert.equal((await host.try('http_answer', { request: (await host.event('http')).request, fields: { date: answer.headers.date } })).rc, 'EINVAL', 'the date is the library\'s to tell');
+    assert.equal((await dated).status, 500);
+
     const gone = await tcp(host);
     gone.write('GET /ask HTTP/1.1\r\nHost: x\r\n\r\n');
     const { request: number } = await host.event('http');

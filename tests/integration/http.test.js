@@ -169,4 +169,17 @@ test('finds the app under an escaped path, and signs the path as it was sent', a
   assert.equal((await api(host, 'GET', '/channels/%zz')).status, 400);
 });
 
+test('says when each answer was made', async () => {
+  const texts = [];
+  for (const path of ['/', '/ready', '/nowhere', '/app/app-key', '/apps/nobody/channels', '/apps/app-id/channels'])
+    texts.push(await exchange(`GET ${path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n`));
+  texts.push(await exchange('OPTIONS /apps/app-id/events HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n'), await exchange('hello\r\n\r\n'));
+  for (const text of texts) {
+    const dates = text.match(/^Date: (.*)\r$/gm);
+    assert.equal(dates.length, 1, text);
+    assert.match(dates[0], /^Date: \w{3}, \d\d \w{3} \d{4} \d\d:\d\d:\d\d GMT\r$/);
+    assert.ok(Math.abs(Date.parse(dates[0].slice(6)) - Date.now()) < 60000, dates[0]);
+  }
+});
+
 test('leaves no connection behind', () => until(async () => (await host.do('stats')).sockets === 0));
