@@ -48,6 +48,7 @@ struct fx_client {
     char reason[128];
     char *heard; /* payloads, each with a line feed; NUL-terminated */
     size_t heard_len, heard_cap;
+    size_t told; /* bytes that fx_heard() has handed out */
 };
 
 static inline struct pc_limits fx_limits(void)
@@ -87,6 +88,7 @@ static inline void fx_close(struct fx *fx)
         if (box)
             pc_mailbox_close(box);
         pc_mailbox_unref(box);
+        pc_decisions_free(fx->engine->workers[i].decisions);
     }
     if (fx->engine)
         pc_engine_free(fx->engine);
@@ -110,9 +112,12 @@ static inline int fx_try_open(struct fx *fx, const struct pc_limits *limits,
         return rc;
     }
     fx->engine = engine;
-    for (uint32_t i = 0; i < workers && rc == 0; i++)
+    for (uint32_t i = 0; i < workers && rc == 0; i++) {
         rc = pc_mailbox_new(&engine->workers[i].mailbox, &fx->mem, limits->mailbox_max_messages,
                             fx_wake, &fx->wakes[i]);
+        if (rc == 0)
+            rc = pc_decisions_new(&engine->workers[i].decisions, &engine->workers[i]);
+    }
     if (rc)
         fx_close(fx);
     return rc;
@@ -194,7 +199,7 @@ static inline void fx_disconnect(struct fx_client *client)
     client->over = true;
     free(client->heard);
     client->heard = NULL;
-    client->heard_len = client->heard_cap = 0;
+    client->heard_len = client->heard_cap = client->told = 0;
 }
 
 /* -- turns -- */
@@ -238,6 +243,7 @@ static inline bool fx_round(struct fx *fx, uint32_t index)
     struct pc_worker *worker = &fx->engine->workers[index];
     bool any = pc_mailbox_run(worker->mailbox, worker);
     struct pc_list dirty;
+    any |= pc_decisions_ask(worker);
     any |= !pc_list_empty(&worker->dirty);
     pc_list_take(&dirty, &worker->dirty);
     while (!pc_list_empty(&dirty)) {
@@ -269,9 +275,10 @@ static inline void fx_pass(struct fx *fx, uint64_t ms)
     }
 }
 
+/* What it has read is out of the way. */
 static inline void fx_forget(struct fx_client *client)
 {
-    client->heard_len = 0;
+    client->heard_len = client->told = 0;
     if (client->heard)
         client->heard[0] = '\0';
 }
@@ -282,7 +289,9 @@ static inline const char *fx_heard(struct fx_client *client)
     fx_settle(client->fx);
     if (!client->heard)
         return "";
-    client->heard_len = 0;
+    client->heard_len -= client->told;
+    memmove(client->heard, client->heard + client->told, client->heard_len + 1);
+    client->told = client->heard_len;
     return client->heard;
 }
 

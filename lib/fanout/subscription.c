@@ -161,7 +161,7 @@ static int join_locked(struct pc_worker *worker, const struct pc_join *join, str
     return 0;
 }
 
-/* One try; false if a channel's audiences changed since `bundle` was rendered for them. */
+/* One try; false, with *rc 0, if a channel's audiences changed since `bundle` was rendered for them. */
 static bool try_join(struct pc_worker *worker, const struct pc_join *join, struct pc_bundle **bundle,
                      struct pc_buf *members, struct pc_subscription *s, struct pc_channel_change *change,
                      int *rc)
@@ -173,7 +173,7 @@ static bool try_join(struct pc_worker *worker, const struct pc_join *join, struc
     struct pc_shard *shard = pc_directory_lock(&engine->directory, uid, join->channel);
     struct pc_channel *channel =
         pc_shard_get(&engine->directory, shard, uid, join->channel, join->class, join->match);
-    *rc = PUSHERC_ENOMEM;
+    *rc = channel ? 0 : PUSHERC_ENOMEM;
     if (channel) {
         if (channel->views && join->class.kind == PUSHERC_CHANNEL_PRESENCE)
             fits = pc_bundle_fits(*bundle, channel);
@@ -200,14 +200,12 @@ int pc_join(struct pc_worker *worker, const struct pc_join *join, struct pc_buf 
     if (!s)
         return PUSHERC_ENOMEM;
     pc_buf_init(&raw, &engine->mem, SIZE_MAX);
-    for (bool joined = false; !joined && rc == 0;) {
+    for (bool fitted = false; !fitted && rc == 0;) { /* again while the audiences change under us */
         struct pc_bundle *bundle = NULL;
         if (rendered)
             rc = pc_bundle_member_added(engine, join, &bundle);
         if (rc == 0)
-            joined = try_join(worker, join, &bundle, rendered ? &raw : roster, s, change, &rc);
-        if (!joined && rc == PUSHERC_ENOMEM)
-            rc = 0; /* not out of memory: the audiences changed, so once more */
+            fitted = try_join(worker, join, &bundle, rendered ? &raw : roster, s, change, &rc);
         pc_bundle_release(bundle);
     }
     if (rc) {
