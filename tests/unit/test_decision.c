@@ -1,0 +1,532 @@
+/* Questions to the host: asked once, answered once, whoever waits, however late. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <pthread.h>
+
+#include "auth_fixture.h"
+
+static int set_up(void **state)
+{
+    struct ax *ax = malloc(sizeof *ax);
+    FX_REQUIRE(ax);
+    ax_open(ax, 2, PUSHERC_AUTH_RULES);
+    *state = ax;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    struct ax *ax = *state;
+    while (ax->asked_count > 0)
+        pusherc_auth_deny(ax->asked[--ax->asked_count], 0, NULL);
+    ax_close(ax);
+    size_t live = failing_alloc_live(&ax->fx.alloc);
+    free(ax);
+    return live == 0 ? 0 : -1;
+}
+
+#define with_host(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
+
+static void add_rule(struct ax *ax, uint32_t cache_ms)
+{
+    pusherc_rule rule = ax_rule(ax, "tickets.{id}");
+    rule.cache_ms = cache_ms;
+    ax_add(ax, &rule);
+}
+
+static void expect_slice(pusherc_slice slice, const char *text)
+{
+    assert_int_equal(slice.len, strlen(text));
+    assert_memory_equal(slice.ptr, text, slice.len);
+}
+
+/* -- asking -- */
+
+static void a_request_tells_who_asks_for_what(void **state)
+{
+    struct ax *ax = *state;
+    pusherc_rule rule = ax_rule(ax, "servers.{id}.{verb}");
+    ax_add(ax, &rule);
+    ax_connect(ax, 0, 1, "7");
+    ax_subscribe(ax, 0, "private-servers.42.provision");
+    pusherc_auth_request *r = ax_next(ax);
+    expect_slice(pusherc_auth_app_id(r), "app-id");
+    expect_slice(pusherc_auth_channel(r), "private-servers.42.provision");
+    expect_slice(pusherc_auth_param(r, "id"), "42");
+    expect_slice(pusherc_auth_param(r, "verb"), "provision");
+    expect_slice(pusherc_auth_param(r, "other"), "");
+    expect_slice(pusherc_auth_user_id(r), "7");
+    assert_true(pc_same_id(pusherc_auth_socket_id(r), ax->clients[0].q.owner));
+    assert_null(pusherc_auth_conn_data(r));
+    assert_int_equal(pusherc_auth_allow(r, NULL), 0);
+    assert_non_null(strstr(ax_heard(ax, 0), "subscription_succeeded"));
+}
+
+static void nothing_is_asked_before_the_turn_ends(void **state)
+{
+    struct ax *ax = *state;
+    add_rule(ax, 0);
+    ax_connect(ax, 0, 0, "7");
+    ax_subscribe(ax, 0, "private-tickets.1");
+    assert_int_equal(ax->calls, 0);
+    ax_settle(ax);
+    assert_int_equal(ax->calls, 1);
+    assert_int_equal(ax_allow(ax), 0);
+}
+
+static void forty_subscribes_of_a_turn_are_one_call(void **state)
+{
+    struct ax *ax = *state;
+    pusherc_rule rule = ax_rule(ax, "tickets.{id}");
+    rule.authorize = NULL;
+    rule.authorize_batch = ax_authorize_batch;
+    ax_add(ax, &rule);
+    ax->answer = AX_ALLOW;
+    ax_connect(ax, 0, 0, "7");
+    for (int i = 0; i < 40; i++) {
+        char name[32];
+        snprintf(name, sizeof name, "private-tickets.%d", i);
+        ax_subscribe(ax, 0, name);
+    }
+    const char *heard = ax_heard(ax, 0);
+    assert_int_equal(ax->calls, 1);
+    assert_int_equal(ax_count(heard, "subscription_succeeded"), 40);
+}
+
+static void the_same_question_is_asked_once(void **state)
+{
+    struct ax *ax = *state;
+    add_rule(ax, 0);
+    ax_connect(ax, 0, 0, "7");
+    ax_connect(ax, 1, 0, "7");
+    ax_connect(ax, 2, 0, "8");
+    ax_connect(ax, 3, 0, NULL);
+    ax_connect(ax, 4, 0, NULL);
+    for (size_t i = 0; i < 5; i++)
+        ax_subscribe(ax, i, "private-tickets.1");
+    ax_settle(ax);
+    assert_int_equal(ax->asked_count, 4); /* 7 once, 8, and each anonymous connection */
+    assert_int_equal(ax_allow(ax), 0);
+    assert_non_null(strstr(ax_heard(ax, 0), "subscription_succeeded"));
+    assert_non_null(strstr(ax_heard(ax, 1), "subscription_succeeded"));
+    assert_string_equal(ax_heard(ax, 2), "");
+    assert_int_equal(ax_deny(ax), 0);
+    assert_non_null(strstr(ax_heard(ax, 2), "subscription_error"));
+    assert_string_equal(ax_heard(ax, 3), "");
+    assert_int_equal(ax_allow(ax), 0);
+    assert_non_null(strstr(ax_heard(ax, 3), "subscription_succeeded"));
+    assert_string_equal(ax_heard(ax, 4), "");
+}
+
+static void a_user_named_like_a_socket_shares_nothing_with_it(void **state)
+{
+    struct ax *ax = *state;
+    add_rule(ax, 0);
+    ax_connect(ax, 0, 0, NULL);
+    pusherc_socket_id id = ax->clients[0].q.owner;
+    ax_connect(ax, 1, 0, NULL);
+    ax->clients[1].session.identity =
+        pc_identity_new(&ax->fx.mem, pc_slice((const char *)&id, sizeof id), PC_S(""));
+    ax_subscribe(ax, 0, "private-tickets.1");
+    ax_subscribe(ax, 1, "private-tickets.1");
+    ax_settle(ax);
+    assert_int_equal(ax->asked_count, 2);
+}
+
+/* -- answering -- */
+
+static void silence_is_a_no_after_the_deadline(void **state)
+{
+    struct ax *ax = *state;
+    add_rule(ax, 0);
+    ax_connect(ax, 0, 0, "7");
+    ax_subscribe(ax, 0, "private-tickets.1");
+    pusherc_auth_request *r = ax_next(ax);
+    ax_pass(ax, AX_TIMEOUT_MS - 1);
+    assert_string_equal(ax_heard(ax, 0), "");
+    ax_pass(ax, 1);
+    const char *heard = ax_heard(ax, 0);
+    assert_non_null(strstr(heard, "pusher:subscription_error"));
+    assert_non_null(strstr(heard, "403"));
+    assert_string_equal(ax_denied(ax), "TIMEOUT private-tickets.1 (tickets.{id}) 7 403 "
+                                       "The application did not answer in time\n");
+    /* the question is free again, and the late answer is for nobody */
+    ax_subscribe(ax, 0, "private-tickets.1");
+    pusherc_auth_request *second = ax_next(ax);
+    assert_int_equal(pusherc_auth_allow(r, NULL), PUSHERC_ETIMEDOUT);
+    assert_string_equal(ax_heard(ax, 0), "");
+    assert_int_equal(pusherc_auth_allow(second, NULL), 0);
+    assert_non_null(strstr(ax_heard(ax, 0), "subscription_succeeded"));
+}
+
+static void unsubscribing_takes_the_question_back(void **state)
+{
+    struct ax *ax = *state;
+    add_rule(ax, 0);
+    ax_connect(ax, 0, 0, "7");
+    ax_subscribe(ax, 0, "private-tickets.1");
+    pusherc_auth_request *r = ax_next(ax);
+    fx_unsubscribe(&ax->clients[0], "private-tickets.1");
+    assert_int_equal(pusherc_auth_allow(r, NULL), PUSHERC_ECANCELED);
+    assert_string_equal(ax_heard(ax, 0), "");
+    assert_int_equal(ax->clients[0].session.subscription_count, 0);
+    assert_int_equal(ax->clients[0].session.grant_count, 0);
+}
+
+static void unsubscribing_within_the_turn_asks_nothing(void **state)
+{
+    struct ax *ax = *state;
+    add_rule(ax, 0);
+    ax_connect(ax, 0, 0, "7");
+    ax_subscribe(ax, 0, "private-tickets.1");
+    fx_unsubscribe(&ax->clients[0], "private-tickets.1");
+    ax_settle(ax);
+    assert_int_equal(ax->calls, 0);
+}
+
+static void an_answer_after_the_end_of_the_connection_is_for_nobody(void **state)
+{
+    struct ax *ax = *state;
+    add_rule(ax, 0);
+    ax_connect(ax, 0, 0, "7");
+    ax_connect(ax, 1, 0, "7");
+    ax_subscribe(ax, 0, "private-tickets.1");
+    ax_subscribe(ax, 1, "private-tickets.1");
+    ax_subscribe(ax, 0, "private-tickets.2");
+    pusherc_auth_request *first = ax_next(ax), *second = ax_next(ax);
+    fx_disconnect(&ax->clients[0]);
+    ax->clients[0].fx = NULL;
+    assert_int_equal(pusherc_auth_allow(second, NULL), PUSHERC_ECANCELED);
+    assert_int_equal(pusherc_auth_allow(first, NULL), 0); /* another one waits */
+    assert_non_null(strstr(ax_heard(ax, 1), "subscription_succeeded"));
+}
+
+static void a_second_answer_is_refused(void **state)
+{
+    struct ax *ax = *state;
+    add_rule(ax, 0);
+    ax_connect(ax, 0, 0, "7");
+    ax_subscribe(ax, 0, "private-tickets.1");
+    pusherc_auth_request *r = ax_next(ax);
+    assert_int_equal(pusherc_auth_deny(r, 0, NULL), 0);
+    assert_int_equal(pusherc_auth_allow(r, NULL), PUSHERC_ESTATE); /* on its way */
+    assert_non_null(strstr(ax_heard(ax, 0), "subscription_error"));
+    assert_int_equal(pusherc_auth_allow(r, NULL), PUSHERC_ESTATE); /* arrived */
+    assert_int_equal(pusherc_auth_deny(r, 0, NULL), PUSHERC_ESTATE);
+    /* as long as it is promised */
+    for (int i = 1; i < PUSHERC_AUTH_KEPT_ANSWERS; i++) {
+        ax_subscribe(ax, 0, "private-tickets.2");
+        ax_deny(ax);
+    }
+    assert_int_equal(pusherc_auth_allow(r, NULL), PUSHERC_ESTATE);
+    ax_heard(ax, 0);
+}
+
+static void an_answer_after_the_server_has_gone_is_for_nobody(void **state)
+{
+    struct ax *ax = *state;
+    add_rule(ax, 0);
+    ax_connect(ax, 0, 0, "7");
+    ax_connect(ax, 1, 1, "8");
+    ax_subscribe(ax, 0, "private-tickets.1");
+    ax_subscribe(ax, 1, "private-tickets.1");
+    pusherc_auth_request *posted = ax_next(ax), *held = ax_next(ax);
+    assert_int_equal(pusherc_auth_allow(posted, NULL), 0); /* arrives at a closed mailbox */
+    ax_close(ax);
+    assert_int_equal(pusherc_auth_allow(held, NULL), PUSHERC_ECANCELED);
+}
+
+static void every_answer_is_checked_before_it_counts(void **state)
+{
+    struct ax *ax = *state;
+    char text[600];
+    memset(text, 'x', sizeof text);
+    static const struct {
+        size_t user, view;
+        const char *info;
+        size_t struct_size;
+        int rc;
+    } cases[] = {
+        {128, 64, "{}", sizeof(pusherc_grant), 0},
+        {0, 65, "", sizeof(pusherc_grant), PUSHERC_EINVAL},
+        {513, 0, "", sizeof(pusherc_grant), PUSHERC_EINVAL},
+        {0, 0, "{", sizeof(pusherc_grant), PUSHERC_EINVAL},
+        {0, 0, "{} x", sizeof(pusherc_grant), PUSHERC_EINVAL},
+        {0, 0, "\xff", sizeof(pusherc_grant), PUSHERC_EINVAL},
+        {0, 0, "", sizeof(pusherc_grant) - 1, PUSHERC_EINVAL},
+    };
+    add_rule(ax, 0);
+    ax_connect(ax, 0, 0, "7");
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        pusherc_grant grant = PUSHERC_GRANT_INIT;
+        grant.struct_size = cases[i].struct_size;
+        grant.user_id = pc_slice(text, cases[i].user);
+        grant.view = pc_slice(text, cases[i].view);
+        grant.user_info_json = pc_slice_of(cases[i].info);
+        ax_subscribe(ax, 0, "presence-tickets.1");
+        assert_int_equal(pusherc_auth_allow(ax_next(ax), &grant), cases[i].rc);
+        const char *heard = ax_heard(ax, 0);
+        if (!strstr(heard, cases[i].rc ? "subscription_error" : "subscription_succeeded"))
+            fail_msg("case %zu: %s", i, heard);
+        fx_unsubscribe(&ax->clients[0], "presence-tickets.1");
+        ax_heard(ax, 0);
+    }
+    static const struct {
+        int status;
+        const char *reason;
+        int rc;
+        const char *heard;
+    } denials[] = {
+        {0, NULL, 0, "status\\\":403"},    {402, "Pay", 0, "status\\\":402"},
+        {399, "x", PUSHERC_EINVAL, "403"}, {500, "x", PUSHERC_EINVAL, "403"},
+        {-1, "x", PUSHERC_EINVAL, "403"},  {0, "\xff", PUSHERC_EINVAL, "Forbidden"},
+        {0, "so \"it\" is", 0, "so \\"},
+    };
+    for (size_t i = 0; i < sizeof denials / sizeof *denials; i++) {
+        ax_subscribe(ax, 0, "private-tickets.1");
+        assert_int_equal(pusherc_auth_deny(ax_next(ax), denials[i].status, denials[i].reason),
+                         denials[i].rc);
+        const char *heard = ax_heard(ax, 0);
+        if (!strstr(heard, denials[i].heard))
+            fail_msg("denial %zu: %s", i, heard);
+    }
+    memset(text, 'r', sizeof text);
+    text[sizeof text - 1] = '\0';
+    ax_subscribe(ax, 0, "private-tickets.1");
+    assert_int_equal(pusherc_auth_deny(ax_next(ax), 0, text), 0);
+    assert_int_equal(ax_count(ax_heard(ax, 0), "rrrrrrrrrrrr"), 2 * 120 / 12);
+}
+
+/* -- answers of before -- */
+
+static void answers_are_reused_where_the_rule_allows_it(void **state)
+{
+    struct ax *ax = *state;
+    add_rule(ax, 1000);
+    ax->grant.view = PC_S("agent");
+    ax_connect(ax, 0, 0, "7");
+    ax_connect(ax, 1, 0, "7");
+    ax_connect(ax, 2, 0, "8");
+    ax_subscribe(ax, 0, "private-tickets.1");
+    assert_int_equal(ax_allow(ax), 0);
+    ax_subscribe(ax, 1, "private-tickets.1");
+    assert_non_null(strstr(ax_heard(ax, 1), "subscription_succeeded"));
+    ax_subscribe(ax, 1, "private-tickets.2");
+    assert_int_equal(ax_deny(ax), 0); /* another channel */
+    ax_subscribe(ax, 2, "private-tickets.1");
+    assert_int_equal(ax_deny(ax), 0); /* another user */
+    assert_int_equal(ax->calls, 3);
+    ax_subscribe(ax, 2, "private-tickets.1"); /* a no is remembered as well */
+    ax_settle(ax);
+    assert_int_equal(ax->calls, 3);
+    assert_non_null(strstr(ax_heard(ax, 2), "subscription_error"));
+    ax_pass(ax, 1000);
+    ax_subscribe(ax, 2, "private-tickets.1");
+    assert_int_equal(ax_allow(ax), 0);
+    assert_non_null(strstr(ax_heard(ax, 2), "subscription_succeeded"));
+}
+
+static void a_grant_that_ends_sooner_is_not_reused(void **state)
+{
+    struct ax *ax = *state;
+    add_rule(ax, 1000);
+    ax->grant.expires_in_ms = 500;
+    ax_connect(ax, 0, 0, "7");
+    ax_connect(ax, 1, 0, "7");
+    ax_subscribe(ax, 0, "private-tickets.1");
+    assert_int_equal(ax_allow(ax), 0);
+    ax_subscribe(ax, 1, "private-tickets.1");
+    ax_settle(ax);
+    assert_int_equal(ax->asked_count, 1);
+}
+
+static void a_change_purges_what_it_concerns(void **state)
+{
+    struct ax *ax = *state;
+    static const struct {
+        const char *user, *pattern;
+        bool asks;
+    } cases[] = {
+        {NULL, NULL, true},        {"7", NULL, true},   {NULL, "tickets.{x}", true},
+        {NULL, "tickets.1", true}, {"8", NULL, false},  {NULL, "tickets.2", false},
+        {"7", "tickets.2", false}, {"7", "{x}", false}, {NULL, "private-tickets.1", false},
+    };
+    add_rule(ax, 1000000);
+    ax_connect(ax, 0, 0, "7");
+    ax->answer = AX_DENY;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        ax_subscribe(ax, 0, "private-tickets.1");
+        ax_settle(ax);
+        unsigned before = ax->calls;
+        assert_int_equal(ax_reauthorize(ax, cases[i].user, cases[i].pattern), 0);
+        ax_subscribe(ax, 0, "private-tickets.1");
+        ax_settle(ax);
+        if ((ax->calls > before) != cases[i].asks)
+            fail_msg("case %zu", i);
+    }
+    ax_heard(ax, 0);
+    ax_denied(ax);
+}
+
+static void an_answer_older_than_the_change_is_asked_again(void **state)
+{
+    struct ax *ax = *state;
+    add_rule(ax, 1000);
+    ax_connect(ax, 0, 0, "7");
+    ax_subscribe(ax, 0, "private-tickets.1");
+    pusherc_auth_request *old = ax_next(ax);
+    ax_reauthorize(ax, "7", NULL);
+    assert_int_equal(ax->done, 0); /* it waits for that question */
+    assert_int_equal(pusherc_auth_allow(old, NULL), 0);
+    ax_settle(ax);
+    assert_string_equal(ax_heard(ax, 0), "");
+    assert_int_equal(ax->asked_count, 1);
+    assert_int_equal(ax_deny(ax), 0);
+    assert_non_null(strstr(ax_heard(ax, 0), "subscription_error"));
+    assert_int_equal(ax->done, 1);
+    assert_int_equal(ax->kept, 0);
+}
+
+static void an_answer_under_way_when_the_change_comes_is_asked_again(void **state)
+{
+    struct ax *ax = *state;
+    add_rule(ax, 0);
+    ax_connect(ax, 0, 0, "7");
+    ax_subscribe(ax, 0, "private-tickets.1");
+    assert_int_equal(pusherc_auth_allow(ax_next(ax), NULL), 0); /* in the mailbox */
+    ax_reauthorize(ax, NULL, NULL);
+    assert_string_equal(ax_heard(ax, 0), "");
+    assert_int_equal(ax_allow(ax), 0);
+    assert_non_null(strstr(ax_heard(ax, 0), "subscription_succeeded"));
+    assert_int_equal(ax->done, 1);
+    assert_int_equal(ax->kept, 1);
+}
+
+static void a_question_not_asked_yet_is_asked_once(void **state)
+{
+    struct ax *ax = *state;
+    add_rule(ax, 0);
+    ax_connect(ax, 0, 0, "7");
+    ax_subscribe(ax, 0, "private-tickets.1");
+    ax_reauthorize(ax, NULL, NULL);
+    assert_int_equal(ax_allow(ax), 0);
+    assert_int_equal(ax->calls, 1);
+    assert_int_equal(ax->done, 1);
+}
+
+/* -- threads -- */
+
+static void *answer_all(void *arg)
+{
+    struct ax *ax = arg;
+    for (size_t i = 0; i < ax->asked_count; i++) {
+        if (i % 3 == 0)
+            pusherc_auth_deny(ax->asked[i], 0, "no");
+        else
+            pusherc_auth_allow(ax->asked[i], &ax->grant);
+    }
+    return NULL;
+}
+
+static void answers_come_from_any_thread(void **state)
+{
+    struct ax *ax = *state;
+    pthread_t thread;
+    unsigned allowed = 0, denied = 0;
+    add_rule(ax, 0);
+    ax_connect(ax, 0, 0, "7");
+    ax_connect(ax, 1, 1, "8");
+    for (int i = 0; i < 90; i++) {
+        char name[32];
+        snprintf(name, sizeof name, "private-tickets.%d", i);
+        ax_subscribe(ax, i % 2 != 0, name);
+    }
+    ax_settle(ax);
+    assert_int_equal(ax->asked_count, 90);
+    assert_int_equal(pthread_create(&thread, NULL, answer_all, ax), 0);
+    for (int tries = 0; allowed + denied < 90 && tries < 10000000; tries++) {
+        for (size_t i = 0; i < 2; i++) {
+            const char *heard = ax_heard(ax, i);
+            allowed += ax_count(heard, "subscription_succeeded");
+            denied += ax_count(heard, "subscription_error");
+        }
+    }
+    pthread_join(thread, NULL);
+    ax->asked_count = 0;
+    assert_int_equal(allowed, 60);
+    assert_int_equal(denied, 30);
+}
+
+/* -- without memory -- */
+
+static void a_host_without_memory_refuses_and_goes_on(void **state)
+{
+    (void)state;
+    static struct ax ax;
+    bool failed = true;
+    for (size_t n = 1; failed; n++) {
+        int rc = ax_try_open(&ax, 1, PUSHERC_AUTH_RULES, n);
+        if (rc == 0) {
+            pusherc_rule rule = ax_rule(&ax, "tickets.{id}");
+            rule.cache_ms = 1000;
+            rc = pc_rules_add(&ax.fx.engine->rules, &rule, NULL);
+        }
+        for (size_t i = 0; i < 2 && rc == 0; i++)
+            rc = ax_try_connect(&ax, i, 0, "7");
+        if (rc == 0) {
+            ax_subscribe(&ax, 0, "private-tickets.1");
+            ax_subscribe(&ax, 1, "private-tickets.1");
+            ax_settle(&ax);
+            while (ax.asked_count > 0)
+                ax_allow(&ax);
+            (void)ax_reauthorize(&ax, "7", NULL);
+            ax_settle(&ax);
+            while (ax.asked_count > 0)
+                ax_deny(&ax);
+            ax_pass(&ax, 1);
+            ax_pass(&ax, AX_TIMEOUT_MS);
+            for (size_t i = 0; i < 2; i++) {
+                struct pc_session *s = &ax.clients[i].session;
+                assert_true(ax.clients[i].over || s->subscription_count <= 1);
+            }
+        }
+        failed = failing_alloc_hit(&ax.fx.alloc);
+        if (rc)
+            assert_int_equal(rc, PUSHERC_ENOMEM);
+        if (ax.fx.engine)
+            ax_close(&ax);
+        if (failing_alloc_live(&ax.fx.alloc))
+            fail_msg("request %zu: %zu blocks left", n, failing_alloc_live(&ax.fx.alloc));
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        with_host(a_request_tells_who_asks_for_what),
+        with_host(nothing_is_asked_before_the_turn_ends),
+        with_host(forty_subscribes_of_a_turn_are_one_call),
+        with_host(the_same_question_is_asked_once),
+        with_host(a_user_named_like_a_socket_shares_nothing_with_it),
+        with_host(silence_is_a_no_after_the_deadline),
+        with_host(unsubscribing_takes_the_question_back),
+        with_host(unsubscribing_within_the_turn_asks_nothing),
+        with_host(an_answer_after_the_end_of_the_connection_is_for_nobody),
+        with_host(a_second_answer_is_refused),
+        with_host(an_answer_after_the_server_has_gone_is_for_nobody),
+        with_host(every_answer_is_checked_before_it_counts),
+        with_host(answers_are_reused_where_the_rule_allows_it),
+        with_host(a_grant_that_ends_sooner_is_not_reused),
+        with_host(a_change_purges_what_it_concerns),
+        with_host(an_answer_older_than_the_change_is_asked_again),
+        with_host(an_answer_under_way_when_the_change_comes_is_asked_again),
+        with_host(a_question_not_asked_yet_is_asked_once),
+        with_host(answers_come_from_any_thread),
+        cmocka_unit_test(a_host_without_memory_refuses_and_goes_on),
+    };
+    return cmocka_run_group_tests_name("decision", tests, NULL, NULL);
+}
