@@ -1,6 +1,6 @@
 /*
  * An allocator that fails one chosen request and counts what is not freed: the way to walk every
- * out-of-memory path without knowing where they are. Not thread-safe.
+ * out-of-memory path without knowing where they are.
  *
  *     bool failed = true;
  *     for (size_t n = 1; failed; n++) {
@@ -21,9 +21,9 @@
 #include <stdlib.h>
 
 struct failing_alloc {
-    size_t fail_at;  /* number of the request to fail, from 1; 0 = none */
-    size_t requests; /* so far */
-    size_t live;     /* blocks not freed */
+    size_t fail_at;          /* number of the request to fail, from 1; 0 = none */
+    _Atomic size_t requests; /* so far */
+    _Atomic size_t live;     /* blocks not freed */
 };
 
 static inline bool failing_alloc_fails_now(struct failing_alloc *alloc)
