@@ -250,11 +250,11 @@ describe('TLS', { skip: !built && 'not compiled in' }, () => {
 
   const big = 'x'.repeat(50000);
 
-  async function publishUntil(app, channel, condition) {
+  async function publishUntil(server, app, channel, condition) {
     let sent = 0;
     for (; sent < 3000; sent++) {
-      await host.publish(channel, 'big', JSON.stringify({ sent, big }), { app: app.id });
-      if (condition(await host.do('stats'))) return sent + 1;
+      await server.publish(channel, 'big', JSON.stringify({ sent, big }), { app: app.id });
+      if (condition(await server.do('stats'))) return sent + 1;
     }
     throw new Error('never');
   }
@@ -264,7 +264,7 @@ describe('TLS', { skip: !built && 'not compiled in' }, () => {
     await client.subscribe('slow');
     client.ws.pause();
     const before = (await host.do('stats')).slow_closed_total;
-    await publishUntil(LARGE, 'slow', (stats) => stats.slow_closed_total > before);
+    await publishUntil(host, LARGE, 'slow', (stats) => stats.slow_closed_total > before);
     client.ws.terminate();
     await until(async () => (await host.do('stats')).out_queued_bytes === 0, 'nothing queued');
     await assertWell();
@@ -275,7 +275,7 @@ describe('TLS', { skip: !built && 'not compiled in' }, () => {
     await client.subscribe('slow');
     client.ws.pause();
     const before = (await host.do('stats')).slow_dropped_total;
-    const sent = await publishUntil(LOSSY, 'slow', (stats) => stats.slow_dropped_total > before);
+    const sent = await publishUntil(host, LOSSY, 'slow', (stats) => stats.slow_dropped_total > before);
     client.ws.resume();
     await until(async () => (await host.do('stats')).out_queued_bytes === 0, 'nothing queued');
     await host.publish('slow', 'last', '{}', { app: LOSSY.id });
@@ -286,11 +286,12 @@ describe('TLS', { skip: !built && 'not compiled in' }, () => {
     await client.close();
   });
 
-  test('a client that pauses and reads on in time gets everything', async () => {
-    const client = await connect(host, { app: LARGE });
+  test('a client that pauses and reads on in time gets everything', async (t) => {
+    const server = await startTls({ options: { out_soft_bytes: 32 << 20, out_hard_bytes: 64 << 20 } }, t);
+    const client = await connect(server, { app: LARGE });
     await client.subscribe('pause');
     client.ws.pause();
-    const sent = await publishUntil(LARGE, 'pause', (stats) => stats.out_queued_bytes > 200000);
+    const sent = await publishUntil(server, LARGE, 'pause', (stats) => stats.out_queued_bytes > 1000000);
     client.ws.resume();
     for (let i = 0; i < sent; i++)
       assert.equal(JSON.parse((await client.event('big')).data).sent, i);
