@@ -482,6 +482,10 @@ async function rawClient(server, app) {
   return raw;
 }
 
+// A stock client that was told to reconnect while its server ended may keep timers for ever: once every test
+// of the file is over, nothing is waited for.
+after(() => { setTimeout(() => process.exit(), 500).unref(); });
+
 module.exports = {
   APP, BUILD, CLIENT_QUERY, PATIENCE_MS, TOP, Inbox, Program,
   api, channelAuth, connect, dial, hmac, md5, nowS, rawClient, refused, request, signedQuery, sleep, startHost, startServe,
