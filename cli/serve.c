@@ -318,11 +318,12 @@ static int listen_on(struct serving *serving)
     if (status)
         return complain_info("", status, &info);
 
+    /* Before the line that scripts wait for. */
+    warn_of_default_secret(&serving->apps, address);
     bool bracketed = strchr(address, ':') != NULL;
     printf("listening on %s://%s%s%s:%u%s\n", options.tls ? "https" : "http", bracketed ? "[" : "",
            address, bracketed ? "]" : "", (unsigned)pusherc_server_port(serving->server, 0),
            settings->path_prefix ? settings->path_prefix : "");
-    warn_of_default_secret(&serving->apps, address);
     return 0;
 }
 
