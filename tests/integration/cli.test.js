@@ -7,7 +7,7 @@ const net = require('node:net');
 const os = require('node:os');
 const path = require('node:path');
 const { test } = require('node:test');
-const { APP, BUILD, Program, connect, refused, request, sleep, within } = require('./lib.js');
+const { APP, BUILD, Program, connect, refused, request, sleep, until, within } = require('./lib.js');
 
 const PUSHERC = path.join(BUILD, 'cli/pusherc');
 // What the machine's own environment says about soketi or Laravel is not what is tested here.
@@ -47,6 +47,9 @@ function file(t, content) {
   write(content);
   return { name, write };
 }
+
+/** Waits for a line on standard error, which may arrive after a later one on standard output. */
+const says = (server, pattern) => until(() => pattern.exec(server.stderr), `${pattern} on standard error`);
 
 const isKnown = async (server, app) => {
   const client = await connect(server, { app });
@@ -115,7 +118,7 @@ test('serves the default app on the loopback address, without a warning', async 
 
 test('the default secret on other addresses is warned of', async (t) => {
   const open = await serve(t, ['--host', '0.0.0.0']);
-  assert.match(open.stderr, /warning: app "app-id" has the default secret, and 0\.0\.0\.0 can be reached/);
+  await says(open, /warning: app "app-id" has the default secret, and 0\.0\.0\.0 can be reached/);
   const own = await serve(t, ['--host', '0.0.0.0', '--app', 'a:b:c']);
   assert.doesNotMatch(own.stderr, /warning/);
 });
@@ -151,6 +154,7 @@ test('the names of Reverb and Laravel are understood', async (t) => {
   assert.equal(JSON.parse(client.established.data).activity_timeout, 30);
   await client.subscribe('private-x');
   await client.close();
+  await says(server, /warning/);
   await isUnknown(server, { key: 'p-key' });
   await isUnknown(server, APP);
   assert.deepEqual(server.stderr.match(/.*warning.*/g), ['pusherc: warning: REVERB_SCALING_ENABLED is set, but not supported']);
@@ -237,7 +241,7 @@ test('SIGHUP with a broken file keeps the apps and says what is wrong', async (t
     server.stderr = '';
     config.write(content);
     server.child.kill('SIGHUP');
-    await within((async () => { while (!sentence.test(server.stderr)) await sleep(5); })(), () => `${sentence} in ${server.stderr}`);
+    await says(server, sentence);
     await isKnown(server, a);
   }
   assert.ok(client.isOpen);
@@ -247,7 +251,7 @@ test('SIGHUP with a broken file keeps the apps and says what is wrong', async (t
 test('SIGHUP without a config file is harmless', async (t) => {
   const server = await serve(t);
   server.child.kill('SIGHUP');
-  await within((async () => { while (!/no config file/.test(server.stderr)) await sleep(5); })(), 'a sentence');
+  await says(server, /no config file/);
   await isKnown(server, APP);
 });
 
