@@ -14,7 +14,7 @@ PUSHERC_BEGIN_DECLS
 
 /** What a channel's name prefix makes of it. */
 typedef enum pusherc_channel_kind {
-    PUSHERC_CHANNEL_PUBLIC = 0,
+    PUSHERC_CHANNEL_PUBLIC = 0,        /**< any other name, "cache-" included */
     PUSHERC_CHANNEL_PRIVATE,           /**< "private-" */
     PUSHERC_CHANNEL_PRIVATE_ENCRYPTED, /**< "private-encrypted-" */
     PUSHERC_CHANNEL_PRESENCE,          /**< "presence-" */
@@ -38,10 +38,14 @@ typedef struct pusherc_member {
     pusherc_slice info_json; /**< JSON text; "{}" if the member brought none */
 } pusherc_member;
 
-/** Receives what a query found; items die on return. Called exactly once per accepted query. */
+/**
+ * Receives what a query found: `count` items, in no order, which die on return. Called exactly once for each
+ * query that returns 0, before that returns, on its thread and with no lock held; may call what the caller of
+ * the query may.
+ */
 typedef void (*pusherc_channels_fn)(const pusherc_channel_info *items, size_t count,
                                     void *user_data);
-/** As pusherc_channels_fn. */
+/** As pusherc_channels_fn; the members in the order they came. */
 typedef void (*pusherc_members_fn)(const pusherc_member *items, size_t count, void *user_data);
 
 /**
@@ -63,7 +67,7 @@ PUSHERC_API int pusherc_channel_classify(pusherc_slice name, pusherc_channel_kin
 /**
  * List the occupied channels of an app, user channels left out.
  *
- * @param server  started server
+ * @param server  any state
  * @param app_id  known app; NUL-terminated
  * @param prefix  only names that start with it; len 0 = all
  * @param done    called exactly once on success, before this call returns, on the calling thread
@@ -71,9 +75,9 @@ PUSHERC_API int pusherc_channel_classify(pusherc_slice name, pusherc_channel_kin
  * @return 0, or (then `done` is not called)
  *         PUSHERC_EINVAL  a NULL argument
  *         PUSHERC_ENOENT  unknown app
- *         PUSHERC_ENOMEM
+ *         PUSHERC_ENOMEM  no memory for the copy
  *
- * Thread: any. Blocks: for the copy of the list. In callbacks: yes. Owns: nothing.
+ * Thread: any. Blocks: no, but takes as long as the copy and `done` do. In callbacks: yes. Owns: nothing.
  * Since: 0.1.
  */
 PUSHERC_API int pusherc_list_channels(pusherc_server *server, const char *app_id,
@@ -83,11 +87,13 @@ PUSHERC_API int pusherc_list_channels(pusherc_server *server, const char *app_id
 /**
  * Look one channel up.
  *
- * @param server  started server
+ * @param server  any state
  * @param app_id  known app; NUL-terminated
  * @param name    a valid channel name
  * @param out     filled on success, with `name` as given; an unoccupied channel has zero counts
- * @return 0, PUSHERC_EINVAL (NULL argument or bad name) or PUSHERC_ENOENT (unknown app)
+ * @return 0, or (then nothing is filled)
+ *         PUSHERC_EINVAL  a NULL argument or a bad name
+ *         PUSHERC_ENOENT  unknown app
  *
  * Thread: any. Blocks: no. In callbacks: yes. Owns: nothing.
  * Since: 0.1.
@@ -98,7 +104,7 @@ PUSHERC_API int pusherc_get_channel(pusherc_server *server, const char *app_id, 
 /**
  * List the distinct members of a presence channel.
  *
- * @param server   started server
+ * @param server   any state
  * @param app_id   known app; NUL-terminated
  * @param channel  a presence channel's name
  * @param done     as in pusherc_list_channels(); count 0 for an unoccupied channel
@@ -106,9 +112,9 @@ PUSHERC_API int pusherc_get_channel(pusherc_server *server, const char *app_id, 
  * @return 0, or (then `done` is not called)
  *         PUSHERC_EINVAL  a NULL argument, a bad name, or no presence channel
  *         PUSHERC_ENOENT  unknown app
- *         PUSHERC_ENOMEM
+ *         PUSHERC_ENOMEM  no memory for the copy
  *
- * Thread: any. Blocks: for the copy of the list. In callbacks: yes. Owns: nothing.
+ * Thread: any. Blocks: no, but takes as long as the copy and `done` do. In callbacks: yes. Owns: nothing.
  * Since: 0.1.
  */
 PUSHERC_API int pusherc_list_members(pusherc_server *server, const char *app_id,

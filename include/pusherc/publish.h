@@ -17,15 +17,18 @@ PUSHERC_BEGIN_DECLS
 
 /** One event. Everything is borrowed until the call returns. */
 typedef struct pusherc_event {
-    size_t struct_size;
-    pusherc_slice name;            /**< 1..max_event_name_bytes; not "pusher:" or "pusher_internal:" */
-    const pusherc_slice *channels; /**< channel_count of them */
-    size_t channel_count;          /**< 1..PUSHERC_MAX_CHANNELS_PER_EVENT; repeated names count once */
-    pusherc_slice data;            /**< UTF-8, 0..max_event_payload_bytes; clients get it as a string */
-    pusherc_socket_id except;      /**< this connection gets no copy; zero = none */
+    size_t struct_size; /**< sizeof(pusherc_event) */
+    /** UTF-8, 1..max_event_name_bytes; does not begin with "pusher:" or "pusher_internal:". */
+    pusherc_slice name;
+    const pusherc_slice *channels; /**< channel_count valid names */
+    /** 1..max_event_channels, which is at most PUSHERC_MAX_CHANNELS_PER_EVENT; repeated names count once. */
+    size_t channel_count;
+    pusherc_slice data;       /**< UTF-8, 0..max_event_payload_bytes; clients get it as a string */
+    pusherc_socket_id except; /**< this connection gets no copy; zero = none */
 } pusherc_event;
 
 /* clang-format off */
+/** Initialiser of a pusherc_event. */
 #define PUSHERC_EVENT_INIT { .struct_size = sizeof(pusherc_event) }
 /* clang-format on */
 
@@ -34,18 +37,22 @@ typedef struct pusherc_event {
  *
  * The event is encoded on the calling thread, once per channel, and handed to the workers that have
  * subscribers; nothing it points to is used after return. Delivery is at most once; events from one
- * thread to one channel keep their order. A channel without subscribers costs nothing and is no error.
+ * thread to one channel keep their order. A channel without subscribers costs a look-up and is no error.
+ * Where a rule renders (auth.h), its function is called here, on the calling thread.
  *
  * @param server  started server
  * @param app_id  known app; NUL-terminated
  * @param event   see pusherc_event
  * @return 0 when handed over, or
- *         PUSHERC_EINVAL    a name, count or the UTF-8 of data breaks a rule; nothing was sent
+ *         PUSHERC_EINVAL    a NULL argument, a name, count or the UTF-8 of data breaks a rule; nothing was
+ *                           sent
  *         PUSHERC_ENOENT    unknown app; nothing was sent
- *         PUSHERC_ELIMIT    data too long, or the frame exceeds out_hard_bytes; nothing was sent
- *         PUSHERC_ESTATE    server not started, or stopped
- *         PUSHERC_EBACKLOG  a worker's mailbox is full; the channels before it have been served
- *         PUSHERC_ENOMEM    as EBACKLOG
+ *         PUSHERC_ELIMIT    data longer than max_event_payload_bytes, or than half of out_hard_bytes, which
+ *                           no client's queue could take; nothing was sent
+ *         PUSHERC_ESTATE    server not started, or stopped; nothing was sent
+ *         PUSHERC_EBACKLOG  a worker's mailbox is full: its subscribers of that channel get nothing. The
+ *                           channels before have been served, those behind have not
+ *         PUSHERC_ENOMEM    that channel and those behind have not been served
  *
  * Thread: any. Blocks: no. In callbacks: yes. Owns: nothing.
  * Since: 0.1.  Source: Pusher Channels HTTP API, "POST event".
@@ -54,13 +61,14 @@ PUSHERC_API PUSHERC_NODISCARD int pusherc_publish(pusherc_server *server, const 
                                                   const pusherc_event *event);
 
 /**
- * Send up to PUSHERC_MAX_EVENTS_PER_BATCH events in order. All are checked before the first is sent.
+ * Send up to PUSHERC_MAX_EVENTS_PER_BATCH events in order, each as by pusherc_publish(). All are checked before
+ * the first is sent.
  *
  * @param server  started server
  * @param app_id  known app; NUL-terminated
  * @param events  count events
  * @param count   1..PUSHERC_MAX_EVENTS_PER_BATCH
- * @return as pusherc_publish(); EBACKLOG and ENOMEM: earlier events have been sent
+ * @return as pusherc_publish(); EBACKLOG and ENOMEM: earlier events have been sent, later ones have not
  *
  * Thread: any. Blocks: no. In callbacks: yes. Owns: nothing.
  * Since: 0.1.  Source: Pusher Channels HTTP API, "POST batch events".
@@ -73,13 +81,13 @@ PUSHERC_API PUSHERC_NODISCARD int pusherc_publish_batch(pusherc_server *server, 
  *
  * @param server   started server
  * @param app_id   known app; NUL-terminated
- * @param user_id  1..200 characters of the channel alphabet
+ * @param user_id  1..200 characters of the channel alphabet, see pusherc_channel_classify()
  * @param name     as pusherc_event.name
  * @param data     as pusherc_event.data
  * @return as pusherc_publish()
  *
  * Thread: any. Blocks: no. In callbacks: yes. Owns: nothing.
- * Since: 0.1.  Source: Pusher Channels, "send events to authenticated users" (#server-to-user-{id}).
+ * Since: 0.1.  Source: Pusher Channels, "send events to authenticated users".
  */
 PUSHERC_API PUSHERC_NODISCARD int pusherc_send_to_user(pusherc_server *server, const char *app_id,
                                                        pusherc_slice user_id, pusherc_slice name,

@@ -76,8 +76,8 @@ static inline bool pusherc_slice_equal(pusherc_slice a, pusherc_slice b)
  * This server gives numbers in 1..4294967295; ids of other servers may be larger.
  */
 typedef struct pusherc_socket_id {
-    uint64_t a;
-    uint64_t b;
+    uint64_t a; /**< before the dot */
+    uint64_t b; /**< behind it */
 } pusherc_socket_id;
 
 /** Two times twenty digits, a dot and NUL. */
@@ -89,7 +89,7 @@ typedef struct pusherc_socket_id {
  * @param text  the id, 3..41 bytes
  * @param out   filled on success, otherwise zero
  * @return 0, or
- *         PUSHERC_EINVAL  not of this form
+ *         PUSHERC_EINVAL  not of this form, or `out` is NULL
  *         PUSHERC_ELIMIT  of this form, but no id of this server: a number with a leading zero or above 2^64 - 1
  *
  * Thread: any. Blocks: no. In callbacks: yes. Owns: nothing.
