@@ -1,0 +1,398 @@
+/* A server's life: every order of making, starting, stopping and freeing, in each mode, and without memory. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+#include <uv.h>
+
+#include <pusherc/pusherc.h>
+
+#include "unit/failing_alloc.h"
+
+enum mode { THREADS, ATTACHED, POLLED };
+
+/* One server of one mode, and what is needed to run it. */
+struct life {
+    enum mode mode;
+    uv_loop_t loop;
+    struct failing_alloc alloc;
+    pusherc_allocator allocator;
+    pusherc_server *server;
+    _Atomic int stopped; /* calls */
+};
+
+static void on_stopped(pusherc_server *server, void *user_data)
+{
+    struct life *life = user_data;
+    assert_ptr_equal(server, life->server);
+    life->stopped++;
+}
+
+static int make(struct life *life, enum mode mode, size_t fail_at)
+{
+    memset(life, 0, sizeof *life);
+    life->mode = mode;
+    life->allocator = failing_alloc_init(&life->alloc, fail_at);
+    pusherc_server_options o = PUSHERC_SERVER_OPTIONS_INIT;
+    o.allocator = &life->allocator;
+    o.close_timeout_ms = 200;
+    if (mode == ATTACHED) {
+        assert_int_equal(uv_loop_init(&life->loop), 0);
+        o.loop = &life->loop;
+    } else {
+        o.worker_count = mode == POLLED ? PUSHERC_WORKERS_NONE : 2;
+    }
+    return pusherc_server_new(&life->server, &o, NULL);
+}
+
+static int furnish(struct life *life)
+{
+    pusherc_app_options app = PUSHERC_APP_OPTIONS_INIT;
+    app.id = "app-id";
+    app.key = "app-key";
+    app.secret = "app-secret";
+    int rc = pusherc_server_put_app(life->server, &app, NULL);
+    return rc ? rc : pusherc_server_listen(life->server, NULL, NULL);
+}
+
+/* Until the stop has ended. */
+static void run_to_the_end(struct life *life)
+{
+    if (life->mode == ATTACHED)
+        uv_run(&life->loop, UV_RUN_DEFAULT);
+    while (life->mode == POLLED && pusherc_server_poll(life->server, 20) == 1)
+        continue;
+    while (life->mode == THREADS && !life->stopped)
+        usleep(1000);
+}
+
+static void leave(struct life *life)
+{
+    pusherc_server_free(life->server);
+    if (life->mode == ATTACHED) {
+        uv_run(&life->loop, UV_RUN_DEFAULT);
+        assert_int_equal(uv_loop_close(&life->loop), 0); /* nothing of ours is left in the host's loop */
+    }
+    assert_int_equal(failing_alloc_live(&life->alloc), 0);
+}
+
+/* Runs the server a little, for what it has to do by itself. */
+static void turn(struct life *life)
+{
+    if (life->mode == ATTACHED)
+        uv_run(&life->loop, UV_RUN_NOWAIT);
+    else if (life->mode == POLLED)
+        assert_int_equal(pusherc_server_poll(life->server, 5), 1);
+    else
+        usleep(2000);
+}
+
+static int dial(const struct life *life)
+{
+    struct sockaddr_in to = {.sin_family = AF_INET,
+                             .sin_port = htons(pusherc_server_port(life->server, 0)),
+                             .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    assert_true(fd >= 0);
+    assert_int_equal(connect(fd, (struct sockaddr *)&to, sizeof to), 0);
+    return fd;
+}
+
+/* A client that is established, in the middle of nothing. */
+static int establish(struct life *life)
+{
+    static const char upgrade[] = "GET /app/app-key?protocol=7 HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\n"
+                                  "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+                                  "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n";
+    char answer[1024];
+    int fd = dial(life);
+    assert_int_equal(send(fd, upgrade, sizeof upgrade - 1, MSG_NOSIGNAL), sizeof upgrade - 1);
+    for (ssize_t n = 0; n <= 0; turn(life)) {
+        n = recv(fd, answer, sizeof answer - 1, MSG_DONTWAIT);
+        assert_int_not_equal(n, 0);
+    }
+    return fd;
+}
+
+static void each_mode(void (*test)(struct life *life))
+{
+    for (int mode = THREADS; mode <= POLLED; mode++) {
+        struct life life;
+        assert_int_equal(make(&life, (enum mode)mode, 0), 0);
+        test(&life);
+        leave(&life);
+    }
+}
+
+/* -- orders -- */
+
+static void nothing(struct life *life)
+{
+    assert_int_equal(pusherc_server_poll(life->server, 0), PUSHERC_ESTATE);
+}
+
+static void listens_only(struct life *life)
+{
+    assert_int_equal(furnish(life), 0);
+    assert_int_not_equal(pusherc_server_port(life->server, 0), 0);
+    assert_int_equal(pusherc_server_port(life->server, 1), 0);
+}
+
+static void stops_before_it_starts(struct life *life)
+{
+    assert_int_equal(furnish(life), 0);
+    assert_int_equal(pusherc_server_stop(life->server, 100, on_stopped, life), 0);
+    assert_int_equal(life->stopped, 1);
+    assert_int_equal(pusherc_server_stop(life->server, 0, on_stopped, life), PUSHERC_ESTATE);
+    assert_int_equal(pusherc_server_start(life->server, NULL), PUSHERC_ESTATE);
+    assert_int_equal(life->stopped, 1);
+}
+
+static void starts_and_stops(struct life *life)
+{
+    assert_int_equal(furnish(life), 0);
+    assert_int_equal(pusherc_server_start(life->server, NULL), 0);
+    assert_int_equal(pusherc_server_start(life->server, NULL), PUSHERC_ESTATE);
+    assert_int_equal(pusherc_server_listen(life->server, NULL, NULL), PUSHERC_ESTATE);
+    assert_int_equal(pusherc_server_stop(life->server, 0, on_stopped, life), 0);
+    run_to_the_end(life);
+    assert_int_equal(life->stopped, 1);
+    assert_int_equal(pusherc_server_stop(life->server, 0, on_stopped, life), PUSHERC_ESTATE);
+    assert_int_equal(life->stopped, 1);
+}
+
+static void stops_with_clients(struct life *life)
+{
+    assert_int_equal(furnish(life), 0);
+    assert_int_equal(pusherc_server_start(life->server, NULL), 0);
+    int fds[] = {establish(life), establish(life), dial(life)};
+    turn(life);
+    assert_int_equal(pusherc_server_stop(life->server, 60000, on_stopped, life), 0);
+    /* the shorter grace counts, although the stop has begun */
+    assert_int_equal(pusherc_server_stop(life->server, 10, NULL, NULL), PUSHERC_ESTATE);
+    run_to_the_end(life);
+    assert_int_equal(life->stopped, 1);
+    for (size_t i = 0; i < sizeof fds / sizeof fds[0]; i++)
+        close(fds[i]);
+}
+
+static void every_order_leaves_nothing(void **state)
+{
+    (void)state;
+    static void (*const tests[])(struct life *) = {nothing, listens_only, stops_before_it_starts,
+                                                   starts_and_stops, stops_with_clients};
+    for (size_t i = 0; i < sizeof tests / sizeof tests[0]; i++)
+        each_mode(tests[i]);
+    pusherc_server_free(NULL);
+}
+
+static void freeing_stops_a_running_server(void **state)
+{
+    (void)state;
+    static const enum mode modes[] = {THREADS, POLLED};
+    for (size_t i = 0; i < 2; i++) {
+        struct life life;
+        assert_int_equal(make(&life, modes[i], 0), 0);
+        assert_int_equal(furnish(&life), 0);
+        assert_int_equal(pusherc_server_start(life.server, NULL), 0);
+        int fd = establish(&life);
+        leave(&life);
+        close(fd);
+    }
+}
+
+static void free_in_stopped(pusherc_server *server, void *user_data)
+{
+    struct life *life = user_data;
+    pusherc_server_free(server);
+    life->server = NULL;
+}
+
+static void stopped_may_free_an_attached_server(void **state)
+{
+    (void)state;
+    struct life life;
+    assert_int_equal(make(&life, ATTACHED, 0), 0);
+    assert_int_equal(furnish(&life), 0);
+    assert_int_equal(pusherc_server_start(life.server, NULL), 0);
+    int fd = establish(&life);
+    assert_int_equal(pusherc_server_stop(life.server, 0, free_in_stopped, &life), 0);
+    uv_run(&life.loop, UV_RUN_DEFAULT);
+    assert_null(life.server);
+    leave(&life);
+    close(fd);
+}
+
+static void many_lives_in_a_row(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 30; i++)
+        each_mode(starts_and_stops);
+}
+
+static void servers_know_nothing_of_each_other(void **state)
+{
+    (void)state;
+    struct life a, b;
+    pusherc_channel_info info = {.struct_size = sizeof info};
+    assert_int_equal(make(&a, THREADS, 0), 0);
+    assert_int_equal(make(&b, THREADS, 0), 0);
+    assert_int_equal(furnish(&a), 0);
+    assert_int_equal(pusherc_server_listen(b.server, NULL, NULL), 0);
+    assert_int_equal(pusherc_server_start(a.server, NULL), 0);
+    assert_int_equal(pusherc_server_start(b.server, NULL), 0);
+    pusherc_slice channel = PUSHERC_LIT("orders");
+    assert_int_equal(pusherc_get_channel(a.server, "app-id", channel, &info), 0);
+    assert_int_equal(pusherc_get_channel(b.server, "app-id", channel, &info), PUSHERC_ENOENT);
+    int fd = establish(&a);
+    leave(&b);
+    pusherc_stats stats = PUSHERC_STATS_INIT;
+    assert_int_equal(pusherc_server_stats(a.server, &stats), 0);
+    assert_int_equal(stats.connections, 1);
+    leave(&a);
+    close(fd);
+}
+
+static void two_servers_share_a_hosts_loop(void **state)
+{
+    (void)state;
+    struct life a;
+    pusherc_server *b;
+    assert_int_equal(make(&a, ATTACHED, 0), 0);
+    assert_int_equal(furnish(&a), 0);
+    pusherc_server_options o = PUSHERC_SERVER_OPTIONS_INIT;
+    o.loop = &a.loop;
+    assert_int_equal(pusherc_server_new(&b, &o, NULL), 0);
+    assert_int_equal(pusherc_server_listen(b, NULL, NULL), 0);
+    assert_int_equal(pusherc_server_start(a.server, NULL), 0);
+    assert_int_equal(pusherc_server_start(b, NULL), 0);
+    int fd = establish(&a);
+    assert_int_equal(pusherc_server_stop(b, 0, NULL, NULL), 0);
+    for (int i = 0; i < 20; i++)
+        uv_run(&a.loop, UV_RUN_NOWAIT);
+    pusherc_server_free(b);
+    int other = establish(&a); /* it goes on */
+    assert_int_equal(pusherc_server_stop(a.server, 0, on_stopped, &a), 0);
+    run_to_the_end(&a);
+    leave(&a);
+    close(fd);
+    close(other);
+}
+
+static void a_port_in_use_is_said_so(void **state)
+{
+    (void)state;
+    struct life a, b;
+    pusherc_errinfo info = {0};
+    pusherc_listen_options o = PUSHERC_LISTEN_OPTIONS_INIT;
+    assert_int_equal(make(&a, THREADS, 0), 0);
+    assert_int_equal(furnish(&a), 0);
+    assert_int_equal(pusherc_server_start(a.server, NULL), 0);
+    assert_int_equal(make(&b, THREADS, 0), 0); /* two workers: SO_REUSEPORT must not hide it */
+    o.port = pusherc_server_port(a.server, 0);
+    assert_int_equal(pusherc_server_listen(b.server, &o, &info), PUSHERC_EIO);
+    assert_non_null(strstr(info.text, "address in use"));
+    leave(&b);
+    leave(&a);
+}
+
+/* -- without memory -- */
+
+static void without_memory_a_call_fails_and_nothing_leaks(void **state)
+{
+    (void)state;
+    for (int mode = THREADS; mode <= POLLED; mode++) {
+        bool failed = true;
+        for (size_t n = 1; failed; n++) {
+            struct life life;
+            int rc = make(&life, (enum mode)mode, n);
+            if (rc == 0)
+                rc = furnish(&life);
+            if (rc == 0)
+                rc = pusherc_server_start(life.server, NULL);
+            failed = failing_alloc_hit(&life.alloc);
+            assert_true(rc == 0 || failed);
+            if (rc == 0 && mode == ATTACHED) {
+                /* the order to stop may be what finds no memory */
+                while (pusherc_server_stop(life.server, 0, on_stopped, &life) == PUSHERC_ENOMEM)
+                    continue;
+                run_to_the_end(&life);
+            }
+            leave(&life);
+        }
+    }
+}
+
+/* -- threads -- */
+
+struct publisher {
+    struct life *life;
+    _Atomic bool *over;
+};
+
+static void *publish_until_over(void *arg)
+{
+    const struct publisher *p = arg;
+    pusherc_slice channel = PUSHERC_LIT("orders");
+    pusherc_event event = PUSHERC_EVENT_INIT;
+    event.name = (pusherc_slice)PUSHERC_LIT("paid");
+    event.channels = &channel;
+    event.channel_count = 1;
+    event.data = (pusherc_slice)PUSHERC_LIT("{}");
+    while (!*p->over) {
+        int rc = pusherc_publish(p->life->server, "app-id", &event);
+        assert_true(rc == 0 || rc == PUSHERC_ESTATE || rc == PUSHERC_EBACKLOG);
+    }
+    return NULL;
+}
+
+static void publishing_while_it_stops_is_harmless(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 10; i++) {
+        struct life life;
+        pthread_t threads[3];
+        _Atomic bool over = false;
+        struct publisher publisher = {&life, &over};
+        assert_int_equal(make(&life, THREADS, 0), 0);
+        assert_int_equal(furnish(&life), 0);
+        assert_int_equal(pusherc_server_start(life.server, NULL), 0);
+        int fd = establish(&life);
+        for (size_t t = 0; t < 3; t++)
+            assert_int_equal(pthread_create(&threads[t], NULL, publish_until_over, &publisher), 0);
+        usleep(2000);
+        assert_int_equal(pusherc_server_stop(life.server, 5, on_stopped, &life), 0);
+        run_to_the_end(&life);
+        over = true;
+        for (size_t t = 0; t < 3; t++)
+            pthread_join(threads[t], NULL);
+        leave(&life);
+        close(fd);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_order_leaves_nothing),
+        cmocka_unit_test(freeing_stops_a_running_server),
+        cmocka_unit_test(stopped_may_free_an_attached_server),
+        cmocka_unit_test(many_lives_in_a_row),
+        cmocka_unit_test(servers_know_nothing_of_each_other),
+        cmocka_unit_test(two_servers_share_a_hosts_loop),
+        cmocka_unit_test(a_port_in_use_is_said_so),
+        cmocka_unit_test(without_memory_a_call_fails_and_nothing_leaks),
+        cmocka_unit_test(publishing_while_it_stops_is_harmless),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
