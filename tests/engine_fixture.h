@@ -87,8 +87,8 @@ static inline void fx_close(struct fx *fx)
         struct pc_mailbox *box = fx->engine->workers[i].mailbox;
         if (box)
             pc_mailbox_close(box);
-        pc_mailbox_unref(box);
         pc_decisions_free(fx->engine->workers[i].decisions);
+        pc_mailbox_unref(box);
     }
     if (fx->engine)
         pc_engine_free(fx->engine);
