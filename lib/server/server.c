@@ -2,104 +2,16 @@
 
 #include <sched.h>
 #include <signal.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
-#include <pusherc/metrics.h>
-
-#include "net/conn.h"
 #include "net/listener.h"
 #include "net/tls.h"
+#include "server/options.h"
 
-/* -- options -- */
-
-void pusherc_server_options_init(pusherc_server_options *options)
+bool pc_server_runs(const pusherc_server *server)
 {
-    *options = (pusherc_server_options)PUSHERC_SERVER_OPTIONS_INIT;
+    int state = atomic_load(&server->state);
+    return state == PC_SERVER_STARTED || state == PC_SERVER_STOPPING;
 }
-
-void pusherc_listen_options_init(pusherc_listen_options *options)
-{
-    *options = (pusherc_listen_options)PUSHERC_LISTEN_OPTIONS_INIT;
-}
-
-void pusherc_tls_options_init(pusherc_tls_options *options)
-{
-    *options = (pusherc_tls_options)PUSHERC_TLS_OPTIONS_INIT;
-}
-
-static uint32_t or_default(uint32_t value, uint32_t fallback)
-{
-    return value ? value : fallback;
-}
-
-static struct pc_limits limits_of(const pusherc_server_options *o)
-{
-    return (struct pc_limits){
-        .max_connections = or_default(o->max_connections, PUSHERC_NO_LIMIT),
-        .max_frame_bytes = or_default(o->max_frame_bytes, 65536),
-        .max_http_body_bytes = or_default(o->max_http_body_bytes, 1048576),
-        .max_http_head_bytes = or_default(o->max_http_head_bytes, 16384),
-        .handshake_timeout_ms = or_default(o->handshake_timeout_ms, 10000),
-        .request_timeout_ms = or_default(o->request_timeout_ms, 30000),
-        .keep_alive_ms = or_default(o->keep_alive_ms, 75000),
-        .identify_timeout_ms = or_default(o->identify_timeout_ms, 10000),
-        .auth_timeout_ms = or_default(o->auth_timeout_ms, 10000),
-        .pong_timeout_ms = or_default(o->pong_timeout_ms, 30000),
-        .close_timeout_ms = or_default(o->close_timeout_ms, 3000),
-        .out_soft_bytes = or_default(o->out_soft_bytes, 262144),
-        .out_soft_ms = or_default(o->out_soft_ms, 10000),
-        .out_hard_bytes = or_default(o->out_hard_bytes, 1048576),
-        .mailbox_max_messages = or_default(o->mailbox_max_messages, 65536),
-        .max_auth_skew_s = or_default(o->max_auth_skew_s, 600),
-    };
-}
-
-static uint32_t cpu_count(void)
-{
-    cpu_set_t set;
-    int n = sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
-    return n < 1 ? 1 : n > PUSHERC_WORKERS_MAX ? PUSHERC_WORKERS_MAX : (uint32_t)n;
-}
-
-/* Mode and number of workers; 0 workers = the combination makes no sense. */
-static uint32_t workers_of(const pusherc_server_options *o, enum pc_server_mode *mode)
-{
-    if (o->loop) {
-        *mode = PC_SERVER_ATTACHED;
-        return o->worker_count <= 1 || o->worker_count == PUSHERC_WORKERS_NONE;
-    }
-    if (o->worker_count == PUSHERC_WORKERS_NONE) {
-        *mode = PC_SERVER_POLLED;
-        return 1;
-    }
-    *mode = PC_SERVER_THREADS;
-    if (o->worker_count == PUSHERC_WORKERS_PER_CPU)
-        return cpu_count();
-    return o->worker_count == 0 ? 1 : o->worker_count <= PUSHERC_WORKERS_MAX ? o->worker_count : 0;
-}
-
-static int check_options(const pusherc_server_options *o, pusherc_errinfo *info)
-{
-    pusherc_slice prefix = pc_slice_of(o->path_prefix);
-    if (o->struct_size != sizeof *o)
-        return pc_errinfo(info, PUSHERC_EINVAL, 0,
-                          "struct_size: use PUSHERC_SERVER_OPTIONS_INIT, and headers and library of one version");
-    if (prefix.len && (prefix.ptr[0] != '/' || prefix.ptr[prefix.len - 1] == '/'))
-        return pc_errinfo(info, PUSHERC_EINVAL, 0, "path_prefix: starts with '/' and does not end with one");
-    if (o->allocator &&
-        (!o->allocator->malloc_fn || !o->allocator->realloc_fn || !o->allocator->free_fn))
-        return pc_errinfo(info, PUSHERC_EINVAL, 0, "allocator: a function is missing");
-    if (o->out_soft_bytes && o->out_hard_bytes && o->out_soft_bytes > o->out_hard_bytes)
-        return pc_errinfo(info, PUSHERC_EINVAL, 0, "out_soft_bytes is above out_hard_bytes");
-    if (o->max_http_head_bytes > (64u << 20) || o->max_frame_bytes > (1u << 30) ||
-        o->max_http_body_bytes > (1u << 30))
-        return pc_errinfo(info, PUSHERC_EINVAL, 0,
-                          "max_http_head_bytes: at most 64 MiB; max_frame_bytes and max_http_body_bytes: 1 GiB");
-    return 0;
-}
-
-/* -- life -- */
 
 static void loop_ended(struct pc_loop *loop, void *ctx);
 
@@ -141,16 +53,16 @@ int pusherc_server_new(pusherc_server **out, const pusherc_server_options *optio
     if (!out)
         return pc_errinfo(info, PUSHERC_EINVAL, 0, "out: NULL");
     *out = NULL;
-    int rc = check_options(o, info);
+    int rc = pc_server_options_check(o, info);
     if (rc)
         return rc;
-    uint32_t workers = workers_of(o, &mode);
+    uint32_t workers = pc_server_workers(o, &mode);
     if (workers == 0)
         return pc_errinfo(info, PUSHERC_EINVAL, 0, "worker_count: 1..%d, and none beside a loop",
                           PUSHERC_WORKERS_MAX);
 
     struct pc_mem mem = pc_mem_make(o->allocator);
-    struct pc_limits limits = limits_of(o);
+    struct pc_limits limits = pc_server_limits(o);
     pusherc_server *server = pc_alloc_zero(&mem, sizeof *server);
     if (!server)
         return pc_errinfo(info, PUSHERC_ENOMEM, 0, "out of memory");
@@ -208,7 +120,7 @@ int pusherc_server_listen(pusherc_server *server, const pusherc_listen_options *
     if (tls)
         server->tls[server->tls_count++] = tls;
     for (uint32_t i = 0; i < server->engine.worker_count; i++) {
-        int added = pc_listener_add(&server->loops[i], fds[i], or_default(o->backlog, 1024), tls);
+        int added = pc_listener_add(&server->loops[i], fds[i], o->backlog ? o->backlog : 1024, tls);
         rc = rc ? rc : added; /* every socket is taken, so go on */
     }
     if (rc)
@@ -281,55 +193,6 @@ int pusherc_server_poll(pusherc_server *server, uint32_t timeout_ms)
     return atomic_load(&server->state) != PC_SERVER_STOPPED;
 }
 
-/* -- orders to a worker -- */
-
-struct order {
-    struct pc_mail mail;
-    struct pc_mem mem;
-    union {
-        struct {
-            uint64_t grace_ms;
-        } stop;
-        struct {
-            int fd;
-            size_t head_len;
-        } adopt;
-        struct {
-            pusherc_socket_id id;
-            uint64_t app_uid;
-            uint16_t code;
-            bool whole_app; /* every connection of the app */
-            size_t reason_len;
-        } disconnect;
-    } u;
-    char text[]; /* adopt: head; disconnect: reason */
-};
-
-static struct order *order_new(pusherc_server *server, size_t text_len,
-                               void (*run)(struct pc_mail *, struct pc_worker *))
-{
-    struct order *order = pc_alloc_zero(&server->engine.mem, sizeof *order + text_len);
-    if (order) {
-        order->mail.run = run;
-        order->mem = server->engine.mem;
-    }
-    return order;
-}
-
-static void order_free(struct order *order)
-{
-    struct pc_mem mem = order->mem;
-    pc_free(&mem, order);
-}
-
-static int send_order(struct pc_worker *worker, struct order *order)
-{
-    int rc = pc_mailbox_send(worker->mailbox, &order->mail, PC_MAIL_CONTROL);
-    if (rc)
-        order_free(order);
-    return rc;
-}
-
 /* -- stopping -- */
 
 static void loop_ended(struct pc_loop *loop, void *ctx)
@@ -347,26 +210,34 @@ static void loop_ended(struct pc_loop *loop, void *ctx)
         stopped(server, user_data); /* attached: it may free the server */
 }
 
+struct stop_order {
+    struct pc_mail mail;
+    struct pc_mem mem;
+    uint64_t grace_ms;
+};
+
 static void run_stop(struct pc_mail *mail, struct pc_worker *worker)
 {
-    struct order *order = PC_CONTAINER(mail, struct order, mail);
+    struct stop_order *order = PC_CONTAINER(mail, struct stop_order, mail);
+    struct pc_mem mem = order->mem;
     if (worker)
-        pc_loop_stop(pc_loop_of(worker), order->u.stop.grace_ms);
-    order_free(order);
+        pc_loop_stop(pc_loop_of(worker), order->grace_ms);
+    pc_free(&mem, order);
 }
 
+/* 0 or PUSHERC_ENOMEM: then some workers may have been told. A loop that has ended needs not be. */
 static int order_stop(pusherc_server *server, uint64_t grace_ms)
 {
-    int rc = 0;
+    const struct pc_mem *mem = &server->engine.mem;
     for (uint32_t i = 0; i < server->engine.worker_count; i++) {
-        struct order *order = order_new(server, 0, run_stop);
+        struct stop_order *order = pc_alloc_zero(mem, sizeof *order);
         if (!order)
             return PUSHERC_ENOMEM;
-        order->u.stop.grace_ms = grace_ms;
-        int sent = send_order(&server->engine.workers[i], order);
-        rc = rc ? rc : sent;
+        *order = (struct stop_order){.mail.run = run_stop, .mem = *mem, .grace_ms = grace_ms};
+        if (pc_mailbox_send(server->engine.workers[i].mailbox, &order->mail, PC_MAIL_CONTROL))
+            run_stop(&order->mail, NULL);
     }
-    return rc == PUSHERC_ECANCELED ? 0 : rc; /* that loop has ended already */
+    return 0;
 }
 
 int pusherc_server_stop(pusherc_server *server, uint32_t grace_ms, pusherc_stopped_fn stopped,
@@ -429,189 +300,4 @@ void pusherc_server_free(pusherc_server *server)
     pc_log_free(&engine->log);
     pthread_mutex_destroy(&server->mutex);
     pc_free(&mem, server);
-}
-
-/* -- adopting -- */
-
-static void run_adopt(struct pc_mail *mail, struct pc_worker *worker)
-{
-    struct order *order = PC_CONTAINER(mail, struct order, mail);
-    if (!worker) {
-        close(order->u.adopt.fd);
-    } else {
-        struct pc_conn *conn = pc_conn_new(pc_loop_of(worker), order->u.adopt.fd, NULL);
-        if (conn && order->u.adopt.head_len)
-            pc_conn_input(conn, pc_slice(order->text, order->u.adopt.head_len));
-    }
-    order_free(order);
-}
-
-int pusherc_server_adopt(pusherc_server *server, intptr_t os_socket, pusherc_slice head)
-{
-    int type = 0;
-    socklen_t len = sizeof type;
-    if (!server || os_socket < 0 || os_socket > INT32_MAX ||
-        getsockopt((int)os_socket, SOL_SOCKET, SO_TYPE, &type, &len) || type != SOCK_STREAM ||
-        head.len > (size_t)server->engine.limits.max_http_head_bytes + server->engine.limits.max_http_body_bytes)
-        return PUSHERC_EINVAL;
-    if (atomic_load(&server->state) != PC_SERVER_STARTED)
-        return PUSHERC_ESTATE;
-    struct order *order = order_new(server, head.len, run_adopt);
-    if (!order)
-        return PUSHERC_ENOMEM;
-    uint32_t turn = atomic_fetch_add_explicit(&server->next_loop, 1, memory_order_relaxed);
-    order->u.adopt.fd = (int)os_socket;
-    order->u.adopt.head_len = head.len;
-    if (head.len)
-        memcpy(order->text, head.ptr, head.len);
-    struct pc_worker *worker = &server->engine.workers[turn % server->engine.worker_count];
-    /* bounded like publishing: whoever adopts faster than we serve keeps the socket */
-    int rc = pc_mailbox_send(worker->mailbox, &order->mail, PC_MAIL_EVENT);
-    if (rc)
-        order_free(order);
-    return rc == PUSHERC_ECANCELED ? PUSHERC_ESTATE : rc;
-}
-
-/* -- disconnecting -- */
-
-static void run_disconnect(struct pc_mail *mail, struct pc_worker *worker)
-{
-    struct order *order = PC_CONTAINER(mail, struct order, mail);
-    pusherc_slice reason = pc_slice(order->text, order->u.disconnect.reason_len);
-    if (worker && order->u.disconnect.whole_app) {
-        for (struct pc_list *l = worker->sessions.next, *next; l != &worker->sessions; l = next) {
-            struct pc_session *s = PC_CONTAINER(l, struct pc_session, of_worker);
-            next = l->next; /* closing leaves it in the list until the flush */
-            if (s->app->live->uid == order->u.disconnect.app_uid)
-                pc_session_close(s, order->u.disconnect.code, reason);
-        }
-    } else if (worker) {
-        struct pc_session *s = pc_session_find(worker, order->u.disconnect.id);
-        if (s && s->app->live->uid == order->u.disconnect.app_uid)
-            pc_session_close(s, order->u.disconnect.code, reason);
-    }
-    order_free(order);
-}
-
-static int order_disconnect(pusherc_server *server, uint64_t app_uid, const pusherc_socket_id *id,
-                            uint16_t code, const char *reason)
-{
-    pusherc_slice text = pc_utf8_cut(pc_slice_of(reason), 123);
-    for (uint32_t i = 0; i < server->engine.worker_count; i++) {
-        struct order *order = order_new(server, text.len, run_disconnect);
-        if (!order)
-            return PUSHERC_ENOMEM;
-        order->u.disconnect.app_uid = app_uid;
-        order->u.disconnect.whole_app = id == NULL;
-        if (id)
-            order->u.disconnect.id = *id;
-        order->u.disconnect.code = code;
-        order->u.disconnect.reason_len = text.len;
-        if (text.len)
-            memcpy(order->text, text.ptr, text.len);
-        int rc = send_order(&server->engine.workers[i], order);
-        if (rc && rc != PUSHERC_ECANCELED)
-            return rc;
-    }
-    return 0;
-}
-
-bool pc_server_runs(const pusherc_server *server)
-{
-    int state = atomic_load(&server->state);
-    return state == PC_SERVER_STARTED || state == PC_SERVER_STOPPING;
-}
-
-struct pc_app *pc_server_app(pusherc_server *server, const char *app_id, int *rc)
-{
-    struct pc_app *app = NULL;
-    *rc = PUSHERC_EINVAL;
-    if (server && app_id) {
-        app = pc_apps_by_id(&server->engine.apps, pc_slice_of(app_id));
-        *rc = app ? 0 : PUSHERC_ENOENT;
-    }
-    return app;
-}
-
-int pusherc_server_disconnect(pusherc_server *server, const char *app_id, pusherc_socket_id socket_id,
-                              uint16_t close_code, const char *reason)
-{
-    int rc;
-    if (close_code != 1000 && (close_code < 4000 || close_code > 4999))
-        return PUSHERC_EINVAL;
-    if (reason && !pc_utf8_valid(pc_slice_of(reason)))
-        return PUSHERC_EINVAL;
-    struct pc_app *app = pc_server_app(server, app_id, &rc);
-    if (!app)
-        return rc;
-    rc = pc_server_runs(server)
-             ? order_disconnect(server, app->live->uid, &socket_id, close_code, reason)
-             : PUSHERC_ESTATE;
-    pc_app_unref(app);
-    return rc;
-}
-
-/* -- apps -- */
-
-void pusherc_app_options_init(pusherc_app_options *options)
-{
-    *options = (pusherc_app_options)PUSHERC_APP_OPTIONS_INIT;
-}
-
-int pusherc_server_put_app(pusherc_server *server, const pusherc_app_options *options,
-                           pusherc_errinfo *info)
-{
-    if (!server || !options || options->struct_size != sizeof *options)
-        return pc_errinfo(info, PUSHERC_EINVAL, 0, "use PUSHERC_APP_OPTIONS_INIT");
-    return pc_apps_put(&server->engine.apps, options, info);
-}
-
-int pusherc_server_remove_app(pusherc_server *server, const char *app_id)
-{
-    if (!server || !app_id)
-        return PUSHERC_EINVAL;
-    struct pc_app *app = pc_apps_remove(&server->engine.apps, pc_slice_of(app_id));
-    if (!app)
-        return PUSHERC_ENOENT;
-    int rc = 0;
-    if (pc_server_runs(server))
-        rc = order_disconnect(server, app->live->uid, NULL, PC_CLOSE_UNKNOWN_APP, "The app was removed");
-    pc_app_unref(app);
-    return rc;
-}
-
-/* -- counters -- */
-
-static uint64_t get(const _Atomic uint64_t *counter)
-{
-    return atomic_load_explicit(counter, memory_order_relaxed);
-}
-
-int pusherc_server_stats(pusherc_server *server, pusherc_stats *out)
-{
-    if (!server || !out || out->struct_size != sizeof *out)
-        return PUSHERC_EINVAL;
-    struct pc_engine *engine = &server->engine;
-    *out = (pusherc_stats)PUSHERC_STATS_INIT;
-    for (uint32_t i = 0; i < engine->worker_count; i++) {
-        const struct pc_worker_stats *s = &engine->workers[i].stats;
-        out->connections += get(&s->connections);
-        out->connections_total += get(&s->connections_total);
-        out->sockets += get(&s->sockets);
-        out->subscriptions += get(&s->subscriptions);
-        out->messages_in_total += get(&s->messages_in);
-        out->messages_out_total += get(&s->messages_out);
-        out->bytes_in_total += get(&s->bytes_in);
-        out->bytes_out_total += get(&s->bytes_out);
-        out->write_calls_total += get(&s->write_calls);
-        out->http_requests_total += get(&s->http_requests);
-        out->slow_closed_total += get(&s->slow_closed);
-        out->slow_dropped_total += get(&s->slow_dropped);
-        out->out_queued_bytes += get(&s->out_queued_bytes);
-    }
-    out->channels = pc_directory_occupied(&engine->directory);
-    out->publishes_total = get(&engine->publishes);
-    out->publishes_unmatched_total = get(&engine->unmatched);
-    out->mailbox_refused_total = get(&engine->mailbox_refused);
-    return 0;
 }

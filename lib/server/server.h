@@ -33,7 +33,6 @@ struct pusherc_server {
     pthread_mutex_t mutex;      /* guards the rest; leaf */
     uint32_t running;           /* loops that have not ended */
     bool polling;
-    uint64_t grace_ms;
     pusherc_stopped_fn stopped;
     void *stopped_user_data;
 };

@@ -1,0 +1,25 @@
+#include "server/server.h"
+
+struct pc_app *pc_server_app(pusherc_server *server, const char *app_id, int *rc)
+{
+    struct pc_app *app = NULL;
+    *rc = PUSHERC_EINVAL;
+    if (server && app_id) {
+        app = pc_apps_by_id(&server->engine.apps, pc_slice_of(app_id));
+        *rc = app ? 0 : PUSHERC_ENOENT;
+    }
+    return app;
+}
+
+void pusherc_app_options_init(pusherc_app_options *options)
+{
+    *options = (pusherc_app_options)PUSHERC_APP_OPTIONS_INIT;
+}
+
+int pusherc_server_put_app(pusherc_server *server, const pusherc_app_options *options,
+                           pusherc_errinfo *info)
+{
+    if (!server || !options || options->struct_size != sizeof *options)
+        return pc_errinfo(info, PUSHERC_EINVAL, 0, "use PUSHERC_APP_OPTIONS_INIT");
+    return pc_apps_put(&server->engine.apps, options, info);
+}

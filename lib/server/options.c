@@ -1,0 +1,88 @@
+#include "server/options.h"
+
+#include <sched.h>
+
+void pusherc_server_options_init(pusherc_server_options *options)
+{
+    *options = (pusherc_server_options)PUSHERC_SERVER_OPTIONS_INIT;
+}
+
+void pusherc_listen_options_init(pusherc_listen_options *options)
+{
+    *options = (pusherc_listen_options)PUSHERC_LISTEN_OPTIONS_INIT;
+}
+
+void pusherc_tls_options_init(pusherc_tls_options *options)
+{
+    *options = (pusherc_tls_options)PUSHERC_TLS_OPTIONS_INIT;
+}
+
+static uint32_t or_default(uint32_t value, uint32_t fallback)
+{
+    return value ? value : fallback;
+}
+
+struct pc_limits pc_server_limits(const pusherc_server_options *o)
+{
+    return (struct pc_limits){
+        .max_connections = or_default(o->max_connections, PUSHERC_NO_LIMIT),
+        .max_frame_bytes = or_default(o->max_frame_bytes, 65536),
+        .max_http_body_bytes = or_default(o->max_http_body_bytes, 1048576),
+        .max_http_head_bytes = or_default(o->max_http_head_bytes, 16384),
+        .handshake_timeout_ms = or_default(o->handshake_timeout_ms, 10000),
+        .request_timeout_ms = or_default(o->request_timeout_ms, 30000),
+        .keep_alive_ms = or_default(o->keep_alive_ms, 75000),
+        .identify_timeout_ms = or_default(o->identify_timeout_ms, 10000),
+        .auth_timeout_ms = or_default(o->auth_timeout_ms, 10000),
+        .pong_timeout_ms = or_default(o->pong_timeout_ms, 30000),
+        .close_timeout_ms = or_default(o->close_timeout_ms, 3000),
+        .out_soft_bytes = or_default(o->out_soft_bytes, 262144),
+        .out_soft_ms = or_default(o->out_soft_ms, 10000),
+        .out_hard_bytes = or_default(o->out_hard_bytes, 1048576),
+        .mailbox_max_messages = or_default(o->mailbox_max_messages, 65536),
+        .max_auth_skew_s = or_default(o->max_auth_skew_s, 600),
+    };
+}
+
+static uint32_t cpu_count(void)
+{
+    cpu_set_t set;
+    int n = sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
+    return n < 1 ? 1 : n > PUSHERC_WORKERS_MAX ? PUSHERC_WORKERS_MAX : (uint32_t)n;
+}
+
+uint32_t pc_server_workers(const pusherc_server_options *o, enum pc_server_mode *mode)
+{
+    if (o->loop) {
+        *mode = PC_SERVER_ATTACHED;
+        return o->worker_count <= 1 || o->worker_count == PUSHERC_WORKERS_NONE;
+    }
+    if (o->worker_count == PUSHERC_WORKERS_NONE) {
+        *mode = PC_SERVER_POLLED;
+        return 1;
+    }
+    *mode = PC_SERVER_THREADS;
+    if (o->worker_count == PUSHERC_WORKERS_PER_CPU)
+        return cpu_count();
+    return o->worker_count == 0 ? 1 : o->worker_count <= PUSHERC_WORKERS_MAX ? o->worker_count : 0;
+}
+
+int pc_server_options_check(const pusherc_server_options *o, pusherc_errinfo *info)
+{
+    pusherc_slice prefix = pc_slice_of(o->path_prefix);
+    if (o->struct_size != sizeof *o)
+        return pc_errinfo(info, PUSHERC_EINVAL, 0,
+                          "struct_size: use PUSHERC_SERVER_OPTIONS_INIT, and headers and library of one version");
+    if (prefix.len && (prefix.ptr[0] != '/' || prefix.ptr[prefix.len - 1] == '/'))
+        return pc_errinfo(info, PUSHERC_EINVAL, 0, "path_prefix: starts with '/' and does not end with one");
+    if (o->allocator &&
+        (!o->allocator->malloc_fn || !o->allocator->realloc_fn || !o->allocator->free_fn))
+        return pc_errinfo(info, PUSHERC_EINVAL, 0, "allocator: a function is missing");
+    if (o->out_soft_bytes && o->out_hard_bytes && o->out_soft_bytes > o->out_hard_bytes)
+        return pc_errinfo(info, PUSHERC_EINVAL, 0, "out_soft_bytes is above out_hard_bytes");
+    if (o->max_http_head_bytes > (64u << 20) || o->max_frame_bytes > (1u << 30) ||
+        o->max_http_body_bytes > (1u << 30))
+        return pc_errinfo(info, PUSHERC_EINVAL, 0,
+                          "max_http_head_bytes: at most 64 MiB; max_frame_bytes and max_http_body_bytes: 1 GiB");
+    return 0;
+}
