@@ -13,6 +13,7 @@ static void app_free(struct cli_app *app)
     for (char **origin = app->origins; origin && *origin; origin++)
         free(*origin);
     free(app->origins);
+    free(app->master_key);
     free(app->secret);
     free(app->key);
     free(app->id);
@@ -79,6 +80,9 @@ int cli_apps_add(struct cli_apps *apps, const pusherc_app_options *options, stru
     if (!set_own_text(&app.id, &app.options.id, id) ||
         !set_own_text(&app.key, &app.options.key, options->key) ||
         !set_own_text(&app.secret, &app.options.secret, options->secret) ||
+        (options->encryption_master_key &&
+         !set_own_text(&app.master_key, &app.options.encryption_master_key,
+                       options->encryption_master_key)) ||
         !copy_origins(&app, options->allowed_origins)) {
         app_free(&app);
         return cli_fail_no_memory(error);

@@ -16,6 +16,7 @@
 struct cli_app {
     pusherc_app_options options; /* its strings are those below */
     char *id, *key, *secret;     /* owned */
+    char *master_key;            /* owned, or NULL */
     char **origins;              /* owned, NULL-terminated; NULL = any */
 };
 
