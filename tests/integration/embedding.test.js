@@ -139,7 +139,7 @@ for (const config of MODES) {
   });
 
   test(`${name}: stops over the grace period, and tells when it has`, async (t) => {
-    const host = await startHost(config, t);
+    const host = await startHost({ ...config, options: { ...config.options, close_timeout_ms: 300 } }, t);
     const clients = await Promise.all(Array.from({ length: 40 }, () => connect(host)));
     for (const client of clients) await client.subscribe('orders');
     const idle = await tcp(host);

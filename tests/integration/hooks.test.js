@@ -227,7 +227,7 @@ for (const mode of ['threads', 'attach', 'poll']) {
   });
 
   test(`${mode}: questions may outlive the server`, async (t) => {
-    const host = await start(t, { hooks: ['identify', 'find_app', 'on_http'] });
+    const host = await start(t, { hooks: ['identify', 'find_app', 'on_http'], options: { close_timeout_ms: 200 } });
     const waiting = await Promise.all([0, 1, 2].map(() => tcp(host)));
     waiting[0].write(upgradeHead(APP, query('ask=1')));
     waiting[1].write(upgradeHead({ key: 'ask-for-me' }));

@@ -20,7 +20,7 @@ const BUSY = { ...APP, max_client_events_per_s: 4294967295 };
 
 class Actor {
   constructor(host, index, random) {
-    Object.assign(this, { host, index, random, user: String(index % USERS), sent: {}, faults: [] });
+    Object.assign(this, { host, index, random, user: String(index % USERS), life: 0, faults: [] });
   }
 
   fault(text, frame) {
@@ -31,6 +31,8 @@ class Actor {
     this.client = null;
     this.views = {};
     this.pings = [];
+    this.sent = {};
+    this.life++; // what was on its way when a connection was cut may be lost
     for (const name of CHANNELS) this.views[name] = { state: 'out' };
     const client = await connect(this.host, { app: BUSY });
     this.client = client;
@@ -70,7 +72,7 @@ class Actor {
       if (!view.members.delete(data.user_id)) this.fault('was not there', frame);
       if (data.user_id === this.user) this.fault('is me', frame);
     } else {
-      const source = frame.event === 'published' ? `thread ${data.t}` : `client ${data.from}`;
+      const source = frame.event === 'published' ? `thread ${data.t}` : `client ${data.from} ${data.life}`;
       if (data.from === this.index) this.fault('echo', frame);
       if (frame.event === 'client-n' && frame.user_id !== String(data.from % USERS)) this.fault('wrong user', frame);
       if (view.next[source] !== undefined && view.next[source] !== data.n) this.fault(`${view.next[source]} was next`, frame);
@@ -104,7 +106,7 @@ class Actor {
   say(name) {
     const n = this.sent[name] || 0;
     this.sent[name] = n + 1;
-    this.client.send({ event: 'client-n', channel: name, data: { from: this.index, n } });
+    this.client.send({ event: 'client-n', channel: name, data: { from: this.index, life: this.life, n } });
   }
 
   /** One thing at random. */
