@@ -101,7 +101,7 @@ int pc_channel_use_view(struct pc_channel *channel, pusherc_slice name, uint32_t
     memcpy(free_item->name, name.ptr, name.len);
     free_item->name_len = (uint32_t)name.len;
     free_item->uses = 1;
-    channel->views->generation++;
+    channel->views->generation = ++channel->shard->number; /* no other channel has had it, nor this one */
     *index = (uint32_t)(free_item - channel->views->items);
     return 0;
 }

@@ -34,7 +34,7 @@ struct pc_view {
 };
 struct pc_views {
     struct pc_rule_match match; /* values point into the channel's name */
-    uint64_t generation;        /* changes when a view appears */
+    uint64_t generation;        /* changes when a view appears; 0 = none has, else a number of the shard */
     struct pc_view items[PC_MAX_VIEWS];
 };
 
