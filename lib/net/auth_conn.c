@@ -19,7 +19,7 @@ struct pc_auth_call {
     struct pc_identity *identity; /* counted; NULL = anonymous */
     struct pc_rule_match match;
     struct pc_waiter waiter;
-    /* The answer on its way round the workers; its strings are kept in `text` */
+    /* The answer on its way round the workers; what they read is kept in `text` */
     struct pc_verdict verdict;
     struct pc_buf text;
     _Atomic uint32_t workers_left;
@@ -144,7 +144,7 @@ static void tell_worker(struct pc_mail *mail, struct pc_worker *worker)
     struct pc_auth_call *call = round->call;
     struct pc_session *s = worker ? pc_session_find(worker, call->query.socket) : NULL;
     if (s && s->app->live->uid == call->app->live->uid)
-        pc_grant_remember(s, call->query.channel, call->query.class, &call->verdict);
+        pc_grant_remember(s, call->query.channel, call->query.class, call->identity, &call->verdict);
     if (atomic_fetch_sub_explicit(&call->workers_left, 1, memory_order_acq_rel) != 1)
         return;
     call->back.run = come_home;
@@ -168,7 +168,7 @@ static void decided(struct pc_waiter *waiter, const struct pc_verdict *v)
         return;
     }
     call->rounds = pc_alloc_array(&call->mem, engine->worker_count, sizeof *call->rounds);
-    size_t len = v->user_id.len + v->user_info.len + v->view.len;
+    size_t len = v->user_id.len + v->user_info.len + v->view.len + call->query.channel.len;
     if (!call->rounds || !pc_buf_reserve(&call->text, len + 1)) {
         pc_free(&call->mem, call->rounds);
         call->rounds = NULL;
@@ -179,6 +179,8 @@ static void decided(struct pc_waiter *waiter, const struct pc_verdict *v)
     call->verdict.user_id = keep_text(&call->text, v->user_id);
     call->verdict.user_info = keep_text(&call->text, v->user_info);
     call->verdict.view = keep_text(&call->text, v->view);
+    /* the request's memory goes with the connection, which may not wait for the round */
+    call->query.channel = keep_text(&call->text, call->query.channel);
     call->home = call->conn->loop->worker->mailbox;
     pc_mailbox_ref(call->home);
     atomic_init(&call->workers_left, engine->worker_count);
@@ -210,7 +212,8 @@ static void decide(struct pc_auth_call *call)
                                    .match = &call->match,
                                    .channel = call->query.channel,
                                    .identity = call->identity,
-                                   .socket_id = call->query.socket};
+                                   .socket_id = call->query.socket,
+                                   .alone = true}; /* whoever names a socket need not be it */
     if (pc_decide(worker, &question, &call->waiter, &now))
         decided(&call->waiter, &now);
 }

@@ -151,7 +151,8 @@ static void run_take_away(struct pc_mail *mail, struct pc_worker *worker)
     } else if (worker) {
         for (struct pc_list *l = worker->sessions.next; l != &worker->sessions; l = l->next) {
             struct pc_session *s = PC_CONTAINER(l, struct pc_session, of_worker);
-            const struct pc_identity *who = pc_session_identity(s);
+            const struct pc_grant *grant = pc_grant_find(s, t->channel);
+            const struct pc_identity *who = grant ? pc_grant_identity(grant) : pc_session_identity(s);
             if (who && pc_slice_eq(who->user_id, t->user_id))
                 take_from(s, t);
         }

@@ -195,6 +195,7 @@ struct cached {
 
 struct pc_decisions {
     struct pc_worker *worker;
+    uint64_t last_alone; /* in keys that nobody else has */
     struct pc_map open;
     struct pc_list to_ask;
     struct pc_map cache;
@@ -293,34 +294,55 @@ static void on_deadline(struct pc_timer *timer, uint64_t now_ms)
     struct pc_verdict verdict = {.reason = PUSHERC_DENIED_TIMEOUT, .status = 403,
                                  .text = PC_S("The application did not answer in time")};
     (void)now_ms;
+    if (!decision->request) { /* there was no memory to ask it */
+        verdict.reason = PUSHERC_DENIED_INTERNAL;
+        verdict.text = PC_S("Out of memory");
+    }
     conclude(decision, &verdict, REQUEST_TIMED_OUT);
 }
 
-/* -- keys: app, user or connection, channel -- */
+/* -- keys: app, who asks, channel -- */
 
-static pusherc_slice asker(const struct pc_identity *identity, const pusherc_socket_id *socket_id)
+enum asker_kind {
+    ASKER_USER = 'u', /* a user id that looks like a socket's bytes is still a user's */
+    ASKER_SOCKET = 's',
+    ASKER_ALONE = 'a'
+};
+
+struct asker {
+    char kind;
+    uint32_t len;
+    const char *bytes;
+};
+
+static struct asker asker_of(const struct pc_question *q, const uint64_t *alone)
 {
-    if (identity && identity->user_id.len)
-        return identity->user_id;
-    return pc_slice((const char *)socket_id, sizeof *socket_id);
+    if (q->identity && q->identity->user_id.len)
+        return (struct asker){ASKER_USER, (uint32_t)q->identity->user_id.len, q->identity->user_id.ptr};
+    if (q->alone)
+        return (struct asker){ASKER_ALONE, sizeof *alone, (const char *)alone};
+    return (struct asker){ASKER_SOCKET, sizeof q->socket_id, (const char *)&q->socket_id};
 }
 
-static size_t key_size(const struct pc_question *q)
+#define KEY_HEAD (sizeof(uint64_t) + 1 + sizeof(uint32_t))
+#define MAX_KEY  (KEY_HEAD + PC_IDENTITY_MAX_ID + 256)
+
+static pusherc_slice write_key(const struct pc_question *q, const struct asker *who, char *out)
 {
-    return sizeof(uint64_t) + 1 + sizeof(uint32_t) + asker(q->identity, &q->socket_id).len + q->channel.len;
+    char *at = out;
+    memcpy(at, &q->app->live->uid, sizeof(uint64_t));
+    at += sizeof(uint64_t);
+    *at++ = who->kind;
+    memcpy(at, &who->len, sizeof who->len);
+    at += sizeof who->len;
+    memcpy(at, who->bytes, who->len);
+    memcpy(at + who->len, q->channel.ptr, q->channel.len);
+    return pc_slice(out, KEY_HEAD + who->len + q->channel.len);
 }
 
-static void write_key(const struct pc_question *q, char *out)
+static bool is_alone(const struct pc_decision *decision)
 {
-    pusherc_slice who = asker(q->identity, &q->socket_id);
-    uint32_t who_len = (uint32_t)who.len;
-    memcpy(out, &q->app->live->uid, sizeof(uint64_t));
-    out += sizeof(uint64_t);
-    *out++ = q->identity && q->identity->user_id.len ? 'u' : 's'; /* an id that looks like a socket's bytes is a user's */
-    memcpy(out, &who_len, sizeof who_len);
-    out += sizeof who_len;
-    memcpy(out, who.ptr, who.len);
-    memcpy(out + who.len, q->channel.ptr, q->channel.len);
+    return decision->key[sizeof(uint64_t)] == ASKER_ALONE;
 }
 
 /* -- cached answers -- */
@@ -344,7 +366,7 @@ static void remember(struct pc_decision *decision, const struct pc_verdict *v)
 {
     struct pc_decisions *d = decision->worker->decisions;
     uint32_t cache_ms = decision->match.rule->options.cache_ms;
-    if (cache_ms == 0 || (v->allowed && v->expires_in_ms && v->expires_in_ms < cache_ms))
+    if (cache_ms == 0 || is_alone(decision) || (v->allowed && v->expires_in_ms && v->expires_in_ms < cache_ms))
         return;
     pusherc_slice key = decision->node.key;
     struct pc_map_node *old = pc_map_find(&d->cache, key);
@@ -374,8 +396,7 @@ static void remember(struct pc_decision *decision, const struct pc_verdict *v)
     c->app_uid = decision->app->live->uid;
     c->channel = pc_slice(copies[0].ptr + (decision->channel.ptr - key.ptr), decision->channel.len);
     if (decision->identity)
-        c->user = pc_slice(copies[0].ptr + sizeof(uint64_t) + 1 + sizeof(uint32_t),
-                           decision->identity->user_id.len);
+        c->user = pc_slice(copies[0].ptr + KEY_HEAD, decision->identity->user_id.len);
     if (pc_map_insert(&d->cache, &c->node))
         pc_free(d->worker->mem, c);
     else
@@ -384,14 +405,14 @@ static void remember(struct pc_decision *decision, const struct pc_verdict *v)
 
 /* -- asking -- */
 
-static struct pc_decision *decision_new(struct pc_worker *worker, const struct pc_question *q)
+static struct pc_decision *decision_new(struct pc_worker *worker, const struct pc_question *q,
+                                        pusherc_slice key)
 {
-    size_t len = key_size(q);
-    struct pc_decision *decision = pc_alloc_zero(worker->mem, sizeof *decision + len);
+    struct pc_decision *decision = pc_alloc_zero(worker->mem, sizeof *decision + key.len);
     if (!decision)
         return NULL;
-    write_key(q, decision->key);
-    decision->node.key = pc_slice(decision->key, len);
+    memcpy(decision->key, key.ptr, key.len);
+    decision->node.key = pc_slice(decision->key, key.len);
     if (pc_map_insert(&worker->decisions->open, &decision->node)) {
         pc_free(worker->mem, decision);
         return NULL;
@@ -402,7 +423,7 @@ static struct pc_decision *decision_new(struct pc_worker *worker, const struct p
     decision->identity = q->identity;
     pc_identity_ref(q->identity);
     decision->socket_id = q->socket_id;
-    decision->channel = pc_slice(decision->key + len - q->channel.len, q->channel.len);
+    decision->channel = pc_slice(decision->key + key.len - q->channel.len, q->channel.len);
     decision->match = *q->match;
     for (size_t i = 0; i < q->match->rule->param_count; i++)
         decision->match.values[i].ptr =
@@ -420,14 +441,15 @@ bool pc_decide(struct pc_worker *worker, const struct pc_question *q, struct pc_
                struct pc_verdict *now)
 {
     struct pc_decisions *d = worker->decisions;
-    char key[sizeof(uint64_t) + 1 + sizeof(uint32_t) + PC_IDENTITY_MAX_ID + 256];
-    pusherc_slice key_slice = pc_slice(key, key_size(q));
-    write_key(q, key);
-    if (!q->fresh && find_cached(d, key_slice, now))
+    char bytes[MAX_KEY];
+    d->last_alone += q->alone;
+    struct asker who = asker_of(q, &d->last_alone);
+    pusherc_slice key = write_key(q, &who, bytes);
+    if (!q->fresh && find_cached(d, key, now))
         return true;
-    struct pc_map_node *node = pc_map_find(&d->open, key_slice);
+    struct pc_map_node *node = pc_map_find(&d->open, key);
     struct pc_decision *decision =
-        node ? PC_CONTAINER(node, struct pc_decision, node) : decision_new(worker, q);
+        node ? PC_CONTAINER(node, struct pc_decision, node) : decision_new(worker, q, key);
     if (!decision) {
         *now = (struct pc_verdict){.reason = PUSHERC_DENIED_INTERNAL, .status = 500, .text = PC_S("Out of memory")};
         return true;

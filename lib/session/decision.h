@@ -39,6 +39,7 @@ struct pc_question {
     struct pc_identity *identity; /* NULL = anonymous */
     pusherc_socket_id socket_id;
     bool fresh; /* no cached answer will do */
+    bool alone; /* nobody else may be given its answer, now or later: all that is known is what the asker claims */
 };
 
 void pc_waiter_init(struct pc_waiter *waiter,

@@ -50,6 +50,11 @@ struct pc_grant *pc_grant_find(struct pc_session *s, pusherc_slice channel)
     return NULL;
 }
 
+struct pc_identity *pc_grant_identity(const struct pc_grant *grant)
+{
+    return grant->identity ? grant->identity : pc_session_identity(grant->session);
+}
+
 static struct pc_grant *grant_new(struct pc_session *s, pusherc_slice channel, struct pc_channel_class class,
                                   enum pc_grant_state state)
 {
@@ -69,16 +74,16 @@ static struct pc_grant *grant_new(struct pc_session *s, pusherc_slice channel, s
     return grant;
 }
 
-/* Tells the re-authorizations that waited what came of it. */
-static void report(struct pc_grant *grant, bool asked, bool kept)
+/* Tells re-authorizations that waited for a grant what came of it. */
+static void report(const struct pc_mem *mem, struct pc_list *rechecks, bool asked, bool kept)
 {
     struct pc_list list;
-    pc_list_take(&list, &grant->rechecks);
+    pc_list_take(&list, rechecks);
     while (!pc_list_empty(&list)) {
         struct recheck *recheck = PC_CONTAINER(list.next, struct recheck, link);
         struct pc_reauthorization *of = recheck->of;
         pc_list_remove(&recheck->link);
-        pc_free(grant->session->worker->mem, recheck);
+        pc_free(mem, recheck);
         if (asked)
             atomic_fetch_add_explicit(kept ? &of->kept : &of->revoked, 1, memory_order_relaxed);
         pc_reauthorization_report(of);
@@ -94,8 +99,23 @@ void pc_grant_free(struct pc_grant *grant)
         grant->subscription->grant = NULL;
     pc_list_remove(&grant->of_session);
     s->grant_count--;
-    report(grant, false, false);
+    report(s->worker->mem, &grant->rechecks, false, false);
+    pc_identity_unref(grant->identity);
     pc_free(s->worker->mem, grant);
+}
+
+void pc_grant_give_up(struct pc_grant *grant)
+{
+    struct pc_session *s = grant->session;
+    /* where only rules decide, there is nothing to guard against */
+    if (!grant->taken || s->app->options.auth_mode == PUSHERC_AUTH_RULES) {
+        pc_grant_free(grant);
+        return;
+    }
+    pc_waiter_cancel(&grant->waiter);
+    pc_timer_stop(&s->worker->timers, &grant->expiry);
+    grant->state = PC_GRANT_REFUSED;
+    report(s->worker->mem, &grant->rechecks, false, false);
 }
 
 /* -- asking -- */
@@ -107,7 +127,7 @@ static bool ask(struct pc_grant *grant, const struct pc_rule_match *match, bool 
     struct pc_question question = {.app = s->app,
                                    .match = match,
                                    .channel = pc_grant_channel(grant),
-                                   .identity = pc_session_identity(s),
+                                   .identity = pc_grant_identity(grant),
                                    .socket_id = s->q->owner,
                                    .fresh = fresh};
     return pc_decide(s->worker, &question, &grant->waiter, now);
@@ -124,16 +144,20 @@ void pc_grant_ask(struct pc_session *s, pusherc_slice channel, struct pc_channel
                   const struct pc_rule_match *match)
 {
     struct pc_verdict now;
-    struct pc_grant *grant = grant_new(s, channel, class, PC_GRANT_ASKED);
+    struct pc_grant *grant = pc_grant_find(s, channel); /* of an auth endpoint: then its identity counts; or lost */
     struct pc_rule_match own = *match;
+    if (!grant)
+        grant = grant_new(s, channel, class, PC_GRANT_ASKED);
     if (!grant) {
         pc_session_refuse(s, channel,
                           (struct pc_refusal){PUSHERC_DENIED_INTERNAL, 500, PC_S("Out of memory"), match->rule, PC_S("")});
         return;
     }
+    grant->state = PC_GRANT_ASKED;
+    pc_timer_stop(&s->worker->timers, &grant->expiry);
     for (size_t i = 0; i < match->rule->param_count; i++)
         own.values[i].ptr = grant->channel + (match->values[i].ptr - channel.ptr);
-    if (ask(grant, &own, false, &now))
+    if (!pc_waiter_waits(&grant->waiter) && ask(grant, &own, false, &now))
         decided(&grant->waiter, &now);
 }
 
@@ -170,7 +194,7 @@ static struct pc_refusal refusal_of(const struct pc_verdict *v, const struct pc_
 static void enter(struct pc_grant *grant, const struct pc_verdict *v, const struct pc_rule_match *match)
 {
     struct pc_session *s = grant->session;
-    const struct pc_identity *who = pc_session_identity(s);
+    const struct pc_identity *who = pc_grant_identity(grant);
     struct pc_join join = {.app = s->app, .q = s->q, .channel = pc_grant_channel(grant),
                            .class = grant->class, .match = match, .view = v->view,
                            .user_id = v->user_id, .user_info = v->user_info};
@@ -189,9 +213,7 @@ static void enter(struct pc_grant *grant, const struct pc_verdict *v, const stru
         pc_grant_free(grant);
         return;
     }
-    grant->state = PC_GRANT_STANDING;
-    grant->subscription = sub;
-    sub->grant = grant;
+    pc_grant_stand(grant, sub);
     start_expiry(grant, v->expires_in_ms);
 }
 
@@ -201,6 +223,7 @@ static void lose(struct pc_grant *grant, struct pc_refusal why)
     struct pc_session *s = grant->session;
     struct pc_subscription *sub = grant->subscription;
     grant->state = PC_GRANT_LOST;
+    grant->taken = true;
     grant->subscription = NULL;
     sub->grant = NULL;
     start_expiry(grant, 0);
@@ -208,20 +231,28 @@ static void lose(struct pc_grant *grant, struct pc_refusal why)
     pc_session_revoked(s, pc_grant_channel(grant), why);
 }
 
+static void keep_verdict(struct pc_grant *grant, const struct pc_verdict *v)
+{
+    grant->view_len = (uint8_t)v->view.len;
+    if (v->view.len)
+        memcpy(grant->view, v->view.ptr, v->view.len);
+    grant->until_ms = v->expires_in_ms ? grant->session->worker->now_ms + v->expires_in_ms : 0;
+}
+
 static void decided(struct pc_waiter *waiter, const struct pc_verdict *v)
 {
     struct pc_grant *grant = PC_CONTAINER(waiter, struct pc_grant, waiter);
     struct pc_session *s = grant->session;
     struct pc_rule_match match = match_of(grant);
-    /* what follows may free the grant: whoever waits is told first what will be */
-    report(grant, true, v->allowed);
+    struct pc_list rechecks; /* told when it has happened, which may free the grant */
+    pc_list_take(&rechecks, &grant->rechecks);
     switch ((enum pc_grant_state)grant->state) {
     case PC_GRANT_ASKED:
         if (v->allowed) {
             enter(grant, v, &match);
         } else {
             pc_session_refuse(s, pc_grant_channel(grant), refusal_of(v, match.rule));
-            pc_grant_free(grant);
+            pc_grant_give_up(grant);
         }
         break;
     case PC_GRANT_STANDING:
@@ -237,34 +268,48 @@ static void decided(struct pc_waiter *waiter, const struct pc_verdict *v)
             enter(grant, v, &match);
         break;
     case PC_GRANT_REMEMBERED:
-        if (!v->allowed)
+        grant->taken = !v->allowed;
+        if (v->allowed)
+            keep_verdict(grant, v);
+        else
+            pc_grant_give_up(grant);
+        break;
+    case PC_GRANT_REFUSED:
+        if (v->allowed)
             pc_grant_free(grant);
         break;
     }
+    report(s->worker->mem, &rechecks, true, v->allowed);
 }
 
 /* -- grants that came another way -- */
 
-void pc_grant_adopt(struct pc_session *s, struct pc_grant *grant, struct pc_subscription *sub)
+struct pc_grant *pc_grant_prepare(struct pc_session *s, pusherc_slice channel, struct pc_channel_class class)
 {
-    uint32_t expires_in_ms = grant ? grant->expires_in_ms : 0;
-    if (!grant)
-        grant = grant_new(s, pc_subscription_channel(sub), sub->local->channel->class, PC_GRANT_STANDING);
-    if (!grant)
-        return;
+    struct pc_grant *grant = pc_grant_find(s, channel);
+    return grant ? grant : grant_new(s, channel, class, PC_GRANT_REMEMBERED);
+}
+
+void pc_grant_stand(struct pc_grant *grant, struct pc_subscription *sub)
+{
+    struct pc_timers *timers = &grant->session->worker->timers;
     grant->state = PC_GRANT_STANDING;
+    grant->taken = false;
     grant->subscription = sub;
     sub->grant = grant;
-    start_expiry(grant, expires_in_ms);
+    if (grant->until_ms)
+        pc_timer_arm(timers, &grant->expiry, grant->until_ms);
+    else
+        pc_timer_stop(timers, &grant->expiry);
 }
 
 #define REMEMBER_MS 60000 /* a client that asked an auth endpoint subscribes at once, or not at all */
 
 void pc_grant_remember(struct pc_session *s, pusherc_slice channel, struct pc_channel_class class,
-                       const struct pc_verdict *v)
+                       struct pc_identity *identity, const struct pc_verdict *v)
 {
     struct pc_grant *grant = pc_grant_find(s, channel);
-    if (grant && grant->state != PC_GRANT_REMEMBERED && grant->state != PC_GRANT_LOST)
+    if (grant && (grant->state == PC_GRANT_STANDING || grant->state == PC_GRANT_ASKED))
         return; /* it is subscribed, or being asked: that answer counts */
     if (grant)
         pc_grant_free(grant);
@@ -273,10 +318,9 @@ void pc_grant_remember(struct pc_session *s, pusherc_slice channel, struct pc_ch
     grant = grant_new(s, channel, class, PC_GRANT_REMEMBERED);
     if (!grant)
         return;
-    grant->view_len = (uint8_t)v->view.len;
-    if (v->view.len)
-        memcpy(grant->view, v->view.ptr, v->view.len);
-    grant->expires_in_ms = v->expires_in_ms;
+    grant->identity = identity;
+    pc_identity_ref(identity);
+    keep_verdict(grant, v);
     start_expiry(grant, REMEMBER_MS);
 }
 
@@ -301,10 +345,10 @@ static void recheck(struct pc_grant *grant, struct pc_reauthorization *r)
 
 void pc_grants_recheck(struct pc_session *s, struct pc_reauthorization *r)
 {
-    const struct pc_identity *who = pc_session_identity(s);
-    pusherc_slice user_id = who ? who->user_id : PC_S("");
     for (struct pc_list *l = s->grants.next, *next; l != &s->grants; l = next) {
         struct pc_grant *grant = PC_CONTAINER(l, struct pc_grant, of_session);
+        const struct pc_identity *who = pc_grant_identity(grant);
+        pusherc_slice user_id = who ? who->user_id : PC_S("");
         next = l->next;
         if (pc_grant_filter_fits(&r->filter, s->app->live->uid, user_id, pc_grant_channel(grant)))
             recheck(grant, r);
@@ -329,8 +373,13 @@ bool pc_grant_revoke(struct pc_session *s, pusherc_slice channel, pusherc_slice 
     if (!sub && !grant)
         return false;
     struct pc_refusal why = {PUSHERC_DENIED_REVOKED, 403, reason, NULL, PC_S("")};
-    if (grant)
-        pc_grant_free(grant);
+    if (grant) {
+        grant->taken = grant->state != PC_GRANT_ASKED || grant->taken;
+        grant->subscription = NULL;
+        if (sub)
+            sub->grant = NULL;
+        pc_grant_give_up(grant);
+    }
     if (sub)
         pc_session_leave(s, sub);
     pc_session_revoked(s, channel, why);

@@ -15,21 +15,24 @@ enum pc_grant_state {
     PC_GRANT_ASKED = 0,  /* the client waits for its first answer */
     PC_GRANT_REMEMBERED, /* the client has a signed answer and is expected to subscribe with it */
     PC_GRANT_STANDING,   /* it has a subscription */
-    PC_GRANT_LOST        /* it had one; the client still wants it */
+    PC_GRANT_LOST,       /* it had one; the client still wants it */
+    PC_GRANT_REFUSED     /* taken away, and not wanted now: kept because of signatures the client still has */
 };
 
 struct pc_grant {
     struct pc_list of_session;
     struct pc_session *session;
     struct pc_subscription *subscription; /* STANDING */
+    struct pc_identity *identity; /* counted: who asked the auth endpoint; NULL = the session's own */
     struct pc_waiter waiter;
     struct pc_timer expiry;
     struct pc_list rechecks; /* re-authorizations that wait for its answer */
     struct pc_channel_class class;
     uint8_t state; /* enum pc_grant_state */
+    bool taken;    /* allowed once, then denied: until the rule says yes, a signature will not do */
     uint8_t view_len;
     char view[PC_MAX_VIEW_NAME]; /* REMEMBERED */
-    uint32_t expires_in_ms;      /* REMEMBERED */
+    uint64_t until_ms;           /* REMEMBERED; 0 = does not end */
     size_t channel_len;
     char channel[];
 };
@@ -59,15 +62,22 @@ struct pc_grant *pc_grant_find(struct pc_session *session, pusherc_slice channel
 /* Takes it out of everything; the subscription, if there is one, stays and has no grant. */
 void pc_grant_free(struct pc_grant *grant);
 
+/* As whom the host is asked about it; NULL = anonymous. */
+struct pc_identity *pc_grant_identity(const struct pc_grant *grant);
+
 /* The client subscribes and a rule decides: asks, and answers the client when the host has. */
 void pc_grant_ask(struct pc_session *session, pusherc_slice channel, struct pc_channel_class class,
                   const struct pc_rule_match *match);
-/* A subscription that came with a signature on a channel that a rule covers; `grant` is what was remembered, or
- * NULL. Without memory the subscription stays, and cannot be asked again. */
-void pc_grant_adopt(struct pc_session *session, struct pc_grant *grant, struct pc_subscription *subscription);
-/* An auth endpoint has allowed this to the session. */
+/* For a subscription by signature on a channel that a rule covers: what was remembered, or a new one. NULL = out
+ * of memory. Then pc_grant_stand(), or if there is no subscription pc_grant_give_up(). */
+struct pc_grant *pc_grant_prepare(struct pc_session *session, pusherc_slice channel,
+                                  struct pc_channel_class class);
+void pc_grant_stand(struct pc_grant *grant, struct pc_subscription *subscription);
+/* The client does not want it any more. */
+void pc_grant_give_up(struct pc_grant *grant);
+/* An auth endpoint has allowed this to the session, asked by `identity`, which may be NULL. */
 void pc_grant_remember(struct pc_session *session, pusherc_slice channel, struct pc_channel_class class,
-                       const struct pc_verdict *verdict);
+                       struct pc_identity *identity, const struct pc_verdict *verdict);
 
 /* Every grant of the session that fits is asked again and reports to `r`. */
 void pc_grants_recheck(struct pc_session *session, struct pc_reauthorization *r);

@@ -110,6 +110,8 @@ struct pc_refusal {
 };
 /* Says no to a subscribe: pusher:error, pusher:subscription_error, the log, on_denied. */
 void pc_session_refuse(struct pc_session *session, pusherc_slice channel, struct pc_refusal why);
+/* The log and on_denied only. */
+void pc_session_tell_host(struct pc_session *session, pusherc_slice channel, const struct pc_refusal *why);
 /* Says that a channel it had is taken away. */
 void pc_session_revoked(struct pc_session *session, pusherc_slice channel, struct pc_refusal why);
 /* Presence: is the member one that may be shown? Other kinds: true. */

@@ -3,29 +3,49 @@
 #include "protocol/message_out.h"
 #include "session/session.h"
 
-/* NULL: accepted, and *user is the new identity. */
-static const char *check_user(struct pc_session *s, const struct pc_message_in *in,
-                              struct pc_buf *scratch, struct pc_identity **user)
+static bool refuse(struct pc_refusal *why, pusherc_denial_reason reason, const char *text)
+{
+    *why = (struct pc_refusal){.reason = reason, .status = PC_ERROR_UNAUTHORIZED, .text = pc_slice_of(text)};
+    return false;
+}
+
+/* `detail` receives the string that had to be signed, for the host. */
+static bool check_signature(struct pc_session *s, const struct pc_message_in *in, struct pc_buf *detail,
+                            struct pc_refusal *why)
 {
     char id[PUSHERC_SOCKET_ID_STRLEN];
-    size_t id_len = pusherc_socket_id_format(s->q->owner, id);
-    const char *why = NULL;
-    struct pc_user_data data;
+    pusherc_slice id_slice = pc_slice(id, pusherc_socket_id_format(s->q->owner, id));
+    const char *text = NULL;
     if (in->auth.len == 0 || in->user_data.len == 0)
-        return "auth and user_data are required to sign in";
-    if (pc_verify_user_auth(s->app->key, s->app->secret, pc_slice(id, id_len), in->user_data, in->auth,
-                            &why))
-        return why ? why : "The signature could not be checked";
-    if (pc_user_data_parse(in->user_data, PC_S("id"), false, false, scratch, &data, &why))
-        return why ? why : "user_data could not be read";
+        return refuse(why, PUSHERC_DENIED_NO_SIGNATURE, "auth and user_data are required to sign in");
+    if (pc_verify_user_auth(s->app->key, s->app->secret, id_slice, in->user_data, in->auth, &text) == 0)
+        return true;
+    refuse(why, PUSHERC_DENIED_BAD_SIGNATURE, text ? text : "The signature could not be checked");
+    pc_buf_put(detail, id_slice);
+    pc_buf_put(detail, PC_S("::user::"));
+    pc_buf_put(detail, in->user_data);
+    why->detail = pc_buf_slice(detail);
+    return false;
+}
+
+/* False: *why tells what to refuse with. `scratch` must live until then. */
+static bool check_user(struct pc_session *s, const struct pc_message_in *in, struct pc_buf *scratch,
+                       struct pc_identity **user, struct pc_refusal *why)
+{
+    const char *text = NULL;
+    struct pc_user_data data;
+    if (!check_signature(s, in, scratch, why))
+        return false;
+    if (pc_user_data_parse(in->user_data, PC_S("id"), false, false, scratch, &data, &text))
+        return refuse(why, PUSHERC_DENIED_BAD_MEMBER, text ? text : "user_data could not be read");
     if (!pc_user_id_valid(data.id))
-        return "Invalid user id";
+        return refuse(why, PUSHERC_DENIED_BAD_MEMBER, "Invalid user id");
     if (data.info.len > s->app->options.max_user_info_bytes)
-        return "The user_info is too large";
+        return refuse(why, PUSHERC_DENIED_LIMIT, "The user_info is too large");
     if (s->user && !pc_slice_eq(s->user->user_id, data.id))
-        return "Already signed in as another user";
+        return refuse(why, PUSHERC_DENIED_BAD_MEMBER, "Already signed in as another user");
     *user = pc_identity_new(s->worker->mem, data.id, data.info);
-    return *user ? NULL : "Out of memory";
+    return *user || refuse(why, PUSHERC_DENIED_INTERNAL, "Out of memory");
 }
 
 void pc_session_signin(struct pc_session *s, const struct pc_message_in *in)
@@ -34,12 +54,15 @@ void pc_session_signin(struct pc_session *s, const struct pc_message_in *in)
     struct pc_buf scratch;
     struct pc_identity *user = NULL;
     pc_buf_init_in(&scratch, s->worker->mem, SIZE_MAX, stack, sizeof stack);
-    const char *why = check_user(s, in, &scratch, &user);
-    pc_buf_free(&scratch);
-    if (why) {
-        pc_session_say_error(s, PC_ERROR_UNAUTHORIZED, why);
-        return;
+    struct pc_refusal why;
+    bool ok = check_user(s, in, &scratch, &user, &why);
+    if (!ok) {
+        pc_session_say_error(s, PC_ERROR_UNAUTHORIZED, why.text.ptr);
+        pc_session_tell_host(s, PC_S(""), &why);
     }
+    pc_buf_free(&scratch);
+    if (!ok)
+        return;
     /* rules get to see the host's own data, whoever it signed in as */
     if (s->identity) {
         user->base = s->identity;

@@ -44,10 +44,11 @@ static void say_subscription_error(struct pc_session *s, pusherc_slice channel, 
 }
 
 /* For those who run the server; the host's own hook gets every detail. */
-static void tell_host(struct pc_session *s, pusherc_slice channel, const struct pc_refusal *why)
+void pc_session_tell_host(struct pc_session *s, pusherc_slice channel, const struct pc_refusal *why)
 {
     struct pc_engine *engine = s->worker->engine;
-    const struct pc_identity *who = pc_session_identity(s);
+    const struct pc_grant *grant = pc_grant_find(s, channel);
+    const struct pc_identity *who = grant ? pc_grant_identity(grant) : pc_session_identity(s);
     pusherc_denial denial = {.struct_size = sizeof denial,
                              .reason = why->reason,
                              .app_id = s->app->id,
@@ -80,7 +81,7 @@ void pc_session_refuse(struct pc_session *s, pusherc_slice channel, struct pc_re
     pc_out_error(&out, auth ? PC_ERROR_UNAUTHORIZED : PC_ERROR_PLAIN, message);
     pc_session_say(s, &out);
     say_subscription_error(s, shown, message, &why);
-    tell_host(s, shown, &why);
+    pc_session_tell_host(s, shown, &why);
 }
 
 void pc_session_revoked(struct pc_session *s, pusherc_slice channel, struct pc_refusal why)
@@ -88,7 +89,7 @@ void pc_session_revoked(struct pc_session *s, pusherc_slice channel, struct pc_r
     struct pc_refusal told = why;
     told.status = 403;
     say_subscription_error(s, channel, why.text, &told);
-    tell_host(s, channel, &told);
+    pc_session_tell_host(s, channel, &told);
 }
 
 /* -- subscriptions -- */
@@ -289,12 +290,15 @@ enum decider {
     BY_REFUSAL
 };
 
-static enum decider who_decides(const struct pc_session *s, const struct pc_message_in *in,
+static enum decider who_decides(struct pc_session *s, const struct pc_message_in *in,
                                 pusherc_channel_kind kind, const struct pc_rule *rule,
                                 struct pc_refusal *why)
 {
+    const struct pc_grant *grant = pc_grant_find(s, in->channel);
     if (!pc_kind_needs_auth(kind))
         return rule ? BY_RULE : BY_NOBODY;
+    if (grant && grant->taken)
+        return BY_RULE;
     switch (s->app->options.auth_mode) {
     case PUSHERC_AUTH_SIGNATURE:
         return BY_SIGNATURE;
@@ -314,16 +318,20 @@ static enum decider who_decides(const struct pc_session *s, const struct pc_mess
 /* Without a question. A grant that an auth endpoint remembered says which audience the client belongs to. */
 static void join_now(struct pc_session *s, struct pc_join *join)
 {
-    struct pc_refusal why;
+    struct pc_refusal why = {PUSHERC_DENIED_INTERNAL, 500, PC_S("Out of memory"), NULL, PC_S("")};
     const struct pc_rule *rule = join->match->rule;
-    struct pc_grant *grant = rule ? pc_grant_find(s, join->channel) : NULL;
+    struct pc_grant *grant = rule ? pc_grant_prepare(s, join->channel, join->class) : NULL;
+    struct pc_subscription *sub = NULL;
     if (grant)
         join->view = pc_slice(grant->view, grant->view_len);
-    struct pc_subscription *sub = pc_session_join(s, join, &why);
+    if (grant || !rule) /* what cannot be asked again later is not let in */
+        sub = pc_session_join(s, join, &why);
+    if (sub && grant)
+        pc_grant_stand(grant, sub);
+    else if (!sub && grant)
+        pc_grant_give_up(grant);
     if (!sub)
         pc_session_refuse(s, join->channel, why);
-    else if (rule)
-        pc_grant_adopt(s, grant, sub);
 }
 
 static void by_signature(struct pc_session *s, const struct pc_message_in *in, struct pc_join *join)
@@ -389,8 +397,6 @@ void pc_session_subscribe(struct pc_session *s, const struct pc_message_in *in)
         say_confused(s, "Subscription in progress to channel ", in->channel, "");
         return;
     }
-    if (grant && grant->state == PC_GRANT_LOST)
-        pc_grant_free(grant); /* it asks anew by itself */
     subscribe(s, in);
 }
 
@@ -400,8 +406,8 @@ void pc_session_unsubscribe(struct pc_session *s, const struct pc_message_in *in
     struct pc_grant *grant = pc_grant_find(s, in->channel);
     if (sub)
         pc_session_leave(s, sub);
-    else if (grant && grant->state != PC_GRANT_REMEMBERED)
-        pc_grant_free(grant); /* takes the question back, or stops waiting for better times */
+    else if (grant && (grant->state == PC_GRANT_ASKED || grant->state == PC_GRANT_LOST))
+        pc_grant_give_up(grant); /* takes the question back, or stops waiting for better times */
     else
         say_confused(s, "No current subscription to channel ", in->channel, ", or subscription in progress");
 }

@@ -137,6 +137,54 @@ static void a_user_named_like_a_socket_shares_nothing_with_it(void **state)
     assert_int_equal(ax->asked_count, 2);
 }
 
+struct claimed {
+    struct pc_waiter waiter;
+    unsigned allowed, denied;
+};
+
+static void on_claimed(struct pc_waiter *waiter, const struct pc_verdict *verdict)
+{
+    struct claimed *c = PC_CONTAINER(waiter, struct claimed, waiter);
+    c->allowed += verdict->allowed;
+    c->denied += !verdict->allowed;
+}
+
+/* As an auth endpoint asks: an anonymous request may name anybody's socket. */
+static void whoever_only_claims_a_socket_gets_an_answer_of_its_own(void **state)
+{
+    struct ax *ax = *state;
+    static const char name[] = "private-tickets.1";
+    struct pc_worker *worker = &ax->fx.engine->workers[0];
+    struct claimed claimed[3] = {0};
+    struct pc_verdict now;
+    add_rule(ax, 100000);
+    ax_connect(ax, 0, 0, NULL);
+    struct pc_app *app = ax->clients[0].session.app;
+    struct pc_rule_match match =
+        pc_rules_find(&ax->fx.engine->rules, app->id, pc_slice_of(name), PUSHERC_CHANNEL_PRIVATE);
+    struct pc_question question = {.app = app,
+                                   .match = &match,
+                                   .channel = pc_slice_of(name),
+                                   .socket_id = ax->clients[0].q.owner,
+                                   .alone = true};
+    ax_subscribe(ax, 0, name);
+    for (size_t i = 0; i < 3; i++) {
+        pc_waiter_init(&claimed[i].waiter, on_claimed);
+        if (i == 2)
+            ax_allow(ax); /* the connection's own, now cached for it */
+        assert_false(pc_decide(worker, &question, &claimed[i].waiter, &now));
+    }
+    ax_settle(ax);
+    assert_int_equal(ax->asked_count, 3);
+    ax_deny(ax);
+    ax_deny(ax);
+    ax_allow(ax);
+    assert_int_equal(claimed[0].denied, 1);
+    assert_int_equal(claimed[1].denied, 1);
+    assert_int_equal(claimed[2].allowed, 1);
+    assert_non_null(strstr(ax_heard(ax, 0), "subscription_succeeded"));
+}
+
 /* -- answering -- */
 
 static void silence_is_a_no_after_the_deadline(void **state)
@@ -512,6 +560,7 @@ int main(void)
         with_host(forty_subscribes_of_a_turn_are_one_call),
         with_host(the_same_question_is_asked_once),
         with_host(a_user_named_like_a_socket_shares_nothing_with_it),
+        with_host(whoever_only_claims_a_socket_gets_an_answer_of_its_own),
         with_host(silence_is_a_no_after_the_deadline),
         with_host(unsubscribing_takes_the_question_back),
         with_host(unsubscribing_within_the_turn_asks_nothing),

@@ -1,0 +1,772 @@
+/* Grants: who decides, what a subscription gets by it, and what happens when the host changes its mind. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "auth_fixture.h"
+
+static struct ax *open_mode(pusherc_auth_mode mode)
+{
+    struct ax *ax = malloc(sizeof *ax);
+    FX_REQUIRE(ax);
+    ax_open(ax, 2, mode);
+    return ax;
+}
+
+static int rules_only(void **state)
+{
+    return (*state = open_mode(PUSHERC_AUTH_RULES)) ? 0 : -1;
+}
+
+static int signatures_only(void **state)
+{
+    return (*state = open_mode(PUSHERC_AUTH_SIGNATURE)) ? 0 : -1;
+}
+
+static int either(void **state)
+{
+    return (*state = open_mode(PUSHERC_AUTH_EITHER)) ? 0 : -1;
+}
+
+static int tear_down(void **state)
+{
+    struct ax *ax = *state;
+    while (ax->asked_count > 0)
+        pusherc_auth_deny(ax->asked[--ax->asked_count], 0, NULL);
+    ax_close(ax);
+    size_t live = failing_alloc_live(&ax->fx.alloc);
+    free(ax);
+    return live == 0 ? 0 : -1;
+}
+
+static void add_rule(struct ax *ax, const char *pattern, uint32_t kinds)
+{
+    pusherc_rule rule = ax_rule(ax, pattern);
+    rule.kinds = kinds;
+    ax_add(ax, &rule);
+}
+
+static void heard(struct ax *ax, size_t i, const char *needle)
+{
+    const char *text = ax_heard(ax, i);
+    if (!strstr(text, needle))
+        fail_msg("client %zu: no %s in \"%s\"", i, needle, text);
+}
+
+static void heard_nothing(struct ax *ax, size_t i)
+{
+    assert_string_equal(ax_heard(ax, i), "");
+}
+
+static void denied(struct ax *ax, const char *line)
+{
+    ax_settle(ax);
+    assert_string_equal(ax_denied(ax), line);
+}
+
+/* Client i has the channel without a token. */
+static void enter(struct ax *ax, size_t i, const char *channel)
+{
+    enum ax_answer before = ax->answer;
+    ax->answer = AX_ALLOW;
+    ax_subscribe(ax, i, channel);
+    heard(ax, i, "subscription_succeeded");
+    ax->answer = before;
+}
+
+static void publish(struct ax *ax, const char *channel)
+{
+    assert_int_equal(fx_publish(&ax->fx, channel, "news", "{}"), 0);
+}
+
+/* What the endpoint does once it has allowed. */
+static void remember(struct ax *ax, size_t i, const char *channel, const char *user,
+                     const char *view, uint32_t expires_in_ms)
+{
+    struct pc_session *s = &ax->clients[i].session;
+    struct pc_channel_class class;
+    struct pc_identity *who =
+        user ? pc_identity_new(&ax->fx.mem, pc_slice_of(user), PC_S("")) : NULL;
+    struct pc_verdict verdict = {
+        .allowed = true, .view = pc_slice_of(view), .expires_in_ms = expires_in_ms};
+    assert_true(pc_channel_name_valid(pc_slice_of(channel), 200, &class));
+    pc_grant_remember(s, pc_slice_of(channel), class, who, &verdict);
+    pc_identity_unref(who);
+}
+
+/* -- who decides -- */
+
+enum by {
+    SIGNED = 0,
+    FORGED,
+    BARE /* no token */
+};
+
+static void subscribe_as(struct ax *ax, size_t i, const char *channel, enum by by)
+{
+    char text[1024];
+    const char *member = strncmp(channel, "presence-", 9) == 0 ? "{\"user_id\":\"7\"}" : NULL;
+    switch (by) {
+    case SIGNED:
+        fx_join(&ax->clients[i], channel, member);
+        break;
+    case FORGED:
+        snprintf(text, sizeof text,
+                 "{\"event\":\"pusher:subscribe\",\"data\":{\"channel\":\"%s\",\"auth\":"
+                 "\"app-key:0123456789012345678901234567890123456789012345678901234567890123\"}}",
+                 channel);
+        fx_say(&ax->clients[i], text);
+        break;
+    case BARE:
+        ax_subscribe(ax, i, channel);
+        break;
+    }
+}
+
+/* What a subscribe leads to: a success, a question to the rule, or a reason. */
+static void expect_decider(struct ax *ax, const char *channel, enum by by, const char *what)
+{
+    unsigned before = ax->calls;
+    ax->answer = AX_ALLOW;
+    ax_connect(ax, 0, 0, "7");
+    subscribe_as(ax, 0, channel, by);
+    const char *text = ax_heard(ax, 0);
+    const char *reason = ax_denied(ax);
+    bool asked = ax->calls > before, in = strstr(text, "subscription_succeeded") != NULL;
+    const char *found = asked && in ? "rule" : in ? "in" : asked ? "rule refused" : reason;
+    if (strncmp(found, what, strlen(what)) != 0)
+        fail_msg("%s %d: %s instead of %s", channel, by, found, what);
+    assert_int_equal(strstr(text, "subscription_error") == NULL, in);
+    fx_disconnect(&ax->clients[0]);
+    ax->clients[0].fx = NULL;
+}
+
+static void add_deciders(struct ax *ax)
+{
+    add_rule(ax, "ruled.{x}", 0);
+    add_rule(ax, "guarded.{x}", PUSHERC_RULE_PUBLIC);
+}
+
+static void signatures_decide_where_the_app_says_so(void **state)
+{
+    struct ax *ax = *state;
+    add_deciders(ax);
+    expect_decider(ax, "private-ruled.1", SIGNED, "in");
+    expect_decider(ax, "private-ruled.1", BARE, "NO_SIGNATURE");
+    expect_decider(ax, "private-ruled.1", FORGED, "BAD_SIGNATURE");
+    expect_decider(ax, "private-other", SIGNED, "in");
+    expect_decider(ax, "presence-ruled.1", SIGNED, "in");
+    expect_decider(ax, "presence-ruled.1", BARE, "NO_SIGNATURE");
+    expect_decider(ax, "private-encrypted-ruled.1", SIGNED, "in");
+    expect_decider(ax, "guarded.1", BARE, "rule");
+    expect_decider(ax, "cache-guarded.1", BARE, "rule");
+    expect_decider(ax, "private-guarded.1", SIGNED, "in");
+    expect_decider(ax, "ruled.1", BARE, "in");
+    expect_decider(ax, "other", BARE, "in");
+}
+
+static void rules_decide_where_the_app_says_so(void **state)
+{
+    struct ax *ax = *state;
+    add_deciders(ax);
+    expect_decider(ax, "private-ruled.1", SIGNED, "rule");
+    expect_decider(ax, "private-ruled.1", FORGED, "rule");
+    expect_decider(ax, "private-ruled.1", BARE, "rule");
+    expect_decider(ax, "private-other", SIGNED, "NO_RULE");
+    expect_decider(ax, "presence-ruled.1", BARE, "rule");
+    expect_decider(ax, "presence-ruled.1", SIGNED, "rule");
+    expect_decider(ax, "private-encrypted-ruled.1", BARE, "rule");
+    expect_decider(ax, "private-cache-ruled.1", BARE, "rule");
+    expect_decider(ax, "guarded.1", BARE, "rule");
+    expect_decider(ax, "private-guarded.1", SIGNED, "NO_RULE");
+    expect_decider(ax, "ruled.1", BARE, "in");
+}
+
+static void either_may_decide(void **state)
+{
+    struct ax *ax = *state;
+    add_deciders(ax);
+    expect_decider(ax, "private-ruled.1", SIGNED, "in");
+    expect_decider(ax, "private-ruled.1", FORGED, "BAD_SIGNATURE");
+    expect_decider(ax, "private-ruled.1", BARE, "rule");
+    expect_decider(ax, "private-other", SIGNED, "in");
+    expect_decider(ax, "private-other", BARE, "NO_SIGNATURE");
+    expect_decider(ax, "presence-ruled.1", BARE, "rule");
+    expect_decider(ax, "guarded.1", BARE, "rule");
+    expect_decider(ax, "other", BARE, "in");
+}
+
+/* -- what the host hears -- */
+
+static void a_bad_signature_tells_what_had_to_be_signed(void **state)
+{
+    struct ax *ax = *state;
+    char id[PUSHERC_SOCKET_ID_STRLEN], expected[256];
+    ax_connect(ax, 0, 0, NULL);
+    size_t len = pusherc_socket_id_format(ax->clients[0].q.owner, id);
+    fx_say(&ax->clients[0],
+           "{\"event\":\"pusher:subscribe\",\"data\":{\"channel\":\"presence-a\","
+           "\"auth\":\"app-key:00\",\"channel_data\":\"{\\\"user_id\\\":\\\"7\\\"}\"}}");
+    snprintf(expected, sizeof expected,
+             "BAD_SIGNATURE presence-a ()  401 %.*s:presence-a:{\"user_id\":\"7\"}\n", (int)len,
+             id);
+    denied(ax, expected);
+    heard(ax, 0, "\"code\":4009");
+}
+
+static void every_refusal_has_its_reason(void **state)
+{
+    struct ax *ax = *state;
+    add_rule(ax, "t.{x}", 0);
+    ax->answer = AX_DENY;
+    ax_connect(ax, 0, 0, "7");
+    ax_connect(ax, 1, 0, NULL);
+    ax_subscribe(ax, 0, "private-t.1");
+    denied(ax, "BY_RULE private-t.1 (t.{x}) 7 403 no\n");
+    ax_subscribe(ax, 0, "private-no");
+    denied(ax, "NO_RULE private-no () 7 403 No rule covers this channel\n");
+    ax_subscribe(ax, 0, "private-n o");
+    denied(ax, "BAD_NAME private-n o () 7 400 Invalid channel name\n");
+    ax_subscribe(ax, 0, "#server-to-user-8");
+    denied(ax,
+           "NO_USER #server-to-user-8 () 7 403 Only that user may subscribe, after signing in\n");
+    ax->answer = AX_ALLOW;
+    ax_subscribe(ax, 1, "presence-t.1");
+    denied(ax, "NO_USER presence-t.1 (t.{x})  403 A presence channel needs a user id\n");
+    assert_int_equal(ax->clients[1].session.grant_count, 0);
+}
+
+static void names_of_reasons(void **state)
+{
+    (void)state;
+    assert_string_equal(pusherc_denial_name(PUSHERC_DENIED_BY_RULE), "BY_RULE");
+    assert_string_equal(pusherc_denial_name(PUSHERC_DENIED_INTERNAL), "INTERNAL");
+    assert_string_equal(pusherc_denial_name((pusherc_denial_reason)0), "UNKNOWN");
+    assert_string_equal(pusherc_denial_name((pusherc_denial_reason)99), "UNKNOWN");
+}
+
+static void a_refused_sign_in_is_told(void **state)
+{
+    struct ax *ax = *state;
+    ax_connect(ax, 0, 0, NULL);
+    fx_say(&ax->clients[0], "{\"event\":\"pusher:signin\",\"data\":{\"auth\":\"app-key:00\","
+                            "\"user_data\":\"{\\\"id\\\":\\\"7\\\"}\"}}");
+    ax_settle(ax);
+    const char *line = ax_denied(ax);
+    assert_ptr_equal(strstr(line, "BAD_SIGNATURE  ()  "), line);
+    assert_non_null(strstr(line, "::user::{\"id\":\"7\"}"));
+    fx_say(&ax->clients[0], "{\"event\":\"pusher:signin\",\"data\":{}}");
+    ax_settle(ax);
+    line = ax_denied(ax);
+    assert_ptr_equal(strstr(line, "NO_SIGNATURE  ()  "), line);
+}
+
+/* -- who joins -- */
+
+static void the_grant_says_who_joins_or_else_the_identity(void **state)
+{
+    struct ax *ax = *state;
+    add_rule(ax, "t.{x}", 0);
+    ax_connect(ax, 0, 0, "7");
+    ax_connect(ax, 1, 1, "8");
+    enter(ax, 0, "presence-t.1");
+    ax->grant.user_id = PC_S("nine");
+    ax->grant.user_info_json = PC_S("{\"role\":1}");
+    ax->answer = AX_ALLOW;
+    ax_subscribe(ax, 1, "presence-t.1");
+    const char *text = ax_heard(ax, 1);
+    assert_non_null(strstr(text, "\\\"ids\\\":[\\\"7\\\",\\\"nine\\\"]"));
+    assert_non_null(strstr(text, "\\\"7\\\":{\\\"name\\\":\\\"x\\\"}"));
+    assert_non_null(strstr(text, "\\\"nine\\\":{\\\"role\\\":1}"));
+    heard(ax, 0, "nine");
+}
+
+static void a_sign_in_is_who_asks(void **state)
+{
+    struct ax *ax = *state;
+    add_rule(ax, "t.{x}", 0);
+    ax_connect(ax, 0, 0, "7");
+    fx_sign_in(&ax->clients[0], "{\"id\":\"signed\"}");
+    heard(ax, 0, "signin_success");
+    ax_subscribe(ax, 0, "private-t.1");
+    pusherc_auth_request *r = ax_next(ax);
+    assert_true(pc_slice_eq(pusherc_auth_user_id(r), PC_S("signed")));
+    assert_int_equal(pusherc_auth_allow(r, NULL), 0);
+}
+
+/* -- changes of mind -- */
+
+static void a_lost_grant_gets_nothing_more(void **state)
+{
+    struct ax *ax = *state;
+    add_rule(ax, "t.{x}", 0);
+    ax_connect(ax, 0, 0, "7");
+    ax_connect(ax, 1, 1, "8");
+    enter(ax, 0, "private-t.1");
+    enter(ax, 1, "private-t.1");
+    enter(ax, 0, "private-t.2");
+    assert_int_equal(ax_reauthorize(ax, "7", "t.1"), 0);
+    publish(ax, "private-t.1"); /* before the answer it stands */
+    heard(ax, 0, "news");
+    heard(ax, 1, "news");
+    assert_int_equal(ax->done, 0);
+    assert_int_equal(ax_deny(ax), 0);
+    assert_int_equal(ax->asked_count, 0);
+    assert_int_equal(ax->done, 1);
+    assert_int_equal(ax->kept, 0);
+    assert_int_equal(ax->revoked, 1);
+    const char *text = ax_heard(ax, 0);
+    assert_string_equal(text,
+                        "{\"event\":\"pusher:subscription_error\",\"channel\":\"private-t.1\","
+                        "\"data\":\"{\\\"type\\\":\\\"AuthError\\\",\\\"error\\\":\\\"no\\\","
+                        "\\\"status\\\":403}\"}\n");
+    denied(ax, "BY_RULE private-t.1 (t.{x}) 7 403 no\n");
+    publish(ax, "private-t.1");
+    publish(ax, "private-t.2");
+    text = ax_heard(ax, 0);
+    assert_int_equal(ax_count(text, "news"), 1);
+    assert_non_null(strstr(text, "private-t.2"));
+    heard(ax, 1, "news");
+}
+
+static void an_event_on_its_way_does_not_overtake_the_loss(void **state)
+{
+    struct ax *ax = *state;
+    add_rule(ax, "t.{x}", 0);
+    ax_connect(ax, 0, 0, "7");
+    enter(ax, 0, "private-t.1");
+    ax_reauthorize(ax, NULL, NULL);
+    pusherc_auth_request *r = ax_next(ax);
+    assert_int_equal(pusherc_auth_deny(r, 0, NULL), 0);
+    publish(ax, "private-t.1"); /* behind the answer in the mailbox */
+    const char *text = ax_heard(ax, 0);
+    assert_null(strstr(text, "news"));
+    assert_non_null(strstr(text, "subscription_error"));
+}
+
+/* What the host sees from inside `done`: the loss has happened. */
+struct look {
+    struct ax *ax;
+    bool lost;
+};
+
+static void look(uint64_t kept, uint64_t revoked, void *user_data)
+{
+    struct look *l = user_data;
+    (void)kept;
+    (void)revoked;
+    l->lost = l->ax->clients[0].session.subscription_count == 0;
+}
+
+static void done_is_called_after_the_loss(void **state)
+{
+    struct ax *ax = *state;
+    struct look l = {ax, false};
+    add_rule(ax, "t.{x}", 0);
+    ax_connect(ax, 0, 0, "7");
+    enter(ax, 0, "presence-t.1");
+    struct pc_grant_filter filter = {.app_uid = ax->clients[0].session.app->live->uid};
+    struct pc_reauthorization *r = pc_reauthorization_new(&ax->fx.mem, &filter);
+    r->done = look;
+    r->user_data = &l;
+    pc_grants_recheck(&ax->clients[0].session, r);
+    pc_reauthorization_report(r);
+    ax_deny(ax);
+    assert_true(l.lost);
+}
+
+static void a_lost_member_leaves_and_comes_back(void **state)
+{
+    struct ax *ax = *state;
+    add_rule(ax, "t.{x}", 0);
+    ax_connect(ax, 0, 0, "7");
+    ax_connect(ax, 1, 1, "8");
+    enter(ax, 0, "presence-t.1");
+    enter(ax, 1, "presence-t.1");
+    ax_heard(ax, 0);
+    ax_reauthorize(ax, "7", NULL);
+    ax_deny(ax);
+    heard(ax, 1, "member_removed");
+    heard(ax, 0, "subscription_error");
+    ax_reauthorize(ax, "8", NULL); /* not theirs */
+    ax_allow(ax);
+    assert_int_equal(ax->kept, 1);
+    heard_nothing(ax, 0);
+    ax_reauthorize(ax, NULL, "t.{any}");
+    ax_allow(ax);
+    ax_allow(ax);
+    heard(ax, 0, "subscription_succeeded");
+    heard(ax, 1, "member_added");
+    assert_int_equal(ax->done, 3);
+    assert_int_equal(ax->kept, 2);
+}
+
+static void a_lost_grant_is_forgotten_with_the_wish(void **state)
+{
+    struct ax *ax = *state;
+    add_rule(ax, "t.{x}", 0);
+    ax_connect(ax, 0, 0, "7");
+    enter(ax, 0, "private-t.1");
+    ax_reauthorize(ax, NULL, NULL);
+    ax_deny(ax);
+    heard(ax, 0, "subscription_error");
+    fx_unsubscribe(&ax->clients[0], "private-t.1");
+    heard_nothing(ax, 0);
+    ax_reauthorize(ax, NULL, NULL);
+    ax_settle(ax);
+    assert_int_equal(ax->asked_count, 0);
+    assert_int_equal(ax->done, 2);
+    fx_unsubscribe(&ax->clients[0], "private-t.1");
+    heard(ax, 0, "No current subscription");
+}
+
+static void a_lost_grant_may_be_asked_for_again_by_the_client(void **state)
+{
+    struct ax *ax = *state;
+    add_rule(ax, "t.{x}", 0);
+    ax_connect(ax, 0, 0, "7");
+    enter(ax, 0, "private-t.1");
+    ax_reauthorize(ax, NULL, NULL);
+    ax_deny(ax);
+    ax_heard(ax, 0);
+    enter(ax, 0, "private-t.1");
+    assert_int_equal(ax->clients[0].session.grant_count, 1);
+    assert_int_equal(ax->clients[0].session.subscription_count, 1);
+}
+
+static void a_second_change_while_the_first_is_asked_counts_as_well(void **state)
+{
+    struct ax *ax = *state;
+    add_rule(ax, "t.{x}", 0);
+    ax_connect(ax, 0, 0, "7");
+    enter(ax, 0, "private-t.1");
+    ax_reauthorize(ax, NULL, NULL);
+    pusherc_auth_request *r = ax_next(ax);
+    ax_reauthorize(ax, NULL, NULL);
+    assert_int_equal(pusherc_auth_allow(r, NULL), 0); /* older than the second change */
+    ax_settle(ax);
+    assert_int_equal(ax->done, 0);
+    ax_deny(ax);
+    assert_int_equal(ax->done, 2);
+    assert_int_equal(ax->revoked, 1);
+    heard(ax, 0, "subscription_error");
+}
+
+static void leaving_ends_a_re_authorization(void **state)
+{
+    struct ax *ax = *state;
+    add_rule(ax, "t.{x}", 0);
+    ax_connect(ax, 0, 0, "7");
+    ax_connect(ax, 1, 1, "8");
+    enter(ax, 0, "private-t.1");
+    enter(ax, 1, "private-t.1");
+    ax_reauthorize(ax, NULL, NULL);
+    pusherc_auth_request *first = ax_next(ax), *second = ax_next(ax);
+    fx_unsubscribe(&ax->clients[0], "private-t.1");
+    assert_int_equal(ax->done, 0);
+    fx_disconnect(&ax->clients[1]);
+    ax->clients[1].fx = NULL;
+    assert_int_equal(ax->done, 1);
+    assert_int_equal(pusherc_auth_allow(first, NULL), PUSHERC_ECANCELED);
+    assert_int_equal(pusherc_auth_allow(second, NULL), PUSHERC_ECANCELED);
+}
+
+static void silence_loses_a_grant(void **state)
+{
+    struct ax *ax = *state;
+    add_rule(ax, "t.{x}", 0);
+    ax_connect(ax, 0, 0, "7");
+    enter(ax, 0, "private-t.1");
+    ax_reauthorize(ax, NULL, NULL);
+    pusherc_auth_request *r = ax_next(ax);
+    ax_pass(ax, AX_TIMEOUT_MS);
+    heard(ax, 0, "did not answer in time");
+    assert_int_equal(ax->revoked, 1);
+    assert_int_equal(pusherc_auth_allow(r, NULL), PUSHERC_ETIMEDOUT);
+    ax_settle(ax);
+    assert_int_equal(ax->clients[0].session.subscription_count, 0);
+}
+
+static void a_grant_with_an_end_is_asked_again(void **state)
+{
+    struct ax *ax = *state;
+    add_rule(ax, "t.{x}", 0);
+    ax_connect(ax, 0, 0, "7");
+    ax->grant.expires_in_ms = 5000;
+    enter(ax, 0, "private-t.1");
+    ax_pass(ax, 4999);
+    assert_int_equal(ax->asked_count, 0);
+    ax_pass(ax, 1);
+    assert_int_equal(ax_allow(ax), 0);
+    ax_pass(ax, 5000);
+    assert_int_equal(ax_deny(ax), 0);
+    heard(ax, 0, "subscription_error");
+    ax_pass(ax, 20000);
+    assert_int_equal(ax->asked_count, 0);
+}
+
+static void an_identity_with_an_end_has_all_grants_asked_again(void **state)
+{
+    struct ax *ax = *state;
+    add_rule(ax, "t.{x}", 0);
+    ax_connect(ax, 0, 0, "7");
+    enter(ax, 0, "private-t.1");
+    enter(ax, 0, "private-t.2");
+    pc_session_expire_identity(&ax->clients[0].session, 1000);
+    ax_pass(ax, 999);
+    assert_int_equal(ax->asked_count, 0);
+    ax_pass(ax, 1);
+    assert_int_equal(ax->asked_count, 2);
+    ax_allow(ax);
+    ax_deny(ax);
+    heard(ax, 0, "subscription_error");
+    assert_int_equal(ax->clients[0].session.subscription_count, 1);
+}
+
+static void the_host_takes_a_channel_away(void **state)
+{
+    struct ax *ax = *state;
+    add_rule(ax, "t.{x}", 0);
+    ax_connect(ax, 0, 0, "7");
+    enter(ax, 0, "private-t.1");
+    struct pc_session *s = &ax->clients[0].session;
+    assert_true(pc_grant_revoke(s, PC_S("private-t.1"), PC_S("enough")));
+    heard(ax, 0, "enough");
+    denied(ax, "REVOKED private-t.1 () 7 403 enough\n");
+    assert_false(pc_grant_revoke(s, PC_S("private-t.1"), PC_S("enough")));
+    assert_int_equal(s->grant_count + s->subscription_count, 0);
+    ax_subscribe(ax, 0, "private-t.1");
+    pusherc_auth_request *r = ax_next(ax);
+    assert_true(pc_grant_revoke(s, PC_S("private-t.1"), PC_S("enough"))); /* asked for */
+    assert_int_equal(pusherc_auth_allow(r, NULL), PUSHERC_ECANCELED);
+    ax_subscribe(ax, 0, "open"); /* without a rule */
+    assert_true(pc_grant_revoke(s, PC_S("open"), PC_S("enough")));
+    publish(ax, "open");
+    assert_null(strstr(ax_heard(ax, 0), "news"));
+}
+
+/* -- what an auth endpoint has granted -- */
+
+static void a_signed_subscribe_has_the_grant_made_for_it(void **state)
+{
+    struct ax *ax = *state;
+    add_rule(ax, "t.{x}", 0);
+    ax_connect(ax, 0, 0, NULL);
+    remember(ax, 0, "private-t.1", "7", "agent", 5000);
+    fx_subscribe(&ax->clients[0], "private-t.1");
+    heard(ax, 0, "subscription_succeeded");
+    assert_int_equal(ax->calls, 0);
+    /* its user is known, and it ends */
+    ax_reauthorize(ax, "7", NULL);
+    pusherc_auth_request *r = ax_next(ax);
+    assert_true(pc_slice_eq(pusherc_auth_user_id(r), PC_S("7")));
+    assert_int_equal(pusherc_auth_allow(r, &(pusherc_grant)PUSHERC_GRANT_INIT), 0);
+    ax_settle(ax);
+    remember(ax, 0, "private-t.2", "7", "agent", 5000);
+    fx_subscribe(&ax->clients[0], "private-t.2");
+    ax_pass(ax, 5000);
+    assert_int_equal(ax->asked_count, 1);
+    ax_deny(ax);
+    heard(ax, 0, "\"channel\":\"private-t.2\",\"data\":\"{\\\"type\\\":\\\"AuthError");
+}
+
+static void a_grant_that_nobody_uses_is_forgotten(void **state)
+{
+    struct ax *ax = *state;
+    add_rule(ax, "t.{x}", 0);
+    ax_connect(ax, 0, 0, NULL);
+    remember(ax, 0, "private-t.1", "7", "agent", 0);
+    assert_int_equal(ax->clients[0].session.grant_count, 1);
+    ax_pass(ax, 59999);
+    assert_int_equal(ax->clients[0].session.grant_count, 1);
+    ax_pass(ax, 1);
+    assert_int_equal(ax->clients[0].session.grant_count, 0);
+}
+
+static void a_remembered_grant_ends_when_the_host_said_so(void **state)
+{
+    struct ax *ax = *state;
+    add_rule(ax, "t.{x}", 0);
+    ax_connect(ax, 0, 0, NULL);
+    remember(ax, 0, "private-t.1", "7", "agent", 5000);
+    ax_pass(ax, 4000);
+    fx_subscribe(&ax->clients[0], "private-t.1");
+    heard(ax, 0, "subscription_succeeded");
+    ax_pass(ax, 1000);
+    assert_int_equal(ax->asked_count, 1);
+}
+
+static void without_a_token_a_remembered_grant_is_asked_for_once(void **state)
+{
+    struct ax *ax = *state;
+    add_rule(ax, "t.{x}", 0);
+    ax_connect(ax, 0, 0, NULL);
+    remember(ax, 0, "private-t.1", "7", "agent", 0);
+    ax_subscribe(ax, 0, "private-t.1");
+    ax_subscribe(ax, 0, "private-t.1");
+    heard(ax, 0, "Subscription in progress");
+    assert_int_equal(ax_allow(ax), 0);
+    heard(ax, 0, "subscription_succeeded");
+    assert_int_equal(ax->asked_count, 0);
+    assert_int_equal(ax->clients[0].session.subscription_count, 1);
+    assert_int_equal(ax->clients[0].session.grant_count, 1);
+    ax_pass(ax, 60000);
+    assert_int_equal(ax->clients[0].session.grant_count, 1);
+}
+
+/* A client keeps what it has signed: it must not get by it what was taken away. */
+static void a_signature_does_not_bring_back_what_was_lost(void **state)
+{
+    struct ax *ax = *state;
+    add_rule(ax, "t.{x}", 0);
+    ax_connect(ax, 0, 0, "7");
+    fx_subscribe(&ax->clients[0], "private-t.1");
+    heard(ax, 0, "subscription_succeeded");
+    ax_reauthorize(ax, NULL, NULL);
+    ax_deny(ax);
+    heard(ax, 0, "subscription_error");
+    for (int round = 0; round < 3; round++) {
+        if (round > 0)
+            fx_unsubscribe(&ax->clients[0], "private-t.1");
+        fx_subscribe(&ax->clients[0], "private-t.1");
+        assert_int_equal(ax_deny(ax), 0);
+        heard(ax, 0, "subscription_error");
+    }
+    ax->answer = AX_ALLOW; /* the rule may change its mind */
+    fx_subscribe(&ax->clients[0], "private-t.1");
+    heard(ax, 0, "subscription_succeeded");
+    fx_unsubscribe(&ax->clients[0], "private-t.1");
+    ax->answer = AX_LATER;
+    fx_subscribe(&ax->clients[0], "private-t.1");
+    heard(ax, 0, "subscription_succeeded");
+}
+
+static void nor_what_was_lost_before_it_was_used(void **state)
+{
+    struct ax *ax = *state;
+    add_rule(ax, "t.{x}", 0);
+    ax_connect(ax, 0, 0, NULL);
+    remember(ax, 0, "private-t.1", "7", "agent", 0);
+    ax_reauthorize(ax, "7", NULL);
+    ax_deny(ax);
+    assert_int_equal(ax->revoked, 1);
+    fx_subscribe(&ax->clients[0], "private-t.1");
+    assert_int_equal(ax_deny(ax), 0);
+    heard(ax, 0, "subscription_error");
+    ax_reauthorize(ax, "7", NULL);
+    ax_allow(ax);
+    heard_nothing(ax, 0); /* it does not wait any more */
+    fx_subscribe(&ax->clients[0], "private-t.1");
+    heard(ax, 0, "subscription_succeeded");
+}
+
+static void a_signed_subscribe_while_it_is_asked_again_is_decided_by_the_answer(void **state)
+{
+    struct ax *ax = *state;
+    add_rule(ax, "t.{x}", 0);
+    ax_connect(ax, 0, 0, NULL);
+    remember(ax, 0, "private-t.1", "7", "agent", 0);
+    ax_reauthorize(ax, "7", NULL);
+    fx_subscribe(&ax->clients[0], "private-t.1");
+    ax_deny(ax);
+    heard(ax, 0, "subscription_error");
+    assert_int_equal(ax->clients[0].session.subscription_count, 0);
+}
+
+/* -- without memory -- */
+
+static bool scenario(struct ax *ax, pusherc_auth_mode mode, size_t n)
+{
+    int rc = ax_try_open(ax, 2, mode, n);
+    if (rc == 0) {
+        pusherc_rule rule = ax_rule(ax, "t.{x}");
+        rc = pc_rules_add(&ax->fx.engine->rules, &rule, NULL);
+    }
+    for (size_t i = 0; i < 2 && rc == 0; i++)
+        rc = ax_try_connect(ax, i, (uint32_t)i, "7");
+    if (rc == 0) {
+        ax->answer = AX_ALLOW;
+        ax->grant.expires_in_ms = 700;
+        for (size_t i = 0; i < 2; i++) {
+            fx_join(&ax->clients[i], "presence-t.1", "{\"user_id\":\"7\"}");
+            fx_subscribe(&ax->clients[i], "private-t.2");
+            ax_settle(ax);
+        }
+        (void)ax_reauthorize(ax, NULL, "t.1");
+        ax_settle(ax);
+        ax->answer = AX_DENY;
+        bool asked = ax_reauthorize(ax, NULL, NULL) == 0;
+        ax_settle(ax);
+        ax_pass(ax, 1);
+        /* everything was denied: nobody is left, memory or not */
+        for (size_t i = 0; i < 2 && asked; i++)
+            if (!ax->clients[i].over && ax->clients[i].session.subscription_count)
+                fail_msg("mode %d, request %zu: client %zu is still subscribed", mode, n, i);
+        ax->answer = AX_ALLOW;
+        (void)ax_reauthorize(ax, NULL, NULL);
+        ax_pass(ax, 1000);
+        ax_pass(ax, 1);
+    } else {
+        assert_int_equal(rc, PUSHERC_ENOMEM);
+    }
+    bool failed = failing_alloc_hit(&ax->fx.alloc);
+    if (ax->fx.engine)
+        ax_close(ax);
+    if (failing_alloc_live(&ax->fx.alloc))
+        fail_msg("mode %d, request %zu: %zu blocks left", mode, n,
+                 failing_alloc_live(&ax->fx.alloc));
+    return failed;
+}
+
+static void without_memory_nobody_keeps_what_was_denied(void **state)
+{
+    static struct ax ax;
+    (void)state;
+    for (size_t n = 1; scenario(&ax, PUSHERC_AUTH_RULES, n); n++)
+        ;
+    for (size_t n = 1; scenario(&ax, PUSHERC_AUTH_SIGNATURE, n); n++)
+        ;
+}
+
+#define in_mode(mode, function) cmocka_unit_test_setup_teardown(function, mode, tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        in_mode(signatures_only, signatures_decide_where_the_app_says_so),
+        in_mode(rules_only, rules_decide_where_the_app_says_so),
+        in_mode(either, either_may_decide),
+        in_mode(signatures_only, a_bad_signature_tells_what_had_to_be_signed),
+        in_mode(rules_only, every_refusal_has_its_reason),
+        in_mode(rules_only, names_of_reasons),
+        in_mode(rules_only, a_refused_sign_in_is_told),
+        in_mode(rules_only, the_grant_says_who_joins_or_else_the_identity),
+        in_mode(rules_only, a_sign_in_is_who_asks),
+        in_mode(rules_only, a_lost_grant_gets_nothing_more),
+        in_mode(rules_only, an_event_on_its_way_does_not_overtake_the_loss),
+        in_mode(rules_only, done_is_called_after_the_loss),
+        in_mode(rules_only, a_lost_member_leaves_and_comes_back),
+        in_mode(rules_only, a_lost_grant_is_forgotten_with_the_wish),
+        in_mode(rules_only, a_lost_grant_may_be_asked_for_again_by_the_client),
+        in_mode(rules_only, a_second_change_while_the_first_is_asked_counts_as_well),
+        in_mode(rules_only, leaving_ends_a_re_authorization),
+        in_mode(rules_only, silence_loses_a_grant),
+        in_mode(rules_only, a_grant_with_an_end_is_asked_again),
+        in_mode(rules_only, an_identity_with_an_end_has_all_grants_asked_again),
+        in_mode(rules_only, the_host_takes_a_channel_away),
+        in_mode(signatures_only, a_signed_subscribe_has_the_grant_made_for_it),
+        in_mode(signatures_only, a_grant_that_nobody_uses_is_forgotten),
+        in_mode(signatures_only, a_remembered_grant_ends_when_the_host_said_so),
+        in_mode(rules_only, without_a_token_a_remembered_grant_is_asked_for_once),
+        in_mode(signatures_only, a_signature_does_not_bring_back_what_was_lost),
+        in_mode(either, a_signature_does_not_bring_back_what_was_lost),
+        in_mode(signatures_only, nor_what_was_lost_before_it_was_used),
+        in_mode(signatures_only,
+                a_signed_subscribe_while_it_is_asked_again_is_decided_by_the_answer),
+        cmocka_unit_test(without_memory_nobody_keeps_what_was_denied),
+    };
+    return cmocka_run_group_tests_name("grant", tests, NULL, NULL);
+}
