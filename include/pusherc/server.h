@@ -31,45 +31,64 @@ PUSHERC_BEGIN_DECLS
 /** The most worker threads of one server. */
 #define PUSHERC_WORKERS_MAX 64
 
+/**
+ * How a server works. Begin with PUSHERC_SERVER_OPTIONS_INIT; zero in a field means its default. Everything but
+ * `loop` is borrowed until the call returns.
+ */
 typedef struct pusherc_server_options {
-    size_t struct_size;
-    const pusherc_allocator *allocator; /**< copied; NULL = C library */
+    size_t struct_size;                 /**< sizeof(pusherc_server_options) */
+    const pusherc_allocator *allocator; /**< NULL = the C library's */
     pusherc_log_fn log_fn;              /**< NULL = silent */
-    void *log_user_data;
-    pusherc_log_level log_level; /**< default PUSHERC_LOG_INFO */
+    void *log_user_data;                /**< handed to log_fn */
+    pusherc_log_level log_level;        /**< default PUSHERC_LOG_INFO */
 
     struct uv_loop_s *loop; /**< attach to this loop; borrowed until the server is freed */
-    uint32_t worker_count;  /**< with loop = NULL: 0 = 1, 1..64, or one of PUSHERC_WORKERS_* */
+    uint32_t worker_count;  /**< without `loop`: 1..64 or PUSHERC_WORKERS_*; default 1 */
 
-    const pusherc_hooks *hooks; /**< copied; NULL = none */
-    /** Paths of the built-in auth endpoints, below path_prefix; NULL = "/broadcasting/auth" and
-     *  "/broadcasting/user-auth"; "" = none. They are served when there is a rule or an identify hook. */
-    const char *auth_path, *user_auth_path;
-    const char *path_prefix;    /**< serve below this path, e.g. "/ws"; NULL = "" */
+    const pusherc_hooks *hooks; /**< NULL = none */
+    /** Path of the built-in auth endpoint for channels, below path_prefix; NULL = "/broadcasting/auth",
+     *  "" = none. It is served when there is a rule or an identify hook. */
+    const char *auth_path;
+    /** The same for users; NULL = "/broadcasting/user-auth", "" = none. */
+    const char *user_auth_path;
+    /** Serve below this path, e.g. "/ws": begins with '/' and does not end with one; NULL = "". */
+    const char *path_prefix;
 
-    uint32_t max_connections;      /**< of all apps and HTTP; default no limit; above it 4100 */
-    uint32_t max_frame_bytes;      /**< inbound WebSocket message; default 65536; above it 1009 */
-    uint32_t max_http_body_bytes;  /**< default 1048576; above it 413 */
-    uint32_t max_http_head_bytes;  /**< request line and header fields; default 16384; above it 431 */
-    uint32_t handshake_timeout_ms; /**< from accept to a complete request head; default 10000 */
-    uint32_t request_timeout_ms;   /**< to a complete request body; default 30000 */
-    uint32_t keep_alive_ms;        /**< idle HTTP connection; default 75000 */
-    uint32_t identify_timeout_ms;  /**< host's answer to identify and find_app; default 10000, then 4009 */
-    uint32_t auth_timeout_ms;      /**< host's answer to a rule's question; default 10000, then denied */
-    uint32_t pong_timeout_ms;      /**< default 30000, then 4201 */
-    uint32_t close_timeout_ms;     /**< for the peer's half of a close; default 3000 */
-    uint32_t out_soft_bytes;       /**< waiting for one connection; default 262144 ... */
-    uint32_t out_soft_ms;          /**< ... for this long, then the app's slow_policy; default 10000 */
-    uint32_t out_hard_bytes;       /**< the same at once; default 1048576 */
-    uint32_t mailbox_max_messages; /**< per worker; default 65536 */
-    uint32_t max_auth_skew_s;      /**< age of a signed HTTP request; default 600 */
+    /** Sockets, those that speak HTTP included; default no limit; above it new clients get 4100. */
+    uint32_t max_connections;
+    uint32_t max_frame_bytes;     /**< one message of a client; default 65536; above it 1009 */
+    uint32_t max_http_body_bytes; /**< default 1048576; above it 413 */
+    uint32_t max_http_head_bytes; /**< request line and fields; default 16384; above it 431, 414 */
+    /** From accept, or a later request's first byte, to a complete head; default 10000, then 408. */
+    uint32_t handshake_timeout_ms;
+    uint32_t request_timeout_ms; /**< from the head to a complete body; default 30000, then 408 */
+    uint32_t keep_alive_ms;      /**< HTTP between two requests; default 75000, then closed */
+    /** For the host's answer to identify and find_app; default 10000, then 4009, or 503 over HTTP. */
+    uint32_t identify_timeout_ms;
+    uint32_t auth_timeout_ms;  /**< for the host's answer to a rule; default 10000, then denied */
+    uint32_t pong_timeout_ms;  /**< for the answer to a ping; default 30000, then 4201 */
+    uint32_t close_timeout_ms; /**< for the peer's half of a close; default 3000, then cut off */
+    uint32_t out_soft_bytes;   /**< waiting for one client; default 262144: above it for ... */
+    uint32_t out_soft_ms;      /**< ... this long; default 10000, then the app's slow_policy */
+    uint32_t out_hard_bytes;   /**< waiting for one client; default 1048576: above it at once */
+    /** Events on their way to one worker; default 65536; above it PUSHERC_EBACKLOG. */
+    uint32_t mailbox_max_messages;
+    uint32_t max_auth_skew_s; /**< age of a signed HTTP request; default 600; above it 401 */
 } pusherc_server_options;
 
 /* clang-format off */
+/** Initialiser of a pusherc_server_options. */
 #define PUSHERC_SERVER_OPTIONS_INIT { .struct_size = sizeof(pusherc_server_options) }
 /* clang-format on */
 
-/** Fill in PUSHERC_SERVER_OPTIONS_INIT, for bindings. Thread: any. Since: 0.1. */
+/**
+ * Fill in PUSHERC_SERVER_OPTIONS_INIT, for bindings.
+ *
+ * @param options  overwritten
+ *
+ * Thread: any. Blocks: no. In callbacks: yes. Owns: nothing.
+ * Since: 0.1.
+ */
 PUSHERC_API void pusherc_server_options_init(pusherc_server_options *options);
 
 /**
@@ -77,28 +96,48 @@ PUSHERC_API void pusherc_server_options_init(pusherc_server_options *options);
  * pusherc_server_listen() runs.
  */
 typedef struct pusherc_tls_options {
-    size_t struct_size;
-    const char *cert_file;    /**< PEM: the server's own certificate, then the chain */
-    const char *key_file;     /**< PEM: its key; a connection costs half as much with ECDSA as with RSA */
+    size_t struct_size;    /**< sizeof(pusherc_tls_options) */
+    const char *cert_file; /**< PEM: the server's own certificate, then the chain */
+    /** PEM: its key; a connection costs half as much with ECDSA as with RSA. */
+    const char *key_file;
     const char *key_password; /**< NULL = none */
 } pusherc_tls_options;
 
+/** Where to listen. Everything is borrowed until the call returns. */
 typedef struct pusherc_listen_options {
-    size_t struct_size;
-    const char *host;               /**< numeric address; NULL = "127.0.0.1" */
-    uint16_t port;                  /**< 0 = the system picks; read it back with pusherc_server_port() */
-    uint32_t backlog;               /**< default 1024 */
+    size_t struct_size; /**< sizeof(pusherc_listen_options) */
+    /** A numeric address, IPv6 without brackets: "0.0.0.0", "::" (both families) ... NULL = "127.0.0.1". */
+    const char *host;
+    uint16_t port;    /**< 0 = the system picks; read it back with pusherc_server_port() */
+    uint32_t backlog; /**< connections that wait to be accepted; default 1024 */
     const pusherc_tls_options *tls; /**< NULL = plain */
 } pusherc_listen_options;
 
 /* clang-format off */
+/** Initialiser of a pusherc_listen_options. */
 #define PUSHERC_LISTEN_OPTIONS_INIT { .struct_size = sizeof(pusherc_listen_options) }
+/** Initialiser of a pusherc_tls_options. */
 #define PUSHERC_TLS_OPTIONS_INIT { .struct_size = sizeof(pusherc_tls_options) }
 /* clang-format on */
 
-/** Fill in PUSHERC_LISTEN_OPTIONS_INIT, for bindings. Thread: any. Since: 0.1. */
+/**
+ * Fill in PUSHERC_LISTEN_OPTIONS_INIT, for bindings.
+ *
+ * @param options  overwritten
+ *
+ * Thread: any. Blocks: no. In callbacks: yes. Owns: nothing.
+ * Since: 0.1.
+ */
 PUSHERC_API void pusherc_listen_options_init(pusherc_listen_options *options);
-/** Fill in PUSHERC_TLS_OPTIONS_INIT, for bindings. Thread: any. Since: 0.1. */
+
+/**
+ * Fill in PUSHERC_TLS_OPTIONS_INIT, for bindings.
+ *
+ * @param options  overwritten
+ *
+ * Thread: any. Blocks: no. In callbacks: yes. Owns: nothing.
+ * Since: 0.1.
+ */
 PUSHERC_API void pusherc_tls_options_init(pusherc_tls_options *options);
 
 /**
@@ -108,11 +147,11 @@ PUSHERC_API void pusherc_tls_options_init(pusherc_tls_options *options);
  * @param options  copied; NULL = defaults
  * @param info     filled on failure; may be NULL
  * @return 0, or
- *         PUSHERC_EINVAL  a field breaks its rule; `info` names it
+ *         PUSHERC_EINVAL  `out` is NULL, or a field breaks its rule; `info` names it
  *         PUSHERC_ENOMEM
  *         PUSHERC_EIO     the loop or the random generator could not be set up
  *
- * Thread: setup. Blocks: no. Owns: the server, until pusherc_server_free().
+ * Thread: setup. Blocks: no. In callbacks: yes. Owns: the server, until pusherc_server_free().
  * Since: 0.1.
  */
 PUSHERC_API int pusherc_server_new(pusherc_server **out, const pusherc_server_options *options,
@@ -125,14 +164,16 @@ PUSHERC_API int pusherc_server_new(pusherc_server **out, const pusherc_server_op
  * @param options  copied; NULL = 127.0.0.1 and a port that the system picks
  * @param info     filled on failure, e.g. "address in use: 0.0.0.0:6001"; may be NULL
  * @return 0, or
- *         PUSHERC_EINVAL  no numeric address, a file is missing in tls, or more than 16 listeners
+ *         PUSHERC_EINVAL  a NULL server, no numeric address, a file is not named in tls, or more than 16
+ *                         listeners
  *         PUSHERC_EIO     bind failed; info->sys has the UV_E* code
  *         PUSHERC_ETLS    certificate or key unusable, `info` says why; info->sys has Mbed TLS's code
  *         PUSHERC_ENOSYS  TLS was not compiled in
  *         PUSHERC_ESTATE  already started
- *         PUSHERC_ENOMEM
+ *         PUSHERC_ENOMEM  some workers may have it and others not: only to be freed. After the other
+ *                         errors the server is as before, and another address may be tried
  *
- * Thread: setup. Blocks: for files. Owns: nothing.
+ * Thread: setup. Blocks: for files. In callbacks: no. Owns: nothing.
  * Since: 0.1.
  */
 PUSHERC_API int pusherc_server_listen(pusherc_server *server, const pusherc_listen_options *options,
@@ -145,7 +186,8 @@ PUSHERC_API int pusherc_server_listen(pusherc_server *server, const pusherc_list
  * @param listener  0 for the first pusherc_server_listen(), 1 for the second, ...
  * @return the port, 0 if there is no such listener
  *
- * Thread: any. Since: 0.1.
+ * Thread: any. Blocks: no. In callbacks: yes. Owns: nothing.
+ * Since: 0.1.
  */
 PUSHERC_API uint16_t pusherc_server_port(const pusherc_server *server, size_t listener);
 
@@ -154,10 +196,13 @@ PUSHERC_API uint16_t pusherc_server_port(const pusherc_server *server, size_t li
  *
  * @param server  not started; a server without a listener may still adopt
  * @param info    filled on failure; may be NULL
- * @return 0, or PUSHERC_EIO (listen or a thread failed), PUSHERC_ESTATE, PUSHERC_ENOMEM; then the
- *         server can only be freed
+ * @return 0, or
+ *         PUSHERC_EINVAL  a NULL server
+ *         PUSHERC_ESTATE  it was started or stopped before; nothing has changed
+ *         PUSHERC_EIO     listening or making a thread failed, info->sys has the UV_E* code; the server can
+ *                         only be freed
  *
- * Thread: setup. Blocks: no. Owns: nothing.
+ * Thread: setup. Blocks: no. In callbacks: no. Owns: nothing.
  * Since: 0.1.
  */
 PUSHERC_API int pusherc_server_start(pusherc_server *server, pusherc_errinfo *info);
@@ -167,22 +212,27 @@ PUSHERC_API int pusherc_server_start(pusherc_server *server, pusherc_errinfo *in
  *
  * @param server      started, with worker_count = PUSHERC_WORKERS_NONE
  * @param timeout_ms  0 = do not wait
- * @return 1 = call again; 0 = stopped, nothing left to do; PUSHERC_ESTATE: not in poll mode, not
- *         started, or called from a callback
+ * @return 1 = call again; 0 = stopped, there is nothing left to do; or
+ *         PUSHERC_ESTATE  not in poll mode, not started, or called from a callback
  *
- * Thread: always the same one. Blocks: at most timeout_ms. In callbacks: no.
+ * Thread: always the same one. Blocks: at most timeout_ms. In callbacks: no. Owns: nothing.
  * Since: 0.1.
  */
 PUSHERC_API int pusherc_server_poll(pusherc_server *server, uint32_t timeout_ms);
 
 /**
- * Take over an accepted TCP socket, for hosts whose own server owns the port.
+ * Take over an accepted TCP socket, for hosts whose own server owns the port. Workers get them in turn. It
+ * speaks plain HTTP and WebSocket, and becomes non-blocking.
  *
  * @param server     started
- * @param os_socket  connected stream socket; ours on success, still the caller's on failure
+ * @param os_socket  connected stream socket
  * @param head       what the host has already read of it, from the request line on; copied; at most
  *                   max_http_head_bytes + max_http_body_bytes
- * @return 0, or PUSHERC_EINVAL, PUSHERC_ESTATE (not started or stopping), PUSHERC_EBACKLOG, PUSHERC_ENOMEM
+ * @return 0: the socket is the library's; or (then it still is the caller's)
+ *         PUSHERC_EINVAL    a NULL server, no stream socket, or `head` is too long
+ *         PUSHERC_ESTATE    not started, or stopping
+ *         PUSHERC_EBACKLOG  the worker whose turn it is has too much to do; the next call asks another one
+ *         PUSHERC_ENOMEM
  *
  * Thread: any. Blocks: no. In callbacks: yes. Owns: the socket, on success.
  * Since: 0.1.
@@ -190,7 +240,12 @@ PUSHERC_API int pusherc_server_poll(pusherc_server *server, uint32_t timeout_ms)
 PUSHERC_API int pusherc_server_adopt(pusherc_server *server, intptr_t os_socket,
                                      pusherc_slice head);
 
-/** Called once when a stop has ended. Attach and poll: on the loop's thread; threads: on one of ours. */
+/**
+ * Called once, when a stop has ended: every connection is gone and no hook will be called any more. On the loop's
+ * thread in attach and poll mode, on one of the library's otherwise; for a server that was not started on the
+ * thread that stops it, before pusherc_server_stop() returns. May call what is marked "In callbacks: yes"; in
+ * attach mode also pusherc_server_free().
+ */
 typedef void (*pusherc_stopped_fn)(pusherc_server *server, void *user_data);
 
 /**
@@ -201,7 +256,10 @@ typedef void (*pusherc_stopped_fn)(pusherc_server *server, void *user_data);
  * @param grace_ms  0 = tell everybody at once
  * @param stopped   may be NULL; not called by a repeated stop
  * @param user_data for `stopped`
- * @return 0, or PUSHERC_ESTATE: already stopping (a smaller grace_ms still takes effect)
+ * @return 0, or
+ *         PUSHERC_EINVAL  a NULL server
+ *         PUSHERC_ESTATE  already stopping; a smaller grace_ms still takes effect
+ *         PUSHERC_ENOMEM  not every worker has heard of it, and `stopped` waits: call again
  *
  * Thread: any. Blocks: no. In callbacks: yes. Owns: nothing.
  * Since: 0.1.
@@ -230,7 +288,11 @@ PUSHERC_API void pusherc_server_free(pusherc_server *server);
  * @param socket_id   a connection that is gone meanwhile is no error
  * @param close_code  1000 or 4000..4999
  * @param reason      UTF-8, cut at 123 bytes; NUL-terminated; NULL = ""
- * @return 0 when handed over, or PUSHERC_EINVAL, PUSHERC_ENOENT (unknown app), PUSHERC_ESTATE, PUSHERC_ENOMEM
+ * @return 0 when handed over, or
+ *         PUSHERC_EINVAL  a NULL argument, another close_code, or the reason is no UTF-8
+ *         PUSHERC_ENOENT  unknown app
+ *         PUSHERC_ESTATE  server not started, or stopped
+ *         PUSHERC_ENOMEM  the connection may stay open
  *
  * Thread: any. Blocks: no. In callbacks: yes. Owns: nothing.
  * Since: 0.1.
