@@ -275,7 +275,7 @@ PUSHERC_API int pusherc_server_stop(pusherc_server *server, uint32_t grace_ms,
  *                attach mode: never started, or `stopped` has been called. NULL is a no-op
  *
  * Thread: none of ours; attach and poll: the loop's. Blocks: until the threads have ended. In callbacks: no,
- * but in attach mode `stopped` may free.
+ * but in attach mode `stopped` may free. Owns: the server is gone.
  * Since: 0.1.
  */
 PUSHERC_API void pusherc_server_free(pusherc_server *server);
