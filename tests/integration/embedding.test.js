@@ -3,7 +3,7 @@
 
 const assert = require('node:assert/strict');
 const { test } = require('node:test');
-const { APP, api, connect, refused, request, sleep, startHost, tcp, until, upgradeHead } = require('./lib.js');
+const { APP, api, connect, refused, request, signedQuery, sleep, startHost, tcp, until, upgradeHead } = require('./lib.js');
 
 const MODES = [
   { mode: 'threads' }, { mode: 'threads', options: { worker_count: 4 } }, { mode: 'attach' }, { mode: 'poll' },
@@ -213,6 +213,33 @@ for (const config of MODES) {
     await burst.catch(() => {});
     await end;
     for (const client of clients) await client.closed();
+  });
+}
+
+for (const mode of ['threads', 'attach', 'poll']) {
+  test(`${mode}: 50 events of one turn reach 100 subscribers with 100 writes`, async (t) => {
+    const host = await startHost({ mode }, t);
+    const clients = await Promise.all(Array.from({ length: 100 }, () => connect(host)));
+    await Promise.all(clients.map((client) => client.subscribe('a')));
+    // Five batches in one packet: the server reads them at once.
+    const publisher = await tcp(host);
+    const path = `/apps/${APP.id}/batch_events`;
+    let packet = '';
+    for (let n = 0; n < 50; n += 10) {
+      const body = JSON.stringify({ batch: Array.from({ length: 10 }, (_, i) => ({ channel: 'a', name: 'n', data: String(n + i) })) });
+      packet += `POST ${path}?${signedQuery(APP, 'POST', path, { body })} HTTP/1.1\r\nHost: x\r\nContent-Length: ${body.length}\r\n\r\n${body}`;
+    }
+    const before = await host.do('stats');
+    publisher.write(packet);
+    for (const client of clients) for (let n = 0; n < 50; n++) assert.equal((await client.next()).data, String(n));
+    await publisher.has(/(200 OK[^]*){5}/);
+    const after = await host.do('stats');
+    assert.equal(after.messages_out_total - before.messages_out_total, 5000);
+    // One each and one for the answers; twice that if the packet was read in two pieces.
+    const writes = after.write_calls_total - before.write_calls_total;
+    assert.ok(writes >= 101 && writes <= 202, String(writes));
+    for (const client of clients) client.ws.terminate();
+    publisher.socket.destroy();
   });
 }
 
