@@ -3,7 +3,7 @@
 
 const assert = require('node:assert/strict');
 const { before, test } = require('node:test');
-const { APP, api, connect, request, signedQuery, sleep, startHost, tcp, until, upgradeHead } = require('./lib.js');
+const { APP, api, connect, request, signedQuery, startHost, tcp, until, upgradeHead } = require('./lib.js');
 
 let host;
 before(async () => { host = await startHost({ options: { keep_alive_ms: 400, handshake_timeout_ms: 1500, request_timeout_ms: 600, max_http_head_bytes: 4096, max_http_body_bytes: 5000 } }); });
@@ -32,9 +32,11 @@ test('answers /ready with 503 while it stops', async (t) => {
   const stopping = await startHost({}, t);
   const client = await connect(stopping);
   const [ready, publish] = [await tcp(stopping), await tcp(stopping)];
-  ready.write('GET /ready HTTP/1.1\r\nHost: ');
-  publish.write('POST /apps/app-id/events HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\n{}');
-  await sleep(50);
+  const begun = ['GET /ready HTTP/1.1\r\nHost: ', 'POST /apps/app-id/events HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\n{}'];
+  const { bytes_in_total: read } = await stopping.do('stats');
+  ready.write(begun[0]);
+  publish.write(begun[1]);
+  await until(async () => (await stopping.do('stats')).bytes_in_total === read + begun.join('').length, 'both are read');
   await stopping.do('stop', { grace_ms: 60000 });
   ready.write('x\r\n\r\n'); // what was under way is answered, then ended
   publish.write('}');
