@@ -96,13 +96,10 @@ static inline void fx_close(struct fx *fx)
     fx->engine = NULL;
 }
 
-/* 0 or PUSHERC_ENOMEM; then everything has been given back. The fail_at-th allocation fails; 0 = none. */
-static inline int fx_try_open(struct fx *fx, const struct pc_limits *limits,
-                              const pusherc_hooks *hooks, uint32_t workers, size_t fail_at)
+/* With memory from fx->mem. 0 or PUSHERC_ENOMEM; then everything has been given back. */
+static inline int fx_try_open_here(struct fx *fx, const struct pc_limits *limits,
+                                   const pusherc_hooks *hooks, uint32_t workers)
 {
-    *fx = (struct fx){.engine = NULL};
-    pusherc_allocator allocator = failing_alloc_init(&fx->alloc, fail_at);
-    fx->mem = pc_mem_make(&allocator);
     struct pc_engine *engine = pc_alloc_zero(&fx->mem, sizeof *engine);
     if (!engine)
         return PUSHERC_ENOMEM;
@@ -121,6 +118,16 @@ static inline int fx_try_open(struct fx *fx, const struct pc_limits *limits,
     if (rc)
         fx_close(fx);
     return rc;
+}
+
+/* The same with counted memory, whose fail_at-th request fails; 0 = none. Not for threads. */
+static inline int fx_try_open(struct fx *fx, const struct pc_limits *limits,
+                              const pusherc_hooks *hooks, uint32_t workers, size_t fail_at)
+{
+    *fx = (struct fx){.engine = NULL};
+    pusherc_allocator allocator = failing_alloc_init(&fx->alloc, fail_at);
+    fx->mem = pc_mem_make(&allocator);
+    return fx_try_open_here(fx, limits, hooks, workers);
 }
 
 static inline int fx_try_put(struct fx *fx, const pusherc_app_options *options)
