@@ -33,7 +33,8 @@ struct pc_api_reply {
 
 enum pc_api_result {
     PC_API_REPLY = 0, /* the reply is complete */
-    PC_API_NOT_OURS, /* no path of the API: the host's page; the reply is the 404 if there is none */
+    /* no path of the API: the host's page; the reply is the 404 if there is none */
+    PC_API_NOT_OURS,
     PC_API_UNKNOWN_APP /* ask the host for the app: *app_id or *app_key names it; then call again */
 };
 

@@ -44,7 +44,8 @@ static bool bad(struct pc_api_reply *reply, int status, const char *text)
 }
 
 bool pc_auth_query_read(const struct pc_http_message *m, enum pc_auth_endpoint endpoint,
-                        const struct pc_mem *mem, struct pc_auth_query *out, struct pc_api_reply *reply)
+                        const struct pc_mem *mem, struct pc_auth_query *out,
+                        struct pc_api_reply *reply)
 {
     struct source source = {0};
     *out = (struct pc_auth_query){0};
@@ -89,8 +90,8 @@ void pc_auth_query_free(struct pc_auth_query *query)
 
 /* -- answering -- */
 
-static void put_signature(struct pc_api_reply *reply, const struct pc_app *app, const pusherc_slice *parts,
-                          size_t count, struct pc_buf *body)
+static void put_signature(struct pc_api_reply *reply, const struct pc_app *app,
+                          const pusherc_slice *parts, size_t count, struct pc_buf *body)
 {
     char hex[PC_SHA256_HEX];
     if (pc_hmac_hex(app->secret, parts, count, hex)) {
@@ -105,7 +106,8 @@ static void put_signature(struct pc_api_reply *reply, const struct pc_app *app, 
 }
 
 /* {"user_id":...,"user_info":...} or with "id", as the SDKs write them. */
-static void put_user(struct pc_buf *out, pusherc_slice id_name, pusherc_slice id, pusherc_slice info)
+static void put_user(struct pc_buf *out, pusherc_slice id_name, pusherc_slice id,
+                     pusherc_slice info)
 {
     pc_buf_put_char(out, '{');
     pc_json_put_string(out, id_name);
@@ -126,7 +128,9 @@ static void put_shared_secret(struct pc_buf *body, const struct pc_app *app, pus
     memcpy(text + channel.len, app->master_key, sizeof app->master_key);
     if (pc_sha256(pc_slice(text, channel.len + sizeof app->master_key), digest) == 0) {
         pc_buf_put(body, PC_S(",\"shared_secret\":\""));
-        pc_buf_put(body, pc_slice(base64, pc_base64_encode(pc_slice((const char *)digest, sizeof digest), base64)));
+        pc_buf_put(body,
+                   pc_slice(base64, pc_base64_encode(pc_slice((const char *)digest, sizeof digest),
+                                                     base64)));
         pc_buf_put_char(body, '"');
     }
     pc_wipe(text, sizeof text);
@@ -144,8 +148,9 @@ static void finish(struct pc_api_reply *reply, struct pc_buf *data)
     pc_buf_free(data);
 }
 
-void pc_auth_put_channel(struct pc_api_reply *reply, const struct pc_app *app, const struct pc_auth_query *q,
-                         pusherc_slice user_id, pusherc_slice user_info)
+void pc_auth_put_channel(struct pc_api_reply *reply, const struct pc_app *app,
+                         const struct pc_auth_query *q, pusherc_slice user_id,
+                         pusherc_slice user_info)
 {
     char stack[512];
     struct pc_buf data;
@@ -159,7 +164,8 @@ void pc_auth_put_channel(struct pc_api_reply *reply, const struct pc_app *app, c
     pc_api_begin(reply, 200, PC_API_JSON);
     if (presence)
         put_user(&data, PC_S("user_id"), user_id, user_info);
-    const pusherc_slice parts[] = {q->socket_id, PC_S(":"), q->channel, PC_S(":"), pc_buf_slice(&data)};
+    const pusherc_slice parts[] = {q->socket_id, PC_S(":"), q->channel, PC_S(":"),
+                                   pc_buf_slice(&data)};
     put_signature(reply, app, parts, presence ? 5 : 3, &reply->body);
     if (reply->status == 200 && presence) {
         pc_buf_put(&reply->body, PC_S(",\"channel_data\":"));
@@ -170,8 +176,8 @@ void pc_auth_put_channel(struct pc_api_reply *reply, const struct pc_app *app, c
     finish(reply, &data);
 }
 
-void pc_auth_put_user(struct pc_api_reply *reply, const struct pc_app *app, const struct pc_auth_query *q,
-                      pusherc_slice user_id, pusherc_slice user_info)
+void pc_auth_put_user(struct pc_api_reply *reply, const struct pc_app *app,
+                      const struct pc_auth_query *q, pusherc_slice user_id, pusherc_slice user_info)
 {
     char stack[512];
     struct pc_buf data;

@@ -19,23 +19,26 @@ enum pc_auth_endpoint pc_auth_endpoint_of(const struct pc_engine *engine, pusher
 
 /* What the client asks for. Owned; lives as long as the request is under way. */
 struct pc_auth_query {
-    pusherc_slice socket_id;    /* as sent, well-formed */
-    pusherc_socket_id socket;   /* zero: well-formed, but none of this server's */
-    pusherc_slice channel;      /* PC_AUTH_CHANNEL: a valid name */
+    pusherc_slice socket_id;  /* as sent, well-formed */
+    pusherc_socket_id socket; /* zero: well-formed, but none of this server's */
+    pusherc_slice channel;    /* PC_AUTH_CHANNEL: a valid name */
     struct pc_channel_class class;
-    pusherc_slice app_key;      /* parameter "app_key"; len 0 = not said */
-    struct pc_buf text;         /* they point here or into the message */
+    pusherc_slice app_key; /* parameter "app_key"; len 0 = not said */
+    struct pc_buf text;    /* they point here or into the message */
 };
 /* Form, JSON or query string. False: the reply says what is wrong. pc_auth_query_free() in any case. */
 bool pc_auth_query_read(const struct pc_http_message *message, enum pc_auth_endpoint endpoint,
-                        const struct pc_mem *mem, struct pc_auth_query *out, struct pc_api_reply *reply);
+                        const struct pc_mem *mem, struct pc_auth_query *out,
+                        struct pc_api_reply *reply);
 void pc_auth_query_free(struct pc_auth_query *query);
 
 /* Signed answers. Without memory the reply is a 500. */
-void pc_auth_put_channel(struct pc_api_reply *reply, const struct pc_app *app, const struct pc_auth_query *query,
-                         pusherc_slice user_id, pusherc_slice user_info);
-void pc_auth_put_user(struct pc_api_reply *reply, const struct pc_app *app, const struct pc_auth_query *query,
-                      pusherc_slice user_id, pusherc_slice user_info);
+void pc_auth_put_channel(struct pc_api_reply *reply, const struct pc_app *app,
+                         const struct pc_auth_query *query, pusherc_slice user_id,
+                         pusherc_slice user_info);
+void pc_auth_put_user(struct pc_api_reply *reply, const struct pc_app *app,
+                      const struct pc_auth_query *query, pusherc_slice user_id,
+                      pusherc_slice user_info);
 /* The answer to a browser that asks first. */
 void pc_auth_put_preflight(struct pc_api_reply *reply);
 /* {"message": text}, as Laravel says no. */

@@ -177,7 +177,8 @@ static bool read_string(const struct reading *r, enum field field, struct pc_jso
     refuse(r, 400, "");
     pc_api_say(r->call->reply, field_names[field]);
     if (value.type == PC_JSON_STRING)
-        pc_api_say(r->call->reply, PC_S(" has an escape that no text can hold: half of a surrogate pair."));
+        pc_api_say(r->call->reply,
+                   PC_S(" has an escape that no text can hold: half of a surrogate pair."));
     else
         pc_api_say(r->call->reply, PC_S(" must be a string."));
     return false;

@@ -44,7 +44,8 @@ bool pc_pattern_valid(pusherc_slice pattern, pusherc_slice *names, size_t *count
         size_t from = ++i;
         while (i < pattern.len && name_char(pattern.ptr[i]))
             i++;
-        if (i == from || i == pattern.len || pattern.ptr[i] != '}' || params == PUSHERC_RULE_MAX_PARAMS)
+        if (i == from || i == pattern.len || pattern.ptr[i] != '}' ||
+            params == PUSHERC_RULE_MAX_PARAMS)
             return false;
         if (names)
             names[params] = pc_slice(pattern.ptr + from, i - from);
@@ -94,8 +95,8 @@ bool pc_pattern_matches(pusherc_slice p, pusherc_slice s, pusherc_slice *values)
 
 pusherc_slice pc_rule_subject(pusherc_slice channel)
 {
-    static const pusherc_slice kinds[] = {PUSHERC_LIT("private-encrypted-"), PUSHERC_LIT("private-"),
-                                          PUSHERC_LIT("presence-")};
+    static const pusherc_slice kinds[] = {PUSHERC_LIT("private-encrypted-"),
+                                          PUSHERC_LIT("private-"), PUSHERC_LIT("presence-")};
     static const pusherc_slice cache = PUSHERC_LIT("cache-");
     for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
         if (pc_slice_starts(channel, kinds[i])) {
@@ -168,31 +169,35 @@ static int check(const pusherc_rule *o, struct pc_rule *rule, pusherc_errinfo *i
     if (o->struct_size != sizeof *o)
         return pc_errinfo(info, PUSHERC_EINVAL, 0, "use PUSHERC_RULE_INIT");
     if (!pc_pattern_valid(pc_slice_of(o->pattern), rule->param_names, &rule->param_count))
-        return pc_errinfo(info, PUSHERC_EINVAL, 0,
-                          "pattern %s: 1 to %d characters, parameters as {name}, at most %d of them", shown,
-                          MAX_PATTERN, PUSHERC_RULE_MAX_PARAMS);
+        return pc_errinfo(
+            info, PUSHERC_EINVAL, 0,
+            "pattern %s: 1 to %d characters, parameters as {name}, at most %d of them", shown,
+            MAX_PATTERN, PUSHERC_RULE_MAX_PARAMS);
     for (size_t i = 0; i < rule->param_count; i++)
         for (size_t k = 0; k < i; k++)
             if (pc_slice_eq(rule->param_names[i], rule->param_names[k]))
-                return pc_errinfo(info, PUSHERC_EINVAL, 0, "pattern %s: parameter {%.*s} twice", shown,
-                                  (int)rule->param_names[i].len, rule->param_names[i].ptr);
+                return pc_errinfo(info, PUSHERC_EINVAL, 0, "pattern %s: parameter {%.*s} twice",
+                                  shown, (int)rule->param_names[i].len, rule->param_names[i].ptr);
     if (!o->authorize == !o->authorize_batch)
-        return pc_errinfo(info, PUSHERC_EINVAL, 0, "pattern %s: set authorize or authorize_batch", shown);
+        return pc_errinfo(info, PUSHERC_EINVAL, 0, "pattern %s: set authorize or authorize_batch",
+                          shown);
     if (rule->options.kinds & ~(PUSHERC_RULE_DEFAULT | PUSHERC_RULE_PUBLIC))
         return pc_errinfo(info, PUSHERC_EINVAL, 0, "pattern %s: unknown kind", shown);
     if (o->render && (rule->options.kinds & PUSHERC_RULE_ENCRYPTED))
-        return pc_errinfo(info, PUSHERC_EINVAL, 0,
-                          "pattern %s: encrypted payloads cannot be rendered; leave PUSHERC_RULE_ENCRYPTED out",
-                          shown);
+        return pc_errinfo(
+            info, PUSHERC_EINVAL, 0,
+            "pattern %s: encrypted payloads cannot be rendered; leave PUSHERC_RULE_ENCRYPTED out",
+            shown);
     return 0;
 }
 
-static int check_duplicate(const struct pc_rules *rules, const struct pc_rule *rule, pusherc_errinfo *info)
+static int check_duplicate(const struct pc_rules *rules, const struct pc_rule *rule,
+                           pusherc_errinfo *info)
 {
     for (size_t i = 0; i < rules->count; i++) {
         const struct pc_rule *other = rules->rules[i];
-        if ((other->options.kinds & rule->options.kinds) && pc_slice_eq(other->app_id, rule->app_id) &&
-            same_names(other->pattern, rule->pattern))
+        if ((other->options.kinds & rule->options.kinds) &&
+            pc_slice_eq(other->app_id, rule->app_id) && same_names(other->pattern, rule->pattern))
             return pc_errinfo(info, PUSHERC_EEXIST, 0, "pattern %s: covered already by %s",
                               rule->options.pattern, other->options.pattern);
     }
@@ -210,7 +215,8 @@ static void insert_sorted(struct pc_rules *rules, struct pc_rule *rule)
 int pc_rules_add(struct pc_rules *rules, const pusherc_rule *options, pusherc_errinfo *info)
 {
     struct pc_rule checked = {.options = *options};
-    if (checked.options.kinds == 0) /* a pattern with views leaves encrypted channels out by itself */
+    /* a pattern with views leaves encrypted channels out by itself */
+    if (checked.options.kinds == 0)
         checked.options.kinds =
             PUSHERC_RULE_DEFAULT & ~(options->render ? PUSHERC_RULE_ENCRYPTED : 0u);
     int rc = check(options, &checked, info);
@@ -239,7 +245,8 @@ int pc_rules_add(struct pc_rules *rules, const pusherc_rule *options, pusherc_er
     rule->options.pattern = text;
     rule->options.app_id = app_id.len ? rule->app_id.ptr : NULL;
     size_t braces = 0;
-    pc_pattern_valid(rule->pattern, rule->param_names, &rule->param_count); /* names now in our copy */
+    /* names now in our copy */
+    pc_pattern_valid(rule->pattern, rule->param_names, &rule->param_count);
     for (size_t i = 0; i < rule->param_count; i++)
         braces += rule->param_names[i].len + 2;
     rule->literal_bytes = pattern.len - braces;
@@ -261,7 +268,8 @@ struct pc_rule_match pc_rules_find(const struct pc_rules *rules, pusherc_slice a
     pusherc_slice subject = pc_rule_subject(channel);
     for (size_t i = 0; i < rules->count; i++) {
         const struct pc_rule *rule = rules->rules[i];
-        if (!(rule->options.kinds & wanted) || (rule->app_id.len && !pc_slice_eq(rule->app_id, app_id)))
+        if (!(rule->options.kinds & wanted) ||
+            (rule->app_id.len && !pc_slice_eq(rule->app_id, app_id)))
             continue;
         if (pc_pattern_matches(rule->pattern, subject, match.values)) {
             match.rule = rule;

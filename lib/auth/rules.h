@@ -12,8 +12,8 @@
 #include "protocol/names.h"
 
 struct pc_rule {
-    pusherc_rule options;   /* app_id and pattern point into `text` */
-    pusherc_slice app_id;   /* len 0 = every app */
+    pusherc_rule options; /* app_id and pattern point into `text` */
+    pusherc_slice app_id; /* len 0 = every app */
     pusherc_slice pattern;
     pusherc_slice param_names[PUSHERC_RULE_MAX_PARAMS];
     size_t param_count;
@@ -37,7 +37,8 @@ struct pc_rule_match {
 void pc_rules_init(struct pc_rules *rules, const struct pc_mem *mem);
 void pc_rules_free(struct pc_rules *rules);
 /* As pusherc_server_add_rule(). */
-PC_CHECKED int pc_rules_add(struct pc_rules *rules, const pusherc_rule *rule, pusherc_errinfo *info);
+PC_CHECKED int pc_rules_add(struct pc_rules *rules, const pusherc_rule *rule,
+                            pusherc_errinfo *info);
 
 /* The name without its type prefixes: what patterns are matched against. */
 pusherc_slice pc_rule_subject(pusherc_slice channel);

@@ -1,6 +1,5 @@
 #include "channel/app.h"
 
-
 #include "base/log.h"
 
 #define MAX_APP_ID_BYTES 200
@@ -81,7 +80,8 @@ static int check_options(const pusherc_app_options *o, pusherc_errinfo *info)
     pusherc_slice id = pc_slice_of(o->id), key = pc_slice_of(o->key);
     if (id.len == 0 || id.len > MAX_APP_ID_BYTES || !pc_utf8_valid(id) ||
         pc_slice_find(id, '/') < id.len)
-        return pc_errinfo(info, PUSHERC_EINVAL, 0, "app id: 1 to %d bytes without '/'", MAX_APP_ID_BYTES);
+        return pc_errinfo(info, PUSHERC_EINVAL, 0, "app id: 1 to %d bytes without '/'",
+                          MAX_APP_ID_BYTES);
     if (key.len == 0 || key.len > MAX_APP_ID_BYTES || !pc_utf8_valid(key) ||
         pc_slice_find(key, ':') < key.len || pc_slice_find(key, '/') < key.len)
         return pc_errinfo(info, PUSHERC_EINVAL, 0, "app key: 1 to %d bytes without ':' and '/'",
@@ -92,11 +92,13 @@ static int check_options(const pusherc_app_options *o, pusherc_errinfo *info)
     bool usable = !o->encryption_master_key || read_master_key(o, master_key);
     pc_wipe(master_key, sizeof master_key);
     if (!usable)
-        return pc_errinfo(info, PUSHERC_EINVAL, 0, "encryption_master_key: base64 of exactly 32 bytes");
+        return pc_errinfo(info, PUSHERC_EINVAL, 0,
+                          "encryption_master_key: base64 of exactly 32 bytes");
     if (o->activity_timeout_ms != 0 && o->activity_timeout_ms < 1000)
         return pc_errinfo(info, PUSHERC_EINVAL, 0, "activity_timeout_ms: at least 1000");
     if (o->max_channel_name_bytes > MAX_CHANNEL_NAME)
-        return pc_errinfo(info, PUSHERC_EINVAL, 0, "max_channel_name_bytes: at most %d", MAX_CHANNEL_NAME);
+        return pc_errinfo(info, PUSHERC_EINVAL, 0, "max_channel_name_bytes: at most %d",
+                          MAX_CHANNEL_NAME);
     if (o->max_event_channels > 100)
         return pc_errinfo(info, PUSHERC_EINVAL, 0, "max_event_channels: at most 100");
     if (o->max_batch_events > 10)
@@ -133,7 +135,8 @@ static int copy_origins(struct pc_app *app, const char *const *origins)
 }
 
 /* A snapshot without `live`, counted once. */
-static int app_new(struct pc_app **out, const struct pc_mem *mem, const pusherc_app_options *options)
+static int app_new(struct pc_app **out, const struct pc_mem *mem,
+                   const pusherc_app_options *options)
 {
     *out = NULL;
     struct pc_app *app = pc_alloc_zero(mem, sizeof *app);
@@ -194,7 +197,8 @@ static struct pc_app *find(struct pc_map *map, pusherc_slice key, bool by_id)
     struct pc_map_node *node = pc_map_find(map, key);
     if (!node)
         return NULL;
-    return by_id ? PC_CONTAINER(node, struct pc_app, by_id) : PC_CONTAINER(node, struct pc_app, by_key);
+    return by_id ? PC_CONTAINER(node, struct pc_app, by_id)
+                 : PC_CONTAINER(node, struct pc_app, by_key);
 }
 
 int pc_apps_put(struct pc_apps *apps, const pusherc_app_options *options, pusherc_errinfo *info)
@@ -319,7 +323,8 @@ static bool take(struct pc_app *app, struct pc_rate *rate, uint32_t per_s, uint3
 
 bool pc_app_take_events(struct pc_app *app, uint32_t count, uint64_t now_ms)
 {
-    return take(app, &app->live->backend_events, app->options.max_backend_events_per_s, count, now_ms);
+    return take(app, &app->live->backend_events, app->options.max_backend_events_per_s, count,
+                now_ms);
 }
 
 bool pc_app_take_read(struct pc_app *app, uint64_t now_ms)

@@ -18,7 +18,7 @@
 struct pc_app_live {
     _Atomic uint32_t refs;
     _Atomic uint32_t connections;
-    uint64_t uid; /* distinguishes apps in the channel directory; never used again */
+    uint64_t uid;          /* distinguishes apps in the channel directory; never used again */
     pthread_mutex_t mutex; /* guards the rates; leaf lock */
     struct pc_rate backend_events, read_requests;
 };
@@ -26,7 +26,7 @@ struct pc_app_live {
 struct pc_app {
     _Atomic uint32_t refs;
     struct pc_mem mem;
-    struct pc_app_live *live; /* counted */
+    struct pc_app_live *live;         /* counted */
     struct pc_map_node by_id, by_key; /* the registry's, while this is the current snapshot */
     pusherc_slice id, key;
     struct pc_hmac_key *secret; /* owned */
@@ -34,7 +34,7 @@ struct pc_app {
     pusherc_app_options options;
     bool has_master_key;
     uint8_t master_key[32]; /* of encrypted channels */
-    char **origins; /* owned, NULL-terminated, lower case; NULL = any */
+    char **origins;         /* owned, NULL-terminated, lower case; NULL = any */
 };
 
 struct pc_apps {
@@ -48,7 +48,8 @@ void pc_apps_init(struct pc_apps *apps, const struct pc_mem *mem, const uint64_t
 void pc_apps_free(struct pc_apps *apps);
 
 /* As pusherc_server_put_app(). */
-PC_CHECKED int pc_apps_put(struct pc_apps *apps, const pusherc_app_options *options, pusherc_errinfo *info);
+PC_CHECKED int pc_apps_put(struct pc_apps *apps, const pusherc_app_options *options,
+                           pusherc_errinfo *info);
 /* The snapshot removed, counted for the caller; NULL if there was none. */
 struct pc_app *pc_apps_remove(struct pc_apps *apps, pusherc_slice id);
 

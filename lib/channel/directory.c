@@ -10,7 +10,8 @@ struct key_bytes {
 
 static pusherc_slice make_key(struct key_bytes *out, uint64_t app_uid, pusherc_slice name)
 {
-    assert(name.len <= sizeof out->bytes - sizeof app_uid); /* callers let valid names through only */
+    /* callers let valid names through only */
+    assert(name.len <= sizeof out->bytes - sizeof app_uid);
     memcpy(out->bytes, &app_uid, sizeof app_uid);
     memcpy(out->bytes + sizeof app_uid, name.ptr, name.len);
     return pc_slice(out->bytes, sizeof app_uid + name.len);
@@ -54,7 +55,8 @@ struct pc_shard *pc_directory_lock(struct pc_directory *dir, uint64_t app_uid, p
 {
     struct key_bytes bytes;
     uint64_t hash = pc_hash(dir->seed, make_key(&bytes, app_uid, name));
-    struct pc_shard *shard = &dir->shards[(hash >> 48) % PC_SHARDS]; /* the tables use the low bits */
+    /* the tables use the low bits */
+    struct pc_shard *shard = &dir->shards[(hash >> 48) % PC_SHARDS];
     pthread_mutex_lock(&shard->mutex);
     return shard;
 }
@@ -101,7 +103,8 @@ int pc_channel_use_view(struct pc_channel *channel, pusherc_slice name, uint32_t
     memcpy(free_item->name, name.ptr, name.len);
     free_item->name_len = (uint32_t)name.len;
     free_item->uses = 1;
-    channel->views->generation = ++channel->shard->number; /* no other channel has had it, nor this one */
+    /* no other channel has had it, nor this one */
+    channel->views->generation = ++channel->shard->number;
     *index = (uint32_t)(free_item - channel->views->items);
     return 0;
 }
@@ -132,7 +135,8 @@ struct pc_channel *pc_shard_get(struct pc_directory *dir, struct pc_shard *shard
     channel->shard = shard;
     channel->class = class;
     pc_roster_init(&channel->roster, dir->mem, dir->seed);
-    if (match && match->rule && match->rule->options.render && !make_views(dir, channel, name, match)) {
+    if (match && match->rule && match->rule->options.render &&
+        !make_views(dir, channel, name, match)) {
         free_channel(dir, channel);
         return NULL;
     }

@@ -34,7 +34,8 @@ struct pc_view {
 };
 struct pc_views {
     struct pc_rule_match match; /* values point into the channel's name */
-    uint64_t generation;        /* changes when a view appears; 0 = none has, else a number of the shard */
+    /* changes when a view appears; 0 = none has, else a number of the shard */
+    uint64_t generation;
     struct pc_view items[PC_MAX_VIEWS];
 };
 
@@ -44,9 +45,9 @@ struct pc_channel {
     uint64_t app_uid;
     pusherc_slice name;
     struct pc_channel_class class;
-    uint32_t holders;       /* events on their way to workers: they keep it alive */
-    uint64_t subscriptions; /* of all workers */
-    uint64_t interested;    /* bit per worker with at least one */
+    uint32_t holders;        /* events on their way to workers: they keep it alive */
+    uint64_t subscriptions;  /* of all workers */
+    uint64_t interested;     /* bit per worker with at least one */
     struct pc_roster roster; /* presence channels */
     struct pc_views *views;  /* owned; NULL = everybody sees the same */
     void *local[];           /* per worker; only that worker looks at its own, without the lock */
@@ -61,7 +62,8 @@ struct pc_directory {
 
 void pc_directory_init(struct pc_directory *dir, const struct pc_mem *mem, const uint64_t seed[2],
                        uint32_t worker_count);
-void pc_directory_free(struct pc_directory *dir); /* all channels are gone by then, or are freed here */
+/* all channels are gone by then, or are freed here */
+void pc_directory_free(struct pc_directory *dir);
 
 /* Locks the shard where this channel is or would be. */
 struct pc_shard *pc_directory_lock(struct pc_directory *dir, uint64_t app_uid, pusherc_slice name);

@@ -4,7 +4,8 @@
 
 #include "codec/json.h"
 
-#define MAX_ROSTER_JSON (64u << 20) /* far above any member limit in use; keeps lengths in 32 bits */
+/* far above any member limit in use; keeps lengths in 32 bits */
+#define MAX_ROSTER_JSON (64u << 20)
 
 void pc_roster_init(struct pc_roster *roster, const struct pc_mem *mem, const uint64_t seed[2])
 {

@@ -10,7 +10,8 @@
 #include "base/map.h"
 
 struct pc_roster_member {
-    struct pc_map_node node; /* key: the user id; stays valid and unchanged while a subscription counts */
+    /* key: the user id; stays valid and unchanged while a subscription counts */
+    struct pc_map_node node;
     struct pc_list in_order;
     uint32_t subscriptions;
     pusherc_slice info; /* JSON text of the first subscription */

@@ -4,9 +4,9 @@
 
 #include "codec/crypto.h"
 
-int pc_engine_init(struct pc_engine *engine, const struct pc_mem *mem, const struct pc_limits *limits,
-                   const pusherc_hooks *hooks, pusherc_slice path_prefix, uint32_t worker_count,
-                   uint64_t now_ms)
+int pc_engine_init(struct pc_engine *engine, const struct pc_mem *mem,
+                   const struct pc_limits *limits, const pusherc_hooks *hooks,
+                   pusherc_slice path_prefix, uint32_t worker_count, uint64_t now_ms)
 {
     uint64_t seeds[4];
     engine->mem = *mem;

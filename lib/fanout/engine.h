@@ -19,7 +19,8 @@
 /* pusherc_server_options with defaults applied. */
 struct pc_limits {
     uint32_t max_connections, max_frame_bytes, max_http_body_bytes, max_http_head_bytes;
-    uint32_t handshake_timeout_ms, request_timeout_ms, keep_alive_ms, identify_timeout_ms, auth_timeout_ms;
+    uint32_t handshake_timeout_ms, request_timeout_ms, keep_alive_ms, identify_timeout_ms,
+        auth_timeout_ms;
     uint32_t pong_timeout_ms, close_timeout_ms;
     uint32_t out_soft_bytes, out_soft_ms, out_hard_bytes;
     uint32_t mailbox_max_messages, max_auth_skew_s;
@@ -30,10 +31,10 @@ struct pc_engine {
     struct pc_log log;
     struct pc_limits limits;
     pusherc_hooks hooks;
-    struct pusherc_server *server; /* the facade's object; opaque here */
+    struct pusherc_server *server;    /* the facade's object; opaque here */
     char *auth_path, *user_auth_path; /* NULL = none; owned */
-    char *path_prefix;             /* "" or "/..." without a slash at its end; owned */
-    uint64_t seed[2];              /* of every table keyed by strangers */
+    char *path_prefix;                /* "" or "/..." without a slash at its end; owned */
+    uint64_t seed[2];                 /* of every table keyed by strangers */
     struct pc_idgen ids;
     struct pc_apps apps;
     struct pc_rules rules; /* complete before start, only read afterwards */

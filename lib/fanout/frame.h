@@ -44,7 +44,8 @@ struct pc_frame {
 
 /* A WebSocket text message (opcode PC_WS_TEXT ...), or with opcode 0 the bytes as they are. NULL: out of memory
  * or longer than 2 GiB. The maker holds it until pc_frame_done(). */
-struct pc_frame *pc_frame_new(const struct pc_mem *mem, uint32_t slot_count, int opcode, pusherc_slice payload);
+struct pc_frame *pc_frame_new(const struct pc_mem *mem, uint32_t slot_count, int opcode,
+                              pusherc_slice payload);
 void pc_frame_done(struct pc_frame *frame);
 
 /* The slot begins to be used, with one reference. */

@@ -44,7 +44,8 @@ void pc_mailbox_own(struct pc_mailbox *box)
     pthread_mutex_unlock(&box->mutex);
 }
 
-int pc_mailbox_post(struct pc_mailbox *box, struct pc_mail *mail, enum pc_mail_kind kind, bool *wake)
+int pc_mailbox_post(struct pc_mailbox *box, struct pc_mail *mail, enum pc_mail_kind kind,
+                    bool *wake)
 {
     int rc = 0;
     *wake = false;

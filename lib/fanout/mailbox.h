@@ -32,11 +32,13 @@ struct pc_mailbox {
     pthread_mutex_t mutex; /* third and last in the lock order */
     struct pc_mail *first, **last;
     uint32_t count, max;
-    uint32_t pins; /* threads that rely on the worker's engine for a moment, e.g. between post and wake-up */
+    /* threads that rely on the worker's engine for a moment, e.g. between post and wake-up */
+    uint32_t pins;
     bool closed;
     bool has_owner;
     pthread_t owner;
-    bool owner_will_look; /* the owner looks here before it sleeps: its own posts need no wake-up. Only it reads and writes this */
+    /* the owner looks here before it sleeps: its own posts need no wake-up. Only it reads and writes this */
+    bool owner_will_look;
     void (*wake)(void *ctx);
     void *wake_ctx;
 };
@@ -54,7 +56,8 @@ PC_CHECKED int pc_mailbox_post(struct pc_mailbox *box, struct pc_mail *mail, enu
                                bool *wake);
 void pc_mailbox_wake(struct pc_mailbox *box);
 /* Both, for callers without locks. */
-PC_CHECKED int pc_mailbox_send(struct pc_mailbox *box, struct pc_mail *mail, enum pc_mail_kind kind);
+PC_CHECKED int pc_mailbox_send(struct pc_mailbox *box, struct pc_mail *mail,
+                               enum pc_mail_kind kind);
 
 /* Runs what is there now; false if there was nothing. Mail that arrives meanwhile waits for the next call. */
 bool pc_mailbox_run(struct pc_mailbox *box, struct pc_worker *worker);

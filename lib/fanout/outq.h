@@ -26,9 +26,9 @@ struct pc_outq {
     struct pc_worker *worker;
     struct pc_list dirty;
     struct pc_chunk *first, *last;
-    uint32_t offset; /* bytes of the first frame that have been written */
-    uint32_t count;  /* frames */
-    size_t bytes;    /* not written yet */
+    uint32_t offset;         /* bytes of the first frame that have been written */
+    uint32_t count;          /* frames */
+    size_t bytes;            /* not written yet */
     pusherc_socket_id owner; /* zero until a session is established */
     bool closed;             /* takes nothing more */
     /* An event does not fit within the limits, or memory ran out. Must not unsubscribe anything before

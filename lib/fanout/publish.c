@@ -24,7 +24,8 @@ int pc_publication_check(const struct pc_engine *engine, const struct pc_app *ap
     if (p->channel_count == 0)
         return pc_errinfo(info, PUSHERC_EINVAL, 0, "The event names no channel");
     if (p->channel_count > o->max_event_channels)
-        return pc_errinfo(info, PUSHERC_EINVAL, 0, "Cannot broadcast to more than %u channels at once",
+        return pc_errinfo(info, PUSHERC_EINVAL, 0,
+                          "Cannot broadcast to more than %u channels at once",
                           o->max_event_channels);
     for (size_t i = 0; i < p->channel_count; i++) {
         struct pc_channel_class class;
@@ -33,8 +34,8 @@ int pc_publication_check(const struct pc_engine *engine, const struct pc_app *ap
         size_t max = name.len && name.ptr[0] == '#' ? SIZE_MAX : o->max_channel_name_bytes;
         if (!pc_channel_name_valid(name, max, &class)) {
             pusherc_slice shown = pc_utf8_cut(name, 64);
-            return pc_errinfo(info, PUSHERC_EINVAL, 0, "Invalid channel name: %.*s%s", (int)shown.len,
-                              shown.ptr, shown.len < name.len ? "..." : "");
+            return pc_errinfo(info, PUSHERC_EINVAL, 0, "Invalid channel name: %.*s%s",
+                              (int)shown.len, shown.ptr, shown.len < name.len ? "..." : "");
         }
     }
     if (p->data.len > o->max_event_payload_bytes)
@@ -43,9 +44,10 @@ int pc_publication_check(const struct pc_engine *engine, const struct pc_app *ap
                           "it has %zu bytes",
                           o->max_event_payload_bytes, p->data.len);
     if (p->data.len > engine->limits.out_hard_bytes / 2)
-        return pc_errinfo(info, PUSHERC_ELIMIT, 0,
-                          "The data content of this event does not fit into a connection's queue (%u bytes)",
-                          engine->limits.out_hard_bytes);
+        return pc_errinfo(
+            info, PUSHERC_ELIMIT, 0,
+            "The data content of this event does not fit into a connection's queue (%u bytes)",
+            engine->limits.out_hard_bytes);
     if (!pc_utf8_valid(p->data))
         return pc_errinfo(info, PUSHERC_EINVAL, 0, "The data is not UTF-8");
     return 0;
@@ -114,8 +116,8 @@ void pc_posting_finish(struct pc_engine *engine, struct pc_posting *posting)
 }
 
 /* How many workers want this channel now, and whether audiences see different things on it. */
-static uint32_t interested_workers(struct pc_engine *engine, const struct pc_app *app, pusherc_slice name,
-                                   bool *rendered)
+static uint32_t interested_workers(struct pc_engine *engine, const struct pc_app *app,
+                                   pusherc_slice name, bool *rendered)
 {
     struct pc_shard *shard = pc_directory_lock(&engine->directory, app->live->uid, name);
     struct pc_channel *channel = pc_shard_find(shard, app->live->uid, name);
@@ -129,7 +131,8 @@ static int publish_encoded(struct pc_engine *engine, const struct pc_app *app, p
                            const struct pc_publication *p, pusherc_slice message, uint32_t workers)
 {
     for (;;) {
-        struct pc_posting posting = {.frame = pc_frame_new(&engine->mem, workers, PC_WS_TEXT, message)};
+        struct pc_posting posting = {.frame =
+                                         pc_frame_new(&engine->mem, workers, PC_WS_TEXT, message)};
         if (!posting.frame)
             return PUSHERC_ENOMEM;
         posting.frame->except = p->except;

@@ -40,8 +40,8 @@ struct pc_posting {
 
 /* A message of our own (member_added ...) to a channel whose shard the caller has locked: takes a number
  * and posts. Whatever is returned, pc_posting_finish() follows the unlock. */
-PC_CHECKED int pc_publish_locked(struct pc_engine *engine, struct pc_channel *channel, pusherc_slice message,
-                                 struct pc_posting *posting);
+PC_CHECKED int pc_publish_locked(struct pc_engine *engine, struct pc_channel *channel,
+                                 pusherc_slice message, struct pc_posting *posting);
 /* Wakes workers and lets go of the frame. No lock is held. */
 void pc_posting_finish(struct pc_engine *engine, struct pc_posting *posting);
 

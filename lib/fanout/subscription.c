@@ -81,8 +81,8 @@ static int announce_added(struct pc_engine *engine, struct pc_channel *channel,
 }
 
 /* Locked. */
-static int announce_removed(struct pc_engine *engine, struct pc_channel *channel, pusherc_slice user_id,
-                            struct pc_posting *posting)
+static int announce_removed(struct pc_engine *engine, struct pc_channel *channel,
+                            pusherc_slice user_id, struct pc_posting *posting)
 {
     if (!channel->interested)
         return 0;
@@ -94,9 +94,9 @@ static int announce_removed(struct pc_engine *engine, struct pc_channel *channel
 }
 
 /* Locked. Everything about the member that can fail; undone on failure. */
-static int join_member(struct pc_engine *engine, struct pc_channel *channel, const struct pc_join *join,
-                       struct pc_bundle **bundle, struct pc_buf *roster, struct pc_roster_member **out,
-                       struct pc_posting *posting)
+static int join_member(struct pc_engine *engine, struct pc_channel *channel,
+                       const struct pc_join *join, struct pc_bundle **bundle, struct pc_buf *roster,
+                       struct pc_roster_member **out, struct pc_posting *posting)
 {
     struct pc_roster_member *member;
     pusherc_slice json;
@@ -126,9 +126,10 @@ static int join_member(struct pc_engine *engine, struct pc_channel *channel, con
 }
 
 /* Locked, everything there but nothing changed yet: the last part of a join that can fail, and the change. */
-static int join_locked(struct pc_worker *worker, const struct pc_join *join, struct pc_channel *channel,
-                       struct pc_bundle **bundle, struct pc_buf *roster, struct pc_subscription *s,
-                       struct pc_channel_change *change, struct pc_posting *posting)
+static int join_locked(struct pc_worker *worker, const struct pc_join *join,
+                       struct pc_channel *channel, struct pc_bundle **bundle, struct pc_buf *roster,
+                       struct pc_subscription *s, struct pc_channel_change *change,
+                       struct pc_posting *posting)
 {
     struct pc_local *local = local_reserve(worker, channel);
     int rc = local ? 0 : PUSHERC_ENOMEM;
@@ -162,9 +163,9 @@ static int join_locked(struct pc_worker *worker, const struct pc_join *join, str
 }
 
 /* One try; false, with *rc 0, if a channel's audiences changed since `bundle` was rendered for them. */
-static bool try_join(struct pc_worker *worker, const struct pc_join *join, struct pc_bundle **bundle,
-                     struct pc_buf *members, struct pc_subscription *s, struct pc_channel_change *change,
-                     int *rc)
+static bool try_join(struct pc_worker *worker, const struct pc_join *join,
+                     struct pc_bundle **bundle, struct pc_buf *members, struct pc_subscription *s,
+                     struct pc_channel_change *change, int *rc)
 {
     struct pc_engine *engine = worker->engine;
     struct pc_posting posting = {0};
@@ -191,7 +192,8 @@ int pc_join(struct pc_worker *worker, const struct pc_join *join, struct pc_buf 
 {
     struct pc_engine *engine = worker->engine;
     bool presence = join->class.kind == PUSHERC_CHANNEL_PRESENCE;
-    bool rendered = presence && join->match && join->match->rule && join->match->rule->options.render;
+    bool rendered =
+        presence && join->match && join->match->rule && join->match->rule->options.render;
     struct pc_buf raw;
     int rc = 0;
     *out = NULL;

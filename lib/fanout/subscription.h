@@ -15,12 +15,14 @@ struct pc_grant;
 
 struct pc_subscription {
     struct pc_list of_session;
-    struct pc_outq *q;       /* the connection's */
-    struct pc_local *local;  /* this worker's list of the channel's subscriptions */
-    uint32_t index;          /* in it */
-    uint32_t view;           /* in the channel's table, or PC_NO_VIEW */
-    struct pc_roster_member *member; /* presence channels: counted in the roster; the id may be read without lock */
-    struct pc_grant *grant; /* the session's: what the host said; NULL = a signature or nothing was asked for */
+    struct pc_outq *q;      /* the connection's */
+    struct pc_local *local; /* this worker's list of the channel's subscriptions */
+    uint32_t index;         /* in it */
+    uint32_t view;          /* in the channel's table, or PC_NO_VIEW */
+    /* presence channels: counted in the roster; the id may be read without lock */
+    struct pc_roster_member *member;
+    /* the session's: what the host said; NULL = a signature or nothing was asked for */
+    struct pc_grant *grant;
 };
 
 /* A worker's subscriptions of one channel, dense: fan-out walks this and nothing else. */
@@ -61,8 +63,9 @@ PC_CHECKED int pc_join(struct pc_worker *worker, const struct pc_join *join, str
                        struct pc_subscription **out, struct pc_channel_change *change);
 
 /* Unsubscribes and frees. `user_id` receives the member's id if its last subscription went; may be NULL. */
-void pc_leave(struct pc_worker *worker, const struct pc_app *app, struct pc_subscription *subscription,
-              struct pc_buf *user_id, struct pc_channel_change *change);
+void pc_leave(struct pc_worker *worker, const struct pc_app *app,
+              struct pc_subscription *subscription, struct pc_buf *user_id,
+              struct pc_channel_change *change);
 
 /* From now on the subscription belongs to this audience. Without a free place in the channel's table it
  * belongs to none, and gets nothing. Events on their way were rendered for the audiences of before: it gets
@@ -75,7 +78,8 @@ static inline pusherc_slice pc_subscription_channel(const struct pc_subscription
 }
 
 /* This worker's subscriptions of a channel, or NULL. */
-static inline struct pc_local *pc_local_of(const struct pc_channel *channel, const struct pc_worker *worker)
+static inline struct pc_local *pc_local_of(const struct pc_channel *channel,
+                                           const struct pc_worker *worker)
 {
     return channel->local[worker->index];
 }
@@ -85,7 +89,8 @@ static inline bool pc_target_push(const struct pc_target *t, struct pc_slot *slo
 {
     if (t->q->bytes <= room && pc_outq_push(t->q, slot) == 0)
         return true;
-    t->q->overflow(t->q); /* closes or skips; either way it leaves the list alone until the turn's end */
+    /* closes or skips; either way it leaves the list alone until the turn's end */
+    t->q->overflow(t->q);
     return false;
 }
 /* How full a queue may be and still take `len` bytes more. */

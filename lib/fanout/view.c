@@ -3,8 +3,8 @@
 #include "codec/json.h"
 #include "protocol/message_out.h"
 
-#define NO_FRAME    UINT8_MAX
-#define MAX_ROUNDS  64 /* audiences that keep changing while we render: give up as if overloaded */
+#define NO_FRAME   UINT8_MAX
+#define MAX_ROUNDS 64 /* audiences that keep changing while we render: give up as if overloaded */
 
 /* One worker's copy of the bundle's address. */
 struct bundle_mail {
@@ -244,7 +244,8 @@ struct moment {
 };
 
 /* False if there is nobody: no channel, or no subscriber. Otherwise the channel is held. */
-static bool take_moment(struct pc_engine *engine, uint64_t app_uid, pusherc_slice name, struct moment *out)
+static bool take_moment(struct pc_engine *engine, uint64_t app_uid, pusherc_slice name,
+                        struct moment *out)
 {
     struct pc_shard *shard = pc_directory_lock(&engine->directory, app_uid, name);
     struct pc_channel *channel = pc_shard_find(shard, app_uid, name);
@@ -259,8 +260,8 @@ static bool take_moment(struct pc_engine *engine, uint64_t app_uid, pusherc_slic
     return any;
 }
 
-static int render_view(struct pc_bundle *b, struct pusherc_render *r, encode_fn encode, const void *ctx,
-                       uint8_t *same, uint8_t *index)
+static int render_view(struct pc_bundle *b, struct pusherc_render *r, encode_fn encode,
+                       const void *ctx, uint8_t *same, uint8_t *index)
 {
     pusherc_slice data = r->data;
     switch (render(r)) {
@@ -297,8 +298,12 @@ static int render_bundle(struct pc_engine *engine, const struct pc_app *app, con
                          pusherc_slice event, pusherc_slice data, bool member, encode_fn encode,
                          const void *ctx, struct pc_bundle **out)
 {
-    struct pusherc_render r = {.app = app, .engine = engine, .match = &m->views.match,
-                               .channel = m->channel->name, .event = event, .data = data,
+    struct pusherc_render r = {.app = app,
+                               .engine = engine,
+                               .match = &m->views.match,
+                               .channel = m->channel->name,
+                               .event = event,
+                               .data = data,
                                .wants_json = member};
     struct pc_bundle *b = bundle_new(engine, m->workers);
     uint8_t same = NO_FRAME;
@@ -367,14 +372,15 @@ static void encode_member(struct pc_buf *out, pusherc_slice rendered, const void
     pc_out_member_added(out, join->channel, join->user_id, rendered);
 }
 
-int pc_bundle_member_added(struct pc_engine *engine, const struct pc_join *join, struct pc_bundle **out)
+int pc_bundle_member_added(struct pc_engine *engine, const struct pc_join *join,
+                           struct pc_bundle **out)
 {
     struct moment m;
     *out = NULL;
     if (!take_moment(engine, join->app->live->uid, join->channel, &m))
         return 0;
-    int rc = render_bundle(engine, join->app, &m, PC_S(PUSHERC_RENDER_MEMBER), join->user_info, true,
-                           encode_member, join, out);
+    int rc = render_bundle(engine, join->app, &m, PC_S(PUSHERC_RENDER_MEMBER), join->user_info,
+                           true, encode_member, join, out);
     pc_channel_release(&engine->directory, m.channel);
     return rc;
 }
@@ -386,7 +392,8 @@ struct raw_member {
 
 void pc_copy_members(const struct pc_channel *channel, struct pc_buf *raw)
 {
-    for (struct pc_list *l = channel->roster.in_order.next; l != &channel->roster.in_order; l = l->next) {
+    for (struct pc_list *l = channel->roster.in_order.next; l != &channel->roster.in_order;
+         l = l->next) {
         const struct pc_roster_member *m = PC_CONTAINER(l, struct pc_roster_member, in_order);
         struct raw_member lengths = {m->node.key.len, m->info.len};
         pc_buf_put(raw, pc_slice((const char *)&lengths, sizeof lengths));
@@ -398,16 +405,21 @@ void pc_copy_members(const struct pc_channel *channel, struct pc_buf *raw)
 int pc_render_roster(struct pc_engine *engine, const struct pc_join *join, pusherc_slice raw,
                      struct pc_buf *out)
 {
-    struct pusherc_render r = {.app = join->app, .engine = engine, .match = join->match,
-                               .channel = join->channel, .event = PC_S(PUSHERC_RENDER_MEMBER),
-                               .view = join->view, .wants_json = true};
+    struct pusherc_render r = {.app = join->app,
+                               .engine = engine,
+                               .match = join->match,
+                               .channel = join->channel,
+                               .event = PC_S(PUSHERC_RENDER_MEMBER),
+                               .view = join->view,
+                               .wants_json = true};
     struct pc_roster roster;
     struct raw_member lengths;
     pusherc_slice json;
     int rc = 0;
     pc_roster_init(&roster, &engine->mem, engine->seed);
     pc_buf_init(&r.payload, &engine->mem, SIZE_MAX);
-    for (; rc == 0 && raw.len > 0; raw = pc_slice_skip(raw, sizeof lengths + lengths.id_len + lengths.info_len)) {
+    for (; rc == 0 && raw.len > 0;
+         raw = pc_slice_skip(raw, sizeof lengths + lengths.id_len + lengths.info_len)) {
         struct pc_roster_member *unused;
         memcpy(&lengths, raw.ptr, sizeof lengths);
         pusherc_slice id = pc_slice(raw.ptr + sizeof lengths, lengths.id_len);

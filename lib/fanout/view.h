@@ -12,8 +12,8 @@
 struct pc_bundle;
 
 /* pc_publish() to one channel that has views. */
-PC_CHECKED int pc_publish_rendered(struct pc_engine *engine, const struct pc_app *app, pusherc_slice name,
-                                   const struct pc_publication *p);
+PC_CHECKED int pc_publish_rendered(struct pc_engine *engine, const struct pc_app *app,
+                                   pusherc_slice name, const struct pc_publication *p);
 
 /* member_added of a newcomer, rendered for the audiences that are there now. *out is NULL when there is
  * nobody to tell. */
@@ -22,8 +22,8 @@ PC_CHECKED int pc_bundle_member_added(struct pc_engine *engine, const struct pc_
 /* Locked: the audiences are still those it was rendered for. */
 bool pc_bundle_fits(const struct pc_bundle *bundle, const struct pc_channel *channel);
 /* Locked: numbers it and posts it; the posting takes it over. */
-PC_CHECKED int pc_bundle_post(struct pc_engine *engine, struct pc_channel *channel, struct pc_bundle *bundle,
-                              struct pc_posting *posting);
+PC_CHECKED int pc_bundle_post(struct pc_engine *engine, struct pc_channel *channel,
+                              struct pc_bundle *bundle, struct pc_posting *posting);
 /* Locked: one message to every audience, the same for all; who has no view gets nothing. */
 PC_CHECKED int pc_publish_to_views(struct pc_engine *engine, struct pc_channel *channel,
                                    pusherc_slice message, struct pc_posting *posting);

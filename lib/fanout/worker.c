@@ -4,7 +4,8 @@
 
 #include "fanout/engine.h"
 
-void pc_worker_init(struct pc_worker *worker, struct pc_engine *engine, uint32_t index, uint64_t now_ms)
+void pc_worker_init(struct pc_worker *worker, struct pc_engine *engine, uint32_t index,
+                    uint64_t now_ms)
 {
     worker->engine = engine;
     worker->mem = &engine->mem;

@@ -47,8 +47,9 @@ struct pc_worker {
     struct pc_mailbox *mailbox;
     struct pc_list sessions; /* every established one: the root of what is alive */
     struct pc_map by_id;     /* the same by socket id */
-    struct pc_decisions *decisions; /* the session layer's questions to the host; owned by the runtime */
-    struct pc_list dirty;    /* queues with something to write */
+    /* the session layer's questions to the host; owned by the runtime */
+    struct pc_decisions *decisions;
+    struct pc_list dirty; /* queues with something to write */
     struct pc_chunk *spare_chunks;
     uint32_t spare_chunk_count;
     size_t queued_bytes; /* of all queues */
@@ -56,7 +57,7 @@ struct pc_worker {
 };
 
 void pc_worker_init(struct pc_worker *worker, struct pc_engine *engine, uint32_t index,
-                              uint64_t now_ms);
+                    uint64_t now_ms);
 void pc_worker_free(struct pc_worker *worker); /* after the last session and queue */
 
 struct pc_chunk *pc_worker_take_chunk(struct pc_worker *worker); /* NULL: out of memory */

@@ -29,7 +29,7 @@ struct pc_ask {
     void (*dispose)(struct pc_ask *ask);
     struct pc_http_parser *parser; /* owned once the connection has gone */
     const struct pc_http_message *message;
-    struct pc_buf decoded;         /* of the query and the path */
+    struct pc_buf decoded; /* of the query and the path */
     struct pc_http_param params[PC_ASK_MAX_PARAMS];
     size_t param_count;
     pusherc_slice path; /* decoded */
@@ -39,9 +39,10 @@ struct pc_ask {
 
 struct pusherc_identify_request {
     struct pc_ask ask;
-    struct pc_app *app;           /* counted, and connected; the answer hands both on */
+    struct pc_app *app; /* counted, and connected; the answer hands both on */
     uint8_t protocol;
-    bool connecting;              /* the app counts the connection already; disposal takes it back */
+    /* the app counts the connection already; disposal takes it back */
+    bool connecting;
     bool cookie_read, cookie_refused;
     pusherc_identify_purpose purpose;
     uint32_t expires_in_ms;       /* of the identity */
@@ -54,7 +55,7 @@ struct pusherc_http_request {
     struct pc_ask ask;
     bool head_only;
     bool keep_alive;
-    struct pc_buf reply; /* the whole response; empty = close without one */
+    struct pc_buf reply;        /* the whole response; empty = close without one */
     struct pc_http_param *form; /* owned: the fields of a form, once one was asked for */
     size_t form_count;
     struct pc_buf form_text; /* of them, where it had to be decoded */

@@ -80,7 +80,8 @@ static void reply_and_end(struct pc_auth_call *call, struct pc_api_reply *reply)
     pc_conn_resume(conn);
 }
 
-static void refuse(struct pc_auth_call *call, pusherc_denial_reason reason, int status, pusherc_slice text)
+static void refuse(struct pc_auth_call *call, pusherc_denial_reason reason, int status,
+                   pusherc_slice text)
 {
     struct pc_conn *conn = call->conn;
     struct pc_engine *engine = conn->loop->engine;
@@ -144,7 +145,8 @@ static void tell_worker(struct pc_mail *mail, struct pc_worker *worker)
     struct pc_auth_call *call = round->call;
     struct pc_session *s = worker ? pc_session_find(worker, call->query.socket) : NULL;
     if (s && s->app->live->uid == call->app->live->uid)
-        pc_grant_remember(s, call->query.channel, call->query.class, call->identity, &call->verdict);
+        pc_grant_remember(s, call->query.channel, call->query.class, call->identity,
+                          &call->verdict);
     if (atomic_fetch_sub_explicit(&call->workers_left, 1, memory_order_acq_rel) != 1)
         return;
     call->back.run = come_home;
@@ -202,8 +204,8 @@ static void decide(struct pc_auth_call *call)
         admit(call);
         return;
     }
-    call->match =
-        pc_rules_find(&worker->engine->rules, call->app->id, call->query.channel, call->query.class.kind);
+    call->match = pc_rules_find(&worker->engine->rules, call->app->id, call->query.channel,
+                                call->query.class.kind);
     if (!call->match.rule) {
         refuse(call, PUSHERC_DENIED_NO_RULE, 403, PC_S("No rule covers this channel"));
         return;
@@ -224,8 +226,8 @@ static void identified(struct pc_conn *conn, struct pc_ask *ask)
     struct pc_auth_call *call = conn->auth;
     pc_conn_set_wait(conn, PC_WAIT_NOTHING, 0);
     if (r->reject_code) {
-        refuse(call, r->cookie_refused ? PUSHERC_DENIED_COOKIE_IDENTITY : PUSHERC_DENIED_BY_RULE, 403,
-               pc_slice_of(r->reject_reason));
+        refuse(call, r->cookie_refused ? PUSHERC_DENIED_COOKIE_IDENTITY : PUSHERC_DENIED_BY_RULE,
+               403, pc_slice_of(r->reject_reason));
         return;
     }
     call->identity = r->identity;
@@ -250,7 +252,8 @@ static void identify(struct pc_auth_call *call)
     pc_ask_init(&r->ask, conn, message_of(conn), identified, pc_identify_dispose);
     r->app = call->app;
     pc_app_ref(r->app);
-    r->purpose = call->endpoint == PC_AUTH_USER ? PUSHERC_IDENTIFY_USER_AUTH : PUSHERC_IDENTIFY_CHANNEL_AUTH;
+    r->purpose =
+        call->endpoint == PC_AUTH_USER ? PUSHERC_IDENTIFY_USER_AUTH : PUSHERC_IDENTIFY_CHANNEL_AUTH;
     hooks->identify(r, hooks->user_data);
 }
 
@@ -277,8 +280,9 @@ static void begin(struct pc_auth_call *call)
     call->app = find_app(conn->loop->engine, &call->query);
     if (!call->app)
         refuse(call, PUSHERC_DENIED_NO_RULE, 404,
-               call->query.app_key.len ? PC_S("The app does not exist")
-                                       : PC_S("Several apps are served here: send the parameter app_key"));
+               call->query.app_key.len
+                   ? PC_S("The app does not exist")
+                   : PC_S("Several apps are served here: send the parameter app_key"));
     else if (call->app->options.disabled)
         refuse(call, PUSHERC_DENIED_BY_RULE, 403, PC_S("The app is not enabled"));
     else if (origin.len && !pc_app_allows_origin(call->app, origin))

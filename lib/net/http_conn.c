@@ -28,7 +28,8 @@ static void answered(struct pc_conn *conn, bool keep_alive)
     pc_conn_set_wait(conn, PC_WAIT_NEXT, conn->loop->engine->limits.keep_alive_ms);
 }
 
-static void put_reply(struct pc_conn *conn, struct pc_api_reply *reply, const struct pc_http_message *m)
+static void put_reply(struct pc_conn *conn, struct pc_api_reply *reply,
+                      const struct pc_http_message *m)
 {
     char stack[2048];
     struct pc_buf out;
@@ -54,7 +55,8 @@ static void put_reply(struct pc_conn *conn, struct pc_api_reply *reply, const st
 }
 
 /* An answer of our own making, after which the connection ends when `m` is NULL. */
-static void plain(struct pc_conn *conn, int status, const char *text, const struct pc_http_message *m)
+static void plain(struct pc_conn *conn, int status, const char *text,
+                  const struct pc_http_message *m)
 {
     struct pc_api_reply reply;
     pc_api_reply_init(&reply, conn->loop->worker->mem);

@@ -26,7 +26,8 @@ struct pc_listener {
 
 /* -- binding -- */
 
-static int parse_address(const char *host, uint16_t port, struct sockaddr_storage *out, socklen_t *len)
+static int parse_address(const char *host, uint16_t port, struct sockaddr_storage *out,
+                         socklen_t *len)
 {
     struct sockaddr_in *in = (struct sockaddr_in *)out;
     struct sockaddr_in6 *in6 = (struct sockaddr_in6 *)out;
@@ -83,12 +84,12 @@ static int bind_failed(const pusherc_listen_options *options, const char *host, 
                        : error == UV_EACCES        ? "no permission for this port"
                                                    : uv_err_name(error);
     bool v6 = strchr(host, ':') != NULL;
-    return pc_errinfo(info, PUSHERC_EIO, error, "%s: %s%s%s:%u", what, v6 ? "[" : "", host, v6 ? "]" : "",
-                      options->port);
+    return pc_errinfo(info, PUSHERC_EIO, error, "%s: %s%s%s:%u", what, v6 ? "[" : "", host,
+                      v6 ? "]" : "", options->port);
 }
 
-int pc_listener_bind(const pusherc_listen_options *options, uint32_t count, int *fds, uint16_t *port,
-                     pusherc_errinfo *info)
+int pc_listener_bind(const pusherc_listen_options *options, uint32_t count, int *fds,
+                     uint16_t *port, pusherc_errinfo *info)
 {
     const char *host = options->host ? options->host : "127.0.0.1";
     struct sockaddr_storage address;

@@ -15,7 +15,8 @@ PC_CHECKED int pc_listener_bind(const pusherc_listen_options *options, uint32_t 
                                 uint16_t *port, pusherc_errinfo *info);
 
 /* The loop takes the bound socket in any case. `tls` (borrowed) outlives the loop. 0 or PUSHERC_ENOMEM. */
-PC_CHECKED int pc_listener_add(struct pc_loop *loop, int fd, uint32_t backlog, struct pc_tls_config *tls);
+PC_CHECKED int pc_listener_add(struct pc_loop *loop, int fd, uint32_t backlog,
+                               struct pc_tls_config *tls);
 
 /* Begins to accept on all of the loop's; 0 or a UV_E* code. */
 int pc_listeners_start(struct pc_loop *loop);

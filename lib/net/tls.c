@@ -20,11 +20,12 @@
 
 #include "base/buf.h"
 
-#define TICKET_LIFETIME_S 7200       /* who comes back within spares both sides the certificate */
-#define MAX_PENDING       (1u << 16) /* one record, or a handshake's answers: a chain is at most 16 KiB */
-#define ALERT_RECORD      "\x15\x03\x03\x00\x02" /* then level and description */
-#define ALERT_RECORD_LEN  5
-#define ALERT_LEN         7
+#define TICKET_LIFETIME_S 7200 /* who comes back within spares both sides the certificate */
+/* one record, or a handshake's answers: a chain is at most 16 KiB */
+#define MAX_PENDING      (1u << 16)
+#define ALERT_RECORD     "\x15\x03\x03\x00\x02" /* then level and description */
+#define ALERT_RECORD_LEN 5
+#define ALERT_LEN        7
 
 struct pc_tls_config {
     struct pc_mem mem;

@@ -42,7 +42,8 @@ void pc_conn_ws_message(void *user, enum pc_ws_opcode opcode, pusherc_slice payl
     if (opcode == PC_WS_TEXT)
         pc_session_message(&conn->session, payload);
     else
-        pc_session_close(&conn->session, PC_CLOSE_UNSUPPORTED_DATA, PC_S("Binary messages are not supported"));
+        pc_session_close(&conn->session, PC_CLOSE_UNSUPPORTED_DATA,
+                         PC_S("Binary messages are not supported"));
 }
 
 void pc_conn_ws_ping(void *user)
@@ -166,13 +167,14 @@ static void turn_away(struct pc_conn *conn, const struct pc_http_message *reques
 }
 
 /* Takes over app and identity. */
-static void establish(struct pc_conn *conn, const struct pc_http_message *request, struct pc_app *app,
-                      uint8_t protocol, struct pc_identity *identity)
+static void establish(struct pc_conn *conn, const struct pc_http_message *request,
+                      struct pc_app *app, uint8_t protocol, struct pc_identity *identity)
 {
     struct pc_worker *worker = conn->loop->worker;
     if (shake_hands(conn, request)) {
         become_websocket(conn);
-        if (pc_session_open(&conn->session, worker, &conn->out, &transport, app, protocol, identity) == 0) {
+        if (pc_session_open(&conn->session, worker, &conn->out, &transport, app, protocol,
+                            identity) == 0) {
             if (conn->loop->stopping)
                 pc_conn_say_goodbye(conn, conn->loop->stop_grace_ms);
             return;
@@ -265,7 +267,8 @@ void pc_conn_host_timeout(struct pc_conn *conn)
     conn->http = NULL;
     conn->state = PC_CONN_HTTP;
     if (ask->message->upgrade)
-        turn_away(conn, ask->message, PC_CLOSE_UNAUTHORIZED, PC_S("The application did not answer in time"));
+        turn_away(conn, ask->message, PC_CLOSE_UNAUTHORIZED,
+                  PC_S("The application did not answer in time"));
     else
         pc_conn_http_no_answer(conn);
     conn->http = parser;

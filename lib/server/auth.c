@@ -94,12 +94,14 @@ static int send_reauth(pusherc_server *server, struct pc_reauthorization *r)
     return 0;
 }
 
-int pusherc_reauthorize(pusherc_server *server, const char *app_id, const pusherc_grant_match *match,
-                        pusherc_reauthorized_fn done, void *user_data)
+int pusherc_reauthorize(pusherc_server *server, const char *app_id,
+                        const pusherc_grant_match *match, pusherc_reauthorized_fn done,
+                        void *user_data)
 {
     int rc;
-    if (match && (match->struct_size != sizeof *match || match->user_id.len > PC_IDENTITY_MAX_ID ||
-                  (match->channel_pattern.len && !pc_pattern_valid(match->channel_pattern, NULL, NULL))))
+    if (match &&
+        (match->struct_size != sizeof *match || match->user_id.len > PC_IDENTITY_MAX_ID ||
+         (match->channel_pattern.len && !pc_pattern_valid(match->channel_pattern, NULL, NULL))))
         return PUSHERC_EINVAL;
     struct pc_app *app = pc_server_app(server, app_id, &rc);
     if (!app)
@@ -152,7 +154,8 @@ static void run_take_away(struct pc_mail *mail, struct pc_worker *worker)
         for (struct pc_list *l = worker->sessions.next; l != &worker->sessions; l = l->next) {
             struct pc_session *s = PC_CONTAINER(l, struct pc_session, of_worker);
             const struct pc_grant *grant = pc_grant_find(s, t->channel);
-            const struct pc_identity *who = grant ? pc_grant_identity(grant) : pc_session_identity(s);
+            const struct pc_identity *who =
+                grant ? pc_grant_identity(grant) : pc_session_identity(s);
             if (who && pc_slice_eq(who->user_id, t->user_id))
                 take_from(s, t);
         }
@@ -160,8 +163,9 @@ static void run_take_away(struct pc_mail *mail, struct pc_worker *worker)
     pc_free(&mem, t);
 }
 
-int pusherc_server_unsubscribe(pusherc_server *server, const char *app_id, pusherc_socket_id socket_id,
-                               pusherc_slice user_id, pusherc_slice channel, const char *reason)
+int pusherc_server_unsubscribe(pusherc_server *server, const char *app_id,
+                               pusherc_socket_id socket_id, pusherc_slice user_id,
+                               pusherc_slice channel, const char *reason)
 {
     int rc;
     struct pc_channel_class class;
@@ -280,7 +284,8 @@ static void put_tried(struct pc_buf *out, const struct pc_rules *rules, const st
         pc_buf_put_char(out, '{');
         put_member(out, "pattern", rule->pattern);
         put_kinds(out, rule->options.kinds);
-        bool matches = (rule->options.kinds & kind) && pc_pattern_matches(rule->pattern, subject, NULL);
+        bool matches =
+            (rule->options.kinds & kind) && pc_pattern_matches(rule->pattern, subject, NULL);
         pc_buf_put(out, matches ? PC_S(",\"matches\":true}") : PC_S(",\"matches\":false}"));
     }
     pc_buf_put_char(out, ']');

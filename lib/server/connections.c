@@ -35,7 +35,8 @@ int pusherc_server_adopt(pusherc_server *server, intptr_t os_socket, pusherc_sli
     socklen_t len = sizeof type;
     if (!server || os_socket < 0 || os_socket > INT32_MAX ||
         getsockopt((int)os_socket, SOL_SOCKET, SO_TYPE, &type, &len) || type != SOCK_STREAM ||
-        head.len > (size_t)server->engine.limits.max_http_head_bytes + server->engine.limits.max_http_body_bytes)
+        head.len > (size_t)server->engine.limits.max_http_head_bytes +
+                       server->engine.limits.max_http_body_bytes)
         return PUSHERC_EINVAL;
     if (atomic_load(&server->state) != PC_SERVER_STARTED)
         return PUSHERC_ESTATE;
@@ -111,13 +112,14 @@ static int order_disconnect(pusherc_server *server, uint64_t app_uid, const push
         if (text.len)
             memcpy(order->reason, text.ptr, text.len);
         if (pc_mailbox_send(server->engine.workers[i].mailbox, &order->mail, PC_MAIL_CONTROL))
-            run_disconnect(&order->mail, NULL); /* that loop has ended, and its connections with it */
+            /* that loop has ended, and its connections with it */
+            run_disconnect(&order->mail, NULL);
     }
     return 0;
 }
 
-int pusherc_server_disconnect(pusherc_server *server, const char *app_id, pusherc_socket_id socket_id,
-                              uint16_t close_code, const char *reason)
+int pusherc_server_disconnect(pusherc_server *server, const char *app_id,
+                              pusherc_socket_id socket_id, uint16_t close_code, const char *reason)
 {
     int rc;
     if (close_code != 1000 && (close_code < 4000 || close_code > 4999))
@@ -143,7 +145,8 @@ int pusherc_server_remove_app(pusherc_server *server, const char *app_id)
         return PUSHERC_ENOENT;
     int rc = 0;
     if (pc_server_runs(server))
-        rc = order_disconnect(server, app->live->uid, NULL, PC_CLOSE_UNKNOWN_APP, "The app was removed");
+        rc = order_disconnect(server, app->live->uid, NULL, PC_CLOSE_UNKNOWN_APP,
+                              "The app was removed");
     pc_app_unref(app);
     return rc;
 }

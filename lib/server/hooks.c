@@ -97,7 +97,8 @@ static void reject(pusherc_identify_request *request, uint16_t code, const char 
 {
     pusherc_slice text = pc_utf8_cut(pc_slice_of(reason), sizeof request->reject_reason - 1);
     request->reject_code = code;
-    snprintf(request->reject_reason, sizeof request->reject_reason, "%.*s", (int)text.len, text.ptr);
+    snprintf(request->reject_reason, sizeof request->reject_reason, "%.*s", (int)text.len,
+             text.ptr);
 }
 
 /*
@@ -119,7 +120,8 @@ static int check_identity(const pusherc_identify_request *r, const pusherc_ident
     if (identity->struct_size != sizeof *identity || identity->user_id.len > PC_IDENTITY_MAX_ID ||
         !pc_utf8_valid(identity->user_id) ||
         identity->user_info_json.len > r->app->options.max_user_info_bytes ||
-        (identity->user_info_json.len && pc_json_parse(identity->user_info_json).type == PC_JSON_NONE))
+        (identity->user_info_json.len &&
+         pc_json_parse(identity->user_info_json).type == PC_JSON_NONE))
         return PUSHERC_EINVAL;
     return is_foreign_cookie(r) ? PUSHERC_EAUTH : 0;
 }
@@ -148,7 +150,8 @@ int pusherc_identify_accept(pusherc_identify_request *request, const pusherc_ide
     int rc = identity ? take_identity(request, identity) : 0;
     if (rc == PUSHERC_EAUTH) {
         request->cookie_refused = true;
-        reject(request, PC_CLOSE_UNAUTHORIZED, "Cookies identify nobody across origins: set allowed_origins");
+        reject(request, PC_CLOSE_UNAUTHORIZED,
+               "Cookies identify nobody across origins: set allowed_origins");
     } else if (rc) {
         reject(request, PC_CLOSE_INTERNAL, "The application's answer was not usable");
     }
@@ -156,7 +159,8 @@ int pusherc_identify_accept(pusherc_identify_request *request, const pusherc_ide
     return rc ? rc : sent;
 }
 
-int pusherc_identify_reject(pusherc_identify_request *request, uint16_t close_code, const char *reason)
+int pusherc_identify_reject(pusherc_identify_request *request, uint16_t close_code,
+                            const char *reason)
 {
     int rc = close_code >= 4000 && close_code <= 4999 && pc_utf8_valid(pc_slice_of(reason))
                  ? 0
@@ -249,15 +253,19 @@ static bool reserved_field(pusherc_slice name)
            pc_slice_eq_nocase(name, PC_S("Connection")) || pc_slice_eq_nocase(name, PC_S("Date"));
 }
 
-int pusherc_http_respond(pusherc_http_request *request, int status, const pusherc_http_field *fields,
-                         size_t field_count, pusherc_slice body)
+int pusherc_http_respond(pusherc_http_request *request, int status,
+                         const pusherc_http_field *fields, size_t field_count, pusherc_slice body)
 {
     struct pc_http_name_value copy[MAX_RESPONSE_FIELDS];
     struct pc_http_date date = {0}; /* not the loop's: this may be any thread */
-    struct pc_http_reply reply = {.status = status, .fields = copy, .body = body,
+    struct pc_http_reply reply = {.status = status,
+                                  .fields = copy,
+                                  .body = body,
                                   .date = pc_http_date(&date, (uint64_t)time(NULL)),
-                                  .keep_alive = request->keep_alive, .head_only = request->head_only};
-    int rc = status >= 200 && status <= 599 && field_count <= MAX_RESPONSE_FIELDS && (fields || !field_count)
+                                  .keep_alive = request->keep_alive,
+                                  .head_only = request->head_only};
+    int rc = status >= 200 && status <= 599 && field_count <= MAX_RESPONSE_FIELDS &&
+                     (fields || !field_count)
                  ? 0
                  : PUSHERC_EINVAL;
     for (size_t i = 0; rc == 0 && i < field_count; i++) {

@@ -71,10 +71,12 @@ int pc_server_options_check(const pusherc_server_options *o, pusherc_errinfo *in
 {
     pusherc_slice prefix = pc_slice_of(o->path_prefix);
     if (o->struct_size != sizeof *o)
-        return pc_errinfo(info, PUSHERC_EINVAL, 0,
-                          "struct_size: use PUSHERC_SERVER_OPTIONS_INIT, and headers and library of one version");
+        return pc_errinfo(
+            info, PUSHERC_EINVAL, 0,
+            "struct_size: use PUSHERC_SERVER_OPTIONS_INIT, and headers and library of one version");
     if (prefix.len && (prefix.ptr[0] != '/' || prefix.ptr[prefix.len - 1] == '/'))
-        return pc_errinfo(info, PUSHERC_EINVAL, 0, "path_prefix: starts with '/' and does not end with one");
+        return pc_errinfo(info, PUSHERC_EINVAL, 0,
+                          "path_prefix: starts with '/' and does not end with one");
     if (o->allocator &&
         (!o->allocator->malloc_fn || !o->allocator->realloc_fn || !o->allocator->free_fn))
         return pc_errinfo(info, PUSHERC_EINVAL, 0, "allocator: a function is missing");
@@ -82,7 +84,8 @@ int pc_server_options_check(const pusherc_server_options *o, pusherc_errinfo *in
         return pc_errinfo(info, PUSHERC_EINVAL, 0, "out_soft_bytes is above out_hard_bytes");
     if (o->max_http_head_bytes > (64u << 20) || o->max_frame_bytes > (1u << 30) ||
         o->max_http_body_bytes > (1u << 30))
-        return pc_errinfo(info, PUSHERC_EINVAL, 0,
-                          "max_http_head_bytes: at most 64 MiB; max_frame_bytes and max_http_body_bytes: 1 GiB");
+        return pc_errinfo(
+            info, PUSHERC_EINVAL, 0,
+            "max_http_head_bytes: at most 64 MiB; max_frame_bytes and max_http_body_bytes: 1 GiB");
     return 0;
 }

@@ -5,9 +5,11 @@
 #include "server/server.h"
 
 /* 0 or PUSHERC_EINVAL, with the field's name in `info`. */
-PC_CHECKED int pc_server_options_check(const pusherc_server_options *options, pusherc_errinfo *info);
+PC_CHECKED int pc_server_options_check(const pusherc_server_options *options,
+                                       pusherc_errinfo *info);
 /* Mode and number of workers; 0 = the combination makes no sense. */
 uint32_t pc_server_workers(const pusherc_server_options *options, enum pc_server_mode *mode);
-struct pc_limits pc_server_limits(const pusherc_server_options *options); /* with defaults applied */
+/* with defaults applied */
+struct pc_limits pc_server_limits(const pusherc_server_options *options);
 
 #endif

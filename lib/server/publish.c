@@ -56,8 +56,11 @@ int pusherc_send_to_user(pusherc_server *server, const char *app_id, pusherc_sli
     memcpy(channel, prefix.ptr, prefix.len);
     memcpy(channel + prefix.len, user_id.ptr, user_id.len);
     pusherc_slice channels[] = {{channel, prefix.len + user_id.len}};
-    pusherc_event event = {.struct_size = sizeof event, .name = name, .channels = channels,
-                           .channel_count = 1, .data = data};
+    pusherc_event event = {.struct_size = sizeof event,
+                           .name = name,
+                           .channels = channels,
+                           .channel_count = 1,
+                           .data = data};
     return pusherc_publish(server, app_id, &event);
 }
 
@@ -128,7 +131,8 @@ int pusherc_get_channel(pusherc_server *server, const char *app_id, pusherc_slic
     struct pc_app *app = pc_server_app(server, app_id, &rc);
     if (!app)
         return rc;
-    *out = (pusherc_channel_info){.struct_size = sizeof *out, .kind = class.kind, .cache = class.cache};
+    *out = (pusherc_channel_info){
+        .struct_size = sizeof *out, .kind = class.kind, .cache = class.cache};
     struct pc_shard *shard = pc_directory_lock(&server->engine.directory, app->live->uid, name);
     const struct pc_channel *channel = pc_shard_find(shard, app->live->uid, name);
     if (channel)
@@ -142,7 +146,8 @@ int pusherc_get_channel(pusherc_server *server, const char *app_id, pusherc_slic
 /* Locked. Every member with its texts: an info per member, the texts one after another. */
 static void copy_members(const struct pc_channel *channel, struct channel_copy *copy)
 {
-    for (struct pc_list *l = channel->roster.in_order.next; l != &channel->roster.in_order; l = l->next) {
+    for (struct pc_list *l = channel->roster.in_order.next; l != &channel->roster.in_order;
+         l = l->next) {
         const struct pc_roster_member *m = PC_CONTAINER(l, struct pc_roster_member, in_order);
         pusherc_member member = {.struct_size = sizeof member,
                                  .user_id = {NULL, m->node.key.len},

@@ -22,14 +22,16 @@ static int make_loops(pusherc_server *server, uv_loop_t *host_loop, pusherc_erri
         int sys = 0;
         int rc = pc_loop_init(&server->loops[i], &engine->workers[i], host_loop, &sys);
         if (rc)
-            return pc_errinfo(info, rc, sys, "event loop: %s", sys ? uv_err_name(sys) : "out of memory");
+            return pc_errinfo(info, rc, sys, "event loop: %s",
+                              sys ? uv_err_name(sys) : "out of memory");
         server->loops[i].on_ended = loop_ended;
         server->loops[i].on_ended_ctx = server;
     }
     return 0;
 }
 
-static int set_auth_path(struct pc_engine *engine, const char *path, const char *fallback, char **out)
+static int set_auth_path(struct pc_engine *engine, const char *path, const char *fallback,
+                         char **out)
 {
     pusherc_slice text = pc_slice_of(path ? path : fallback);
     if (text.len == 0)
@@ -42,10 +44,12 @@ static int set_auth_paths(struct pc_engine *engine, const pusherc_server_options
 {
     int rc = set_auth_path(engine, o->auth_path, "/broadcasting/auth", &engine->auth_path);
     return rc ? rc
-              : set_auth_path(engine, o->user_auth_path, "/broadcasting/user-auth", &engine->user_auth_path);
+              : set_auth_path(engine, o->user_auth_path, "/broadcasting/user-auth",
+                              &engine->user_auth_path);
 }
 
-int pusherc_server_new(pusherc_server **out, const pusherc_server_options *options, pusherc_errinfo *info)
+int pusherc_server_new(pusherc_server **out, const pusherc_server_options *options,
+                       pusherc_errinfo *info)
 {
     const pusherc_server_options defaults = PUSHERC_SERVER_OPTIONS_INIT;
     const pusherc_server_options *o = options ? options : &defaults;
@@ -68,7 +72,8 @@ int pusherc_server_new(pusherc_server **out, const pusherc_server_options *optio
         return pc_errinfo(info, PUSHERC_ENOMEM, 0, "out of memory");
     server->mode = mode;
     pthread_mutex_init(&server->mutex, NULL);
-    rc = pc_engine_init(&server->engine, &mem, &limits, o->hooks, pc_slice_of(o->path_prefix), workers, 0);
+    rc = pc_engine_init(&server->engine, &mem, &limits, o->hooks, pc_slice_of(o->path_prefix),
+                        workers, 0);
     if (rc) {
         pc_errinfo(info, rc, 0, "%s", pusherc_strerror(rc));
         goto fail;
@@ -109,7 +114,9 @@ int pusherc_server_listen(pusherc_server *server, const pusherc_listen_options *
         return pc_errinfo(info, PUSHERC_ESTATE, 0, "listeners are added before start");
     if (server->listener_count == PC_MAX_LISTENERS || server->tls_count == PC_MAX_LISTENERS)
         return pc_errinfo(info, PUSHERC_EINVAL, 0, "at most %d listeners", PC_MAX_LISTENERS);
-    int rc = o->tls ? pc_tls_config_new(&tls, &server->engine.mem, &server->engine.log, o->tls, info) : 0;
+    int rc = o->tls
+                 ? pc_tls_config_new(&tls, &server->engine.mem, &server->engine.log, o->tls, info)
+                 : 0;
     if (rc)
         return rc;
     rc = pc_listener_bind(o, server->engine.worker_count, fds, &port, info);
@@ -281,7 +288,8 @@ void pusherc_server_free(pusherc_server *server)
         return;
     struct pc_engine *engine = &server->engine;
     int state = atomic_load(&server->state);
-    if ((state == PC_SERVER_STARTED || state == PC_SERVER_STOPPING) && server->mode != PC_SERVER_ATTACHED) {
+    if ((state == PC_SERVER_STARTED || state == PC_SERVER_STOPPING) &&
+        server->mode != PC_SERVER_ATTACHED) {
         /* Stop without grace. Without memory for the order there is no safe way on but to wait for some. */
         while (pusherc_server_stop(server, 0, NULL, NULL) == PUSHERC_ENOMEM)
             sched_yield();

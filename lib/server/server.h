@@ -8,7 +8,11 @@
 
 #define PC_MAX_LISTENERS 16
 
-enum pc_server_mode { PC_SERVER_THREADS, PC_SERVER_ATTACHED, PC_SERVER_POLLED };
+enum pc_server_mode {
+    PC_SERVER_THREADS,
+    PC_SERVER_ATTACHED,
+    PC_SERVER_POLLED
+};
 
 enum pc_server_state {
     PC_SERVER_NEW = 0,

@@ -72,12 +72,14 @@ static enum pc_admit_result read_protocol(pusherc_slice query, struct pc_admissi
     if (!pc_slice_to_u64(text, &version))
         return refuse(out, PC_CLOSE_BAD_VERSION, "Invalid protocol version: not an integer");
     if (version < MIN_PROTOCOL || version > MAX_PROTOCOL)
-        return refuse(out, PC_CLOSE_UNSUPPORTED_VERSION, "Unsupported protocol version: use 4 to 7");
+        return refuse(out, PC_CLOSE_UNSUPPORTED_VERSION,
+                      "Unsupported protocol version: use 4 to 7");
     out->protocol = (uint8_t)version;
     return PC_ADMIT_OK;
 }
 
-enum pc_admit_result pc_admit_request(struct pc_engine *engine, const struct pc_http_message *request,
+enum pc_admit_result pc_admit_request(struct pc_engine *engine,
+                                      const struct pc_http_message *request,
                                       struct pc_admission *out)
 {
     *out = (struct pc_admission){0};
@@ -94,7 +96,8 @@ static enum pc_admit_result unknown_app(struct pc_admission *out)
     if (!pc_utf8_valid(shown))
         shown.len = 0;
     out->code = PC_CLOSE_UNKNOWN_APP;
-    snprintf(out->reason, sizeof out->reason, "App key %.*s does not exist", (int)shown.len, shown.ptr);
+    snprintf(out->reason, sizeof out->reason, "App key %.*s does not exist", (int)shown.len,
+             shown.ptr);
     return PC_ADMIT_UNKNOWN_APP;
 }
 
@@ -116,15 +119,16 @@ static enum pc_admit_result check_app(const struct pc_engine *engine, struct pc_
         return refuse(out, PC_CLOSE_UNAUTHORIZED, "Origin not allowed");
     if (!pc_app_connect(app))
         return refuse(out, PC_CLOSE_OVER_QUOTA, "The app is over its connection quota");
-    if (atomic_load_explicit(&engine->sockets, memory_order_relaxed) > engine->limits.max_connections) {
+    if (atomic_load_explicit(&engine->sockets, memory_order_relaxed) >
+        engine->limits.max_connections) {
         pc_app_disconnect(app);
         return refuse(out, PC_CLOSE_OVER_CAPACITY, "The server is over capacity");
     }
     return PC_ADMIT_OK;
 }
 
-enum pc_admit_result pc_admit_app(struct pc_engine *engine, const struct pc_http_message *request, bool tls,
-                                  struct pc_admission *out)
+enum pc_admit_result pc_admit_app(struct pc_engine *engine, const struct pc_http_message *request,
+                                  bool tls, struct pc_admission *out)
 {
     struct pc_app *app = pc_apps_by_key(&engine->apps, pc_slice(out->key, out->key_len));
     if (!app) {

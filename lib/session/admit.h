@@ -9,26 +9,29 @@
 #include "fanout/engine.h"
 
 struct pc_admission {
-    uint8_t protocol;   /* 4..7 */
-    char key[256];      /* the app key asked for, decoded */
+    uint8_t protocol; /* 4..7 */
+    char key[256];    /* the app key asked for, decoded */
     size_t key_len;
-    uint16_t code;      /* when refused */
-    char reason[124];   /* NUL-terminated; fits a Close frame */
-    struct pc_app *app; /* admitted: counted, and connected (undo: pc_app_disconnect, pc_app_unref) */
+    uint16_t code;    /* when refused */
+    char reason[124]; /* NUL-terminated; fits a Close frame */
+    /* admitted: counted, and connected (undo: pc_app_disconnect, pc_app_unref) */
+    struct pc_app *app;
 };
 
 enum pc_admit_result {
     PC_ADMIT_OK,
     PC_ADMIT_REFUSED,
-    PC_ADMIT_UNKNOWN_APP /* nobody has put this key: ask the host, or refuse with what `code` and `reason` say */
+    /* nobody has put this key: ask the host, or refuse with what `code` and `reason` say */
+    PC_ADMIT_UNKNOWN_APP
 };
 
 /* The request alone: draining, path, protocol version. Fills protocol and key. Never UNKNOWN_APP. */
-enum pc_admit_result pc_admit_request(struct pc_engine *engine, const struct pc_http_message *request,
+enum pc_admit_result pc_admit_request(struct pc_engine *engine,
+                                      const struct pc_http_message *request,
                                       struct pc_admission *out);
 /* Then the app: key, enabled, TLS, origin, quota, capacity. */
-enum pc_admit_result pc_admit_app(struct pc_engine *engine, const struct pc_http_message *request, bool tls,
-                                  struct pc_admission *out);
+enum pc_admit_result pc_admit_app(struct pc_engine *engine, const struct pc_http_message *request,
+                                  bool tls, struct pc_admission *out);
 
 /* Whether this is where WebSockets are opened, "/app/..." below the prefix: never the host's page. */
 bool pc_admit_path(const struct pc_engine *engine, pusherc_slice path);

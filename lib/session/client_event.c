@@ -21,18 +21,27 @@ static void relay(struct pc_session *s, const struct pc_message_in *in, pusherc_
 {
     struct pc_engine *engine = s->worker->engine;
     if (engine->hooks.on_client_event) {
-        pusherc_client_event event = {.struct_size = sizeof event, .channel = in->channel,
-                                      .event = in->event, .data = data, .user_id = user_id};
-        if (engine->hooks.on_client_event((const pusherc_conn *)s, &event, engine->hooks.user_data)) {
+        pusherc_client_event event = {.struct_size = sizeof event,
+                                      .channel = in->channel,
+                                      .event = in->event,
+                                      .data = data,
+                                      .user_id = user_id};
+        if (engine->hooks.on_client_event((const pusherc_conn *)s, &event,
+                                          engine->hooks.user_data)) {
             refuse(s, PC_ERROR_CLIENT_EVENT, "Client event rejected by the application");
             return;
         }
     }
-    struct pc_publication p = {.event = in->event, .channels = &in->channel, .channel_count = 1,
-                               .data = data, .user_id = user_id, .except = s->q->owner};
+    struct pc_publication p = {.event = in->event,
+                               .channels = &in->channel,
+                               .channel_count = 1,
+                               .data = data,
+                               .user_id = user_id,
+                               .except = s->q->owner};
     int rc = pc_publish(engine, s->app, &p);
     if (rc)
-        refuse(s, PC_ERROR_CLIENT_EVENT, rc == PUSHERC_EBACKLOG ? "The server is overloaded" : "Out of memory");
+        refuse(s, PC_ERROR_CLIENT_EVENT,
+               rc == PUSHERC_EBACKLOG ? "The server is overloaded" : "Out of memory");
 }
 
 void pc_session_client_event(struct pc_session *s, const struct pc_message_in *in)
@@ -40,12 +49,14 @@ void pc_session_client_event(struct pc_session *s, const struct pc_message_in *i
     const pusherc_app_options *o = &s->app->options;
     struct pc_channel_class class;
     if (!o->client_events) {
-        refuse(s, PC_ERROR_CLIENT_EVENT, "To send client events, you must enable this feature for the app");
+        refuse(s, PC_ERROR_CLIENT_EVENT,
+               "To send client events, you must enable this feature for the app");
         return;
     }
     if (!pc_channel_name_valid(in->channel, o->max_channel_name_bytes, &class) ||
         (class.kind != PUSHERC_CHANNEL_PRIVATE && class.kind != PUSHERC_CHANNEL_PRESENCE)) {
-        refuse(s, PC_ERROR_PLAIN, "Client events are only supported on private and presence channels");
+        refuse(s, PC_ERROR_PLAIN,
+               "Client events are only supported on private and presence channels");
         return;
     }
     const struct pc_subscription *sub = pc_session_subscription(s, in->channel);
@@ -67,7 +78,8 @@ void pc_session_client_event(struct pc_session *s, const struct pc_message_in *i
     pc_buf_init_in(&scratch, s->worker->mem, SIZE_MAX, stack, sizeof stack);
     int rc = event_data(in, &scratch, &data);
     if (rc)
-        refuse(s, PC_ERROR_PLAIN, rc == PUSHERC_EINVAL ? "Invalid message format" : "Out of memory");
+        refuse(s, PC_ERROR_PLAIN,
+               rc == PUSHERC_EINVAL ? "Invalid message format" : "Out of memory");
     else if (data.len > o->max_event_payload_bytes)
         refuse(s, PC_ERROR_CLIENT_EVENT, "The event data is too large");
     else

@@ -91,7 +91,8 @@ static int claim(pusherc_auth_request *r, int *before)
     return 0;
 }
 
-static void deny(pusherc_auth_request *r, pusherc_denial_reason reason, int status, pusherc_slice text)
+static void deny(pusherc_auth_request *r, pusherc_denial_reason reason, int status,
+                 pusherc_slice text)
 {
     text = pc_utf8_cut(text, MAX_REASON);
     memcpy(r->reason, text.ptr, text.len);
@@ -106,7 +107,9 @@ static int hand_back(pusherc_auth_request *r, int before)
         request_free(r);
         return PUSHERC_ECANCELED;
     }
-    return before == REQUEST_OPEN ? 0 : before == REQUEST_TIMED_OUT ? PUSHERC_ETIMEDOUT : PUSHERC_ECANCELED;
+    return before == REQUEST_OPEN        ? 0
+           : before == REQUEST_TIMED_OUT ? PUSHERC_ETIMEDOUT
+                                         : PUSHERC_ECANCELED;
 }
 
 static int copy_grant(pusherc_auth_request *r, const pusherc_grant *g)
@@ -143,7 +146,8 @@ int pusherc_auth_allow(pusherc_auth_request *request, const pusherc_grant *grant
     if (grant)
         rc = copy_grant(request, grant);
     if (rc)
-        deny(request, PUSHERC_DENIED_INTERNAL, 500, PC_S("The application's answer was not usable"));
+        deny(request, PUSHERC_DENIED_INTERNAL, 500,
+             PC_S("The application's answer was not usable"));
     int sent = hand_back(request, before);
     return rc ? rc : sent;
 }
@@ -200,7 +204,8 @@ struct pc_decisions {
     struct pc_list to_ask;
     struct pc_map cache;
     struct pc_list cache_by_age; /* oldest first */
-    pusherc_auth_request *kept[PUSHERC_AUTH_KEPT_ANSWERS]; /* owned; answered, so that a second answer is noticed */
+    /* owned; answered, so that a second answer is noticed */
+    pusherc_auth_request *kept[PUSHERC_AUTH_KEPT_ANSWERS];
     size_t next_kept;
 };
 
@@ -274,12 +279,14 @@ void pc_waiter_cancel(struct pc_waiter *waiter)
 }
 
 /* Tells everybody. A callback may cancel others that wait here, or ask anew. */
-static void conclude(struct pc_decision *decision, const struct pc_verdict *verdict, int request_state)
+static void conclude(struct pc_decision *decision, const struct pc_verdict *verdict,
+                     int request_state)
 {
     struct pc_list waiters;
     pc_list_take(&waiters, &decision->waiters);
     for (struct pc_list *l = waiters.next; l != &waiters; l = l->next)
-        PC_CONTAINER(l, struct pc_waiter, link)->decision = NULL; /* it waits for nothing any more */
+        /* it waits for nothing any more */
+        PC_CONTAINER(l, struct pc_waiter, link)->decision = NULL;
     decision_free(decision, request_state);
     while (!pc_list_empty(&waiters)) {
         struct pc_waiter *w = PC_CONTAINER(waiters.next, struct pc_waiter, link);
@@ -291,7 +298,8 @@ static void conclude(struct pc_decision *decision, const struct pc_verdict *verd
 static void on_deadline(struct pc_timer *timer, uint64_t now_ms)
 {
     struct pc_decision *decision = PC_CONTAINER(timer, struct pc_decision, deadline);
-    struct pc_verdict verdict = {.reason = PUSHERC_DENIED_TIMEOUT, .status = 403,
+    struct pc_verdict verdict = {.reason = PUSHERC_DENIED_TIMEOUT,
+                                 .status = 403,
                                  .text = PC_S("The application did not answer in time")};
     (void)now_ms;
     if (!decision->request) { /* there was no memory to ask it */
@@ -318,7 +326,8 @@ struct asker {
 static struct asker asker_of(const struct pc_question *q, const uint64_t *alone)
 {
     if (q->identity && q->identity->user_id.len)
-        return (struct asker){ASKER_USER, (uint32_t)q->identity->user_id.len, q->identity->user_id.ptr};
+        return (struct asker){ASKER_USER, (uint32_t)q->identity->user_id.len,
+                              q->identity->user_id.ptr};
     if (q->alone)
         return (struct asker){ASKER_ALONE, sizeof *alone, (const char *)alone};
     return (struct asker){ASKER_SOCKET, sizeof q->socket_id, (const char *)&q->socket_id};
@@ -366,7 +375,8 @@ static void remember(struct pc_decision *decision, const struct pc_verdict *v)
 {
     struct pc_decisions *d = decision->worker->decisions;
     uint32_t cache_ms = decision->match.rule->options.cache_ms;
-    if (cache_ms == 0 || is_alone(decision) || (v->allowed && v->expires_in_ms && v->expires_in_ms < cache_ms))
+    if (cache_ms == 0 || is_alone(decision) ||
+        (v->allowed && v->expires_in_ms && v->expires_in_ms < cache_ms))
         return;
     pusherc_slice key = decision->node.key;
     struct pc_map_node *old = pc_map_find(&d->cache, key);
@@ -451,7 +461,8 @@ bool pc_decide(struct pc_worker *worker, const struct pc_question *q, struct pc_
     struct pc_decision *decision =
         node ? PC_CONTAINER(node, struct pc_decision, node) : decision_new(worker, q, key);
     if (!decision) {
-        *now = (struct pc_verdict){.reason = PUSHERC_DENIED_INTERNAL, .status = 500, .text = PC_S("Out of memory")};
+        *now = (struct pc_verdict){
+            .reason = PUSHERC_DENIED_INTERNAL, .status = 500, .text = PC_S("Out of memory")};
         return true;
     }
     waiter->decision = decision;
@@ -536,7 +547,8 @@ static pusherc_auth_request *request_new(struct pc_decision *decision)
 }
 
 /* Takes this rule's questions out of the list, up to max; the first is its own. */
-static size_t collect(struct pc_list *list, const struct pc_rule *rule, pusherc_auth_request **out, size_t max)
+static size_t collect(struct pc_list *list, const struct pc_rule *rule, pusherc_auth_request **out,
+                      size_t max)
 {
     size_t n = 0;
     for (struct pc_list *l = list->next, *next; l != list && n < max; l = next) {
@@ -562,7 +574,8 @@ bool pc_decisions_ask(struct pc_worker *worker)
     pc_list_take(&list, &worker->decisions->to_ask);
     while (!pc_list_empty(&list)) {
         pusherc_auth_request *requests[MAX_BATCH];
-        const struct pc_rule *rule = PC_CONTAINER(list.next, struct pc_decision, to_ask)->match.rule;
+        const struct pc_rule *rule =
+            PC_CONTAINER(list.next, struct pc_decision, to_ask)->match.rule;
         const pusherc_rule *o = &rule->options;
         size_t n = collect(&list, rule, requests, o->authorize_batch ? MAX_BATCH : 1);
         if (n > 0 && o->authorize_batch)

@@ -39,15 +39,16 @@ struct pc_question {
     struct pc_identity *identity; /* NULL = anonymous */
     pusherc_socket_id socket_id;
     bool fresh; /* no cached answer will do */
-    bool alone; /* nobody else may be given its answer, now or later: all that is known is what the asker claims */
+    /* nobody else may be given its answer, now or later: all that is known is what the asker claims */
+    bool alone;
 };
 
 void pc_waiter_init(struct pc_waiter *waiter,
                     void (*decided)(struct pc_waiter *waiter, const struct pc_verdict *verdict));
 
 /* True: *now is the answer (cached, or a refusal for lack of memory) and the waiter does not wait. */
-bool pc_decide(struct pc_worker *worker, const struct pc_question *question, struct pc_waiter *waiter,
-               struct pc_verdict *now);
+bool pc_decide(struct pc_worker *worker, const struct pc_question *question,
+               struct pc_waiter *waiter, struct pc_verdict *now);
 /* Harmless when it does not wait. The last one to leave takes the question back. */
 void pc_waiter_cancel(struct pc_waiter *waiter);
 static inline bool pc_waiter_waits(const struct pc_waiter *waiter)
@@ -60,8 +61,8 @@ struct pc_grant_filter {
     uint64_t app_uid;
     pusherc_slice user_id, pattern; /* len 0 = any */
 };
-bool pc_grant_filter_fits(const struct pc_grant_filter *filter, uint64_t app_uid, pusherc_slice user_id,
-                          pusherc_slice channel);
+bool pc_grant_filter_fits(const struct pc_grant_filter *filter, uint64_t app_uid,
+                          pusherc_slice user_id, pusherc_slice channel);
 
 /* Answers that were thought up before now do not count any more: cached ones are dropped, questions under
  * way are asked again when their answer arrives. */
@@ -73,6 +74,7 @@ bool pc_decisions_ask(struct pc_worker *worker);
 /* The worker's table. */
 struct pc_decisions;
 PC_CHECKED int pc_decisions_new(struct pc_decisions **out, struct pc_worker *worker);
-void pc_decisions_free(struct pc_decisions *decisions); /* nobody waits any more; NULL is harmless */
+/* nobody waits any more; NULL is harmless */
+void pc_decisions_free(struct pc_decisions *decisions);
 
 #endif

@@ -11,7 +11,8 @@ struct recheck {
 static void decided(struct pc_waiter *waiter, const struct pc_verdict *verdict);
 static void on_expiry(struct pc_timer *timer, uint64_t now_ms);
 
-struct pc_reauthorization *pc_reauthorization_new(const struct pc_mem *mem, const struct pc_grant_filter *filter)
+struct pc_reauthorization *pc_reauthorization_new(const struct pc_mem *mem,
+                                                  const struct pc_grant_filter *filter)
 {
     struct pc_reauthorization *r =
         pc_alloc_zero(mem, sizeof *r + filter->user_id.len + filter->pattern.len);
@@ -55,8 +56,8 @@ struct pc_identity *pc_grant_identity(const struct pc_grant *grant)
     return grant->identity ? grant->identity : pc_session_identity(grant->session);
 }
 
-static struct pc_grant *grant_new(struct pc_session *s, pusherc_slice channel, struct pc_channel_class class,
-                                  enum pc_grant_state state)
+static struct pc_grant *grant_new(struct pc_session *s, pusherc_slice channel,
+                                  struct pc_channel_class class, enum pc_grant_state state)
 {
     struct pc_grant *grant = pc_alloc_zero(s->worker->mem, sizeof *grant + channel.len);
     if (!grant)
@@ -121,7 +122,8 @@ void pc_grant_give_up(struct pc_grant *grant)
 /* -- asking -- */
 
 /* True: decided at once, see *now. */
-static bool ask(struct pc_grant *grant, const struct pc_rule_match *match, bool fresh, struct pc_verdict *now)
+static bool ask(struct pc_grant *grant, const struct pc_rule_match *match, bool fresh,
+                struct pc_verdict *now)
 {
     struct pc_session *s = grant->session;
     struct pc_question question = {.app = s->app,
@@ -137,20 +139,23 @@ static bool ask(struct pc_grant *grant, const struct pc_rule_match *match, bool 
 static struct pc_rule_match match_of(const struct pc_grant *grant)
 {
     const struct pc_session *s = grant->session;
-    return pc_rules_find(&s->worker->engine->rules, s->app->id, pc_grant_channel(grant), grant->class.kind);
+    return pc_rules_find(&s->worker->engine->rules, s->app->id, pc_grant_channel(grant),
+                         grant->class.kind);
 }
 
 void pc_grant_ask(struct pc_session *s, pusherc_slice channel, struct pc_channel_class class,
                   const struct pc_rule_match *match)
 {
     struct pc_verdict now;
-    struct pc_grant *grant = pc_grant_find(s, channel); /* of an auth endpoint: then its identity counts; or lost */
+    /* of an auth endpoint: then its identity counts; or lost */
+    struct pc_grant *grant = pc_grant_find(s, channel);
     struct pc_rule_match own = *match;
     if (!grant)
         grant = grant_new(s, channel, class, PC_GRANT_ASKED);
     if (!grant) {
         pc_session_refuse(s, channel,
-                          (struct pc_refusal){PUSHERC_DENIED_INTERNAL, 500, PC_S("Out of memory"), match->rule, PC_S("")});
+                          (struct pc_refusal){PUSHERC_DENIED_INTERNAL, 500, PC_S("Out of memory"),
+                                              match->rule, PC_S("")});
         return;
     }
     grant->state = PC_GRANT_ASKED;
@@ -191,13 +196,19 @@ static struct pc_refusal refusal_of(const struct pc_verdict *v, const struct pc_
 }
 
 /* The verdict lets them in: the first time, or again. */
-static void enter(struct pc_grant *grant, const struct pc_verdict *v, const struct pc_rule_match *match)
+static void enter(struct pc_grant *grant, const struct pc_verdict *v,
+                  const struct pc_rule_match *match)
 {
     struct pc_session *s = grant->session;
     const struct pc_identity *who = pc_grant_identity(grant);
-    struct pc_join join = {.app = s->app, .q = s->q, .channel = pc_grant_channel(grant),
-                           .class = grant->class, .match = match, .view = v->view,
-                           .user_id = v->user_id, .user_info = v->user_info};
+    struct pc_join join = {.app = s->app,
+                           .q = s->q,
+                           .channel = pc_grant_channel(grant),
+                           .class = grant->class,
+                           .match = match,
+                           .view = v->view,
+                           .user_id = v->user_id,
+                           .user_info = v->user_info};
     if (join.user_id.len == 0 && who)
         join.user_id = who->user_id;
     if (join.user_info.len == 0)
@@ -284,7 +295,8 @@ static void decided(struct pc_waiter *waiter, const struct pc_verdict *v)
 
 /* -- grants that came another way -- */
 
-struct pc_grant *pc_grant_prepare(struct pc_session *s, pusherc_slice channel, struct pc_channel_class class)
+struct pc_grant *pc_grant_prepare(struct pc_session *s, pusherc_slice channel,
+                                  struct pc_channel_class class)
 {
     struct pc_grant *grant = pc_grant_find(s, channel);
     return grant ? grant : grant_new(s, channel, class, PC_GRANT_REMEMBERED);
@@ -303,7 +315,8 @@ void pc_grant_stand(struct pc_grant *grant, struct pc_subscription *sub)
         pc_timer_stop(timers, &grant->expiry);
 }
 
-#define REMEMBER_MS 60000 /* a client that asked an auth endpoint subscribes at once, or not at all */
+/* a client that asked an auth endpoint subscribes at once, or not at all */
+#define REMEMBER_MS 60000
 
 void pc_grant_remember(struct pc_session *s, pusherc_slice channel, struct pc_channel_class class,
                        struct pc_identity *identity, const struct pc_verdict *v)
@@ -330,7 +343,8 @@ static void recheck(struct pc_grant *grant, struct pc_reauthorization *r)
 {
     struct recheck *entry = pc_alloc(grant->session->worker->mem, sizeof *entry);
     struct pc_rule_match match = match_of(grant);
-    struct pc_verdict now = {.reason = PUSHERC_DENIED_INTERNAL, .status = 403, .text = PC_S("Out of memory")};
+    struct pc_verdict now = {
+        .reason = PUSHERC_DENIED_INTERNAL, .status = 403, .text = PC_S("Out of memory")};
     if (!entry) { /* it cannot be asked, so it does not stand */
         decided(&grant->waiter, &now);
         return;

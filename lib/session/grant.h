@@ -16,14 +16,16 @@ enum pc_grant_state {
     PC_GRANT_REMEMBERED, /* the client has a signed answer and is expected to subscribe with it */
     PC_GRANT_STANDING,   /* it has a subscription */
     PC_GRANT_LOST,       /* it had one; the client still wants it */
-    PC_GRANT_REFUSED     /* taken away, and not wanted now: kept because of signatures the client still has */
+    /* taken away, and not wanted now: kept because of signatures the client still has */
+    PC_GRANT_REFUSED
 };
 
 struct pc_grant {
     struct pc_list of_session;
     struct pc_session *session;
     struct pc_subscription *subscription; /* STANDING */
-    struct pc_identity *identity; /* counted: who asked the auth endpoint; NULL = the session's own */
+    /* counted: who asked the auth endpoint; NULL = the session's own */
+    struct pc_identity *identity;
     struct pc_waiter waiter;
     struct pc_timer expiry;
     struct pc_list rechecks; /* re-authorizations that wait for its answer */
@@ -53,7 +55,8 @@ struct pc_reauthorization {
     char text[];
 };
 /* With one open. NULL = out of memory. */
-struct pc_reauthorization *pc_reauthorization_new(const struct pc_mem *mem, const struct pc_grant_filter *filter);
+struct pc_reauthorization *pc_reauthorization_new(const struct pc_mem *mem,
+                                                  const struct pc_grant_filter *filter);
 /* One less is open; the last one calls done and frees. */
 void pc_reauthorization_report(struct pc_reauthorization *r);
 
@@ -76,8 +79,9 @@ void pc_grant_stand(struct pc_grant *grant, struct pc_subscription *subscription
 /* The client does not want it any more. */
 void pc_grant_give_up(struct pc_grant *grant);
 /* An auth endpoint has allowed this to the session, asked by `identity`, which may be NULL. */
-void pc_grant_remember(struct pc_session *session, pusherc_slice channel, struct pc_channel_class class,
-                       struct pc_identity *identity, const struct pc_verdict *verdict);
+void pc_grant_remember(struct pc_session *session, pusherc_slice channel,
+                       struct pc_channel_class class, struct pc_identity *identity,
+                       const struct pc_verdict *verdict);
 
 /* Every grant of the session that fits is asked again and reports to `r`. */
 void pc_grants_recheck(struct pc_session *session, struct pc_reauthorization *r);

@@ -5,7 +5,8 @@
 struct pc_identity *pc_identity_new(const struct pc_mem *mem, pusherc_slice user_id,
                                     pusherc_slice user_info)
 {
-    struct pc_identity *identity = pc_alloc_zero(mem, sizeof *identity + user_id.len + user_info.len);
+    struct pc_identity *identity =
+        pc_alloc_zero(mem, sizeof *identity + user_id.len + user_info.len);
     if (!identity)
         return NULL;
     char *text = (char *)(identity + 1);

@@ -14,13 +14,15 @@ struct pc_identity {
     _Atomic uint32_t refs;
     struct pc_mem mem;
     pusherc_slice user_id, user_info;
-    struct pc_identity *base;  /* counted: the host's identity below a sign-in, for its data; or NULL */
+    /* counted: the host's identity below a sign-in, for its data; or NULL */
+    struct pc_identity *base;
     void *data;                /* the host's; set once before it is shared */
     pusherc_free_fn free_data; /* called for data by whoever lets go last; NULL = nothing to free */
 };
 
 /* Counted for the caller; NULL = out of memory. */
-struct pc_identity *pc_identity_new(const struct pc_mem *mem, pusherc_slice user_id, pusherc_slice user_info);
+struct pc_identity *pc_identity_new(const struct pc_mem *mem, pusherc_slice user_id,
+                                    pusherc_slice user_info);
 void pc_identity_ref(struct pc_identity *identity);   /* NULL is harmless */
 void pc_identity_unref(struct pc_identity *identity); /* NULL is harmless; any thread */
 

@@ -72,9 +72,14 @@ int pc_session_open(struct pc_session *s, struct pc_worker *worker, struct pc_ou
                     struct pc_identity *identity)
 {
     struct pc_engine *engine = worker->engine;
-    *s = (struct pc_session){
-        .worker = worker, .transport = transport, .q = q, .app = app, .protocol = protocol,
-        .identity = identity, .seen_ms = worker->now_ms, .close_code = PC_CLOSE_ABNORMAL};
+    *s = (struct pc_session){.worker = worker,
+                             .transport = transport,
+                             .q = q,
+                             .app = app,
+                             .protocol = protocol,
+                             .identity = identity,
+                             .seen_ms = worker->now_ms,
+                             .close_code = PC_CLOSE_ABNORMAL};
     pc_list_init(&s->subscriptions);
     pc_list_init(&s->grants);
     pc_list_init(&s->of_worker);
@@ -110,7 +115,8 @@ void pc_session_end(struct pc_session *s)
     while (!pc_list_empty(&s->grants))
         pc_grant_free(PC_CONTAINER(s->grants.prev, struct pc_grant, of_session));
     while (!pc_list_empty(&s->subscriptions))
-        pc_session_leave(s, PC_CONTAINER(s->subscriptions.prev, struct pc_subscription, of_session));
+        pc_session_leave(s,
+                         PC_CONTAINER(s->subscriptions.prev, struct pc_subscription, of_session));
     s->state = PC_SESSION_ENDED;
     if (engine->hooks.on_close)
         engine->hooks.on_close((const pusherc_conn *)s, s->close_code, engine->hooks.user_data);

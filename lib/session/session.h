@@ -33,18 +33,18 @@ enum pc_session_state {
 struct pc_session {
     struct pc_worker *worker;
     const struct pc_transport *transport;
-    struct pc_outq *q;            /* the transport's */
-    struct pc_app *app;           /* counted, and one of its connections */
+    struct pc_outq *q;  /* the transport's */
+    struct pc_app *app; /* counted, and one of its connections */
     struct pc_list of_worker;
     struct pc_map_node by_id;
-    struct pc_list subscriptions; /* latest last */
-    struct pc_list grants;        /* what the host said about channels */
-    struct pc_identity *identity; /* the host's answer; counted; NULL = anonymous */
-    struct pc_identity *user;     /* pusher:signin; counted; NULL = not signed in */
+    struct pc_list subscriptions;               /* latest last */
+    struct pc_list grants;                      /* what the host said about channels */
+    struct pc_identity *identity;               /* the host's answer; counted; NULL = anonymous */
+    struct pc_identity *user;                   /* pusher:signin; counted; NULL = not signed in */
     struct pc_identity_expiry *identity_expiry; /* owned; NULL = the identity does not expire */
     struct pc_timer liveness;
-    uint64_t seen_ms;   /* last traffic from the client */
-    uint64_t pinged_ms; /* 0 = no answer is awaited */
+    uint64_t seen_ms;      /* last traffic from the client */
+    uint64_t pinged_ms;    /* 0 = no answer is awaited */
     uint64_t over_soft_ms; /* the queue has been above the soft limit since; 0 = it is not */
     struct pc_rate client_events;
     uint32_t subscription_count, grant_count;
@@ -56,9 +56,9 @@ struct pc_session {
 
 /* Makes an admitted connection a session and says pusher:connection_established. Takes over `app` (counted, and
  * connected), `identity` and the queue's ownership name. 0 or PUSHERC_ENOMEM: then nothing was taken over. */
-PC_CHECKED int pc_session_open(struct pc_session *session, struct pc_worker *worker, struct pc_outq *q,
-                               const struct pc_transport *transport, struct pc_app *app, uint8_t protocol,
-                               struct pc_identity *identity);
+PC_CHECKED int pc_session_open(struct pc_session *session, struct pc_worker *worker,
+                               struct pc_outq *q, const struct pc_transport *transport,
+                               struct pc_app *app, uint8_t protocol, struct pc_identity *identity);
 /* Leaves every channel, calls on_close, gives everything back. Once; harmless on a session never opened. */
 void pc_session_end(struct pc_session *session);
 
@@ -111,11 +111,13 @@ struct pc_refusal {
 /* Says no to a subscribe: pusher:error, pusher:subscription_error, the log, on_denied. */
 void pc_session_refuse(struct pc_session *session, pusherc_slice channel, struct pc_refusal why);
 /* The log and on_denied only. */
-void pc_session_tell_host(struct pc_session *session, pusherc_slice channel, const struct pc_refusal *why);
+void pc_session_tell_host(struct pc_session *session, pusherc_slice channel,
+                          const struct pc_refusal *why);
 /* Says that a channel it had is taken away. */
 void pc_session_revoked(struct pc_session *session, pusherc_slice channel, struct pc_refusal why);
 /* Presence: is the member one that may be shown? Other kinds: true. */
-bool pc_session_check_member(struct pc_session *session, const struct pc_join *join, struct pc_refusal *why);
+bool pc_session_check_member(struct pc_session *session, const struct pc_join *join,
+                             struct pc_refusal *why);
 /* Joins and answers the client. NULL: *why tells what to refuse with. */
 struct pc_subscription *pc_session_join(struct pc_session *session, const struct pc_join *join,
                                         struct pc_refusal *why);

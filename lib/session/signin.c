@@ -5,20 +5,23 @@
 
 static bool refuse(struct pc_refusal *why, pusherc_denial_reason reason, const char *text)
 {
-    *why = (struct pc_refusal){.reason = reason, .status = PC_ERROR_UNAUTHORIZED, .text = pc_slice_of(text)};
+    *why = (struct pc_refusal){
+        .reason = reason, .status = PC_ERROR_UNAUTHORIZED, .text = pc_slice_of(text)};
     return false;
 }
 
 /* `detail` receives the string that had to be signed, for the host. */
-static bool check_signature(struct pc_session *s, const struct pc_message_in *in, struct pc_buf *detail,
-                            struct pc_refusal *why)
+static bool check_signature(struct pc_session *s, const struct pc_message_in *in,
+                            struct pc_buf *detail, struct pc_refusal *why)
 {
     char id[PUSHERC_SOCKET_ID_STRLEN];
     pusherc_slice id_slice = pc_slice(id, pusherc_socket_id_format(s->q->owner, id));
     const char *text = NULL;
     if (in->auth.len == 0 || in->user_data.len == 0)
-        return refuse(why, PUSHERC_DENIED_NO_SIGNATURE, "auth and user_data are required to sign in");
-    if (pc_verify_user_auth(s->app->key, s->app->secret, id_slice, in->user_data, in->auth, &text) == 0)
+        return refuse(why, PUSHERC_DENIED_NO_SIGNATURE,
+                      "auth and user_data are required to sign in");
+    if (pc_verify_user_auth(s->app->key, s->app->secret, id_slice, in->user_data, in->auth,
+                            &text) == 0)
         return true;
     refuse(why, PUSHERC_DENIED_BAD_SIGNATURE, text ? text : "The signature could not be checked");
     pc_buf_put(detail, id_slice);

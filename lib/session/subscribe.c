@@ -7,7 +7,8 @@
 #include "session/session.h"
 
 #define MAX_MEMBER_ID_CHARACTERS 128 /* Pusher's limit for presence user ids */
-#define MAX_SHOWN_NAME           300 /* a name that broke the grammar may be long: it goes back cut */
+/* a name that broke the grammar may be long: it goes back cut */
+#define MAX_SHOWN_NAME 300
 
 /* -- refusing -- */
 
@@ -33,8 +34,8 @@ static const char *type_of(pusherc_denial_reason reason)
     return "SubscriptionError";
 }
 
-static void say_subscription_error(struct pc_session *s, pusherc_slice channel, pusherc_slice message,
-                                   const struct pc_refusal *why)
+static void say_subscription_error(struct pc_session *s, pusherc_slice channel,
+                                   pusherc_slice message, const struct pc_refusal *why)
 {
     char stack[PC_SESSION_STACK];
     struct pc_buf out;
@@ -59,9 +60,9 @@ void pc_session_tell_host(struct pc_session *s, pusherc_slice channel, const str
                              .status = why->status,
                              .detail = why->detail.len ? why->detail : why->text};
     PC_LOG(&engine->log, DEBUG, ((struct pc_log_about){"auth", s->app->id, s->q->owner}),
-           "%s: channel %.*s, rule %.*s, %d: %.*s", pusherc_denial_name(why->reason), (int)channel.len,
-           channel.ptr, (int)denial.pattern.len, denial.pattern.ptr, why->status, (int)denial.detail.len,
-           denial.detail.ptr);
+           "%s: channel %.*s, rule %.*s, %d: %.*s", pusherc_denial_name(why->reason),
+           (int)channel.len, channel.ptr, (int)denial.pattern.len, denial.pattern.ptr, why->status,
+           (int)denial.detail.len, denial.detail.ptr);
     if (engine->hooks.on_denied)
         engine->hooks.on_denied(&denial, engine->hooks.user_data);
 }
@@ -71,8 +72,8 @@ void pc_session_refuse(struct pc_session *s, pusherc_slice channel, struct pc_re
 {
     pusherc_slice shown = pc_utf8_cut(channel, MAX_SHOWN_NAME);
     char text[512];
-    int n = snprintf(text, sizeof text, "%.*s: %.*s", (int)why.text.len, why.text.ptr, (int)shown.len,
-                     shown.ptr);
+    int n = snprintf(text, sizeof text, "%.*s: %.*s", (int)why.text.len, why.text.ptr,
+                     (int)shown.len, shown.ptr);
     pusherc_slice message = pc_utf8_cut(pc_slice(text, n > 0 ? (size_t)n : 0), sizeof text - 1);
     bool auth = strcmp(type_of(why.reason), "AuthError") == 0;
     char stack[PC_SESSION_STACK];
@@ -108,9 +109,13 @@ static void report(struct pc_session *s, pusherc_channel_event_type type, pusher
                    pusherc_slice user_id, const struct pc_channel_change *change)
 {
     struct pc_engine *engine = s->worker->engine;
-    pusherc_channel_event event = {
-        .struct_size = sizeof event, .type = type, .app_id = s->app->id, .channel = channel,
-        .user_id = user_id, .subscription_count = change->subscriptions, .sequence = change->sequence};
+    pusherc_channel_event event = {.struct_size = sizeof event,
+                                   .type = type,
+                                   .app_id = s->app->id,
+                                   .channel = channel,
+                                   .user_id = user_id,
+                                   .subscription_count = change->subscriptions,
+                                   .sequence = change->sequence};
     engine->hooks.on_channel(&event, engine->hooks.user_data);
 }
 
@@ -130,7 +135,8 @@ static void report_change(struct pc_session *s, bool joined, pusherc_slice chann
         report(s, PUSHERC_CHANNEL_VACATED, channel, PC_S(""), change);
 }
 
-static void say_subscribed(struct pc_session *s, const struct pc_join *join, const struct pc_buf *roster)
+static void say_subscribed(struct pc_session *s, const struct pc_join *join,
+                           const struct pc_buf *roster)
 {
     char stack[PC_SESSION_STACK];
     struct pc_buf message;
@@ -155,12 +161,14 @@ struct pc_subscription *pc_session_join(struct pc_session *s, const struct pc_jo
         pc_list_push_back(&s->subscriptions, &sub->of_session);
         s->subscription_count++;
         say_subscribed(s, join, &roster);
-        report_change(s, true, pc_subscription_channel(sub), join->class.kind, join->user_id, &change);
+        report_change(s, true, pc_subscription_channel(sub), join->class.kind, join->user_id,
+                      &change);
     } else if (rc == PUSHERC_ELIMIT) {
-        *why = (struct pc_refusal){PUSHERC_DENIED_LIMIT, 403, PC_S("The channel has its maximum of members"),
-                                   NULL, PC_S("")};
+        *why = (struct pc_refusal){PUSHERC_DENIED_LIMIT, 403,
+                                   PC_S("The channel has its maximum of members"), NULL, PC_S("")};
     } else {
-        *why = (struct pc_refusal){PUSHERC_DENIED_INTERNAL, 500, PC_S("Out of memory"), NULL, PC_S("")};
+        *why = (struct pc_refusal){PUSHERC_DENIED_INTERNAL, 500, PC_S("Out of memory"), NULL,
+                                   PC_S("")};
     }
     pc_buf_free(&roster);
     return sub;
@@ -190,7 +198,8 @@ void pc_session_leave(struct pc_session *s, struct pc_subscription *sub)
 
 /* -- what a subscription must show -- */
 
-static bool refuse(struct pc_refusal *why, pusherc_denial_reason reason, int status, const char *text)
+static bool refuse(struct pc_refusal *why, pusherc_denial_reason reason, int status,
+                   const char *text)
 {
     *why = (struct pc_refusal){reason, status, pc_slice_of(text), NULL, PC_S("")};
     return false;
@@ -204,7 +213,8 @@ static size_t characters(pusherc_slice utf8)
     return n;
 }
 
-bool pc_session_check_member(struct pc_session *s, const struct pc_join *join, struct pc_refusal *why)
+bool pc_session_check_member(struct pc_session *s, const struct pc_join *join,
+                             struct pc_refusal *why)
 {
     if (join->class.kind != PUSHERC_CHANNEL_PRESENCE)
         return true;
@@ -218,18 +228,19 @@ bool pc_session_check_member(struct pc_session *s, const struct pc_join *join, s
 }
 
 /* `detail` receives the string that had to be signed, for the host. */
-static bool check_signature(struct pc_session *s, const struct pc_message_in *in, struct pc_buf *detail,
-                            struct pc_refusal *why)
+static bool check_signature(struct pc_session *s, const struct pc_message_in *in,
+                            struct pc_buf *detail, struct pc_refusal *why)
 {
     char id[PUSHERC_SOCKET_ID_STRLEN];
     pusherc_slice id_slice = pc_slice(id, pusherc_socket_id_format(s->q->owner, id));
     const char *text = NULL;
     if (in->auth.len == 0)
         return refuse(why, PUSHERC_DENIED_NO_SIGNATURE, 401, "Auth info required to subscribe");
-    if (pc_verify_channel_auth(s->app->key, s->app->secret, id_slice, in->channel, in->channel_data, in->auth,
-                               &text) == 0)
+    if (pc_verify_channel_auth(s->app->key, s->app->secret, id_slice, in->channel, in->channel_data,
+                               in->auth, &text) == 0)
         return true;
-    refuse(why, PUSHERC_DENIED_BAD_SIGNATURE, 401, text ? text : "The signature could not be checked");
+    refuse(why, PUSHERC_DENIED_BAD_SIGNATURE, 401,
+           text ? text : "The signature could not be checked");
     pc_buf_put(detail, id_slice);
     pc_buf_put_char(detail, ':');
     pc_buf_put(detail, in->channel);
@@ -242,20 +253,22 @@ static bool check_signature(struct pc_session *s, const struct pc_message_in *in
 }
 
 /* Who joins a presence channel with a signature: channel_data says, or else the sign-in. */
-static bool find_member(struct pc_session *s, const struct pc_message_in *in, struct pc_buf *scratch,
-                        struct pc_join *join, struct pc_refusal *why)
+static bool find_member(struct pc_session *s, const struct pc_message_in *in,
+                        struct pc_buf *scratch, struct pc_join *join, struct pc_refusal *why)
 {
     if (in->channel_data.len == 0) {
         if (!s->user)
-            return refuse(why, PUSHERC_DENIED_NO_USER, 401, "channel_data is required for presence channels");
+            return refuse(why, PUSHERC_DENIED_NO_USER, 401,
+                          "channel_data is required for presence channels");
         join->user_id = s->user->user_id;
         join->user_info = s->user->user_info;
     } else {
         struct pc_user_data data;
         const char *text = NULL;
-        if (pc_user_data_parse(in->channel_data, PC_S("user_id"), true, s->app->options.strict_user_info,
-                               scratch, &data, &text))
-            return refuse(why, PUSHERC_DENIED_BAD_MEMBER, 400, text ? text : "channel_data could not be read");
+        if (pc_user_data_parse(in->channel_data, PC_S("user_id"), true,
+                               s->app->options.strict_user_info, scratch, &data, &text))
+            return refuse(why, PUSHERC_DENIED_BAD_MEMBER, 400,
+                          text ? text : "channel_data could not be read");
         join->user_id = data.id;
         join->user_info = data.info;
     }
@@ -284,7 +297,7 @@ static bool check_name(struct pc_session *s, pusherc_slice channel, struct pc_ch
 /* -- who decides -- */
 
 enum decider {
-    BY_NOBODY,   /* a public name without a rule */
+    BY_NOBODY, /* a public name without a rule */
     BY_SIGNATURE,
     BY_RULE,
     BY_REFUSAL
@@ -378,7 +391,8 @@ static void subscribe(struct pc_session *s, const struct pc_message_in *in)
 }
 
 /* Errors about a channel that the client handles wrongly: no subscription changes, so no subscription_error. */
-static void say_confused(struct pc_session *s, const char *before, pusherc_slice channel, const char *after)
+static void say_confused(struct pc_session *s, const char *before, pusherc_slice channel,
+                         const char *after)
 {
     char text[512];
     pusherc_slice shown = pc_utf8_cut(channel, MAX_SHOWN_NAME);
@@ -409,5 +423,6 @@ void pc_session_unsubscribe(struct pc_session *s, const struct pc_message_in *in
     else if (grant && (grant->state == PC_GRANT_ASKED || grant->state == PC_GRANT_LOST))
         pc_grant_give_up(grant); /* takes the question back, or stops waiting for better times */
     else
-        say_confused(s, "No current subscription to channel ", in->channel, ", or subscription in progress");
+        say_confused(s, "No current subscription to channel ", in->channel,
+                     ", or subscription in progress");
 }
