@@ -61,7 +61,8 @@ test('#137 answers 401 for an unknown key, the key of another app, and another v
 });
 
 test('#138 answers 401 for a time 601 s away, and accepts 590 s', async () => {
-  for (const seconds of [-610, 601, 610, -86400]) await assert401(get({ auth_timestamp: nowS() + seconds }));
+  // The time that passes until a request is read brings future ones nearer.
+  for (const seconds of [-601, 605, -86400]) await assert401(get({ auth_timestamp: nowS() + seconds }));
   for (const seconds of [-590, 590]) assert.equal((await get({ auth_timestamp: nowS() + seconds })).status, 200);
   for (const odd of ['', 'now', `${nowS()}.5`, `${nowS()}x`, '-1', `0x${nowS().toString(16)}`, '99999999999999999999', ` ${nowS()}`])
     await assert401(get({ auth_timestamp: odd }));
