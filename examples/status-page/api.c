@@ -2,85 +2,108 @@
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <time.h>
 
+#include "audience.h"
+#include "change.h"
+#include "notices.h"
+#include "organization.h"
 #include "services.h"
 #include "session.h"
 #include "site.h"
-#include "store.h"
 
-void api_services(struct site *site, pusherc_http_request *request,
-                  const struct http_params *params)
+static void get_organization(struct site *site, pusherc_http_request *request,
+                             const struct http_params *params)
 {
+    struct session session;
+    session_find(site, pusherc_http_cookie(request, SESSION_COOKIE), &session);
     cJSON *organization = organization_by_slug(site, params->value[0]);
-    if (organization) {
-        services_add(site, organization, VIEW_PUBLIC);
+    enum role role = session_role(site, &session, row_int(organization, "id"));
+    if (organization && organization_may_see(organization, role)) {
+        organization_fill(site, organization, role < ROLE_MEMBER ? VIEW_PUBLIC : VIEW_MEMBER);
         http_send_json(request, 200, organization);
     } else {
-        http_send_error(request, 404, "There is no organization of that name.");
+        http_send_error(request, 404,
+                        "There is no organization of that name, or it is not public.");
     }
     cJSON_Delete(organization);
 }
 
-/* Why these fields cannot be a change; NULL if they can. */
-static const char *change_error(const cJSON *fields)
-{
-    const char *status = row_text(fields, "status");
-    if (!service_is_status(status))
-        return "Choose a status.";
-    if (strlen(row_text(fields, "message")) > SERVICE_MESSAGE_MAX)
-        return "The message is too long.";
-    return NULL;
-}
+/* A write: how to find out whose it is, who may do it, and what does it. */
+struct write {
+    const char *organization; /* "id" and "slug" by the first parameter of the path */
+    enum role least;
+    /* NULL, or why these fields cannot be a change; `id` is the last parameter of the path */
+    const char *(*run)(struct change *change, int64_t id, const pusherc_http_request *request);
+    void (*then)(struct site *site, int64_t organization_id); /* NULL: nothing */
+};
 
-static void send_changed(struct site *site, pusherc_http_request *request, int64_t organization_id)
+static void send_done(pusherc_http_request *request, const char *slug)
 {
-    if (http_wants_json(request)) {
-        cJSON *done = cJSON_CreateObject();
-        cJSON_AddBoolToObject(done, "ok", true);
-        http_send_json(request, 200, done);
-        cJSON_Delete(done);
-        return;
-    }
     char location[HTTP_PARAM_BYTES + 16];
-    cJSON *row = store_row(site->store, "SELECT slug FROM organizations WHERE id = ?",
-                           STORE_VALUES(STORE_INT(organization_id)));
-    snprintf(location, sizeof location, "/dashboard/%s", row_text(row, "slug"));
-    cJSON_Delete(row);
-    http_redirect(request, location, NULL);
+    cJSON *done = cJSON_CreateObject();
+    cJSON_AddBoolToObject(done, "ok", true);
+    snprintf(location, sizeof location, "/dashboard/%s", slug);
+    if (http_wants_json(request))
+        http_send_json(request, 200, done);
+    else
+        http_redirect(request, location, NULL);
+    cJSON_Delete(done);
 }
 
-void api_change_status(struct site *site, pusherc_http_request *request,
-                       const struct http_params *params)
+static void run_write(struct site *site, pusherc_http_request *request,
+                      const struct http_params *params, const struct session *session,
+                      const cJSON *organization)
 {
+    const struct write *write = params->extra;
+    int64_t organization_id = row_int(organization, "id");
+    int64_t id = strtoll(params->value[params->value[1][0] != '\0'], NULL, 10);
+    struct change change;
+    change_begin(&change, site, organization_id, session->user_id);
+    const char *error = write->run(&change, id, request);
+    change.failed = change.failed || error;
+    if (change_end(&change) == 0) {
+        if (write->then)
+            write->then(site, organization_id);
+        send_done(request, row_text(organization, "slug"));
+    } else if (error) {
+        http_send_error(request, 422, error);
+    } else {
+        http_send_error(request, 500, "It could not be written. Nothing was changed.");
+    }
+}
+
+static void post(struct site *site, pusherc_http_request *request, const struct http_params *params)
+{
+    const struct write *write = params->extra;
     struct session session;
-    int64_t service_id = strtoll(params->value[0], NULL, 10);
-    int64_t organization_id = service_organization(site, service_id);
-    session_find(site, request, &session);
-    enum role role = session_role(site, &session, organization_id);
-    cJSON *fields = http_fields(request, (const char *[]){"status", "message", "csrf", NULL});
-    const char *error = change_error(fields);
+    session_find(site, pusherc_http_cookie(request, SESSION_COOKIE), &session);
+    cJSON *organization =
+        store_row(site->store, write->organization, VALUES(TEXT(params->value[0])));
+    enum role role = session_role(site, &session, row_int(organization, "id"));
     if (session.user_id == 0)
         http_send_error(request, 401, "Please sign in.");
-    else if (!session_may_write(&session, request, fields))
+    else if (!session_may_write(&session, request))
         http_send_error(request, 403, "The page was too old. Please load it again.");
     else if (role == ROLE_NONE)
-        http_send_error(request, 404, "There is no such service, or it is not yours.");
-    else if (role < ROLE_ADMIN)
-        http_send_error(request, 403, "Members may look, but only admins and owners may change.");
-    else if (error)
-        http_send_error(request, 422, error);
-    else if (service_change(site, service_id, session.user_id,
-                            service_status(row_text(fields, "status")),
-                            row_text(fields, "message")) != 0)
-        http_send_error(request, 500, "It could not be written. Nothing was changed.");
+        http_send_error(request, 404, "There is no such thing, or it is not yours.");
+    else if (role < write->least)
+        http_send_error(request, 403, "This is not for everybody: your role is not enough.");
     else
-        send_changed(site, request, organization_id);
-    cJSON_Delete(fields);
+        run_write(site, request, params, &session, organization);
+    cJSON_Delete(organization);
 }
 
-void api_health(struct site *site, pusherc_http_request *request, const struct http_params *params)
+#define BY_ID "SELECT id, slug FROM organizations WHERE id = ?"
+#define BY_SERVICE                                                                                 \
+    "SELECT o.id, o.slug FROM services s JOIN organizations o ON o.id = s.organization_id"         \
+    " WHERE s.id = ?"
+#define BY_NOTICE(kind)                                                                            \
+    "SELECT o.id, o.slug FROM notices n JOIN organizations o ON o.id = n.organization_id"          \
+    " WHERE n.kind = '" kind "' AND n.id = ?"
+
+static void get_health(struct site *site, pusherc_http_request *request,
+                       const struct http_params *params)
 {
     (void)params;
     char timestamp[32] = "";
@@ -92,12 +115,60 @@ void api_health(struct site *site, pusherc_http_request *request, const struct h
     pusherc_server_stats(site->server, &stats);
     cJSON *health = cJSON_CreateObject();
     cJSON_AddStringToObject(health, "status", "ok");
-    cJSON_AddBoolToObject(health, "websocket", true);
+    cJSON_AddBoolToObject(health, "websocket", true); /* this answer comes from the same port */
     cJSON_AddStringToObject(health, "driver", "local");
     cJSON_AddStringToObject(health, "host", site->host);
     cJSON_AddNumberToObject(health, "port", site->port);
+    cJSON_AddBoolToObject(health, "tls", site->tls);
     cJSON_AddNumberToObject(health, "connections", (double)stats.connections);
     cJSON_AddStringToObject(health, "timestamp", timestamp);
     http_send_json(request, 200, health);
     cJSON_Delete(health);
+}
+
+#define EACH_COUNTER(X)                                                                            \
+    X(connections)                                                                                 \
+    X(connections_total)                                                                           \
+    X(sockets) X(subscriptions) X(channels) X(messages_in_total) X(messages_out_total)             \
+        X(bytes_in_total) X(bytes_out_total) X(write_calls_total) X(http_requests_total)           \
+            X(publishes_total) X(publishes_unmatched_total) X(slow_closed_total)                   \
+                X(slow_dropped_total) X(out_queued_bytes) X(mailbox_refused_total)
+
+static void get_metrics(struct site *site, pusherc_http_request *request,
+                        const struct http_params *params)
+{
+    (void)params;
+    pusherc_stats stats = PUSHERC_STATS_INIT;
+    pusherc_server_stats(site->server, &stats);
+    cJSON *metrics = cJSON_CreateObject();
+#define ADD(name) cJSON_AddNumberToObject(metrics, #name, (double)stats.name);
+    EACH_COUNTER(ADD)
+#undef ADD
+    http_send_json(request, 200, metrics);
+    cJSON_Delete(metrics);
+}
+
+static const struct http_route routes[] = {
+    {"GET", "/api/v1/organizations/{slug}", get_organization, NULL},
+    {"GET", "/api/v1/websocket/health", get_health, NULL},
+    {"GET", "/api/v1/websocket/metrics", get_metrics, NULL},
+    {"POST", "/api/v1/services/{id}/status", post,
+     &(struct write){BY_SERVICE, ROLE_ADMIN, service_change, NULL}},
+    {"POST", "/api/v1/organizations/{id}/incidents", post,
+     &(struct write){BY_ID, ROLE_ADMIN, incident_open, NULL}},
+    {"POST", "/api/v1/incidents/{id}/updates", post,
+     &(struct write){BY_NOTICE("incident"), ROLE_ADMIN, incident_update, NULL}},
+    {"POST", "/api/v1/organizations/{id}/maintenances", post,
+     &(struct write){BY_ID, ROLE_ADMIN, maintenance_schedule, NULL}},
+    {"POST", "/api/v1/maintenances/{id}/state", post,
+     &(struct write){BY_NOTICE("maintenance"), ROLE_ADMIN, maintenance_move, NULL}},
+    {"POST", "/api/v1/organizations/{id}/members/{id}/remove", post,
+     &(struct write){BY_ID, ROLE_OWNER, organization_remove_member, audience_changed}},
+    {"POST", "/api/v1/organizations/{id}/visibility", post,
+     &(struct write){BY_ID, ROLE_OWNER, organization_show, audience_changed}},
+};
+
+bool api_dispatch(struct site *site, pusherc_http_request *request)
+{
+    return http_dispatch(routes, sizeof routes / sizeof routes[0], site, request);
 }

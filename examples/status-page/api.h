@@ -1,19 +1,24 @@
 /*
- * The JSON API under /api/v1. Forms may post to it, too, and are sent back to their page.
+ * The HTTP API under /api/v1, for programs and for the dashboard's forms. Answers are JSON; a form is sent back
+ * to its page. Writes take form fields (application/x-www-form-urlencoded), among them "csrf", or have
+ * the header X-CSRF-Token.
  *
- *   GET  /api/v1/organizations/{slug}/services   what the public page shows
- *   POST /api/v1/services/{id}/status            fields status, message, csrf (or header X-CSRF-Token)
- *   GET  /api/v1/websocket/health
+ *   GET  /api/v1/organizations/{slug}                          what this client may see of it
+ *   POST /api/v1/services/{id}/status                          admins and owners: services.h
+ *   POST /api/v1/organizations/{id}/incidents                  ... notices.h
+ *   POST /api/v1/incidents/{id}/updates
+ *   POST /api/v1/organizations/{id}/maintenances
+ *   POST /api/v1/maintenances/{id}/state
+ *   POST /api/v1/organizations/{id}/members/{id}/remove        owners: organization.h
+ *   POST /api/v1/organizations/{id}/visibility
+ *   GET  /api/v1/websocket/health, /api/v1/websocket/metrics   what pusherc_stats has
  */
 #ifndef STATUS_PAGE_API_H
 #define STATUS_PAGE_API_H
 
 #include "http.h"
 
-void api_services(struct site *site, pusherc_http_request *request,
-                  const struct http_params *params);
-void api_change_status(struct site *site, pusherc_http_request *request,
-                       const struct http_params *params);
-void api_health(struct site *site, pusherc_http_request *request, const struct http_params *params);
+/* True if the request was one for the API and is answered or will be. */
+bool api_dispatch(struct site *site, pusherc_http_request *request);
 
 #endif

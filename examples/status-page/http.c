@@ -3,24 +3,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <wctype.h>
 
 #include "template.h"
-#include "text.h"
-
-#define MAX_FIELD_BYTES 1024 /* of a form */
 
 static const char content_security_policy[] =
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
     "form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
-
-void http_copy(char *out, size_t out_bytes, pusherc_slice from)
-{
-    out[0] = '\0';
-    if (from.len == 0 || from.len >= out_bytes || memchr(from.ptr, '\0', from.len))
-        return;
-    memcpy(out, from.ptr, from.len);
-    out[from.len] = '\0';
-}
 
 /* Routes */
 
@@ -59,63 +48,60 @@ static bool is_method(pusherc_slice method, const char *name)
            (strcmp(name, "GET") == 0 && pusherc_slice_equal(method, pusherc_slice_of("HEAD")));
 }
 
-void http_dispatch(const struct http_route *routes, size_t count, struct site *site,
+bool http_dispatch(const struct http_route *routes, size_t count, struct site *site,
                    pusherc_http_request *request)
 {
     pusherc_slice method = pusherc_http_method(request);
     pusherc_slice path = pusherc_http_path(request);
     const char *other = NULL;
     for (size_t i = 0; i < count; i++) {
-        struct http_params params = {0};
+        struct http_params params = {.extra = routes[i].extra};
         if (!matches(routes[i].pattern, path, &params))
             continue;
         if (is_method(method, routes[i].method)) {
             routes[i].handler(site, request, &params);
-            return;
+            return true;
         }
         other = routes[i].method;
     }
     if (other)
         http_send(request, &(struct http_answer){
                                .status = 405, .allow = strcmp(other, "GET") ? other : "GET, HEAD"});
-    else
-        http_send_error(request, 404, "There is nothing here.");
+    return other != NULL;
 }
 
 /* Answers */
 
 void http_send(pusherc_http_request *request, const struct http_answer *answer)
 {
-    pusherc_http_field fields[10] = {
-        {PUSHERC_LIT("Content-Security-Policy"), pusherc_slice_of(content_security_policy)},
-        {PUSHERC_LIT("X-Content-Type-Options"), PUSHERC_LIT("nosniff")},
-        {PUSHERC_LIT("Referrer-Policy"), PUSHERC_LIT("same-origin")},
+    const struct {
+        const char *name;
+        const char *value; /* NULL: left out */
+    } all[] = {
+        {"Content-Security-Policy", content_security_policy},
+        {"X-Content-Type-Options", "nosniff"},
+        {"Referrer-Policy", "same-origin"},
         /* "no-cache": keep it, but ask whether it is still the same. */
-        {PUSHERC_LIT("Cache-Control"), pusherc_slice_of(answer->etag ? "no-cache" : "no-store")},
-        {PUSHERC_LIT("Content-Type"),
-         pusherc_slice_of(answer->type ? answer->type : "text/html; charset=utf-8")},
+        {"Cache-Control", answer->etag ? "no-cache" : "no-store"},
+        {"Content-Type", answer->type ? answer->type : "text/html; charset=utf-8"},
+        {"ETag", answer->etag},
+        {"Vary", answer->etag ? "Cookie" : NULL},
+        {"Location", answer->location},
+        {"Set-Cookie", answer->cookie},
+        {"Allow", answer->allow},
     };
-    size_t count = 5;
-    int status = answer->status ? answer->status : 200;
-    pusherc_slice body = {answer->body, answer->body ? answer->body_bytes : 0};
-    if (answer->etag) {
-        fields[count++] = (pusherc_http_field){PUSHERC_LIT("ETag"), pusherc_slice_of(answer->etag)};
-        fields[count++] = (pusherc_http_field){PUSHERC_LIT("Vary"), PUSHERC_LIT("Cookie")};
-        if (pusherc_slice_equal(pusherc_http_header(request, "if-none-match"),
-                                pusherc_slice_of(answer->etag))) {
-            status = 304;
-            body.len = 0;
-        }
+    pusherc_http_field fields[sizeof all / sizeof all[0]];
+    size_t count = 0;
+    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
+        if (all[i].value)
+            fields[count++] =
+                (pusherc_http_field){pusherc_slice_of(all[i].name), pusherc_slice_of(all[i].value)};
     }
-    if (answer->location)
-        fields[count++] =
-            (pusherc_http_field){PUSHERC_LIT("Location"), pusherc_slice_of(answer->location)};
-    if (answer->cookie)
-        fields[count++] =
-            (pusherc_http_field){PUSHERC_LIT("Set-Cookie"), pusherc_slice_of(answer->cookie)};
-    if (answer->allow)
-        fields[count++] =
-            (pusherc_http_field){PUSHERC_LIT("Allow"), pusherc_slice_of(answer->allow)};
+    int status = answer->status ? answer->status : 200;
+    if (answer->etag && pusherc_slice_equal(pusherc_http_header(request, "if-none-match"),
+                                            pusherc_slice_of(answer->etag)))
+        status = 304;
+    pusherc_slice body = {answer->body, answer->body ? answer->body_bytes : 0};
     /* ECANCELED: the browser has gone meanwhile. There is nobody left to tell. */
     int result = pusherc_http_respond(request, status, fields, count, body);
     if (result != 0 && result != PUSHERC_ECANCELED)
@@ -141,60 +127,59 @@ void http_send_json(pusherc_http_request *request, int status, const cJSON *valu
 bool http_wants_json(const pusherc_http_request *request)
 {
     pusherc_slice path = pusherc_http_path(request);
-    pusherc_slice type = pusherc_http_header(request, "content-type");
     char accept[256];
     http_copy(accept, sizeof accept, pusherc_http_header(request, "accept"));
     if (strstr(accept, "text/html"))
         return false;
-    return strstr(accept, "application/json") || (path.len >= 5 && !memcmp(path.ptr, "/api/", 5)) ||
-           (type.len >= 16 && memcmp(type.ptr, "application/json", 16) == 0);
+    return strstr(accept, "application/json") || (path.len >= 5 && !memcmp(path.ptr, "/api/", 5));
+}
+
+void http_send_page(pusherc_http_request *request, const char *name, cJSON *values,
+                    const struct http_answer *answer)
+{
+    struct http_answer whole = *answer;
+    char *page;
+    if (template_render(&page, &whole.body_bytes, name, values) != 0)
+        whole.status = 500;
+    whole.body = page;
+    http_send(request, &whole);
+    free(page);
+    cJSON_Delete(values);
 }
 
 void http_send_error(pusherc_http_request *request, int status, const char *text)
 {
     cJSON *values = cJSON_CreateObject();
     cJSON_AddStringToObject(values, "error", text);
-    if (http_wants_json(request)) {
-        http_send_json(request, status, values);
-    } else {
-        struct text page = {0};
-        template_render(&page, "error", values);
-        http_send(request, &(struct http_answer){
-                               .status = status, .body = page.ptr, .body_bytes = page.len});
-        text_free(&page);
+    if (!http_wants_json(request)) {
+        http_send_page(request, "error", values, &(struct http_answer){.status = status});
+        return;
     }
+    http_send_json(request, status, values);
     cJSON_Delete(values);
 }
 
 /* Forms */
 
-static cJSON *json_fields(pusherc_slice body)
+bool http_copy(char *out, size_t out_bytes, pusherc_slice from)
 {
-    cJSON *fields = cJSON_ParseWithLength(body.ptr, body.len);
-    if (!cJSON_IsObject(fields)) {
-        cJSON_Delete(fields);
-        return NULL;
-    }
-    cJSON *next;
-    for (cJSON *field = fields->child; field; field = next) {
-        next = field->next;
-        if (!cJSON_IsString(field) || !text_is_line(field->valuestring))
-            cJSON_Delete(cJSON_DetachItemViaPointer(fields, field));
-    }
-    return fields;
+    bool fits = from.len < out_bytes && !(from.len && memchr(from.ptr, '\0', from.len));
+    size_t len = fits ? from.len : 0;
+    if (len > 0)
+        memcpy(out, from.ptr, len);
+    out[len] = '\0';
+    return fits;
 }
 
-cJSON *http_fields(const pusherc_http_request *request, const char *const names[])
+bool http_field(char *out, size_t out_bytes, const pusherc_http_request *request, const char *name)
 {
-    char value[MAX_FIELD_BYTES];
-    http_copy(value, sizeof value, pusherc_http_header(request, "content-type"));
-    if (strncmp(value, "application/json", 16) == 0)
-        return json_fields(pusherc_http_body(request));
-    cJSON *fields = cJSON_CreateObject();
-    for (; *names; names++) {
-        http_copy(value, sizeof value, pusherc_http_form(request, *names));
-        if (text_is_line(value))
-            cJSON_AddStringToObject(fields, *names, value);
-    }
-    return fields;
+    wchar_t characters[HTTP_LINE_BYTES];
+    bool line = http_copy(out, out_bytes, pusherc_http_form(request, name));
+    size_t count = line ? mbstowcs(characters, out, HTTP_LINE_BYTES) : 0; /* main() chose UTF-8 */
+    line = line && count < HTTP_LINE_BYTES;
+    for (size_t i = 0; line && i < count; i++)
+        line = !iswcntrl((wint_t)characters[i]);
+    if (!line)
+        out[0] = '\0';
+    return line;
 }

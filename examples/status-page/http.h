@@ -12,10 +12,11 @@
 
 struct site;
 
-/* Of a route's {placeholders}, in order. */
+/* Of a route's {placeholders}, in order; and what the route says beside its handler. */
 #define HTTP_PARAM_BYTES 64
 struct http_params {
     char value[2][HTTP_PARAM_BYTES];
+    const void *extra;
 };
 
 /* Answers the request exactly once, now or later. */
@@ -27,10 +28,11 @@ struct http_route {
     const char *method;
     const char *pattern;
     http_handler_fn handler;
+    const void *extra;
 };
 
-/* Call the handler of the first route that fits, or answer 404 or 405. */
-void http_dispatch(const struct http_route *routes, size_t count, struct site *site,
+/* Call the handler of the first route that fits and return true; or answer 405. */
+bool http_dispatch(const struct http_route *routes, size_t count, struct site *site,
                    pusherc_http_request *request);
 
 /* Fields that are NULL or 0 are left out. */
@@ -39,8 +41,7 @@ struct http_answer {
     const char *type; /* default "text/html; charset=utf-8" */
     const char *body;
     size_t body_bytes;
-    const char
-        *etag; /* the answer becomes 304 if the browser has it; without one nothing is stored */
+    const char *etag; /* 304 if the browser has it; without one nothing is stored */
     const char *location;
     const char *cookie; /* a whole Set-Cookie value */
     const char *allow;
@@ -50,17 +51,20 @@ void http_send(pusherc_http_request *request, const struct http_answer *answer);
 /* 303: the browser continues with GET. */
 void http_redirect(pusherc_http_request *request, const char *location, const char *cookie);
 void http_send_json(pusherc_http_request *request, int status, const cJSON *value);
+/* Draw pages/{name}.html with these values, which are deleted, and send it; `answer` has the rest. */
+void http_send_page(pusherc_http_request *request, const char *name, cJSON *values,
+                    const struct http_answer *answer);
 /* {"error":text}, or a page that says it, whatever the client asked for. */
 void http_send_error(pusherc_http_request *request, int status, const char *text);
 
 /* True if the client would rather have JSON: a script, not a form. */
 bool http_wants_json(const pusherc_http_request *request);
 
-/* Fields of a form or JSON body, by name, all strings; to be deleted by the caller. A form's are those of
- * `names`, which ends with NULL. A field is missing if its text is not one line of UTF-8. */
-cJSON *http_fields(const pusherc_http_request *request, const char *const names[]);
+/* Copy with a final NUL; "" and false if it does not fit or has a NUL inside. */
+bool http_copy(char *out, size_t out_bytes, pusherc_slice slice);
 
-/* Copy with a final NUL; "" if it does not fit or has a NUL inside. */
-void http_copy(char *out, size_t out_bytes, pusherc_slice slice);
+/* A field of the form that was sent: one line of UTF-8, "" if it is missing; false if it is more than that. */
+#define HTTP_LINE_BYTES 512
+bool http_field(char *out, size_t out_bytes, const pusherc_http_request *request, const char *name);
 
 #endif

@@ -6,7 +6,9 @@
  * database needs no lock, and the program's timers and signals live beside the server's. What takes long
  * (password hashes) runs on libuv's thread pool and answers its request later.
  */
+#include <ctype.h>
 #include <getopt.h>
+#include <locale.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,9 +19,11 @@
 #include <uv.h>
 
 #include "api.h"
+#include "assets.h"
+#include "audience.h"
 #include "http.h"
+#include "notices.h"
 #include "pages.h"
-#include "scripts.h"
 #include "session.h"
 #include "site.h"
 #include "store.h"
@@ -28,23 +32,22 @@
 #define MAX_BODY      65536
 
 static const struct http_route routes[] = {
-    {"GET", "/", page_start},
-    {"GET", "/status/{slug}", page_status},
-    {"GET", "/dashboard/{slug}", page_dashboard},
-    {"GET", "/login", session_login_page},
-    {"POST", "/login", session_login},
-    {"POST", "/logout", session_logout},
-    {"GET", "/static/{file}", scripts_send},
-    {"GET", "/api/v1/organizations/{slug}/services", api_services},
-    {"POST", "/api/v1/services/{id}/status", api_change_status},
-    {"GET", "/api/v1/websocket/health", api_health},
+    {"GET", "/", page_start, NULL},
+    {"GET", "/status/{slug}", page_status, NULL},
+    {"GET", "/dashboard/{slug}", page_dashboard, NULL},
+    {"GET", "/login", session_login_page, NULL},
+    {"POST", "/login", session_login, NULL},
+    {"POST", "/logout", session_logout, NULL},
+    {"GET", "/static/{file}", scripts_send, NULL},
 };
 
 struct options {
     const char *host;
-    uint16_t port;
+    const char *port;
     const char *data;
     const char *node_modules;
+    const char *tls_cert;
+    const char *tls_key;
 };
 
 static const char usage[] =
@@ -56,47 +59,42 @@ static const char usage[] =
     "  --data FILE          keep the data in this SQLite file (default: in memory, gone at exit)\n"
     "  --node-modules DIR   where npm has put pusher-js and laravel-echo\n"
     "                       (default " DEFAULT_NODE_MODULES ")\n"
-    "  --help               print this\n";
+    "  --tls-cert FILE      speak TLS, with this certificate and its chain (PEM)\n"
+    "  --tls-key FILE       ... and this key (PEM)\n"
+    "  --help               print this\n"
+    "\n"
+    "With BROADCAST_DEBUG=1 in the environment each event and each decision about who may\n"
+    "hear it is told on standard error.\n";
 
 static int parse_options(struct options *options, int argc, char **argv)
 {
     static const struct option known[] = {
-        {"host", required_argument, NULL, 'h'},         {"port", required_argument, NULL, 'p'},
-        {"data", required_argument, NULL, 'd'},         {"help", no_argument, NULL, '?' + 1},
-        {"node-modules", required_argument, NULL, 'n'}, {0},
+        {"host", required_argument, NULL, 0},     {"port", required_argument, NULL, 1},
+        {"data", required_argument, NULL, 2},     {"node-modules", required_argument, NULL, 3},
+        {"tls-cert", required_argument, NULL, 4}, {"tls-key", required_argument, NULL, 5},
+        {"help", no_argument, NULL, 'h'},         {0},
     };
-    *options = (struct options){"127.0.0.1", 8080, ":memory:", DEFAULT_NODE_MODULES};
+    *options = (struct options){"127.0.0.1", "8080", ":memory:", DEFAULT_NODE_MODULES, NULL, NULL};
+    const char **values[] = {&options->host,         &options->port,     &options->data,
+                             &options->node_modules, &options->tls_cert, &options->tls_key};
+    char *end;
     int option;
     while ((option = getopt_long(argc, argv, "", known, NULL)) != -1) {
-        char *end = NULL;
-        unsigned long port;
-        switch (option) {
-        case 'h':
-            options->host = optarg;
-            break;
-        case 'd':
-            options->data = optarg;
-            break;
-        case 'n':
-            options->node_modules = optarg;
-            break;
-        case 'p':
-            port = strtoul(optarg, &end, 10);
-            if (*optarg < '0' || *optarg > '9' || *end || port > UINT16_MAX) {
-                fprintf(stderr, "status-page: --port wants a number from 0 to 65535\n");
-                return -1;
-            }
-            options->port = (uint16_t)port;
-            break;
-        case '?' + 1:
+        if (option == '?')
+            return -1; /* getopt has said why */
+        if (option == 'h') {
             fputs(usage, stdout);
             exit(0);
-        default:
-            return -1; /* getopt has said why */
         }
+        *values[option] = optarg;
     }
     if (optind < argc) {
         fprintf(stderr, "status-page: what is \"%s\"? Try --help.\n", argv[optind]);
+        return -1;
+    }
+    if (!isdigit((unsigned char)*options->port) || strtoul(options->port, &end, 10) > UINT16_MAX ||
+        *end) {
+        fprintf(stderr, "status-page: --port wants a number from 0 to 65535\n");
         return -1;
     }
     return 0;
@@ -104,7 +102,9 @@ static int parse_options(struct options *options, int argc, char **argv)
 
 static void on_http(pusherc_http_request *request, void *user_data)
 {
-    http_dispatch(routes, sizeof routes / sizeof routes[0], user_data, request);
+    if (!http_dispatch(routes, sizeof routes / sizeof routes[0], user_data, request) &&
+        !api_dispatch(user_data, request))
+        http_send_error(request, 404, "There is nothing here.");
 }
 
 static int fail(const char *what, const pusherc_errinfo *info)
@@ -113,22 +113,9 @@ static int fail(const char *what, const pusherc_errinfo *info)
     return -1;
 }
 
-static int start_server(struct site *site, const struct options *options)
+/* Clients prove who they are by their session: no signature counts, and the secret is not even known. */
+static int put_app(struct site *site, pusherc_errinfo *info)
 {
-    pusherc_errinfo info = {0};
-    pusherc_hooks hooks = PUSHERC_HOOKS_INIT;
-    hooks.user_data = site;
-    hooks.on_http = on_http;
-
-    pusherc_server_options server_options = PUSHERC_SERVER_OPTIONS_INIT;
-    server_options.loop = site->loop;
-    server_options.hooks = &hooks;
-    server_options.max_http_body_bytes = MAX_BODY;
-    server_options.log_fn = pusherc_log_to_stderr;
-    server_options.log_level = PUSHERC_LOG_WARN;
-    if (pusherc_server_new(&site->server, &server_options, &info) != 0)
-        return fail("cannot make a server", &info);
-
     char secret[65];
     unsigned char raw[32];
     randombytes_buf(raw, sizeof raw);
@@ -137,33 +124,67 @@ static int start_server(struct site *site, const struct options *options)
     app.id = SITE_APP_ID;
     app.key = SITE_APP_KEY;
     app.secret = secret;
-    if (pusherc_server_put_app(site->server, &app, &info) != 0)
-        return fail("cannot add the app", &info);
+    app.auth_mode = PUSHERC_AUTH_RULES;
+    return pusherc_server_put_app(site->server, &app, info);
+}
 
+static int listen_on(struct site *site, const struct options *options, pusherc_errinfo *info)
+{
+    pusherc_tls_options tls = PUSHERC_TLS_OPTIONS_INIT;
+    tls.cert_file = options->tls_cert;
+    tls.key_file = options->tls_key;
+    site->host = options->host;
+    site->tls = options->tls_cert || options->tls_key;
     pusherc_listen_options listen_options = PUSHERC_LISTEN_OPTIONS_INIT;
     listen_options.host = options->host;
-    listen_options.port = options->port;
-    if (pusherc_server_listen(site->server, &listen_options, &info) != 0)
+    listen_options.port = (uint16_t)strtoul(options->port, NULL, 10);
+    listen_options.tls = site->tls ? &tls : NULL;
+    int status = pusherc_server_listen(site->server, &listen_options, info);
+    site->port = pusherc_server_port(site->server, 0);
+    return status;
+}
+
+static int start_server(struct site *site, const struct options *options)
+{
+    pusherc_errinfo info = {0};
+    pusherc_hooks hooks = PUSHERC_HOOKS_INIT;
+    hooks.user_data = site;
+    hooks.on_http = on_http;
+    hooks.identify = audience_identify;
+    hooks.on_denied = audience_denied;
+
+    pusherc_server_options server_options = PUSHERC_SERVER_OPTIONS_INIT;
+    server_options.loop = site->loop;
+    server_options.hooks = &hooks;
+    server_options.user_auth_path = ""; /* nobody signs in over the WebSocket */
+    server_options.max_http_body_bytes = MAX_BODY;
+    server_options.log_fn = pusherc_log_to_stderr;
+    server_options.log_level = PUSHERC_LOG_WARN;
+    if (pusherc_server_new(&site->server, &server_options, &info) != 0)
+        return fail("cannot make a server", &info);
+    if (put_app(site, &info) != 0)
+        return fail("cannot add the app", &info);
+    if (audience_add_rule(site, &info) != 0)
+        return fail("cannot add the rule", &info);
+    if (listen_on(site, options, &info) != 0)
         return fail("cannot listen", &info);
     if (pusherc_server_start(site->server, &info) != 0)
         return fail("cannot start", &info);
-    site->host = options->host;
-    site->port = pusherc_server_port(site->server, 0);
     return 0;
 }
 
 static void greet(struct site *site)
 {
     bool ipv6 = strchr(site->host, ':') != NULL;
-    printf("listening on http://%s%s%s:%u\n", ipv6 ? "[" : "", site->host, ipv6 ? "]" : "",
-           (unsigned)site->port);
-    if (store_is_demo(site->store)) {
+    printf("listening on http%s://%s%s%s:%u\n", site->tls ? "s" : "", ipv6 ? "[" : "", site->host,
+           ipv6 ? "]" : "", (unsigned)site->port);
+    if (store_has(site->store, "SELECT 1 FROM settings WHERE name = 'demo'", NO_VALUES)) {
         printf("\nDemo users:\n");
         cJSON *users = store_rows(site->store,
                                   "SELECT u.email, o.slug, m.role FROM users u"
                                   " JOIN memberships m ON m.user_id = u.id"
                                   " JOIN organizations o ON o.id = m.organization_id ORDER BY u.id",
-                                  NULL, 0);
+                                  NO_VALUES);
         const cJSON *user;
         cJSON_ArrayForEach(user, users)
             printf("  %-28s %s-demo   (%s of %s)\n", row_text(user, "email"),
@@ -173,26 +194,21 @@ static void greet(struct site *site)
     fflush(stdout);
 }
 
-/* The end */
-
-/* The loop keeps the signal handles until their close callback. */
+/* What runs beside the server. The loop keeps the handles until their close callback. */
 struct program {
     struct site site;
     uv_signal_t signals[2];
+    uv_timer_t clock;
 };
-
-static void close_signals(struct program *program)
-{
-    for (int i = 0; i < 2; i++)
-        uv_close((uv_handle_t *)&program->signals[i], NULL);
-}
 
 static void stopped(pusherc_server *server, void *user_data)
 {
     struct program *program = user_data;
     pusherc_server_free(server);
     program->site.server = NULL;
-    close_signals(program);
+    uv_close((uv_handle_t *)&program->signals[0], NULL);
+    uv_close((uv_handle_t *)&program->signals[1], NULL);
+    uv_close((uv_handle_t *)&program->clock, NULL);
 }
 
 /* The first signal lets everybody go in peace, the second one does not wait for them. */
@@ -203,9 +219,15 @@ static void on_signal(uv_signal_t *handle, int number)
     pusherc_server *server = program->site.server;
     if (pusherc_server_stop(server, STOP_GRACE_MS, stopped, program) == PUSHERC_ESTATE)
         pusherc_server_stop(server, 0, NULL, NULL);
+    uv_timer_stop(&program->clock);
 }
 
-static void watch_signals(struct program *program)
+static void on_second(uv_timer_t *handle)
+{
+    maintenance_tick(handle->data);
+}
+
+static void watch(struct program *program)
 {
     static const int numbers[] = {SIGINT, SIGTERM};
     signal(SIGPIPE, SIG_IGN); /* a write to a closed socket is an error code, not our end */
@@ -214,6 +236,9 @@ static void watch_signals(struct program *program)
         program->signals[i].data = program;
         uv_signal_start(&program->signals[i], on_signal, numbers[i]);
     }
+    uv_timer_init(program->site.loop, &program->clock);
+    program->clock.data = &program->site;
+    uv_timer_start(&program->clock, on_second, 0, 1000);
 }
 
 static int run(struct program *program, const struct options *options)
@@ -222,13 +247,15 @@ static int run(struct program *program, const struct options *options)
     unsigned char start_id[8];
     randombytes_buf(start_id, sizeof start_id);
     sodium_bin2hex(site->start_id, sizeof site->start_id, start_id, sizeof start_id);
+    const char *trace = getenv("BROADCAST_DEBUG");
+    site->trace = trace && *trace && strcmp(trace, "0") != 0;
     if (scripts_load(&site->scripts, options->node_modules) != 0 ||
         store_open(&site->store, options->data) != 0)
         return -1;
     int status = start_server(site, options);
     if (status == 0) {
         greet(site);
-        watch_signals(program);
+        watch(program);
     } else {
         pusherc_server_free(site->server);
     }
@@ -242,13 +269,14 @@ int main(int argc, char **argv)
     uv_loop_t loop;
     if (parse_options(&options, argc, argv) != 0)
         return 2;
-    if (sodium_init() < 0 || uv_loop_init(&loop) != 0) {
-        fprintf(stderr, "status-page: this system gives no event loop or no random numbers\n");
+    if (!setlocale(LC_CTYPE, "C.UTF-8") || sodium_init() < 0 || uv_loop_init(&loop) != 0) {
+        fprintf(stderr, "status-page: no UTF-8, no random numbers or no event loop here\n");
         return 1;
     }
     struct program program = {.site.loop = &loop};
     int status = run(&program, &options);
     store_close(program.site.store);
     scripts_free(program.site.scripts);
+    free(program.site.drawn.page);
     return uv_loop_close(&loop) == 0 && status == 0 ? 0 : 1;
 }

@@ -2,34 +2,17 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
-#include "services.h"
+#include "organization.h"
 #include "session.h"
 #include "site.h"
 #include "store.h"
 #include "template.h"
-#include "text.h"
 
-#define REDRAW_S 600
-
-void page_send(struct site *site, pusherc_http_request *request, const char *name, cJSON *values,
-               const struct http_answer *answer)
-{
-    (void)site;
-    struct text page = {0};
-    template_render(&page, name, values);
-    cJSON_Delete(values);
-    if (page.failed) {
-        http_send(request, &(struct http_answer){.status = 500});
-    } else {
-        struct http_answer whole = *answer;
-        whole.body = page.ptr;
-        whole.body_bytes = page.len;
-        http_send(request, &whole);
-    }
-    text_free(&page);
-}
+#define REDRAW_S 60
 
 /* What scripts need to connect; they find it in the attributes of <html>. */
 static void add_live(cJSON *organization)
@@ -45,67 +28,97 @@ void page_start(struct site *site, pusherc_http_request *request, const struct h
     (void)params;
     cJSON *values = cJSON_CreateObject();
     cJSON *organizations = store_rows(
-        site->store, "SELECT id, slug, name, tagline FROM organizations ORDER BY id", NULL, 0);
+        site->store, "SELECT id, slug, name, tagline, public FROM organizations ORDER BY id",
+        NO_VALUES);
     cJSON *organization;
     cJSON_ArrayForEach(organization, organizations)
     {
-        services_add(site, organization, VIEW_PUBLIC);
-        if (!store_is_demo(site->store))
-            continue;
-        /* The passwords of sql/demo.sql follow a pattern. */
+        if (row_int(organization, "public"))
+            organization_fill(site, organization, VIEW_PUBLIC);
+        /* The passwords of sql/demo.sql follow a pattern, and everybody may know them. */
         cJSON_AddItemToObject(
             organization, "users",
             store_rows(site->store,
                        "SELECT u.email, m.role, o.slug || '-demo' password FROM memberships m"
                        " JOIN users u ON u.id = m.user_id JOIN organizations o"
-                       " ON o.id = m.organization_id WHERE o.id = ? ORDER BY u.id",
-                       STORE_VALUES(STORE_INT(row_int(organization, "id")))));
+                       " ON o.id = m.organization_id"
+                       " JOIN settings s ON s.name = 'demo' WHERE o.id = ? ORDER BY u.id",
+                       VALUES(INT(row_int(organization, "id")))));
     }
     if (organizations)
         cJSON_AddItemToObject(values, "organizations", organizations);
     cJSON_AddStringToObject(values, "version", pusherc_version_string());
-    page_send(site, request, "start", values, &(struct http_answer){.status = 200});
+    http_send_page(request, "start", values, &(struct http_answer){.status = 200});
+}
+
+/* Draw it unless it is there: after an event every open page asks for it at the same moment. */
+static void draw_status(struct site *site, cJSON *organization, const char *etag)
+{
+    struct drawn_page *drawn = &site->drawn;
+    if (drawn->page && strcmp(drawn->etag, etag) == 0)
+        return;
+    organization_fill(site, organization, VIEW_PUBLIC);
+    add_live(organization);
+    free(drawn->page);
+    template_render(&drawn->page, &drawn->bytes, "status", organization);
+    snprintf(drawn->etag, sizeof drawn->etag, "%s", etag);
+}
+
+/* Nobody is told whether what is not his exists: he is asked to sign in, or there is nothing. */
+static void send_nothing(pusherc_http_request *request, const struct session *session,
+                         const char *slug, const char *text)
+{
+    char location[HTTP_PARAM_BYTES + 32];
+    snprintf(location, sizeof location, "/login?organization=%s", slug);
+    if (session->user_id == 0)
+        http_redirect(request, location, NULL);
+    else
+        http_send_error(request, 404, text);
 }
 
 void page_status(struct site *site, pusherc_http_request *request, const struct http_params *params)
 {
+    struct session session;
+    session_find(site, pusherc_http_cookie(request, SESSION_COOKIE), &session);
     cJSON *organization = organization_by_slug(site, params->value[0]);
-    if (!organization) {
-        http_send_error(request, 404, "There is no status page of that name.");
-        return;
+    enum role role = session_role(site, &session, row_int(organization, "id"));
+    if (organization && organization_may_see(organization, role)) {
+        /* Bars and percentages move on without a change. */
+        char etag[160];
+        snprintf(etag, sizeof etag, "\"%s-%s-%" PRId64 "-%" PRId64 "\"", site->start_id,
+                 params->value[0], (int64_t)time(NULL) / REDRAW_S,
+                 row_int(organization, "revision"));
+        draw_status(site, organization, etag);
+        http_send(request, &(struct http_answer){.status = site->drawn.page ? 200 : 500,
+                                                 .etag = etag,
+                                                 .body = site->drawn.page,
+                                                 .body_bytes = site->drawn.bytes});
+    } else {
+        send_nothing(request, &session, params->value[0], "There is no status page of that name.");
     }
-    /* Bars and percentages move on without a change. */
-    char etag[96];
-    int64_t age = (int64_t)time(NULL) / REDRAW_S;
-    snprintf(etag, sizeof etag, "\"%s-%" PRId64 "-%" PRId64 "\"", site->start_id, age,
-             row_int(organization, "revision"));
-    services_add(site, organization, VIEW_PUBLIC);
-    add_live(organization);
-    page_send(site, request, "status", organization, &(struct http_answer){.etag = etag});
+    cJSON_Delete(organization);
 }
 
 void page_dashboard(struct site *site, pusherc_http_request *request,
                     const struct http_params *params)
 {
     struct session session;
-    char location[HTTP_PARAM_BYTES + 32];
-    session_find(site, request, &session);
+    session_find(site, pusherc_http_cookie(request, SESSION_COOKIE), &session);
     cJSON *organization = organization_by_slug(site, params->value[0]);
     enum role role = session_role(site, &session, row_int(organization, "id"));
-    if (session.user_id == 0) {
-        snprintf(location, sizeof location, "/login?organization=%s", params->value[0]);
-        http_redirect(request, location, NULL);
-    } else if (role == ROLE_NONE) {
-        /* Whether it exists is nobody else's business. */
-        http_send_error(request, 404, "There is no dashboard of that name, or it is not yours.");
-    } else {
-        services_add(site, organization, role >= ROLE_ADMIN ? VIEW_EDITOR : VIEW_MEMBER);
-        add_live(organization);
-        cJSON_AddStringToObject(organization, "user", session.name);
-        cJSON_AddStringToObject(organization, "csrf", session.csrf);
-        cJSON_AddBoolToObject(organization, "editor", role >= ROLE_ADMIN);
-        page_send(site, request, "dashboard", organization, &(struct http_answer){.status = 200});
+    if (role == ROLE_NONE) {
+        send_nothing(request, &session, params->value[0],
+                     "There is no dashboard of that name, or it is not yours.");
+        cJSON_Delete(organization);
         return;
     }
-    cJSON_Delete(organization);
+    organization_fill(site, organization, role >= ROLE_ADMIN ? VIEW_EDITOR : VIEW_MEMBER);
+    add_live(organization);
+    cJSON_AddBoolToObject(organization, "dashboard", true);
+    cJSON_AddNumberToObject(organization, "user_id", (double)session.user_id);
+    cJSON_AddStringToObject(organization, "user", session.name);
+    cJSON_AddStringToObject(organization, "csrf", session.csrf);
+    cJSON_AddBoolToObject(organization, "editor", role >= ROLE_ADMIN);
+    cJSON_AddBoolToObject(organization, "owner", role >= ROLE_OWNER);
+    http_send_page(request, "dashboard", organization, &(struct http_answer){.status = 200});
 }

@@ -7,17 +7,16 @@
 #include <sodium.h>
 #include <uv.h>
 
-#include "pages.h"
+#include "audience.h"
 #include "site.h"
 #include "store.h"
 
-#define COOKIE           "status_session"
 #define LOGIN_COOKIE     "status_login"
 #define SESSION_S        "43200" /* 12 hours */
 #define MAX_LOGINS       8       /* at once: each takes 64 MiB for a tenth of a second */
 #define PASSWORD_MAX     128
 #define TOKEN_RAW_BYTES  32
-#define COOKIE_MAX_BYTES 192
+#define COOKIE_MAX_BYTES 224
 
 /* The password check costs that much on purpose, so it runs on libuv's thread pool, and the request is
  * answered when it is done: the loop goes on meanwhile. */
@@ -55,32 +54,46 @@ static bool same_token(const char *one, const char *other)
            sodium_memcmp(one, other, SESSION_TOKEN_BYTES - 1) == 0;
 }
 
-/* "" if there is no cookie of that form. */
-static void read_cookie(char out[SESSION_TOKEN_BYTES], const pusherc_http_request *request,
-                        const char *name)
+/* "" if it is not of that form. */
+static void read_token(char out[SESSION_TOKEN_BYTES], pusherc_slice cookie)
 {
-    http_copy(out, SESSION_TOKEN_BYTES, pusherc_http_cookie(request, name));
+    http_copy(out, SESSION_TOKEN_BYTES, cookie);
     if (strspn(out, "0123456789abcdef") != SESSION_TOKEN_BYTES - 1)
         out[0] = '\0';
 }
 
-void session_find(struct site *site, const pusherc_http_request *request, struct session *out)
+/* A Set-Cookie value. Only for TLS if the browser came by TLS, be it to a proxy in front of this program. */
+static void write_cookie(char out[COOKIE_MAX_BYTES], struct site *site,
+                         const pusherc_http_request *request, const char *name, const char *value,
+                         const char *attributes)
+{
+    bool secure =
+        site->tls || pusherc_slice_equal(pusherc_http_header(request, "x-forwarded-proto"),
+                                         pusherc_slice_of("https"));
+    snprintf(out, COOKIE_MAX_BYTES, "%s=%s; HttpOnly; %s%s", name, value, attributes,
+             secure ? "; Secure" : "");
+}
+
+void session_find(struct site *site, pusherc_slice cookie, struct session *out)
 {
     char token[SESSION_TOKEN_BYTES];
-    char hash[SESSION_TOKEN_BYTES];
     *out = (struct session){0};
-    read_cookie(token, request, COOKIE);
+    read_token(token, cookie);
     if (!token[0])
         return;
-    derive(hash, token, "id");
+    derive(out->id, token, "id");
     cJSON *row = store_row(site->store,
-                           "SELECT u.id, u.name FROM sessions s JOIN users u ON u.id = s.user_id"
+                           "SELECT u.id, u.name, s.expires_at - unixepoch() left_s"
+                           " FROM sessions s JOIN users u ON u.id = s.user_id"
                            " WHERE s.token_hash = ? AND s.expires_at > unixepoch()",
-                           STORE_VALUES(STORE_TEXT(hash)));
+                           VALUES(TEXT(out->id)));
     if (row) {
         out->user_id = row_int(row, "id");
         snprintf(out->name, sizeof out->name, "%s", row_text(row, "name"));
         derive(out->csrf, token, "csrf");
+        out->expires_in_ms = (uint32_t)row_int(row, "left_s") * 1000;
+    } else {
+        out->id[0] = '\0';
     }
     cJSON_Delete(row);
     sodium_memzero(token, sizeof token);
@@ -88,27 +101,24 @@ void session_find(struct site *site, const pusherc_http_request *request, struct
 
 enum role session_role(struct site *site, const struct session *session, int64_t organization_id)
 {
-    static const char *const names[] = {
-        [ROLE_NONE] = "", [ROLE_MEMBER] = "member", [ROLE_ADMIN] = "admin", [ROLE_OWNER] = "owner"};
-    if (session->user_id == 0)
-        return ROLE_NONE;
-    cJSON *row = store_row(site->store,
-                           "SELECT role FROM memberships WHERE user_id = ? AND organization_id = ?",
-                           STORE_VALUES(STORE_INT(session->user_id), STORE_INT(organization_id)));
-    enum role role = ROLE_OWNER;
-    while (role > ROLE_NONE && strcmp(names[role], row_text(row, "role")) != 0)
-        role--;
+    cJSON *row =
+        store_row(site->store,
+                  "SELECT CASE role WHEN 'owner' THEN 3 WHEN 'admin' THEN 2 ELSE 1 END role"
+                  " FROM memberships WHERE user_id = ? AND organization_id = ?",
+                  VALUES(INT(session->user_id), INT(organization_id)));
+    enum role role = (enum role)row_int(row, "role");
     cJSON_Delete(row);
     return role;
 }
 
-bool session_may_write(const struct session *session, const pusherc_http_request *request,
-                       const cJSON *fields)
+bool session_may_write(const struct session *session, const pusherc_http_request *request)
 {
     char header[SESSION_TOKEN_BYTES];
+    char field[SESSION_TOKEN_BYTES];
     http_copy(header, sizeof header, pusherc_http_header(request, "x-csrf-token"));
-    return session->user_id != 0 && (same_token(session->csrf, header) ||
-                                     same_token(session->csrf, row_text(fields, "csrf")));
+    http_copy(field, sizeof field, pusherc_http_form(request, "csrf"));
+    return session->user_id != 0 &&
+           (same_token(session->csrf, header) || same_token(session->csrf, field));
 }
 
 /* Before anybody is signed in the form is protected by a cookie of its own that it has to repeat. */
@@ -117,18 +127,17 @@ static void send_login_page(struct site *site, pusherc_http_request *request, in
 {
     char token[SESSION_TOKEN_BYTES];
     char cookie[COOKIE_MAX_BYTES];
-    read_cookie(token, request, LOGIN_COOKIE);
+    read_token(token, pusherc_http_cookie(request, LOGIN_COOKIE));
     if (!token[0])
         random_token(token);
-    snprintf(cookie, sizeof cookie, LOGIN_COOKIE "=%s; Path=/login; HttpOnly; SameSite=Strict",
-             token);
+    write_cookie(cookie, site, request, LOGIN_COOKIE, token, "Path=/login; SameSite=Strict");
     cJSON *values = cJSON_CreateObject();
     cJSON_AddStringToObject(values, "csrf", token);
     cJSON_AddStringToObject(values, "slug", slug);
     cJSON_AddStringToObject(values, "email", email);
     cJSON_AddStringToObject(values, "error", error);
-    page_send(site, request, "login", values,
-              &(struct http_answer){.status = status, .cookie = cookie});
+    http_send_page(request, "login", values,
+                   &(struct http_answer){.status = status, .cookie = cookie});
 }
 
 void session_login_page(struct site *site, pusherc_http_request *request,
@@ -147,15 +156,6 @@ static void check_password(uv_work_t *work)
         crypto_pwhash_str_verify(login->hash, login->password, strlen(login->password)) == 0;
 }
 
-/* The dashboard asked for if it is the user's own, else the first one that is. */
-static cJSON *find_dashboard(const struct login *login)
-{
-    return store_row(login->site->store,
-                     "SELECT o.slug FROM memberships m JOIN organizations o"
-                     " ON o.id = m.organization_id WHERE m.user_id = ? ORDER BY o.slug <> ?, o.id",
-                     STORE_VALUES(STORE_INT(login->user_id), STORE_TEXT(login->slug)));
-}
-
 static void sign_in(struct login *login)
 {
     struct store *store = login->site->store;
@@ -165,14 +165,19 @@ static void sign_in(struct login *login)
     char location[HTTP_PARAM_BYTES + 16];
     random_token(token);
     derive(hash, token, "id");
-    cJSON *dashboard = find_dashboard(login);
-    if (store_run(store, "DELETE FROM sessions WHERE expires_at <= unixepoch()", NULL, 0) != 0 ||
+    /* The dashboard asked for if it is the user's own, else the first one that is. */
+    cJSON *dashboard = store_row(
+        store,
+        "SELECT o.slug FROM memberships m JOIN organizations o ON o.id = m.organization_id"
+        " WHERE m.user_id = ? ORDER BY o.slug <> ?, o.id",
+        VALUES(INT(login->user_id), TEXT(login->slug)));
+    if (store_run(store, "DELETE FROM sessions WHERE expires_at <= unixepoch()", NO_VALUES) != 0 ||
         store_run(store, "INSERT INTO sessions VALUES (?, ?, unixepoch() + " SESSION_S ")",
-                  STORE_VALUES(STORE_TEXT(hash), STORE_INT(login->user_id))) != 0) {
+                  VALUES(TEXT(hash), INT(login->user_id))) != 0) {
         http_send_error(login->request, 500, "Signing in did not work. Please try again.");
     } else {
-        snprintf(cookie, sizeof cookie,
-                 COOKIE "=%s; Path=/; HttpOnly; SameSite=Lax; Max-Age=" SESSION_S, token);
+        write_cookie(cookie, login->site, login->request, SESSION_COOKIE, token,
+                     "Path=/; SameSite=Lax; Max-Age=" SESSION_S);
         snprintf(location, sizeof location, "%s%s", dashboard ? "/dashboard/" : "/",
                  row_text(dashboard, "slug"));
         http_redirect(login->request, location, cookie);
@@ -196,31 +201,24 @@ static void password_checked(uv_work_t *work, int status)
 }
 
 /* Somebody unknown is compared with a hash that nothing fits: it must take as long as a wrong password. */
-static const char *no_hash(void)
-{
-    return "$argon2id$v=19$m=65536,t=2,p=1$AAAAAAAAAAAAAAAAAAAAAA$"
-           "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
-}
+static const char no_hash[] = "$argon2id$v=19$m=65536,t=2,p=1$AAAAAAAAAAAAAAAAAAAAAA$"
+                              "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
 
-static struct login *new_login(struct site *site, pusherc_http_request *request,
-                               const cJSON *fields)
+static struct login *new_login(struct site *site, pusherc_http_request *request)
 {
-    const char *password = row_text(fields, "password");
     struct login *login = calloc(1, sizeof *login);
-    if (!login || strlen(password) >= PASSWORD_MAX) {
-        free(login);
+    if (!login)
         return NULL;
-    }
     login->work.data = login;
     login->site = site;
     login->request = request;
-    snprintf(login->slug, sizeof login->slug, "%s", row_text(fields, "organization"));
-    snprintf(login->email, sizeof login->email, "%s", row_text(fields, "email"));
-    snprintf(login->password, sizeof login->password, "%s", password);
+    http_field(login->slug, sizeof login->slug, request, "organization");
+    http_field(login->email, sizeof login->email, request, "email");
+    http_copy(login->password, sizeof login->password, pusherc_http_form(request, "password"));
     cJSON *user = store_row(site->store, "SELECT id, password FROM users WHERE email = lower(?)",
-                            STORE_VALUES(STORE_TEXT(login->email)));
+                            VALUES(TEXT(login->email)));
     login->user_id = row_int(user, "id");
-    snprintf(login->hash, sizeof login->hash, "%s", user ? row_text(user, "password") : no_hash());
+    snprintf(login->hash, sizeof login->hash, "%s", user ? row_text(user, "password") : no_hash);
     cJSON_Delete(user);
     return login;
 }
@@ -230,40 +228,35 @@ void session_login(struct site *site, pusherc_http_request *request,
 {
     (void)params;
     char token[SESSION_TOKEN_BYTES];
-    read_cookie(token, request, LOGIN_COOKIE);
-    cJSON *fields =
-        http_fields(request, (const char *[]){"email", "password", "organization", "csrf", NULL});
+    char field[SESSION_TOKEN_BYTES];
+    read_token(token, pusherc_http_cookie(request, LOGIN_COOKIE));
+    http_copy(field, sizeof field, pusherc_http_form(request, "csrf"));
     struct login *login = NULL;
-    if (!same_token(token, row_text(fields, "csrf"))) {
-        send_login_page(site, request, 403, row_text(fields, "organization"),
-                        row_text(fields, "email"), "The form was too old. Please try again.");
-    } else if (site->logins_running >= MAX_LOGINS || !(login = new_login(site, request, fields)) ||
+    if (!same_token(token, field)) {
+        send_login_page(site, request, 403, "", "", "The form was too old. Please try again.");
+    } else if (site->logins_running >= MAX_LOGINS || !(login = new_login(site, request)) ||
                uv_queue_work(site->loop, &login->work, check_password, password_checked) != 0) {
         free(login);
         http_send_error(request, 503, "Too many people sign in right now. Please try again.");
     } else {
         site->logins_running++;
     }
-    cJSON_Delete(fields);
 }
 
+/* Open pages lose what only this session could hear, at once. */
 void session_logout(struct site *site, pusherc_http_request *request,
                     const struct http_params *params)
 {
     (void)params;
     struct session session;
-    char token[SESSION_TOKEN_BYTES];
-    char hash[SESSION_TOKEN_BYTES];
-    session_find(site, request, &session);
-    cJSON *fields = http_fields(request, (const char *[]){"csrf", NULL});
-    if (session_may_write(&session, request, fields)) {
-        read_cookie(token, request, COOKIE);
-        derive(hash, token, "id");
-        store_run(site->store, "DELETE FROM sessions WHERE token_hash = ?",
-                  STORE_VALUES(STORE_TEXT(hash)));
-        http_redirect(request, "/", COOKIE "=; Path=/; HttpOnly; SameSite=Lax; Max-Age=0");
-    } else {
+    char cookie[COOKIE_MAX_BYTES];
+    session_find(site, pusherc_http_cookie(request, SESSION_COOKIE), &session);
+    if (!session_may_write(&session, request)) {
         http_redirect(request, "/", NULL);
+        return;
     }
-    cJSON_Delete(fields);
+    store_run(site->store, "DELETE FROM sessions WHERE token_hash = ?", VALUES(TEXT(session.id)));
+    audience_left(site, session.id);
+    write_cookie(cookie, site, request, SESSION_COOKIE, "", "Path=/; SameSite=Lax; Max-Age=0");
+    http_redirect(request, "/", cookie);
 }

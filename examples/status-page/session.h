@@ -14,12 +14,15 @@
 
 #include "http.h"
 
+#define SESSION_COOKIE      "status_session"
 #define SESSION_TOKEN_BYTES 65 /* hex and NUL */
 
 struct session {
     int64_t user_id; /* 0 = a visitor */
+    char id[SESSION_TOKEN_BYTES];
     char name[64];
     char csrf[SESSION_TOKEN_BYTES];
+    uint32_t expires_in_ms;
 };
 
 /* Ordered: each may do what the one before may. */
@@ -30,12 +33,11 @@ enum role {
     ROLE_OWNER
 };
 
-/* Fills `out`, with zeros for a visitor. */
-void session_find(struct site *site, const pusherc_http_request *request, struct session *out);
+/* By the value of the cookie. Fills `out`, with zeros for a visitor. */
+void session_find(struct site *site, pusherc_slice cookie, struct session *out);
 enum role session_role(struct site *site, const struct session *session, int64_t organization_id);
 /* The field "csrf" or the header X-CSRF-Token is the session's. */
-bool session_may_write(const struct session *session, const pusherc_http_request *request,
-                       const cJSON *fields);
+bool session_may_write(const struct session *session, const pusherc_http_request *request);
 
 /* Routes: the form, its answer, and the way out. */
 void session_login_page(struct site *site, pusherc_http_request *request,

@@ -4,6 +4,7 @@
 #ifndef STATUS_PAGE_SITE_H
 #define STATUS_PAGE_SITE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -16,13 +17,23 @@
 struct scripts;
 struct store;
 
+/* The public page that was drawn last. */
+struct drawn_page {
+    char etag[160];
+    char *page;
+    size_t bytes;
+};
+
 struct site {
     pusherc_server *server;
     struct uv_loop_s *loop;
     struct store *store;
     struct scripts *scripts;
+    struct drawn_page drawn;
     const char *host; /* as listened on */
     uint16_t port;
+    bool tls;   /* as listened on; a proxy in front may speak it, too */
+    bool trace; /* BROADCAST_DEBUG: tell each publish and each decision on standard error */
     size_t logins_running; /* passwords being checked on other threads */
     char start_id[17];     /* part of ETags: another program may draw another page */
 };

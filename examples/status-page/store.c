@@ -4,7 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <sodium.h>
 #include <sqlite3.h>
 
 #include "assets.h"
@@ -51,26 +50,28 @@ static sqlite3_stmt *bind(struct store *store, const char *sql, const struct sto
         return NULL;
     for (size_t i = 0; i < count; i++) {
         int at = (int)i + 1; /* count is the length of a list in the source */
-        int status = values[i].text
-                         ? sqlite3_bind_text(statement, at, values[i].text, -1, SQLITE_TRANSIENT)
-                         : sqlite3_bind_int64(statement, at, values[i].number);
+        int status = values[i].text   ? sqlite3_bind_text(statement, at, values[i].text,
+                                                          values[i].bytes, SQLITE_TRANSIENT)
+                     : values[i].null ? sqlite3_bind_null(statement, at)
+                                      : sqlite3_bind_int64(statement, at, values[i].number);
         if (status != SQLITE_OK)
             return NULL;
     }
     return statement;
 }
 
-static cJSON *column(sqlite3_stmt *statement, int at)
+static void add_column(cJSON *row, sqlite3_stmt *statement, int at)
 {
-    switch (sqlite3_column_type(statement, at)) {
-    case SQLITE_INTEGER:
-    case SQLITE_FLOAT:
-        return cJSON_CreateNumber(sqlite3_column_double(statement, at));
-    case SQLITE_TEXT:
-        return cJSON_CreateString((const char *)sqlite3_column_text(statement, at));
-    default:
-        return cJSON_CreateNull();
-    }
+    static const char json[] = "json:";
+    const char *name = sqlite3_column_name(statement, at);
+    const char *text = (const char *)sqlite3_column_text(statement, at);
+    int type = sqlite3_column_type(statement, at);
+    if (text && strncmp(name, json, sizeof json - 1) == 0)
+        cJSON_AddItemToObject(row, name + sizeof json - 1, cJSON_Parse(text));
+    else if (type == SQLITE_INTEGER || type == SQLITE_FLOAT)
+        cJSON_AddNumberToObject(row, name, sqlite3_column_double(statement, at));
+    else if (text)
+        cJSON_AddStringToObject(row, name, text);
 }
 
 cJSON *store_rows(struct store *store, const char *sql, const struct store_value *values,
@@ -82,7 +83,7 @@ cJSON *store_rows(struct store *store, const char *sql, const struct store_value
     while (statement && rows && (status = sqlite3_step(statement)) == SQLITE_ROW) {
         cJSON *row = cJSON_CreateObject();
         for (int i = 0; i < sqlite3_column_count(statement); i++)
-            cJSON_AddItemToObject(row, sqlite3_column_name(statement, i), column(statement, i));
+            add_column(row, statement, i);
         cJSON_AddItemToArray(rows, row);
     }
     if (status != SQLITE_DONE) {
@@ -111,6 +112,13 @@ int store_run(struct store *store, const char *sql, const struct store_value *va
     return rows ? 0 : -1;
 }
 
+bool store_has(struct store *store, const char *sql, const struct store_value *values, size_t count)
+{
+    cJSON *row = store_row(store, sql, values, count);
+    cJSON_Delete(row);
+    return row != NULL;
+}
+
 const char *row_text(const cJSON *row, const char *name)
 {
     const char *text = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(row, name));
@@ -131,38 +139,14 @@ static int run_file(struct store *store, const char *name)
     return 0;
 }
 
-/* sql/demo.sql has passwords as they are typed; only their hashes stay. */
-static int hash_passwords(struct store *store)
-{
-    char hash[crypto_pwhash_STRBYTES];
-    cJSON *users = store_rows(store, "SELECT id, password FROM users", NULL, 0);
-    const cJSON *user;
-    int status = users ? 0 : -1;
-    cJSON_ArrayForEach(user, users)
-    {
-        const char *password = row_text(user, "password");
-        if (status != 0 ||
-            crypto_pwhash_str(hash, password, strlen(password), crypto_pwhash_OPSLIMIT_INTERACTIVE,
-                              crypto_pwhash_MEMLIMIT_INTERACTIVE) != 0)
-            status = -1;
-        else
-            status = store_run(store, "UPDATE users SET password = ? WHERE id = ?",
-                               STORE_VALUES(STORE_TEXT(hash), STORE_INT(row_int(user, "id"))));
-    }
-    cJSON_Delete(users);
-    return status;
-}
-
 static int fill(struct store *store)
 {
-    if (store_run(store, "BEGIN IMMEDIATE", NULL, 0) != 0)
+    if (store_run(store, "BEGIN IMMEDIATE", NO_VALUES) != 0)
         return -1;
     int status = run_file(store, "sql/schema.sql");
-    cJSON *filled = store_row(store, "SELECT 1 FROM organizations", NULL, 0);
-    if (status == 0 && !filled)
-        status = run_file(store, "sql/demo.sql") || hash_passwords(store);
-    cJSON_Delete(filled);
-    if (store_run(store, status == 0 ? "COMMIT" : "ROLLBACK", NULL, 0) != 0)
+    if (status == 0 && !store_has(store, "SELECT 1 FROM organizations", NO_VALUES))
+        status = run_file(store, "sql/demo.sql");
+    if (store_run(store, status == 0 ? "COMMIT" : "ROLLBACK", NO_VALUES) != 0)
         return -1;
     return status;
 }
@@ -198,11 +182,4 @@ void store_close(struct store *store)
         sqlite3_finalize(store->statements[i].statement);
     sqlite3_close(store->db);
     free(store);
-}
-
-bool store_is_demo(struct store *store)
-{
-    cJSON *row = store_row(store, "SELECT 1 FROM settings WHERE name = 'demo'", NULL, 0);
-    cJSON_Delete(row);
-    return row != NULL;
 }

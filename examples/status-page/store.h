@@ -16,36 +16,43 @@
 
 struct store;
 
-/* A parameter of a statement: text if `text` is not NULL, else the number. */
+/* A parameter of a statement: text if `text` is not NULL, else the number, or NULL. */
 struct store_value {
     const char *text;
+    int bytes; /* -1: up to its NUL */
     int64_t number;
+    bool null;
 };
 
-#define STORE_TEXT(value) ((struct store_value){.text = (value)})
-#define STORE_INT(value)  ((struct store_value){.number = (value)})
+#define TEXT(value)  ((struct store_value){.text = (value), .bytes = -1})
+#define SLICE(value) ((struct store_value){.text = (value).ptr, .bytes = (int)(value).len})
+#define INT(value)   ((struct store_value){.number = (value)})
+#define NOTHING      ((struct store_value){.null = true})
 
 /* The parameters of one statement as the two arguments `values` and `count`. */
-#define STORE_VALUES(...)                                                                          \
+#define VALUES(...)                                                                                \
     (struct store_value[]){__VA_ARGS__},                                                           \
         sizeof((struct store_value[]){__VA_ARGS__}) / sizeof(struct store_value)
+#define NO_VALUES NULL, 0
 
 /* `file` ":memory:" is gone with the process. Makes and fills what is missing. 0, or -1 after a line on
  * standard error. */
 int store_open(struct store **out, const char *file);
 void store_close(struct store *store);
 
-/* True if a demo's data are in it: then everybody may know the passwords. */
-bool store_is_demo(struct store *store);
-
-/* Run one statement, a literal. 0 or -1; reasons go to standard error. */
+/* Run one statement, which must live as long as the store. 0 or -1; reasons go to standard error. */
 int store_run(struct store *store, const char *sql, const struct store_value *values, size_t count);
-/* Its rows: an array of objects by column name, to be deleted by the caller. NULL if it failed. */
+/* Its rows: an array of objects by column name, to be deleted by the caller. NULL if it failed. A column "json:x"
+ * is JSON text and becomes the member x. */
 cJSON *store_rows(struct store *store, const char *sql, const struct store_value *values,
                   size_t count);
 /* Its first row, to be deleted by the caller. NULL if there is none. */
 cJSON *store_row(struct store *store, const char *sql, const struct store_value *values,
                  size_t count);
+
+/* True if there is a row. */
+bool store_has(struct store *store, const char *sql, const struct store_value *values,
+               size_t count);
 
 /* A member of an object: "" and 0 if it is missing or of another type. */
 const char *row_text(const cJSON *row, const char *name);

@@ -1,13 +1,13 @@
 #include "template.h"
 
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "assets.h"
 
-#define MAX_NAME     32
-#define MAX_INCLUDES 4
+#define MAX_NAME 32
 
 /* Where names are looked up: the innermost value first. */
 struct scope {
@@ -18,10 +18,9 @@ struct scope {
 struct source {
     const char *ptr;
     const char *end;
-    int depth; /* of {{>file}} */
 };
 
-static void render_file(struct text *out, const char *name, const struct scope *scope, int depth);
+static void render_file(FILE *out, const char *name, const struct scope *scope);
 
 static const cJSON *look_up(const struct scope *scope, const char *name)
 {
@@ -46,15 +45,29 @@ static bool is_something(const cJSON *value)
     return true;
 }
 
-static void print(struct text *out, const cJSON *value)
+/* With & < > " ' replaced: right between tags and inside quoted attributes. */
+static void print_html(FILE *out, const char *string)
 {
-    char number[32];
-    if (cJSON_IsString(value))
-        text_add_html(out, value->valuestring);
-    else if (cJSON_IsNumber(value)) {
-        snprintf(number, sizeof number, "%.0f", value->valuedouble);
-        text_add_html(out, number);
+    for (; *string; string++) {
+        const char *entity = *string == '&'    ? "&amp;"
+                             : *string == '<'  ? "&lt;"
+                             : *string == '>'  ? "&gt;"
+                             : *string == '"'  ? "&quot;"
+                             : *string == '\'' ? "&#39;"
+                                               : NULL;
+        if (entity)
+            fputs(entity, out);
+        else
+            fputc(*string, out);
     }
+}
+
+static void print(FILE *out, const cJSON *value)
+{
+    if (cJSON_IsString(value))
+        print_html(out, value->valuestring);
+    else if (cJSON_IsNumber(value))
+        fprintf(out, "%.0f", value->valuedouble);
 }
 
 /* Read {{...}} at source->ptr: its first character if it is one of # ^ / >, else 0; and its name. */
@@ -77,9 +90,9 @@ static char read_tag(struct source *source, char name[MAX_NAME])
 }
 
 /* Up to and with the tag that ends the section, or to the end. `out` NULL: only find the way there. */
-static void render(struct text *out, struct source *source, const struct scope *scope);
+static void render(FILE *out, struct source *source, const struct scope *scope);
 
-static void render_section(struct text *out, struct source *source, const struct scope *scope,
+static void render_section(FILE *out, struct source *source, const struct scope *scope,
                            const cJSON *value)
 {
     struct scope inner = {value, scope};
@@ -97,7 +110,7 @@ static void render_section(struct text *out, struct source *source, const struct
     }
 }
 
-static void render(struct text *out, struct source *source, const struct scope *scope)
+static void render(FILE *out, struct source *source, const struct scope *scope)
 {
     char name[MAX_NAME];
     while (source->ptr < source->end) {
@@ -105,7 +118,7 @@ static void render(struct text *out, struct source *source, const struct scope *
         while (tag < source->end && !(tag[0] == '{' && tag + 1 < source->end && tag[1] == '{'))
             tag++;
         if (out)
-            text_add(out, source->ptr, (size_t)(tag - source->ptr));
+            fwrite(source->ptr, 1, (size_t)(tag - source->ptr), out);
         source->ptr = tag;
         if (tag == source->end)
             return;
@@ -120,7 +133,7 @@ static void render(struct text *out, struct source *source, const struct scope *
             break;
         case '>':
             if (out)
-                render_file(out, name, scope, source->depth + 1);
+                render_file(out, name, scope);
             break;
         default:
             if (out)
@@ -130,21 +143,31 @@ static void render(struct text *out, struct source *source, const struct scope *
     }
 }
 
-static void render_file(struct text *out, const char *name, const struct scope *scope, int depth)
+static void render_file(FILE *out, const char *name, const struct scope *scope)
 {
     char file[MAX_NAME + 16];
     snprintf(file, sizeof file, "pages/%s.html", name);
     const struct asset *page = asset_find(file);
-    if (!page || depth > MAX_INCLUDES) {
-        out->failed = true;
+    if (!page) {
+        fprintf(stderr, "status-page: %s: no such template\n", file);
         return;
     }
-    struct source source = {page->data, page->data + page->size, depth};
+    struct source source = {page->data, page->data + page->size};
     render(out, &source, scope);
 }
 
-void template_render(struct text *out, const char *name, const cJSON *values)
+int template_render(char **out, size_t *bytes, const char *name, const cJSON *values)
 {
     struct scope scope = {values, NULL};
-    render_file(out, name, &scope, 0);
+    *out = NULL;
+    FILE *stream = open_memstream(out, bytes);
+    if (!stream)
+        return -1;
+    render_file(stream, name, &scope);
+    bool failed = ferror(stream) != 0;
+    if (fclose(stream) == 0 && !failed)
+        return 0;
+    free(*out);
+    *out = NULL;
+    return -1;
 }

@@ -12,9 +12,7 @@
 
 #include <cjson/cJSON.h>
 
-#include "text.h"
-
-/* `name` is a file of pages/ without ".html". Failures show in out->failed. */
-void template_render(struct text *out, const char *name, const cJSON *values);
+/* `name` is a file of pages/ without ".html". 0 and a text to be freed, or -1 and NULL. */
+int template_render(char **out, size_t *bytes, const char *name, const cJSON *values);
 
 #endif

@@ -1,33 +1,41 @@
--- What a fresh database is filled with. Passwords are hashed right after this has run.
+-- What a fresh database is filled with.
 
 INSERT INTO settings VALUES ('demo', '1');
 
-INSERT INTO organizations (id, slug, name, tagline) VALUES
-    (1, 'lighthouse', 'Lighthouse Hosting', 'Websites, databases and storage'),
-    (2, 'paperplane', 'Paperplane Mail', 'Mail for small teams');
+INSERT INTO organizations (id, slug, name, tagline, public) VALUES
+    (1, 'lighthouse', 'Lighthouse Hosting', 'Websites, databases and storage', 1),
+    (2, 'paperplane', 'Paperplane Mail', 'Mail for small teams', 0);
 
-INSERT INTO users (id, email, name, password) VALUES
-    (1, 'owner@lighthouse.example', 'Demo owner', 'lighthouse-demo'),
-    (2, 'member@lighthouse.example', 'Demo member', 'lighthouse-demo'),
-    (3, 'owner@paperplane.example', 'Demo owner', 'paperplane-demo');
+WITH seed (id, email, name) AS (VALUES
+    (1, 'owner@lighthouse.example', 'Demo owner'),
+    (2, 'admin@lighthouse.example', 'Demo admin'),
+    (3, 'member@lighthouse.example', 'Demo member'),
+    (4, 'owner@paperplane.example', 'Demo owner'),
+    (5, 'member@paperplane.example', 'Demo member'))
+INSERT INTO users (id, email, name, password)
+SELECT id, email, name, iif(email LIKE '%lighthouse%',
+    '$argon2id$v=19$m=65536,t=2,p=1$ZUEVt4fkc61GPWASF4YK+A$XQfUq8l11ES06X1sLn7zZ6DnfJ/iyavH4VVyKx/8swI', -- lighthouse-demo
+    '$argon2id$v=19$m=65536,t=2,p=1$oPGcf7As94GBc8+pG5IDPw$GVLATkXY6lkEUWas/RFO89mUShpCbU3LuMiO3PFsa+Y') -- paperplane-demo
+FROM seed;
 
-INSERT INTO memberships VALUES (1, 1, 'owner'), (2, 1, 'member'), (3, 2, 'owner');
+INSERT INTO memberships VALUES (1, 1, 'owner'), (2, 1, 'admin'), (3, 1, 'member'), (4, 2, 'owner'), (5, 2, 'member');
 
-WITH seed (id, organization_id, group_name, name, description, days) AS (VALUES
-    (1, 1, 'Customer facing', 'Website', 'www.lighthouse.example', 400),
-    (2, 1, 'Customer facing', 'Control panel', 'Where customers manage what they run', 400),
-    (3, 1, 'Customer facing', 'Support desk', 'Tickets and chat', 400),
-    (4, 1, 'Platform', 'Public API', 'api.lighthouse.example', 400),
-    (5, 1, 'Platform', 'Databases', 'Managed PostgreSQL and MariaDB', 400),
-    (6, 1, 'Platform', 'Object storage', 'Files and backups', 400),
-    (7, 1, 'Platform', 'Edge network', 'Content delivery in 14 places', 46),
-    (8, 2, 'Mail', 'Incoming mail', 'mx.paperplane.example', 300),
-    (9, 2, 'Mail', 'Outgoing mail', 'smtp.paperplane.example', 300),
-    (10, 2, 'Mail', 'Webmail', 'Mail in the browser', 300),
-    (11, 2, 'Account', 'Sign-in', 'Single sign-on and passwords', 300),
-    (12, 2, 'Account', 'Billing', 'Invoices and plans', 300))
-INSERT INTO services (id, organization_id, group_name, name, description, position, created_at)
-SELECT id, organization_id, group_name, name, description, id, unixepoch() - days * 86400 FROM seed;
+WITH seed (id, organization_id, group_name, name, description, days, public) AS (VALUES
+    (1, 1, 'Customer facing', 'Website', 'www.lighthouse.example', 400, 1),
+    (2, 1, 'Customer facing', 'Control panel', 'Where customers manage what they run', 400, 1),
+    (3, 1, 'Customer facing', 'Support desk', 'Tickets and chat', 400, 1),
+    (4, 1, 'Platform', 'Public API', 'api.lighthouse.example', 400, 1),
+    (5, 1, 'Platform', 'Databases', 'Managed PostgreSQL and MariaDB', 400, 1),
+    (6, 1, 'Platform', 'Object storage', 'Files and backups', 400, 1),
+    (7, 1, 'Platform', 'Edge network', 'Content delivery in 14 places', 46, 1),
+    (8, 2, 'Mail', 'Incoming mail', 'mx.paperplane.example', 300, 1),
+    (9, 2, 'Mail', 'Outgoing mail', 'smtp.paperplane.example', 300, 1),
+    (10, 2, 'Mail', 'Webmail', 'Mail in the browser', 300, 1),
+    (11, 2, 'Account', 'Sign-in', 'Single sign-on and passwords', 300, 1),
+    (12, 2, 'Account', 'Billing', 'Invoices and plans', 300, 1),
+    (13, 1, 'Behind the scenes', 'Build farm', 'Only members see this one', 400, 0))
+INSERT INTO services (id, organization_id, group_name, name, description, position, public, created_at)
+SELECT id, organization_id, group_name, name, description, id, public, unixepoch() - days * 86400 FROM seed;
 
 -- Troubles that are over: hours ago, how long, what it was, what was said.
 CREATE TEMP TABLE trouble (service_id, hours_ago, minutes, status, began, ended);
@@ -63,3 +71,22 @@ SELECT * FROM (
     FROM trouble)
 ORDER BY at;
 DROP TABLE trouble;
+
+-- Two stories of those: an incident that is over, and a maintenance to come.
+INSERT INTO notices (id, organization_id, kind, title, effect, state, starts_at, ends_at) VALUES
+    (1, 1, 'incident', 'Slow answers from the public API', 'degraded', 'resolved', unixepoch() - 53 * 3600, NULL),
+    (2, 1, 'maintenance', 'Database upgrade', 'maintenance', 'scheduled',
+        unixepoch('now', 'start of day', '+3 days', '+2 hours'), unixepoch('now', 'start of day', '+3 days', '+4 hours')),
+    (3, 2, 'incident', 'Mail to large providers is late', 'degraded', 'resolved', unixepoch() - 29 * 3600, NULL);
+INSERT INTO notice_services VALUES (1, 4), (2, 5), (3, 9);
+INSERT INTO notice_updates (notice_id, state, message, public, user_id, at) VALUES
+    (1, 'investigating', 'Requests take longer than usual; we are looking into it.', 1, 2, unixepoch() - 53 * 3600),
+    (1, 'identified', 'The report of last night never ended and holds a lock.', 0, 1, unixepoch() - 53 * 3600 + 600),
+    (1, 'identified', 'A slow database query is the reason. It has been stopped.', 1, 2, unixepoch() - 53 * 3600 + 840),
+    (1, 'resolved', 'Response times are back to normal.', 1, 2, unixepoch() - 53 * 3600 + 2040),
+    (2, 'scheduled', 'Databases restart once, for about a minute each.', 1, 1, unixepoch() - 20 * 3600),
+    (3, 'investigating', 'Some large providers accept our mail very slowly.', 1, 4, unixepoch() - 29 * 3600),
+    (3, 'resolved', 'The queue is empty again.', 1, 4, unixepoch() - 29 * 3600 + 5700);
+-- Their services changed because of them.
+UPDATE status_log SET notice_id = 1 WHERE service_id = 4 AND at > unixepoch() - 54 * 3600;
+UPDATE status_log SET notice_id = 3 WHERE service_id = 9 AND at > unixepoch() - 30 * 3600;

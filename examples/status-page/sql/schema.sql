@@ -11,6 +11,7 @@ CREATE TABLE IF NOT EXISTS organizations (
     slug     TEXT NOT NULL UNIQUE,
     name     TEXT NOT NULL,
     tagline  TEXT NOT NULL,
+    public   INTEGER NOT NULL DEFAULT 1, -- 0: only members may look
     revision INTEGER NOT NULL DEFAULT 1
 );
 
@@ -35,6 +36,29 @@ CREATE TABLE IF NOT EXISTS sessions (
     expires_at INTEGER NOT NULL
 );
 
+-- What a service, an incident and a maintenance can be. The worst of an organization's services, by rank, is the
+-- state of the whole.
+CREATE TABLE IF NOT EXISTS statuses (
+    name    TEXT PRIMARY KEY,
+    kind    TEXT NOT NULL,
+    rank    INTEGER NOT NULL,
+    label   TEXT NOT NULL,
+    overall TEXT -- if it is the worst
+);
+INSERT OR IGNORE INTO statuses VALUES
+    ('operational', 'service', 0, 'Operational', 'All systems operational'),
+    ('maintenance', 'service', 1, 'Maintenance', 'Maintenance under way'),
+    ('degraded', 'service', 2, 'Degraded performance', 'Some systems are slow'),
+    ('partial_outage', 'service', 3, 'Partial outage', 'Partial system outage'),
+    ('major_outage', 'service', 4, 'Major outage', 'Major system outage'),
+    ('investigating', 'incident', 0, 'Investigating', NULL),
+    ('identified', 'incident', 1, 'Identified', NULL),
+    ('monitoring', 'incident', 2, 'Monitoring', NULL),
+    ('resolved', 'incident', 3, 'Resolved', NULL),
+    ('scheduled', 'maintenance', 0, 'Scheduled', NULL),
+    ('started', 'maintenance', 1, 'Under way', NULL),
+    ('completed', 'maintenance', 2, 'Completed', NULL);
+
 CREATE TABLE IF NOT EXISTS services (
     id              INTEGER PRIMARY KEY,
     organization_id INTEGER NOT NULL REFERENCES organizations,
@@ -42,17 +66,81 @@ CREATE TABLE IF NOT EXISTS services (
     name            TEXT NOT NULL,
     description     TEXT NOT NULL,
     position        INTEGER NOT NULL,
-    status          TEXT NOT NULL DEFAULT 'operational',
+    public          INTEGER NOT NULL DEFAULT 1, -- 0: visitors do not hear of it
+    status          TEXT NOT NULL DEFAULT 'operational' REFERENCES statuses,
     created_at      INTEGER NOT NULL
 );
+
+-- A notice is an incident or a maintenance: it has a story, and services that it affects while it lasts.
+CREATE TABLE IF NOT EXISTS notices (
+    id              INTEGER PRIMARY KEY,
+    organization_id INTEGER NOT NULL REFERENCES organizations,
+    kind            TEXT NOT NULL CHECK (kind IN ('incident', 'maintenance')),
+    title           TEXT NOT NULL,
+    effect          TEXT NOT NULL REFERENCES statuses, -- on its services
+    state           TEXT NOT NULL REFERENCES statuses,
+    public          INTEGER NOT NULL DEFAULT 1, -- 0: only services that visitors do not hear of
+    starts_at       INTEGER NOT NULL,
+    ends_at         INTEGER -- of a maintenance: planned
+);
+CREATE INDEX IF NOT EXISTS notices_by_state ON notices (kind, state);
+
+CREATE TABLE IF NOT EXISTS notice_services (
+    notice_id  INTEGER NOT NULL REFERENCES notices,
+    service_id INTEGER NOT NULL REFERENCES services,
+    PRIMARY KEY (notice_id, service_id)
+);
+
+CREATE TABLE IF NOT EXISTS notice_updates (
+    id        INTEGER PRIMARY KEY,
+    notice_id INTEGER NOT NULL REFERENCES notices,
+    state     TEXT NOT NULL REFERENCES statuses,
+    message   TEXT NOT NULL,
+    public    INTEGER NOT NULL DEFAULT 1, -- 0: an internal note
+    user_id   INTEGER REFERENCES users,   -- NULL: it went by itself
+    at        INTEGER NOT NULL
+);
+CREATE INDEX IF NOT EXISTS notice_updates_by_notice ON notice_updates (notice_id, id);
 
 CREATE TABLE IF NOT EXISTS status_log (
     id         INTEGER PRIMARY KEY,
     service_id INTEGER NOT NULL REFERENCES services,
-    old_status TEXT NOT NULL,
-    new_status TEXT NOT NULL,
+    old_status TEXT NOT NULL REFERENCES statuses,
+    new_status TEXT NOT NULL REFERENCES statuses,
     message    TEXT NOT NULL,
+    notice_id  INTEGER REFERENCES notices, -- NULL: changed by hand
     user_id    INTEGER REFERENCES users,
     at         INTEGER NOT NULL
 );
 CREATE INDEX IF NOT EXISTS status_log_by_service ON status_log (service_id, at);
+
+-- What has happened, for the feed. What a notice did to services is told by the notice.
+CREATE VIEW IF NOT EXISTS activity AS
+    SELECT l.at, l.id, s.organization_id, s.public, s.name AS subject, l.new_status AS status,
+        a.label AS old_label, b.label, l.message, l.user_id
+    FROM status_log l JOIN services s ON s.id = l.service_id
+    JOIN statuses a ON a.name = l.old_status JOIN statuses b ON b.name = l.new_status
+    WHERE l.notice_id IS NULL
+    UNION ALL
+    SELECT u.at, u.id, n.organization_id, n.public AND u.public, n.title,
+        iif(u.state IN ('resolved', 'completed'), 'operational', n.effect),
+        NULL, iif(u.public, s.label, 'Internal note'), u.message, u.user_id
+    FROM notice_updates u JOIN notices n ON n.id = u.notice_id JOIN statuses s ON s.name = u.state;
+
+-- The last 90 days, from the log. A service was in a state from one entry to the next, and operational before
+-- the first. Of each day with trouble: x is 0 for the oldest..89, the status is the worst.
+CREATE VIEW IF NOT EXISTS service_days AS
+    WITH RECURSIVE day (x, begins) AS (
+        SELECT 0, unixepoch('now', 'start of day', '-89 days')
+        UNION ALL SELECT x + 1, begins + 86400 FROM day WHERE x < 89),
+    period AS (
+        SELECT service_id, new_status AS status, at AS begins,
+            lead(at, 1, unixepoch() + 1) OVER (PARTITION BY service_id ORDER BY at, id) AS ends
+        FROM status_log)
+    SELECT p.service_id, d.x, max(s.rank) AS rank, s.name AS status, s.label,
+        date(d.begins, 'unixepoch') AS date,
+        sum(min(p.ends, d.begins + 86400) - max(p.begins, d.begins)) AS trouble_s,
+        sum(iif(s.rank >= 3, min(p.ends, d.begins + 86400) - max(p.begins, d.begins), 0)) AS outage_s
+    FROM period p JOIN day d ON d.begins < p.ends AND d.begins + 86400 > p.begins
+    JOIN statuses s ON s.name = p.status AND s.rank > 0
+    GROUP BY p.service_id, d.x;

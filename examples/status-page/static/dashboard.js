@@ -1,19 +1,20 @@
 /*
- * Sends the dashboard's forms without leaving the page. Without scripts they work as forms do.
+ * What a dashboard has beside a live page: its forms are sent without leaving it, and it shows who else is here. Without
+ * scripts the forms work as forms do.
  */
 'use strict';
 
 (() => {
-  const { refresh, toast, onReplaced } = window.statusPage;
-  const token = document.querySelector('meta[name="csrf-token"]').content;
+  const { echo, refresh, toast } = window.statusPage;
+  const settings = document.documentElement.dataset;
 
-  async function send(form) {
-    const fields = Object.fromEntries(new FormData(form));
-    const answer = await fetch(form.action, {
-      method: 'POST',
-      headers: { 'Content-Type': 'application/json', 'X-CSRF-Token': token },
-      body: JSON.stringify({ status: fields.status, message: fields.message }),
-    });
+  /* Forms */
+
+  async function send(form, button) {
+    const fields = new URLSearchParams(new FormData(form));
+    if (button?.name)
+      fields.set(button.name, button.value);
+    const answer = await fetch(form.action, { method: 'POST', headers: { Accept: 'application/json' }, body: fields });
     if (answer.status === 401)
       location.reload();
     if (!answer.ok)
@@ -25,24 +26,70 @@
     if (!form.closest('.change'))
       return;
     event.preventDefault();
-    const button = form.querySelector('button');
+    const button = event.submitter ?? form.querySelector('button');
     button.disabled = true;
     try {
-      await send(form);
-      form.elements.message.value = '';
-      form.closest('details').open = false;
+      await send(form, button);
+      form.reset();
+      const details = form.closest('details');
+      if (details)
+        details.open = false;
       refresh(); // in case this page is not live at the moment
     } catch (error) {
-      toast('Not changed', error.message || 'The server does not answer.', 'major_outage');
+      toast('Not changed', 'major_outage', error.message || 'The server does not answer.');
     }
     button.disabled = false;
   });
 
-  // Somebody else changed it: the closed form starts from the new status.
-  onReplaced((element) => {
-    const details = element.closest('.service')?.querySelector('details:not([open])');
-    const choice = details?.querySelector(`input[value="${element.dataset.status}"]`);
-    if (choice)
-      choice.checked = true;
+  // A form that is opened starts from now: the state that the page shows, and in an hour.
+  const hour = () => new Date(Date.now() + 3600000).toISOString().slice(0, 16);
+  document.addEventListener('toggle', ({ target }) => {
+    const starts = target.querySelector?.('input[name="starts_at"]');
+    if (target.open && starts && !starts.value)
+      starts.value = hour();
+    const state = target.closest?.('.service')?.querySelector('[data-status]')?.dataset.status;
+    if (target.open && state)
+      target.querySelector(`input[value="${state}"]`).checked = true;
+  }, true);
+
+  /* Who is here */
+
+  const faces = document.getElementById('faces');
+  const present = new Map();
+
+  function face({ id, name, role }) {
+    const element = document.createElement('li');
+    const initials = document.createElement('b');
+    initials.textContent = name.split(' ').map((word) => word[0]).join('').slice(0, 2).toUpperCase();
+    initials.setAttribute('aria-hidden', 'true');
+    element.append(initials, `${name}${String(id) === settings.user ? ' (you)' : ''} `, Object.assign(document.createElement('span'), { className: 'quiet', textContent: role }));
+    return element;
+  }
+
+  function showFaces() {
+    faces.replaceChildren(...[...present.values()].map(face));
+    document.getElementById('online').hidden = present.size === 0;
+  }
+
+  // Laravel Echo hands out the members' info; pusher-js knows their ids.
+  const members = echo.join(settings.channel).subscription;
+  const add = ({ id, info }) => present.set(id, { id, ...info });
+  members.bind('pusher:subscription_succeeded', (all) => {
+    present.clear();
+    all.each(add);
+    showFaces();
+  });
+  members.bind('pusher:member_added', (member) => {
+    add(member);
+    showFaces();
+  });
+  members.bind('pusher:member_removed', ({ id }) => {
+    present.delete(id);
+    showFaces();
+  });
+  members.bind('pusher:subscription_error', () => {
+    present.clear();
+    showFaces();
+    refresh(); // no member any more: there is nothing here for us
   });
 })();

@@ -9,7 +9,6 @@
   const settings = document.documentElement.dataset;
   const badge = document.getElementById('connection');
   const served = new Map(); // id -> HTML as the server sent it: times are rewritten in place
-  const listeners = [];
 
   /* Times: the visitor's own, and in words */
 
@@ -19,6 +18,10 @@
   function showTimes() {
     for (const time of document.querySelectorAll('time[datetime]')) {
       const date = new Date(time.dateTime);
+      if ('exact' in time.dataset) {
+        time.textContent = exact.format(date);
+        continue;
+      }
       const seconds = Math.min(0, (date - Date.now()) / 1000);
       const [size, unit] = seconds > -3600 ? [60, 'minute'] : seconds > -86400 ? [3600, 'hour'] : [86400, 'day'];
       time.textContent = seconds > -60 ? 'just now' : words.format(Math.trunc(seconds / size), unit);
@@ -30,6 +33,20 @@
 
   function remember(element) {
     served.set(element.id, element.outerHTML);
+  }
+
+  /** Replaces an element, but not what somebody is about to write into it. */
+  function keepWriting(old, element) {
+    const focus = old.contains(document.activeElement) ? document.activeElement : null;
+    old.replaceWith(element);
+    for (const open of old.querySelectorAll('details[open]')) {
+      const same = document.getElementById(open.id);
+      if (!same)
+        continue;
+      same.open = true;
+      same.querySelector('form')?.replaceWith(open.querySelector('form') ?? '');
+    }
+    focus?.focus();
   }
 
   function replaceParts(html) {
@@ -46,8 +63,7 @@
       const element = document.importNode(part, true);
       remember(element);
       element.classList.add('changed');
-      old.replaceWith(element);
-      listeners.forEach((listener) => listener(element));
+      keepWriting(old, element);
     }
     showTimes();
   }
@@ -56,8 +72,8 @@
     try {
       // "no-cache": the browser asks whether its copy is still the same, which costs the server next to nothing
       const answer = await fetch(location.href, { cache: 'no-cache' });
-      if (answer.redirected)
-        location.reload(); // signed out meanwhile
+      if (answer.redirected || answer.status === 404)
+        location.reload(); // signed out, or not for us any more
       else if (answer.ok)
         replaceParts(await answer.text());
       return answer.ok;
@@ -86,7 +102,7 @@
 
   /* Saying so */
 
-  function toast(title, text, kind) {
+  function toast(title, kind, text = '') {
     const element = document.createElement('div');
     const strong = document.createElement('strong');
     element.className = `toast ${kind}`;
@@ -180,29 +196,51 @@
   // Refused for good: the server knows no such key, for example.
   pusher.connection.bind('error', ({ data }) => data?.code >= 4000 && data.code < 4100 && settled('off'));
 
-  echo
-    .channel(settings.channel)
+  /** Says what happened. The rest is asked for, unless this page has seen it already. */
+  const sayings = {
+    'service.status.changed': (e) => [`${serviceName(e.service_id)}: ${e.new_status.replaceAll('_', ' ')}`, e.new_status],
+    'incident.created': (e) => [e.title, e.effect],
+    'incident.updated': (e) => [`${e.title}: ${e.public ? e.label.toLowerCase() : 'internal note'}`, e.effect],
+    'incident.resolved': (e) => [`${e.title}: resolved`, 'operational'],
+    'maintenance.scheduled': (e) => [`${e.title}: scheduled`, 'maintenance'],
+    'maintenance.started': (e) => [`${e.title}: started`, 'maintenance'],
+    'maintenance.completed': (e) => [`${e.title}: completed`, 'operational'],
+  };
+
+  function serviceName(id) {
+    return document.getElementById(`service-${id}`)?.dataset.name ?? 'A service';
+  }
+
+  function heard(name, event) {
+    if (event.v !== PAYLOAD_VERSION) {
+      location.reload();
+      return;
+    }
+    // What a notice does to services is said once, by the notice; and a member who looks at the public page sees
+    // what the public sees.
+    if (!event.notice_id && (event.public !== 0 || 'dashboard' in settings))
+      toast(...sayings[name](event), event.message);
+    if (String(event.revision) !== settings.revision)
+      refresh();
+  }
+
+  const channel = echo.channel(settings.channel)
     .subscribed(() => {
       settled('live');
       // What happened between drawing the page and this moment, and while the connection was lost.
       refresh();
     })
-    .error(() => settled('off'))
-    .listen('.service.status.changed', (event) => {
-      if (event.v !== PAYLOAD_VERSION) {
-        location.reload();
-        return;
-      }
-      const name = document.getElementById(`service-${event.service_id}`)?.dataset.name ?? 'A service';
-      const label = event.new_status.replaceAll('_', ' ');
-      toast(`${name}: ${label}`, event.message, event.new_status);
-      if (String(event.revision) !== settings.revision)
-        refresh();
+    // Refused, or taken away: what is left for us is what the server draws now.
+    .error(() => {
+      settled('off');
+      refresh();
     });
+  for (const name of Object.keys(sayings))
+    channel.listen(`.${name}`, (event) => heard(name, event));
 
   document.querySelectorAll('[data-live]').forEach(remember);
   showTimes();
   setInterval(showTimes, 30000);
 
-  window.statusPage = { refresh, toast, onReplaced: (listener) => listeners.push(listener) };
+  window.statusPage = { echo, refresh, toast };
 })();
