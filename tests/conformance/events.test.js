@@ -9,7 +9,7 @@ const QUIET = { id: 'quiet', key: 'quiet-key', secret: 's' }; // client events a
 const MANY = { id: 'many', key: 'many-key', secret: 's', client_events: true, max_client_events_per_s: 4294967295 };
 
 let host;
-before(async () => { host = await startHost({ apps: [APP, QUIET, MANY] }); });
+before(async () => { host = await startHost({ apps: [APP, QUIET, MANY], options: { worker_count: 2 } }); });
 
 const closeAll = (...clients) => Promise.all(clients.map((client) => client.close()));
 

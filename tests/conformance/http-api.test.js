@@ -11,7 +11,7 @@ const WRITE_LIMIT = { id: 'writes', key: 'writes-key', secret: 's', max_backend_
 const READ_LIMIT = { id: 'reads', key: 'reads-key', secret: 's', max_read_requests_per_s: 5 };
 
 let host;
-before(async () => { host = await startHost({ apps: [APP, DISABLED, WRITE_LIMIT, READ_LIMIT] }); });
+before(async () => { host = await startHost({ apps: [APP, DISABLED, WRITE_LIMIT, READ_LIMIT], options: { worker_count: 2 } }); });
 
 const post = (body, more) => api(host, 'POST', '/events', { body, ...more });
 const event = (more) => ({ name: 'event', channel: 'orders', data: '{}', ...more });

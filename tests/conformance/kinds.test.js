@@ -7,7 +7,7 @@ const { before, test } = require('node:test');
 const { APP, api, channelAuth, connect, startHost, trigger, userAuth } = require('../integration/lib.js');
 
 let host;
-before(async () => { host = await startHost(); });
+before(async () => { host = await startHost({ options: { worker_count: 2 } }); });
 
 const closeAll = (...clients) => Promise.all(clients.map((client) => client.close()));
 

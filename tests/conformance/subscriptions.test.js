@@ -9,7 +9,7 @@ const OTHER = { id: 'other', key: 'other-key', secret: 'other-secret' };
 const SHORT = { id: 'short', key: 'short-key', secret: 's', max_channel_name_bytes: 20 };
 
 let host;
-before(async () => { host = await startHost({ apps: [APP, OTHER, SHORT] }); });
+before(async () => { host = await startHost({ apps: [APP, OTHER, SHORT], options: { worker_count: 2 } }); });
 
 const SUCCEEDED = 'pusher_internal:subscription_succeeded';
 
