@@ -100,7 +100,8 @@ typedef struct pusherc_hooks {
      *  sender gets error 4301. */
     int (*on_client_event)(const pusherc_conn *conn, const pusherc_client_event *event,
                            void *user_data);
-    /** A subscription, sign-in or connection was refused, or a grant was lost. */
+    /** A subscription, a sign-in or a request to an auth endpoint was refused, a connection by `identify`, or
+     *  a grant was lost. */
     void (*on_denied)(const pusherc_denial *denial, void *user_data);
 } pusherc_hooks;
 

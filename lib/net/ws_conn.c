@@ -187,12 +187,30 @@ static void establish(struct pc_conn *conn, const struct pc_http_message *reques
     pc_identity_unref(identity);
 }
 
+/* The host's own decision about a connection, for its hook. */
+static void tell_denied(struct pc_conn *conn, const struct pusherc_identify_request *r,
+                        pusherc_denial_reason reason, uint16_t code, pusherc_slice text)
+{
+    const pusherc_hooks *hooks = &conn->loop->engine->hooks;
+    pusherc_denial denial = {.struct_size = sizeof denial,
+                             .reason = reason,
+                             .app_id = r->app->id,
+                             .status = code,
+                             .detail = text};
+    if (hooks->on_denied)
+        hooks->on_denied(&denial, hooks->user_data);
+}
+
 static void identified(struct pc_conn *conn, struct pc_ask *ask)
 {
     struct pusherc_identify_request *r = PC_CONTAINER(ask, struct pusherc_identify_request, ask);
     conn->state = PC_CONN_HTTP;
     if (r->reject_code) {
-        turn_away(conn, ask->message, r->reject_code, pc_slice_of(r->reject_reason));
+        pusherc_slice reason = pc_slice_of(r->reject_reason);
+        turn_away(conn, ask->message, r->reject_code, reason);
+        tell_denied(conn, r,
+                    r->cookie_refused ? PUSHERC_DENIED_COOKIE_IDENTITY : PUSHERC_DENIED_BY_RULE,
+                    r->reject_code, reason);
     } else {
         establish(conn, ask->message, r->app, r->protocol, r->identity);
         r->app = NULL;
@@ -266,11 +284,15 @@ void pc_conn_host_timeout(struct pc_conn *conn)
     struct pc_http_parser *parser = conn->http;
     conn->http = NULL;
     conn->state = PC_CONN_HTTP;
-    if (ask->message->upgrade)
-        turn_away(conn, ask->message, PC_CLOSE_UNAUTHORIZED,
-                  PC_S("The application did not answer in time"));
-    else
+    if (ask->message->upgrade) {
+        pusherc_slice text = PC_S("The application did not answer in time");
+        turn_away(conn, ask->message, PC_CLOSE_UNAUTHORIZED, text);
+        if (ask->answered == identified)
+            tell_denied(conn, PC_CONTAINER(ask, struct pusherc_identify_request, ask),
+                        PUSHERC_DENIED_TIMEOUT, PC_CLOSE_UNAUTHORIZED, text);
+    } else {
         pc_conn_http_no_answer(conn);
+    }
     conn->http = parser;
     pc_ask_abandon(ask);
     if (conn->auth)
