@@ -474,6 +474,8 @@ static void keep(struct pc_decisions *d, pusherc_auth_request *r)
 {
     if (d->kept[d->next_kept])
         request_free(d->kept[d->next_kept]);
+    pc_identity_unref(r->identity); /* the host's data must not wait as long */
+    r->identity = NULL;
     d->kept[d->next_kept] = r;
     d->next_kept = (d->next_kept + 1) % PUSHERC_AUTH_KEPT_ANSWERS;
 }

@@ -349,6 +349,34 @@ static void every_answer_is_checked_before_it_counts(void **state)
     assert_int_equal(ax_count(ax_heard(ax, 0), "rrrrrrrrrrrr"), 2 * 120 / 12);
 }
 
+static void count_free(void *data)
+{
+    ++*(unsigned *)data;
+}
+
+static void an_answered_request_keeps_no_identity(void **state)
+{
+    struct ax *ax = *state;
+    unsigned freed = 0;
+    add_rule(ax, 0);
+    ax_connect(ax, 0, 0, "7");
+    ax->clients[0].session.identity->data = &freed;
+    ax->clients[0].session.identity->free_data = count_free;
+    ax_subscribe(ax, 0, "private-tickets.1");
+    ax_subscribe(ax, 0, "private-tickets.2");
+    pusherc_auth_request *r = ax_next(ax), *canceled = ax_next(ax);
+    assert_ptr_equal(pusherc_auth_conn_data(r), &freed);
+    assert_int_equal(pusherc_auth_allow(r, NULL), 0);
+    ax_settle(ax);
+    fx_disconnect(&ax->clients[0]);
+    ax->clients[0].fx = NULL;
+    assert_int_equal(freed, 0); /* a request that is out with the host does */
+    assert_ptr_equal(pusherc_auth_conn_data(canceled), &freed);
+    assert_int_equal(pusherc_auth_allow(canceled, NULL), PUSHERC_ECANCELED);
+    ax_settle(ax);
+    assert_int_equal(freed, 1);
+}
+
 /* -- answers of before -- */
 
 static void answers_are_reused_where_the_rule_allows_it(void **state)
@@ -568,6 +596,7 @@ int main(void)
         with_host(a_second_answer_is_refused),
         with_host(an_answer_after_the_server_has_gone_is_for_nobody),
         with_host(every_answer_is_checked_before_it_counts),
+        with_host(an_answered_request_keeps_no_identity),
         with_host(answers_are_reused_where_the_rule_allows_it),
         with_host(a_grant_that_ends_sooner_is_not_reused),
         with_host(a_change_purges_what_it_concerns),
