@@ -352,7 +352,8 @@ PUSHERC_API int pusherc_reauthorize(pusherc_server *server, const char *app_id,
                                     void *user_data);
 
 /**
- * Take one channel away without asking: from one connection, or from every connection of one user.
+ * Take one channel away without asking: from one connection, or from every connection of one user. Nothing
+ * keeps a client from subscribing anew; where a rule covers the channel it is asked then, signature or not.
  *
  * @param server     started
  * @param app_id     known app; NUL-terminated

@@ -168,6 +168,10 @@ static int stats(struct host *host, const cJSON *line, cJSON *reply)
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         cJSON_AddNumberToObject(reply, all[i].name, (double)all[i].value);
     cJSON_AddNumberToObject(reply, "identities", atomic_load(&host->identities));
+    cJSON_AddNumberToObject(reply, "rendered", atomic_load(&host->rendered));
+    pthread_mutex_lock(&host->lock);
+    cJSON_AddNumberToObject(reply, "authorized", host->authorized);
+    pthread_mutex_unlock(&host->lock);
     return rc;
 }
 
@@ -394,7 +398,8 @@ void commands_run(struct host *host)
             start_job(host, line, reply, command[0] == 'b' ? burst : adopt);
             continue;
         }
-        if (!hooks_answer(host, command, line, reply))
+        if (!hooks_answer(host, command, line, reply) &&
+            !rules_obey(host, server_of(host, line), command, line, reply))
             host_add_rc(reply, obey(host, command, line, reply));
         host_say(reply);
         cJSON_Delete(line);

@@ -12,8 +12,7 @@ static bool is(pusherc_slice text, const char *other)
 
 /* -- questions that wait -- */
 
-/* `event` says what is asked; it gets a number to be answered by. */
-static void ask(struct host *host, enum question kind, void *request, cJSON *event)
+void hooks_ask(struct host *host, enum question kind, void *request, cJSON *event)
 {
     struct asked *asked = malloc(sizeof *asked);
     if (!asked)
@@ -27,7 +26,7 @@ static void ask(struct host *host, enum question kind, void *request, cJSON *eve
     host_say(event);
 }
 
-static void *take(struct host *host, enum question kind, const cJSON *line)
+void *hooks_take(struct host *host, enum question kind, const cJSON *line)
 {
     double number = host_number(line, "request", 0);
     void *request = NULL;
@@ -61,6 +60,9 @@ void hooks_answer_rest(struct host *host)
             break;
         case QUESTION_HTTP:
             rc = pusherc_http_respond(asked->request, 200, NULL, 0, (pusherc_slice){0});
+            break;
+        case QUESTION_AUTHORIZE:
+            rc = pusherc_auth_allow(asked->request, NULL);
             break;
         }
         cJSON *event = host_event("late");
@@ -104,14 +106,19 @@ static int accept_as(struct host *host, pusherc_identify_request *request, pushe
     return pusherc_identify_accept(request, &identity);
 }
 
-/* ?ask=1 asks the test, ?reject=4123 refuses, ?user=7 lets in as 7, everything else is anonymous. */
+/* ?ask=1 asks the test, ?reject=4123 refuses, ?user=7 lets in as 7, as do the token "user-7" and then the cookie
+ * "user"; everything else is anonymous. */
 static void identify(pusherc_identify_request *request, void *user_data)
 {
     struct host *host = user_data;
     pusherc_slice reject = pusherc_identify_query(request, "reject");
     pusherc_slice user = pusherc_identify_query(request, "user");
+    pusherc_slice token = pusherc_identify_bearer(request);
+    if (!user.len && token.len > 5 && memcmp(token.ptr, "user-", 5) == 0)
+        user = (pusherc_slice){token.ptr + 5, token.len - 5};
     if (pusherc_identify_query(request, "ask").len) {
         cJSON *event = host_event("identify");
+        cJSON_AddNumberToObject(event, "purpose", pusherc_identify_purpose_of(request));
         host_add_slice(event, "app", pusherc_identify_app_id(request));
         host_add_slice(event, "path", pusherc_identify_path(request));
         host_add_slice(event, "peer", pusherc_identify_peer(request));
@@ -119,21 +126,26 @@ static void identify(pusherc_identify_request *request, void *user_data)
         host_add_slice(event, "cookie", pusherc_identify_cookie(request, "session"));
         host_add_slice(event, "query", pusherc_identify_query(request, "token"));
         host_add_slice(event, "absent", pusherc_identify_header(request, "x-absent"));
-        ask(host, QUESTION_IDENTIFY, request, event);
-    } else if (reject.len) {
+        hooks_ask(host, QUESTION_IDENTIFY, request, event);
+        return;
+    }
+    if (reject.len) {
         char code[8] = "";
         memcpy(code, reject.ptr, reject.len < sizeof code ? reject.len : sizeof code - 1);
         pusherc_identify_reject(request, (uint16_t)strtoul(code, NULL, 10), "rejected by the host");
-    } else if (user.len) {
-        accept_as(host, request, user, (pusherc_slice){0});
-    } else {
-        pusherc_identify_accept(request, NULL);
+        return;
     }
+    if (!user.len)
+        user = pusherc_identify_cookie(request, "user");
+    if (user.len)
+        accept_as(host, request, user, pusherc_identify_query(request, "info"));
+    else
+        pusherc_identify_accept(request, NULL);
 }
 
 static int answer_identify(struct host *host, const cJSON *line)
 {
-    pusherc_identify_request *request = take(host, QUESTION_IDENTIFY, line);
+    pusherc_identify_request *request = hooks_take(host, QUESTION_IDENTIFY, line);
     double code = host_number(line, "reject", 0);
     if (code > 0)
         return pusherc_identify_reject(request, (uint16_t)code, host_string(line, "reason"));
@@ -180,7 +192,7 @@ static void find_app(pusherc_app_request *request, void *user_data)
         cJSON *event = host_event("find_app");
         host_add_slice(event, "id", id);
         host_add_slice(event, "key", key);
-        ask(host, QUESTION_FIND_APP, request, event);
+        hooks_ask(host, QUESTION_FIND_APP, request, event);
     } else {
         answer_app(request, key.len ? known_app(host, "key", key) : known_app(host, "id", id));
     }
@@ -211,7 +223,7 @@ static void on_http(pusherc_http_request *request, void *user_data)
 {
     pusherc_slice path = pusherc_http_path(request);
     if (is(path, "/ask")) {
-        ask(user_data, QUESTION_HTTP, request, describe(request));
+        hooks_ask(user_data, QUESTION_HTTP, request, describe(request));
     } else if (is(path, "/bad")) {
         pusherc_http_field split = field("X-Split", "a\r\nX-Forged: b");
         pusherc_http_respond(request, 200, &split, 1, (pusherc_slice)PUSHERC_LIT("no"));
@@ -229,7 +241,7 @@ static void on_http(pusherc_http_request *request, void *user_data)
 
 static int answer_http(struct host *host, const cJSON *line)
 {
-    pusherc_http_request *request = take(host, QUESTION_HTTP, line);
+    pusherc_http_request *request = hooks_take(host, QUESTION_HTTP, line);
     pusherc_http_field fields[8];
     size_t n = 0;
     const cJSON *item;
@@ -244,7 +256,7 @@ bool hooks_answer(struct host *host, const char *command, const cJSON *line, cJS
     if (strcmp(command, "identify") == 0)
         host_add_rc(reply, answer_identify(host, line));
     else if (strcmp(command, "app_answer") == 0)
-        host_add_rc(reply, answer_app(take(host, QUESTION_FIND_APP, line),
+        host_add_rc(reply, answer_app(hooks_take(host, QUESTION_FIND_APP, line),
                                       cJSON_GetObjectItemCaseSensitive(line, "app")));
     else if (strcmp(command, "http_answer") == 0)
         host_add_rc(reply, answer_http(host, line));
@@ -338,6 +350,20 @@ static int on_client_event(const pusherc_conn *conn, const pusherc_client_event 
     return 0;
 }
 
+static void on_denied(const pusherc_denial *denial, void *user_data)
+{
+    (void)user_data;
+    cJSON *line = host_event("denied");
+    cJSON_AddStringToObject(line, "reason", pusherc_denial_name(denial->reason));
+    host_add_slice(line, "app", denial->app_id);
+    host_add_slice(line, "channel", denial->channel);
+    host_add_slice(line, "pattern", denial->pattern);
+    host_add_slice(line, "user", denial->user_id);
+    cJSON_AddNumberToObject(line, "status", denial->status);
+    host_add_slice(line, "detail", denial->detail);
+    host_say(line);
+}
+
 static bool wants(const struct host *host, const char *name)
 {
     const cJSON *item;
@@ -360,4 +386,5 @@ void hooks_fill(struct host *host, pusherc_hooks *hooks)
     hooks->on_close = wants(host, "on_close") ? on_close : NULL;
     hooks->on_channel = wants(host, "on_channel") ? on_channel : NULL;
     hooks->on_client_event = wants(host, "on_client_event") ? on_client_event : NULL;
+    hooks->on_denied = wants(host, "on_denied") ? on_denied : NULL;
 }

@@ -105,6 +105,9 @@ static const struct field server_fields[] = {
     UINT32(pusherc_server_options, request_timeout_ms),
     UINT32(pusherc_server_options, keep_alive_ms),
     UINT32(pusherc_server_options, identify_timeout_ms),
+    UINT32(pusherc_server_options, auth_timeout_ms),
+    STRING(pusherc_server_options, auth_path),
+    STRING(pusherc_server_options, user_auth_path),
     UINT32(pusherc_server_options, pong_timeout_ms),
     UINT32(pusherc_server_options, close_timeout_ms),
     UINT32(pusherc_server_options, out_soft_bytes),
@@ -119,6 +122,8 @@ static const struct field app_fields[] = {
     STRING(pusherc_app_options, id),
     STRING(pusherc_app_options, key),
     STRING(pusherc_app_options, secret),
+    STRING(pusherc_app_options, encryption_master_key),
+    UINT32(pusherc_app_options, auth_mode),
     UINT32(pusherc_app_options, slow_policy),
     BOOL(pusherc_app_options, disabled),
     BOOL(pusherc_app_options, tls_only),
@@ -209,6 +214,7 @@ static void make_server(struct host *host, size_t index, uv_loop_t *loop, bool p
     options.hooks = &hooks;
     if (pusherc_server_new(&host->servers[index], &options, &info))
         host_die("pusherc_server_new", info.text);
+    rules_add(host, host->servers[index]);
     const cJSON *item;
     cJSON_ArrayForEach(item, cJSON_GetObjectItemCaseSensitive(host->config, "apps"))
     {
@@ -305,6 +311,7 @@ int main(int argc, char **argv)
         pusherc_server_free(host.servers[i]);
     hooks_answer_rest(&host);
     cJSON_Delete(host.config);
+    cJSON_Delete(host.answers);
     if (attach && (uv_run(&loop, UV_RUN_DEFAULT) || uv_loop_close(&loop)))
         host_die("left on the loop", "a handle");
     if (atomic_load(&host.identities))

@@ -20,7 +20,8 @@
 enum question {
     QUESTION_IDENTIFY,
     QUESTION_FIND_APP,
-    QUESTION_HTTP
+    QUESTION_HTTP,
+    QUESTION_AUTHORIZE
 };
 
 /* A question of the library that waits for a command to answer it. */
@@ -42,6 +43,10 @@ struct host {
     unsigned jobs; /* threads of commands that have not answered yet */
     struct asked *asked;
     unsigned last_asked;
+
+    cJSON *answers;      /* of the rules; behind the lock */
+    unsigned authorized; /* times that they were asked; the same */
+    atomic_int rendered;
 
     atomic_int identities; /* handed over with an identity and not freed yet */
 };
@@ -71,8 +76,19 @@ void host_read_app(const cJSON *object, pusherc_app_options *options, const char
 void hooks_fill(struct host *host, pusherc_hooks *hooks);
 /* Commands that answer a question; false if it is no such command. */
 bool hooks_answer(struct host *host, const char *command, const cJSON *line, cJSON *reply);
+/* A question that waits for a command: `event` says what is asked, and gets a number to be answered by. */
+void hooks_ask(struct host *host, enum question kind, void *request, cJSON *event);
+void *hooks_take(struct host *host, enum question kind, const cJSON *line);
 /* Answers what nobody answered: every request has an owner until it is answered. */
 void hooks_answer_rest(struct host *host);
+
+/* -- rules.c -- */
+
+/* Before the server starts. */
+void rules_add(struct host *host, pusherc_server *server);
+/* Commands about rules; false if it is no such command. */
+bool rules_obey(struct host *host, pusherc_server *server, const char *command, const cJSON *line,
+                cJSON *reply);
 
 /* -- commands.c -- */
 
