@@ -76,7 +76,7 @@ bool pc_auth_query_read(const struct pc_http_message *m, enum pc_auth_endpoint e
     out->channel = value_of(&source, PC_S("channel_name"), &out->text);
     if (out->channel.len == 0)
         return bad(reply, 403, "channel_name is missing");
-    if (!pc_channel_name_valid(out->channel, SIZE_MAX, &out->class))
+    if (!pc_channel_name_valid(out->channel, PC_CHANNEL_NAME_MAX, &out->class))
         return bad(reply, 400, "Invalid channel_name");
     if (!pc_kind_needs_auth(out->class.kind))
         return bad(reply, 403, "This channel needs no authorization");

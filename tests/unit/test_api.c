@@ -2,6 +2,8 @@
  * Numbers in comments are the checks of the protocol's appendix B. */
 #include "unit/api_fixture.h"
 
+#include "api/auth.h"
+
 #define LENGTH(array) (sizeof(array) / sizeof((array)[0]))
 #define DOC_KEY       "278d425bdf160c739803"
 #define DOC_SECRET    "7ad3773142a6692b25b8"
@@ -652,6 +654,28 @@ static void without_memory_the_answer_is_an_empty_500(void **state)
     }
 }
 
+/* 173: what no app takes is refused before anybody is asked about it. */
+static void a_channel_to_authorize_has_a_length(void **state)
+{
+    struct api_fixture *f = *state;
+    char name[4096];
+    for (size_t len = 199; len < sizeof(name); len += len < 202 ? 1 : 1000) {
+        char query[sizeof(name) + 64];
+        struct pc_auth_query out;
+        memset(name, 'a', len);
+        memcpy(name, "private-encrypted-", 18);
+        int n = snprintf(query, sizeof(query), "socket_id=1.2&channel_name=%.*s", (int)len, name);
+        struct pc_http_message m = {.method = PC_S("POST"), .query = pc_slice(query, (size_t)n)};
+        pc_api_reply_init(&f->reply, &f->mem);
+        assert_int_equal(pc_auth_query_read(&m, PC_AUTH_CHANNEL, &f->mem, &out, &f->reply),
+                         len <= 200);
+        if (len > 200)
+            assert_int_equal(f->reply.status, 400);
+        pc_auth_query_free(&out);
+        pc_api_reply_free(&f->reply);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -673,6 +697,7 @@ int main(void)
         api_test(every_answer_has_the_cors_fields),
         api_test(options_is_204_without_signature),
         api_test(refusals_are_logged),
+        api_test(a_channel_to_authorize_has_a_length),
         api_test(plain_replaces_what_the_reply_held),
         cmocka_unit_test(without_memory_the_answer_is_an_empty_500),
     };
