@@ -135,6 +135,28 @@ static bool ask(struct pc_grant *grant, const struct pc_rule_match *match, bool 
     return pc_decide(s->worker, &question, &grant->waiter, now);
 }
 
+size_t pc_grants_wanted(const struct pc_session *s, pusherc_slice but_for)
+{
+    size_t n = 0;
+    for (const struct pc_list *l = s->grants.next; l != &s->grants; l = l->next) {
+        const struct pc_grant *grant = PC_CONTAINER(l, struct pc_grant, of_session);
+        bool wanted = grant->state == PC_GRANT_ASKED || grant->state == PC_GRANT_LOST;
+        n += wanted && !pc_slice_eq(pc_grant_channel(grant), but_for);
+    }
+    return n;
+}
+
+void pc_grant_disown(struct pc_session *s, pusherc_slice channel)
+{
+    struct pc_grant *grant = pc_grant_find(s, channel);
+    if (!grant || !grant->identity || grant->shown)
+        return;
+    pc_waiter_cancel(&grant->waiter); /* a question about somebody else */
+    pc_identity_unref(grant->identity);
+    grant->identity = NULL;
+    pc_grant_give_up(grant);
+}
+
 /* The rule that covers the grant's channel; there is one, for rules never change while we run. */
 static struct pc_rule_match match_of(const struct pc_grant *grant)
 {
@@ -159,6 +181,7 @@ void pc_grant_ask(struct pc_session *s, pusherc_slice channel, struct pc_channel
         return;
     }
     grant->state = PC_GRANT_ASKED;
+    grant->shown = true; /* otherwise it has been disowned */
     pc_timer_stop(&s->worker->timers, &grant->expiry);
     for (size_t i = 0; i < match->rule->param_count; i++)
         own.values[i].ptr = grant->channel + (match->values[i].ptr - channel.ptr);
@@ -306,6 +329,7 @@ void pc_grant_stand(struct pc_grant *grant, struct pc_subscription *sub)
 {
     struct pc_timers *timers = &grant->session->worker->timers;
     grant->state = PC_GRANT_STANDING;
+    grant->shown = true;
     grant->taken = false;
     grant->subscription = sub;
     sub->grant = grant;

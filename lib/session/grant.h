@@ -31,7 +31,9 @@ struct pc_grant {
     struct pc_list rechecks; /* re-authorizations that wait for its answer */
     struct pc_channel_class class;
     uint8_t state; /* enum pc_grant_state */
-    bool taken;    /* allowed once, then denied: until the rule says yes, a signature will not do */
+    bool
+        shown; /* the client has shown the endpoint's answer, or stands by it: `identity` may speak for it */
+    bool taken; /* allowed once, then denied: until the rule says yes, a signature will not do */
     uint8_t view_len;
     char view[PC_MAX_VIEW_NAME]; /* REMEMBERED */
     uint64_t until_ms;           /* REMEMBERED; 0 = does not end */
@@ -68,6 +70,11 @@ void pc_grant_free(struct pc_grant *grant);
 /* As whom the host is asked about it; NULL = anonymous. */
 struct pc_identity *pc_grant_identity(const struct pc_grant *grant);
 
+/* Subscriptions that the client waits for, but for this channel. */
+size_t pc_grants_wanted(const struct pc_session *session, pusherc_slice but_for);
+/* The client subscribes without the auth endpoint's answer: if it never showed that, who asked there may be anybody
+ * who knows the socket's id, and is forgotten. */
+void pc_grant_disown(struct pc_session *session, pusherc_slice channel);
 /* The client subscribes and a rule decides: asks, and answers the client when the host has. */
 void pc_grant_ask(struct pc_session *session, pusherc_slice channel, struct pc_channel_class class,
                   const struct pc_rule_match *match);

@@ -288,7 +288,7 @@ static bool check_name(struct pc_session *s, pusherc_slice channel, struct pc_ch
         refuse(why, PUSHERC_DENIED_NO_USER, 403, "Only that user may subscribe, after signing in");
         return false;
     }
-    if (s->subscription_count >= o->max_channels_per_connection ||
+    if (pc_grants_wanted(s, channel) + s->subscription_count >= o->max_channels_per_connection ||
         s->grant_count > o->max_channels_per_connection)
         return refuse(why, PUSHERC_DENIED_LIMIT, 403, "Too many channels on one connection");
     return true;
@@ -363,6 +363,17 @@ static void by_signature(struct pc_session *s, const struct pc_message_in *in, s
     pc_buf_free(&scratch);
 }
 
+/* Whoever named this socket to an auth endpoint need not be its client: the signature of the answer shows it. */
+static bool is_the_endpoints(struct pc_session *s, const struct pc_message_in *in)
+{
+    char id[PUSHERC_SOCKET_ID_STRLEN];
+    pusherc_slice id_slice = pc_slice(id, pusherc_socket_id_format(s->q->owner, id));
+    const char *text = NULL;
+    return in->auth.len &&
+           pc_verify_channel_auth(s->app->key, s->app->secret, id_slice, in->channel,
+                                  in->channel_data, in->auth, &text) == 0;
+}
+
 static void subscribe(struct pc_session *s, const struct pc_message_in *in)
 {
     struct pc_refusal why;
@@ -382,6 +393,8 @@ static void subscribe(struct pc_session *s, const struct pc_message_in *in)
         by_signature(s, in, &join);
         break;
     case BY_RULE:
+        if (!is_the_endpoints(s, in))
+            pc_grant_disown(s, in->channel);
         pc_grant_ask(s, in->channel, join.class, &match);
         break;
     case BY_REFUSAL:

@@ -617,6 +617,78 @@ static void without_a_token_a_remembered_grant_is_asked_for_once(void **state)
     assert_int_equal(ax->clients[0].session.grant_count, 1);
 }
 
+/* Anybody may name a socket to the endpoint, or have somebody else's browser do it. */
+static void only_who_shows_the_answer_is_who_asked_for_it(void **state)
+{
+    struct ax *ax = *state;
+    add_rule(ax, "t.{x}", 0);
+    ax_connect(ax, 0, 0, NULL);
+    for (int round = 0; round < 3; round++) {
+        remember(ax, 0, "private-t.1", "7", "agent", 0);
+        if (round == 1) { /* while that is asked again */
+            ax_reauthorize(ax, "7", NULL);
+            pusherc_auth_request *stale = ax_next(ax);
+            ax_subscribe(ax, 0, "private-t.1");
+            assert_int_equal(pusherc_auth_allow(stale, NULL), PUSHERC_ECANCELED);
+            ax_settle(ax);
+        } else if (round == 2) { /* or has been refused meanwhile */
+            ax_reauthorize(ax, "7", NULL);
+            ax_deny(ax);
+            ax_subscribe(ax, 0, "private-t.1");
+        } else {
+            ax_subscribe(ax, 0, "private-t.1");
+        }
+        pusherc_auth_request *r = ax_next(ax);
+        assert_int_equal(pusherc_auth_user_id(r).len, 0);
+        assert_int_equal(pusherc_auth_deny(r, 0, NULL), 0);
+        ax_settle(ax);
+        heard(ax, 0, "subscription_error");
+        assert_int_equal(ax->clients[0].session.subscription_count, 0);
+    }
+    remember(ax, 0, "private-t.2", "7", "agent", 0);
+    fx_subscribe(&ax->clients[0], "private-t.2");
+    if (ax->clients[0].session.app->options.auth_mode == PUSHERC_AUTH_RULES) {
+        pusherc_auth_request *r = ax_next(ax);
+        assert_true(pc_slice_eq(pusherc_auth_user_id(r), PC_S("7")));
+        assert_int_equal(pusherc_auth_allow(r, NULL), 0);
+        ax_settle(ax);
+    }
+    heard(ax, 0, "subscription_succeeded");
+}
+
+static void questions_under_way_count_as_channels(void **state)
+{
+    struct ax *ax = *state;
+    char name[32];
+    add_rule(ax, "t.{x}", 0);
+    ax_connect(ax, 0, 0, "7");
+    struct pc_session *s = &ax->clients[0].session;
+    uint32_t max = s->app->options.max_channels_per_connection;
+    s->app->options.max_channels_per_connection = 3;
+    for (int i = 0; i < 5; i++) {
+        snprintf(name, sizeof name, "private-t.%d", i);
+        ax_subscribe(ax, 0, name);
+    }
+    heard(ax, 0, "Too many channels");
+    ax_subscribe(ax, 0, "open");
+    heard(ax, 0, "Too many channels");
+    assert_int_equal(ax->asked_count, 3);
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(ax_allow(ax), 0);
+    assert_int_equal(s->subscription_count, 3);
+    ax_reauthorize(ax, NULL,
+                   NULL); /* one that is lost may be asked for again, and keeps its place */
+    for (int i = 0; i < 3; i++)
+        ax_deny(ax);
+    ax_heard(ax, 0);
+    ax_subscribe(ax, 0, "open");
+    heard(ax, 0, "Too many channels");
+    ax_subscribe(ax, 0, "private-t.0");
+    assert_int_equal(ax_allow(ax), 0);
+    heard(ax, 0, "subscription_succeeded");
+    s->app->options.max_channels_per_connection = max;
+}
+
 /* A client keeps what it has signed: it must not get by it what was taken away. */
 static void a_signature_does_not_bring_back_what_was_lost(void **state)
 {
@@ -761,6 +833,9 @@ int main(void)
         in_mode(signatures_only, a_grant_that_nobody_uses_is_forgotten),
         in_mode(signatures_only, a_remembered_grant_ends_when_the_host_said_so),
         in_mode(rules_only, without_a_token_a_remembered_grant_is_asked_for_once),
+        in_mode(rules_only, only_who_shows_the_answer_is_who_asked_for_it),
+        in_mode(either, only_who_shows_the_answer_is_who_asked_for_it),
+        in_mode(rules_only, questions_under_way_count_as_channels),
         in_mode(signatures_only, a_signature_does_not_bring_back_what_was_lost),
         in_mode(either, a_signature_does_not_bring_back_what_was_lost),
         in_mode(signatures_only, nor_what_was_lost_before_it_was_used),
