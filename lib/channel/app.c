@@ -80,34 +80,42 @@ static int check_options(const pusherc_app_options *o, pusherc_errinfo *info)
     pusherc_slice id = pc_slice_of(o->id), key = pc_slice_of(o->key);
     if (id.len == 0 || id.len > MAX_APP_ID_BYTES || !pc_utf8_valid(id) ||
         pc_slice_find(id, '/') < id.len)
-        return pc_errinfo(info, PUSHERC_EINVAL, 0, "app id: 1 to %d bytes without '/'",
+        return pc_errinfo(info, PUSHERC_EINVAL, 0, "app id: must be 1 to %d bytes without '/'",
                           MAX_APP_ID_BYTES);
     if (key.len == 0 || key.len > MAX_APP_ID_BYTES || !pc_utf8_valid(key) ||
         pc_slice_find(key, ':') < key.len || pc_slice_find(key, '/') < key.len)
-        return pc_errinfo(info, PUSHERC_EINVAL, 0, "app key: 1 to %d bytes without ':' and '/'",
+        return pc_errinfo(info, PUSHERC_EINVAL, 0,
+                          "app %.60s: key must be 1 to %d bytes without ':' and '/'", o->id,
                           MAX_APP_ID_BYTES);
     if (!o->secret || !*o->secret)
-        return pc_errinfo(info, PUSHERC_EINVAL, 0, "app secret: missing");
+        return pc_errinfo(info, PUSHERC_EINVAL, 0, "app %.60s: secret is missing", o->id);
     uint8_t master_key[32];
     bool usable = !o->encryption_master_key || read_master_key(o, master_key);
     pc_wipe(master_key, sizeof master_key);
     if (!usable)
         return pc_errinfo(info, PUSHERC_EINVAL, 0,
-                          "encryption_master_key: base64 of exactly 32 bytes");
+                          "app %.60s: encryption_master_key must be the base64 of exactly 32 bytes",
+                          o->id);
     if (o->activity_timeout_ms != 0 && o->activity_timeout_ms < 1000)
-        return pc_errinfo(info, PUSHERC_EINVAL, 0, "activity_timeout_ms: at least 1000");
+        return pc_errinfo(info, PUSHERC_EINVAL, 0,
+                          "app %.60s: activity_timeout_ms must be 1000 or more", o->id);
     if (o->max_channel_name_bytes > MAX_CHANNEL_NAME)
-        return pc_errinfo(info, PUSHERC_EINVAL, 0, "max_channel_name_bytes: at most %d",
+        return pc_errinfo(info, PUSHERC_EINVAL, 0,
+                          "app %.60s: max_channel_name_bytes must be at most %d", o->id,
                           MAX_CHANNEL_NAME);
     if (o->max_event_channels > 100)
-        return pc_errinfo(info, PUSHERC_EINVAL, 0, "max_event_channels: at most 100");
+        return pc_errinfo(info, PUSHERC_EINVAL, 0,
+                          "app %.60s: max_event_channels must be at most 100", o->id);
     if (o->max_batch_events > 10)
-        return pc_errinfo(info, PUSHERC_EINVAL, 0, "max_batch_events: at most 10");
+        return pc_errinfo(info, PUSHERC_EINVAL, 0, "app %.60s: max_batch_events must be at most 10",
+                          o->id);
     if (o->auth_mode != PUSHERC_AUTH_SIGNATURE && o->auth_mode != PUSHERC_AUTH_RULES &&
         o->auth_mode != PUSHERC_AUTH_EITHER)
-        return pc_errinfo(info, PUSHERC_EINVAL, 0, "auth_mode: unknown value");
+        return pc_errinfo(info, PUSHERC_EINVAL, 0, "app %.60s: auth_mode is none of PUSHERC_AUTH_*",
+                          o->id);
     if (o->slow_policy != PUSHERC_SLOW_CLOSE && o->slow_policy != PUSHERC_SLOW_DROP)
-        return pc_errinfo(info, PUSHERC_EINVAL, 0, "slow_policy: unknown value");
+        return pc_errinfo(info, PUSHERC_EINVAL, 0,
+                          "app %.60s: slow_policy is none of PUSHERC_SLOW_*", o->id);
     return 0;
 }
 

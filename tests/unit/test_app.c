@@ -133,16 +133,16 @@ static void wrong_settings_are_refused_by_name(void **state)
     CASE(id, "a/b", "app id");
     CASE(id, "\xff", "app id");
     CASE(id, long_id, "app id");
-    CASE(key, NULL, "app key");
-    CASE(key, "a:b", "app key");
-    CASE(key, "a/b", "app key");
-    CASE(secret, NULL, "app secret");
-    CASE(secret, "", "app secret");
-    CASE(activity_timeout_ms, 999, "activity_timeout_ms");
-    CASE(max_channel_name_bytes, 201, "max_channel_name_bytes");
-    CASE(max_event_channels, 101, "max_event_channels");
-    CASE(max_batch_events, 11, "max_batch_events");
-    CASE(slow_policy, (pusherc_slow_policy)2, "slow_policy");
+    CASE(key, NULL, "app 1: key");
+    CASE(key, "a:b", "app 1: key");
+    CASE(key, "a/b", "app 1: key");
+    CASE(secret, NULL, "app 1: secret");
+    CASE(secret, "", "app 1: secret");
+    CASE(activity_timeout_ms, 999, "app 1: activity_timeout_ms");
+    CASE(max_channel_name_bytes, 201, "app 1: max_channel_name_bytes");
+    CASE(max_event_channels, 101, "app 1: max_event_channels");
+    CASE(max_batch_events, 11, "app 1: max_batch_events");
+    CASE(slow_policy, (pusherc_slow_policy)2, "app 1: slow_policy");
 #undef CASE
     for (size_t i = 0; i < n; i++) {
         pusherc_errinfo info = {0};
