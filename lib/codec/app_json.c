@@ -309,7 +309,9 @@ static int take_field(struct reading *reading, const cJSON *item)
 
     if (distance > 0) {
         char why[64 + MAX_NAME_BYTES];
-        (void)snprintf(why, sizeof(why), "unknown field; the nearest is %s", field->name);
+        if (distance > strlen(field->name) / 3)
+            return refuse(reading, item, "unknown field");
+        (void)snprintf(why, sizeof(why), "unknown field; did you mean %s?", field->name);
         return refuse(reading, item, why);
     }
     if (field->kind != KIND_UNSUPPORTED && seen_before(reading, field))

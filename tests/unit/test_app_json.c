@@ -207,19 +207,18 @@ static void origins_are_a_list(void **state)
             "allowed_origins: must be an array of strings; leave it out to allow any");
 }
 
-static void an_unknown_field_is_named_with_the_nearest_known_one(void **state)
+static void an_unknown_field_is_named_with_a_known_one_like_it(void **state)
 {
     (void)state;
-    refused("{\"maxConections\":1}",
-            "maxConections: unknown field; the nearest is max_connections");
-    refused("{\"Secrett\":1}", "Secrett: unknown field; the nearest is secret");
-    refused("{\"ids\":\"1\"}", "ids: unknown field; the nearest is id");
+    refused("{\"maxConections\":1}", "maxConections: unknown field; did you mean max_connections?");
+    refused("{\"Secrett\":1}", "Secrett: unknown field; did you mean secret?");
+    refused("{\"ids\":\"1\"}", "ids: unknown field");
     refused("{\"enable_client_mesages\":true}",
-            "enable_client_mesages: unknown field; the nearest is enable_client_messages");
-    refused("{\"\":1}", ": unknown field; the nearest is id");
-    refused("[{},{\"a\\nb\":1}]", "app 2: a?b: unknown field; the nearest is id");
+            "enable_client_mesages: unknown field; did you mean enable_client_messages?");
+    refused("{\"\":1}", ": unknown field");
+    refused("[{},{\"a\\nb\":1}]", "app 2: a?b: unknown field");
     refused("{\"0123456789012345678901234567890123456789\xc3\xa4\":1}",
-            "0123456789012345678901234567890123456789: unknown field; the nearest is id");
+            "0123456789012345678901234567890123456789: unknown field");
 }
 
 static void a_value_of_the_wrong_type_is_refused_by_name(void **state)
@@ -391,7 +390,7 @@ int main(void)
         cmocka_unit_test(every_number_has_its_spellings),
         cmocka_unit_test(flags_may_be_said_either_way_round),
         cmocka_unit_test(origins_are_a_list),
-        cmocka_unit_test(an_unknown_field_is_named_with_the_nearest_known_one),
+        cmocka_unit_test(an_unknown_field_is_named_with_a_known_one_like_it),
         cmocka_unit_test(a_value_of_the_wrong_type_is_refused_by_name),
         cmocka_unit_test(a_field_given_twice_is_refused),
         cmocka_unit_test(what_is_not_supported_must_ask_for_nothing),
