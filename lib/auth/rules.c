@@ -1,6 +1,7 @@
 #include "auth/rules.h"
 
 #include "base/log.h"
+#include "protocol/names.h"
 
 #define MAX_PATTERN 200 /* no channel name is longer */
 
@@ -163,6 +164,27 @@ static bool same_names(pusherc_slice a, pusherc_slice b)
     return i == a.len && k == b.len;
 }
 
+/* Patterns that no channel can match, mostly because they begin with "private-". */
+static int check_reach(pusherc_slice pattern, pusherc_errinfo *info)
+{
+    char name[MAX_PATTERN];
+    struct pc_channel_class is;
+    for (size_t i = 0; i < pattern.len; i++)
+        name[i] = pattern.ptr[i] == '{' || pattern.ptr[i] == '}' ? '_' : pattern.ptr[i];
+    bool valid = pc_channel_name_valid(pc_slice(name, pattern.len), MAX_PATTERN, &is);
+    if (is.kind != PUSHERC_CHANNEL_PUBLIC || is.cache)
+        return pc_errinfo(info, PUSHERC_EINVAL, 0,
+                          "pattern %s: leave the prefix out, the rule's kinds stand for it",
+                          pattern.ptr);
+    if (!valid)
+        return pc_errinfo(
+            info, PUSHERC_EINVAL, 0,
+            "pattern %s: no channel has such a name; use letters, digits, -_=@,.; and "
+            "{parameters}",
+            pattern.ptr);
+    return 0;
+}
+
 static int check(const pusherc_rule *o, struct pc_rule *rule, pusherc_errinfo *info)
 {
     const char *shown = o->pattern ? o->pattern : "(none)";
@@ -171,16 +193,19 @@ static int check(const pusherc_rule *o, struct pc_rule *rule, pusherc_errinfo *i
     if (!pc_pattern_valid(pc_slice_of(o->pattern), rule->param_names, &rule->param_count))
         return pc_errinfo(
             info, PUSHERC_EINVAL, 0,
-            "pattern %s: 1 to %d characters, parameters as {name}, at most %d of them", shown,
-            MAX_PATTERN, PUSHERC_RULE_MAX_PARAMS);
+            "pattern %s: must be 1 to %d characters, with parameters as {name}, at most %d of them",
+            shown, MAX_PATTERN, PUSHERC_RULE_MAX_PARAMS);
     for (size_t i = 0; i < rule->param_count; i++)
         for (size_t k = 0; k < i; k++)
             if (pc_slice_eq(rule->param_names[i], rule->param_names[k]))
                 return pc_errinfo(info, PUSHERC_EINVAL, 0, "pattern %s: parameter {%.*s} twice",
                                   shown, (int)rule->param_names[i].len, rule->param_names[i].ptr);
+    int rc = check_reach(pc_slice_of(o->pattern), info);
+    if (rc)
+        return rc;
     if (!o->authorize == !o->authorize_batch)
-        return pc_errinfo(info, PUSHERC_EINVAL, 0, "pattern %s: set authorize or authorize_batch",
-                          shown);
+        return pc_errinfo(info, PUSHERC_EINVAL, 0,
+                          "pattern %s: needs authorize or authorize_batch, and not both", shown);
     if (rule->options.kinds & ~(PUSHERC_RULE_DEFAULT | PUSHERC_RULE_PUBLIC))
         return pc_errinfo(info, PUSHERC_EINVAL, 0, "pattern %s: unknown kind", shown);
     if (o->render && (rule->options.kinds & PUSHERC_RULE_ENCRYPTED))

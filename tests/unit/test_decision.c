@@ -580,6 +580,32 @@ static void a_host_without_memory_refuses_and_goes_on(void **state)
     }
 }
 
+/* It would be silent otherwise: the rule is never asked. */
+static void a_pattern_that_matches_no_channel_is_refused(void **state)
+{
+    static const struct {
+        const char *pattern, *says;
+    } cases[] = {
+        {"private-tickets.{id}", "leave the prefix out"},
+        {"private-encrypted-x", "leave the prefix out"},
+        {"presence-{room}", "leave the prefix out"},
+        {"cache-news", "leave the prefix out"},
+        {"#server-to-user-{id}", "leave the prefix out"},
+        {"tickets.*", "no channel has such a name"},
+        {"my tickets", "no channel has such a name"},
+    };
+    struct ax *ax = *state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        pusherc_rule rule = ax_rule(ax, cases[i].pattern);
+        pusherc_errinfo info = {0};
+        assert_int_equal(pc_rules_add(&ax->fx.engine->rules, &rule, &info), PUSHERC_EINVAL);
+        if (!strstr(info.text, cases[i].says))
+            fail_msg("\"%s\"", info.text);
+    }
+    pusherc_rule rule = ax_rule(ax, "presence.{room}-@=,;_");
+    assert_int_equal(pc_rules_add(&ax->fx.engine->rules, &rule, NULL), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -604,6 +630,7 @@ int main(void)
         with_host(an_answer_under_way_when_the_change_comes_is_asked_again),
         with_host(a_question_not_asked_yet_is_asked_once),
         with_host(answers_come_from_any_thread),
+        with_host(a_pattern_that_matches_no_channel_is_refused),
         cmocka_unit_test(a_host_without_memory_refuses_and_goes_on),
     };
     return cmocka_run_group_tests_name("decision", tests, NULL, NULL);
