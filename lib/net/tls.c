@@ -168,7 +168,7 @@ static int load_key(struct pc_tls_config *config, const char *file, const char *
         why = "not a readable private key";
         break;
     case MBEDTLS_ERR_PK_PASSWORD_REQUIRED:
-        why = "it is encrypted, and there is no password";
+        why = "encrypted, and no password was given";
         break;
     case MBEDTLS_ERR_PK_PASSWORD_MISMATCH:
         why = "wrong password";
@@ -189,7 +189,7 @@ static int load_files(struct pc_tls_config *config, const pusherc_tls_options *o
         return rc;
     if (check_pair(&config->chain.pk, &config->key))
         return pc_errinfo(info, PUSHERC_ETLS, 0,
-                          "private key: is not that of the first certificate in %s: %s",
+                          "private key: not that of the first certificate in %s: %s",
                           options->cert_file, options->key_file);
     if (mbedtls_x509_time_is_past(&config->chain.valid_to))
         PC_LOG(config->log, WARN, ((struct pc_log_about){.subject = "tls"}),

@@ -470,9 +470,9 @@ describe('TLS', { skip: !built && 'not compiled in' }, () => {
     fs.mkdirSync(file('folder'));
     assert.equal(complaint('none', 'ec.key'), 'pusherc: certificate: no such file or directory: /none');
     assert.equal(complaint('ec.pem', 'none'), 'pusherc: private key: no such file or directory: /none');
-    assert.equal(complaint('ec.pem', 'rsa.key'), 'pusherc: private key: is not that of the first certificate in /ec.pem: /rsa.key');
+    assert.equal(complaint('ec.pem', 'rsa.key'), 'pusherc: private key: not that of the first certificate in /ec.pem: /rsa.key');
     assert.equal(complaint('ec.pem', 'ec.pem'), 'pusherc: private key: not a readable private key: /ec.pem');
-    assert.equal(complaint('ec.pem', 'locked.key'), 'pusherc: private key: it is encrypted, and there is no password: /locked.key');
+    assert.equal(complaint('ec.pem', 'locked.key'), 'pusherc: private key: encrypted, and no password was given: /locked.key');
     assert.equal(complaint('ec.pem', 'locked.key', { SOKETI_SSL_PASS: 'please' }), 'pusherc: private key: wrong password: /locked.key');
     assert.equal(complaint('half.pem', 'ec.key'), 'pusherc: certificate: not all in it can be read: /half.pem');
     assert.equal(complaint('folder', 'ec.key'), 'pusherc: certificate: illegal operation on a directory: /folder');
