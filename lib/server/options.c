@@ -1,6 +1,7 @@
 #include "server/options.h"
 
 #include <sched.h>
+#include <string.h>
 
 void pusherc_server_options_init(pusherc_server_options *options)
 {
@@ -76,7 +77,10 @@ int pc_server_options_check(const pusherc_server_options *o, pusherc_errinfo *in
             "struct_size: use PUSHERC_SERVER_OPTIONS_INIT, and headers and library of one version");
     if (prefix.len && (prefix.ptr[0] != '/' || prefix.ptr[prefix.len - 1] == '/'))
         return pc_errinfo(info, PUSHERC_EINVAL, 0,
-                          "path_prefix: starts with '/' and does not end with one");
+                          "path_prefix must begin with '/' and not end with it");
+    if (strpbrk(prefix.len ? prefix.ptr : "", " ?#%"))
+        return pc_errinfo(info, PUSHERC_EINVAL, 0,
+                          "path_prefix must be a plain path, without ' ', '?', '#' and '%%'");
     if (o->allocator &&
         (!o->allocator->malloc_fn || !o->allocator->realloc_fn || !o->allocator->free_fn))
         return pc_errinfo(info, PUSHERC_EINVAL, 0, "allocator: a function is missing");
