@@ -71,7 +71,7 @@ int main(int argc, char **argv)
     const struct timespec second = {.tv_sec = 1};
     sigset_t signals;
 
-    /* Blocked before the workers are made, which inherit it: sigtimedwait() below gets them. */
+    /* For sigtimedwait() below. The library's threads take no signals. */
     sigemptyset(&signals);
     sigaddset(&signals, SIGTERM);
     sigaddset(&signals, SIGINT);

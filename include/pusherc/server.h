@@ -68,9 +68,11 @@ typedef struct pusherc_server_options {
     uint32_t auth_timeout_ms;  /**< for the host's answer to a rule; default 10000, then denied */
     uint32_t pong_timeout_ms;  /**< for the answer to a ping; default 30000, then 4201 */
     uint32_t close_timeout_ms; /**< for the peer's half of a close; default 3000, then cut off */
-    uint32_t out_soft_bytes;   /**< waiting for one client; default 262144: above it for ... */
-    uint32_t out_soft_ms;      /**< ... this long; default 10000, then the app's slow_policy */
-    uint32_t out_hard_bytes;   /**< waiting for one client; default 1048576: above it at once */
+    /** Waiting for one client; default 262144. Above it nothing is read from the client, ... */
+    uint32_t out_soft_bytes;
+    uint32_t out_soft_ms; /**< ... after this long PUSHERC_SLOW_CLOSE closes it; default 10000 */
+    /** What may wait for one client at most; default 1048576, then the app's slow_policy. */
+    uint32_t out_hard_bytes;
     /** Events on their way to one worker; default 65536; above it PUSHERC_EBACKLOG. */
     uint32_t mailbox_max_messages;
     uint32_t max_auth_skew_s; /**< age of a signed HTTP request; default 600; above it 401 */
