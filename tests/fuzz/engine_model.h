@@ -1,0 +1,624 @@
+/*
+ * What the engine should do, said as simply as possible: every session's output is predicted byte by byte, for
+ * any order of operations and turns. Used by fuzz_engine.c.
+ *
+ * A model session has the frames that it should still write, in order. An event is posted to the mail of
+ * each worker that has a subscriber; when that worker's mail is run, it goes to those who subscribed before
+ * it was published and have not left.
+ */
+#ifndef TESTS_ENGINE_MODEL_H
+#define TESTS_ENGINE_MODEL_H
+
+#include <stdarg.h>
+
+#include "engine_fixture.h"
+
+#define M_SESSIONS    8
+#define M_CHANNELS    6
+#define M_USERS       4
+#define M_MAX_TEXT    1024
+#define M_ACTIVITY    30000 /* ms */
+#define M_MAX_JOINED  4     /* channels of one connection */
+#define M_MAX_MEMBERS 3
+
+enum m_kind {
+    M_PUBLIC,
+    M_PRIVATE,
+    M_PRESENCE,
+    M_USER
+};
+
+static const struct {
+    const char *name;
+    enum m_kind kind;
+} m_channels[M_CHANNELS] = {
+    {"news", M_PUBLIC},         {"sport", M_PUBLIC},        {"private-x", M_PRIVATE},
+    {"presence-p", M_PRESENCE}, {"presence-q", M_PRESENCE}, {"#server-to-user-u0", M_USER},
+};
+
+struct m_frame {
+    struct m_frame *next;
+    size_t len; /* with the WebSocket header */
+    char bytes[];
+};
+
+struct m_joined {
+    int channel, user;
+    uint64_t since;
+};
+
+/* A presence channel as a client library sees it: from the roster it was given and the changes it heard of. */
+struct m_view {
+    bool known;  /* it has its roster */
+    bool missed; /* something for it was refused: it may be wrong from then on */
+    bool there[M_USERS];
+    int info[M_USERS];
+};
+
+struct m_session {
+    bool used;
+    uint32_t worker;
+    int protocol;
+    enum pc_session_state state;
+    uint32_t joined_count;
+    struct m_joined joined[M_MAX_JOINED];
+    int user; /* signed in; -1 = nobody */
+    uint64_t seen_ms, pinged_ms, due_ms, over_soft_ms;
+    unsigned pings, malformed;
+    uint16_t close_code; /* 0 = we sent no close */
+    bool queue_closed;
+    struct m_frame *first, **last;
+    size_t offset, bytes; /* of the first that have been written; of all that have not */
+    struct m_view views[M_CHANNELS];
+    struct fx_client client; /* the real one */
+};
+
+struct m_mail {
+    uint64_t clock;
+    int channel;
+    int except; /* session, or -1 */
+    char *payload;
+};
+
+struct m_worker {
+    struct m_mail *mail;
+    size_t mail_count, mail_cap;
+};
+
+struct m_member {
+    int subscriptions, info;
+    uint64_t order;
+};
+
+struct model {
+    struct pc_limits limits;
+    bool drops; /* slow policy */
+    uint64_t now_ms, clock;
+    uint32_t worker_count;
+    struct m_worker workers[FX_WORKERS];
+    struct m_session sessions[M_SESSIONS];
+    struct m_member members[M_CHANNELS][M_USERS];
+    uint64_t unmatched, refused;
+};
+
+/* All of it, or the test is wrong. */
+__attribute__((format(printf, 2, 3))) static inline void m_print(char text[M_MAX_TEXT],
+                                                                 const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    int n = vsnprintf(text, M_MAX_TEXT, format, args);
+    va_end(args);
+    FX_REQUIRE(n >= 0 && n < M_MAX_TEXT);
+}
+
+/* -- a session's queue -- */
+
+static inline void m_push(struct m_session *s, const char *payload)
+{
+    size_t len = strlen(payload), header = len < 126 ? 2 : 4;
+    if (s->queue_closed)
+        return;
+    FX_REQUIRE(len < 65536);
+    struct m_frame *frame = malloc(sizeof *frame + header + len + 1);
+    FX_REQUIRE(frame);
+    frame->next = NULL;
+    frame->len = header + len;
+    frame->bytes[0] = (char)0x81;
+    frame->bytes[1] = (char)(len < 126 ? len : 126);
+    if (header == 4) {
+        frame->bytes[2] = (char)(len >> 8);
+        frame->bytes[3] = (char)(len & 255);
+    }
+    memcpy(frame->bytes + header, payload, len + 1);
+    *s->last = frame;
+    s->last = &frame->next;
+    s->bytes += frame->len;
+}
+
+static inline void m_pop(struct m_session *s)
+{
+    struct m_frame *frame = s->first;
+    s->first = frame->next;
+    if (!s->first)
+        s->last = &s->first;
+    s->offset = 0;
+    free(frame);
+}
+
+/* Everything of which nothing has been written. */
+static inline void m_drop(struct m_session *s)
+{
+    struct m_frame **rest = s->offset ? &s->first->next : &s->first;
+    s->last = rest;
+    while (*rest) {
+        struct m_frame *frame = *rest;
+        *rest = frame->next;
+        s->bytes -= frame->len;
+        free(frame);
+    }
+}
+
+static inline void m_close(struct m_session *s, uint16_t code, const char *reason)
+{
+    char text[M_MAX_TEXT];
+    if (s->state != PC_SESSION_OPEN)
+        return;
+    if (s->protocol <= 5 && code >= 4000) {
+        m_print(text, "{\"event\":\"pusher:error\",\"data\":{\"code\":%u,\"message\":\"%s\"}}",
+                code, reason);
+        m_push(s, text);
+    }
+    s->state = PC_SESSION_CLOSING;
+    s->close_code = code;
+    s->queue_closed = true;
+}
+
+/* Events may be missing from now on. */
+static inline void m_miss(struct m_session *s)
+{
+    for (int c = 0; c < M_CHANNELS; c++)
+        s->views[c].missed = true;
+}
+
+static inline void m_overflow(struct model *m, struct m_session *s)
+{
+    if (s->state != PC_SESSION_OPEN)
+        return;
+    m_miss(s);
+    if (m->drops)
+        return;
+    m_drop(s);
+    m_close(s, 4100, "Too slow: the send buffer is full");
+}
+
+/* An answer. */
+static inline void m_say(struct model *m, struct m_session *s, const char *payload)
+{
+    if (s->state != PC_SESSION_OPEN)
+        return;
+    if (s->bytes > m->limits.out_hard_bytes)
+        m_overflow(m, s);
+    else
+        m_push(s, payload);
+}
+
+static inline void m_say_error(struct model *m, struct m_session *s, const char *code,
+                               const char *message)
+{
+    char text[M_MAX_TEXT];
+    m_print(text, "{\"event\":\"pusher:error\",\"data\":{\"code\":%s,\"message\":\"%s\"}}", code,
+            message);
+    m_say(m, s, text);
+}
+
+static inline void m_refuse(struct model *m, struct m_session *s, const char *code,
+                            const char *type, int status, const char *channel, const char *why)
+{
+    char text[M_MAX_TEXT];
+    m_print(text, "%s: %s", why, channel);
+    m_say_error(m, s, code, text);
+    m_print(text,
+            "{\"event\":\"pusher:subscription_error\",\"channel\":\"%s\",\"data\":\"{\\\"type\\\":"
+            "\\\"%s\\\","
+            "\\\"error\\\":\\\"%s: %s\\\",\\\"status\\\":%d}\"}",
+            channel, type, why, channel, status);
+    m_say(m, s, text);
+}
+
+/* An event of a channel. */
+static inline void m_receive(struct model *m, struct m_session *s, const char *payload)
+{
+    size_t len = strlen(payload), framed = len + (len < 126 ? 2 : 4),
+           hard = m->limits.out_hard_bytes;
+    if (s->bytes > (hard > framed ? hard - framed : 0))
+        m_overflow(m, s);
+    else
+        m_push(s, payload);
+}
+
+/* -- channels -- */
+
+static inline struct m_joined *m_find_joined(struct m_session *s, int channel)
+{
+    for (uint32_t i = 0; i < s->joined_count; i++)
+        if (s->joined[i].channel == channel)
+            return &s->joined[i];
+    return NULL;
+}
+
+static inline uint64_t m_subscriptions(struct model *m, int channel, uint32_t worker)
+{
+    uint64_t count = 0;
+    for (int i = 0; i < M_SESSIONS; i++) {
+        struct m_session *s = &m->sessions[i];
+        count +=
+            s->used && (worker == UINT32_MAX || s->worker == worker) && m_find_joined(s, channel);
+    }
+    return count;
+}
+
+/* To the mail of every worker that has a subscriber; false if one of them had no room. */
+static inline bool m_post(struct model *m, int channel, int except, const char *payload)
+{
+    bool all = true;
+    m->clock++;
+    for (uint32_t w = 0; w < m->worker_count; w++) {
+        struct m_worker *worker = &m->workers[w];
+        if (m_subscriptions(m, channel, w) == 0)
+            continue;
+        if (worker->mail_count >= m->limits.mailbox_max_messages) {
+            all = false;
+            m->refused++;
+            for (int i = 0; i < M_SESSIONS; i++)
+                if (m->sessions[i].used && m->sessions[i].worker == w)
+                    m_miss(&m->sessions[i]);
+            continue;
+        }
+        if (worker->mail_count == worker->mail_cap) {
+            worker->mail_cap = worker->mail_cap * 2 + 16;
+            worker->mail = realloc(worker->mail, worker->mail_cap * sizeof worker->mail[0]);
+            FX_REQUIRE(worker->mail);
+        }
+        char *copy = strdup(payload);
+        FX_REQUIRE(copy);
+        worker->mail[worker->mail_count++] = (struct m_mail){m->clock, channel, except, copy};
+    }
+    return all;
+}
+
+static inline void m_run_mail(struct model *m, uint32_t w)
+{
+    struct m_worker *worker = &m->workers[w];
+    for (size_t k = 0; k < worker->mail_count; k++) {
+        struct m_mail *mail = &worker->mail[k];
+        for (int i = 0; i < M_SESSIONS; i++) {
+            struct m_session *s = &m->sessions[i];
+            const struct m_joined *joined =
+                s->used && s->worker == w ? m_find_joined(s, mail->channel) : NULL;
+            if (joined && joined->since < mail->clock && i != mail->except)
+                m_receive(m, s, mail->payload);
+        }
+        free(mail->payload);
+    }
+    worker->mail_count = 0;
+}
+
+/* PUSHERC_EBACKLOG when somebody could not be served. */
+static inline int m_publish(struct model *m, int channel, int except, const char *payload)
+{
+    if (m_subscriptions(m, channel, UINT32_MAX) == 0) {
+        m->unmatched++;
+        return 0;
+    }
+    return m_post(m, channel, except, payload) ? 0 : PUSHERC_EBACKLOG;
+}
+
+/* -- presence -- */
+
+static inline int m_member_count(struct model *m, int channel)
+{
+    int count = 0;
+    for (int u = 0; u < M_USERS; u++)
+        count += m->members[channel][u].subscriptions > 0;
+    return count;
+}
+
+static inline void m_roster_text(struct model *m, int channel, char *text, size_t size)
+{
+    int order[M_USERS], count = 0;
+    size_t len;
+    for (int u = 0; u < M_USERS; u++) {
+        int at = count;
+        if (m->members[channel][u].subscriptions == 0)
+            continue;
+        for (; at > 0 && m->members[channel][order[at - 1]].order > m->members[channel][u].order;
+             at--)
+            order[at] = order[at - 1];
+        order[at] = u;
+        count++;
+    }
+    len =
+        (size_t)snprintf(text, size,
+                         "{\"event\":\"pusher_internal:subscription_succeeded\",\"channel\":\"%s\","
+                         "\"data\":\"{\\\"presence\\\":{\\\"ids\\\":[",
+                         m_channels[channel].name);
+    for (int i = 0; i < count; i++)
+        len += (size_t)snprintf(text + len, size - len, "%s\\\"u%d\\\"", i ? "," : "", order[i]);
+    len += (size_t)snprintf(text + len, size - len, "],\\\"hash\\\":{");
+    for (int i = 0; i < count; i++)
+        len += (size_t)snprintf(text + len, size - len, "%s\\\"u%d\\\":{\\\"n\\\":%d}",
+                                i ? "," : "", order[i], m->members[channel][order[i]].info);
+    snprintf(text + len, size - len, "},\\\"count\\\":%d}}\"}", count);
+}
+
+/* One more of this user; false: no room for another member. Told to those who are there before. */
+static inline bool m_member_join(struct model *m, int channel, int user, int info)
+{
+    char text[M_MAX_TEXT];
+    struct m_member *member = &m->members[channel][user];
+    if (member->subscriptions == 0 && m_member_count(m, channel) >= M_MAX_MEMBERS)
+        return false;
+    if (member->subscriptions++ > 0)
+        return true;
+    member->info = info;
+    member->order = ++m->clock;
+    m_print(text,
+            "{\"event\":\"pusher_internal:member_added\",\"channel\":\"%s\",\"data\":\"{\\\"user_"
+            "id\\\":\\\"u%d"
+            "\\\",\\\"user_info\\\":{\\\"n\\\":%d}}\"}",
+            m_channels[channel].name, user, info);
+    m_post(m, channel, -1, text);
+    return true;
+}
+
+static inline void m_member_leave(struct model *m, int channel, int user)
+{
+    char text[M_MAX_TEXT];
+    if (--m->members[channel][user].subscriptions > 0)
+        return;
+    m_print(text,
+            "{\"event\":\"pusher_internal:member_removed\",\"channel\":\"%s\",\"data\":\"{"
+            "\\\"user_id\\\":\\\"u%d"
+            "\\\"}\"}",
+            m_channels[channel].name, user);
+    m_post(m, channel, -1, text);
+}
+
+/* -- what a client does -- */
+
+static inline bool m_hears(struct model *m, struct m_session *s)
+{
+    if (s->state != PC_SESSION_OPEN)
+        return false;
+    s->seen_ms = m->now_ms;
+    s->malformed = 0;
+    return true;
+}
+
+static inline void m_subscribe(struct model *m, struct m_session *s, int channel, int user,
+                               int info, bool signature)
+{
+    const char *name = m_channels[channel].name;
+    enum m_kind kind = m_channels[channel].kind;
+    char text[M_MAX_TEXT];
+    if (!m_hears(m, s))
+        return;
+    if (m_find_joined(s, channel)) {
+        m_print(text, "Existing subscription to channel %s", name);
+        m_say_error(m, s, "null", text);
+        return;
+    }
+    if (kind == M_USER && s->user != 0) {
+        m_refuse(m, s, "4009", "AuthError", 403, name,
+                 "Only that user may subscribe, after signing in");
+        return;
+    }
+    if (s->joined_count >= M_MAX_JOINED) {
+        m_refuse(m, s, "null", "LimitReached", 403, name, "Too many channels on one connection");
+        return;
+    }
+    if ((kind == M_PRIVATE || kind == M_PRESENCE) && !signature) {
+        m_refuse(m, s, "4009", "AuthError", 401, name, "Auth info required to subscribe");
+        return;
+    }
+    if (kind == M_PRESENCE && !m_member_join(m, channel, user, info)) {
+        m_refuse(m, s, "null", "LimitReached", 403, name, "The channel has its maximum of members");
+        return;
+    }
+    s->joined[s->joined_count++] = (struct m_joined){channel, user, ++m->clock};
+    s->views[channel] = (struct m_view){.known = false};
+    if (kind == M_PRESENCE)
+        m_roster_text(m, channel, text, sizeof text);
+    else
+        m_print(text,
+                "{\"event\":\"pusher_internal:subscription_succeeded\",\"channel\":\"%s\","
+                "\"data\":\"{}\"}",
+                name);
+    m_say(m, s, text);
+}
+
+static inline void m_leave(struct model *m, struct m_session *s, struct m_joined *joined)
+{
+    struct m_joined left = *joined;
+    size_t after = (size_t)(s->joined + s->joined_count - joined) - 1;
+    memmove(joined, joined + 1, after * sizeof *joined); /* they stay in the order they came */
+    s->joined_count--;
+    s->views[left.channel].known = false;
+    if (m_channels[left.channel].kind == M_PRESENCE)
+        m_member_leave(m, left.channel, left.user);
+}
+
+static inline void m_unsubscribe(struct model *m, struct m_session *s, int channel)
+{
+    char text[M_MAX_TEXT];
+    if (!m_hears(m, s))
+        return;
+    struct m_joined *joined = m_find_joined(s, channel);
+    if (joined) {
+        m_leave(m, s, joined);
+        return;
+    }
+    m_print(text, "No current subscription to channel %s, or subscription in progress",
+            m_channels[channel].name);
+    m_say_error(m, s, "null", text);
+}
+
+static inline void m_client_event(struct model *m, int session, int channel, unsigned number)
+{
+    struct m_session *s = &m->sessions[session];
+    enum m_kind kind = m_channels[channel].kind;
+    char text[M_MAX_TEXT];
+    if (!m_hears(m, s))
+        return;
+    const struct m_joined *joined = m_find_joined(s, channel);
+    if (kind != M_PRIVATE && kind != M_PRESENCE) {
+        m_say_error(m, s, "null",
+                    "Client events are only supported on private and presence channels");
+        return;
+    }
+    if (!joined) {
+        m_say_error(m, s, "null", "Client events can only be sent to subscribed channels");
+        return;
+    }
+    char sender[32] = "";
+    if (kind == M_PRESENCE)
+        snprintf(sender, sizeof sender, ",\"user_id\":\"u%d\"", joined->user);
+    m_print(text, "{\"event\":\"client-e\",\"channel\":\"%s\",\"data\":\"%u\"%s}",
+            m_channels[channel].name, number, sender);
+    if (m_publish(m, channel, session, text))
+        m_say_error(m, s, "4301", "The server is overloaded");
+}
+
+static inline void m_sign_in(struct model *m, struct m_session *s, int user)
+{
+    char text[M_MAX_TEXT];
+    if (!m_hears(m, s))
+        return;
+    if (s->user >= 0 && s->user != user) {
+        m_say_error(m, s, "4009", "Already signed in as another user");
+        return;
+    }
+    s->user = user;
+    m_print(text,
+            "{\"event\":\"pusher:signin_success\",\"data\":\"{\\\"user_data\\\":\\\"{"
+            "\\\\\\\"id\\\\\\\":\\\\\\\"u%d"
+            "\\\\\\\"}\\\"}\"}",
+            user);
+    m_say(m, s, text);
+}
+
+static inline void m_ping(struct model *m, struct m_session *s)
+{
+    if (m_hears(m, s))
+        m_say(m, s, "{\"event\":\"pusher:pong\",\"data\":\"{}\"}");
+}
+
+static inline void m_nonsense(struct model *m, struct m_session *s)
+{
+    unsigned in_a_row = s->malformed;
+    if (!m_hears(m, s))
+        return;
+    s->malformed = in_a_row + 1;
+    if (s->malformed >= 100)
+        m_close(s, 4100, "Too many invalid messages");
+    else
+        m_say_error(m, s, "null", "Invalid message format");
+}
+
+/* -- what happens by itself -- */
+
+static inline void m_judge_soft(struct model *m, struct m_session *s)
+{
+    if (s->bytes <= m->limits.out_soft_bytes)
+        s->over_soft_ms = 0;
+    else if (s->over_soft_ms == 0)
+        s->over_soft_ms = m->now_ms;
+    else if (m->now_ms - s->over_soft_ms >= m->limits.out_soft_ms && !m->drops)
+        m_overflow(m, s);
+}
+
+static inline void m_liveness(struct model *m, struct m_session *s)
+{
+    if (s->over_soft_ms)
+        m_judge_soft(m, s);
+    if (s->pinged_ms && s->seen_ms >= s->pinged_ms)
+        s->pinged_ms = 0;
+    s->due_ms = s->seen_ms + M_ACTIVITY;
+    if (s->pinged_ms) {
+        if (m->now_ms - s->pinged_ms >= m->limits.pong_timeout_ms)
+            m_close(s, 4201, "Pong reply not received");
+        s->due_ms = s->pinged_ms + m->limits.pong_timeout_ms;
+    } else if (m->now_ms - s->seen_ms >= M_ACTIVITY) {
+        s->pinged_ms = m->now_ms;
+        s->pings++;
+        if (s->protocol >= 5)
+            m_say(m, s, "{\"event\":\"pusher:ping\",\"data\":\"{}\"}");
+        s->due_ms = m->now_ms + m->limits.pong_timeout_ms;
+    }
+    if (s->state != PC_SESSION_OPEN)
+        s->due_ms = UINT64_MAX;
+}
+
+static inline void m_pass(struct model *m, uint64_t ms)
+{
+    m->now_ms += ms;
+    for (int i = 0; i < M_SESSIONS; i++) {
+        struct m_session *s = &m->sessions[i];
+        if (s->used && s->state == PC_SESSION_OPEN && s->due_ms <= m->now_ms)
+            m_liveness(m, s);
+    }
+}
+
+/* -- beginning and end -- */
+
+static inline void m_open(struct model *m, struct m_session *s, uint32_t worker, int protocol)
+{
+    char text[M_MAX_TEXT];
+    s->used = true;
+    s->worker = worker;
+    s->protocol = protocol;
+    s->state = PC_SESSION_OPEN;
+    s->user = -1;
+    s->last = &s->first;
+    s->seen_ms = m->now_ms;
+    s->due_ms = m->now_ms + M_ACTIVITY;
+    m_print(text,
+            "{\"event\":\"pusher:connection_established\",\"data\":\"{\\\"socket_id\\\":\\\"%llu.%"
+            "llu\\\","
+            "\\\"activity_timeout\\\":%d}\"}",
+            (unsigned long long)s->client.q.owner.a, (unsigned long long)s->client.q.owner.b,
+            M_ACTIVITY / 1000);
+    m_say(m, s, text);
+}
+
+static inline void m_end(struct model *m, struct m_session *s)
+{
+    while (s->joined_count)
+        m_leave(m, s, &s->joined[s->joined_count - 1]);
+    s->state = PC_SESSION_ENDED;
+}
+
+/* The connection is gone: its place is free, and nothing on its way is for whoever takes it. */
+static inline void m_remove(struct model *m, int session)
+{
+    struct m_session *s = &m->sessions[session];
+    while (s->first)
+        m_pop(s);
+    for (uint32_t w = 0; w < m->worker_count; w++)
+        for (size_t k = 0; k < m->workers[w].mail_count; k++)
+            if (m->workers[w].mail[k].except == session)
+                m->workers[w].mail[k].except = -1;
+    *s = (struct m_session){.used = false};
+}
+
+static inline void m_free(struct model *m)
+{
+    for (uint32_t w = 0; w < FX_WORKERS; w++) {
+        for (size_t k = 0; k < m->workers[w].mail_count; k++)
+            free(m->workers[w].mail[k].payload);
+        free(m->workers[w].mail);
+    }
+}
+
+#endif

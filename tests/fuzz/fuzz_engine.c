@@ -1,0 +1,503 @@
+/*
+ * Sessions, channels, presence and fan-out under random operations: clients come, talk, read at their own pace
+ * and go; events are published; workers take parts of their turns in any order; time passes. Held against
+ * engine_model.h after every operation: what each session writes is predicted byte by byte.
+ */
+#include <stdint.h>
+
+#include "fuzz/engine_model.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+struct input {
+    const uint8_t *data;
+    size_t size;
+};
+
+struct world {
+    struct fx fx;
+    struct model model;
+    struct input in;
+    unsigned number;                                    /* of the event published last */
+    unsigned wakes[FX_WORKERS];                         /* when that worker last ran its mail */
+    uint64_t counts[M_CHANNELS], sequences[M_CHANNELS]; /* as hooks were told */
+};
+
+static unsigned next(struct world *w, unsigned below)
+{
+    if (w->in.size == 0 || below <= 1)
+        return 0;
+    w->in.size--;
+    return *w->in.data++ % below;
+}
+
+/* -- hooks -- */
+
+static int channel_index(pusherc_slice name)
+{
+    int i = 0;
+    while (i < M_CHANNELS && !pc_slice_eq(name, pc_slice_of(m_channels[i].name)))
+        i++;
+    FX_REQUIRE(i < M_CHANNELS);
+    return i;
+}
+
+static void on_channel(const pusherc_channel_event *event, void *user_data)
+{
+    struct world *w = user_data;
+    int channel = channel_index(event->channel);
+    /* several events of one change share its number */
+    FX_REQUIRE(event->sequence >= w->sequences[channel]);
+    FX_REQUIRE(m_channels[channel].kind != M_USER);
+    w->sequences[channel] = event->sequence;
+    w->counts[channel] = event->subscription_count;
+}
+
+/* -- a client's view of presence, from what it reads -- */
+
+static int number_after(const char *text, const char *key)
+{
+    const char *at = strstr(text, key);
+    return at ? atoi(at + strlen(key)) : -1;
+}
+
+static void read_roster(struct m_view *view, const char *payload)
+{
+    *view = (struct m_view){.known = true, .missed = view->missed};
+    for (int u = 0; u < M_USERS; u++) {
+        char key[32];
+        snprintf(key, sizeof key, "\\\"u%d\\\":{\\\"n\\\":", u);
+        view->info[u] = number_after(payload, key);
+        view->there[u] = view->info[u] >= 0;
+    }
+}
+
+static void read_message(struct m_session *s, const char *payload)
+{
+    const char *name = strstr(payload, "\"channel\":\"presence-");
+    if (!name)
+        return;
+    name += strlen("\"channel\":\"");
+    int channel = channel_index(pc_slice(name, strcspn(name, "\"")));
+    struct m_view *view = &s->views[channel];
+    int user = number_after(payload, "\\\"user_id\\\":\\\"u");
+    if (strstr(payload, "subscription_succeeded")) {
+        if (m_find_joined(s, channel))
+            read_roster(view, payload);
+    } else if (strstr(payload, "member_added") && view->known && !view->missed) {
+        FX_REQUIRE(!view->there[user]); /* nobody is announced who was in the roster */
+        view->there[user] = true;
+        view->info[user] = number_after(payload, "\\\"n\\\":");
+    } else if (strstr(payload, "member_removed") && view->known && !view->missed) {
+        FX_REQUIRE(view->there[user]);
+        view->there[user] = false;
+    }
+}
+
+static void check_views(struct world *w)
+{
+    for (int i = 0; i < M_SESSIONS; i++) {
+        struct m_session *s = &w->model.sessions[i];
+        for (int c = 0; s->used && s->state == PC_SESSION_OPEN && c < M_CHANNELS; c++) {
+            const struct m_view *view = &s->views[c];
+            if (m_channels[c].kind != M_PRESENCE || !m_find_joined(s, c) || view->missed)
+                continue;
+            FX_REQUIRE(view->known);
+            for (int u = 0; u < M_USERS; u++) {
+                const struct m_member *member = &w->model.members[c][u];
+                FX_REQUIRE(view->there[u] == (member->subscriptions > 0));
+                FX_REQUIRE(!view->there[u] || view->info[u] == member->info);
+            }
+        }
+    }
+}
+
+/* -- writing -- */
+
+/* At most `max` bytes reach the peer; they are what the model says. */
+static void write_bytes(struct m_session *s, size_t max)
+{
+    struct iovec iov[4];
+    while (max > 0 && s->client.q.count > 0) {
+        size_t n = pc_outq_gather(&s->client.q, iov, 4), written = 0;
+        FX_REQUIRE(n > 0);
+        for (size_t i = 0; i < n && written < max; i++) {
+            size_t part = iov[i].iov_len < max - written ? iov[i].iov_len : max - written;
+            FX_REQUIRE(s->first && s->first->len - s->offset == iov[i].iov_len);
+            FX_REQUIRE(memcmp(s->first->bytes + s->offset, iov[i].iov_base, part) == 0);
+            written += part;
+            s->offset += part;
+            s->bytes -= part;
+            if (s->offset == s->first->len) {
+                read_message(s, s->first->bytes + (s->first->len < 126 + 2 ? 2 : 4));
+                m_pop(s);
+            }
+        }
+        pc_outq_wrote(&s->client.q, written);
+        max -= written;
+    }
+}
+
+/* As fx_flush(), with a peer that may be slow. */
+static void flush_session(struct world *w, struct m_session *s, size_t max)
+{
+    if (s->state == PC_SESSION_CLOSING) {
+        m_end(&w->model, s);
+        pc_session_end(&s->client.session);
+    }
+    write_bytes(s, max);
+    if (s->state == PC_SESSION_OPEN && s->bytes > 0) {
+        m_judge_soft(&w->model, s);
+        pc_session_slow(&s->client.session);
+    }
+}
+
+static void flush_worker(struct world *w, uint32_t index, size_t max)
+{
+    struct pc_list dirty;
+    pc_list_take(&dirty, &w->fx.engine->workers[index].dirty);
+    while (!pc_list_empty(&dirty)) {
+        struct pc_outq *q = PC_CONTAINER(dirty.next, struct pc_outq, dirty);
+        pc_list_remove(&q->dirty);
+        flush_session(w, PC_CONTAINER(q, struct m_session, client.q), max);
+    }
+}
+
+static void run_mail(struct world *w, uint32_t index)
+{
+    struct pc_worker *worker = &w->fx.engine->workers[index];
+    bool any = w->model.workers[index].mail_count > 0;
+    w->wakes[index] = w->fx.wakes[index];
+    m_run_mail(&w->model, index);
+    FX_REQUIRE(pc_mailbox_run(worker->mailbox, worker) == any);
+}
+
+/* -- after every operation -- */
+
+static void check_session(struct m_session *s)
+{
+    const struct fx_client *client = &s->client;
+    FX_REQUIRE(client->session.state == s->state);
+    FX_REQUIRE(client->q.bytes == s->bytes);
+    FX_REQUIRE(client->closed == s->close_code);
+    FX_REQUIRE(client->pings == s->pings);
+    FX_REQUIRE(client->session.subscription_count == s->joined_count);
+    for (uint32_t i = 0; i < s->joined_count; i++) {
+        const char *name = m_channels[s->joined[i].channel].name;
+        const struct pc_subscription *sub =
+            pc_session_subscription(&s->client.session, pc_slice_of(name));
+        FX_REQUIRE(sub && sub->local->targets[sub->index].subscription == sub);
+    }
+}
+
+static void check(struct world *w)
+{
+    struct model *m = &w->model;
+    size_t queued[FX_WORKERS] = {0};
+    uint64_t occupied = 0;
+    for (int i = 0; i < M_SESSIONS; i++) {
+        if (!m->sessions[i].used)
+            continue;
+        check_session(&m->sessions[i]);
+        queued[m->sessions[i].worker] += m->sessions[i].bytes;
+    }
+    for (uint32_t i = 0; i < m->worker_count; i++) {
+        const struct pc_worker *worker = &w->fx.engine->workers[i];
+        FX_REQUIRE(worker->queued_bytes == queued[i]);
+        FX_REQUIRE(worker->mailbox->count == m->workers[i].mail_count);
+        FX_REQUIRE(worker->mailbox->pins == 0);
+        /* whoever has mail has been woken since it last looked */
+        FX_REQUIRE(m->workers[i].mail_count == 0 || w->fx.wakes[i] != w->wakes[i]);
+    }
+    for (int c = 0; c < M_CHANNELS; c++) {
+        uint64_t count = m_subscriptions(m, c, UINT32_MAX);
+        occupied += count > 0;
+        FX_REQUIRE(m_channels[c].kind == M_USER || w->counts[c] == count);
+    }
+    FX_REQUIRE(pc_directory_occupied(&w->fx.engine->directory) == occupied);
+    FX_REQUIRE(w->fx.engine->unmatched == m->unmatched);
+    FX_REQUIRE(w->fx.engine->mailbox_refused == m->refused);
+}
+
+/* -- operations -- */
+
+static void open_session(struct world *w, struct m_session *s)
+{
+    static const uint8_t protocols[] = {7, 5, 4, 6};
+    uint32_t worker = next(w, w->model.worker_count);
+    uint8_t protocol = protocols[next(w, 4)];
+    FX_REQUIRE(fx_try_connect(&w->fx, &s->client, worker, protocol) == 0);
+    m_open(&w->model, s, worker, protocol);
+}
+
+static void remove_session(struct world *w, int index)
+{
+    struct m_session *s = &w->model.sessions[index];
+    m_end(&w->model, s);
+    fx_disconnect(&s->client);
+    m_remove(&w->model, index);
+}
+
+static void subscribe(struct world *w, struct m_session *s)
+{
+    int channel = (int)next(w, M_CHANNELS);
+    unsigned how = next(w, 256);
+    int user = (int)(how % M_USERS), info = (int)(how / M_USERS % 4);
+    bool signature = how < 224;
+    const char *name = m_channels[channel].name;
+    char text[256];
+    m_subscribe(&w->model, s, channel, user, info, signature);
+    if (signature) {
+        snprintf(text, sizeof text, "{\"user_id\":\"u%d\",\"user_info\":{\"n\":%d}}", user, info);
+        fx_join(&s->client, name, m_channels[channel].kind == M_PRESENCE ? text : NULL);
+    } else {
+        snprintf(text, sizeof text,
+                 "{\"event\":\"pusher:subscribe\",\"data\":{\"channel\":\"%s\"}}", name);
+        fx_say(&s->client, text);
+    }
+}
+
+static void unsubscribe(struct world *w, struct m_session *s)
+{
+    int channel = (int)next(w, M_CHANNELS);
+    m_unsubscribe(&w->model, s, channel);
+    fx_unsubscribe(&s->client, m_channels[channel].name);
+}
+
+static void client_event(struct world *w, int index)
+{
+    struct m_session *s = &w->model.sessions[index];
+    int channel = (int)next(w, M_CHANNELS);
+    char text[256];
+    m_client_event(&w->model, index, channel, ++w->number);
+    snprintf(text, sizeof text, "{\"event\":\"client-e\",\"channel\":\"%s\",\"data\":%u}",
+             m_channels[channel].name, w->number);
+    fx_say(&s->client, text);
+}
+
+static void publish(struct world *w)
+{
+    int channel = (int)next(w, M_CHANNELS);
+    unsigned how = next(w, 256);
+    int except =
+        how < 64 && w->model.sessions[how % M_SESSIONS].used ? (int)(how % M_SESSIONS) : -1;
+    size_t padding = how >= 192 ? 100 + how : 0; /* frames with longer headers, too */
+    char data[512], text[M_MAX_TEXT];
+    snprintf(data, sizeof data, "%u%0*d", ++w->number, (int)padding + 1, 0);
+    snprintf(text, sizeof text, "{\"event\":\"e\",\"channel\":\"%s\",\"data\":\"%s\"}",
+             m_channels[channel].name, data);
+    int expected = m_publish(&w->model, channel, except, text);
+    pusherc_socket_id nobody = {0};
+    FX_REQUIRE(fx_publish_except(&w->fx, m_channels[channel].name, "e", data,
+                                 except < 0 ? nobody : w->model.sessions[except].client.q.owner) ==
+               expected);
+}
+
+/* One event to several channels: served up to the first that cannot be. */
+static void publish_to_many(struct world *w)
+{
+    pusherc_slice names[M_CHANNELS * 2];
+    char text[M_MAX_TEXT];
+    bool done[M_CHANNELS] = {false};
+    size_t count = 1 + next(w, M_CHANNELS * 2);
+    int expected = 0;
+    char data[32];
+    snprintf(data, sizeof data, "%u", ++w->number);
+    for (size_t i = 0; i < count; i++) {
+        int channel = (int)next(w, M_CHANNELS);
+        names[i] = pc_slice_of(m_channels[channel].name);
+        if (done[channel] || expected)
+            continue;
+        done[channel] = true;
+        snprintf(text, sizeof text, "{\"event\":\"m\",\"channel\":\"%s\",\"data\":\"%s\"}",
+                 m_channels[channel].name, data);
+        expected = m_publish(&w->model, channel, -1, text);
+    }
+    struct pc_app *app = pc_apps_by_id(&w->fx.engine->apps, PC_S("app-id"));
+    struct pc_publication p = {
+        .event = PC_S("m"), .channels = names, .channel_count = count, .data = pc_slice_of(data)};
+    FX_REQUIRE(pc_publish(w->fx.engine, app, &p) == expected);
+    pc_app_unref(app);
+}
+
+static void talk(struct world *w, struct m_session *s)
+{
+    switch (next(w, 6)) {
+    case 0:
+        m_ping(&w->model, s);
+        fx_say(&s->client, "{\"event\":\"pusher:ping\",\"data\":{}}");
+        break;
+    case 1:
+        m_hears(&w->model, s);
+        fx_say(&s->client, "{\"event\":\"pusher:pong\",\"data\":{}}");
+        break;
+    case 2:
+        for (unsigned i = 0, times = 1 + next(w, 120); i < times; i++) {
+            m_nonsense(&w->model, s);
+            fx_say(&s->client, "{");
+        }
+        break;
+    case 3: {
+        int user = (int)next(w, M_USERS);
+        char text[32];
+        snprintf(text, sizeof text, "{\"id\":\"u%d\"}", user);
+        m_sign_in(&w->model, s, user);
+        fx_sign_in(&s->client, text);
+        break;
+    }
+    case 4:
+        if (s->state == PC_SESSION_OPEN)
+            s->seen_ms = w->model.now_ms;
+        if (s->client.session.state == PC_SESSION_OPEN)
+            pc_session_seen(&s->client.session);
+        break;
+    case 5:
+        m_close(s, 4200, "Server is closing, please reconnect");
+        pc_session_close(&s->client.session, 4200, PC_S("Server is closing, please reconnect"));
+        break;
+    }
+}
+
+static void pass(struct world *w)
+{
+    static const uint64_t steps_ms[] = {1, 10, 100, 999, 1000, 5000, 29999, 30000, 30001, 60000};
+    uint64_t ms = steps_ms[next(w, 10)];
+    m_pass(&w->model, ms);
+    fx_pass(&w->fx, ms);
+}
+
+static void operate(struct world *w)
+{
+    unsigned operation = next(w, 16);
+    int index = (int)next(w, M_SESSIONS);
+    struct m_session *s = &w->model.sessions[index];
+    uint32_t worker = (uint32_t)index % w->model.worker_count;
+    switch (operation) {
+    case 0:
+    case 1:
+    case 2:
+    case 3:
+        if (s->used)
+            subscribe(w, s);
+        else
+            open_session(w, s);
+        break;
+    case 4:
+    case 5:
+        if (s->used)
+            unsubscribe(w, s);
+        break;
+    case 6:
+        if (s->used)
+            client_event(w, index);
+        break;
+    case 7:
+        if (s->used)
+            talk(w, s);
+        break;
+    case 8:
+        if (s->used)
+            remove_session(w, index);
+        break;
+    case 9:
+    case 10:
+        publish(w);
+        break;
+    case 11:
+        publish_to_many(w);
+        break;
+    case 12:
+        run_mail(w, worker);
+        break;
+    case 13:
+        flush_worker(w, worker, next(w, 2) ? SIZE_MAX : next(w, 256));
+        break;
+    case 14:
+        if (s->used)
+            flush_session(w, s, 1 + 2 * (size_t)next(w, 256));
+        break;
+    case 15:
+        pass(w);
+        break;
+    }
+}
+
+/* -- the whole -- */
+
+static void settle(struct world *w)
+{
+    bool any = true;
+    while (any) {
+        any = false;
+        for (uint32_t i = 0; i < w->model.worker_count; i++) {
+            any |= w->model.workers[i].mail_count > 0;
+            run_mail(w, i);
+            any |= !pc_list_empty(&w->fx.engine->workers[i].dirty);
+            flush_worker(w, i, SIZE_MAX);
+        }
+    }
+    for (int i = 0; i < M_SESSIONS; i++) {
+        struct m_session *s = &w->model.sessions[i];
+        if (s->used)
+            flush_session(w, s, SIZE_MAX);
+        FX_REQUIRE(!s->used || (s->first == NULL && s->client.q.first == NULL));
+    }
+}
+
+static void begin(struct world *w)
+{
+    struct model *m = &w->model;
+    pusherc_hooks hooks = PUSHERC_HOOKS_INIT;
+    pusherc_app_options app = fx_app();
+    hooks.user_data = w;
+    hooks.on_channel = on_channel;
+    m->worker_count = 1 + next(w, FX_WORKERS);
+    m->now_ms = FX_START_MS;
+    m->limits = fx_limits();
+    if (next(w, 3) == 0) {
+        m->limits.out_soft_bytes = 500;
+        m->limits.out_hard_bytes = 1500;
+        m->limits.out_soft_ms = 5000;
+    }
+    if (next(w, 3) == 0)
+        m->limits.mailbox_max_messages = 4;
+    m->drops = next(w, 2) == 0;
+    app.slow_policy = m->drops ? PUSHERC_SLOW_DROP : PUSHERC_SLOW_CLOSE;
+    app.activity_timeout_ms = M_ACTIVITY;
+    app.max_channels_per_connection = M_MAX_JOINED;
+    app.max_presence_members = M_MAX_MEMBERS;
+    app.max_client_events_per_s = PUSHERC_NO_LIMIT;
+    FX_REQUIRE(fx_try_open(&w->fx, &m->limits, &hooks, m->worker_count, 0) == 0);
+    FX_REQUIRE(fx_try_put(&w->fx, &app) == 0);
+}
+
+static void end(struct world *w)
+{
+    settle(w);
+    check(w);
+    check_views(w);
+    for (int i = 0; i < M_SESSIONS; i++)
+        if (w->model.sessions[i].used)
+            remove_session(w, i);
+    check(w);
+    /* what is still in the mail holds its channels until somebody takes it out */
+    settle(w);
+    for (size_t i = 0; i < PC_SHARDS; i++)
+        FX_REQUIRE(w->fx.engine->directory.shards[i].channels.count == 0);
+    fx_close(&w->fx);
+    FX_REQUIRE(failing_alloc_live(&w->fx.alloc) == 0);
+    m_free(&w->model);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    static struct world world;
+    world = (struct world){.in = {data, size < 4096 ? size : 4096}};
+    begin(&world);
+    while (world.in.size > 0) {
+        operate(&world);
+        check(&world);
+    }
+    end(&world);
+    return 0;
+}
