@@ -59,5 +59,6 @@ release:
 install: release
 	@meson configure build-release -Dprefix=$(PREFIX)
 	meson install -C build-release $(if $(DESTDIR),--destdir=$(DESTDIR))
+	@[ -n "$(DESTDIR)" ] || [ "$$(id -u)" -ne 0 ] || ldconfig
 
 .PHONY: all demo test bench fuzz autobahn docs format release install
