@@ -343,26 +343,48 @@ void pc_conn_finish(struct pc_conn *conn)
     pc_conn_watch(conn);
 }
 
-/* Copies a queue of small frames into the write buffer, or finds that the one before was the same: the
- * subscribers of a busy channel mostly wait for the same frames. Returns the bytes, 0 = not applicable. */
-static size_t gather(struct pc_conn *conn, struct pc_flush *pass)
+void pc_flush_init(struct pc_flush *pass)
+{
+    for (uint32_t i = 0; i < PC_WRITE_BUFFERS; i++)
+        pass->kept[i].len = 0;
+    pass->last = 0;
+}
+
+static char *write_buffer(struct pc_conn *conn, uint32_t i)
+{
+    return conn->loop->write_buffers + (size_t)i * PC_WRITE_BUFFER;
+}
+
+/* Copies a queue of small frames into a write buffer, or finds that one before was the same: the subscribers
+ * of a busy channel mostly wait for the same frames, and those of its audiences for a few. Frames that
+ * wait now were there when the flush began, so an address stands for the same frame all along. Empty = not
+ * applicable. */
+static pusherc_slice gather(struct pc_conn *conn, struct pc_flush *pass)
 {
     const struct pc_chunk *chunk = conn->out.first;
     uint32_t count = chunk->tail - chunk->head;
-    char *to = conn->loop->write_buffer;
     if (chunk->next || conn->out.offset || conn->out.bytes > PC_WRITE_BUFFER)
-        return 0;
+        return PC_S("");
     struct pc_slot *const *slots = chunk->items + chunk->head;
-    if (pass->len && count == pass->count && memcmp(slots, pass->slots, count * sizeof *slots) == 0)
-        return pass->len;
+    for (uint32_t n = 0; n < PC_WRITE_BUFFERS; n++) {
+        uint32_t i = (pass->last + n) % PC_WRITE_BUFFERS;
+        const struct pc_gathered *g = &pass->kept[i];
+        if (g->len && count == g->count && memcmp(slots, g->slots, count * sizeof *slots) == 0) {
+            pass->last = i;
+            return pc_slice(write_buffer(conn, i), g->len);
+        }
+    }
+    pass->last = (pass->last + 1) % PC_WRITE_BUFFERS;
+    struct pc_gathered *g = &pass->kept[pass->last];
+    char *to = write_buffer(conn, pass->last);
     for (uint32_t i = 0; i < count; i++) {
         memcpy(to, slots[i]->bytes, slots[i]->len);
         to += slots[i]->len;
-        pass->slots[i] = slots[i];
+        g->slots[i] = slots[i];
     }
-    pass->count = count;
-    pass->len = conn->out.bytes;
-    return pass->len;
+    g->count = count;
+    g->len = conn->out.bytes;
+    return pc_slice(write_buffer(conn, pass->last), g->len);
 }
 
 /* One system call for everything that waits. */
@@ -370,8 +392,9 @@ static ssize_t write_once(struct pc_conn *conn, struct pc_flush *pass, size_t *a
 {
     struct iovec iov[MAX_VECTORS];
     size_t n = 0;
-    if (conn->out.count > 1 && (*asked = gather(conn, pass)) > 0)
-        iov[n++] = (struct iovec){conn->loop->write_buffer, *asked};
+    pusherc_slice all = conn->out.count > 1 ? gather(conn, pass) : PC_S("");
+    if (all.len > 0)
+        iov[n++] = (struct iovec){(char *)all.ptr, all.len};
     else
         n = pc_outq_gather(&conn->out, iov, MAX_VECTORS);
     *asked = 0;
@@ -410,14 +433,15 @@ static bool write_queue(struct pc_conn *conn, struct pc_flush *pass)
 static pusherc_slice next_record(struct pc_conn *conn, struct pc_flush *pass)
 {
     struct iovec iov[MAX_VECTORS];
-    char *to = conn->loop->write_buffer;
-    size_t len = conn->out.count > 1 ? gather(conn, pass) : 0;
-    if (len > 0)
-        return pc_slice(to, len);
+    pusherc_slice all = conn->out.count > 1 ? gather(conn, pass) : PC_S("");
+    if (all.len > 0)
+        return all;
     size_t n = pc_outq_gather(&conn->out, iov, MAX_VECTORS);
     if (n == 1 || iov[0].iov_len >= PC_TLS_RECORD)
         return pc_slice(iov[0].iov_base, iov[0].iov_len);
-    pass->len = 0; /* this writes over it */
+    char *to = write_buffer(conn, pass->last);
+    size_t len = 0;
+    pass->kept[pass->last].len = 0; /* this writes over it */
     for (size_t i = 0; i < n && len < PC_WRITE_BUFFER; i++) {
         size_t part = iov[i].iov_len < PC_WRITE_BUFFER - len ? iov[i].iov_len : PC_WRITE_BUFFER - len;
         memcpy(to + len, iov[i].iov_base, part);

@@ -85,12 +85,17 @@ void pc_conn_set_wait(struct pc_conn *conn, enum pc_conn_wait wait, uint64_t ms)
 /* Tells libuv what the connection waits for now. */
 void pc_conn_watch(struct pc_conn *conn);
 
-/* Shared by the connections of one flush: what was gathered last, in case the next queue holds the same. */
+/* Shared by the connections of one flush: what was gathered lately, in case the next queue holds the same.
+ * Each keeps its bytes in one of the loop's write buffers. */
 struct pc_flush {
-    struct pc_slot *slots[PC_CHUNK_SLOTS];
-    uint32_t count;
-    size_t len; /* bytes in the loop's write buffer; 0 = nothing gathered */
+    struct pc_gathered {
+        size_t len; /* bytes; 0 = nothing gathered */
+        uint32_t count;
+        struct pc_slot *slots[PC_CHUNK_SLOTS];
+    } kept[PC_WRITE_BUFFERS];
+    uint32_t last; /* used or written last: mostly the next queue's, too */
 };
+void pc_flush_init(struct pc_flush *pass);
 void pc_conn_flush(struct pc_conn *conn, struct pc_flush *pass);
 
 /* -- http_conn.c -- */

@@ -43,7 +43,8 @@ pusherc_slice pc_loop_date(struct pc_loop *loop)
 static void flush(struct pc_loop *loop)
 {
     struct pc_list dirty;
-    struct pc_flush pass = {0};
+    struct pc_flush pass;
+    pc_flush_init(&pass);
     pc_list_take(&dirty, &loop->worker->dirty);
     while (!pc_list_empty(&dirty)) {
         struct pc_outq *q = PC_CONTAINER(dirty.next, struct pc_outq, dirty);
@@ -101,8 +102,8 @@ int pc_loop_init(struct pc_loop *loop, struct pc_worker *worker, uv_loop_t *host
     pc_list_init(&loop->conns);
     loop->uv = host_loop ? host_loop : &loop->own;
     loop->read_buffer = pc_alloc(mem, PC_READ_BUFFER);
-    loop->write_buffer = pc_alloc(mem, PC_WRITE_BUFFER);
-    int rc = loop->read_buffer && loop->write_buffer ? 0 : PUSHERC_ENOMEM;
+    loop->write_buffers = pc_alloc_array(mem, PC_WRITE_BUFFERS, PC_WRITE_BUFFER);
+    int rc = loop->read_buffer && loop->write_buffers ? 0 : PUSHERC_ENOMEM;
     if (rc == 0)
         rc = pc_ws_pool_new(&loop->ws_pool, mem, WS_SPARE, &ws_events);
     if (rc == 0)
@@ -122,7 +123,7 @@ fail:
     worker->mailbox = NULL;
     pc_ws_pool_free(loop->ws_pool);
     pc_free(mem, loop->read_buffer);
-    pc_free(mem, loop->write_buffer);
+    pc_free(mem, loop->write_buffers);
     loop->worker = NULL;
     return rc;
 }
@@ -251,6 +252,6 @@ void pc_loop_free(struct pc_loop *loop)
     pc_mailbox_unref(worker->mailbox);
     pc_ws_pool_free(loop->ws_pool);
     pc_free(worker->mem, loop->read_buffer);
-    pc_free(worker->mem, loop->write_buffer);
+    pc_free(worker->mem, loop->write_buffers);
     loop->worker = NULL;
 }

@@ -13,8 +13,9 @@
 #include "codec/ws.h"
 #include "fanout/engine.h"
 
-#define PC_READ_BUFFER  65536 /* one per loop: nothing is kept per connection */
-#define PC_WRITE_BUFFER 16384 /* small frames are gathered here, a TLS record's worth */
+#define PC_READ_BUFFER   65536 /* one per loop: nothing is kept per connection */
+#define PC_WRITE_BUFFER  16384 /* small frames are gathered here, a TLS record's worth */
+#define PC_WRITE_BUFFERS 4     /* audiences of one channel wait for different frames, in turn */
 
 struct pc_loop;
 struct pc_listener;
@@ -39,7 +40,7 @@ struct pc_loop {
     bool stopping, ended;
     void (*on_ended)(struct pc_loop *loop, void *ctx); /* nothing of the loop is active any more */
     void *on_ended_ctx;
-    char *read_buffer, *write_buffer; /* owned */
+    char *read_buffer, *write_buffers; /* owned */
     struct pc_http_date date;
 };
 

@@ -136,6 +136,26 @@ for (const workers of [1, 4]) {
     }
   });
 
+  test(`helpdesk-rules ${on}: bursts, while both audiences are many`, async (t) => {
+    const server = await start(t, 'helpdesk-rules', workers);
+    const users = Array.from({ length: 12 }, (_, i) => (i % 2 ? 'agent-1' : 'customer-1'));
+    const clients = await Promise.all(users.map((user) => connect(server, { headers: { Authorization: `Bearer token-${user}` } })));
+    for (const client of clients) {
+      client.ask('private-tickets.ticket-a');
+      await client.event('pusher_internal:subscription_succeeded');
+    }
+    for (let burst = 0; burst < 10; burst++) {
+      await sdk(server).triggerBatch(Array.from({ length: 10 }, (_, i) => (
+        { channel: 'private-tickets.ticket-a', name: i % 3 ? 'reply' : 'note.internal', data: { n: 10 * burst + i } })));
+    }
+    for (const [i, client] of clients.entries()) {
+      const seen = (await client.settle()).map(({ data }) => JSON.parse(data).n);
+      const wanted = Array.from({ length: 100 }, (_, n) => n).filter((n) => i % 2 || (n % 10) % 3);
+      assert.deepEqual(seen, wanted, users[i]);
+      await client.close();
+    }
+  });
+
   test(`helpdesk-rules ${on}: moving an agent to another office stops the feed at once`, async (t) => {
     const server = await start(t, 'helpdesk-rules', workers);
     const publisher = sdk(server);
