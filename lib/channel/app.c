@@ -262,6 +262,7 @@ struct pc_app *pc_apps_remove(struct pc_apps *apps, pusherc_slice id)
     if (app) {
         pc_map_remove(&apps->by_id, &app->by_id);
         pc_map_remove(&apps->by_key, &app->by_key);
+        atomic_store_explicit(&app->live->removed, true, memory_order_release);
     }
     pthread_mutex_unlock(&apps->mutex);
     return app;

@@ -18,6 +18,7 @@
 struct pc_app_live {
     _Atomic uint32_t refs;
     _Atomic uint32_t connections;
+    _Atomic bool removed;
     uint64_t uid;          /* distinguishes apps in the channel directory; never used again */
     pthread_mutex_t mutex; /* guards the rates; leaf lock */
     struct pc_rate backend_events, read_requests;

@@ -146,6 +146,10 @@ static void run_take_away(struct pc_mail *mail, struct pc_worker *worker)
 {
     struct take_away *t = PC_CONTAINER(mail, struct take_away, mail);
     struct pc_mem mem = t->mem;
+    if (worker) { /* who subscribes anew is asked about anew */
+        struct pc_grant_filter before = {t->app_uid, t->user_id, pc_rule_subject(t->channel)};
+        pc_decisions_outdate(worker, &before);
+    }
     if (worker && t->user_id.len == 0) {
         struct pc_session *s = pc_session_find(worker, t->socket_id);
         if (s)

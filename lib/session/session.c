@@ -102,6 +102,9 @@ int pc_session_open(struct pc_session *s, struct pc_worker *worker, struct pc_ou
     pc_session_say(s, &message);
     if (engine->hooks.on_open)
         engine->hooks.on_open((const pusherc_conn *)s, engine->hooks.user_data);
+    /* while the host was asked who this is: the order to close the app's connections did not find it */
+    if (atomic_load_explicit(&app->live->removed, memory_order_acquire))
+        pc_session_close(s, PC_CLOSE_UNKNOWN_APP, PC_S("The app was removed"));
     return 0;
 }
 

@@ -419,6 +419,33 @@ test('a grant with an end, a channel taken away, an explanation', async (t) => {
   await client.close();
 });
 
+test('what was answered before a channel was taken away brings nobody back', async (t) => {
+  const host = await start(t, { mode: RULES, rules: [{ pattern: 'tickets.{id}', kinds: 14, cache_ms: 60000 }] });
+  const client = await connect(host, { query: 'protocol=7&user=7' });
+  for (const by of [{ socket_id: client.socketId }, { user: '7' }]) {
+    await host.do('answers', { rows: [{ allow: true }] });
+    client.ask('private-tickets.1');
+    await client.event('pusher_internal:subscription_succeeded');
+    await host.do('answers', { rows: [] });
+    await host.do('unsubscribe', { ...by, channel: 'private-tickets.1', reason: 'enough' });
+    await client.event('pusher:subscription_error');
+    client.ask('private-tickets.1');
+    const error = await client.event('pusher:subscription_error');
+    assert.doesNotMatch(error.data, /enough/);
+    await host.do('reauthorize', {});
+  }
+  await client.close();
+});
+
+test('who was being identified when the app was removed is closed, too', async (t) => {
+  const host = await start(t);
+  const dialled = dial(host, { query: 'protocol=7&ask=1' });
+  const asked = await host.event('identify');
+  await host.do('remove_app');
+  await host.do('identify', { request: asked.request, user: '9' });
+  assert.equal((await (await dialled).closed()).code, 4001);
+});
+
 // -- stock clients --
 
 const endpoints = (host, user) => ({ auth: { url: host.url }, user });
