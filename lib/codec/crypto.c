@@ -147,7 +147,7 @@ static psa_status_t finish_digest(const psa_hash_operation_t *started, const pus
 int pc_hmac_hex(const struct pc_hmac_key *key, const pusherc_slice *parts, size_t part_count,
                 char out[PC_SHA256_HEX])
 {
-    uint8_t sum[PC_SHA256_SIZE];
+    uint8_t sum[PC_SHA256_SIZE] = {0}; /* some compilers warn of what is read later */
     pusherc_slice inner = pc_slice((const char *)sum, sizeof(sum));
     pusherc_slice joined;
     char room[JOINED_BYTES];
