@@ -69,11 +69,6 @@ int pc_verify_user_auth(pusherc_slice app_key, const struct pc_hmac_key *secret,
  * The canonical query.
  */
 
-static char lower(char c)
-{
-    return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
-}
-
 /* True for "k[]" and "k[12]": then `name` loses the brackets. */
 static bool cut_brackets(pusherc_slice *name)
 {
@@ -116,8 +111,8 @@ static int compare_names(pusherc_slice a, pusherc_slice b)
 {
     size_t common = a.len < b.len ? a.len : b.len;
     for (size_t i = 0; i < common; i++) {
-        unsigned char x = (unsigned char)lower(a.ptr[i]);
-        unsigned char y = (unsigned char)lower(b.ptr[i]);
+        unsigned char x = (unsigned char)pc_ascii_lower(a.ptr[i]);
+        unsigned char y = (unsigned char)pc_ascii_lower(b.ptr[i]);
         if (x != y)
             return x < y ? -1 : 1;
     }
@@ -156,7 +151,7 @@ static void put_lower(struct pc_buf *buf, pusherc_slice name)
     if (!at)
         return;
     for (size_t i = 0; i < name.len; i++)
-        at[i] = lower(name.ptr[i]);
+        at[i] = pc_ascii_lower(name.ptr[i]);
     pc_buf_advance(buf, name.len);
 }
 

@@ -90,13 +90,8 @@ void pc_buf_put(struct pc_buf *buf, pusherc_slice bytes)
 
 void pc_buf_put_u64(struct pc_buf *buf, uint64_t number)
 {
-    char digits[20]; /* of UINT64_MAX */
-    size_t start = sizeof(digits);
-    do {
-        digits[--start] = (char)('0' + number % 10);
-        number /= 10;
-    } while (number);
-    pc_buf_put(buf, pc_slice(digits + start, sizeof(digits) - start));
+    char digits[PC_U64_DIGITS];
+    pc_buf_put(buf, pc_slice(digits, pc_format_u64(number, digits)));
 }
 
 void pc_buf_consume(struct pc_buf *buf, size_t n)

@@ -2,18 +2,12 @@
 
 #include <stdint.h>
 
-static unsigned char ascii_lower(char c)
-{
-    unsigned char u = (unsigned char)c;
-    return u >= 'A' && u <= 'Z' ? (unsigned char)(u | 0x20) : u;
-}
-
 bool pc_slice_eq_nocase(pusherc_slice a, pusherc_slice b)
 {
     if (a.len != b.len)
         return false;
     for (size_t i = 0; i < a.len; i++) {
-        if (ascii_lower(a.ptr[i]) != ascii_lower(b.ptr[i]))
+        if (pc_ascii_lower(a.ptr[i]) != pc_ascii_lower(b.ptr[i]))
             return false;
     }
     return true;
@@ -32,6 +26,18 @@ bool pc_slice_to_u64(pusherc_slice s, uint64_t *out)
     }
     *out = number;
     return true;
+}
+
+size_t pc_format_u64(uint64_t number, char out[PC_U64_DIGITS])
+{
+    char digits[PC_U64_DIGITS];
+    size_t start = sizeof(digits);
+    do {
+        digits[--start] = (char)('0' + number % 10);
+        number /= 10;
+    } while (number);
+    memcpy(out, digits + start, sizeof(digits) - start);
+    return sizeof(digits) - start;
 }
 
 size_t pc_utf8_sequence(const char *text, const char *end)

@@ -54,11 +54,20 @@ static inline size_t pc_slice_find(pusherc_slice s, char c)
     return hit ? (size_t)(hit - s.ptr) : s.len;
 }
 
-/* Without regard to ASCII case, whatever the locale. */
+/* ASCII only, whatever the locale. */
+static inline char pc_ascii_lower(char c)
+{
+    return c >= 'A' && c <= 'Z' ? (char)(c | 0x20) : c;
+}
+
+/* Without regard to ASCII case. */
 bool pc_slice_eq_nocase(pusherc_slice a, pusherc_slice b);
 
 /* Decimal digits only, no sign; false on anything else and on overflow. */
 bool pc_slice_to_u64(pusherc_slice s, uint64_t *out);
+/* The reverse, without NUL. Returns the length. */
+#define PC_U64_DIGITS 20
+size_t pc_format_u64(uint64_t number, char out[PC_U64_DIGITS]);
 
 /* UTF-8 as RFC 3629: no overlong forms, no surrogates, at most U+10FFFF. */
 bool pc_utf8_valid(pusherc_slice s);

@@ -42,23 +42,11 @@ int pusherc_socket_id_parse(pusherc_slice text, pusherc_socket_id *out)
     return 0;
 }
 
-static size_t format_u64(uint64_t number, char *out)
-{
-    char digits[20]; /* of UINT64_MAX */
-    size_t start = sizeof(digits);
-    do {
-        digits[--start] = (char)('0' + number % 10);
-        number /= 10;
-    } while (number);
-    memcpy(out, digits + start, sizeof(digits) - start);
-    return sizeof(digits) - start;
-}
-
 size_t pusherc_socket_id_format(pusherc_socket_id id, char out[PUSHERC_SOCKET_ID_STRLEN])
 {
-    size_t len = format_u64(id.a, out);
+    size_t len = pc_format_u64(id.a, out);
     out[len++] = '.';
-    len += format_u64(id.b, out + len);
+    len += pc_format_u64(id.b, out + len);
     out[len] = '\0';
     return len;
 }

@@ -115,8 +115,7 @@ static struct plain_name plain(const char *name)
     struct plain_name result = {.len = 0};
     for (; *name && result.len < sizeof(result.text); name++) {
         if (*name != '_')
-            result.text[result.len++] =
-                *name >= 'A' && *name <= 'Z' ? (char)(*name - 'A' + 'a') : *name;
+            result.text[result.len++] = pc_ascii_lower(*name);
     }
     return result;
 }

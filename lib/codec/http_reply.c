@@ -152,17 +152,6 @@ static char *copy(char *to, pusherc_slice s)
     return to + s.len;
 }
 
-static char *copy_number(char *to, uint64_t number)
-{
-    char digits[20]; /* of UINT64_MAX */
-    size_t at = sizeof digits;
-    do {
-        digits[--at] = (char)('0' + number % 10);
-        number /= 10;
-    } while (number);
-    return copy(to, pc_slice(digits + at, sizeof digits - at));
-}
-
 static char *copy_field(char *to, pusherc_slice name, pusherc_slice value)
 {
     to = copy(to, name);
@@ -187,7 +176,7 @@ void pc_http_put_reply(struct pc_buf *buf, const struct pc_http_reply *reply)
         return;
 
     char *to = copy(start, PC_S("HTTP/1.1 "));
-    to = copy_number(to, (uint64_t)reply->status);
+    to += pc_format_u64((uint64_t)reply->status, to);
     *to++ = ' ';
     to = copy(to, pc_slice_of(pc_http_reason(reply->status)));
     to = copy(to, PC_S("\r\n"));
@@ -197,7 +186,7 @@ void pc_http_put_reply(struct pc_buf *buf, const struct pc_http_reply *reply)
         to = copy_field(to, PC_S("Content-Type"), content_type);
     if (!bodiless) {
         to = copy(to, PC_S("Content-Length: "));
-        to = copy_number(to, reply->body.len);
+        to += pc_format_u64(reply->body.len, to);
         to = copy(to, PC_S("\r\n"));
     }
     /* Always told: a client of HTTP/1.0 that hears nothing waits for the end of the connection. */
