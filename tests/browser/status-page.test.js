@@ -155,7 +155,7 @@ test('pages look right in the dark and on a phone, and everybody can use them', 
   await shots['dashboard-dark'].locator('.service summary').first().click();
   for (const [name, page] of Object.entries(shots)) {
     if (await connection(page).count()) await live(page);
-    await page.waitForTimeout(50);
+    await page.evaluate(() => window.scrollTo(0, 0));
     await page.screenshot({ path: screenshot(name), fullPage: name !== 'status-readme' });
     const [inner, outer] = await page.evaluate(() => [document.documentElement.scrollWidth, window.innerWidth]);
     assert.ok(inner <= outer, `${name}: ${inner} pixels wide in a window of ${outer}`);
