@@ -136,8 +136,8 @@ typedef int (*pusherc_app_fn)(const pusherc_app_options *options, void *user_dat
  * @param json       UTF-8 text, at most 1 MiB
  * @param each       called for each app, before this call returns
  * @param user_data  for `each`
- * @param info       filled on failure, unless `each` failed; names the field, the app by its number, and the
- *                   nearest known name; may be NULL
+ * @param info       filled on failure, unless `each` failed; names the field, the app by its number, and a
+ *                   known name like it; may be NULL
  * @return 0, what `each` returned if that was not 0, or
  *         PUSHERC_EINVAL  `each` is NULL; not JSON; an unknown field, one given twice, or a value of the wrong
  *                         type; `each` was not called

@@ -172,7 +172,8 @@ typedef struct pusherc_rule {
     size_t struct_size; /**< sizeof(pusherc_rule) */
     const char *app_id; /**< NULL = every app */
     /** As Laravel writes them: "tickets.{uuid}". Matched against the whole name without its "private-",
-     *  "private-encrypted-", "presence-" and "cache-"; {x} is one or more characters without a dot. */
+     *  "private-encrypted-", "presence-" and "cache-", so it begins with none of these; {x} is one or more
+     *  characters without a dot. */
     const char *pattern;
     /** PUSHERC_RULE_*; 0 = PUSHERC_RULE_DEFAULT, without PUSHERC_RULE_ENCRYPTED if there is a render function. */
     uint32_t kinds;
@@ -200,8 +201,8 @@ typedef struct pusherc_rule {
  * @param rule    copied
  * @param info    filled on failure; may be NULL
  * @return 0, or
- *         PUSHERC_EINVAL  a NULL argument; the pattern is malformed, has a parameter twice or more than
- *                         PUSHERC_RULE_MAX_PARAMS; no function, or both; an unknown kind; render together with
+ *         PUSHERC_EINVAL  a NULL argument; the pattern is malformed, begins with a prefix such as "private-", has what
+ *                         no channel name may have, a parameter twice or more than PUSHERC_RULE_MAX_PARAMS; no function, or both; an unknown kind; render together with
  *                         PUSHERC_RULE_ENCRYPTED
  *         PUSHERC_EEXIST  the same names of the same app and a kind in common are covered already
  *         PUSHERC_ESTATE  started

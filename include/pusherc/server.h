@@ -51,7 +51,7 @@ typedef struct pusherc_server_options {
     const char *auth_path;
     /** The same for users; NULL = "/broadcasting/user-auth", "" = none. */
     const char *user_auth_path;
-    /** Serve below this path, e.g. "/ws": begins with '/' and does not end with one; NULL = "". */
+    /** Serve below this path, e.g. "/ws": begins with '/', does not end with one, has no ' ?#%'; NULL = "". */
     const char *path_prefix;
 
     /** Sockets, those that speak HTTP included; default no limit; above it new clients get 4100. */
