@@ -201,8 +201,9 @@ typedef struct pusherc_rule {
  * @param rule    copied
  * @param info    filled on failure; may be NULL
  * @return 0, or
- *         PUSHERC_EINVAL  a NULL argument; the pattern is malformed, begins with a prefix such as "private-", has what
- *                         no channel name may have, a parameter twice or more than PUSHERC_RULE_MAX_PARAMS; no function, or both; an unknown kind; render together with
+ *         PUSHERC_EINVAL  a NULL argument; the pattern is malformed, begins with a prefix such as "private-",
+ *                         has what no channel name may have, a parameter twice or more than
+ *                         PUSHERC_RULE_MAX_PARAMS; no function, or both; an unknown kind; render together with
  *                         PUSHERC_RULE_ENCRYPTED
  *         PUSHERC_EEXIST  the same names of the same app and a kind in common are covered already
  *         PUSHERC_ESTATE  started
