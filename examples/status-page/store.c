@@ -8,7 +8,7 @@
 
 #include "assets.h"
 
-#define MAX_STATEMENTS 64
+#define MAX_STATEMENTS 128
 
 struct store {
     sqlite3 *db;
