@@ -367,8 +367,10 @@ static int run(struct serving *serving)
     serving->settings.server.log_fn = pusherc_log_to_stderr;
     serving->settings.server.path_prefix = serving->settings.path_prefix;
     int status = pusherc_server_new(&serving->server, &serving->settings.server, &info);
-    if (status)
-        return complain_info("", status, &info);
+    if (status) {
+        (void)complain_info("", status, &info);
+        return status == PUSHERC_EINVAL ? EXIT_WRONG : EXIT_CANNOT;
+    }
     status = put_apps(serving->server, &serving->apps, &info);
     if (status) {
         (void)complain_info("", status, &info);

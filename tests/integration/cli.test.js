@@ -108,6 +108,18 @@ test('a certificate that cannot be used is said, with exit 1', async () => {
   assert.match(err, /^pusherc: [^\n]+\n$/);
 });
 
+test('what the library refuses names the app or the setting, with exit 2', async (t) => {
+  const refused = async (config) => {
+    const { code, out, err } = await run(['serve', '--port', '0', '--config', file(t, config).name]);
+    assert.equal(out, '');
+    return `${code} ${err}`;
+  };
+  const app = { id: 'shop', key: 'shop-key' };
+  assert.equal(await refused({ apps: [app] }), '2 pusherc: app shop: secret is missing\n');
+  assert.equal(await refused({ apps: [{ ...app, secret: 's', activity_timeout_ms: 30 }] }), '2 pusherc: app shop: activity_timeout_ms must be 1000 or more\n');
+  assert.match(await refused({ path_prefix: '/a b' }), /^2 pusherc: path_prefix must be a plain path, [^\n]+\n$/);
+});
+
 test('serves the default app on the loopback address, without a warning', async (t) => {
   const server = await serve(t);
   assert.deepEqual(server.lines.all, [`listening on http://127.0.0.1:${server.port}`]);
