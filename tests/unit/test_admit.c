@@ -1,0 +1,236 @@
+/* Who may come in: the checks of protocol section 1.3, in their order, the first that fails deciding. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include <cmocka.h>
+
+#include "engine_fixture.h"
+#include "session/admit.h"
+
+static struct pc_http_message request_of(const char *path, const char *query)
+{
+    return (struct pc_http_message){
+        .method = PC_S("GET"), .path = pc_slice_of(path), .query = pc_slice_of(query)};
+}
+
+static int set_up(void **state)
+{
+    static struct fx fx;
+    fx_open(&fx, 1);
+    *state = &fx;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    struct fx *fx = *state;
+    fx_close(fx);
+    return failing_alloc_live(&fx->alloc) == 0 ? 0 : -1;
+}
+
+/* Both steps, as a connection takes them. What was admitted is given back at once. */
+static enum pc_admit_result admit(struct fx *fx, const struct pc_http_message *request, bool tls,
+                                  struct pc_admission *out)
+{
+    enum pc_admit_result result = pc_admit_request(fx->engine, request, out);
+    if (result == PC_ADMIT_OK)
+        result = pc_admit_app(fx->engine, request, tls, out);
+    if (result == PC_ADMIT_OK) {
+        assert_non_null(out->app);
+        assert_true(pc_slice_eq(out->app->key, pc_slice(out->key, out->key_len)));
+        pc_app_disconnect(out->app);
+        pc_app_unref(out->app);
+    } else {
+        assert_null(out->app);
+        assert_true(out->code >= 4000 && strlen(out->reason) > 0);
+        assert_true(pc_utf8_valid(pc_slice_of(out->reason)));
+    }
+    return result;
+}
+
+static void expect(struct fx *fx, const char *path, const char *query, uint16_t code,
+                   const char *reason)
+{
+    struct pc_http_message request = request_of(path, query);
+    struct pc_admission out;
+    enum pc_admit_result result = admit(fx, &request, false, &out);
+    if (result != (code == 0      ? PC_ADMIT_OK
+                   : code == 4001 ? PC_ADMIT_UNKNOWN_APP
+                                  : PC_ADMIT_REFUSED) ||
+        out.code != code || strcmp(out.reason, reason) != 0)
+        fail_msg("%s?%s: %u %s", path, query, out.code, out.reason);
+}
+
+static void paths_lead_to_an_app_or_nowhere(void **state)
+{
+    static const struct {
+        const char *path;
+        uint16_t code;
+        const char *reason;
+    } cases[] = {
+        {"/app/app-key", 0, ""},
+        {"/app/app%2Dkey", 0, ""},
+        {"/app/", 4005, "Path not found"},
+        {"/app", 4005, "Path not found"},
+        {"/", 4005, "Path not found"},
+        {"/apps/app-key", 4005, "Path not found"},
+        {"/app/app-key/", 4005, "Path not found"},
+        {"/app/app-key/x", 4005, "Path not found"},
+        {"//app/app-key", 4005, "Path not found"},
+        {"/app/%zz", 4001, "App key %zz does not exist"},
+        {"/app/nope", 4001, "App key nope does not exist"},
+        {"/app/%ff", 4001, "App key  does not exist"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+        expect(*state, cases[i].path, "protocol=7", cases[i].code, cases[i].reason);
+}
+
+static void a_long_key_is_shown_cut(void **state)
+{
+    char path[400] = "/app/", reason[200];
+    memset(path + 5, 'k', 200);
+    snprintf(reason, sizeof reason, "App key %.80s does not exist", path + 5);
+    expect(*state, path, "protocol=7", 4001, reason);
+    memset(path + 5, 'k', 255);
+    expect(*state, path, "protocol=7", 4001, reason);
+    memset(path + 5, 'k', 256);
+    expect(*state, path, "protocol=7", 4005, "Path not found");
+}
+
+static void versions_4_to_7_are_spoken(void **state)
+{
+    static const struct {
+        const char *query;
+        uint16_t code;
+        const char *reason;
+    } cases[] = {
+        {"protocol=4", 0, ""},
+        {"protocol=7", 0, ""},
+        {"client=js&protocol=5&version=8.6.0&flash=false", 0, ""},
+        {"protocol=3", 4007, "Unsupported protocol version: use 4 to 7"},
+        {"protocol=8", 4007, "Unsupported protocol version: use 4 to 7"},
+        {"protocol=0", 4007, "Unsupported protocol version: use 4 to 7"},
+        {"protocol=x", 4006, "Invalid protocol version: not an integer"},
+        {"protocol=-7", 4006, "Invalid protocol version: not an integer"},
+        {"protocol=7.0", 4006, "Invalid protocol version: not an integer"},
+        {"protocol=99999999999999999999", 4006, "Invalid protocol version: not an integer"},
+        {"protocol=3&protocol=7", 4007, "Unsupported protocol version: use 4 to 7"},
+        {"", 4008, "No protocol version was given"},
+        {"protocol=", 4008, "No protocol version was given"},
+        {"xprotocol=7", 4008, "No protocol version was given"},
+        {"a&&b=&protocol=6", 0, ""},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+        expect(*state, "/app/app-key", cases[i].query, cases[i].code, cases[i].reason);
+    struct pc_http_message request = request_of("/app/app-key", "protocol=5");
+    struct pc_admission out;
+    assert_int_equal(admit(*state, &request, false, &out), PC_ADMIT_OK);
+    assert_int_equal(out.protocol, 5);
+}
+
+/* Of several faults the first in the order of the checks is told. */
+static void the_first_fault_decides(void **state)
+{
+    struct fx *fx = *state;
+    pusherc_app_options app = fx_app();
+    const char *const origins[] = {"example.org", NULL};
+    struct pc_http_name_value origin = {PC_S("Origin"), PC_S("https://other.net")};
+    struct pc_http_message request = request_of("/app/app-key", "");
+    struct pc_admission out;
+    request.fields = &origin;
+    request.field_count = 1;
+    app.allow_missing_protocol = false;
+    app.disabled = true;
+    app.tls_only = true;
+    app.allowed_origins = origins;
+    app.max_connections = 1;
+    assert_int_equal(fx_try_put(fx, &app), 0);
+    struct pc_app *full = pc_apps_by_id(&fx->engine->apps, PC_S("app-id"));
+    assert_true(pc_app_connect(full));
+    atomic_store(&fx->engine->sockets, 11);
+    fx->engine->limits.max_connections = 10;
+
+    const struct {
+        uint16_t code;
+        const char *reason;
+    } order[] = {
+        {4200, "Server is closing, please reconnect"},
+        {4005, "Path not found"},
+        {4006, "Invalid protocol version: not an integer"},
+        {4008, "No protocol version was given"},
+        {4003, "The app is not enabled"},
+        {4000, "The app accepts TLS connections only"},
+        {4009, "Origin not allowed"},
+        {4004, "The app is over its connection quota"},
+        {4100, "The server is over capacity"},
+    };
+    bool tls = false;
+    for (size_t i = 0; i < sizeof order / sizeof order[0]; i++) {
+        atomic_store(&fx->engine->draining, i == 0);
+        request.path = i <= 1 ? PC_S("/nowhere") : PC_S("/app/app-key");
+        request.query = i <= 2 ? PC_S("protocol=x") : i == 3 ? PC_S("") : PC_S("protocol=7");
+        app.disabled = i <= 4;
+        tls = i > 5;
+        if (i > 6)
+            origin.value = PC_S("https://example.org");
+        app.max_connections = i <= 7 ? 1 : 2;
+        assert_int_equal(fx_try_put(fx, &app), 0);
+        assert_int_equal(admit(fx, &request, tls, &out), PC_ADMIT_REFUSED);
+        assert_int_equal(out.code, order[i].code);
+        assert_string_equal(out.reason, order[i].reason);
+    }
+    assert_int_equal(full->live->connections, 1); /* nobody who was refused counts */
+    atomic_store(&fx->engine->sockets, 10);
+    assert_int_equal(admit(fx, &request, true, &out), PC_ADMIT_OK);
+    pc_app_disconnect(full);
+    pc_app_unref(full);
+}
+
+static void a_missing_version_may_be_forgiven(void **state)
+{
+    pusherc_app_options app = fx_app();
+    struct pc_http_message request = request_of("/app/app-key", "");
+    struct pc_admission out;
+    app.allow_missing_protocol = true;
+    assert_int_equal(fx_try_put(*state, &app), 0);
+    assert_int_equal(admit(*state, &request, false, &out), PC_ADMIT_OK);
+    assert_int_equal(out.protocol, 7);
+    /* not where nobody can say so */
+    expect(*state, "/app/nope", "", 4008, "No protocol version was given");
+}
+
+static void a_prefix_comes_first(void **state)
+{
+    struct fx *fx = *state;
+    char *none = fx->engine->path_prefix;
+    pusherc_slice rest;
+    fx->engine->path_prefix = "/ws/x";
+    expect(fx, "/ws/x/app/app-key", "protocol=7", 0, "");
+    expect(fx, "/app/app-key", "protocol=7", 4005, "Path not found");
+    expect(fx, "/ws/xapp/app-key", "protocol=7", 4005, "Path not found");
+    expect(fx, "/ws/x", "protocol=7", 4005, "Path not found");
+    assert_true(pc_admit_path(fx->engine, PC_S("/ws/x/app/")));
+    assert_true(pc_admit_path(fx->engine, PC_S("/ws/x/app/a/b")));
+    assert_false(pc_admit_path(fx->engine, PC_S("/ws/x/apps/1")));
+    assert_false(pc_admit_path(fx->engine, PC_S("/app/a")));
+    assert_true(pc_strip_prefix(fx->engine, PC_S("/ws/x/"), &rest));
+    assert_true(pc_slice_eq(rest, PC_S("/")));
+    assert_false(pc_strip_prefix(fx->engine, PC_S("/ws/x"), &rest));
+    assert_false(pc_strip_prefix(fx->engine, PC_S("/ws/xy"), &rest));
+    fx->engine->path_prefix = none;
+}
+
+#define admit_test(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        admit_test(paths_lead_to_an_app_or_nowhere),   admit_test(a_long_key_is_shown_cut),
+        admit_test(versions_4_to_7_are_spoken),        admit_test(the_first_fault_decides),
+        admit_test(a_missing_version_may_be_forgiven), admit_test(a_prefix_comes_first),
+    };
+    return cmocka_run_group_tests_name("admit", tests, NULL, NULL);
+}
