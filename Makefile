@@ -33,6 +33,7 @@ bench:
 	@meson configure build-release -Dbench=enabled
 	@ninja -C build-release
 	@tests/bench/run build-release
+	@tools/node tests/bench/authload.js build-release
 
 fuzz:
 	@tools/setup test
