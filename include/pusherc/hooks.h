@@ -249,6 +249,8 @@ PUSHERC_API pusherc_slice pusherc_identify_peer(const pusherc_identify_request *
  *         PUSHERC_EAUTH      a cookie was read, the request comes from a page of another origin, and the app
  *                            has no allowed_origins: any site could connect as this user (cross-site
  *                            WebSocket hijacking); the client is refused with 4009
+ *                            (or, whatever the app allows, from a page of another site and without Origin, as
+ *                            its links and images come)
  *         PUSHERC_ECANCELED  the peer has gone, the answer came too late, or the server was stopped
  *         PUSHERC_ENOMEM     the client is refused with 1011
  *

@@ -112,7 +112,14 @@ static bool is_foreign_cookie(const pusherc_identify_request *r)
     pusherc_slice host = pc_http_field(m, PC_S("Host"));
     bool same = host.len > 0 && origin.len > host.len + 3 && pc_slice_ends(origin, host) &&
                 memcmp(origin.ptr + origin.len - host.len - 3, "://", 3) == 0;
-    return r->cookie_read && origin.len > 0 && !same && pc_app_any_origin(r->app);
+    if (!r->cookie_read)
+        return false;
+    if (origin.len == 0) { /* a link or an image has none, where a WebSocket or a POST would */
+        pusherc_slice site = pc_http_field(m, PC_S("Sec-Fetch-Site"));
+        return site.len > 0 && !pc_slice_eq(site, PC_S("same-origin")) &&
+               !pc_slice_eq(site, PC_S("none"));
+    }
+    return !same && pc_app_any_origin(r->app);
 }
 
 static int check_identity(const pusherc_identify_request *r, const pusherc_identity *identity)

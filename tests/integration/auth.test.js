@@ -223,6 +223,9 @@ test('a cookie is nobody\'s identity across origins', async (t) => {
     [open, { Origin: `https://evil-127.0.0.1:${open.port}` }, 403],
     [restricted, { Origin: 'https://app.example' }, 200],
     [restricted, { Origin: 'https://evil.example' }, 403],
+    // a link or an image of another page
+    [open, { 'Sec-Fetch-Site': 'same-origin' }, 200],
+    [open, { 'Sec-Fetch-Site': 'cross-site' }, 403],
   ];
   for (const [host, headers, status] of cases) {
     const res = await post(host, AUTH, fields, { headers: { Cookie: 'user=7', ...headers } });
@@ -235,6 +238,8 @@ test('a cookie is nobody\'s identity across origins', async (t) => {
   }
   await open.event('denied', { reason: 'COOKIE_IDENTITY', channel: 'presence-tickets.1' });
   await open.event('denied', { reason: 'COOKIE_IDENTITY', channel: '' });
+  const link = await request(restricted, 'GET', `${AUTH}?${new URLSearchParams(fields)}`, { headers: { Cookie: 'user=7', 'Sec-Fetch-Site': 'cross-site' } });
+  assert.equal(link.status, 403);
   // a token that a page has to know is another matter
   const token = await post(open, AUTH, fields, { headers: { Authorization: 'Bearer user-7', Origin: 'https://other.example' } });
   assert.equal(token.status, 200);
