@@ -222,7 +222,10 @@ static void liveness(struct pc_timer *timer, uint64_t now_ms)
         if (s->protocol >= 5)
             say(s, pc_out_ping);
         s->transport->ping(s);
-        next_ms = now_ms + limits->pong_timeout_ms;
+        /* looked at earlier if need be: an answered ping is followed by the next silence */
+        uint64_t activity_ms = s->app->options.activity_timeout_ms;
+        next_ms = now_ms +
+                  (activity_ms < limits->pong_timeout_ms ? activity_ms : limits->pong_timeout_ms);
     }
     if (s->state == PC_SESSION_OPEN)
         pc_timer_arm(&s->worker->timers, &s->liveness, next_ms);

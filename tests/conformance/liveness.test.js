@@ -6,9 +6,11 @@ const { before, describe, test } = require('node:test');
 const { APP, connect, rawClient, sleep, startHost, wsFrame } = require('../integration/lib.js');
 
 const QUICK = { id: 'quick', key: 'quick-key', secret: 's', activity_timeout_ms: 1000 };
+const CALM = { id: 'calm', key: 'calm-key', secret: 's', activity_timeout_ms: 4000 };
+const PONG_MS = 2500;
 
 let host;
-before(async () => { host = await startHost({ apps: [APP, QUICK], options: { pong_timeout_ms: 700 } }); });
+before(async () => { host = await startHost({ apps: [APP, QUICK, CALM], options: { pong_timeout_ms: PONG_MS } }); });
 
 test('#22 answers pusher:ping with pusher:pong', async () => {
   const client = await connect(host);
@@ -72,9 +74,9 @@ describe('silence', { concurrency: true }, () => {
   });
 
   test('#26 does not ping a client that speaks in time', async () => {
-    const client = await connect(host, { app: QUICK });
-    for (let i = 0; i < 8; i++) {
-      await sleep(300);
+    const client = await connect(host, { app: CALM });
+    for (let i = 0; i < 12; i++) {
+      await sleep(500);
       client.send({ event: 'pusher:pong', data: {} });
     }
     assert.deepEqual(await client.settle(), []);
@@ -88,7 +90,7 @@ describe('silence', { concurrency: true }, () => {
     await raw.has(/pusher:ping/);
     await raw.has(/\x88.\x10\x69Pong reply not received/); // 4201
     const waited = Date.now() - start;
-    assert.ok(waited > 1500 && waited < 1700 + 5000, `${waited} ms`);
+    assert.ok(waited > 900 + PONG_MS && waited < 1000 + PONG_MS + 5000, `${waited} ms`);
     await raw.over();
   });
 
@@ -101,7 +103,7 @@ describe('silence', { concurrency: true }, () => {
       await sleep(300);
       raw.text = '';
       raw.write(answer);
-      await sleep(700); // past the time limit of that ping
+      await sleep(PONG_MS); // past the time limit of that ping
       assert.ok(!/Pong reply/.test(raw.text), answer.toString('hex'));
       await raw.has(/pusher:ping/); // the next one
       raw.socket.destroy();
@@ -111,8 +113,10 @@ describe('silence', { concurrency: true }, () => {
   test('#29 keeps a connection that answers each ping for ten intervals', async () => {
     const clients = await Promise.all([0, 1].map(() => connect(host, { app: QUICK })));
     clients[0].ws.on('message', () => clients[0].send({ event: 'pusher:pong', data: {} })); // as pusher-js; the other answers PING only
+    const start = Date.now();
     await Promise.all(clients.map(async (client) => {
       for (let i = 0; i < 10; i++) assert.equal((await client.next()).event, 'pusher:ping');
+      assert.ok(Date.now() - start < 10 * PONG_MS - 5000, 'each comes after the interval, however long one may answer');
       assert.ok(client.isOpen);
       await client.close();
     }));
