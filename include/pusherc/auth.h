@@ -194,7 +194,7 @@ typedef struct pusherc_rule {
 
 /**
  * Add a rule. Where several patterns match a name, the most specific one decides, whatever the order they
- * were added in: fewer parameters first, then more literal characters, then the earlier first parameter;
+ * were added in: fewer parameters first, then more literal characters, then the later first parameter;
  * an app's own rule comes before one for every app.
  *
  * @param server  not started
