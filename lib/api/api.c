@@ -7,8 +7,7 @@
 #include "session/admit.h"
 
 #define QUERY_ROOM  1024 /* of decoded parameters; a longer query costs an allocation */
-#define MAX_APP_ID  200
-#define MAX_CAPTURE 2 /* segments of a path that a route takes out */
+#define MAX_CAPTURE 2    /* segments of a path that a route takes out */
 
 /* What a request has to pass before a route's handler sees it. */
 enum route_kind {
@@ -134,7 +133,7 @@ static struct pc_app *find_app(const struct pc_api_request *request, pusherc_sli
     pc_buf_init_in(&decoded, &request->engine->mem, sizeof reply->text, reply->text,
                    sizeof reply->text);
     /* An id that does not fit is too long to be one. */
-    bool fits = pc_http_decode(segment, false, &decoded, &id) == 0 && id.len <= MAX_APP_ID;
+    bool fits = pc_http_decode(segment, false, &decoded, &id) == 0 && id.len <= PC_APP_ID_MAX;
     struct pc_app *app = fits ? pc_apps_by_id(&request->engine->apps, id) : NULL;
     if (app)
         return app;

@@ -1,9 +1,7 @@
 #include "channel/app.h"
 
 #include "base/log.h"
-
-#define MAX_APP_ID_BYTES 200
-#define MAX_CHANNEL_NAME 200 /* what the SDKs send at most (protocol section 3.1) */
+#include "protocol/names.h"
 
 static void live_unref(const struct pc_mem *mem, struct pc_app_live *live)
 {
@@ -55,7 +53,7 @@ static void apply_defaults(pusherc_app_options *o)
 {
     o->activity_timeout_ms = or_default(o->activity_timeout_ms, 120000);
     o->max_connections = or_default(o->max_connections, PUSHERC_NO_LIMIT);
-    o->max_channel_name_bytes = or_default(o->max_channel_name_bytes, MAX_CHANNEL_NAME);
+    o->max_channel_name_bytes = or_default(o->max_channel_name_bytes, PC_CHANNEL_NAME_MAX);
     o->max_event_name_bytes = or_default(o->max_event_name_bytes, 200);
     o->max_event_payload_bytes = or_default(o->max_event_payload_bytes, 10240);
     o->max_event_channels = or_default(o->max_event_channels, 100);
@@ -78,15 +76,15 @@ static bool read_master_key(const pusherc_app_options *o, uint8_t out[32])
 static int check_options(const pusherc_app_options *o, pusherc_errinfo *info)
 {
     pusherc_slice id = pc_slice_of(o->id), key = pc_slice_of(o->key);
-    if (id.len == 0 || id.len > MAX_APP_ID_BYTES || !pc_utf8_valid(id) ||
+    if (id.len == 0 || id.len > PC_APP_ID_MAX || !pc_utf8_valid(id) ||
         pc_slice_find(id, '/') < id.len)
         return pc_errinfo(info, PUSHERC_EINVAL, 0, "app id: must be 1 to %d bytes without '/'",
-                          MAX_APP_ID_BYTES);
-    if (key.len == 0 || key.len > MAX_APP_ID_BYTES || !pc_utf8_valid(key) ||
+                          PC_APP_ID_MAX);
+    if (key.len == 0 || key.len > PC_APP_ID_MAX || !pc_utf8_valid(key) ||
         pc_slice_find(key, ':') < key.len || pc_slice_find(key, '/') < key.len)
         return pc_errinfo(info, PUSHERC_EINVAL, 0,
                           "app %.60s: key must be 1 to %d bytes without ':' and '/'", o->id,
-                          MAX_APP_ID_BYTES);
+                          PC_APP_ID_MAX);
     if (!o->secret || !*o->secret)
         return pc_errinfo(info, PUSHERC_EINVAL, 0, "app %.60s: secret is missing", o->id);
     uint8_t master_key[32];
@@ -99,10 +97,10 @@ static int check_options(const pusherc_app_options *o, pusherc_errinfo *info)
     if (o->activity_timeout_ms != 0 && o->activity_timeout_ms < 1000)
         return pc_errinfo(info, PUSHERC_EINVAL, 0,
                           "app %.60s: activity_timeout_ms must be 1000 or more", o->id);
-    if (o->max_channel_name_bytes > MAX_CHANNEL_NAME)
+    if (o->max_channel_name_bytes > PC_CHANNEL_NAME_MAX)
         return pc_errinfo(info, PUSHERC_EINVAL, 0,
                           "app %.60s: max_channel_name_bytes must be at most %d", o->id,
-                          MAX_CHANNEL_NAME);
+                          PC_CHANNEL_NAME_MAX);
     if (o->max_event_channels > 100)
         return pc_errinfo(info, PUSHERC_EINVAL, 0,
                           "app %.60s: max_event_channels must be at most 100", o->id);
@@ -119,11 +117,6 @@ static int check_options(const pusherc_app_options *o, pusherc_errinfo *info)
     return 0;
 }
 
-static char lower(char c)
-{
-    return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
-}
-
 static int copy_origins(struct pc_app *app, const char *const *origins)
 {
     size_t n = 0;
@@ -137,7 +130,7 @@ static int copy_origins(struct pc_app *app, const char *const *origins)
         if (!app->origins[i])
             return PUSHERC_ENOMEM;
         for (char *c = app->origins[i]; *c; c++)
-            *c = lower(*c);
+            *c = pc_ascii_lower(*c);
     }
     return 0;
 }
@@ -350,7 +343,7 @@ static bool glob(const char *p, pusherc_slice s)
         if (*p == '*') {
             star = ++p;
             mark = i;
-        } else if (*p == lower(s.ptr[i]) && *p) {
+        } else if (*p == pc_ascii_lower(s.ptr[i]) && *p) {
             p++;
             i++;
         } else if (star) {

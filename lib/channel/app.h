@@ -14,6 +14,8 @@
 #include "base/rate.h"
 #include "codec/crypto.h"
 
+#define PC_APP_ID_MAX 200 /* bytes of an id, and of a key */
+
 /* Shared by all snapshots of one app. */
 struct pc_app_live {
     _Atomic uint32_t refs;

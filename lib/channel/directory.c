@@ -2,7 +2,7 @@
 
 #include <assert.h>
 
-#define MAX_KEY (sizeof(uint64_t) + 16 + 200) /* uid, "#server-to-user-", an id */
+#define MAX_KEY (sizeof(uint64_t) + PC_ANY_CHANNEL_NAME_MAX) /* the app's uid and a name */
 
 struct key_bytes {
     char bytes[MAX_KEY];

@@ -14,7 +14,7 @@ static const struct {
     {PUSHERC_LIT("presence-cache-"), {PUSHERC_CHANNEL_PRESENCE, true}},
     {PUSHERC_LIT("presence-"), {PUSHERC_CHANNEL_PRESENCE, false}},
     {PUSHERC_LIT("cache-"), {PUSHERC_CHANNEL_PUBLIC, true}},
-    {PUSHERC_LIT("#server-to-user-"), {PUSHERC_CHANNEL_USER, false}},
+    {PUSHERC_LIT(PC_USER_CHANNEL), {PUSHERC_CHANNEL_USER, false}},
 };
 
 /* [-a-zA-Z0-9_=@,.;]; a table because every publish checks every name. */
@@ -67,7 +67,7 @@ bool pc_user_id_valid(pusherc_slice id)
 
 pusherc_slice pc_user_channel_id(pusherc_slice channel)
 {
-    static const pusherc_slice prefix = PUSHERC_LIT("#server-to-user-");
+    static const pusherc_slice prefix = PUSHERC_LIT(PC_USER_CHANNEL);
 
     if (!pc_slice_starts(channel, prefix))
         return pc_slice(NULL, 0);

@@ -11,6 +11,10 @@
 #define PC_CHANNEL_NAME_MAX 200 /* what every SDK lets through; Pusher documents 164 */
 #define PC_USER_ID_MAX      200 /* of signed-in users */
 
+#define PC_USER_CHANNEL "#server-to-user-" /* and the user's id */
+/* Bytes of the longest name there is. */
+#define PC_ANY_CHANNEL_NAME_MAX (sizeof PC_USER_CHANNEL - 1 + PC_USER_ID_MAX)
+
 /* What a channel name says about its channel. */
 struct pc_channel_class {
     pusherc_channel_kind kind;
