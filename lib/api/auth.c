@@ -3,7 +3,7 @@
 #include <pusherc/error.h>
 
 #include "api/call.h"
-#include "codec/crypto.h"
+#include "auth/sign.h"
 #include "codec/json.h"
 
 #define MAX_PARAMS 32 /* socket_id, channel_name, and what an application adds */
@@ -98,11 +98,7 @@ static void put_signature(struct pc_api_reply *reply, const struct pc_app *app,
         pc_auth_put_refusal(reply, 500, PC_S("The answer could not be signed"));
         return;
     }
-    pc_buf_put(body, PC_S("{\"auth\":\""));
-    pc_json_put_escaped(body, app->key);
-    pc_buf_put_char(body, ':');
-    pc_buf_put(body, pc_slice(hex, sizeof hex));
-    pc_buf_put_char(body, '"');
+    pc_sign_put_auth(body, app->key, hex);
 }
 
 /* {"user_id":...,"user_info":...} or with "id", as the SDKs write them. */
@@ -118,24 +114,6 @@ static void put_user(struct pc_buf *out, pusherc_slice id_name, pusherc_slice id
         pc_buf_put(out, info);
     }
     pc_buf_put_char(out, '}');
-}
-
-static void put_shared_secret(struct pc_buf *body, const struct pc_app *app, pusherc_slice channel)
-{
-    char text[216 + PC_SHA256_SIZE], base64[4 * ((PC_SHA256_SIZE + 2) / 3)];
-    uint8_t digest[PC_SHA256_SIZE];
-    memcpy(text, channel.ptr, channel.len);
-    memcpy(text + channel.len, app->master_key, sizeof app->master_key);
-    if (pc_sha256(pc_slice(text, channel.len + sizeof app->master_key), digest) == 0) {
-        pc_buf_put(body, PC_S(",\"shared_secret\":\""));
-        pc_buf_put(body,
-                   pc_slice(base64, pc_base64_encode(pc_slice((const char *)digest, sizeof digest),
-                                                     base64)));
-        pc_buf_put_char(body, '"');
-    }
-    pc_wipe(text, sizeof text);
-    pc_wipe(digest, sizeof digest);
-    pc_wipe(base64, sizeof base64);
 }
 
 static void finish(struct pc_api_reply *reply, struct pc_buf *data)
@@ -171,8 +149,9 @@ void pc_auth_put_channel(struct pc_api_reply *reply, const struct pc_app *app,
         pc_buf_put(&reply->body, PC_S(",\"channel_data\":"));
         pc_json_put_string(&reply->body, pc_buf_slice(&data));
     }
-    if (reply->status == 200 && encrypted)
-        put_shared_secret(&reply->body, app, q->channel);
+    if (reply->status == 200 && encrypted &&
+        pc_sign_put_shared_secret(&reply->body, q->channel, app->master_key))
+        pc_auth_put_refusal(reply, 500, PC_S("The shared secret could not be made"));
     finish(reply, &data);
 }
 

@@ -5,7 +5,7 @@
 #ifndef PC_AUTH_SIGN_H
 #define PC_AUTH_SIGN_H
 
-#include <pusherc/types.h>
+#include <pusherc/sign.h>
 
 #include "codec/crypto.h"
 #include "codec/http.h"
@@ -29,6 +29,13 @@ PC_CHECKED int pc_verify_channel_auth(pusherc_slice app_key, const struct pc_hma
 PC_CHECKED int pc_verify_user_auth(pusherc_slice app_key, const struct pc_hmac_key *secret,
                                    pusherc_slice socket_id, pusherc_slice user_data,
                                    pusherc_slice auth, const char **why);
+
+/* What auth endpoints answer with, the beginning and the end of an object: {"auth":"key:hex" and
+ * ,"shared_secret":"..." for encrypted channels, the base64 of SHA-256(channel, master key). The second: 0 or
+ * PUSHERC_EIO; the channel's name is valid. */
+void pc_sign_put_auth(struct pc_buf *buf, pusherc_slice app_key, const char hex[PC_SHA256_HEX]);
+PC_CHECKED int pc_sign_put_shared_secret(struct pc_buf *buf, pusherc_slice channel,
+                                         const uint8_t master_key[PUSHERC_MASTER_KEY_SIZE]);
 
 /* A signed HTTP API request (4.4). `params` are decoded, in the order received. */
 struct pc_signed_request {

@@ -165,37 +165,6 @@ int pusherc_sign_user(const pusherc_credentials *credentials, pusherc_socket_id 
     return err ? err : hand_over_auth(credentials->key, hex, out, cap, len);
 }
 
-static void put_auth_json(struct pc_buf *buf, pusherc_slice key, const char hex[PC_SHA256_HEX])
-{
-    pc_buf_put(buf, PC_S("{\"auth\":\""));
-    pc_json_put_escaped(buf, key);
-    pc_buf_put_char(buf, ':');
-    pc_buf_put(buf, pc_slice(hex, PC_SHA256_HEX));
-    pc_buf_put_char(buf, '"');
-}
-
-/* base64(SHA-256(channel, master key)) */
-static int put_shared_secret(struct pc_buf *buf, pusherc_slice channel, pusherc_slice master_key)
-{
-    char input[PC_CHANNEL_NAME_MAX + PUSHERC_MASTER_KEY_SIZE];
-    uint8_t secret[PC_SHA256_SIZE];
-    char base64[4 * ((PC_SHA256_SIZE + 2) / 3)];
-
-    memcpy(input, channel.ptr, channel.len);
-    memcpy(input + channel.len, master_key.ptr, PUSHERC_MASTER_KEY_SIZE);
-    int err = pc_sha256(pc_slice(input, channel.len + PUSHERC_MASTER_KEY_SIZE), secret);
-    if (!err) {
-        size_t len = pc_base64_encode(pc_slice((const char *)secret, sizeof(secret)), base64);
-        pc_buf_put(buf, PC_S(",\"shared_secret\":\""));
-        pc_buf_put(buf, pc_slice(base64, len));
-        pc_buf_put_char(buf, '"');
-    }
-    pc_wipe(input, sizeof(input));
-    pc_wipe(secret, sizeof(secret));
-    pc_wipe(base64, sizeof(base64));
-    return err;
-}
-
 /* 0, PUSHERC_EINVAL or PUSHERC_ENOMEM. */
 static int check_user_object(pusherc_slice text, bool signin)
 {
@@ -250,13 +219,14 @@ int pusherc_auth_response_json(const pusherc_credentials *credentials, pusherc_s
     char storage[STACK_BYTES];
     struct pc_buf buf;
     pc_buf_init_in(&buf, &mem, NO_MAX, storage, sizeof(storage));
-    put_auth_json(&buf, credentials->key, hex);
+    pc_sign_put_auth(&buf, credentials->key, hex);
     if (channel_data.len) {
         pc_buf_put(&buf, PC_S(",\"channel_data\":"));
         pc_json_put_string(&buf, channel_data);
     }
     if (kind == PUSHERC_CHANNEL_PRIVATE_ENCRYPTED)
-        err = put_shared_secret(&buf, channel, credentials->master_key);
+        err =
+            pc_sign_put_shared_secret(&buf, channel, (const uint8_t *)credentials->master_key.ptr);
     pc_buf_put_char(&buf, '}');
     if (!err)
         err = hand_over(&buf, out, cap, len);
@@ -284,7 +254,7 @@ int pusherc_user_auth_response_json(const pusherc_credentials *credentials,
     char storage[STACK_BYTES];
     struct pc_buf buf;
     pc_buf_init_in(&buf, &mem, NO_MAX, storage, sizeof(storage));
-    put_auth_json(&buf, credentials->key, hex);
+    pc_sign_put_auth(&buf, credentials->key, hex);
     pc_buf_put(&buf, PC_S(",\"user_data\":"));
     pc_json_put_string(&buf, user_data);
     pc_buf_put_char(&buf, '}');
