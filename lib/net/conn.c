@@ -13,7 +13,8 @@
 #define MAX_VECTORS         64
 #define HANDSHAKES_PER_TURN 8
 
-_Static_assert(PC_READ_BUFFER >= 2 * PC_TLS_RECORD, "ciphertext and a record's text share the read buffer");
+_Static_assert(PC_READ_BUFFER >= 2 * PC_TLS_RECORD,
+               "ciphertext and a record's text share the read buffer");
 
 static void on_poll(uv_poll_t *poll, int status, int events);
 static void on_timeout(struct pc_timer *timer, uint64_t now_ms);
@@ -28,7 +29,8 @@ static void on_overflow(struct pc_outq *q)
 struct pc_conn *pc_conn_new(struct pc_loop *loop, int fd, struct pc_tls_config *tls)
 {
     struct pc_engine *engine = loop->engine;
-    struct pc_http_limits limits = {engine->limits.max_http_head_bytes, engine->limits.max_http_body_bytes};
+    struct pc_http_limits limits = {engine->limits.max_http_head_bytes,
+                                    engine->limits.max_http_body_bytes};
     struct pc_conn *conn = pc_alloc_zero(&engine->mem, sizeof *conn);
     if (!conn)
         goto fail;
@@ -121,7 +123,8 @@ static void on_timeout(struct pc_timer *timer, uint64_t now_ms)
         pc_conn_host_timeout(conn);
         break;
     case PC_WAIT_GOODBYE:
-        pc_session_close(&conn->session, PC_CLOSE_RECONNECT, PC_S("Server is closing, please reconnect"));
+        pc_session_close(&conn->session, PC_CLOSE_RECONNECT,
+                         PC_S("Server is closing, please reconnect"));
         break;
     case PC_WAIT_NEXT:
         pc_conn_finish(conn);
@@ -216,8 +219,8 @@ void pc_conn_input(struct pc_conn *conn, pusherc_slice bytes)
 static void end_of_input(struct pc_conn *conn)
 {
     /* A client that has sent its whole request may shut its half and still wait for the answer. */
-    bool answer_under_way = conn->state == PC_CONN_DRAINING ||
-                            (conn->state == PC_CONN_HTTP && conn->out.count > 0);
+    bool answer_under_way =
+        conn->state == PC_CONN_DRAINING || (conn->state == PC_CONN_HTTP && conn->out.count > 0);
     if (!answer_under_way) {
         pc_conn_destroy(conn);
         return;
@@ -234,7 +237,8 @@ static void input_of_tls(struct pc_conn *conn, pusherc_slice bytes)
     size_t len = 0;
     enum pc_tls_result result = PC_TLS_TEXT;
     pc_tls_feed(conn->tls, bytes);
-    while (result == PC_TLS_TEXT && conn->state < PC_CONN_DRAINING) { /* from there on nobody listens */
+    while (result == PC_TLS_TEXT &&
+           conn->state < PC_CONN_DRAINING) { /* from there on nobody listens */
         result = pc_tls_read(conn->tls, text, &len);
         if (result == PC_TLS_TEXT)
             pc_conn_input(conn, pc_slice(text, len));
@@ -267,7 +271,8 @@ static void input_of_tls(struct pc_conn *conn, pusherc_slice bytes)
  * would wait for all of them. What is left in the kernel is reported again in the next turn. */
 static bool may_receive(struct pc_conn *conn)
 {
-    return !conn->tls || pc_tls_is_open(conn->tls) || conn->loop->handshakes++ < HANDSHAKES_PER_TURN;
+    return !conn->tls || pc_tls_is_open(conn->tls) ||
+           conn->loop->handshakes++ < HANDSHAKES_PER_TURN;
 }
 
 static void receive(struct pc_conn *conn)
@@ -423,6 +428,10 @@ static bool write_queue(struct pc_conn *conn, struct pc_flush *pass)
         if (n > 0) {
             pc_stat_add(&conn->loop->worker->stats.bytes_out, (uint64_t)n);
             pc_outq_wrote(&conn->out, (size_t)n);
+            /* who takes a large answer slowly is given time while it takes */
+            if (conn->state == PC_CONN_DRAINING)
+                pc_conn_set_wait(conn, PC_WAIT_PEER_CLOSE,
+                                 conn->loop->engine->limits.close_timeout_ms);
         }
         conn->write_blocked = n < (ssize_t)asked;
     }
@@ -443,7 +452,8 @@ static pusherc_slice next_record(struct pc_conn *conn, struct pc_flush *pass)
     size_t len = 0;
     pass->kept[pass->last].len = 0; /* this writes over it */
     for (size_t i = 0; i < n && len < PC_WRITE_BUFFER; i++) {
-        size_t part = iov[i].iov_len < PC_WRITE_BUFFER - len ? iov[i].iov_len : PC_WRITE_BUFFER - len;
+        size_t part =
+            iov[i].iov_len < PC_WRITE_BUFFER - len ? iov[i].iov_len : PC_WRITE_BUFFER - len;
         memcpy(to + len, iov[i].iov_base, part);
         len += part;
     }

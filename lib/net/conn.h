@@ -33,14 +33,14 @@ struct pc_conn {
     struct pc_loop *loop;
     struct pc_list of_loop;
     int fd;
-    int interest;                /* events libuv watches for */
-    uint8_t state;               /* enum pc_conn_state */
-    uint8_t wait;                /* what `timer` is set for, enum pc_conn_wait */
-    bool throttled;              /* too much is queued for it: not read from */
-    bool write_blocked;          /* the kernel takes no more for now */
-    bool input_ended;            /* the peer has shut its half */
-    bool broken;                 /* nothing sensible can be sent: destroyed at the next flush */
-    bool app_asked;              /* find_app has been answered for the request at hand */
+    int interest;       /* events libuv watches for */
+    uint8_t state;      /* enum pc_conn_state */
+    uint8_t wait;       /* what `timer` is set for, enum pc_conn_wait */
+    bool throttled;     /* too much is queued for it: not read from */
+    bool write_blocked; /* the kernel takes no more for now */
+    bool input_ended;   /* the peer has shut its half */
+    bool broken;        /* nothing sensible can be sent: destroyed at the next flush */
+    bool app_asked;     /* find_app has been answered for the request at hand */
     struct pc_outq out;
     struct pc_timer timer;
     struct pc_http_parser *http; /* owned; NULL once it speaks WebSocket */
@@ -50,17 +50,17 @@ struct pc_conn {
     char *saved;                 /* owned: input that came after a request still being answered */
     size_t saved_len;
     struct pc_ws ws;
-    struct pc_session session;   /* begins with the WebSocket */
+    struct pc_session session; /* begins with the WebSocket */
 };
 
 enum pc_conn_wait {
     PC_WAIT_NOTHING = 0,
-    PC_WAIT_HEAD,       /* a request head, from accept or its first byte */
+    PC_WAIT_HEAD, /* a request head, from accept or its first byte */
     PC_WAIT_BODY,
-    PC_WAIT_NEXT,       /* the next request of a kept-alive connection */
+    PC_WAIT_NEXT, /* the next request of a kept-alive connection */
     PC_WAIT_HOST,
-    PC_WAIT_GOODBYE,    /* its turn in a paced stop */
-    PC_WAIT_PEER_CLOSE  /* the peer's half of the end */
+    PC_WAIT_GOODBYE,   /* its turn in a paced stop */
+    PC_WAIT_PEER_CLOSE /* the peer's half of the end */
 };
 
 /* Takes the socket in any case. `tls` NULL = plain. NULL: out of memory or refused by libuv; the socket is closed. */

@@ -7,8 +7,9 @@
 #include "net/conn.h"
 #include "net/listener.h"
 
-#define MAIL_ROUNDS 8 /* answers to answers within one turn; more waits for the next, so that sockets get theirs */
-#define WS_SPARE    16 /* idle WebSocket contexts kept, 8.8 KB each */
+#define MAIL_ROUNDS                                                                                \
+    8 /* answers to answers within one turn; more waits for the next, so that sockets get theirs */
+#define WS_SPARE 16 /* idle WebSocket contexts kept, 8.8 KB each */
 
 static void on_async(uv_async_t *async)
 {
@@ -26,7 +27,8 @@ static void on_timer(uv_timer_t *timer)
 static void wake(void *ctx)
 {
     struct pc_loop *loop = ctx;
-    uv_async_send(&loop->async); /* fails only for a handle that is not open, which the mailbox rules out */
+    uv_async_send(
+        &loop->async); /* fails only for a handle that is not open, which the mailbox rules out */
 }
 
 void pc_loop_enter(struct pc_loop *loop)
@@ -83,7 +85,8 @@ static void on_prepare(uv_prepare_t *prepare)
         more |= !pc_list_empty(&worker->dirty);
         flush(loop);
     }
-    atomic_store_explicit(&worker->stats.out_queued_bytes, worker->queued_bytes, memory_order_relaxed);
+    atomic_store_explicit(&worker->stats.out_queued_bytes, worker->queued_bytes,
+                          memory_order_relaxed);
     set_timer(loop);
     /* From here on whoever posts must wake us, also the host's own prepare callbacks after this one. */
     worker->mailbox->owner_will_look = false;
@@ -94,10 +97,11 @@ static void on_prepare(uv_prepare_t *prepare)
 
 int pc_loop_init(struct pc_loop *loop, struct pc_worker *worker, uv_loop_t *host_loop, int *sys)
 {
-    static const struct pc_ws_events ws_events = {pc_conn_ws_message, pc_conn_ws_ping, pc_conn_ws_pong,
-                                                  pc_conn_ws_close, pc_conn_ws_send};
+    static const struct pc_ws_events ws_events = {
+        pc_conn_ws_message, pc_conn_ws_ping, pc_conn_ws_pong, pc_conn_ws_close, pc_conn_ws_send};
     const struct pc_mem *mem = worker->mem;
-    *loop = (struct pc_loop){.worker = worker, .engine = worker->engine, .timer_due_ms = UINT64_MAX};
+    *loop =
+        (struct pc_loop){.worker = worker, .engine = worker->engine, .timer_due_ms = UINT64_MAX};
     worker->runtime = loop;
     pc_list_init(&loop->conns);
     loop->uv = host_loop ? host_loop : &loop->own;
@@ -107,7 +111,8 @@ int pc_loop_init(struct pc_loop *loop, struct pc_worker *worker, uv_loop_t *host
     if (rc == 0)
         rc = pc_ws_pool_new(&loop->ws_pool, mem, WS_SPARE, &ws_events);
     if (rc == 0)
-        rc = pc_mailbox_new(&worker->mailbox, mem, loop->engine->limits.mailbox_max_messages, wake, loop);
+        rc = pc_mailbox_new(&worker->mailbox, mem, loop->engine->limits.mailbox_max_messages, wake,
+                            loop);
     if (rc)
         goto fail;
     if ((rc = pc_decisions_new(&worker->decisions, worker)))
@@ -173,7 +178,8 @@ void pc_loop_poll(struct pc_loop *loop, uint32_t timeout_ms)
     uv_timer_start(&limit, poll_is_over, timeout_ms, 0);
     uv_run(loop->uv, UV_RUN_ONCE);
     uv_close((uv_handle_t *)&limit, NULL);
-    uv_run(loop->uv, UV_RUN_NOWAIT); /* lets go of `limit`, and writes what the turn has left to write */
+    uv_run(loop->uv,
+           UV_RUN_NOWAIT); /* lets go of `limit`, and writes what the turn has left to write */
 }
 
 /* -- stopping -- */

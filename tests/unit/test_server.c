@@ -19,7 +19,11 @@
 
 #include "unit/failing_alloc.h"
 
-enum mode { THREADS, ATTACHED, POLLED };
+enum mode {
+    THREADS,
+    ATTACHED,
+    POLLED
+};
 
 /* One server of one mode, and what is needed to run it. */
 struct life {
@@ -81,7 +85,8 @@ static void leave(struct life *life)
     pusherc_server_free(life->server);
     if (life->mode == ATTACHED) {
         uv_run(&life->loop, UV_RUN_DEFAULT);
-        assert_int_equal(uv_loop_close(&life->loop), 0); /* nothing of ours is left in the host's loop */
+        assert_int_equal(uv_loop_close(&life->loop),
+                         0); /* nothing of ours is left in the host's loop */
     }
     assert_int_equal(failing_alloc_live(&life->alloc), 0);
 }
@@ -111,9 +116,10 @@ static int dial(const struct life *life)
 /* A client that is established, in the middle of nothing. */
 static int establish(struct life *life)
 {
-    static const char upgrade[] = "GET /app/app-key?protocol=7 HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\n"
-                                  "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
-                                  "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n";
+    static const char upgrade[] =
+        "GET /app/app-key?protocol=7 HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\n"
+        "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+        "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n";
     char answer[1024];
     int fd = dial(life);
     assert_int_equal(send(fd, upgrade, sizeof upgrade - 1, MSG_NOSIGNAL), sizeof upgrade - 1);
@@ -306,6 +312,44 @@ static void a_port_in_use_is_said_so(void **state)
     leave(&a);
 }
 
+/* -- slow readers -- */
+
+#define PAGE_BYTES (4u << 20)
+
+static void big_page(pusherc_http_request *request, void *user_data)
+{
+    char *page = user_data;
+    assert_int_equal(pusherc_http_respond(request, 200, NULL, 0, (pusherc_slice){page, PAGE_BYTES}),
+                     0);
+}
+
+static void a_slow_reader_gets_the_whole_page(void **state)
+{
+    (void)state;
+    static const char get[] = "GET /page HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+    static char room[1 << 18];
+    char *page = calloc(1, PAGE_BYTES);
+    pusherc_hooks hooks = PUSHERC_HOOKS_INIT;
+    pusherc_server_options o = PUSHERC_SERVER_OPTIONS_INIT;
+    struct life life = {0};
+    size_t got = 0;
+    hooks.on_http = big_page;
+    hooks.user_data = page;
+    o.hooks = &hooks;
+    o.close_timeout_ms = 200; /* far less than the reading takes */
+    assert_int_equal(pusherc_server_new(&life.server, &o, NULL), 0);
+    assert_int_equal(furnish(&life), 0);
+    assert_int_equal(pusherc_server_start(life.server, NULL), 0);
+    int fd = dial(&life);
+    assert_int_equal(send(fd, get, sizeof get - 1, MSG_NOSIGNAL), sizeof get - 1);
+    for (ssize_t n; (n = recv(fd, room, sizeof room, 0)) > 0; got += (size_t)n)
+        usleep(60000);
+    assert_true(got > PAGE_BYTES);
+    close(fd);
+    pusherc_server_free(life.server);
+    free(page);
+}
+
 /* -- without memory -- */
 
 static void without_memory_a_call_fails_and_nothing_leaks(void **state)
@@ -391,6 +435,7 @@ int main(void)
         cmocka_unit_test(servers_know_nothing_of_each_other),
         cmocka_unit_test(two_servers_share_a_hosts_loop),
         cmocka_unit_test(a_port_in_use_is_said_so),
+        cmocka_unit_test(a_slow_reader_gets_the_whole_page),
         cmocka_unit_test(without_memory_a_call_fails_and_nothing_leaks),
         cmocka_unit_test(publishing_while_it_stops_is_harmless),
     };
