@@ -19,7 +19,7 @@
 #define DRIVERS  4 /* each has a channel of its own */
 #define USERS    4
 #define CLIENTS  AX_CLIENTS
-#define ROUNDS   2000
+#define ROUNDS   600
 #define MAX_HELD 4096
 
 struct span {
@@ -67,7 +67,10 @@ static int digit(pusherc_slice text)
 
 static void answer(struct host *host, const struct held *h, bool allow)
 {
-    int rc = allow ? pusherc_auth_allow(h->request, NULL) : pusherc_auth_deny(h->request, 0, "no");
+    pusherc_grant grant = PUSHERC_GRANT_INIT;
+    grant.expires_in_ms = 2; /* so that questions are also under way when nobody has caused them */
+    int rc =
+        allow ? pusherc_auth_allow(h->request, &grant) : pusherc_auth_deny(h->request, 0, "no");
     FX_REQUIRE(rc == 0 || rc == PUSHERC_ECANCELED);
     atomic_fetch_add(&host->answered, 1);
 }
@@ -125,7 +128,9 @@ static void *work(void *arg)
     struct pc_worker *worker = arg;
     struct host *host = worker->runtime;
     pc_mailbox_own(worker->mailbox);
-    while (!atomic_load(&host->stop)) {
+    for (unsigned turn = 0; !atomic_load(&host->stop); turn++) {
+        worker->now_ms += turn % 8 == 0;
+        pc_timers_run(&worker->timers, worker->now_ms);
         bool any = fx_round(&host->ax.fx, worker->index);
         any |= pc_decisions_ask(worker);
         if (!any)
@@ -271,6 +276,8 @@ static void revoked_is_silent_and_granted_loses_nothing(void **state)
     ax_open(ax, FX_WORKERS, PUSHERC_AUTH_RULES);
     ax->fx.engine->hooks.on_denied = NULL;
     ax->fx.engine->limits.out_hard_bytes = UINT32_MAX;
+    ax->fx.engine->limits.auth_timeout_ms = UINT32_MAX;
+    ax->fx.engine->limits.pong_timeout_ms = UINT32_MAX;
     pthread_mutex_init(&host.mutex, NULL);
     rule.pattern = "t.{n}";
     rule.authorize = authorize;
