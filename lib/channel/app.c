@@ -394,3 +394,17 @@ bool pc_app_any_origin(const struct pc_app *app)
             return true;
     return !app->origins;
 }
+
+static void note_open(struct pc_map_node *node, void *ctx)
+{
+    *(bool *)ctx |= pc_app_any_origin(PC_CONTAINER(node, struct pc_app, by_id));
+}
+
+bool pc_apps_any_origin(struct pc_apps *apps)
+{
+    bool any = false;
+    pthread_mutex_lock(&apps->mutex);
+    pc_map_each(&apps->by_id, note_open, &any);
+    pthread_mutex_unlock(&apps->mutex);
+    return any;
+}

@@ -58,6 +58,8 @@ struct pc_app *pc_apps_remove(struct pc_apps *apps, pusherc_slice id);
 
 /* The only app there is, counted; NULL if there are none or several. */
 struct pc_app *pc_apps_only(struct pc_apps *apps);
+/* Some app keeps no origin out. */
+bool pc_apps_any_origin(struct pc_apps *apps);
 /* Counted for the caller; NULL if unknown. Thread: any. */
 struct pc_app *pc_apps_by_id(struct pc_apps *apps, pusherc_slice id);
 struct pc_app *pc_apps_by_key(struct pc_apps *apps, pusherc_slice key);

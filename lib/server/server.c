@@ -164,6 +164,15 @@ static int start_threads(pusherc_server *server, pusherc_errinfo *info)
     return rc ? pc_errinfo(info, PUSHERC_EIO, -rc, "cannot start a thread") : 0;
 }
 
+/* Public names look harmless to whoever writes a page; a rule says that they are not. */
+static void warn_of_open_origins(struct pc_engine *engine)
+{
+    if (engine->rules.any_public && engine->hooks.identify && pc_apps_any_origin(&engine->apps))
+        PC_LOG(&engine->log, WARN, ((struct pc_log_about){.subject = "auth"}),
+               "a rule guards public channel names and an app has no allowed_origins: if identify "
+               "decides by cookies, set them");
+}
+
 int pusherc_server_start(pusherc_server *server, pusherc_errinfo *info)
 {
     if (!server)
@@ -171,6 +180,7 @@ int pusherc_server_start(pusherc_server *server, pusherc_errinfo *info)
     int state = PC_SERVER_NEW;
     if (!atomic_compare_exchange_strong(&server->state, &state, PC_SERVER_STARTING))
         return pc_errinfo(info, PUSHERC_ESTATE, 0, "the server was started before");
+    warn_of_open_origins(&server->engine);
     server->running = server->engine.worker_count;
     for (uint32_t i = 0; i < server->engine.worker_count; i++) {
         int sys = 0;

@@ -312,9 +312,64 @@ static void a_port_in_use_is_said_so(void **state)
     leave(&a);
 }
 
+/* -- what is said at the start -- */
+
+static void count_warnings(const pusherc_log_entry *entry, void *user_data)
+{
+    *(int *)user_data += entry->level == PUSHERC_LOG_WARN && strcmp(entry->subject, "auth") == 0;
+}
+
+static void identify_nobody(pusherc_identify_request *request, void *user_data)
+{
+    (void)user_data;
+    assert_int_equal(pusherc_identify_accept(request, NULL), 0);
+}
+
+static void allow(pusherc_auth_request *request, void *user_data)
+{
+    (void)user_data;
+    assert_int_equal(pusherc_auth_allow(request, NULL), 0);
+}
+
+static int warnings_of(uint32_t kinds, bool identify, const char *const *origins)
+{
+    int warnings = 0;
+    pusherc_hooks hooks = PUSHERC_HOOKS_INIT;
+    pusherc_server_options o = PUSHERC_SERVER_OPTIONS_INIT;
+    pusherc_app_options app = PUSHERC_APP_OPTIONS_INIT;
+    pusherc_rule rule = PUSHERC_RULE_INIT;
+    pusherc_server *server;
+    hooks.identify = identify ? identify_nobody : NULL;
+    o.hooks = &hooks;
+    o.log_fn = count_warnings;
+    o.log_user_data = &warnings;
+    app.id = app.key = app.secret = "a";
+    app.allowed_origins = origins;
+    rule.pattern = "organization.{id}";
+    rule.kinds = kinds;
+    rule.authorize = allow;
+    assert_int_equal(pusherc_server_new(&server, &o, NULL), 0);
+    assert_int_equal(pusherc_server_put_app(server, &app, NULL), 0);
+    assert_int_equal(pusherc_server_add_rule(server, &rule, NULL), 0);
+    assert_int_equal(pusherc_server_start(server, NULL), 0);
+    pusherc_server_free(server);
+    return warnings;
+}
+
+static void guarded_public_names_and_open_origins_are_warned_of(void **state)
+{
+    (void)state;
+    static const char *const own[] = {"example.org", NULL}, *const any[] = {"*", NULL};
+    assert_int_equal(warnings_of(PUSHERC_RULE_PUBLIC, true, NULL), 1);
+    assert_int_equal(warnings_of(PUSHERC_RULE_PUBLIC, true, any), 1);
+    assert_int_equal(warnings_of(PUSHERC_RULE_PUBLIC, true, own), 0);
+    assert_int_equal(warnings_of(PUSHERC_RULE_PUBLIC, false, NULL), 0);
+    assert_int_equal(warnings_of(PUSHERC_RULE_PRIVATE, true, NULL), 0);
+}
+
 /* -- slow readers -- */
 
-#define PAGE_BYTES (4u << 20)
+#define PAGE_BYTES (24u << 20) /* more than the kernel keeps of a connection */
 
 static void big_page(pusherc_http_request *request, void *user_data)
 {
@@ -336,14 +391,14 @@ static void a_slow_reader_gets_the_whole_page(void **state)
     hooks.on_http = big_page;
     hooks.user_data = page;
     o.hooks = &hooks;
-    o.close_timeout_ms = 200; /* far less than the reading takes */
+    o.close_timeout_ms = 1000; /* far less than the reading takes */
     assert_int_equal(pusherc_server_new(&life.server, &o, NULL), 0);
     assert_int_equal(furnish(&life), 0);
     assert_int_equal(pusherc_server_start(life.server, NULL), 0);
     int fd = dial(&life);
     assert_int_equal(send(fd, get, sizeof get - 1, MSG_NOSIGNAL), sizeof get - 1);
     for (ssize_t n; (n = recv(fd, room, sizeof room, 0)) > 0; got += (size_t)n)
-        usleep(60000);
+        usleep(30000);
     assert_true(got > PAGE_BYTES);
     close(fd);
     pusherc_server_free(life.server);
@@ -435,6 +490,7 @@ int main(void)
         cmocka_unit_test(servers_know_nothing_of_each_other),
         cmocka_unit_test(two_servers_share_a_hosts_loop),
         cmocka_unit_test(a_port_in_use_is_said_so),
+        cmocka_unit_test(guarded_public_names_and_open_origins_are_warned_of),
         cmocka_unit_test(a_slow_reader_gets_the_whole_page),
         cmocka_unit_test(without_memory_a_call_fails_and_nothing_leaks),
         cmocka_unit_test(publishing_while_it_stops_is_harmless),
