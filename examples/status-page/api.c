@@ -126,13 +126,13 @@ static void get_health(struct site *site, pusherc_http_request *request,
     cJSON_Delete(health);
 }
 
-#define EACH_COUNTER(X)                                                                            \
-    X(connections)                                                                                 \
-    X(connections_total)                                                                           \
-    X(sockets) X(subscriptions) X(channels) X(messages_in_total) X(messages_out_total)             \
-        X(bytes_in_total) X(bytes_out_total) X(write_calls_total) X(http_requests_total)           \
-            X(publishes_total) X(publishes_unmatched_total) X(slow_closed_total)                   \
-                X(slow_dropped_total) X(out_queued_bytes) X(mailbox_refused_total)
+/* clang-format off */
+#define EACH_COUNTER(X) \
+    X(connections) X(connections_total) X(sockets) X(subscriptions) X(channels) X(messages_in_total) \
+    X(messages_out_total) X(bytes_in_total) X(bytes_out_total) X(write_calls_total) X(http_requests_total) \
+    X(publishes_total) X(publishes_unmatched_total) X(slow_closed_total) X(slow_dropped_total) \
+    X(out_queued_bytes) X(mailbox_refused_total)
+/* clang-format on */
 
 static void get_metrics(struct site *site, pusherc_http_request *request,
                         const struct http_params *params)

@@ -69,7 +69,7 @@ SELECT
             'at', strftime('%Y-%m-%dT%H:%M:%SZ', at, 'unixepoch'),
             'at_text', strftime('%Y-%m-%d %H:%M UTC', at, 'unixepoch')))
         FROM (SELECT a.*, u.name FROM activity a LEFT JOIN users u ON u.id = a.user_id
-            WHERE a.organization_id = ?1 AND (a.public OR ?2) ORDER BY a.at DESC, a.id DESC LIMIT 12)) AS "json:activity",
+            WHERE a.organization_id = ?1 AND (a.public OR ?2) ORDER BY a.at DESC, a.written DESC, a.id DESC LIMIT 12)) AS "json:activity",
     (SELECT json_group_array(json_object('member_id', id, 'member', name, 'email', email, 'role', role,
             'removable', role <> 'owner'))
         FROM (SELECT u.id, u.name, u.email, m.role FROM memberships m JOIN users u ON u.id = m.user_id

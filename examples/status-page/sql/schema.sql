@@ -98,7 +98,8 @@ CREATE TABLE IF NOT EXISTS notice_updates (
     message   TEXT NOT NULL,
     public    INTEGER NOT NULL DEFAULT 1, -- 0: an internal note
     user_id   INTEGER REFERENCES users,   -- NULL: it went by itself
-    at        INTEGER NOT NULL
+    at        INTEGER NOT NULL,
+    written   REAL NOT NULL DEFAULT (julianday('now')) -- orders what happens in one second
 );
 CREATE INDEX IF NOT EXISTS notice_updates_by_notice ON notice_updates (notice_id, id);
 
@@ -110,19 +111,20 @@ CREATE TABLE IF NOT EXISTS status_log (
     message    TEXT NOT NULL,
     notice_id  INTEGER REFERENCES notices, -- NULL: changed by hand
     user_id    INTEGER REFERENCES users,
-    at         INTEGER NOT NULL
+    at         INTEGER NOT NULL,
+    written    REAL NOT NULL DEFAULT (julianday('now'))
 );
 CREATE INDEX IF NOT EXISTS status_log_by_service ON status_log (service_id, at);
 
 -- What has happened, for the feed. What a notice did to services is told by the notice.
 CREATE VIEW IF NOT EXISTS activity AS
-    SELECT l.at, l.id, s.organization_id, s.public, s.name AS subject, l.new_status AS status,
+    SELECT l.at, l.written, l.id, s.organization_id, s.public, s.name AS subject, l.new_status AS status,
         a.label AS old_label, b.label, l.message, l.user_id
     FROM status_log l JOIN services s ON s.id = l.service_id
     JOIN statuses a ON a.name = l.old_status JOIN statuses b ON b.name = l.new_status
     WHERE l.notice_id IS NULL
     UNION ALL
-    SELECT u.at, u.id, n.organization_id, n.public AND u.public, n.title,
+    SELECT u.at, u.written, u.id, n.organization_id, n.public AND u.public, n.title,
         iif(u.state IN ('resolved', 'completed'), 'operational', n.effect),
         NULL, iif(u.public, s.label, 'Internal note'), u.message, u.user_id
     FROM notice_updates u JOIN notices n ON n.id = u.notice_id JOIN statuses s ON s.name = u.state;
