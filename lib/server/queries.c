@@ -1,0 +1,150 @@
+/* Which channels and members there are, for the host (pusherc/channel.h). */
+#include <pusherc/channel.h>
+
+#include "server/server.h"
+
+/*
+ * A list is copied under the shards' locks and handed over without: its items, and their texts one after
+ * another. Buffers move while they grow, so the items learn where their texts are when all are there.
+ */
+struct list_copy {
+    struct pc_buf items, texts;
+};
+
+static void copy_init(struct list_copy *copy, const struct pc_mem *mem)
+{
+    pc_buf_init(&copy->items, mem, SIZE_MAX);
+    pc_buf_init(&copy->texts, mem, SIZE_MAX);
+}
+
+static void copy_free(struct list_copy *copy)
+{
+    pc_buf_free(&copy->items);
+    pc_buf_free(&copy->texts);
+}
+
+static int copy_status(const struct list_copy *copy)
+{
+    return pc_buf_status(&copy->items) ? pc_buf_status(&copy->items) : pc_buf_status(&copy->texts);
+}
+
+static void describe(const struct pc_channel *channel, pusherc_channel_info *out)
+{
+    *out = (pusherc_channel_info){.struct_size = sizeof *out,
+                                  .name = channel->name,
+                                  .kind = channel->class.kind,
+                                  .cache = channel->class.cache,
+                                  .subscription_count = channel->subscriptions,
+                                  .user_count = pc_roster_count(&channel->roster)};
+}
+
+/* Locked. */
+static void copy_channel(const struct pc_channel *channel, void *ctx)
+{
+    struct list_copy *copy = ctx;
+    pusherc_channel_info info;
+    if (channel->class.kind == PUSHERC_CHANNEL_USER)
+        return;
+    describe(channel, &info);
+    info.name.ptr = NULL;
+    pc_buf_put(&copy->texts, channel->name);
+    pc_buf_put(&copy->items, pc_slice((const char *)&info, sizeof info));
+}
+
+int pusherc_list_channels(pusherc_server *server, const char *app_id, pusherc_slice prefix,
+                          pusherc_channels_fn done, void *user_data)
+{
+    int rc;
+    struct list_copy copy;
+    if (!done)
+        return PUSHERC_EINVAL;
+    struct pc_app *app = pc_server_app(server, app_id, &rc);
+    if (!app)
+        return rc;
+    copy_init(&copy, &server->engine.mem);
+    pc_directory_each(&server->engine.directory, app->live->uid, prefix, copy_channel, &copy);
+    pc_app_unref(app);
+    rc = copy_status(&copy);
+    if (rc == 0) {
+        pusherc_channel_info *items = (pusherc_channel_info *)(void *)copy.items.ptr;
+        size_t count = copy.items.len / sizeof *items;
+        const char *text = copy.texts.ptr;
+        for (size_t i = 0; i < count; text += items[i++].name.len)
+            items[i].name.ptr = text;
+        done(items, count, user_data);
+    }
+    copy_free(&copy);
+    return rc;
+}
+
+int pusherc_get_channel(pusherc_server *server, const char *app_id, pusherc_slice name,
+                        pusherc_channel_info *out)
+{
+    int rc;
+    struct pc_channel_class class;
+    if (!out || !pc_channel_name_valid(name, PC_CHANNEL_NAME_MAX, &class))
+        return PUSHERC_EINVAL;
+    struct pc_app *app = pc_server_app(server, app_id, &rc);
+    if (!app)
+        return rc;
+    *out = (pusherc_channel_info){
+        .struct_size = sizeof *out, .kind = class.kind, .cache = class.cache};
+    struct pc_shard *shard = pc_directory_lock(&server->engine.directory, app->live->uid, name);
+    const struct pc_channel *channel = pc_shard_find(shard, app->live->uid, name);
+    if (channel)
+        describe(channel, out);
+    pc_shard_unlock(shard);
+    out->name = name;
+    pc_app_unref(app);
+    return 0;
+}
+
+/* Locked. */
+static void copy_members(const struct pc_channel *channel, struct list_copy *copy)
+{
+    for (struct pc_list *l = channel->roster.in_order.next; l != &channel->roster.in_order;
+         l = l->next) {
+        const struct pc_roster_member *m = PC_CONTAINER(l, struct pc_roster_member, in_order);
+        pusherc_member member = {.struct_size = sizeof member,
+                                 .user_id = {NULL, m->node.key.len},
+                                 .info_json = {NULL, m->info.len}};
+        pc_buf_put(&copy->texts, m->node.key);
+        pc_buf_put(&copy->texts, m->info);
+        pc_buf_put(&copy->items, pc_slice((const char *)&member, sizeof member));
+    }
+}
+
+int pusherc_list_members(pusherc_server *server, const char *app_id, pusherc_slice name,
+                         pusherc_members_fn done, void *user_data)
+{
+    int rc;
+    struct pc_channel_class class;
+    struct list_copy copy;
+    if (!done || !pc_channel_name_valid(name, PC_CHANNEL_NAME_MAX, &class) ||
+        class.kind != PUSHERC_CHANNEL_PRESENCE)
+        return PUSHERC_EINVAL;
+    struct pc_app *app = pc_server_app(server, app_id, &rc);
+    if (!app)
+        return rc;
+    copy_init(&copy, &server->engine.mem);
+    struct pc_shard *shard = pc_directory_lock(&server->engine.directory, app->live->uid, name);
+    const struct pc_channel *channel = pc_shard_find(shard, app->live->uid, name);
+    if (channel)
+        copy_members(channel, &copy);
+    pc_shard_unlock(shard);
+    pc_app_unref(app);
+    rc = copy_status(&copy);
+    if (rc == 0) {
+        pusherc_member *items = (pusherc_member *)(void *)copy.items.ptr;
+        size_t count = copy.items.len / sizeof *items;
+        const char *text = copy.texts.ptr;
+        for (size_t i = 0; i < count; i++) {
+            items[i].user_id.ptr = text;
+            items[i].info_json.ptr = text + items[i].user_id.len;
+            text = items[i].info_json.ptr + items[i].info_json.len;
+        }
+        done(items, count, user_data);
+    }
+    copy_free(&copy);
+    return rc;
+}
