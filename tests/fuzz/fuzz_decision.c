@@ -1,0 +1,170 @@
+/*
+ * Questions, answers of now and of before, late, twice or never, changes of mind, comings and goings, time: against
+ * what the host knows. Once every change has been carried through, nobody is subscribed to what is not theirs.
+ */
+#include "auth_fixture.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+#define CLIENTS  4
+#define USERS    3 /* the last one is nobody */
+#define CHANNELS 3
+#define MAX_OUT  64
+
+static const char *const users[USERS] = {"0", "1", NULL};
+static const char *const channels[CHANNELS] = {"private-t.0", "presence-t.1", "private-t.2"};
+
+struct out {
+    pusherc_auth_request *request;
+    bool then; /* what was true when it was asked */
+    int user, channel;
+};
+
+struct world {
+    struct ax ax;
+    bool theirs[USERS][CHANNELS];
+    int user[CLIENTS]; /* of a client that is there */
+    struct out out[MAX_OUT];
+    size_t out_count;
+    unsigned changes;
+};
+
+static int user_of(pusherc_slice id)
+{
+    return id.len ? id.ptr[0] - '0' : 2;
+}
+
+static void answer(struct out *o, bool allow, bool twice)
+{
+    int rc = allow ? pusherc_auth_allow(o->request, NULL) : pusherc_auth_deny(o->request, 0, NULL);
+    FX_REQUIRE(rc == 0 || rc == PUSHERC_ETIMEDOUT || rc == PUSHERC_ECANCELED);
+    FX_REQUIRE(!twice || pusherc_auth_allow(o->request, NULL) == PUSHERC_ESTATE);
+}
+
+static void authorize(pusherc_auth_request *request, void *user_data)
+{
+    struct world *w = user_data;
+    struct out o = {request, false, user_of(pusherc_auth_user_id(request)),
+                    pusherc_auth_param(request, "n").ptr[0] - '0'};
+    o.then = w->theirs[o.user][o.channel];
+    if (w->out_count < MAX_OUT)
+        w->out[w->out_count++] = o;
+    else
+        answer(&o, o.then, false);
+}
+
+static void connect_client(struct world *w, size_t i, int user)
+{
+    if (w->ax.clients[i].fx)
+        return;
+    ax_connect(&w->ax, i, (uint32_t)(i % 2), users[user]);
+    w->user[i] = user;
+}
+
+static void disconnect_client(struct world *w, size_t i)
+{
+    fx_disconnect(&w->ax.clients[i]);
+    w->ax.clients[i].fx = NULL;
+}
+
+/* While a change is under way a grant may stand that should not; afterwards none may. */
+static void check(struct world *w)
+{
+    for (size_t i = 0; i < CLIENTS; i++) {
+        struct fx_client *client = &w->ax.clients[i];
+        if (client->fx && client->over)
+            disconnect_client(w, i); /* too long silent */
+        if (!client->fx)
+            continue;
+        FX_REQUIRE(client->session.grant_count <= CHANNELS);
+        FX_REQUIRE(client->session.subscription_count <= CHANNELS);
+        for (int c = 0; c < CHANNELS; c++) {
+            pusherc_slice name = pc_slice_of(channels[c]);
+            struct pc_grant *grant = pc_grant_find(&client->session, name);
+            struct pc_subscription *sub = pc_session_subscription(&client->session, name);
+            FX_REQUIRE(!sub || (grant && grant->state == PC_GRANT_STANDING));
+            FX_REQUIRE(!grant || grant->subscription == sub);
+            if (w->ax.done == w->changes)
+                FX_REQUIRE(!sub || w->theirs[w->user[i]][c]);
+        }
+    }
+}
+
+static void step(struct world *w, uint8_t op, uint8_t arg)
+{
+    size_t i = arg % CLIENTS;
+    int channel = arg / CLIENTS % CHANNELS, user = arg / CLIENTS % USERS;
+    struct fx_client *client = &w->ax.clients[i];
+    struct out o;
+    switch (op % 10) {
+    case 0:
+        connect_client(w, i, user);
+        break;
+    case 1:
+        if (client->fx)
+            disconnect_client(w, i);
+        break;
+    case 2:
+    case 3:
+        if (client->fx)
+            ax_subscribe(&w->ax, i, channels[channel]);
+        break;
+    case 4:
+        if (client->fx)
+            fx_unsubscribe(client, channels[channel]);
+        break;
+    case 5: /* a change of facts, and what it concerns */
+        w->theirs[arg % USERS][channel] = !w->theirs[arg % USERS][channel];
+        w->changes++;
+        FX_REQUIRE(ax_reauthorize(&w->ax, arg % USERS < 2 && arg & 64 ? users[arg % USERS] : NULL,
+                                  arg & 128 ? strchr(channels[channel], '-') + 1 : NULL) == 0);
+        break;
+    case 6: /* time; above 127 for long enough that nobody waits any more */
+        fx_pass(&w->ax.fx, arg < 128 ? arg : AX_TIMEOUT_MS);
+        break;
+    case 7:
+        ax_settle(&w->ax);
+        break;
+    case 8:
+    case 9: /* an answer: from then, or from now */
+        if (w->out_count == 0)
+            break;
+        i = arg / 4 % w->out_count;
+        o = w->out[i];
+        w->out[i] = w->out[--w->out_count];
+        answer(&o, op % 10 == 8 ? o.then : w->theirs[o.user][o.channel], arg & 1);
+        break;
+    }
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    static struct world w;
+    memset(&w, 0, sizeof w);
+    ax_open(&w.ax, 2, PUSHERC_AUTH_RULES);
+    w.ax.fx.engine->hooks.on_denied = NULL;
+    pusherc_rule rule = PUSHERC_RULE_INIT;
+    rule.pattern = "t.{n}";
+    rule.authorize = authorize;
+    rule.user_data = &w;
+    rule.cache_ms = size & 1 ? 50 : 0;
+    ax_add(&w.ax, &rule);
+    for (size_t i = 0; i + 1 < size && i < 600; i += 2) {
+        step(&w, data[i], data[i + 1]);
+        check(&w);
+    }
+    ax_settle(&w.ax);
+    while (w.out_count > 0) {
+        struct out o = w.out[--w.out_count];
+        answer(&o, w.theirs[o.user][o.channel], false);
+        ax_settle(&w.ax);
+        check(&w);
+    }
+    ax_pass(&w.ax, AX_TIMEOUT_MS);
+    ax_pass(&w.ax, AX_TIMEOUT_MS);
+    FX_REQUIRE(w.ax.done == w.changes);
+    check(&w);
+    ax_close(&w.ax);
+    FX_REQUIRE(failing_alloc_live(&w.ax.fx.alloc) == 0);
+    return 0;
+}
