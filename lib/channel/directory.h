@@ -21,7 +21,7 @@ struct pc_shard {
     pthread_mutex_t mutex; /* second in the lock order: taken before mailboxes, after nothing */
     struct pc_map channels;
     uint64_t number; /* the last one given to a join or an event */
-} __attribute__((aligned(64)));
+};
 
 #define PC_MAX_VIEWS     32 /* audiences of one channel */
 #define PC_MAX_VIEW_NAME 64

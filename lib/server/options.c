@@ -81,6 +81,8 @@ int pc_server_options_check(const pusherc_server_options *o, pusherc_errinfo *in
     if (strpbrk(prefix.len ? prefix.ptr : "", " ?#%"))
         return pc_errinfo(info, PUSHERC_EINVAL, 0,
                           "path_prefix must be a plain path, without ' ', '?', '#' and '%%'");
+    if (o->hooks && o->hooks->struct_size != sizeof *o->hooks)
+        return pc_errinfo(info, PUSHERC_EINVAL, 0, "hooks: use PUSHERC_HOOKS_INIT");
     if (o->allocator &&
         (!o->allocator->malloc_fn || !o->allocator->realloc_fn || !o->allocator->free_fn))
         return pc_errinfo(info, PUSHERC_EINVAL, 0, "allocator: a function is missing");
