@@ -9,6 +9,7 @@
 
 #include <pusherc/error.h>
 #include <pusherc/types.h>
+#include <pusherc/webhook.h>
 
 PUSHERC_BEGIN_DECLS
 
@@ -30,6 +31,8 @@ typedef enum pusherc_auth_mode {
 
 /** Switches a limit off. Zero in a field means its documented default. */
 #define PUSHERC_NO_LIMIT UINT32_MAX
+/** Switches a delay off. Zero in a field means its documented default. */
+#define PUSHERC_NO_DELAY UINT32_MAX
 
 /**
  * An app's settings. Begin with PUSHERC_APP_OPTIONS_INIT; zero in a field means its default. Everything is
@@ -43,13 +46,23 @@ typedef struct pusherc_app_options {
     /** Base64 of 32 bytes: lets the auth endpoint hand out the shared secrets of private-encrypted- channels;
      *  NULL = it refuses them. */
     const char *encryption_master_key;
-    pusherc_auth_mode auth_mode;      /**< default PUSHERC_AUTH_SIGNATURE */
-    pusherc_slow_policy slow_policy;  /**< default PUSHERC_SLOW_CLOSE */
-    bool disabled;                    /**< clients get 4003, the HTTP API 403; default false */
-    bool tls_only;                    /**< clients without TLS get 4000; default false */
-    bool client_events;               /**< let clients send client-* events; default false */
-    bool strict_user_info;            /**< refuse a user_info that is no object; default false */
-    bool allow_missing_protocol;      /**< without ?protocol= it is 7, not 4008; default false */
+    pusherc_auth_mode auth_mode;     /**< default PUSHERC_AUTH_SIGNATURE */
+    pusherc_slow_policy slow_policy; /**< default PUSHERC_SLOW_CLOSE */
+    bool disabled;                   /**< clients get 4003, the HTTP API 403; default false */
+    bool tls_only;                   /**< clients without TLS get 4000; default false */
+    bool client_events;              /**< let clients send client-* events; default false */
+    bool strict_user_info;           /**< refuse a user_info that is no object; default false */
+    bool allow_missing_protocol;     /**< without ?protocol= it is 7, not 4008; default false */
+    /** Close with 4009 a client that has neither signed in nor got a private or presence channel within
+     *  user_authentication_timeout_ms; default false. */
+    bool user_authentication;
+    bool subscription_count_events; /**< tell subscribers how many they are; default false */
+    bool
+        watchlist_events; /**< tell clients which users of their watchlist are online; default false */
+    /** Terminating a user's connections also closes those that only carry the id in a presence channel, as
+     *  Reverb does; default false. */
+    bool terminate_matches_presence;
+    bool jsonp; /**< the auth endpoints answer GET with ?callback= as a script; default false */
     uint32_t activity_timeout_ms;     /**< silence until a ping; 1000 or more, default 120000 */
     uint32_t max_connections;         /**< established clients; default no limit; above it 4004 */
     uint32_t max_channel_name_bytes;  /**< 1..200, default 200 */
@@ -64,6 +77,18 @@ typedef struct pusherc_app_options {
     uint32_t max_client_events_per_s;  /**< of one connection; default 10; above it error 4301 */
     uint32_t max_backend_events_per_s; /**< over HTTP; default no limit; above it 429 */
     uint32_t max_read_requests_per_s;  /**< GET of the HTTP API; default no limit; above it 429 */
+    uint32_t max_connections_per_user; /**< of one user id; default no limit; above it 4004 */
+    uint32_t max_connections_per_ip;   /**< of one address; default no limit; above it 4004 */
+    uint32_t
+        max_watchlist_users; /**< of one sign-in; 1..100, default 100; more are left out, with error 4302 */
+    uint32_t user_authentication_timeout_ms; /**< default 30000 */
+    uint32_t cache_ttl_s; /**< how long a cache channel keeps its last event; default 1800 */
+    /** From a user's last connection to "offline" for those who watch, so that a page may be loaded again
+     *  quietly; default 3000, PUSHERC_NO_DELAY = at once. */
+    uint32_t offline_delay_ms;
+    const struct pusherc_webhook
+        *webhooks;        /**< webhook_count of them, see webhook.h; NULL = none */
+    size_t webhook_count; /**< 0..PUSHERC_MAX_WEBHOOKS */
     /** Patterns, the last one NULL; '*' is any run of characters, case does not matter. A pattern is held against
      *  the host in "Origin"; one with "://" in it against the whole. Others are closed with 4009, as are clients
      *  that send no Origin unless a pattern is "*". NULL = any. */

@@ -18,5 +18,6 @@
 #include <pusherc/sign.h>
 #include <pusherc/types.h>
 #include <pusherc/version.h>
+#include <pusherc/webhook.h>
 
 #endif /* PUSHERC_H */

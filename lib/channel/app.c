@@ -49,6 +49,12 @@ static uint32_t or_default(uint32_t value, uint32_t fallback)
     return value ? value : fallback;
 }
 
+/* Afterwards 0 means 0. */
+static uint32_t delay_or_default(uint32_t value, uint32_t fallback)
+{
+    return value == PUSHERC_NO_DELAY ? 0 : or_default(value, fallback);
+}
+
 static void apply_defaults(pusherc_app_options *o)
 {
     o->activity_timeout_ms = or_default(o->activity_timeout_ms, 120000);
@@ -64,6 +70,12 @@ static void apply_defaults(pusherc_app_options *o)
     o->max_client_events_per_s = or_default(o->max_client_events_per_s, 10);
     o->max_backend_events_per_s = or_default(o->max_backend_events_per_s, PUSHERC_NO_LIMIT);
     o->max_read_requests_per_s = or_default(o->max_read_requests_per_s, PUSHERC_NO_LIMIT);
+    o->max_connections_per_user = or_default(o->max_connections_per_user, PUSHERC_NO_LIMIT);
+    o->max_connections_per_ip = or_default(o->max_connections_per_ip, PUSHERC_NO_LIMIT);
+    o->max_watchlist_users = or_default(o->max_watchlist_users, PC_WATCHLIST_MAX);
+    o->user_authentication_timeout_ms = or_default(o->user_authentication_timeout_ms, 30000);
+    o->cache_ttl_s = or_default(o->cache_ttl_s, 1800);
+    o->offline_delay_ms = delay_or_default(o->offline_delay_ms, 3000);
 }
 
 static bool read_master_key(const pusherc_app_options *o, uint8_t out[32])
@@ -107,6 +119,10 @@ static int check_options(const pusherc_app_options *o, pusherc_errinfo *info)
     if (o->max_batch_events > 10)
         return pc_errinfo(info, PUSHERC_EINVAL, 0, "app %.60s: max_batch_events must be at most 10",
                           o->id);
+    if (o->max_watchlist_users > PC_WATCHLIST_MAX)
+        return pc_errinfo(info, PUSHERC_EINVAL, 0,
+                          "app %.60s: max_watchlist_users must be at most %d", o->id,
+                          PC_WATCHLIST_MAX);
     if (o->auth_mode != PUSHERC_AUTH_SIGNATURE && o->auth_mode != PUSHERC_AUTH_RULES &&
         o->auth_mode != PUSHERC_AUTH_EITHER)
         return pc_errinfo(info, PUSHERC_EINVAL, 0, "app %.60s: auth_mode is none of PUSHERC_AUTH_*",
@@ -153,6 +169,7 @@ static int app_new(struct pc_app **out, const struct pc_mem *mem,
     if (app->has_master_key)
         read_master_key(options, app->master_key);
     app->options.allowed_origins = NULL;
+    app->options.webhooks = NULL;
     app->id = pc_slice(pc_dup(mem, pc_slice_of(options->id)), strlen(options->id));
     app->key = pc_slice(pc_dup(mem, pc_slice_of(options->key)), strlen(options->key));
     int rc = app->id.ptr && app->key.ptr ? 0 : PUSHERC_ENOMEM;

@@ -14,7 +14,8 @@
 #include "base/rate.h"
 #include "codec/crypto.h"
 
-#define PC_APP_ID_MAX 200 /* bytes of an id, and of a key */
+#define PC_APP_ID_MAX    200 /* bytes of an id, and of a key */
+#define PC_WATCHLIST_MAX 100 /* users that one sign-in may watch (protocol section 2.13) */
 
 /* Shared by all snapshots of one app. */
 struct pc_app_live {
@@ -33,8 +34,10 @@ struct pc_app {
     struct pc_map_node by_id, by_key; /* the registry's, while this is the current snapshot */
     pusherc_slice id, key;
     struct pc_hmac_key *secret; /* owned */
-    /* id, key, secret and allowed_origins of `options` are not kept; numbers are never 0 */
+    /* id, key, secret, allowed_origins and webhooks of `options` are not kept; numbers are never 0
+     * (delays may be) */
     pusherc_app_options options;
+    uint32_t notices; /* PUSHERC_WEBHOOK_*: what some endpoint of it wants to know */
     bool has_master_key;
     uint8_t master_key[32]; /* of encrypted channels */
     char **origins;         /* owned, NULL-terminated, lower case; NULL = any */

@@ -24,6 +24,7 @@ enum kind {
     KIND_FLAG,
     KIND_NOT_FLAG, /* true clears the option */
     KIND_NUMBER,
+    KIND_DELAY,    /* a number, 0 for none */
     KIND_LIMIT,    /* a number, or -1 for none */
     KIND_LIMIT_KB, /* the same, the option is in bytes; may have a fraction */
     KIND_POLICY,
@@ -63,6 +64,18 @@ static const struct field fields[] = {
     {"max_client_events_per_s", KIND_LIMIT, AT(max_client_events_per_s)},
     {"max_backend_events_per_s", KIND_LIMIT, AT(max_backend_events_per_s)},
     {"max_read_requests_per_s", KIND_LIMIT, AT(max_read_requests_per_s)},
+    {"max_connections_per_user", KIND_LIMIT, AT(max_connections_per_user)},
+    {"max_connections_per_ip", KIND_LIMIT, AT(max_connections_per_ip)},
+    {"max_watchlist_users", KIND_NUMBER, AT(max_watchlist_users)},
+    {"user_authentication", KIND_FLAG, AT(user_authentication)},
+    {"user_authentication_timeout_ms", KIND_NUMBER, AT(user_authentication_timeout_ms)},
+    {"subscription_count_events", KIND_FLAG, AT(subscription_count_events)},
+    {"watchlist_events", KIND_FLAG, AT(watchlist_events)},
+    {"offline_delay_ms", KIND_DELAY, AT(offline_delay_ms)},
+    {"terminate_matches_presence", KIND_FLAG, AT(terminate_matches_presence)},
+    {"jsonp", KIND_FLAG, AT(jsonp)},
+    {"cache_ttl_s", KIND_NUMBER, AT(cache_ttl_s)},
+    {"encryption_master_key", KIND_TEXT, AT(encryption_master_key)},
     {"allowed_origins", KIND_ORIGINS, AT(allowed_origins)},
 
     /* soketi's names, where they differ */
@@ -85,8 +98,8 @@ static const struct field fields[] = {
     {"max_read_requests_per_second", KIND_LIMIT, AT(max_read_requests_per_s)},
     {"max_read_req_per_sec", KIND_LIMIT, AT(max_read_requests_per_s)},
     {"webhooks", KIND_UNSUPPORTED, 0},
-    {"enable_user_authentication", KIND_UNSUPPORTED, 0},
-    {"enable_watchlist_events", KIND_UNSUPPORTED, 0}, /* sockudo's */
+    {"enable_user_authentication", KIND_FLAG, AT(user_authentication)},
+    {"enable_watchlist_events", KIND_FLAG, AT(watchlist_events)}, /* sockudo's */
 };
 
 #define FIELD_COUNT (sizeof(fields) / sizeof(fields[0]))
@@ -94,9 +107,9 @@ static const struct field fields[] = {
 /* One app being read. */
 struct reading {
     pusherc_app_options options;
-    const char **origins; /* owned; options.allowed_origins points to it */
-    size_t number;        /* of the app in its array, from 1; 0 = no array */
-    uint64_t seen;        /* options given, a bit each: the first field of `fields` that sets it */
+    const char **origins;   /* owned; options.allowed_origins points to it */
+    size_t number;          /* of the app in its array, from 1; 0 = no array */
+    bool seen[FIELD_COUNT]; /* options given: the first field of `fields` that sets it */
     pusherc_errinfo *info;
 };
 
@@ -223,6 +236,18 @@ static int take_number(struct reading *reading, const struct field *field, const
     return 0;
 }
 
+static int take_delay(struct reading *reading, const struct field *field, const cJSON *item)
+{
+    uint32_t *option = option_at(reading, field);
+    double number = item->valuedouble;
+
+    if (!cJSON_IsNumber(item) || !(number >= 0 && number < PUSHERC_NO_DELAY) ||
+        (uint32_t)number < number)
+        return refuse(reading, item, "must be a whole number, 0 or more");
+    *option = number > 0 ? (uint32_t)number : PUSHERC_NO_DELAY;
+    return 0;
+}
+
 static int take_policy(struct reading *reading, const struct field *field, const cJSON *item)
 {
     pusherc_slow_policy *option = option_at(reading, field);
@@ -275,6 +300,8 @@ static int take_value(struct reading *reading, const struct field *field, const 
     case KIND_FLAG:
     case KIND_NOT_FLAG:
         return take_flag(reading, field, item);
+    case KIND_DELAY:
+        return take_delay(reading, field, item);
     case KIND_NUMBER:
     case KIND_LIMIT:
     case KIND_LIMIT_KB:
@@ -292,12 +319,11 @@ static int take_value(struct reading *reading, const struct field *field, const 
 /* Two spellings of one option are the same twice. */
 static bool seen_before(struct reading *reading, const struct field *field)
 {
-    _Static_assert(FIELD_COUNT <= 64, "one bit of reading.seen per field");
     size_t first = 0;
     while (fields[first].offset != field->offset)
         first++;
-    bool seen = reading->seen >> first & 1;
-    reading->seen |= (uint64_t)1 << first;
+    bool seen = reading->seen[first];
+    reading->seen[first] = true;
     return seen;
 }
 

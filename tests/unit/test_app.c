@@ -104,6 +104,12 @@ static void what_is_zero_gets_its_default(void **state)
     assert_int_equal(o->max_client_events_per_s, 10);
     assert_int_equal(o->max_backend_events_per_s, PUSHERC_NO_LIMIT);
     assert_int_equal(o->max_read_requests_per_s, PUSHERC_NO_LIMIT);
+    assert_int_equal(o->max_connections_per_user, PUSHERC_NO_LIMIT);
+    assert_int_equal(o->max_connections_per_ip, PUSHERC_NO_LIMIT);
+    assert_int_equal(o->max_watchlist_users, 100);
+    assert_int_equal(o->user_authentication_timeout_ms, 30000);
+    assert_int_equal(o->cache_ttl_s, 1800);
+    assert_int_equal(o->offline_delay_ms, 3000);
     assert_null(o->secret); /* borrowed from the host until put returned */
     pc_app_unref(app);
 }
@@ -119,7 +125,7 @@ static void wrong_settings_are_refused_by_name(void **state)
     struct {
         pusherc_app_options options;
         const char *named;
-    } cases[15];
+    } cases[16];
     for (size_t i = 0; i < LENGTH(cases); i++)
         cases[i].options = good;
     size_t n = 0;
@@ -138,6 +144,7 @@ static void wrong_settings_are_refused_by_name(void **state)
     CASE(key, "a/b", "app 1: key");
     CASE(secret, NULL, "app 1: secret");
     CASE(secret, "", "app 1: secret");
+    CASE(max_watchlist_users, 101, "app 1: max_watchlist_users");
     CASE(activity_timeout_ms, 999, "app 1: activity_timeout_ms");
     CASE(max_channel_name_bytes, 201, "app 1: max_channel_name_bytes");
     CASE(max_event_channels, 101, "app 1: max_event_channels");

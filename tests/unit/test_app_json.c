@@ -72,6 +72,10 @@ static bool same_settings(const pusherc_app_options *a, const pusherc_app_option
            a->tls_only == b->tls_only && a->client_events == b->client_events &&
            a->strict_user_info == b->strict_user_info &&
            a->allow_missing_protocol == b->allow_missing_protocol &&
+           a->user_authentication == b->user_authentication &&
+           a->subscription_count_events == b->subscription_count_events &&
+           a->watchlist_events == b->watchlist_events &&
+           a->terminate_matches_presence == b->terminate_matches_presence && a->jsonp == b->jsonp &&
            a->allowed_origins == b->allowed_origins &&
            memcmp(&a->activity_timeout_ms, &b->activity_timeout_ms,
                   offsetof(pusherc_app_options, allowed_origins) -
@@ -149,7 +153,16 @@ static void every_number_has_its_spellings(void **state)
         {"max_read_requests_per_s", AT(max_read_requests_per_s), 1},
         {"maxReadRequestsPerSecond", AT(max_read_requests_per_s), 1},
         {"max_read_req_per_sec", AT(max_read_requests_per_s), 1},
+        {"max_connections_per_user", AT(max_connections_per_user), 1},
+        {"max_connections_per_ip", AT(max_connections_per_ip), 1},
+        {"max_watchlist_users", AT(max_watchlist_users), 1},
+        {"user_authentication_timeout_ms", AT(user_authentication_timeout_ms), 1},
+        {"cache_ttl_s", AT(cache_ttl_s), 1},
+        {"offline_delay_ms", AT(offline_delay_ms), 1},
     };
+    static const size_t without_none[] = {AT(activity_timeout_ms), AT(max_watchlist_users),
+                                          AT(user_authentication_timeout_ms), AT(cache_ttl_s),
+                                          AT(offline_delay_ms)};
     for (size_t i = 0; i < COUNT(cases); i++) {
         char json[100];
         (void)snprintf(json, sizeof(json), "{\"%s\":7}", cases[i].name);
@@ -158,7 +171,10 @@ static void every_number_has_its_spellings(void **state)
         *(uint32_t *)(void *)((char *)&expected + cases[i].offset) = 7 * cases[i].unit;
         if (!same_settings(&seen.options[0], &expected))
             fail_msg("%s", cases[i].name);
-        if (cases[i].offset == AT(activity_timeout_ms))
+        bool limit = true;
+        for (size_t k = 0; k < COUNT(without_none); k++)
+            limit = limit && cases[i].offset != without_none[k];
+        if (!limit)
             continue;
         (void)snprintf(json, sizeof(json), "{\"%s\":-1}", cases[i].name);
         seen = read_good(json);
@@ -166,6 +182,9 @@ static void every_number_has_its_spellings(void **state)
         if (!same_settings(&seen.options[0], &expected))
             fail_msg("%s: -1", cases[i].name);
     }
+    assert_int_equal(read_good("{\"offline_delay_ms\":0}").options[0].offline_delay_ms,
+                     PUSHERC_NO_DELAY);
+    refused("{\"offline_delay_ms\":-1}", "offline_delay_ms: must be a whole number, 0 or more");
     assert_int_equal(read_good("{\"maxEventPayloadInKb\":0.5}").options[0].max_event_payload_bytes,
                      512);
     assert_true(read_good("{\"maxConnections\":4294967294}").options[0].max_connections ==
@@ -256,12 +275,10 @@ static void a_field_given_twice_is_refused(void **state)
 static void what_is_not_supported_must_ask_for_nothing(void **state)
 {
     (void)state;
-    assert_int_equal(read_good("{\"webhooks\":[],\"enableUserAuthentication\":false}").count, 1);
-    assert_int_equal(read_good("{\"Webhooks\":\"\",\"enable_watchlist_events\":0}").count, 1);
+    assert_int_equal(read_good("{\"webhooks\":[]}").count, 1);
+    assert_int_equal(read_good("{\"Webhooks\":\"\"}").count, 1);
     refused("{\"webhooks\":[{\"url\":\"http://localhost\"}]}", "webhooks: is not supported yet");
     refused("{\"webhooks\":\"[]\"}", "webhooks: is not supported yet");
-    refused("{\"enable_user_authentication\":true}",
-            "enable_user_authentication: is not supported yet");
 }
 
 static void text_that_is_no_json_is_refused_with_its_line(void **state)
