@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "channel/app.h"
 #include "channel/directory.h"
+#include "fanout/notice.h"
 #include "fanout/worker.h"
 
 /* pusherc_server_options with defaults applied. */
@@ -31,6 +32,7 @@ struct pc_engine {
     struct pc_log log;
     struct pc_limits limits;
     pusherc_hooks hooks;
+    struct pc_observer observer;      /* set before start */
     struct pusherc_server *server;    /* the facade's object; opaque here */
     char *auth_path, *user_auth_path; /* NULL = none; owned */
     char *path_prefix;                /* "" or "/..." without a slash at its end; owned */

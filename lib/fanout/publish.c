@@ -107,8 +107,18 @@ int pc_publish_locked(struct pc_engine *engine, struct pc_channel *channel, push
     return posting->frame ? post(engine, channel, posting) : PUSHERC_ENOMEM;
 }
 
+void pc_posting_note(struct pc_engine *engine, const struct pc_notice *notice,
+                     struct pc_posting *posting)
+{
+    const struct pc_observer *observer = &engine->observer;
+    if (pc_noticed(observer, notice->app, notice->kind))
+        posting->noted |= observer->note(observer->ctx, notice);
+}
+
 void pc_posting_finish(struct pc_engine *engine, struct pc_posting *posting)
 {
+    if (posting->noted)
+        engine->observer.wake(engine->observer.ctx);
     for (uint64_t rest = posting->wake; rest; rest &= rest - 1)
         pc_mailbox_wake(engine->workers[__builtin_ctzll(rest)].mailbox);
     pc_frame_done(posting->frame);

@@ -36,13 +36,17 @@ struct pc_posting {
     struct pc_frame *frame;
     struct pc_bundle *bundle;
     uint64_t wake; /* a bit per worker */
+    bool noted;    /* the observer is to be woken */
 };
 
 /* A message of our own (member_added ...) to a channel whose shard the caller has locked: takes a number
  * and posts. Whatever is returned, pc_posting_finish() follows the unlock. */
 PC_CHECKED int pc_publish_locked(struct pc_engine *engine, struct pc_channel *channel,
                                  pusherc_slice message, struct pc_posting *posting);
-/* Wakes workers and lets go of the frame. No lock is held. */
+/* Tells the observer, if it wants to know. The channel's shard is locked, or it is about a client event. */
+void pc_posting_note(struct pc_engine *engine, const struct pc_notice *notice,
+                     struct pc_posting *posting);
+/* Wakes workers and the observer, and lets go of the frame. No lock is held. */
 void pc_posting_finish(struct pc_engine *engine, struct pc_posting *posting);
 
 #endif

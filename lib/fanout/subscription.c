@@ -125,6 +125,31 @@ static int join_member(struct pc_engine *engine, struct pc_channel *channel,
     return 0;
 }
 
+/* Locked. Tells the observer, in the order a consumer expects: a channel is occupied before it has members, and
+ * the reverse. */
+static void note_change(struct pc_engine *engine, struct pc_app *app,
+                        const struct pc_channel *channel, bool joined, pusherc_slice user_id,
+                        const struct pc_channel_change *change, struct pc_posting *posting)
+{
+    struct pc_notice notice = {.app = app, .channel = channel->name};
+    if (!engine->observer.note || channel->class.kind == PUSHERC_CHANNEL_USER)
+        return;
+    if (joined && change->edge) {
+        notice.kind = PUSHERC_WEBHOOK_CHANNEL_OCCUPIED;
+        pc_posting_note(engine, &notice, posting);
+    }
+    if (change->member_edge) {
+        notice.kind = joined ? PUSHERC_WEBHOOK_MEMBER_ADDED : PUSHERC_WEBHOOK_MEMBER_REMOVED;
+        notice.user_id = user_id;
+        pc_posting_note(engine, &notice, posting);
+        notice.user_id = pc_slice(NULL, 0);
+    }
+    if (!joined && change->edge) {
+        notice.kind = PUSHERC_WEBHOOK_CHANNEL_VACATED;
+        pc_posting_note(engine, &notice, posting);
+    }
+}
+
 /* Locked, everything there but nothing changed yet: the last part of a join that can fail, and the change. */
 static int join_locked(struct pc_worker *worker, const struct pc_join *join,
                        struct pc_channel *channel, struct pc_bundle **bundle, struct pc_buf *roster,
@@ -159,6 +184,7 @@ static int join_locked(struct pc_worker *worker, const struct pc_join *join,
     s->local = local;
     s->index = local->count;
     local->targets[local->count++] = (struct pc_target){join->q, change->sequence, s, s->view};
+    note_change(worker->engine, join->app, channel, true, join->user_id, change, posting);
     return 0;
 }
 
@@ -225,7 +251,7 @@ int pc_join(struct pc_worker *worker, const struct pc_join *join, struct pc_buf 
     return rc;
 }
 
-void pc_leave(struct pc_worker *worker, const struct pc_app *app, struct pc_subscription *s,
+void pc_leave(struct pc_worker *worker, struct pc_app *app, struct pc_subscription *s,
               struct pc_buf *user_id, struct pc_channel_change *change)
 {
     struct pc_engine *engine = worker->engine;
@@ -253,8 +279,11 @@ void pc_leave(struct pc_worker *worker, const struct pc_app *app, struct pc_subs
         rc = announce_removed(engine, channel, s->member->node.key, &posting);
         if (user_id)
             pc_buf_put(user_id, s->member->node.key);
-        pc_roster_member_free(&channel->roster, s->member);
     }
+    note_change(engine, app, channel, false, s->member ? s->member->node.key : PC_S(""), change,
+                &posting);
+    if (change->member_edge)
+        pc_roster_member_free(&channel->roster, s->member);
     change->sequence = ++shard->number;
     pc_channel_settle(&engine->directory, channel);
     pc_shard_unlock(shard);

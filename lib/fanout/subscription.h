@@ -39,7 +39,7 @@ struct pc_local {
 };
 
 struct pc_join {
-    const struct pc_app *app;
+    struct pc_app *app;
     struct pc_outq *q;
     pusherc_slice channel;
     struct pc_channel_class class;
@@ -63,9 +63,8 @@ PC_CHECKED int pc_join(struct pc_worker *worker, const struct pc_join *join, str
                        struct pc_subscription **out, struct pc_channel_change *change);
 
 /* Unsubscribes and frees. `user_id` receives the member's id if its last subscription went; may be NULL. */
-void pc_leave(struct pc_worker *worker, const struct pc_app *app,
-              struct pc_subscription *subscription, struct pc_buf *user_id,
-              struct pc_channel_change *change);
+void pc_leave(struct pc_worker *worker, struct pc_app *app, struct pc_subscription *subscription,
+              struct pc_buf *user_id, struct pc_channel_change *change);
 
 /* From now on the subscription belongs to this audience. Without a free place in the channel's table it
  * belongs to none, and gets nothing. Events on their way were rendered for the audiences of before: it gets

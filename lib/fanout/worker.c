@@ -3,6 +3,7 @@
 #include <pusherc/error.h>
 
 #include "fanout/engine.h"
+#include "fanout/later.h"
 
 void pc_worker_init(struct pc_worker *worker, struct pc_engine *engine, uint32_t index,
                     uint64_t now_ms)
@@ -13,12 +14,14 @@ void pc_worker_init(struct pc_worker *worker, struct pc_engine *engine, uint32_t
     worker->now_ms = now_ms;
     pc_timers_init(&worker->timers, now_ms);
     pc_list_init(&worker->sessions);
+    pc_list_init(&worker->laters);
     pc_list_init(&worker->dirty);
     pc_map_init(&worker->by_id, worker->mem, engine->seed);
 }
 
 void pc_worker_free(struct pc_worker *worker)
 {
+    pc_laters_forget(worker);
     while (worker->spare_chunks) {
         struct pc_chunk *chunk = worker->spare_chunks;
         worker->spare_chunks = chunk->next;

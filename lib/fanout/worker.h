@@ -49,7 +49,8 @@ struct pc_worker {
     struct pc_map by_id;     /* the same by socket id */
     /* the session layer's questions to the host; owned by the runtime */
     struct pc_decisions *decisions;
-    struct pc_list dirty; /* queues with something to write */
+    struct pc_list laters; /* see later.h */
+    struct pc_list dirty;  /* queues with something to write */
     struct pc_chunk *spare_chunks;
     uint32_t spare_chunk_count;
     size_t queued_bytes; /* of all queues */

@@ -39,9 +39,21 @@ static void relay(struct pc_session *s, const struct pc_message_in *in, pusherc_
                                .user_id = user_id,
                                .except = s->q->owner};
     int rc = pc_publish(engine, s->app, &p);
-    if (rc)
+    if (rc) {
         refuse(s, PC_ERROR_CLIENT_EVENT,
                rc == PUSHERC_EBACKLOG ? "The server is overloaded" : "Out of memory");
+        return;
+    }
+    struct pc_posting posting = {0};
+    struct pc_notice notice = {.kind = PUSHERC_WEBHOOK_CLIENT_EVENT,
+                               .app = s->app,
+                               .channel = in->channel,
+                               .user_id = user_id,
+                               .event = in->event,
+                               .data = data,
+                               .socket_id = s->q->owner};
+    pc_posting_note(engine, &notice, &posting);
+    pc_posting_finish(engine, &posting);
 }
 
 void pc_session_client_event(struct pc_session *s, const struct pc_message_in *in)

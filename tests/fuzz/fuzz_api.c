@@ -44,7 +44,7 @@ static void no_overflow(struct pc_outq *q)
     (void)q;
 }
 
-static void subscribe(struct server *server, const struct pc_app *app, const char *channel)
+static void subscribe(struct server *server, struct pc_app *app, const char *channel)
 {
     struct pc_join join = {
         .app = app,

@@ -1,0 +1,37 @@
+/*
+ * What happens in channels, told to one observer outside the engine (webhooks). The observer copies and
+ * returns: it is called with the channel's shard locked, so that what is told about one channel has the order
+ * in which it happened.
+ */
+#ifndef PC_FANOUT_NOTICE_H
+#define PC_FANOUT_NOTICE_H
+
+#include <pusherc/webhook.h>
+
+#include "channel/app.h"
+
+struct pc_notice {
+    uint32_t kind; /* one PUSHERC_WEBHOOK_* */
+    struct pc_app *app;
+    pusherc_slice channel;
+    pusherc_slice user_id;       /* members; client events on presence channels; else len 0 */
+    pusherc_slice event, data;   /* client events */
+    pusherc_socket_id socket_id; /* client events: the sender */
+    uint64_t subscription_count; /* subscription counts */
+};
+
+struct pc_observer {
+    /* True: wake() must follow, after every lock has been let go. Leaf locks only. NULL = nobody observes. */
+    bool (*note)(void *ctx, const struct pc_notice *notice);
+    void (*wake)(void *ctx);
+    void *ctx;
+};
+
+/* Somebody wants to know this about the app. */
+static inline bool pc_noticed(const struct pc_observer *observer, const struct pc_app *app,
+                              uint32_t kind)
+{
+    return observer->note && (app->notices & kind);
+}
+
+#endif
