@@ -60,6 +60,7 @@ static inline struct pc_limits fx_limits(void)
         .out_soft_ms = 10000,
         .out_hard_bytes = 1048576,
         .mailbox_max_messages = 65536,
+        .max_cache_bytes = 1 << 20,
     };
 }
 

@@ -76,6 +76,9 @@ typedef struct pusherc_server_options {
     /** Events on their way to one worker; default 65536; above it PUSHERC_EBACKLOG. */
     uint32_t mailbox_max_messages;
     uint32_t max_auth_skew_s; /**< age of a signed HTTP request; default 600; above it 401 */
+    /** What cache channels of all apps may keep; default 67108864. Above it the events that were published longest
+     *  ago are forgotten. */
+    uint64_t max_cache_bytes;
 } pusherc_server_options;
 
 /* clang-format off */

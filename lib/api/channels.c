@@ -1,6 +1,7 @@
 /* What there is: channels, their members, connections (protocol sections 5.4 to 5.6, 5.8, 5.9). */
 #include "api/call.h"
 
+#include "channel/cached.h"
 #include "codec/json.h"
 
 /*
@@ -221,6 +222,26 @@ static void put_occupied(struct pc_buf *body, struct counts counts)
     pc_buf_put(body, counts.subscriptions ? PC_S("true") : PC_S("false"));
 }
 
+static void put_cached(const struct pc_api_call *call, struct pc_buf *body)
+{
+    struct pc_directory *directory = &call->request->engine->directory;
+    uint64_t uid = call->app->live->uid, now_ms = call->request->worker->now_ms;
+    struct pc_shard *shard = pc_directory_lock(directory, uid, call->channel);
+    const struct pc_channel *channel = pc_shard_find(shard, uid, call->channel);
+    struct pc_cached *cached = channel ? pc_channel_cached(channel, now_ms) : NULL;
+    pc_shard_unlock(shard);
+    if (!cached) {
+        pc_buf_put(body, PC_S(",\"cache\":null"));
+        return;
+    }
+    pc_buf_put(body, PC_S(",\"cache\":{\"data\":"));
+    pc_json_put_string(body, cached->data);
+    pc_buf_put(body, PC_S(",\"ttl\":"));
+    pc_buf_put_u64(body, (cached->until_ms - now_ms + 999) / 1000);
+    pc_buf_put_char(body, '}');
+    pc_cached_unref(cached);
+}
+
 void pc_api_channel(struct pc_api_call *call)
 {
     struct pc_channel_class class;
@@ -233,7 +254,7 @@ void pc_api_channel(struct pc_api_call *call)
     put_occupied(body, counts);
     put_counts(body, counts, class.kind == PUSHERC_CHANNEL_PRESENCE, &info, false);
     if (info.cache)
-        pc_buf_put(body, PC_S(",\"cache\":null"));
+        put_cached(call, body);
     pc_buf_put_char(body, '}');
 }
 

@@ -87,7 +87,8 @@ static void say_which(const struct reading *r)
     pc_api_say(reply, PC_S(")"));
 }
 
-static struct pc_publication publication_of(const struct event *event)
+static struct pc_publication publication_of(const struct pc_api_call *call,
+                                            const struct event *event)
 {
     return (struct pc_publication){
         .event = event->name,
@@ -95,12 +96,14 @@ static struct pc_publication publication_of(const struct event *event)
         .channel_count = event->channel_count,
         .data = event->data,
         .except = event->except,
+        .cacheable = true,
+        .now_ms = call->request->worker->now_ms,
     };
 }
 
 static bool check_event(const struct reading *r)
 {
-    const struct pc_publication p = publication_of(r->event);
+    const struct pc_publication p = publication_of(r->call, r->event);
     pusherc_errinfo info;
     switch (pc_publication_check(r->call->request->engine, r->call->app, &p, &info)) {
     case 0:
@@ -302,7 +305,7 @@ static bool read_event_of_query(const struct reading *r)
 /* False: the reply is the error. */
 static bool publish(struct pc_api_call *call, const struct event *event)
 {
-    const struct pc_publication p = publication_of(event);
+    const struct pc_publication p = publication_of(call, event);
     switch (pc_publish(call->request->engine, call->app, &p)) {
     case 0:
         return true;

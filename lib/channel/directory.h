@@ -9,6 +9,7 @@
 #define PC_CHANNEL_DIRECTORY_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 #include "auth/rules.h"
 #include "base/map.h"
@@ -20,7 +21,8 @@
 struct pc_shard {
     pthread_mutex_t mutex; /* second in the lock order: taken before mailboxes, after nothing */
     struct pc_map channels;
-    uint64_t number; /* the last one given to a join or an event */
+    struct pc_list cached; /* channels that keep an event, the one published longest ago first */
+    uint64_t number;       /* the last one given to a join or an event */
 };
 
 #define PC_MAX_VIEWS     32 /* audiences of one channel */
@@ -45,18 +47,22 @@ struct pc_channel {
     uint64_t app_uid;
     pusherc_slice name;
     struct pc_channel_class class;
-    uint32_t holders;        /* events on their way to workers: they keep it alive */
-    uint64_t subscriptions;  /* of all workers */
-    uint64_t interested;     /* bit per worker with at least one */
-    struct pc_roster roster; /* presence channels */
-    struct pc_views *views;  /* owned; NULL = everybody sees the same */
-    void *local[];           /* per worker; only that worker looks at its own, without the lock */
+    uint32_t holders;         /* events on their way to workers: they keep it alive */
+    uint64_t subscriptions;   /* of all workers */
+    uint64_t interested;      /* bit per worker with at least one */
+    struct pc_roster roster;  /* presence channels */
+    struct pc_views *views;   /* owned; NULL = everybody sees the same */
+    struct pc_cached *cached; /* counted; what a cache channel keeps, see cached.h */
+    struct pc_list of_cached;
+    void *local[]; /* per worker; only that worker looks at its own, without the lock */
 };
 
 struct pc_directory {
     const struct pc_mem *mem; /* borrowed */
     uint32_t worker_count;
     uint64_t seed[2];
+    uint64_t max_cached_bytes;     /* set before the first event is kept */
+    _Atomic uint64_t cached_bytes; /* of all shards */
     struct pc_shard shards[PC_SHARDS];
 };
 
@@ -79,7 +85,7 @@ struct pc_channel *pc_shard_get(struct pc_directory *dir, struct pc_shard *shard
  * PUSHERC_ELIMIT: PC_MAX_VIEWS others are in use. */
 PC_CHECKED int pc_channel_use_view(struct pc_channel *channel, pusherc_slice name, uint32_t *index);
 void pc_channel_drop_view(struct pc_channel *channel, uint32_t index);
-/* Frees it if nobody subscribes and nobody holds it. */
+/* Frees it if nobody subscribes, nobody holds it and it keeps no event. */
 void pc_channel_settle(struct pc_directory *dir, struct pc_channel *channel);
 /* Undoes one `holders++`; takes the lock itself. */
 void pc_channel_release(struct pc_directory *dir, struct pc_channel *channel);

@@ -33,6 +33,7 @@ int pc_engine_init(struct pc_engine *engine, const struct pc_mem *mem,
     pc_rules_init(&engine->rules, &engine->mem);
     pc_apps_init(&engine->apps, &engine->mem, engine->seed);
     pc_directory_init(&engine->directory, &engine->mem, engine->seed, worker_count);
+    engine->directory.max_cached_bytes = limits->max_cache_bytes;
     for (uint32_t i = 0; i < worker_count; i++)
         pc_worker_init(&engine->workers[i], engine, i, now_ms);
     return 0;

@@ -1,5 +1,6 @@
 #include "fanout/publish.h"
 
+#include "channel/cached.h"
 #include "fanout/subscription.h"
 #include "fanout/view.h"
 #include "protocol/message_out.h"
@@ -137,50 +138,105 @@ static uint32_t interested_workers(struct pc_engine *engine, const struct pc_app
     return n;
 }
 
+/* Locked. The channel, made if it is not there and has an event to keep; *rc tells if that failed. */
+static struct pc_channel *find_target(struct pc_engine *engine, struct pc_shard *shard,
+                                      const struct pc_app *app, pusherc_slice name,
+                                      const struct pc_keeping *keeping, int *rc)
+{
+    if (!keeping->cached)
+        return pc_shard_find(shard, app->live->uid, name);
+    struct pc_channel *channel = pc_shard_get(&engine->directory, shard, app->live->uid, name,
+                                              keeping->class, &keeping->match);
+    *rc = channel ? 0 : PUSHERC_ENOMEM;
+    return channel;
+}
+
+void pc_keep(struct pc_engine *engine, struct pc_channel *channel, const struct pc_keeping *keeping)
+{
+    if (!keeping->cached)
+        return;
+    pc_channel_keep(&engine->directory, channel, keeping->cached, keeping->now_ms);
+}
+
+/* *rendered: audiences have appeared, and nothing was sent. */
 static int publish_encoded(struct pc_engine *engine, const struct pc_app *app, pusherc_slice name,
-                           const struct pc_publication *p, pusherc_slice message, uint32_t workers)
+                           const struct pc_publication *p, const struct pc_keeping *keeping,
+                           pusherc_slice message, uint32_t workers, bool *rendered)
 {
     for (;;) {
-        struct pc_posting posting = {.frame =
-                                         pc_frame_new(&engine->mem, workers, PC_WS_TEXT, message)};
-        if (!posting.frame)
-            return PUSHERC_ENOMEM;
-        posting.frame->except = p->except;
-
+        struct pc_posting posting = {0};
+        if (workers > 0) {
+            posting.frame = pc_frame_new(&engine->mem, workers, PC_WS_TEXT, message);
+            if (!posting.frame)
+                return PUSHERC_ENOMEM;
+            posting.frame->except = p->except;
+        }
         int rc = 0;
         struct pc_shard *shard = pc_directory_lock(&engine->directory, app->live->uid, name);
-        struct pc_channel *channel = pc_shard_find(shard, app->live->uid, name);
+        struct pc_channel *channel = find_target(engine, shard, app, name, keeping, &rc);
         uint32_t now = channel ? (uint32_t)__builtin_popcountll(channel->interested) : 0;
-        if (now > 0 && now <= workers)
-            rc = post(engine, channel, &posting);
+        *rendered = now > 0 && channel->views;
+        if (channel && now <= workers && !*rendered) {
+            if (now > 0)
+                rc = post(engine, channel, &posting);
+            pc_keep(engine, channel, keeping);
+        }
+        if (channel)
+            pc_channel_settle(&engine->directory, channel);
         pc_shard_unlock(shard);
         pc_posting_finish(engine, &posting);
-        if (now <= workers)
+        if (now <= workers || *rendered)
             return rc;
         workers = now; /* more workers became interested while we encoded */
     }
 }
 
-static int publish_one(struct pc_engine *engine, const struct pc_app *app, pusherc_slice name,
-                       const struct pc_publication *p)
+static int publish_plain(struct pc_engine *engine, const struct pc_app *app, pusherc_slice name,
+                         const struct pc_publication *p, const struct pc_keeping *keeping,
+                         uint32_t workers, bool *rendered)
 {
-    atomic_fetch_add_explicit(&engine->publishes, 1, memory_order_relaxed);
-    bool rendered;
-    uint32_t workers = interested_workers(engine, app, name, &rendered);
-    if (workers == 0) {
-        atomic_fetch_add_explicit(&engine->unmatched, 1, memory_order_relaxed);
-        return 0;
-    }
-    if (rendered)
-        return pc_publish_rendered(engine, app, name, p);
     char stack[STACK_MESSAGE];
     struct pc_buf message;
     pc_buf_init_in(&message, &engine->mem, SIZE_MAX, stack, sizeof stack);
     pc_out_event(&message, p->event, name, p->data, p->user_id);
     int rc = pc_buf_status(&message);
     if (rc == 0)
-        rc = publish_encoded(engine, app, name, p, pc_buf_slice(&message), workers);
+        rc = publish_encoded(engine, app, name, p, keeping, pc_buf_slice(&message), workers,
+                             rendered);
     pc_buf_free(&message);
+    return rc;
+}
+
+/* What a cache channel will keep of this event, if it is one. */
+static int prepare_keeping(struct pc_engine *engine, const struct pc_app *app, pusherc_slice name,
+                           const struct pc_publication *p, struct pc_keeping *out)
+{
+    *out = (struct pc_keeping){.class = pc_channel_classify(name), .now_ms = p->now_ms};
+    if (!p->cacheable || !out->class.cache)
+        return 0;
+    out->match = pc_rules_find(&engine->rules, app->id, name, out->class.kind);
+    out->cached = pc_cached_new(&engine->mem, p->event, p->data,
+                                p->now_ms + UINT64_C(1000) * app->options.cache_ttl_s);
+    return out->cached ? 0 : PUSHERC_ENOMEM;
+}
+
+static int publish_one(struct pc_engine *engine, const struct pc_app *app, pusherc_slice name,
+                       const struct pc_publication *p)
+{
+    struct pc_keeping keeping;
+    bool rendered;
+    int rc = prepare_keeping(engine, app, name, p, &keeping);
+    if (rc)
+        return rc;
+    atomic_fetch_add_explicit(&engine->publishes, 1, memory_order_relaxed);
+    uint32_t workers = interested_workers(engine, app, name, &rendered);
+    if (workers == 0)
+        atomic_fetch_add_explicit(&engine->unmatched, 1, memory_order_relaxed);
+    if (!rendered && (workers > 0 || keeping.cached))
+        rc = publish_plain(engine, app, name, p, &keeping, workers, &rendered);
+    if (rc == 0 && rendered)
+        rc = pc_publish_rendered(engine, app, name, p, &keeping);
+    pc_cached_unref(keeping.cached);
     return rc;
 }
 

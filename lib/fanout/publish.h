@@ -11,6 +11,7 @@
 #include "fanout/engine.h"
 
 struct pc_bundle;
+struct pc_cached;
 
 struct pc_publication {
     pusherc_slice event;
@@ -19,6 +20,8 @@ struct pc_publication {
     pusherc_slice data;
     pusherc_slice user_id;    /* client events on presence channels, else len 0 */
     pusherc_socket_id except; /* zero = nobody */
+    bool cacheable;           /* cache channels keep it; client events are not */
+    uint64_t now_ms;          /* monotonic; for what is kept */
 };
 
 /* What a server SDK or the host may publish under this app's settings. 0; PUSHERC_EINVAL; PUSHERC_ELIMIT for
@@ -30,6 +33,17 @@ PC_CHECKED int pc_publication_check(const struct pc_engine *engine, const struct
  * before the one that failed have been served, and some of its workers may have been. */
 PC_CHECKED int pc_publish(struct pc_engine *engine, const struct pc_app *app,
                           const struct pc_publication *p);
+
+/* What a cache channel is to keep of a publication; cached NULL = nothing. */
+struct pc_keeping {
+    struct pc_cached *cached; /* counted */
+    struct pc_channel_class class;
+    struct pc_rule_match match; /* the rule that covers the channel */
+    uint64_t now_ms;
+};
+/* Locked, at the moment that numbers the event: what newcomers are shown and what they hear fits together. */
+void pc_keep(struct pc_engine *engine, struct pc_channel *channel,
+             const struct pc_keeping *keeping);
 
 /* What a post under a shard's lock leaves to be done after it. Zero-initialise. */
 struct pc_posting {

@@ -1,5 +1,6 @@
 #include "fanout/subscription.h"
 
+#include "channel/cached.h"
 #include "fanout/publish.h"
 #include "fanout/view.h"
 #include "protocol/message_out.h"
@@ -180,6 +181,7 @@ static int join_locked(struct pc_worker *worker, const struct pc_join *join,
     change->edge = channel->subscriptions == 1;
     change->subscriptions = channel->subscriptions;
     change->sequence = ++channel->shard->number;
+    change->cached = pc_channel_cached(channel, worker->now_ms);
     s->q = join->q;
     s->local = local;
     s->index = local->count;
@@ -217,9 +219,7 @@ int pc_join(struct pc_worker *worker, const struct pc_join *join, struct pc_buf 
             struct pc_subscription **out, struct pc_channel_change *change)
 {
     struct pc_engine *engine = worker->engine;
-    bool presence = join->class.kind == PUSHERC_CHANNEL_PRESENCE;
-    bool rendered =
-        presence && join->match && join->match->rule && join->match->rule->options.render;
+    bool rendered = join->class.kind == PUSHERC_CHANNEL_PRESENCE && pc_join_rendered(join);
     struct pc_buf raw;
     int rc = 0;
     *out = NULL;
@@ -242,10 +242,12 @@ int pc_join(struct pc_worker *worker, const struct pc_join *join, struct pc_buf 
         pc_stat_add(&worker->stats.subscriptions, 1);
         if (rendered)
             rc = pc_render_roster(engine, join, pc_buf_slice(&raw), roster);
-        if (rc)
+        if (rc) {
+            pc_cached_unref(change->cached);
             pc_leave(worker, join->app, s, NULL, change);
-        else
+        } else {
             *out = s;
+        }
     }
     pc_buf_free(&raw);
     return rc;

@@ -9,6 +9,7 @@
 #include "fanout/engine.h"
 
 struct pc_local;
+struct pc_cached;
 struct pc_grant;
 
 #define PC_NO_VIEW UINT32_MAX
@@ -48,9 +49,11 @@ struct pc_join {
     pusherc_slice view;                /* len 0 = none */
 };
 
-/* What joining or leaving changed, for hooks. */
+/* What joining or leaving changed. */
 struct pc_channel_change {
-    bool edge;        /* the first subscription came, or the last went */
+    struct pc_cached
+        *cached; /* joined: what a cache channel keeps, counted for the caller; NULL = nothing */
+    bool edge;   /* the first subscription came, or the last went */
     bool member_edge; /* the same for this user */
     uint64_t subscriptions;
     uint64_t sequence;
@@ -70,6 +73,12 @@ void pc_leave(struct pc_worker *worker, struct pc_app *app, struct pc_subscripti
  * belongs to none, and gets nothing. Events on their way were rendered for the audiences of before: it gets
  * none of them. Harmless on channels without views. */
 void pc_change_view(struct pc_subscription *subscription, pusherc_slice view);
+
+/* The channel's rule says for each audience what it sees. */
+static inline bool pc_join_rendered(const struct pc_join *join)
+{
+    return join->match && join->match->rule && join->match->rule->options.render;
+}
 
 static inline pusherc_slice pc_subscription_channel(const struct pc_subscription *s)
 {

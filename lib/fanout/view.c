@@ -1,5 +1,6 @@
 #include "fanout/view.h"
 
+#include "channel/cached.h"
 #include "codec/json.h"
 #include "protocol/message_out.h"
 
@@ -333,35 +334,86 @@ static void encode_event(struct pc_buf *out, pusherc_slice rendered, const void 
     pc_out_event(out, p->event, p->channels[0], rendered, p->user_id);
 }
 
+/* False: somebody subscribes meanwhile. */
+static bool keep_unheard(struct pc_engine *engine, const struct pc_app *app, pusherc_slice name,
+                         const struct pc_keeping *keeping, int *rc)
+{
+    bool unheard = true;
+    if (!keeping->cached)
+        return true;
+    struct pc_shard *shard = pc_directory_lock(&engine->directory, app->live->uid, name);
+    struct pc_channel *channel = pc_shard_get(&engine->directory, shard, app->live->uid, name,
+                                              keeping->class, &keeping->match);
+    *rc = channel ? 0 : PUSHERC_ENOMEM;
+    if (channel) {
+        unheard = !channel->interested;
+        if (unheard)
+            pc_keep(engine, channel, keeping);
+        pc_channel_settle(&engine->directory, channel);
+    }
+    pc_shard_unlock(shard);
+    return unheard;
+}
+
+/* One try; false, with *rc 0, if the audiences changed meanwhile. */
+static bool try_publish(struct pc_engine *engine, const struct pc_app *app,
+                        const struct pc_publication *p, const struct pc_keeping *keeping, int *rc)
+{
+    struct moment m;
+    struct pc_posting posting = {0};
+    struct pc_bundle *b;
+    if (!take_moment(engine, app->live->uid, p->channels[0], &m))
+        return keep_unheard(engine, app, p->channels[0], keeping, rc);
+    *rc = render_bundle(engine, app, &m, p->event, p->data, false, encode_event, p, &b);
+    bool fits = false;
+    if (*rc == 0) {
+        b->except = p->except;
+        pthread_mutex_lock(&m.channel->shard->mutex);
+        fits = pc_bundle_fits(b, m.channel);
+        if (fits) {
+            *rc = pc_bundle_post(engine, m.channel, b, &posting);
+            pc_keep(engine, m.channel, keeping);
+        }
+        pc_shard_unlock(m.channel->shard);
+        if (!fits)
+            pc_bundle_release(b);
+    }
+    pc_posting_finish(engine, &posting);
+    pc_channel_release(&engine->directory, m.channel);
+    return fits;
+}
+
 int pc_publish_rendered(struct pc_engine *engine, const struct pc_app *app, pusherc_slice name,
-                        const struct pc_publication *publication)
+                        const struct pc_publication *publication, const struct pc_keeping *keeping)
 {
     struct pc_publication p = *publication;
+    int rc = 0;
     p.channels = &name;
-    for (int round = 0; round < MAX_ROUNDS; round++) {
-        struct moment m;
-        struct pc_posting posting = {0};
-        struct pc_bundle *b;
-        if (!take_moment(engine, app->live->uid, name, &m))
-            return 0;
-        int rc = render_bundle(engine, app, &m, p.event, p.data, false, encode_event, &p, &b);
-        bool fits = false;
-        if (rc == 0) {
-            b->except = p.except;
-            pthread_mutex_lock(&m.channel->shard->mutex);
-            fits = pc_bundle_fits(b, m.channel);
-            if (fits)
-                rc = pc_bundle_post(engine, m.channel, b, &posting);
-            pc_shard_unlock(m.channel->shard);
-            if (!fits)
-                pc_bundle_release(b);
-        }
-        pc_posting_finish(engine, &posting);
-        pc_channel_release(&engine->directory, m.channel);
-        if (rc || fits)
+    for (int round = 0; round < MAX_ROUNDS; round++)
+        if (try_publish(engine, app, &p, keeping, &rc) || rc)
             return rc;
-    }
     return PUSHERC_EBACKLOG;
+}
+
+void pc_render_cached(struct pc_engine *engine, const struct pc_join *join,
+                      const struct pc_cached *cached, struct pc_buf *out)
+{
+    struct pusherc_render r = {.app = join->app,
+                               .engine = engine,
+                               .match = join->match,
+                               .channel = join->channel,
+                               .event = cached->event,
+                               .data = cached->data,
+                               .view = join->view};
+    if (join->view.len == 0)
+        return;
+    pc_buf_init(&r.payload, &engine->mem, SIZE_MAX);
+    pusherc_render_verdict verdict = render(&r);
+    if (verdict != PUSHERC_RENDER_NOTHING)
+        pc_out_event(out, cached->event, join->channel,
+                     verdict == PUSHERC_RENDER_SAME ? cached->data : pc_buf_slice(&r.payload),
+                     PC_S(""));
+    pc_buf_free(&r.payload);
 }
 
 /* -- presence -- */

@@ -13,7 +13,8 @@ struct pc_bundle;
 
 /* pc_publish() to one channel that has views. */
 PC_CHECKED int pc_publish_rendered(struct pc_engine *engine, const struct pc_app *app,
-                                   pusherc_slice name, const struct pc_publication *p);
+                                   pusherc_slice name, const struct pc_publication *p,
+                                   const struct pc_keeping *keeping);
 
 /* member_added of a newcomer, rendered for the audiences that are there now. *out is NULL when there is
  * nobody to tell. */
@@ -28,6 +29,11 @@ PC_CHECKED int pc_bundle_post(struct pc_engine *engine, struct pc_channel *chann
 PC_CHECKED int pc_publish_to_views(struct pc_engine *engine, struct pc_channel *channel,
                                    pusherc_slice message, struct pc_posting *posting);
 void pc_bundle_release(struct pc_bundle *bundle); /* NULL is harmless; no lock is held */
+
+/* What a newcomer may see of the event that its cache channel keeps: appends the message to `out`, or nothing
+ * if that is not for this audience. */
+void pc_render_cached(struct pc_engine *engine, const struct pc_join *join,
+                      const struct pc_cached *cached, struct pc_buf *out);
 
 /* A presence channel's members as the newcomer of this join may see them: `raw` is what
  * pc_copy_members() wrote under the lock. Appends the roster's JSON to `out`. */

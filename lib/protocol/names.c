@@ -41,7 +41,7 @@ static bool all_in_alphabet(pusherc_slice s)
     return true;
 }
 
-static struct pc_channel_class classify(pusherc_slice name)
+struct pc_channel_class pc_channel_classify(pusherc_slice name)
 {
     char first = name.len ? name.ptr[0] : '\0';
     if (first == 'p' || first == 'c' || first == '#') {
@@ -54,7 +54,7 @@ static struct pc_channel_class classify(pusherc_slice name)
 
 bool pc_channel_name_valid(pusherc_slice name, size_t max_bytes, struct pc_channel_class *out)
 {
-    *out = classify(name);
+    *out = pc_channel_classify(name);
     if (out->kind == PUSHERC_CHANNEL_USER)
         return pc_user_channel_id(name).len > 0;
     return name.len >= 1 && name.len <= max_bytes && all_in_alphabet(name);

@@ -32,6 +32,9 @@ static inline bool pc_kind_needs_auth(pusherc_channel_kind kind)
  * long the whole is. */
 bool pc_channel_name_valid(pusherc_slice name, size_t max_bytes, struct pc_channel_class *out);
 
+/* What the prefix says, whether or not the rest makes it a name. */
+struct pc_channel_class pc_channel_classify(pusherc_slice name);
+
 /* 1..200 of the channel alphabet: ids of signed-in users, not of presence members. */
 bool pc_user_id_valid(pusherc_slice id);
 

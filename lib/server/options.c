@@ -42,6 +42,7 @@ struct pc_limits pc_server_limits(const pusherc_server_options *o)
         .out_hard_bytes = or_default(o->out_hard_bytes, 1048576),
         .mailbox_max_messages = or_default(o->mailbox_max_messages, 65536),
         .max_auth_skew_s = or_default(o->max_auth_skew_s, 600),
+        .max_cache_bytes = o->max_cache_bytes ? o->max_cache_bytes : 64u << 20,
     };
 }
 

@@ -1,6 +1,7 @@
 /* Publishing from the host's own code (pusherc/publish.h). */
 #include <pusherc/publish.h>
 
+#include "base/clock.h"
 #include "fanout/publish.h"
 #include "server/server.h"
 
@@ -10,6 +11,8 @@ static struct pc_publication publication_of(const pusherc_event *event)
                                    .channels = event->channels,
                                    .channel_count = event->channels ? event->channel_count : 0,
                                    .data = event->data,
+                                   .cacheable = true,
+                                   .now_ms = pc_clock_us() / 1000,
                                    .except = event->except};
 }
 

@@ -2,6 +2,9 @@
 #include <stdio.h>
 
 #include "auth/sign.h"
+#include "channel/cached.h"
+#include "fanout/publish.h"
+#include "fanout/view.h"
 #include "protocol/message_out.h"
 #include "session/grant.h"
 #include "session/session.h"
@@ -148,6 +151,33 @@ static void say_subscribed(struct pc_session *s, const struct pc_join *join,
     pc_session_say(s, &message);
 }
 
+/* A cache channel's newcomer hears its last event, or that there is none. */
+static void say_cached(struct pc_session *s, const struct pc_join *join,
+                       const struct pc_cached *cached)
+{
+    struct pc_engine *engine = s->worker->engine;
+    char stack[PC_SESSION_STACK];
+    struct pc_buf message;
+    pc_buf_init_in(&message, s->worker->mem, SIZE_MAX, stack, sizeof stack);
+    if (!cached)
+        pc_out_cache_miss(&message, join->channel);
+    else if (pc_join_rendered(join))
+        pc_render_cached(engine, join, cached, &message);
+    else
+        pc_out_event(&message, cached->event, join->channel, cached->data, PC_S(""));
+    if (message.len > 0 || pc_buf_status(&message))
+        pc_session_say(s, &message);
+    else
+        pc_buf_free(&message);
+    if (!cached) {
+        struct pc_posting posting = {0};
+        struct pc_notice notice = {
+            .kind = PUSHERC_WEBHOOK_CACHE_MISS, .app = s->app, .channel = join->channel};
+        pc_posting_note(engine, &notice, &posting);
+        pc_posting_finish(engine, &posting);
+    }
+}
+
 struct pc_subscription *pc_session_join(struct pc_session *s, const struct pc_join *join,
                                         struct pc_refusal *why)
 {
@@ -161,6 +191,9 @@ struct pc_subscription *pc_session_join(struct pc_session *s, const struct pc_jo
         pc_list_push_back(&s->subscriptions, &sub->of_session);
         s->subscription_count++;
         say_subscribed(s, join, &roster);
+        if (join->class.cache)
+            say_cached(s, join, change.cached);
+        pc_cached_unref(change.cached);
         report_change(s, true, pc_subscription_channel(sub), join->class.kind, join->user_id,
                       &change);
     } else if (rc == PUSHERC_ELIMIT) {

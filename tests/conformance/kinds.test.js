@@ -1,6 +1,6 @@
 'use strict';
-// B.7 to B.9 as far as they hold without caching, watchlists and counts: cache channels are channels, users
-// sign in and have a channel of their own, and nothing says subscription_count.
+// B.7 to B.9 as far as kinds of channels go: cache channels are channels, users sign in and have a channel of
+// their own, and nothing says subscription_count unless it is enabled.
 
 const assert = require('node:assert/strict');
 const { before, test } = require('node:test');

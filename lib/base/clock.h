@@ -1,0 +1,15 @@
+/* Monotonic time for what runs on the host's own threads; elsewhere below net/ time is a parameter. */
+#ifndef PC_BASE_CLOCK_H
+#define PC_BASE_CLOCK_H
+
+#include <stdint.h>
+#include <time.h>
+
+static inline uint64_t pc_clock_us(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+}
+
+#endif

@@ -1,0 +1,278 @@
+/* Cache channels: the last published event, for newcomers only, until its time is over. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "auth_fixture.h"
+#include "channel/cached.h"
+
+#define CLIENTS 4
+
+struct cx {
+    struct fx fx;
+    struct fx_client clients[CLIENTS];
+    struct pc_app *app;
+};
+
+static int set_up(void **state)
+{
+    struct cx *cx = calloc(1, sizeof *cx);
+    FX_REQUIRE(cx);
+    fx_open(&cx->fx, 2);
+    for (size_t i = 0; i < CLIENTS; i++) {
+        fx_connect(&cx->fx, &cx->clients[i], (uint32_t)(i % 2));
+        fx_heard(&cx->clients[i]);
+    }
+    cx->app = pc_apps_by_id(&cx->fx.engine->apps, PC_S("app-id"));
+    *state = cx;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    struct cx *cx = *state;
+    for (size_t i = 0; i < CLIENTS; i++)
+        fx_disconnect(&cx->clients[i]);
+    pc_app_unref(cx->app);
+    fx_close(&cx->fx);
+    size_t live = failing_alloc_live(&cx->fx.alloc);
+    free(cx);
+    return live == 0 ? 0 : -1;
+}
+
+#define with_clients(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
+
+/* As the HTTP API and the host publish. */
+static int publish(struct cx *cx, const char *channel, const char *event, const char *data)
+{
+    pusherc_slice name = pc_slice_of(channel);
+    struct pc_publication p = {.event = pc_slice_of(event),
+                               .channels = &name,
+                               .channel_count = 1,
+                               .data = pc_slice_of(data),
+                               .cacheable = true,
+                               .now_ms = cx->fx.engine->workers[0].now_ms};
+    return pc_publish(cx->fx.engine, cx->app, &p);
+}
+
+static void subscribes(struct cx *cx, size_t i, const char *channel, const char *then)
+{
+    char expected[512];
+    fx_subscribe(&cx->clients[i], channel);
+    snprintf(expected, sizeof expected,
+             "{\"event\":\"pusher_internal:subscription_succeeded\",\"channel\":\"%s\","
+             "\"data\":\"{}\"}\n%s",
+             channel, then);
+    assert_string_equal(fx_heard(&cx->clients[i]), expected);
+}
+
+#define TICK(data) "{\"event\":\"tick\",\"channel\":\"cache-x\",\"data\":\"" data "\"}\n"
+#define MISS       "{\"event\":\"pusher:cache_miss\",\"channel\":\"cache-x\",\"data\":\"{}\"}\n"
+
+static void newcomers_hear_the_last_event(void **state)
+{
+    struct cx *cx = *state;
+    subscribes(cx, 0, "cache-x", MISS);
+    assert_int_equal(publish(cx, "cache-x", "first", "0"), 0);
+    assert_int_equal(publish(cx, "cache-x", "tick", "1"), 0);
+    fx_heard(&cx->clients[0]);
+    subscribes(cx, 1, "cache-x", TICK("1"));
+    assert_string_equal(fx_heard(&cx->clients[0]), ""); /* who was there hears nothing again */
+    publish(cx, "cache-x", "tick", "2");
+    assert_string_equal(fx_heard(&cx->clients[0]), TICK("2"));
+    assert_string_equal(fx_heard(&cx->clients[1]), TICK("2"));
+    /* left out of the event by its socket id, but not of what is kept */
+    subscribes(cx, 2, "cache-x", TICK("2"));
+}
+
+/* A client that was silent for so long would be closed. */
+static void comes_back(struct cx *cx, size_t i)
+{
+    fx_disconnect(&cx->clients[i]);
+    fx_connect(&cx->fx, &cx->clients[i], (uint32_t)(i % 2));
+    fx_heard(&cx->clients[i]);
+}
+
+static void it_is_kept_while_nobody_is_there(void **state)
+{
+    struct cx *cx = *state;
+    assert_int_equal(publish(cx, "cache-x", "tick", "1"), 0);
+    subscribes(cx, 0, "cache-x", TICK("1"));
+    fx_unsubscribe(&cx->clients[0], "cache-x");
+    fx_pass(&cx->fx, 1799 * 1000);
+    comes_back(cx, 0);
+    subscribes(cx, 0, "cache-x", TICK("1"));
+    fx_unsubscribe(&cx->clients[0], "cache-x");
+    fx_pass(&cx->fx, 1000);
+    subscribes(cx, 0, "cache-x", MISS);
+    publish(cx, "cache-x", "tick", "2");
+    assert_string_equal(fx_heard(&cx->clients[0]), TICK("2"));
+    comes_back(cx, 1);
+    subscribes(cx, 1, "cache-x", TICK("2"));
+}
+
+static void only_what_publishers_send_is_kept(void **state)
+{
+    struct cx *cx = *state;
+    static const char miss[] =
+        "{\"event\":\"pusher:cache_miss\",\"channel\":\"private-cache-x\",\"data\":\"{}\"}\n";
+    subscribes(cx, 0, "private-cache-x", miss);
+    fx_say(&cx->clients[0],
+           "{\"event\":\"client-x\",\"channel\":\"private-cache-x\",\"data\":\"1\"}");
+    subscribes(cx, 1, "private-cache-x", miss);
+    publish(cx, "private-x", "tick", "1"); /* no cache channel */
+    subscribes(cx, 2, "private-x", "");
+
+    fx_join(&cx->clients[0], "presence-cache-x", "{\"user_id\":\"7\"}");
+    fx_join(&cx->clients[1], "presence-cache-x", "{\"user_id\":\"8\"}");
+    fx_unsubscribe(&cx->clients[0], "presence-cache-x");
+    fx_heard(&cx->clients[2]);
+    fx_join(&cx->clients[2], "presence-cache-x", "{\"user_id\":\"9\"}");
+    const char *text = fx_heard(&cx->clients[2]);
+    assert_non_null(strstr(text, "}\n{\"event\":\"pusher:cache_miss\""));
+}
+
+static void what_is_oldest_makes_room(void **state)
+{
+    struct cx *cx = *state;
+    struct pc_directory *dir = &cx->fx.engine->directory;
+    char data[4001], name[32];
+    memset(data, 'x', 4000);
+    data[4000] = '\0';
+    for (int i = 0; i < 2000; i++) { /* 8 MB into 1 MB */
+        snprintf(name, sizeof name, "cache-%d", i);
+        assert_int_equal(publish(cx, name, "tick", data), 0);
+        assert_true(dir->cached_bytes < dir->max_cached_bytes + PC_SHARDS * 5000);
+    }
+    fx_subscribe(&cx->clients[0], "cache-0");
+    assert_non_null(strstr(fx_heard(&cx->clients[0]), "cache_miss"));
+    fx_subscribe(&cx->clients[0], "cache-1999");
+    assert_non_null(strstr(fx_heard(&cx->clients[0]), "\"tick\""));
+    /* time alone empties it, with the next event of each shard */
+    fx_pass(&cx->fx, 1801 * 1000);
+    for (int i = 0; i < 1000; i++) {
+        snprintf(name, sizeof name, "cache-%d", i);
+        publish(cx, name, "tick", "");
+    }
+    assert_true(dir->cached_bytes < 1000 * 1000);
+}
+
+/* A shard's only event stays, however large: there is nothing to make room with. */
+static void one_event_is_kept_whatever_its_size(void **state)
+{
+    struct cx *cx = *state;
+    cx->fx.engine->directory.max_cached_bytes = 1;
+    publish(cx, "cache-x", "tick", "1");
+    subscribes(cx, 0, "cache-x", TICK("1"));
+}
+
+/* -- audiences -- */
+
+static pusherc_render_verdict render(pusherc_render *r, void *user_data)
+{
+    (void)user_data;
+    if (pc_slice_eq(pusherc_render_view(r), PC_S("agent")))
+        return PUSHERC_RENDER_SAME;
+    if (pc_slice_eq(pusherc_render_event(r), PC_S("note")))
+        return PUSHERC_RENDER_NOTHING;
+    pusherc_render_payload(r, PC_S("{}"));
+    return PUSHERC_RENDER_REPLACED;
+}
+
+static void each_audience_gets_its_own_of_what_is_kept(void **state)
+{
+    struct ax *ax = calloc(1, sizeof *ax);
+    (void)state;
+    FX_REQUIRE(ax);
+    ax_open(ax, 2, PUSHERC_AUTH_RULES);
+    pusherc_rule rule = ax_rule(ax, "x");
+    rule.render = render;
+    ax_add(ax, &rule);
+    ax->answer = AX_ALLOW;
+    struct pc_app *app = pc_apps_by_id(&ax->fx.engine->apps, PC_S("app-id"));
+    pusherc_slice name = PC_S("private-cache-x");
+    struct pc_publication p = {.event = PC_S("tick"),
+                               .channels = &name,
+                               .channel_count = 1,
+                               .data = PC_S("secret"),
+                               .cacheable = true,
+                               .now_ms = FX_START_MS};
+    static const char *const views[] = {"agent", "customer", NULL, "agent", "customer"};
+    for (size_t i = 0; i < 5; i++)
+        ax_connect(ax, i, (uint32_t)(i % 2), "u");
+    assert_int_equal(pc_publish(ax->fx.engine, app, &p), 0); /* nobody is there */
+    for (size_t i = 0; i < 5; i++) {
+        if (i == 3) { /* from now on with subscribers; not for customers */
+            p.event = PC_S("note");
+            assert_int_equal(pc_publish(ax->fx.engine, app, &p), 0);
+        }
+        ax->grant.view = pc_slice_of(views[i]);
+        ax_heard(ax, i);
+        ax_subscribe(ax, i, "private-cache-x");
+        const char *text = ax_heard(ax, i);
+        assert_non_null(strstr(text, "subscription_succeeded"));
+        assert_null(strstr(text, "cache_miss"));
+        const char *kept = strchr(text, '\n') + 1;
+        assert_string_equal(
+            kept,
+            i == 0   ? "{\"event\":\"tick\",\"channel\":\"private-cache-x\",\"data\":\"secret\"}\n"
+            : i == 1 ? "{\"event\":\"tick\",\"channel\":\"private-cache-x\",\"data\":\"{}\"}\n"
+            : i == 3 ? "{\"event\":\"note\",\"channel\":\"private-cache-x\",\"data\":\"secret\"}\n"
+                     : "");
+    }
+    pc_app_unref(app);
+    ax_close(ax);
+    assert_int_equal(failing_alloc_live(&ax->fx.alloc), 0);
+    free(ax);
+}
+
+static void without_memory_an_event_is_kept_whole_or_not(void **state)
+{
+    (void)state;
+    struct pc_limits limits = fx_limits();
+    pusherc_app_options options = fx_app();
+    bool failed = true;
+    for (size_t n = 1; failed; n++) {
+        struct cx cx = {0};
+        int rc = fx_try_open(&cx.fx, &limits, NULL, 1, n);
+        if (rc == 0)
+            rc = fx_try_put(&cx.fx, &options);
+        if (rc == 0) {
+            cx.app = pc_apps_by_id(&cx.fx.engine->apps, PC_S("app-id"));
+            rc = fx_try_connect(&cx.fx, &cx.clients[0], 0, 7);
+            int sent = publish(&cx, "cache-x", "tick", "1");
+            assert_true(sent == 0 || sent == PUSHERC_ENOMEM);
+            if (rc == 0) {
+                fx_subscribe(&cx.clients[0], "cache-x");
+                const char *text = fx_heard(&cx.clients[0]);
+                const char *said = strstr(text, "succeeded");
+                if (said && cx.clients[0].closed == 0)
+                    assert_non_null(strstr(said, sent == 0 ? "\"tick\"" : "cache_miss"));
+            }
+            fx_disconnect(&cx.clients[0]);
+            pc_app_unref(cx.app);
+        }
+        failed = failing_alloc_hit(&cx.fx.alloc);
+        if (cx.fx.engine)
+            fx_close(&cx.fx);
+        if (failing_alloc_live(&cx.fx.alloc))
+            fail_msg("request %zu: %zu blocks left", n, failing_alloc_live(&cx.fx.alloc));
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        with_clients(newcomers_hear_the_last_event),
+        with_clients(it_is_kept_while_nobody_is_there),
+        with_clients(only_what_publishers_send_is_kept),
+        with_clients(what_is_oldest_makes_room),
+        with_clients(one_event_is_kept_whatever_its_size),
+        cmocka_unit_test(each_audience_gets_its_own_of_what_is_kept),
+        cmocka_unit_test(without_memory_an_event_is_kept_whole_or_not),
+    };
+    return cmocka_run_group_tests_name("cache", tests, NULL, NULL);
+}
