@@ -1,6 +1,7 @@
 #include "fanout/subscription.h"
 
 #include "channel/cached.h"
+#include "fanout/count.h"
 #include "fanout/publish.h"
 #include "fanout/view.h"
 #include "protocol/message_out.h"
@@ -187,6 +188,7 @@ static int join_locked(struct pc_worker *worker, const struct pc_join *join,
     s->index = local->count;
     local->targets[local->count++] = (struct pc_target){join->q, change->sequence, s, s->view};
     note_change(worker->engine, join->app, channel, true, join->user_id, change, posting);
+    pc_count_changed(worker, join->app, channel, posting);
     return 0;
 }
 
@@ -282,6 +284,8 @@ void pc_leave(struct pc_worker *worker, struct pc_app *app, struct pc_subscripti
         if (user_id)
             pc_buf_put(user_id, s->member->node.key);
     }
+    if (!change->edge)
+        pc_count_changed(worker, app, channel, &posting);
     note_change(engine, app, channel, false, s->member ? s->member->node.key : PC_S(""), change,
                 &posting);
     if (change->member_edge)

@@ -1,0 +1,52 @@
+#include "fanout/count.h"
+
+#include "fanout/later.h"
+#include "fanout/view.h"
+#include "protocol/message_out.h"
+
+static void tell(struct pc_worker *worker, struct pc_app *app, struct pc_channel *channel,
+                 struct pc_posting *posting)
+{
+    struct pc_engine *engine = worker->engine;
+    char stack[512];
+    struct pc_buf message;
+    struct pc_notice notice = {.kind = PUSHERC_WEBHOOK_SUBSCRIPTION_COUNT,
+                               .app = app,
+                               .channel = channel->name,
+                               .subscription_count = channel->subscriptions};
+    pc_buf_init_in(&message, &engine->mem, SIZE_MAX, stack, sizeof stack);
+    pc_out_subscription_count(&message, channel->name, channel->subscriptions);
+    int rc = pc_buf_status(&message);
+    if (rc == 0)
+        rc = channel->views ? pc_publish_to_views(engine, channel, pc_buf_slice(&message), posting)
+                            : pc_publish_locked(engine, channel, pc_buf_slice(&message), posting);
+    pc_buf_free(&message);
+    if (rc == 0) {
+        channel->count_told = channel->subscriptions;
+        channel->count_told_ms = worker->now_ms;
+    }
+    pc_posting_note(engine, &notice, posting);
+}
+
+static void on_interval(struct pc_worker *worker, struct pc_app *app, struct pc_channel *channel,
+                        struct pc_posting *posting)
+{
+    channel->count_waits = false;
+    if (channel->count_told != channel->subscriptions)
+        tell(worker, app, channel, posting);
+}
+
+void pc_count_changed(struct pc_worker *worker, struct pc_app *app, struct pc_channel *channel,
+                      struct pc_posting *posting)
+{
+    if (!app->options.subscription_count_events ||
+        channel->class.kind == PUSHERC_CHANNEL_PRESENCE ||
+        channel->class.kind == PUSHERC_CHANNEL_USER)
+        return;
+    /* workers' times differ by a moment, so this may lie ahead of ours */
+    uint64_t next_ms = channel->count_told_ms + PC_COUNT_INTERVAL_MS;
+    if (channel->subscriptions <= PC_COUNT_FREELY || worker->now_ms >= next_ms)
+        tell(worker, app, channel, posting);
+    else if (!channel->count_waits)
+        channel->count_waits = pc_later(worker, app, channel, next_ms, on_interval) == 0;
+}
