@@ -173,28 +173,45 @@ static inline void fx_on_overflow(struct pc_outq *q)
     pc_session_overflow(&PC_CONTAINER(q, struct fx_client, q)->session);
 }
 
-/* 0, or PUSHERC_ENOMEM and no session. */
-static inline int fx_try_connect(struct fx *fx, struct fx_client *client, uint32_t worker,
-                                 uint8_t protocol)
+/* 0, or PUSHERC_ENOMEM and no session. `identity` is taken over; NULL = anonymous. */
+static inline int fx_try_connect_to(struct fx *fx, struct fx_client *client, uint32_t worker,
+                                    uint8_t protocol, const char *app_key,
+                                    struct pc_identity *identity)
 {
     static const struct pc_transport transport = {fx_transport_close, fx_transport_ping};
     *client = (struct fx_client){.fx = fx, .over = true};
     pc_outq_init(&client->q, &fx->engine->workers[worker], fx_on_overflow);
-    struct pc_app *app = pc_apps_by_key(&fx->engine->apps, PC_S("app-key"));
+    struct pc_app *app = pc_apps_by_key(&fx->engine->apps, pc_slice_of(app_key));
     FX_REQUIRE(app && pc_app_connect(app));
     int rc = pc_session_open(&client->session, &fx->engine->workers[worker], &client->q, &transport,
-                             app, protocol, NULL);
+                             app, protocol, identity);
     client->over = rc != 0;
     if (rc) {
         pc_app_disconnect(app);
         pc_app_unref(app);
+        pc_identity_unref(identity);
     }
     return rc;
+}
+
+static inline int fx_try_connect(struct fx *fx, struct fx_client *client, uint32_t worker,
+                                 uint8_t protocol)
+{
+    return fx_try_connect_to(fx, client, worker, protocol, "app-key", NULL);
 }
 
 static inline void fx_connect(struct fx *fx, struct fx_client *client, uint32_t worker)
 {
     FX_REQUIRE(fx_try_connect(fx, client, worker, 7) == 0);
+}
+
+/* The host says who it is. */
+static inline void fx_connect_as(struct fx *fx, struct fx_client *client, uint32_t worker,
+                                 const char *user_id)
+{
+    struct pc_identity *identity = pc_identity_new(&fx->mem, pc_slice_of(user_id), PC_S(""));
+    FX_REQUIRE(identity);
+    FX_REQUIRE(fx_try_connect_to(fx, client, worker, 7, "app-key", identity) == 0);
 }
 
 /* The peer is gone, or never was. */

@@ -294,7 +294,7 @@ PUSHERC_API void pusherc_server_free(pusherc_server *server);
  * @param close_code  1000 or 4000..4999
  * @param reason      UTF-8, cut at 123 bytes; NUL-terminated; NULL = ""
  * @return 0 when handed over, or
- *         PUSHERC_EINVAL  a NULL argument, another close_code, or the reason is no UTF-8
+ *         PUSHERC_EINVAL  a NULL argument, the zero id, another close_code, or the reason is no UTF-8
  *         PUSHERC_ENOENT  unknown app
  *         PUSHERC_ESTATE  server not started, or stopped
  *         PUSHERC_ENOMEM  the connection may stay open
@@ -305,6 +305,29 @@ PUSHERC_API void pusherc_server_free(pusherc_server *server);
 PUSHERC_API int pusherc_server_disconnect(pusherc_server *server, const char *app_id,
                                           pusherc_socket_id socket_id, uint16_t close_code,
                                           const char *reason);
+
+/**
+ * Close every connection of a user: those that signed in as the user (pusher:signin) and those whose identity,
+ * the answer to `identify`, has this id. Connections that only carry the id in a presence channel stay.
+ * The user may connect again; to keep somebody out, let identify say no first.
+ *
+ * @param server      started
+ * @param app_id      known app; NUL-terminated
+ * @param user_id     1..200 bytes; a user who is not connected is no error
+ * @param close_code  1000 or 4000..4999; Pusher's API uses 4009, after which pusher-js does not return
+ * @param reason      UTF-8, cut at 123 bytes; NUL-terminated; NULL = ""
+ * @return 0 when handed over, or
+ *         PUSHERC_EINVAL  a NULL argument, another close_code, a user_id too long, or the reason is no UTF-8
+ *         PUSHERC_ENOENT  unknown app
+ *         PUSHERC_ESTATE  server not started, or stopped
+ *         PUSHERC_ENOMEM  some connections may stay open
+ *
+ * Thread: any. Blocks: no. In callbacks: yes. Owns: nothing.
+ * Since: 0.1.  Source: Pusher Channels HTTP API, "POST terminate user connections", for signed-in users.
+ */
+PUSHERC_API int pusherc_server_disconnect_user(pusherc_server *server, const char *app_id,
+                                               pusherc_slice user_id, uint16_t close_code,
+                                               const char *reason);
 
 PUSHERC_END_DECLS
 

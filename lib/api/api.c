@@ -11,14 +11,15 @@
 
 /* What a request has to pass before a route's handler sees it. */
 enum route_kind {
-    PAGE,     /* anybody's GET */
-    ROOT,     /* the same, unless the host has pages of its own */
-    APP_READ, /* GET, signed by an app */
-    APP_WRITE /* POST, signed by an app */
+    PAGE,      /* anybody's GET */
+    ROOT,      /* the same, unless the host has pages of its own */
+    APP_READ,  /* GET, signed by an app */
+    APP_WRITE, /* POST, signed by an app */
+    KEY_WRITE  /* the same without an app in the path: it is the one whose key signed */
 };
 
 struct route {
-    pusherc_slice path; /* '*' stands for one segment: the app's id, then the channel */
+    pusherc_slice path; /* '*' stands for one segment: the app's id, then the channel or user */
     enum route_kind kind;
     void (*handle)(struct pc_api_call *call);
 };
@@ -58,6 +59,8 @@ static const struct route routes[] = {
     {PUSHERC_LIT("/apps/*/channels/*/stats"), APP_READ, pc_api_channel_stats},
     {PUSHERC_LIT("/apps/*/channels/*/events"), APP_WRITE, pc_api_channel_events},
     {PUSHERC_LIT("/apps/*/connections"), APP_READ, pc_api_connections},
+    {PUSHERC_LIT("/apps/*/users/*/terminate_connections"), APP_WRITE, pc_api_terminate},
+    {PUSHERC_LIT("/users/*/terminate_connections"), KEY_WRITE, pc_api_terminate}, /* Python's SDK */
     {PUSHERC_LIT("/ready"), PAGE, ready_page},
     {PUSHERC_LIT("/up"), PAGE, up_page},
     {PUSHERC_LIT("/live"), PAGE, up_page},
@@ -111,7 +114,7 @@ static const struct route *find_route(const struct pc_api_request *request,
 static bool check_method(const struct route *route, pusherc_slice method,
                          struct pc_api_reply *reply)
 {
-    bool write = route->kind == APP_WRITE;
+    bool write = route->kind == APP_WRITE || route->kind == KEY_WRITE;
     if (write ? pc_slice_eq(method, PC_S("POST"))
               : pc_slice_eq(method, PC_S("GET")) || pc_slice_eq(method, PC_S("HEAD")))
         return true;
@@ -124,26 +127,59 @@ static bool check_method(const struct route *route, pusherc_slice method,
     return false;
 }
 
+/* Counted. *name is what was sent, decoded into the reply's text if need be; len 0: it is none. */
+static struct pc_app *look_up_app(const struct pc_api_request *request, pusherc_slice sent,
+                                  bool is_key, struct pc_api_reply *reply, pusherc_slice *name)
+{
+    struct pc_apps *apps = &request->engine->apps;
+    struct pc_buf decoded;
+    pc_buf_init_in(&decoded, &request->engine->mem, sizeof reply->text, reply->text,
+                   sizeof reply->text);
+    /* One that does not fit is too long to be one. */
+    if (pc_http_decode(sent, is_key, &decoded, name) || name->len > PC_APP_ID_MAX) {
+        *name = PC_S("");
+        return NULL;
+    }
+    return is_key ? pc_apps_by_key(apps, *name) : pc_apps_by_id(apps, *name);
+}
+
 /* The app in the path, counted. NULL: the reply is the 404, or *ask is what to ask the host for. */
 static struct pc_app *find_app(const struct pc_api_request *request, pusherc_slice segment,
                                struct pc_api_reply *reply, pusherc_slice *ask)
 {
-    struct pc_buf decoded;
     pusherc_slice id;
-    pc_buf_init_in(&decoded, &request->engine->mem, sizeof reply->text, reply->text,
-                   sizeof reply->text);
-    /* An id that does not fit is too long to be one. */
-    bool fits = pc_http_decode(segment, false, &decoded, &id) == 0 && id.len <= PC_APP_ID_MAX;
-    struct pc_app *app = fits ? pc_apps_by_id(&request->engine->apps, id) : NULL;
+    struct pc_app *app = look_up_app(request, segment, false, reply, &id);
     if (app)
         return app;
-    if (fits && !request->app_asked) {
+    if (id.len && !request->app_asked) {
         *ask = id;
         return NULL;
     }
     pc_api_plain(reply, 404, "The app ");
-    pc_api_say_quoted(reply, fits ? id : segment);
+    pc_api_say_quoted(reply, id.len ? id : segment);
     pc_api_say(reply, PC_S(" could not be found."));
+    return NULL;
+}
+
+/* The app whose key the request is signed with, likewise. */
+static struct pc_app *find_signer(const struct pc_api_request *request, struct pc_api_reply *reply,
+                                  pusherc_slice *ask)
+{
+    static const pusherc_slice name = PUSHERC_LIT("auth_key=");
+    pusherc_slice query = request->message->query, key = PC_S("");
+    while (query.len && key.len == 0) {
+        pusherc_slice pair = pc_slice_first(query, pc_slice_find(query, '&'));
+        if (pc_slice_starts(pair, name))
+            key = pc_slice_skip(pair, name.len);
+        query = pc_slice_skip(query, pair.len + (pair.len < query.len));
+    }
+    struct pc_app *app = look_up_app(request, key, true, reply, &key);
+    if (app)
+        return app;
+    if (key.len && !request->app_asked)
+        *ask = key;
+    else
+        pc_api_plain(reply, 401, key.len ? "Unknown auth_key" : "Missing parameter: auth_key");
     return NULL;
 }
 
@@ -291,11 +327,13 @@ enum pc_api_result pc_api_handle(const struct pc_api_request *request, struct pc
          * a publisher that is told to come again loses nothing. */
         pc_api_unavailable(reply, "The server is shutting down.");
     } else {
-        call.app = find_app(request, captures[0], reply, app_id);
-        if (app_id->len)
+        bool by_key = route->kind == KEY_WRITE;
+        call.app = by_key ? find_signer(request, reply, app_key)
+                          : find_app(request, captures[0], reply, app_id);
+        if (app_id->len || app_key->len)
             return PC_API_UNKNOWN_APP;
         if (call.app)
-            handle_app(route, &call, captures[1]);
+            handle_app(route, &call, captures[by_key ? 0 : 1]);
     }
     finish(&call);
     pc_app_unref(call.app);

@@ -17,8 +17,9 @@
 struct pc_api_call {
     const struct pc_api_request *request;
     struct pc_api_reply *reply;
-    struct pc_app *app;    /* borrowed; NULL on health pages */
-    pusherc_slice channel; /* decoded from the path, not checked; len 0 = the route has none */
+    struct pc_app *app; /* borrowed; NULL on health pages */
+    /* or the user's id: decoded from the path, not checked; len 0 = the route has none */
+    pusherc_slice channel;
     const struct pc_http_param *params; /* of the query, decoded */
     size_t param_count;
 };
@@ -32,6 +33,7 @@ void pc_api_channel(struct pc_api_call *call);
 void pc_api_channel_users(struct pc_api_call *call);
 void pc_api_channel_stats(struct pc_api_call *call);
 void pc_api_connections(struct pc_api_call *call);
+void pc_api_terminate(struct pc_api_call *call);
 
 /* Takes `count` events off the app's rate; false: the reply is the 429. */
 bool pc_api_take_events(struct pc_api_call *call, uint32_t count);

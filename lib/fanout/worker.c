@@ -17,6 +17,7 @@ void pc_worker_init(struct pc_worker *worker, struct pc_engine *engine, uint32_t
     pc_list_init(&worker->laters);
     pc_list_init(&worker->dirty);
     pc_map_init(&worker->by_id, worker->mem, engine->seed);
+    pc_map_init(&worker->users, worker->mem, engine->seed);
 }
 
 void pc_worker_free(struct pc_worker *worker)
@@ -28,6 +29,7 @@ void pc_worker_free(struct pc_worker *worker)
         pc_free(worker->mem, chunk);
     }
     pc_map_free(&worker->by_id);
+    pc_map_free(&worker->users);
 }
 
 struct pc_chunk *pc_worker_take_chunk(struct pc_worker *worker)

@@ -47,6 +47,7 @@ struct pc_worker {
     struct pc_mailbox *mailbox;
     struct pc_list sessions; /* every established one: the root of what is alive */
     struct pc_map by_id;     /* the same by socket id */
+    struct pc_map users;     /* those that are somebody's, by user: see session/user.h */
     /* the session layer's questions to the host; owned by the runtime */
     struct pc_decisions *decisions;
     struct pc_list laters; /* see later.h */

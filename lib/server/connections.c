@@ -1,9 +1,10 @@
-/* What a host does to connections from outside: hands one over, closes one, or all of an app. */
+/* What a host does to connections from outside: hands one over, closes one, a user's, or all of an app. */
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "net/conn.h"
 #include "server/server.h"
+#include "session/disconnect.h"
 
 /* -- adopting -- */
 
@@ -61,79 +62,41 @@ int pusherc_server_adopt(pusherc_server *server, intptr_t os_socket, pusherc_sli
 
 /* -- closing -- */
 
-struct close_order {
-    struct pc_mail mail;
-    struct pc_mem mem;
-    uint64_t app_uid;
-    pusherc_socket_id id;
-    bool whole_app; /* every connection of the app */
-    uint16_t code;
-    size_t reason_len;
-    char reason[];
-};
-
-static void run_disconnect(struct pc_mail *mail, struct pc_worker *worker)
+static int disconnect(pusherc_server *server, const char *app_id, struct pc_disconnect *which,
+                      uint16_t close_code, const char *reason)
 {
-    struct close_order *order = PC_CONTAINER(mail, struct close_order, mail);
-    struct pc_mem mem = order->mem;
-    pusherc_slice reason = pc_slice(order->reason, order->reason_len);
-    if (worker && order->whole_app) {
-        for (struct pc_list *l = worker->sessions.next, *next; l != &worker->sessions; l = next) {
-            struct pc_session *s = PC_CONTAINER(l, struct pc_session, of_worker);
-            next = l->next; /* closing leaves it in the list until the flush */
-            if (s->app->live->uid == order->app_uid)
-                pc_session_close(s, order->code, reason);
-        }
-    } else if (worker) {
-        struct pc_session *s = pc_session_find(worker, order->id);
-        if (s && s->app->live->uid == order->app_uid)
-            pc_session_close(s, order->code, reason);
-    }
-    pc_free(&mem, order);
-}
-
-static int order_disconnect(pusherc_server *server, uint64_t app_uid, const pusherc_socket_id *id,
-                            uint16_t code, const char *reason)
-{
-    const struct pc_mem *mem = &server->engine.mem;
-    pusherc_slice text = pc_utf8_cut(pc_slice_of(reason), 123);
-    for (uint32_t i = 0; i < server->engine.worker_count; i++) {
-        struct close_order *order = pc_alloc_zero(mem, sizeof *order + text.len);
-        if (!order)
-            return PUSHERC_ENOMEM;
-        order->mail.run = run_disconnect;
-        order->mem = *mem;
-        order->app_uid = app_uid;
-        order->whole_app = id == NULL;
-        if (id)
-            order->id = *id;
-        order->code = code;
-        order->reason_len = text.len;
-        if (text.len)
-            memcpy(order->reason, text.ptr, text.len);
-        if (pc_mailbox_send(server->engine.workers[i].mailbox, &order->mail, PC_MAIL_CONTROL))
-            /* that loop has ended, and its connections with it */
-            run_disconnect(&order->mail, NULL);
-    }
-    return 0;
+    int rc;
+    if (close_code != 1000 && (close_code < 4000 || close_code > 4999))
+        return PUSHERC_EINVAL;
+    if (!pc_utf8_valid(pc_slice_of(reason)))
+        return PUSHERC_EINVAL;
+    struct pc_app *app = pc_server_app(server, app_id, &rc);
+    if (!app)
+        return rc;
+    which->app_uid = app->live->uid;
+    which->code = close_code;
+    which->reason = pc_slice_of(reason);
+    rc = pc_server_runs(server) ? pc_disconnect(&server->engine, which) : PUSHERC_ESTATE;
+    pc_app_unref(app);
+    return rc;
 }
 
 int pusherc_server_disconnect(pusherc_server *server, const char *app_id,
                               pusherc_socket_id socket_id, uint16_t close_code, const char *reason)
 {
-    int rc;
-    if (close_code != 1000 && (close_code < 4000 || close_code > 4999))
+    struct pc_disconnect which = {.socket_id = socket_id};
+    if (socket_id.a == 0 && socket_id.b == 0)
         return PUSHERC_EINVAL;
-    if (reason && !pc_utf8_valid(pc_slice_of(reason)))
+    return disconnect(server, app_id, &which, close_code, reason);
+}
+
+int pusherc_server_disconnect_user(pusherc_server *server, const char *app_id,
+                                   pusherc_slice user_id, uint16_t close_code, const char *reason)
+{
+    struct pc_disconnect which = {.user_id = user_id};
+    if (!user_id.ptr || user_id.len == 0 || user_id.len > PC_IDENTITY_MAX_ID)
         return PUSHERC_EINVAL;
-    struct pc_app *app = pc_server_app(server, app_id, &rc);
-    if (!app)
-        return rc;
-    rc = pc_server_runs(server)
-             ? order_disconnect(server, app->live->uid, &socket_id, close_code, reason)
-             : PUSHERC_ESTATE;
-    pc_app_unref(app);
-    return rc;
+    return disconnect(server, app_id, &which, close_code, reason);
 }
 
 int pusherc_server_remove_app(pusherc_server *server, const char *app_id)
@@ -143,10 +106,10 @@ int pusherc_server_remove_app(pusherc_server *server, const char *app_id)
     struct pc_app *app = pc_apps_remove(&server->engine.apps, pc_slice_of(app_id));
     if (!app)
         return PUSHERC_ENOENT;
-    int rc = 0;
-    if (pc_server_runs(server))
-        rc = order_disconnect(server, app->live->uid, NULL, PC_CLOSE_UNKNOWN_APP,
-                              "The app was removed");
+    const struct pc_disconnect all = {.app_uid = app->live->uid,
+                                      .code = PC_CLOSE_UNKNOWN_APP,
+                                      .reason = PC_S("The app was removed")};
+    int rc = pc_server_runs(server) ? pc_disconnect(&server->engine, &all) : 0;
     pc_app_unref(app);
     return rc;
 }

@@ -85,9 +85,15 @@ int pc_session_open(struct pc_session *s, struct pc_worker *worker, struct pc_ou
     pc_list_init(&s->of_worker);
     q->owner = pc_idgen_next(&engine->ids);
     s->by_id.key = pc_slice((const char *)&q->owner, sizeof q->owner);
-    if (pc_map_insert(&worker->by_id, &s->by_id)) {
+    int rc = identity && identity->user_id.len
+                 ? pc_user_conn_new(&s->as_identified, s, identity->user_id, false)
+                 : 0;
+    rc = rc ? rc : pc_map_insert(&worker->by_id, &s->by_id);
+    if (rc) {
+        pc_user_conn_free(s->as_identified);
+        s->as_identified = NULL;
         s->state = PC_SESSION_ENDED;
-        return PUSHERC_ENOMEM;
+        return rc;
     }
     pc_list_push_back(&worker->sessions, &s->of_worker);
     pc_timer_init(&s->liveness, liveness);
@@ -120,6 +126,9 @@ void pc_session_end(struct pc_session *s)
     while (!pc_list_empty(&s->subscriptions))
         pc_session_leave(s,
                          PC_CONTAINER(s->subscriptions.prev, struct pc_subscription, of_session));
+    pc_user_conn_free(s->as_signed_in);
+    pc_user_conn_free(s->as_identified);
+    s->as_signed_in = s->as_identified = NULL;
     s->state = PC_SESSION_ENDED;
     if (engine->hooks.on_close)
         engine->hooks.on_close((const pusherc_conn *)s, s->close_code, engine->hooks.user_data);

@@ -13,6 +13,7 @@
 #include "protocol/message_in.h"
 #include "session/decision.h"
 #include "session/identity.h"
+#include "session/user.h"
 
 struct pc_session;
 
@@ -37,10 +38,12 @@ struct pc_session {
     struct pc_app *app; /* counted, and one of its connections */
     struct pc_list of_worker;
     struct pc_map_node by_id;
-    struct pc_list subscriptions;               /* latest last */
-    struct pc_list grants;                      /* what the host said about channels */
-    struct pc_identity *identity;               /* the host's answer; counted; NULL = anonymous */
-    struct pc_identity *user;                   /* pusher:signin; counted; NULL = not signed in */
+    struct pc_list subscriptions; /* latest last */
+    struct pc_list grants;        /* what the host said about channels */
+    struct pc_identity *identity; /* the host's answer; counted; NULL = anonymous */
+    struct pc_identity *user;     /* pusher:signin; counted; NULL = not signed in */
+    /* owned: its entries in the worker's index of users, for the two above; NULL = has no user id */
+    struct pc_user_conn *as_identified, *as_signed_in;
     struct pc_identity_expiry *identity_expiry; /* owned; NULL = the identity does not expire */
     struct pc_timer liveness;
     uint64_t seen_ms;      /* last traffic from the client */

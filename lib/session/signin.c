@@ -48,7 +48,10 @@ static bool check_user(struct pc_session *s, const struct pc_message_in *in, str
     if (s->user && !pc_slice_eq(s->user->user_id, data.id))
         return refuse(why, PUSHERC_DENIED_BAD_MEMBER, "Already signed in as another user");
     *user = pc_identity_new(s->worker->mem, data.id, data.info);
-    return *user || refuse(why, PUSHERC_DENIED_INTERNAL, "Out of memory");
+    if (*user && (s->as_signed_in || pc_user_conn_new(&s->as_signed_in, s, data.id, true) == 0))
+        return true;
+    pc_identity_unref(*user);
+    return refuse(why, PUSHERC_DENIED_INTERNAL, "Out of memory");
 }
 
 void pc_session_signin(struct pc_session *s, const struct pc_message_in *in)

@@ -46,7 +46,7 @@ static void put_foreign_apps(struct api_fixture *f)
     api_put(f, &options);
 }
 
-/* 135 (V28: terminate_connections is not served yet), 140, 141, 142, 143 */
+/* 135, 140, 141, 142, 143 */
 static void vectors_are_verified(void **state)
 {
     static const struct vector vectors[] = {
@@ -90,6 +90,9 @@ static void vectors_are_verified(void **state)
         {"V27 as Python does", "GET", "/apps/app-id/channels",
          A "&body_md5=d41d8cd98f00b204e9800998ecf8427e", "",
          "6a2f213f5ea86fd2cc8f4e738bac95efd868e894a2ab76d0e89393b2999b70ad", NULL},
+        {"V28", "POST", "/apps/app-id/users/7/terminate_connections",
+         A "&body_md5=99914b932bd37a50b983c5e7c90ae93b", "{}",
+         "a67ca993f19242f0b373641a830ea80f251b4558fe3b9295bfbd5d566720951b", "{}"},
         {"lower-casing", "POST", "/apps/app-id/events", "Zeta=1&" A V20_MD5, V20_BODY,
          "9f0e45cf049bbf939f91c45df6127ebf33f4246b0e2d0b87859e464b90e81dc1", "{}"},
         {"unescaping", "GET", "/apps/app-id/channels",
@@ -355,6 +358,36 @@ static void unknown_apps_are_asked_for_once(void **state)
     api_get(f, path, NULL);
     assert_int_equal(f->result, PC_API_REPLY);
     assert_int_equal(f->reply.status, 404);
+}
+
+/* Python's SDK leaves /apps/{id} out of one path, and signs it so. */
+static void without_an_app_in_the_path_the_key_names_it(void **state)
+{
+    static const char path[] = "/users/7/terminate_connections";
+    struct api_fixture *f = *state;
+    api_request(f, "POST", path, NULL, "{}");
+    api_expect_json(f, "{}");
+    api_get(f, path, NULL);
+    assert_int_equal(f->reply.status, 405);
+
+    api_send(f, "POST", path, "a=b&auth_key=nob%6fdy&auth_key=app-key", PC_S(""));
+    assert_int_equal(f->result, PC_API_UNKNOWN_APP);
+    assert_true(pc_slice_eq(f->app_key, PC_S("nobody")));
+    assert_int_equal(f->app_id.len, 0);
+    f->app_asked = true;
+    api_send(f, "POST", path, "a=b&auth_key=nob%6fdy", PC_S(""));
+    assert_int_equal(f->result, PC_API_REPLY);
+    api_expect_error(f, 401, "Unknown auth_key", "key");
+    assert_int_equal(f->app_key.len, 0);
+
+    f->app_asked = false;
+    static const char *const without[] = {"", "auth_key=", "auth_key", "xauth_key=app-key"};
+    for (size_t i = 0; i < LENGTH(without); i++) {
+        api_send(f, "POST", path, without[i], PC_S(""));
+        api_expect_error(f, 401, "Missing parameter: auth_key", without[i]);
+    }
+    api_send(f, "POST", path, "auth_key=app-key", PC_S(""));
+    assert_int_equal(f->reply.status, 401);
 }
 
 /* 161; a stranger does not learn that the app is disabled */
@@ -687,6 +720,7 @@ int main(void)
         api_test(unknown_paths_are_not_ours_and_404),
         api_test(wrong_methods_are_405_with_allow),
         api_test(unknown_apps_are_asked_for_once),
+        api_test(without_an_app_in_the_path_the_key_names_it),
         api_test(a_disabled_app_is_403_to_who_can_sign),
         api_test(too_many_parameters_are_refused),
         api_test(events_above_the_rate_are_429),

@@ -378,6 +378,10 @@ static int obey(struct host *host, const char *command, const cJSON *line, cJSON
         return pusherc_server_remove_app(server, app);
     if (strcmp(command, "disconnect") == 0)
         return disconnect(host, line);
+    if (strcmp(command, "disconnect_user") == 0)
+        return pusherc_server_disconnect_user(server, app, text(line, "user"),
+                                              (uint16_t)host_number(line, "code", 4009),
+                                              host_string(line, "reason"));
     if (strcmp(command, "stop") == 0)
         return pusherc_server_stop(server, (uint32_t)host_number(line, "grace_ms", 0), stopped,
                                    host);

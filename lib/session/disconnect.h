@@ -1,0 +1,22 @@
+/* Orders to every worker to close connections: one, a user's, or all of an app. */
+#ifndef PC_SESSION_DISCONNECT_H
+#define PC_SESSION_DISCONNECT_H
+
+#include "fanout/engine.h"
+
+/* Neither socket_id nor user_id: every connection of the app. */
+struct pc_disconnect {
+    uint64_t app_uid;
+    pusherc_socket_id socket_id; /* zero = not given */
+    pusherc_slice user_id;       /* 1..PC_IDENTITY_MAX_ID bytes; len 0 = not given */
+    bool signed_in;              /* of the user's, only those that signed in */
+    bool members;                /* and those that are the user in a presence channel */
+    uint16_t code;
+    pusherc_slice reason; /* UTF-8, cut at 123 bytes */
+};
+
+/* Everything is copied. 0, or PUSHERC_ENOMEM: some workers have not been told. Thread: any, once the workers
+ * run. */
+PC_CHECKED int pc_disconnect(struct pc_engine *engine, const struct pc_disconnect *which);
+
+#endif
