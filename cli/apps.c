@@ -3,16 +3,25 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "settings.h"
+
 void cli_apps_init(struct cli_apps *apps)
 {
     *apps = (struct cli_apps){0};
 }
 
-static void app_free(struct cli_app *app)
+static void origins_free(struct cli_app *app)
 {
     for (char **origin = app->origins; origin && *origin; origin++)
         free(*origin);
     free(app->origins);
+    app->origins = NULL;
+    app->options.allowed_origins = NULL;
+}
+
+static void app_free(struct cli_app *app)
+{
+    origins_free(app);
     free(app->master_key);
     free(app->secret);
     free(app->key);
@@ -110,6 +119,44 @@ bool cli_app_set_credentials(struct cli_app *app, const char *key, const char *s
 {
     return (!key || set_own_text(&app->key, &app->options.key, key)) &&
            (!secret || set_own_text(&app->secret, &app->options.secret, secret));
+}
+
+bool cli_app_set_origins(struct cli_app *app, const char *text)
+{
+    char *copy = strdup(text), *rest = NULL;
+    char **origins = calloc(strlen(text) + 1, sizeof(*origins));
+    size_t count = 0;
+    bool whole = copy && origins;
+
+    for (char *one = whole ? strtok_r(copy, ", ", &rest) : NULL; one && whole;
+         one = strtok_r(NULL, ", ", &rest))
+        whole = cli_set_text(&origins[count++], one);
+    free(copy);
+    if (whole && count > 0) { /* a list of nothing names nobody to keep out */
+        origins_free(app);
+        app->origins = origins;
+        app->options.allowed_origins = (const char *const *)origins;
+        return true;
+    }
+    for (size_t i = 0; origins && i < count; i++)
+        free(origins[i]);
+    free(origins);
+    return whole;
+}
+
+void cli_apps_share(struct cli_apps *apps)
+{
+    for (size_t i = 0; i < apps->count; i++) {
+        for (size_t j = 0; j < cli_app_setting_count; j++) {
+            const struct cli_setting *setting = &cli_app_settings[j];
+
+            if (!cli_setting_is_number(setting))
+                continue;
+            void *own = (char *)&apps->items[i].options + setting->offset;
+            if (*(uint32_t *)own == 0)
+                *(uint32_t *)own = *(uint32_t *)(void *)((char *)&apps->common + setting->offset);
+        }
+    }
 }
 
 int cli_apps_put_text(struct cli_apps *apps, const char *text, struct cli_error *error)

@@ -23,6 +23,7 @@ struct cli_app {
 struct cli_apps {
     struct cli_app *items; /* owned */
     size_t count;
+    pusherc_app_options common; /* numbers of each app that has none of its own; 0 = not set */
 };
 
 void cli_apps_init(struct cli_apps *apps);
@@ -40,6 +41,12 @@ struct cli_app *cli_apps_get(struct cli_apps *apps, const char *id);
 
 /* Change what is not NULL; false: out of memory. */
 bool cli_app_set_credentials(struct cli_app *app, const char *key, const char *secret);
+
+/* Replace the list: patterns with commas between; false: out of memory. */
+bool cli_app_set_origins(struct cli_app *app, const char *text);
+
+/* Give each app what it lacks of `common`. */
+void cli_apps_share(struct cli_apps *apps);
 
 /* Take "ID:KEY:SECRET"; the secret may hold colons. Returns 0, or -1 with `error`. */
 int cli_apps_put_text(struct cli_apps *apps, const char *text, struct cli_error *error);

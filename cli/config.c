@@ -7,15 +7,23 @@
 
 #include <cjson/cJSON.h>
 
+#include "names.h"
+
 /* As much as pusherc_apps_from_json() takes. */
 #define MAX_FILE_BYTES 1048576
-#define MAX_NAMES      64
+#define MAX_NAMES      128
+#define MAX_KEY_BYTES  CLI_PLAIN_NAME_SIZE
+#define APPS           "apps"
+#define SOKETI_APPS    "appManager.array.apps"
 
 struct reading {
     const char *path;
     struct cli_settings *settings;
     struct cli_apps *apps;
+    FILE *warnings;
     struct cli_error *error;
+    const void *seen[MAX_NAMES]; /* what was set: its entry in a table of settings, or `apps` */
+    size_t seen_count;
 };
 
 /* The text with a NUL behind it, owned by the caller, or NULL with `error`. */
@@ -68,50 +76,126 @@ static cJSON *parse(const char *path, const char *text, size_t len, struct cli_e
     return NULL;
 }
 
-static int unknown_name(const struct reading *reading, const char *name)
+static int unknown_key(const struct reading *reading, const char *key)
 {
-    const char *known[MAX_NAMES] = {"apps"};
-    size_t count = 1;
+    const char *known[MAX_NAMES] = {APPS, SOKETI_APPS};
+    size_t count = 2;
 
-    for (size_t i = 0; i < cli_settings_count && count < MAX_NAMES; i++)
-        known[count++] = cli_settings_table[i].name;
-
-    const char *nearest = cli_nearest(name, known, count);
-    return nearest
-               ? cli_fail(reading->error, "%s: unknown setting \"%.100s\"; did you mean \"%s\"?",
-                          reading->path, name, nearest)
-               : cli_fail(reading->error, "%s: unknown setting \"%.100s\"", reading->path, name);
-}
-
-static int take_setting(const struct reading *reading, const struct cli_setting *setting,
-                        const cJSON *item)
-{
-    char number[64];
-    const char *text = item->valuestring;
-
-    if (cJSON_IsNull(item)) /* as if left out */
-        return 0;
-    bool wants_number = setting->kind == CLI_SETTING_NUMBER ||
-                        (setting->kind == CLI_SETTING_WORKERS && !cJSON_IsString(item));
-
-    if (wants_number) {
-        if (!cJSON_IsNumber(item))
-            return cli_fail(reading->error, "%s: %s must be a number", reading->path,
-                            setting->name);
-        /* A fraction, a sign or an exponent then fails as any other bad text does. */
-        (void)snprintf(number, sizeof(number), "%.15g", item->valuedouble);
-        text = number;
-    } else if (!cJSON_IsString(item)) {
-        return cli_fail(reading->error, "%s: %s must be a string", reading->path, setting->name);
+    for (size_t i = 0; i < cli_server_setting_count && count < MAX_NAMES; i++)
+        known[count++] = cli_server_settings[i].name;
+    for (size_t i = 0; i < cli_name_count && count < MAX_NAMES; i++) {
+        if (cli_names[i].key)
+            known[count++] = cli_names[i].key;
     }
 
+    const char *nearest = cli_nearest(key, known, count);
+    return nearest
+               ? cli_fail(reading->error, "%s: unknown setting \"%.100s\"; did you mean \"%s\"?",
+                          reading->path, key, nearest)
+               : cli_fail(reading->error, "%s: unknown setting \"%.100s\"", reading->path, key);
+}
+
+/* Two spellings of one setting are the same twice. */
+static int note(struct reading *reading, const char *key, const void *what)
+{
+    for (size_t i = 0; i < reading->seen_count; i++) {
+        if (reading->seen[i] == what)
+            return cli_fail(reading->error, "%s: %.100s is given twice", reading->path, key);
+    }
+    if (reading->seen_count < MAX_NAMES)
+        reading->seen[reading->seen_count++] = what;
+    return 0;
+}
+
+/* A value as text, as if it came from the environment; NULL: an array or an object. */
+static const char *text_of(const cJSON *item, char number[64])
+{
+    if (cJSON_IsString(item))
+        return item->valuestring;
+    if (cJSON_IsBool(item))
+        return cJSON_IsTrue(item) ? "true" : "false";
+    if (!cJSON_IsNumber(item))
+        return NULL;
+    /* A fraction, a sign or an exponent then fails as any other bad text does. */
+    (void)snprintf(number, 64, "%.15g", item->valuedouble);
+    return number;
+}
+
+/* What JSON must hold where the setting is given by our own name; NULL: that is so. */
+static const char *wrong_type(const struct cli_setting *setting, const cJSON *item)
+{
+    switch (setting->kind) {
+    case CLI_SETTING_NUMBER:
+    case CLI_SETTING_LIMIT:
+    case CLI_SETTING_DELAY:
+        return cJSON_IsNumber(item) ? NULL : "a number";
+    case CLI_SETTING_WORKERS:
+        return cJSON_IsNumber(item) || cJSON_IsString(item) ? NULL : "a number";
+    case CLI_SETTING_FLAG:
+        return cJSON_IsBool(item) ? NULL : "true or false";
+    case CLI_SETTING_TEXT:
+    case CLI_SETTING_SECRET:
+    case CLI_SETTING_PATH:
+    case CLI_SETTING_LOG_LEVEL:
+    case CLI_SETTING_POLICY:
+        break;
+    }
+    return cJSON_IsString(item) ? NULL : "a string";
+}
+
+static int take_setting(struct reading *reading, const struct cli_setting *setting,
+                        const cJSON *item)
+{
+    const char *wanted = wrong_type(setting, item);
     struct cli_settings ignored;
     struct cli_error error;
+    char number[64];
+
+    if (note(reading, setting->name, setting))
+        return -1;
+    if (cJSON_IsNull(item)) /* as if left out */
+        return 0;
+    if (wanted)
+        return cli_fail(reading->error, "%s: %s must be %s", reading->path, setting->name, wanted);
     cli_settings_init(&ignored);
-    int status = cli_settings_set(reading->settings ? reading->settings : &ignored, setting,
-                                  setting->name, text, &error);
+    int status = cli_setting_set(reading->settings ? reading->settings : &ignored, setting,
+                                 setting->name, 1, text_of(item, number), &error);
     cli_settings_free(&ignored);
     return status ? cli_fail(reading->error, "%s: %s", reading->path, error.text) : 0;
+}
+
+/* By one of soketi's keys. soketi takes "6001" for 6001, and its users write both. */
+static int take_name(struct reading *reading, const struct cli_name *name, const cJSON *item)
+{
+    char number[64];
+    const char *text = text_of(item, number);
+    const void *setting = name->whose == CLI_OF_SERVER ? cli_server_setting(name->setting)
+                                                       : cli_app_setting(name->setting);
+    struct cli_error error;
+
+    if (note(reading, name->key, setting))
+        return -1;
+    if (cJSON_IsNull(item) || (text && !*text))
+        return 0;
+    if (!text)
+        return cli_fail(reading->error, "%s: %s must not be an array or an object", reading->path,
+                        name->key);
+    return cli_name_take(name, reading->settings, reading->apps, NULL, name->key, text, &error)
+               ? cli_fail(reading->error, "%s: %s", reading->path, error.text)
+               : 0;
+}
+
+static void take_in_vain(const struct reading *reading, const struct cli_vain_name *vain,
+                         const char *key, const cJSON *item)
+{
+    char number[64];
+    const char *text = cJSON_IsNull(item) || cJSON_IsFalse(item) ? "" : text_of(item, number);
+
+    /* a list or an object: something, unless it is empty */
+    if (!text)
+        text = item->child ? "..." : "";
+    if (reading->warnings && cli_vain_asks(vain, text))
+        cli_vain_warn(reading->warnings, vain, key);
 }
 
 static int take_app(const pusherc_app_options *options, void *user_data)
@@ -124,14 +208,16 @@ static int take_app(const pusherc_app_options *options, void *user_data)
                : 0;
 }
 
-static int take_apps(struct reading *reading, const cJSON *item)
+static int take_apps(struct reading *reading, const char *key, const cJSON *item)
 {
     pusherc_errinfo info = {0};
 
+    if (note(reading, key, reading->apps))
+        return -1;
     if (cJSON_IsNull(item))
         return 0;
     if (!cJSON_IsArray(item))
-        return cli_fail(reading->error, "%s: apps must be an array", reading->path);
+        return cli_fail(reading->error, "%s: %s must be an array", reading->path, key);
 
     char *text = cJSON_PrintUnformatted(item);
     if (!text)
@@ -145,23 +231,74 @@ static int take_apps(struct reading *reading, const cJSON *item)
                     info.text[0] ? info.text : pusherc_strerror(status));
 }
 
-static int take_all(struct reading *reading, const cJSON *root)
+static bool same(const char *a, const char *b)
+{
+    char plain_a[CLI_PLAIN_NAME_SIZE], plain_b[CLI_PLAIN_NAME_SIZE];
+
+    cli_plain_name(plain_a, a);
+    cli_plain_name(plain_b, b);
+    return strcmp(plain_a, plain_b) == 0;
+}
+
+static bool begins(const char *known, const char *key)
+{
+    char plain_known[CLI_PLAIN_NAME_SIZE], plain_key[CLI_PLAIN_NAME_SIZE];
+
+    if (!known)
+        return false;
+    cli_plain_name(plain_known, known);
+    cli_plain_name(plain_key, key);
+    size_t len = strlen(plain_key);
+    return strncmp(plain_known, plain_key, len) == 0 && plain_known[len] == '.';
+}
+
+/* Is it the beginning of one of soketi's keys? */
+static bool is_group(const char *key)
+{
+    bool found = begins(SOKETI_APPS, key);
+
+    for (size_t i = 0; i < cli_name_count; i++)
+        found = found || begins(cli_names[i].key, key);
+    for (size_t i = 0; i < cli_vain_name_count; i++)
+        found = found || begins(cli_vain_names[i].key, key);
+    return found;
+}
+
+static int take_all(struct reading *reading, const char *group, const cJSON *object);
+
+static int take_item(struct reading *reading, const char *key, const cJSON *item)
+{
+    const struct cli_setting *setting = cli_server_setting(key);
+    const struct cli_name *name = cli_name_of_key(key);
+    const struct cli_vain_name *vain = cli_vain_key(key);
+
+    if (strcmp(key, APPS) == 0 || same(key, SOKETI_APPS))
+        return take_apps(reading, key, item);
+    if (setting)
+        return take_setting(reading, setting, item);
+    if (name)
+        return take_name(reading, name, item);
+    if (cJSON_IsObject(item) && is_group(key))
+        return take_all(reading, key, item);
+    if (!vain)
+        return unknown_key(reading, key);
+    take_in_vain(reading, vain, key, item);
+    return 0;
+}
+
+/* `group` is what its members' names come after: "", or "ssl". */
+static int take_all(struct reading *reading, const char *group, const cJSON *object)
 {
     const cJSON *item;
 
-    if (!cJSON_IsObject(root))
-        return cli_fail(reading->error, "%s must hold one JSON object", reading->path);
-    cJSON_ArrayForEach(item, root)
+    cJSON_ArrayForEach(item, object)
     {
-        const struct cli_setting *setting = cli_setting_find(item->string);
-        int status;
+        char key[MAX_KEY_BYTES];
+        int len = snprintf(key, sizeof(key), "%s%s%s", group, *group ? "." : "", item->string);
 
-        if (strcmp(item->string, "apps") == 0)
-            status = take_apps(reading, item);
-        else if (setting)
-            status = take_setting(reading, setting, item);
-        else
-            status = unknown_name(reading, item->string);
+        if (len < 0 || (size_t)len >= sizeof(key))
+            return unknown_key(reading, item->string);
+        int status = take_item(reading, key, item);
         if (status)
             return status;
     }
@@ -169,14 +306,18 @@ static int take_all(struct reading *reading, const cJSON *root)
 }
 
 int cli_config_read(const char *path, struct cli_settings *settings, struct cli_apps *apps,
-                    struct cli_error *error)
+                    FILE *warnings, struct cli_error *error)
 {
-    struct reading reading = {path, settings, apps, error};
+    struct reading reading = {path, settings, apps, warnings, error, {NULL}, 0};
     size_t len;
     char *text = read_file(path, &len, error);
     cJSON *root = text ? parse(path, text, len, error) : NULL;
-    int status = root ? take_all(&reading, root) : -1;
+    int status = -1;
 
+    if (cJSON_IsObject(root))
+        status = take_all(&reading, "", root);
+    else if (root)
+        (void)cli_fail(error, "%s must hold one JSON object", path);
     cJSON_Delete(root);
     free(text);
     return status;

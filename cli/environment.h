@@ -1,6 +1,6 @@
 /*
- * What the environment says about apps, under the names of soketi, Reverb and Laravel; and which
- * names it uses in vain. (Names for the server as a whole are in the table of settings.c.)
+ * What the environment says, under the names of soketi, Reverb, sockudo and Laravel (names.h); and which names it
+ * uses in vain.
  */
 #ifndef CLI_ENVIRONMENT_H
 #define CLI_ENVIRONMENT_H
@@ -8,15 +8,19 @@
 #include <stdio.h>
 
 #include "apps.h"
+#include "settings.h"
+
+/* The server's settings. Returns 0, or -1 with `error`. */
+int cli_environment_settings(struct cli_settings *settings, struct cli_error *error);
 
 /*
  * The environment speaks of one app: the one whose id it names, else the first. Id, key and secret
- * are taken from one family of names, the first of SOKETI_, REVERB_, PUSHER_ that sets any of them.
- * Returns 0, or -1 with `error`.
+ * are taken from one family of names, the first of SOKETI_, REVERB_, SOCKUDO_, PUSHER_APP_ that sets any of them,
+ * else from PUSHER_URL. Returns 0, or -1 with `error`.
  */
 int cli_environment_credentials(struct cli_apps *apps, struct cli_error *error);
 
-/* The other settings of that app, and limits of every app that has none of its own. To be called
+/* The other settings of that app, and those of every app that has none of its own. To be called
  * when the list is complete and not empty. Returns 0, or -1 with `error`. */
 int cli_environment_limits(struct cli_apps *apps, struct cli_error *error);
 

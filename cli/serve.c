@@ -22,8 +22,6 @@
 #define EXIT_CANNOT 1
 #define EXIT_WRONG  2
 
-#define DEFAULT_HOST "127.0.0.1"
-
 /* clang-format off */
 static const struct cli_option options_table[] = {
     {"config", "FILE", "settings and apps, in JSON"},
@@ -132,6 +130,7 @@ static int gather_apps(const struct arguments *arguments, struct cli_apps *apps,
         return cli_fail_no_memory(error);
     if (cli_environment_limits(apps, error))
         return -1;
+    cli_apps_share(apps);
     for (size_t i = 0; i < apps->count && given(arguments, "client-events"); i++)
         apps->items[i].options.client_events = true;
     return 0;
@@ -145,13 +144,13 @@ static const struct cli_setting *setting_of(const char *option_name)
     (void)snprintf(name, sizeof(name), "%s", option_name);
     for (char *at = name; (at = strchr(at, '-')) != NULL;)
         *at = '_';
-    return cli_setting_find(name);
+    return cli_server_setting(name);
 }
 
 static int gather_settings(const struct arguments *arguments, struct cli_settings *settings,
                            struct cli_error *error)
 {
-    if (cli_settings_from_environment(settings, error))
+    if (cli_environment_settings(settings, error))
         return -1;
     for (size_t i = 0; i < OPTION_COUNT; i++) {
         const struct cli_setting *setting = setting_of(options_table[i].name);
@@ -160,17 +159,17 @@ static int gather_settings(const struct arguments *arguments, struct cli_setting
         if (!setting || !arguments->values[i])
             continue;
         (void)snprintf(source, sizeof(source), "--%s", options_table[i].name);
-        if (cli_settings_set(settings, setting, source, arguments->values[i], error))
+        if (cli_setting_set(settings, setting, source, 1, arguments->values[i], error))
             return -1;
     }
-    return cli_settings_check(settings, error);
+    return cli_settings_complete(settings, error);
 }
 
 static int gather(struct serving *serving, struct cli_error *error)
 {
     const char *file = given(&serving->arguments, "config");
 
-    if (file && cli_config_read(file, &serving->settings, &serving->apps, error))
+    if (file && cli_config_read(file, &serving->settings, &serving->apps, stderr, error))
         return -1;
     if (gather_settings(&serving->arguments, &serving->settings, error))
         return -1;
@@ -230,7 +229,7 @@ static void reload_apps(struct serving *serving)
         return;
     }
     cli_apps_init(&apps);
-    if (cli_config_read(file, NULL, &apps, &error) ||
+    if (cli_config_read(file, NULL, &apps, NULL, &error) ||
         gather_apps(&serving->arguments, &apps, &error)) {
         (void)fprintf(stderr, "pusherc: apps stay as they were: %s\n", error.text);
         cli_apps_free(&apps);
@@ -301,7 +300,7 @@ static int listen_on(struct serving *serving)
     pusherc_errinfo info = {0};
     char address[INET6_ADDRSTRLEN];
 
-    if (resolve(settings->host ? settings->host : DEFAULT_HOST, address))
+    if (resolve(settings->host, address))
         return EXIT_CANNOT;
     options.host = address;
     options.port = (uint16_t)settings->port;

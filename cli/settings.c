@@ -4,41 +4,81 @@
 #include <string.h>
 #include <strings.h>
 
+#define DEFAULT_HOST     "127.0.0.1"
 #define DEFAULT_PORT     6001
 #define DEFAULT_GRACE_MS 3000 /* soketi's */
 #define MAX_TIME_MS      86400000
 #define MAX_BYTES        1073741824
 
 #define AT(member) offsetof(struct cli_settings, member)
+#define NO_LIMIT   PUSHERC_NO_LIMIT
 
 /* clang-format off */
-const struct cli_setting cli_settings_table[] = {
-    {"host", {"SOKETI_HOST", "REVERB_SERVER_HOST"}, CLI_SETTING_TEXT, AT(host), 0, 0},
-    {"port", {"SOKETI_PORT", "REVERB_SERVER_PORT"}, CLI_SETTING_NUMBER, AT(port), 0, 65535},
-    {"workers", {NULL, NULL}, CLI_SETTING_WORKERS, AT(server.worker_count), 1, PUSHERC_WORKERS_MAX},
-    {"path_prefix", {"SOKETI_PATH_PREFIX", "REVERB_SERVER_PATH"}, CLI_SETTING_PATH, AT(path_prefix), 0, 0},
-    {"log_level", {NULL, NULL}, CLI_SETTING_LOG_LEVEL, AT(server.log_level), 0, 0},
-    {"grace_ms", {"SOKETI_SHUTDOWN_GRACE_PERIOD", NULL}, CLI_SETTING_NUMBER, AT(grace_ms), 0, MAX_TIME_MS},
-    {"tls_cert", {"SOKETI_SSL_CERT", NULL}, CLI_SETTING_TEXT, AT(tls_cert), 0, 0},
-    {"tls_key", {"SOKETI_SSL_KEY", NULL}, CLI_SETTING_TEXT, AT(tls_key), 0, 0},
-    {"tls_password", {"SOKETI_SSL_PASS", NULL}, CLI_SETTING_TEXT, AT(tls_password), 0, 0},
-    {"max_connections", {NULL, NULL}, CLI_SETTING_NUMBER, AT(server.max_connections), 1, UINT32_MAX},
-    {"max_frame_bytes", {"REVERB_APP_MAX_MESSAGE_SIZE", NULL}, CLI_SETTING_NUMBER, AT(server.max_frame_bytes), 1, MAX_BYTES},
-    {"max_http_body_bytes", {"REVERB_MAX_REQUEST_SIZE", NULL}, CLI_SETTING_NUMBER, AT(server.max_http_body_bytes), 1, MAX_BYTES},
-    {"max_http_head_bytes", {NULL, NULL}, CLI_SETTING_NUMBER, AT(server.max_http_head_bytes), 1, MAX_BYTES},
-    {"handshake_timeout_ms", {NULL, NULL}, CLI_SETTING_NUMBER, AT(server.handshake_timeout_ms), 1, MAX_TIME_MS},
-    {"request_timeout_ms", {NULL, NULL}, CLI_SETTING_NUMBER, AT(server.request_timeout_ms), 1, MAX_TIME_MS},
-    {"keep_alive_ms", {NULL, NULL}, CLI_SETTING_NUMBER, AT(server.keep_alive_ms), 1, MAX_TIME_MS},
-    {"pong_timeout_ms", {NULL, NULL}, CLI_SETTING_NUMBER, AT(server.pong_timeout_ms), 1, MAX_TIME_MS},
-    {"close_timeout_ms", {NULL, NULL}, CLI_SETTING_NUMBER, AT(server.close_timeout_ms), 1, MAX_TIME_MS},
-    {"out_soft_bytes", {NULL, NULL}, CLI_SETTING_NUMBER, AT(server.out_soft_bytes), 1, MAX_BYTES},
-    {"out_soft_ms", {NULL, NULL}, CLI_SETTING_NUMBER, AT(server.out_soft_ms), 1, MAX_TIME_MS},
-    {"out_hard_bytes", {NULL, NULL}, CLI_SETTING_NUMBER, AT(server.out_hard_bytes), 1, MAX_BYTES},
-    {"mailbox_max_messages", {NULL, NULL}, CLI_SETTING_NUMBER, AT(server.mailbox_max_messages), 1, MAX_BYTES},
-    {"max_auth_skew_s", {NULL, NULL}, CLI_SETTING_NUMBER, AT(server.max_auth_skew_s), 1, MAX_TIME_MS},
+const struct cli_setting cli_server_settings[] = {
+    {"host", CLI_SETTING_TEXT, AT(host), 0, 0, 0},
+    {"port", CLI_SETTING_NUMBER, AT(port), 0, 65535, DEFAULT_PORT},
+    {"workers", CLI_SETTING_WORKERS, AT(server.worker_count), 1, PUSHERC_WORKERS_MAX, 1},
+    {"path_prefix", CLI_SETTING_PATH, AT(path_prefix), 0, 0, 0},
+    {"log_level", CLI_SETTING_LOG_LEVEL, AT(server.log_level), 0, 0, 0},
+    {"grace_ms", CLI_SETTING_NUMBER, AT(grace_ms), 0, MAX_TIME_MS, DEFAULT_GRACE_MS},
+    {"tls_cert", CLI_SETTING_TEXT, AT(tls_cert), 0, 0, 0},
+    {"tls_key", CLI_SETTING_TEXT, AT(tls_key), 0, 0, 0},
+    {"tls_password", CLI_SETTING_SECRET, AT(tls_password), 0, 0, 0},
+    {"max_connections", CLI_SETTING_LIMIT, AT(server.max_connections), 1, UINT32_MAX - 1, NO_LIMIT},
+    {"max_frame_bytes", CLI_SETTING_NUMBER, AT(server.max_frame_bytes), 1, MAX_BYTES, 65536},
+    {"max_http_body_bytes", CLI_SETTING_NUMBER, AT(server.max_http_body_bytes), 1, MAX_BYTES, 1048576},
+    {"max_http_head_bytes", CLI_SETTING_NUMBER, AT(server.max_http_head_bytes), 1, MAX_BYTES, 16384},
+    {"handshake_timeout_ms", CLI_SETTING_NUMBER, AT(server.handshake_timeout_ms), 1, MAX_TIME_MS, 10000},
+    {"request_timeout_ms", CLI_SETTING_NUMBER, AT(server.request_timeout_ms), 1, MAX_TIME_MS, 30000},
+    {"keep_alive_ms", CLI_SETTING_NUMBER, AT(server.keep_alive_ms), 1, MAX_TIME_MS, 75000},
+    {"pong_timeout_ms", CLI_SETTING_NUMBER, AT(server.pong_timeout_ms), 1, MAX_TIME_MS, 30000},
+    {"close_timeout_ms", CLI_SETTING_NUMBER, AT(server.close_timeout_ms), 1, MAX_TIME_MS, 3000},
+    {"out_soft_bytes", CLI_SETTING_NUMBER, AT(server.out_soft_bytes), 1, MAX_BYTES, 262144},
+    {"out_soft_ms", CLI_SETTING_NUMBER, AT(server.out_soft_ms), 1, MAX_TIME_MS, 10000},
+    {"out_hard_bytes", CLI_SETTING_NUMBER, AT(server.out_hard_bytes), 1, MAX_BYTES, 1048576},
+    {"mailbox_max_messages", CLI_SETTING_NUMBER, AT(server.mailbox_max_messages), 1, MAX_BYTES, 65536},
+    {"max_auth_skew_s", CLI_SETTING_NUMBER, AT(server.max_auth_skew_s), 1, MAX_TIME_MS, 600},
+};
+
+#undef AT
+#define AT(member) offsetof(pusherc_app_options, member)
+
+const struct cli_setting cli_app_settings[] = {
+    {"disabled", CLI_SETTING_FLAG, AT(disabled), 0, 0, 0},
+    {"tls_only", CLI_SETTING_FLAG, AT(tls_only), 0, 0, 0},
+    {"client_events", CLI_SETTING_FLAG, AT(client_events), 0, 0, 0},
+    {"strict_user_info", CLI_SETTING_FLAG, AT(strict_user_info), 0, 0, 0},
+    {"allow_missing_protocol", CLI_SETTING_FLAG, AT(allow_missing_protocol), 0, 0, 0},
+    {"user_authentication", CLI_SETTING_FLAG, AT(user_authentication), 0, 0, 0},
+    {"user_authentication_timeout_ms", CLI_SETTING_NUMBER, AT(user_authentication_timeout_ms), 1, MAX_TIME_MS, 30000},
+    {"subscription_count_events", CLI_SETTING_FLAG, AT(subscription_count_events), 0, 0, 0},
+    {"watchlist_events", CLI_SETTING_FLAG, AT(watchlist_events), 0, 0, 0},
+    {"offline_delay_ms", CLI_SETTING_DELAY, AT(offline_delay_ms), 0, MAX_TIME_MS, 3000},
+    {"terminate_matches_presence", CLI_SETTING_FLAG, AT(terminate_matches_presence), 0, 0, 0},
+    {"jsonp", CLI_SETTING_FLAG, AT(jsonp), 0, 0, 0},
+    {"slow_policy", CLI_SETTING_POLICY, AT(slow_policy), 0, 0, 0},
+    {"activity_timeout_ms", CLI_SETTING_NUMBER, AT(activity_timeout_ms), 1000, MAX_TIME_MS, 120000},
+    {"cache_ttl_s", CLI_SETTING_NUMBER, AT(cache_ttl_s), 1, MAX_TIME_MS, 1800},
+    {"max_connections", CLI_SETTING_LIMIT, AT(max_connections), 1, UINT32_MAX - 1, NO_LIMIT},
+    {"max_connections_per_user", CLI_SETTING_LIMIT, AT(max_connections_per_user), 1, UINT32_MAX - 1, NO_LIMIT},
+    {"max_connections_per_ip", CLI_SETTING_LIMIT, AT(max_connections_per_ip), 1, UINT32_MAX - 1, NO_LIMIT},
+    {"max_channels_per_connection", CLI_SETTING_LIMIT, AT(max_channels_per_connection), 1, UINT32_MAX - 1, 1000},
+    {"max_client_events_per_s", CLI_SETTING_LIMIT, AT(max_client_events_per_s), 1, UINT32_MAX - 1, 10},
+    {"max_backend_events_per_s", CLI_SETTING_LIMIT, AT(max_backend_events_per_s), 1, UINT32_MAX - 1, NO_LIMIT},
+    {"max_read_requests_per_s", CLI_SETTING_LIMIT, AT(max_read_requests_per_s), 1, UINT32_MAX - 1, NO_LIMIT},
+    {"max_channel_name_bytes", CLI_SETTING_NUMBER, AT(max_channel_name_bytes), 1, 200, 200},
+    {"max_event_name_bytes", CLI_SETTING_LIMIT, AT(max_event_name_bytes), 1, MAX_BYTES, 200},
+    {"max_event_payload_bytes", CLI_SETTING_LIMIT, AT(max_event_payload_bytes), 1, MAX_BYTES, 10240},
+    {"max_event_channels", CLI_SETTING_NUMBER, AT(max_event_channels), 1, 100, 100},
+    {"max_batch_events", CLI_SETTING_NUMBER, AT(max_batch_events), 1, 10, 10},
+    {"max_presence_members", CLI_SETTING_LIMIT, AT(max_presence_members), 1, MAX_BYTES, 100},
+    {"max_user_info_bytes", CLI_SETTING_LIMIT, AT(max_user_info_bytes), 1, MAX_BYTES, 2048},
+    {"max_watchlist_users", CLI_SETTING_NUMBER, AT(max_watchlist_users), 1, 100, 100},
 };
 /* clang-format on */
-const size_t cli_settings_count = sizeof(cli_settings_table) / sizeof(cli_settings_table[0]);
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+const size_t cli_server_setting_count = COUNT(cli_server_settings);
+const size_t cli_app_setting_count = COUNT(cli_app_settings);
 
 static const char *const level_names[] = {"off", "error", "warn", "info", "debug", "trace"};
 
@@ -58,13 +98,30 @@ void cli_settings_free(struct cli_settings *settings)
     free(settings->tls_password);
 }
 
-const struct cli_setting *cli_setting_find(const char *name)
+static const struct cli_setting *find(const struct cli_setting *table, size_t count,
+                                      const char *name)
 {
-    for (size_t i = 0; i < cli_settings_count; i++) {
-        if (strcmp(cli_settings_table[i].name, name) == 0)
-            return &cli_settings_table[i];
+    for (size_t i = 0; i < count; i++) {
+        if (strcmp(table[i].name, name) == 0)
+            return &table[i];
     }
     return NULL;
+}
+
+const struct cli_setting *cli_server_setting(const char *name)
+{
+    return find(cli_server_settings, cli_server_setting_count, name);
+}
+
+const struct cli_setting *cli_app_setting(const char *name)
+{
+    return find(cli_app_settings, cli_app_setting_count, name);
+}
+
+bool cli_setting_is_number(const struct cli_setting *setting)
+{
+    return setting->kind == CLI_SETTING_LIMIT || setting->kind == CLI_SETTING_DELAY ||
+           (setting->kind == CLI_SETTING_NUMBER && setting->min > 0);
 }
 
 /* Reverb's path has no leading slash in many a .env file; the library wants "/a/b" or nothing. */
@@ -84,6 +141,35 @@ static int set_path(char **path, const char *text, struct cli_error *error)
     return 0;
 }
 
+static int set_flag(bool *flag, const char *source, const char *text, struct cli_error *error)
+{
+    return cli_parse_switch(text, flag)
+               ? 0
+               : cli_fail(error, "%s must be true or false, not \"%.100s\"", source, text);
+}
+
+static int set_number(uint32_t *number, const struct cli_setting *setting, const char *source,
+                      uint32_t unit, const char *text, struct cli_error *error)
+{
+    bool limit = setting->kind == CLI_SETTING_LIMIT;
+    uint32_t value = 0, min = (setting->min + unit - 1) / unit, max = setting->max / unit;
+
+    if (limit && strcmp(text, "-1") == 0) {
+        *number = PUSHERC_NO_LIMIT;
+        return 0;
+    }
+    if (cli_parse_u32(text, &value) && value >= min && value <= max) {
+        bool none = value == 0 && setting->kind == CLI_SETTING_DELAY;
+        *number = none ? PUSHERC_NO_DELAY : value * unit;
+        return 0;
+    }
+    if (limit && setting->max == UINT32_MAX - 1)
+        return cli_fail(error, "%s must be a number from %u, or -1 for no limit, not \"%.100s\"",
+                        source, min, text);
+    return cli_fail(error, "%s must be a number from %u to %u%s, not \"%.100s\"", source, min, max,
+                    limit ? ", or -1 for no limit" : "", text);
+}
+
 static int set_workers(uint32_t *count, const char *source, const char *text,
                        struct cli_error *error)
 {
@@ -101,9 +187,7 @@ static int set_workers(uint32_t *count, const char *source, const char *text,
 static int set_level(pusherc_log_level *level, const char *source, const char *text,
                      struct cli_error *error)
 {
-    size_t count = sizeof(level_names) / sizeof(level_names[0]);
-
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = 0; i < COUNT(level_names); i++) {
         if (strcasecmp(text, level_names[i]) == 0) {
             *level = (pusherc_log_level)i;
             return 0;
@@ -113,59 +197,92 @@ static int set_level(pusherc_log_level *level, const char *source, const char *t
                     source, text);
 }
 
-int cli_settings_set(struct cli_settings *settings, const struct cli_setting *setting,
-                     const char *source, const char *text, struct cli_error *error)
+static int set_policy(pusherc_slow_policy *policy, const char *source, const char *text,
+                      struct cli_error *error)
 {
-    void *target = (char *)settings + setting->offset;
-    uint32_t number = 0;
+    if (strcmp(text, "close") != 0 && strcmp(text, "drop") != 0)
+        return cli_fail(error, "%s must be close or drop, not \"%.100s\"", source, text);
+    *policy = *text == 'd' ? PUSHERC_SLOW_DROP : PUSHERC_SLOW_CLOSE;
+    return 0;
+}
+
+int cli_setting_set(void *in, const struct cli_setting *setting, const char *source, uint32_t unit,
+                    const char *text, struct cli_error *error)
+{
+    void *target = (char *)in + setting->offset;
 
     switch (setting->kind) {
     case CLI_SETTING_TEXT:
+    case CLI_SETTING_SECRET:
         return cli_set_text(target, text) ? 0 : cli_fail_no_memory(error);
     case CLI_SETTING_PATH:
         return set_path(target, text, error);
+    case CLI_SETTING_FLAG:
+        return set_flag(target, source, text, error);
     case CLI_SETTING_NUMBER:
-        if (!cli_parse_u32(text, &number) || number < setting->min || number > setting->max)
-            return cli_fail(error, "%s must be a number from %u to %u, not \"%.100s\"", source,
-                            setting->min, setting->max, text);
-        *(uint32_t *)target = number;
-        return 0;
+    case CLI_SETTING_LIMIT:
+    case CLI_SETTING_DELAY:
+        return set_number(target, setting, source, unit, text, error);
     case CLI_SETTING_WORKERS:
         return set_workers(target, source, text, error);
     case CLI_SETTING_LOG_LEVEL:
         return set_level(target, source, text, error);
+    case CLI_SETTING_POLICY:
+        return set_policy(target, source, text, error);
     }
     return cli_fail(error, "%s cannot be set", source);
 }
 
-int cli_settings_from_environment(struct cli_settings *settings, struct cli_error *error)
+static void print_number(FILE *file, const struct cli_setting *setting, uint32_t number)
 {
-    const char *debug = getenv("SOKETI_DEBUG");
-    bool verbose = false;
-
-    if (debug && *debug && !cli_parse_switch(debug, &verbose))
-        return cli_fail(error, "SOKETI_DEBUG must be true or false, not \"%.100s\"", debug);
-    if (verbose)
-        settings->server.log_level = PUSHERC_LOG_DEBUG;
-
-    for (size_t i = 0; i < cli_settings_count; i++) {
-        const struct cli_setting *setting = &cli_settings_table[i];
-
-        for (size_t j = 0; j < 2 && setting->environment[j]; j++) {
-            const char *text = getenv(setting->environment[j]);
-
-            if (!text || !*text)
-                continue;
-            if (cli_settings_set(settings, setting, setting->environment[j], text, error))
-                return -1;
-            break;
-        }
-    }
-    return 0;
+    if (number == 0 && (cli_setting_is_number(setting) || setting->kind == CLI_SETTING_WORKERS))
+        number = setting->fallback;
+    if (setting->kind == CLI_SETTING_LIMIT && number == PUSHERC_NO_LIMIT)
+        (void)fputs("-1", file);
+    else if (setting->kind == CLI_SETTING_DELAY && number == PUSHERC_NO_DELAY)
+        (void)fputs("0", file);
+    else if (setting->kind == CLI_SETTING_WORKERS && number == PUSHERC_WORKERS_PER_CPU)
+        (void)fputs("\"auto\"", file);
+    else
+        (void)fprintf(file, "%u", number);
 }
 
-int cli_settings_check(const struct cli_settings *settings, struct cli_error *error)
+void cli_setting_print(FILE *file, const void *in, const struct cli_setting *setting)
 {
+    const void *source = (const char *)in + setting->offset;
+
+    switch (setting->kind) {
+    case CLI_SETTING_TEXT:
+    case CLI_SETTING_PATH:
+        cli_print_json_text(file, *(char *const *)source);
+        return;
+    case CLI_SETTING_SECRET:
+        (void)fputs(*(char *const *)source ? "\"(not shown)\"" : "null", file);
+        return;
+    case CLI_SETTING_FLAG:
+        (void)fputs(*(const bool *)source ? "true" : "false", file);
+        return;
+    case CLI_SETTING_NUMBER:
+    case CLI_SETTING_LIMIT:
+    case CLI_SETTING_DELAY:
+    case CLI_SETTING_WORKERS:
+        print_number(file, setting, *(const uint32_t *)source);
+        return;
+    case CLI_SETTING_LOG_LEVEL:
+        (void)fprintf(file, "\"%s\"", level_names[*(const pusherc_log_level *)source]);
+        return;
+    case CLI_SETTING_POLICY:
+        (void)fputs(*(const pusherc_slow_policy *)source == PUSHERC_SLOW_DROP ? "\"drop\""
+                                                                              : "\"close\"",
+                    file);
+        return;
+    }
+}
+
+int cli_settings_complete(struct cli_settings *settings, struct cli_error *error)
+{
+    if (!settings->host && !cli_set_text(&settings->host, DEFAULT_HOST))
+        return cli_fail_no_memory(error);
     if (!settings->tls_cert != !settings->tls_key)
         return cli_fail(error, "TLS needs both files: a certificate (--tls-cert) and its key "
                                "(--tls-key)");

@@ -1,11 +1,14 @@
 /*
- * The settings of the server as a whole, whoever sets them: the config file, the environment or an
- * option. One table knows each by all its names, so that they are checked alike.
- * (The apps are in apps.h.)
+ * The settings there are, of the server as a whole and of one app, whoever sets them: the config file, the
+ * environment or an option. A table knows each by its name, so that all values are checked and shown alike.
+ * (What other servers call them is in names.h, the list of apps in apps.h.)
  */
 #ifndef CLI_SETTINGS_H
 #define CLI_SETTINGS_H
 
+#include <stdio.h>
+
+#include <pusherc/app.h>
 #include <pusherc/server.h>
 
 #include "text.h"
@@ -20,39 +23,60 @@ struct cli_settings {
 };
 
 enum cli_setting_kind {
-    CLI_SETTING_TEXT,
-    CLI_SETTING_PATH,     /* a URL path, kept as "/a/b" */
-    CLI_SETTING_NUMBER,   /* min..max */
-    CLI_SETTING_WORKERS,  /* 1..64 or "auto" */
-    CLI_SETTING_LOG_LEVEL /* a name */
+    CLI_SETTING_TEXT,      /* char *, owned */
+    CLI_SETTING_SECRET,    /* the same, never shown */
+    CLI_SETTING_PATH,      /* char *, owned: a URL path, kept as "/a/b" */
+    CLI_SETTING_FLAG,      /* bool */
+    CLI_SETTING_NUMBER,    /* uint32_t from min to max */
+    CLI_SETTING_LIMIT,     /* the same, or -1 for PUSHERC_NO_LIMIT */
+    CLI_SETTING_DELAY,     /* the same, and 0 is PUSHERC_NO_DELAY */
+    CLI_SETTING_WORKERS,   /* uint32_t: 1..64 or "auto" */
+    CLI_SETTING_LOG_LEVEL, /* a name */
+    CLI_SETTING_POLICY     /* "close" or "drop" */
 };
 
 struct cli_setting {
-    const char *name;           /* in the config file; the option has '-' for '_' */
-    const char *environment[2]; /* the first that is set counts */
+    const char *name; /* in the config file; an option has '-' for '_' */
     enum cli_setting_kind kind;
-    size_t offset;     /* in struct cli_settings */
+    size_t offset;     /* in struct cli_settings, or in pusherc_app_options */
     uint32_t min, max; /* numbers */
+    uint32_t fallback; /* what 0 in a number stands for; the library's */
 };
 
-extern const struct cli_setting cli_settings_table[];
-extern const size_t cli_settings_count;
+/* Of the server: in a struct cli_settings. */
+extern const struct cli_setting cli_server_settings[];
+extern const size_t cli_server_setting_count;
+/* Of an app: in a pusherc_app_options. Without id, key, secret and lists, which apps.h owns. */
+extern const struct cli_setting cli_app_settings[];
+extern const size_t cli_app_setting_count;
 
 void cli_settings_init(struct cli_settings *settings);
 void cli_settings_free(struct cli_settings *settings);
 
-/* By the name in the config file; NULL if there is none. */
-const struct cli_setting *cli_setting_find(const char *name);
+/* By its name; NULL if there is none. */
+const struct cli_setting *cli_server_setting(const char *name);
+const struct cli_setting *cli_app_setting(const char *name);
 
-/* Check `text` and take it. `source` says whose value it is: "--port", "SOKETI_PORT".
+/* Is it a uint32_t whose 0 means "not set"? */
+bool cli_setting_is_number(const struct cli_setting *setting);
+
+/*
+ * Check `text` and take it.
+ *
+ * in      the struct cli_settings or pusherc_app_options that the setting belongs to
+ * source  whose value it is: "--port", "SOKETI_PORT"
+ * unit    what 1 in `text` is, for numbers
+ *
+ * Returns 0, or -1 with `error`.
+ */
+int cli_setting_set(void *in, const struct cli_setting *setting, const char *source, uint32_t unit,
+                    const char *text, struct cli_error *error);
+
+/* The value in force, as JSON; a secret only as "(not shown)". */
+void cli_setting_print(FILE *file, const void *in, const struct cli_setting *setting);
+
+/* When all have spoken: fill in what is still missing, and check what only the settings together can break.
  * Returns 0, or -1 with `error`. */
-int cli_settings_set(struct cli_settings *settings, const struct cli_setting *setting,
-                     const char *source, const char *text, struct cli_error *error);
-
-/* Take what the environment says. Returns 0, or -1 with `error`. */
-int cli_settings_from_environment(struct cli_settings *settings, struct cli_error *error);
-
-/* What only the settings together can break. Returns 0, or -1 with `error`. */
-int cli_settings_check(const struct cli_settings *settings, struct cli_error *error);
+int cli_settings_complete(struct cli_settings *settings, struct cli_error *error);
 
 #endif

@@ -1,7 +1,6 @@
 #include "text.h"
 
 #include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -118,4 +117,33 @@ bool cli_set_text(char **out, const char *text)
     free(*out);
     *out = copy;
     return true;
+}
+
+void cli_plain_name(char out[CLI_PLAIN_NAME_SIZE], const char *name)
+{
+    size_t len = 0;
+
+    for (; *name && len < CLI_PLAIN_NAME_SIZE - 1; name++) {
+        if (*name != '_')
+            out[len++] = *name >= 'A' && *name <= 'Z' ? (char)(*name - 'A' + 'a') : *name;
+    }
+    out[len] = '\0';
+}
+
+void cli_print_json_text(FILE *file, const char *text)
+{
+    if (!text) {
+        (void)fputs("null", file);
+        return;
+    }
+    (void)fputc('"', file);
+    for (; *text; text++) {
+        if (*text == '"' || *text == '\\')
+            (void)fprintf(file, "\\%c", *text);
+        else if ((unsigned char)*text < 0x20)
+            (void)fprintf(file, "\\u%04x", (unsigned)*text);
+        else
+            (void)fputc(*text, file);
+    }
+    (void)fputc('"', file);
 }

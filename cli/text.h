@@ -7,6 +7,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
+
+#define CLI_PLAIN_NAME_SIZE 128
 
 /* One sentence for the user, without the program's name and without a newline. */
 struct cli_error {
@@ -30,5 +33,11 @@ bool cli_parse_switch(const char *text, bool *out);
 
 /* Put an owned copy of `text` into *out and free what was there; false: out of memory. */
 bool cli_set_text(char **out, const char *text);
+
+/* Letters in lower case, without '_': "max_connections" and "maxConnections" are one name. Cut to fit. */
+void cli_plain_name(char out[CLI_PLAIN_NAME_SIZE], const char *name);
+
+/* As JSON: a string, or null for NULL. */
+void cli_print_json_text(FILE *file, const char *text);
 
 #endif

@@ -11,7 +11,7 @@ const { APP, BUILD, Program, connect, refused, request, sleep, until, within } =
 
 const PUSHERC = path.join(BUILD, 'cli/pusherc');
 // What the machine's own environment says about soketi or Laravel is not what is tested here.
-const CLEAN = Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^(SOKETI|REVERB|PUSHER)_/.test(name)));
+const CLEAN = Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^(SOKETI|REVERB|PUSHER|SOCKUDO)_/.test(name)));
 
 /** Runs it to its end: {code, out, err}. */
 async function run(args, env = {}) {
@@ -169,7 +169,7 @@ test('the names of Reverb and Laravel are understood', async (t) => {
   await says(server, /warning/);
   await isUnknown(server, { key: 'p-key' });
   await isUnknown(server, APP);
-  assert.deepEqual(server.stderr.match(/.*warning.*/g), ['pusherc: warning: REVERB_SCALING_ENABLED is set, but not supported']);
+  assert.deepEqual(server.stderr.match(/.*warning.*/g), ['pusherc: warning: REVERB_SCALING_ENABLED is set, but not supported: pusherc is one process']);
   const laravel = { id: 'p', key: 'p-key', secret: 'p-secret' };
   await isKnown(await serve(t, [], { PUSHER_APP_ID: 'p', PUSHER_APP_KEY: 'p-key', PUSHER_APP_SECRET: 'p-secret' }), laravel);
 });

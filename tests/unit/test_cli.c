@@ -147,8 +147,8 @@ static void settings_are_checked_alike_whoever_sets_them(void **state)
         struct cli_error error = {""};
 
         cli_settings_init(&settings);
-        int status = cli_settings_set(&settings, cli_setting_find(cases[i].name), "x",
-                                      cases[i].text, &error);
+        int status = cli_setting_set(&settings, cli_server_setting(cases[i].name), "x", 1,
+                                     cases[i].text, &error);
         assert_int_equal(status, cases[i].expected ? -1 : 0);
         assert_string_equal(error.text, cases[i].expected ? cases[i].expected : "");
         cli_settings_free(&settings);
@@ -165,9 +165,9 @@ static void path_prefix_gets_its_slash(void **state)
     (void)state;
     cli_settings_init(&settings);
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-        assert_int_equal(
-            cli_settings_set(&settings, cli_setting_find("path_prefix"), "x", cases[i][0], &error),
-            0);
+        assert_int_equal(cli_setting_set(&settings, cli_server_setting("path_prefix"), "x", 1,
+                                         cases[i][0], &error),
+                         0);
         assert_string_equal(settings.path_prefix, cases[i][1]);
     }
     cli_settings_free(&settings);
@@ -194,6 +194,15 @@ static const char *const used_names[] = {"SOKETI_HOST",
                                          "SOKETI_ADAPTER_DRIVER",
                                          "SOKETI_METRICS_ENABLED",
                                          "REVERB_SCALING_ENABLED",
+                                         "REVERB_APP_PING_INTERVAL",
+                                         "PUSHER_URL",
+                                         "PORT",
+                                         "HOST",
+                                         "SHUTDOWN_GRACE_PERIOD",
+                                         "SSL_CERT_PATH",
+                                         "SSL_ENABLED",
+                                         "SOCKUDO_DEFAULT_APP_ID",
+                                         "SOCKUDO_DEFAULT_APP_ALLOWED_ORIGINS",
                                          "SOKETI_QUEUE_DRIVER"};
 
 static int clear_environment(void **state)
@@ -216,17 +225,17 @@ static void environment_sets_the_server(void **state)
     setenv("SOKETI_DEBUG", "1", 1);
     cli_settings_init(&settings);
     assert_int_equal(settings.port, 6001);
-    assert_int_equal(cli_settings_from_environment(&settings, &error), 0);
+    assert_int_equal(cli_environment_settings(&settings, &error), 0);
     assert_string_equal(settings.host, "0.0.0.0");
     assert_int_equal(settings.port, 8080);
     assert_int_equal(settings.server.log_level, PUSHERC_LOG_DEBUG);
 
     setenv("SOKETI_PORT", "7000", 1);
-    assert_int_equal(cli_settings_from_environment(&settings, &error), 0);
+    assert_int_equal(cli_environment_settings(&settings, &error), 0);
     assert_int_equal(settings.port, 7000);
 
     setenv("SOKETI_PORT", "many", 1);
-    assert_int_equal(cli_settings_from_environment(&settings, &error), -1);
+    assert_int_equal(cli_environment_settings(&settings, &error), -1);
     assert_string_equal(error.text, "SOKETI_PORT must be a number from 0 to 65535, not \"many\"");
     cli_settings_free(&settings);
 }
@@ -278,6 +287,7 @@ static void environment_without_an_id_speaks_of_the_first_app(void **state)
     apps.items[1].options.max_event_payload_bytes = 7;
     assert_int_equal(cli_environment_credentials(&apps, &error), 0);
     assert_int_equal(cli_environment_limits(&apps, &error), 0);
+    cli_apps_share(&apps);
     assert_int_equal(apps.count, 2);
     assert_app(&apps, "a", "b", "new");
     assert_app(&apps, "x", "y", "z");
@@ -311,6 +321,101 @@ static void reverb_names_are_understood(void **state)
     cli_apps_free(&apps);
 }
 
+static void reverb_pings_and_tells_with_the_smaller_number(void **state)
+{
+    static const struct {
+        const char *ping, *told;
+        uint32_t expected;
+    } cases[] = {{"60", "30", 30000}, {"20", "30", 20000}, {"60", "", 60000}, {"", "30", 30000}};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct cli_apps apps;
+        struct cli_error error;
+
+        setenv("REVERB_APP_PING_INTERVAL", cases[i].ping, 1);
+        setenv("REVERB_APP_ACTIVITY_TIMEOUT", cases[i].told, 1);
+        cli_apps_init(&apps);
+        assert_non_null(cli_apps_get(&apps, "a"));
+        assert_int_equal(cli_environment_limits(&apps, &error), 0);
+        assert_int_equal(apps.items[0].options.activity_timeout_ms, cases[i].expected);
+        cli_apps_free(&apps);
+    }
+}
+
+static void pusher_url_holds_the_credentials(void **state)
+{
+    static const char *const wrong[] = {
+        "key:secret@host/apps/1",
+        "https://host/apps/1",
+        "https://key@host/apps/1",
+        "https://key:@h/apps/1",
+        "https://:secret@h/apps/1",
+        "https://key:secret@host",
+        "https://k:s@h/apps/",
+        "ftp://key:secret@host/apps/1",
+        "https://k:s%zz@h/apps/1",
+        "https://k:s%00@h/apps/1",
+        "http:",
+        "@/apps/1",
+    };
+    struct cli_apps apps;
+    struct cli_error error;
+
+    (void)state;
+    cli_apps_init(&apps);
+    setenv("PUSHER_URL", "https://a-key:a%40:b@api.example:8443/apps/a", 1);
+    assert_int_equal(cli_environment_credentials(&apps, &error), 0);
+    assert_app(&apps, "a", "a-key", "a@:b");
+    assert_int_equal(cli_environment_limits(&apps, &error), 0);
+    cli_apps_free(&apps);
+
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+        setenv("PUSHER_URL", wrong[i], 1);
+        assert_int_equal(cli_environment_credentials(&apps, &error), -1);
+        assert_string_equal(error.text, "PUSHER_URL must be http(s)://KEY:SECRET@HOST/apps/ID");
+    }
+    /* three names say more than one */
+    setenv("PUSHER_APP_ID", "p", 1);
+    assert_int_equal(cli_environment_credentials(&apps, &error), 0);
+    assert_app(&apps, "p", "app-key", "app-secret");
+    cli_apps_free(&apps);
+}
+
+static void common_words_count_beside_sockudos_names_only(void **state)
+{
+    struct cli_settings settings;
+    struct cli_apps apps;
+    struct cli_error error;
+
+    (void)state;
+    cli_settings_init(&settings);
+    cli_apps_init(&apps);
+    setenv("PORT", "7000", 1);
+    setenv("SHUTDOWN_GRACE_PERIOD", "10", 1);
+    setenv("SSL_CERT_PATH", "/cert", 1);
+    assert_int_equal(cli_environment_settings(&settings, &error), 0);
+    assert_int_equal(settings.port, 6001);
+
+    setenv("SOCKUDO_DEFAULT_APP_ID", "s", 1);
+    setenv("SOCKUDO_DEFAULT_APP_ALLOWED_ORIGINS", "https://a.example, *.b.example", 1);
+    assert_int_equal(cli_environment_settings(&settings, &error), 0);
+    assert_int_equal(settings.port, 7000);
+    assert_int_equal(settings.grace_ms, 10000);
+    assert_null(settings.tls_cert);
+    setenv("SSL_ENABLED", "true", 1);
+    assert_int_equal(cli_environment_settings(&settings, &error), 0);
+    assert_string_equal(settings.tls_cert, "/cert");
+
+    assert_int_equal(cli_environment_credentials(&apps, &error), 0);
+    assert_int_equal(cli_environment_limits(&apps, &error), 0);
+    assert_string_equal(apps.items[0].options.allowed_origins[0], "https://a.example");
+    assert_string_equal(apps.items[0].options.allowed_origins[1], "*.b.example");
+    assert_null(apps.items[0].options.allowed_origins[2]);
+    cli_apps_free(&apps);
+    cli_settings_free(&settings);
+}
+
 static void names_used_in_vain_are_warned_of_once(void **state)
 {
     char *text = NULL;
@@ -325,8 +430,9 @@ static void names_used_in_vain_are_warned_of_once(void **state)
     setenv("SOKETI_METRICS_ENABLED", "", 1);
     cli_environment_warn(file);
     (void)fclose(file);
-    assert_string_equal(text,
-                        "pusherc: warning: SOKETI_ADAPTER_DRIVER is set, but not supported\n");
+    assert_string_equal(
+        text, "pusherc: warning: SOKETI_ADAPTER_DRIVER is set, but not supported: pusherc "
+              "is one process\n");
     free(text);
 }
 
@@ -350,8 +456,8 @@ static void app_text_has_three_parts(void **state)
 }
 
 /* Read a config file with that text; its error, the file's name cut off, in `error`. */
-static int read_config(const char *text, struct cli_settings *settings, struct cli_apps *apps,
-                       struct cli_error *error)
+static int read_config_warning(const char *text, struct cli_settings *settings,
+                               struct cli_apps *apps, FILE *warnings, struct cli_error *error)
 {
     char path[] = "/tmp/test_cli_XXXXXX";
     int fd = mkstemp(path);
@@ -360,13 +466,19 @@ static int read_config(const char *text, struct cli_settings *settings, struct c
     assert_int_equal(write(fd, text, strlen(text)), (ssize_t)strlen(text));
     close(fd);
     error->text[0] = '\0';
-    int status = cli_config_read(path, settings, apps, error);
+    int status = cli_config_read(path, settings, apps, warnings, error);
     unlink(path);
 
     char *name = strstr(error->text, path);
     if (name)
         memmove(name, name + sizeof(path) - 1, strlen(name + sizeof(path) - 1) + 1);
     return status;
+}
+
+static int read_config(const char *text, struct cli_settings *settings, struct cli_apps *apps,
+                       struct cli_error *error)
+{
+    return read_config_warning(text, settings, apps, NULL, error);
 }
 
 static void config_file_sets_server_and_apps(void **state)
@@ -409,6 +521,57 @@ static void config_file_sets_server_and_apps(void **state)
     cli_settings_free(&settings);
 }
 
+static void config_file_may_speak_soketi(void **state)
+{
+    static const char *const texts[] = {
+        "{\"debug\": true, \"port\": 6002, \"pathPrefix\": \"ws\", \"shutdownGracePeriod\": "
+        "100,"
+        "\"eventLimits.maxPayloadInKb\": \"20\", \"channelLimits.cacheTtl\": 60,"
+        "\"ssl.certPath\": \"\", \"ssl.passphrase\": \"p\", \"httpApi.requestLimitInMb\": 2,"
+        "\"adapter.driver\": \"local\", \"queue.driver\": \"redis\","
+        "\"appManager.array.apps\": [{\"id\": \"a\", \"key\": \"b\", \"secret\": \"c\"}]}",
+        "{\"debug\": true, \"port\": 6002, \"path_prefix\": \"ws\", \"shutdown_grace_period\": 100,"
+        "\"eventLimits\": {\"maxPayloadInKb\": 20}, \"channel_limits\": {\"cache_ttl\": 60},"
+        "\"ssl\": {\"certPath\": \"\", \"passphrase\": \"p\"}, \"httpApi\": {\"requestLimitInMb\": "
+        "2},"
+        "\"adapter\": {\"driver\": \"local\"}, \"queue\": {\"driver\": \"redis\"},"
+        "\"app_manager\": {\"array\": {\"apps\": [{\"id\": \"a\", \"key\": \"b\", \"secret\": "
+        "\"c\"}]}}}",
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+        struct cli_settings settings;
+        struct cli_apps apps;
+        struct cli_error error;
+        char *warnings = NULL;
+        size_t len;
+        FILE *file = open_memstream(&warnings, &len);
+
+        cli_settings_init(&settings);
+        cli_apps_init(&apps);
+        assert_int_equal(read_config_warning(texts[i], &settings, &apps, file, &error), 0);
+        assert_int_equal(fclose(file), 0);
+        assert_int_equal(settings.server.log_level, PUSHERC_LOG_DEBUG);
+        assert_int_equal(settings.port, 6002);
+        assert_string_equal(settings.path_prefix, "/ws");
+        assert_int_equal(settings.grace_ms, 100);
+        assert_null(settings.tls_cert);
+        assert_string_equal(settings.tls_password, "p");
+        assert_int_equal(settings.server.max_http_body_bytes, 2097152);
+        cli_apps_share(&apps);
+        assert_app(&apps, "a", "b", "c");
+        assert_int_equal(apps.items[0].options.max_event_payload_bytes, 20480);
+        assert_int_equal(apps.items[0].options.cache_ttl_s, 60);
+        assert_string_equal(
+            warnings,
+            "pusherc: warning: queue.driver is set, but not supported: pusherc is one process\n");
+        free(warnings);
+        cli_apps_free(&apps);
+        cli_settings_free(&settings);
+    }
+}
+
 static void config_file_is_refused_in_one_sentence(void **state)
 {
     static const char *const cases[][2] = {
@@ -428,6 +591,21 @@ static void config_file_is_refused_in_one_sentence(void **state)
         {"{\"host\": 1}", ": host must be a string"},
         {"{\"workers\": true}", ": workers must be a number"},
         {"{\"apps\": {}}", ": apps must be an array"},
+        {"{\"port\": 1, \"port\": 1}", ": port is given twice"},
+        {"{\"max_frame_bytes\": 1, \"httpApi\": {\"requestLimitInMb\": 1}, "
+         "\"max_http_body_bytes\": 1}",
+         ": max_http_body_bytes is given twice"},
+        {"{\"apps\": [], \"appManager.array.apps\": []}", ": appManager.array.apps is given twice"},
+        {"{\"ssl\": {\"certPaht\": 1}}",
+         ": unknown setting \"ssl.certPaht\"; did you mean \"ssl.certPath\"?"},
+        {"{\"ssl\": 1}", ": unknown setting \"ssl\""},
+        {"{\"ssl\": {\"certPath\": []}}", ": ssl.certPath must not be an array or an object"},
+        {"{\"port\": {\"a\": 1}}", ": port must be a number"},
+        {"{\"eventLimits\": {\"maxBatchSize\": \"11\"}}",
+         ": eventLimits.maxBatchSize must be a number from 1 to 10, not \"11\""},
+        {"{\"eventLimits.maxPayloadInKb\": 2000000}",
+         ": eventLimits.maxPayloadInKb must be a number from 1 to 1048576, or -1 for no limit, not "
+         "\"2000000\""},
         {"{\"apps\": [{\"id\":\"a\",\"key\":\"b\",\"secret\":\"c\"},"
          "{\"id\":\"a\",\"key\":\"d\",\"secret\":\"e\"}]}",
          ": there are two apps with the id \"a\""},
@@ -451,9 +629,9 @@ static void config_file_is_refused_in_one_sentence(void **state)
         read_config("{\"apps\": [{\"id\":\"a\",\"maxConnection\":1}]}", NULL, &apps, &error), -1);
     assert_non_null(strstr(error.text, "maxConnection"));
     cli_apps_free(&apps);
-    assert_int_equal(cli_config_read("/nonexistent/x.json", NULL, &apps, &error), -1);
+    assert_int_equal(cli_config_read("/nonexistent/x.json", NULL, &apps, NULL, &error), -1);
     assert_string_equal(error.text, "cannot read /nonexistent/x.json: No such file or directory");
-    assert_int_equal(cli_config_read("/", NULL, &apps, &error), -1);
+    assert_int_equal(cli_config_read("/", NULL, &apps, NULL, &error), -1);
     assert_string_equal(error.text, "cannot read /: Is a directory");
 }
 
@@ -472,10 +650,17 @@ int main(void)
                                         clear_environment, clear_environment),
         cmocka_unit_test_setup_teardown(reverb_names_are_understood, clear_environment,
                                         clear_environment),
+        cmocka_unit_test_setup_teardown(reverb_pings_and_tells_with_the_smaller_number,
+                                        clear_environment, clear_environment),
+        cmocka_unit_test_setup_teardown(pusher_url_holds_the_credentials, clear_environment,
+                                        clear_environment),
+        cmocka_unit_test_setup_teardown(common_words_count_beside_sockudos_names_only,
+                                        clear_environment, clear_environment),
         cmocka_unit_test_setup_teardown(names_used_in_vain_are_warned_of_once, clear_environment,
                                         clear_environment),
         cmocka_unit_test(app_text_has_three_parts),
         cmocka_unit_test(config_file_sets_server_and_apps),
+        cmocka_unit_test(config_file_may_speak_soketi),
         cmocka_unit_test(config_file_is_refused_in_one_sentence),
     };
 
