@@ -43,8 +43,8 @@ typedef struct pusherc_app_options {
     const char *id;     /**< 1..200 bytes of UTF-8, no '/': part of the HTTP API's paths */
     const char *key;    /**< 1..200 bytes of UTF-8, no ':' or '/': part of the clients' URL */
     const char *secret; /**< 1 byte or more: what signatures are made with; never logged */
-    /** Base64 of 32 bytes: lets the auth endpoint hand out the shared secrets of private-encrypted- channels;
-     *  NULL = it refuses them. */
+    /** Base64 of 32 bytes: lets the auth endpoint hand out the shared secrets of private-encrypted- channels, and
+     *  pusherc_publish() encrypt for them; NULL = the one refuses, the other relays. */
     const char *encryption_master_key;
     pusherc_auth_mode auth_mode;     /**< default PUSHERC_AUTH_SIGNATURE */
     pusherc_slow_policy slow_policy; /**< default PUSHERC_SLOW_CLOSE */

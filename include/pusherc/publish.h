@@ -5,6 +5,8 @@
 #ifndef PUSHERC_PUBLISH_H
 #define PUSHERC_PUBLISH_H
 
+#include <stdbool.h>
+
 #include <pusherc/error.h>
 #include <pusherc/types.h>
 
@@ -25,6 +27,8 @@ typedef struct pusherc_event {
     size_t channel_count;
     pusherc_slice data;       /**< UTF-8, 0..max_event_payload_bytes; clients get it as a string */
     pusherc_socket_id except; /**< this connection gets no copy; zero = none */
+    /** `data` is already what pusherc_encrypt_event() makes: relay it as it is; default false. */
+    bool encrypted;
 } pusherc_event;
 
 /* clang-format off */
@@ -40,19 +44,27 @@ typedef struct pusherc_event {
  * thread to one channel keep their order. A channel without subscribers costs a look-up and is no error.
  * Where a rule renders (auth.h), its function is called here, on the calling thread.
  *
+ * On a private-encrypted- channel of an app with an encryption_master_key the data is encrypted first, unless
+ * `encrypted` says that it is; such a channel is the event's only one, and max_event_payload_bytes counts the
+ * encrypted text. Without a master key the data is relayed as it is: whoever has the key encrypted it.
+ *
  * @param server  started server
  * @param app_id  known app; NUL-terminated
  * @param event   see pusherc_event
  * @return 0 when handed over, or
- *         PUSHERC_EINVAL    a NULL argument, a name, count or the UTF-8 of data breaks a rule; nothing was
- *                           sent
+ *         PUSHERC_EINVAL    a NULL argument, a name, count or the UTF-8 of data breaks a rule; data that has to
+ *                           be encrypted, for several channels; nothing was sent
  *         PUSHERC_ENOENT    unknown app; nothing was sent
  *         PUSHERC_ELIMIT    data longer than max_event_payload_bytes, or than half of out_hard_bytes, which
  *                           no client's queue could take; nothing was sent
+ *         PUSHERC_ENOSYS    data has to be encrypted and the library was compiled without (pusherc_features()):
+ *                           encrypt it yourself, or put the app without its master key; nothing was sent
+ *         PUSHERC_EIO       data has to be encrypted and the crypto library refused; nothing was sent
  *         PUSHERC_ESTATE    server not started, or stopped; nothing was sent
  *         PUSHERC_EBACKLOG  a worker's mailbox is full: its subscribers of that channel get nothing. The
  *                           channels before have been served, those behind have not
- *         PUSHERC_ENOMEM    that channel and those behind have not been served
+ *         PUSHERC_ENOMEM    that channel and those behind have not been served; data that has to be encrypted:
+ *                           nothing was sent
  *
  * Thread: any. Blocks: no. In callbacks: yes. Owns: nothing.
  * Since: 0.1.  Source: Pusher Channels HTTP API, "POST event".

@@ -1,6 +1,7 @@
 /**
  * @file sign.h
- * Pusher's signatures without a server: for auth endpoints, HTTP API clients and webhook receivers.
+ * Pusher's signatures, and its end-to-end encryption, without a server: for auth endpoints, HTTP API clients and
+ * webhook receivers.
  *
  * Stateless. Functions that write text NUL-terminate it, and tell its length without NUL in *len if
  * `len` is not NULL. When `cap` is too small they return PUSHERC_ENOBUFS, leave `out` as it was and
@@ -19,6 +20,8 @@ PUSHERC_BEGIN_DECLS
 #define PUSHERC_HMAC_HEX_SIZE 65
 /** Bytes of the master key of end-to-end encrypted channels. */
 #define PUSHERC_MASTER_KEY_SIZE 32
+/** Bytes of the secret of one such channel, which its subscribers know. */
+#define PUSHERC_SHARED_SECRET_SIZE 32
 /** Query parameters that pusherc_verify_request() looks at. */
 #define PUSHERC_MAX_SIGNED_PARAMS 256
 
@@ -164,6 +167,68 @@ pusherc_user_auth_response_json(const pusherc_credentials *credentials, pusherc_
  */
 PUSHERC_API PUSHERC_NODISCARD int pusherc_master_key_decode(pusherc_slice base64,
                                                             uint8_t out[PUSHERC_MASTER_KEY_SIZE]);
+
+/**
+ * The secret that everybody who may read an encrypted channel shares: SHA-256 of its name and the master key.
+ * Auth endpoints hand it out in base64, which pusherc_auth_response_json() does.
+ *
+ * @param credentials  the master key; key and secret are not looked at
+ * @param channel      a valid private-encrypted- name
+ * @param out          filled on success; wipe it after use
+ * @return 0, PUSHERC_EINVAL (credentials or channel break a rule) or PUSHERC_EIO (the crypto library refused)
+ *
+ * Thread: any. Blocks: no. In callbacks: yes. Owns: nothing.
+ * Since: 0.1.  Source: Pusher Channels, "encrypted channels".
+ */
+PUSHERC_API PUSHERC_NODISCARD int pusherc_shared_secret(const pusherc_credentials *credentials,
+                                                        pusherc_slice channel,
+                                                        uint8_t out[PUSHERC_SHARED_SECRET_SIZE]);
+
+/**
+ * Encrypt the data of one event for one channel: {"nonce":...,"ciphertext":...}, which is what its "data" then is.
+ * Each call takes a fresh random nonce, so that no two results are the same. pusherc_publish() does this by itself
+ * for an app with a master key; this is for those who publish over HTTP, or keep the key from the server.
+ *
+ * @param credentials  the master key; key and secret are not looked at
+ * @param channel      a valid private-encrypted- name; subscribers of another channel cannot read the result
+ * @param data         any bytes; clients expect JSON as UTF-8
+ * @param out          cap bytes; 4 * ((data.len + 18) / 3) + 62 are enough
+ * @param cap          bytes at `out`
+ * @param len          length or needed capacity; may be NULL
+ * @return 0, or
+ *         PUSHERC_EINVAL   credentials or channel break a rule
+ *         PUSHERC_ENOSYS   compiled without encryption, see pusherc_features()
+ *         PUSHERC_ENOBUFS  see the top of this file
+ *         PUSHERC_ENOMEM
+ *         PUSHERC_EIO      the crypto library refused, or has no random bytes
+ *
+ * Thread: any. Blocks: no. In callbacks: yes. Owns: nothing.
+ * Since: 0.1.  Source: Pusher Channels, "encrypted channels".
+ */
+PUSHERC_API PUSHERC_NODISCARD int pusherc_encrypt_event(const pusherc_credentials *credentials,
+                                                        pusherc_slice channel, pusherc_slice data,
+                                                        char *out, size_t cap, size_t *len);
+
+/**
+ * Read the data of an event of an encrypted channel, such as webhooks carry it.
+ *
+ * @param credentials  the master key; key and secret are not looked at
+ * @param channel      the event's: a valid private-encrypted- name
+ * @param encrypted    JSON as pusherc_encrypt_event() writes it, members in any order
+ * @param out          cap bytes; encrypted.len are enough. What was encrypted, and NUL; wipe it after use
+ * @param cap          bytes at `out`
+ * @param len          length or needed capacity; may be NULL
+ * @return as pusherc_encrypt_event(); also
+ *         PUSHERC_EINVAL  `encrypted` is not of that form
+ *         PUSHERC_EAUTH   encrypted for another channel or with another key, or changed since
+ *
+ * Thread: any. Blocks: no. In callbacks: yes. Owns: nothing.
+ * Since: 0.1.  Source: Pusher Channels, "encrypted channels".
+ */
+PUSHERC_API PUSHERC_NODISCARD int pusherc_decrypt_event(const pusherc_credentials *credentials,
+                                                        pusherc_slice channel,
+                                                        pusherc_slice encrypted, char *out,
+                                                        size_t cap, size_t *len);
 
 /**
  * Sign an HTTP API request. Writes the whole query string, percent-encoded and without '?': auth_key,

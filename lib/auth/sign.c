@@ -4,8 +4,8 @@
 
 #include <pusherc/error.h>
 
+#include "auth/encrypt.h"
 #include "codec/json.h"
-#include "protocol/names.h"
 
 /*
  * Subscriptions and sign-ins.
@@ -80,21 +80,16 @@ void pc_sign_put_auth(struct pc_buf *buf, pusherc_slice app_key, const char hex[
 int pc_sign_put_shared_secret(struct pc_buf *buf, pusherc_slice channel,
                               const uint8_t master_key[PUSHERC_MASTER_KEY_SIZE])
 {
-    char input[PC_ANY_CHANNEL_NAME_MAX + PUSHERC_MASTER_KEY_SIZE];
-    uint8_t secret[PC_SHA256_SIZE];
-    char base64[4 * ((PC_SHA256_SIZE + 2) / 3)];
+    uint8_t secret[PUSHERC_SHARED_SECRET_SIZE];
+    char base64[4 * ((PUSHERC_SHARED_SECRET_SIZE + 2) / 3)];
 
-    assert(channel.len <= PC_ANY_CHANNEL_NAME_MAX);
-    memcpy(input, channel.ptr, channel.len);
-    memcpy(input + channel.len, master_key, PUSHERC_MASTER_KEY_SIZE);
-    int err = pc_sha256(pc_slice(input, channel.len + PUSHERC_MASTER_KEY_SIZE), secret);
+    int err = pc_shared_secret(channel, master_key, secret);
     if (!err) {
         size_t len = pc_base64_encode(pc_slice((const char *)secret, sizeof(secret)), base64);
         pc_buf_put(buf, PC_S(",\"shared_secret\":\""));
         pc_buf_put(buf, pc_slice(base64, len));
         pc_buf_put_char(buf, '"');
     }
-    pc_wipe(input, sizeof(input));
     pc_wipe(secret, sizeof(secret));
     pc_wipe(base64, sizeof(base64));
     return err;

@@ -1,6 +1,7 @@
 /* pusherc/sign.h: checks what the host gives and calls what servers use themselves. */
 #include <pusherc/sign.h>
 
+#include "auth/encrypt.h"
 #include "auth/sign.h"
 #include "base/buf.h"
 #include "codec/json.h"
@@ -274,6 +275,76 @@ int pusherc_master_key_decode(pusherc_slice base64, uint8_t out[PUSHERC_MASTER_K
     memcpy(out, key, sizeof(key));
     pc_wipe(key, sizeof(key));
     return 0;
+}
+
+/*
+ * End-to-end encryption.
+ */
+
+static bool may_encrypt(const pusherc_credentials *credentials, pusherc_slice channel)
+{
+    pusherc_channel_kind kind;
+
+    return credentials && credentials->struct_size == sizeof(*credentials) &&
+           credentials->master_key.ptr && credentials->master_key.len == PUSHERC_MASTER_KEY_SIZE &&
+           channel_valid(channel, &kind) && kind == PUSHERC_CHANNEL_PRIVATE_ENCRYPTED;
+}
+
+int pusherc_shared_secret(const pusherc_credentials *credentials, pusherc_slice channel,
+                          uint8_t out[PUSHERC_SHARED_SECRET_SIZE])
+{
+    uint8_t secret[PUSHERC_SHARED_SECRET_SIZE];
+
+    if (!may_encrypt(credentials, channel) || !out)
+        return PUSHERC_EINVAL;
+    int err = pc_crypto_init();
+    if (!err)
+        err = pc_shared_secret(channel, (const uint8_t *)credentials->master_key.ptr, secret);
+    if (!err)
+        memcpy(out, secret, sizeof(secret));
+    pc_wipe(secret, sizeof(secret));
+    return err;
+}
+
+typedef int (*crypt_fn)(struct pc_buf *buf, pusherc_slice channel, pusherc_slice text,
+                        const uint8_t master_key[PUSHERC_MASTER_KEY_SIZE]);
+
+static int encrypt(struct pc_buf *buf, pusherc_slice channel, pusherc_slice data,
+                   const uint8_t master_key[PUSHERC_MASTER_KEY_SIZE])
+{
+    return pc_encrypt(buf, channel, data, master_key, NULL);
+}
+
+static int use_master_key(const pusherc_credentials *credentials, pusherc_slice channel,
+                          pusherc_slice text, crypt_fn fn, char *out, size_t cap, size_t *len)
+{
+    struct pc_mem mem = pc_mem_make(NULL);
+    char storage[STACK_BYTES];
+    struct pc_buf buf;
+
+    if (!may_encrypt(credentials, channel) || !slice_valid(text))
+        return PUSHERC_EINVAL;
+    pc_buf_init_in(&buf, &mem, NO_MAX, storage, sizeof(storage));
+    int err = pc_crypto_init();
+    if (!err)
+        err = fn(&buf, channel, text, (const uint8_t *)credentials->master_key.ptr);
+    if (!err)
+        err = hand_over(&buf, out, cap, len);
+    pc_wipe(buf.ptr, buf.len);
+    pc_buf_free(&buf);
+    return err;
+}
+
+int pusherc_encrypt_event(const pusherc_credentials *credentials, pusherc_slice channel,
+                          pusherc_slice data, char *out, size_t cap, size_t *len)
+{
+    return use_master_key(credentials, channel, data, encrypt, out, cap, len);
+}
+
+int pusherc_decrypt_event(const pusherc_credentials *credentials, pusherc_slice channel,
+                          pusherc_slice encrypted, char *out, size_t cap, size_t *len)
+{
+    return use_master_key(credentials, channel, encrypted, pc_decrypt, out, cap, len);
 }
 
 /*

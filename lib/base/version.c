@@ -15,6 +15,9 @@ static const char features[] = ""
 #ifdef PC_WITH_TLS
                                " tls"
 #endif
+#ifdef PC_WITH_ENCRYPTION
+                               " encryption"
+#endif
 #ifdef PC_WITH_DEFLATE
                                " deflate"
 #endif

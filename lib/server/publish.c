@@ -1,24 +1,64 @@
 /* Publishing from the host's own code (pusherc/publish.h). */
 #include <pusherc/publish.h>
 
+#include "auth/encrypt.h"
 #include "base/clock.h"
 #include "fanout/publish.h"
 #include "server/server.h"
 
-static struct pc_publication publication_of(const pusherc_event *event)
+/* An event on its way; zero-initialise. */
+struct ready {
+    struct pc_publication p;
+    struct pc_buf encrypted; /* its data as clients get it, if we encrypt */
+};
+
+/* On an encrypted channel the server encrypts, if it can. */
+static bool has_encrypted_channel(const struct pc_publication *p)
 {
-    return (struct pc_publication){.event = event->name,
-                                   .channels = event->channels,
-                                   .channel_count = event->channels ? event->channel_count : 0,
-                                   .data = event->data,
-                                   .cacheable = true,
-                                   .now_ms = pc_clock_us() / 1000,
-                                   .except = event->except};
+    for (size_t i = 0; i < p->channel_count; i++) {
+        struct pc_channel_class class;
+        if (pc_channel_name_valid(p->channels[i], SIZE_MAX, &class) &&
+            class.kind == PUSHERC_CHANNEL_PRIVATE_ENCRYPTED)
+            return true;
+    }
+    return false;
+}
+
+/* Each channel has a secret of its own: one text is readable on one channel only. */
+static int encrypt_data(const pusherc_server *server, const struct pc_app *app, struct ready *ready)
+{
+    struct pc_publication *p = &ready->p;
+    for (size_t i = 1; i < p->channel_count; i++)
+        if (!pc_slice_eq(p->channels[i], p->channels[0]))
+            return PUSHERC_EINVAL;
+    pc_buf_init(&ready->encrypted, &server->engine.mem, pc_encrypted_size(p->data.len));
+    int rc = pc_encrypt(&ready->encrypted, p->channels[0], p->data, app->master_key, NULL);
+    p->data = pc_buf_slice(&ready->encrypted);
+    return rc ? rc : pc_publication_check(&server->engine, app, p, NULL);
+}
+
+static int make_ready(const pusherc_server *server, const struct pc_app *app,
+                      const pusherc_event *event, struct ready *ready)
+{
+    if (event->struct_size != sizeof *event)
+        return PUSHERC_EINVAL;
+    ready->p = (struct pc_publication){.event = event->name,
+                                       .channels = event->channels,
+                                       .channel_count = event->channels ? event->channel_count : 0,
+                                       .data = event->data,
+                                       .cacheable = true,
+                                       .now_ms = pc_clock_us() / 1000,
+                                       .except = event->except};
+    int rc = pc_publication_check(&server->engine, app, &ready->p, NULL);
+    if (rc || event->encrypted || !app->has_master_key || !has_encrypted_channel(&ready->p))
+        return rc;
+    return encrypt_data(server, app, ready);
 }
 
 int pusherc_publish_batch(pusherc_server *server, const char *app_id, const pusherc_event *events,
                           size_t count)
 {
+    struct ready ready[PUSHERC_MAX_EVENTS_PER_BATCH] = {0};
     int rc;
     if (!events || count == 0 || count > PUSHERC_MAX_EVENTS_PER_BATCH)
         return PUSHERC_EINVAL;
@@ -27,16 +67,13 @@ int pusherc_publish_batch(pusherc_server *server, const char *app_id, const push
         return rc;
     if (!pc_server_runs(server))
         rc = PUSHERC_ESTATE;
-    for (size_t i = 0; rc == 0 && i < count; i++) {
-        struct pc_publication p = publication_of(&events[i]);
-        rc = events[i].struct_size == sizeof events[i]
-                 ? pc_publication_check(&server->engine, app, &p, NULL)
-                 : PUSHERC_EINVAL;
-    }
-    for (size_t i = 0; rc == 0 && i < count; i++) {
-        struct pc_publication p = publication_of(&events[i]);
-        rc = pc_publish(&server->engine, app, &p);
-    }
+    for (size_t i = 0; rc == 0 && i < count; i++)
+        rc = make_ready(server, app, &events[i], &ready[i]);
+    for (size_t i = 0; rc == 0 && i < count; i++)
+        rc = pc_publish(&server->engine, app, &ready[i].p);
+    for (size_t i = 0; i < count; i++)
+        if (ready[i].encrypted.ptr)
+            pc_buf_free(&ready[i].encrypted);
     pc_app_unref(app);
     return rc;
 }

@@ -51,6 +51,7 @@ static void read_event(const cJSON *line, struct event *out)
     out->event.name = text(line, "name");
     out->event.data = text(line, "data");
     out->event.channels = out->channels;
+    out->event.encrypted = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(line, "encrypted"));
     cJSON_ArrayForEach(item, cJSON_GetObjectItemCaseSensitive(line, "channels"))
     {
         if (out->event.channel_count < sizeof out->channels / sizeof *out->channels)
