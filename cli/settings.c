@@ -37,6 +37,8 @@ const struct cli_setting cli_server_settings[] = {
     {"out_soft_ms", CLI_SETTING_NUMBER, AT(server.out_soft_ms), 1, MAX_TIME_MS, 10000},
     {"out_hard_bytes", CLI_SETTING_NUMBER, AT(server.out_hard_bytes), 1, MAX_BYTES, 1048576},
     {"mailbox_max_messages", CLI_SETTING_NUMBER, AT(server.mailbox_max_messages), 1, MAX_BYTES, 65536},
+    {"idempotency_ms", CLI_SETTING_NUMBER, AT(server.idempotency_ms), 1, MAX_TIME_MS, 120000},
+    {"idempotency_max_bytes", CLI_SETTING_NUMBER, AT(server.idempotency_max_bytes), 1, MAX_BYTES, 4194304},
     {"max_auth_skew_s", CLI_SETTING_NUMBER, AT(server.max_auth_skew_s), 1, MAX_TIME_MS, 600},
 };
 

@@ -79,6 +79,11 @@ typedef struct pusherc_server_options {
     /** What cache channels of all apps may keep; default 67108864. Above it the events that were published longest
      *  ago are forgotten. */
     uint64_t max_cache_bytes;
+    /** How long an event that was published over HTTP with an idempotency key is not published again; default
+     *  120000. */
+    uint32_t idempotency_ms;
+    /** What is remembered of such events for each app; default 4194304; above it the oldest goes first. */
+    uint32_t idempotency_max_bytes;
 } pusherc_server_options;
 
 /* clang-format off */

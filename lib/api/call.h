@@ -38,6 +38,27 @@ void pc_api_terminate(struct pc_api_call *call);
 /* Takes `count` events off the app's rate; false: the reply is the 429. */
 bool pc_api_take_events(struct pc_api_call *call, uint32_t count);
 
+/*
+ * Publishing once (once.c).
+ */
+struct pc_api_once {
+    pusherc_slice key; /* len 0 = none was given: nothing is remembered */
+    uint64_t content;
+    struct pc_idempotency_entry *entry; /* NULL = not begun, or ended */
+    bool repeat;                        /* the answer is that of the first time; publish nothing */
+};
+bool pc_api_once_valid(pusherc_slice key);
+/* The key of a request: the header field's, or `member`, which is valid or empty. False: the reply is the 400. */
+bool pc_api_once_key(struct pc_api_call *call, pusherc_slice member, pusherc_slice *key);
+/* A number for what is published, fed part by part; `before` is that of the parts so far, first 0. */
+uint64_t pc_api_content(const struct pc_api_call *call, uint64_t before, pusherc_slice part);
+/* Takes the key. `answer` is what a repeat will get; what this repeat gets is appended to `stored`. False: the
+ * reply is the error. */
+bool pc_api_once_begin(struct pc_api_call *call, struct pc_api_once *once, pusherc_slice answer,
+                       struct pc_buf *stored);
+/* Published, or not. Harmless without a key. */
+void pc_api_once_end(struct pc_api_call *call, struct pc_api_once *once, bool done);
+
 /* Is this parameter `name`, "name[]" or "name[3]"? Names are compared without regard to case, for
  * they are signed in lower case (protocol section 4.4). */
 bool pc_api_param_is(const struct pc_http_param *param, pusherc_slice name);

@@ -17,6 +17,10 @@ struct event {
     size_t channel_count;
     pusherc_socket_id except;
     struct pc_api_info info;
+    pusherc_slice key; /* idempotency_key; len 0 = none */
+    /* of a batch: */
+    struct pc_api_once once;
+    size_t stored_at, stored_len; /* the answer of the first time, if it is a repeat */
 };
 
 /* One event being read. */
@@ -68,6 +72,13 @@ static bool set_socket_id(const struct reading *r, pusherc_slice text)
     pc_api_say_quoted(r->call->reply, text);
     pc_api_say(r->call->reply, PC_S("."));
     return false;
+}
+
+static bool set_key(const struct reading *r, pusherc_slice text)
+{
+    r->event->key = text;
+    return pc_api_once_valid(text) ||
+           refuse(r, 400, "idempotency_key must have 1 to 128 characters.");
 }
 
 /* An event that was refused for its length is found again by its name and channel. */
@@ -131,13 +142,18 @@ enum field {
     CHANNELS,
     SOCKET_ID,
     INFO,
+    IDEMPOTENCY_KEY,
     FIELD_COUNT
 };
 
 static const pusherc_slice field_names[FIELD_COUNT] = {
-    [NAME] = PUSHERC_LIT("name"),           [DATA] = PUSHERC_LIT("data"),
-    [CHANNEL] = PUSHERC_LIT("channel"),     [CHANNELS] = PUSHERC_LIT("channels"),
-    [SOCKET_ID] = PUSHERC_LIT("socket_id"), [INFO] = PUSHERC_LIT("info"),
+    [NAME] = PUSHERC_LIT("name"),
+    [DATA] = PUSHERC_LIT("data"),
+    [CHANNEL] = PUSHERC_LIT("channel"),
+    [CHANNELS] = PUSHERC_LIT("channels"),
+    [SOCKET_ID] = PUSHERC_LIT("socket_id"),
+    [INFO] = PUSHERC_LIT("info"),
+    [IDEMPOTENCY_KEY] = PUSHERC_LIT("idempotency_key"),
 };
 
 /* What pc_json_get() finds for each name, in one walk. */
@@ -263,6 +279,10 @@ static bool read_event(const struct reading *r, struct pc_json object)
             return false;
         pc_api_info_add(&r->event->info, text);
     }
+    if (is_given(fields[IDEMPOTENCY_KEY])) {
+        if (!read_string(r, IDEMPOTENCY_KEY, fields[IDEMPOTENCY_KEY], &text) || !set_key(r, text))
+            return false;
+    }
     return check_event(r);
 }
 
@@ -277,6 +297,7 @@ static bool read_event_of_query(const struct reading *r)
     const pusherc_slice *data = pc_api_param(call, PC_S("data"));
     const pusherc_slice *channel = pc_api_param(call, PC_S("channel"));
     const pusherc_slice *socket_id = pc_api_param(call, PC_S("socket_id"));
+    const pusherc_slice *key = pc_api_param(call, PC_S("idempotency_key"));
 
     if (!name && !data)
         return refuse(r, 400, "The request has no body: it should be a JSON object.");
@@ -292,7 +313,7 @@ static bool read_event_of_query(const struct reading *r)
             return false;
     if (r->event->channel_count == 0 && channel && !add_channel(r, *channel))
         return false;
-    if (socket_id && !set_socket_id(r, *socket_id))
+    if ((socket_id && !set_socket_id(r, *socket_id)) || (key && !set_key(r, *key)))
         return false;
     pc_api_info_of_query(call, &r->event->info);
     return check_event(r);
@@ -349,6 +370,59 @@ static void answer_event(struct pc_api_call *call, const struct event *event)
     pc_buf_put(body, PC_S("}}"));
 }
 
+/*
+ * Once.
+ */
+
+/* What the request is about, whoever signed it when. */
+static uint64_t content_of(const struct pc_api_call *call, pusherc_slice endpoint)
+{
+    uint64_t content = pc_api_content(call, pc_api_content(call, 0, endpoint), call->channel);
+    for (size_t i = 0; i < call->param_count; i++) {
+        const struct pc_http_param *param = &call->params[i];
+        if (pc_slice_eq_nocase(pc_slice_first(param->name, 5), PC_S("auth_")) ||
+            pc_slice_eq_nocase(param->name, PC_S("body_md5")))
+            continue;
+        content = pc_api_content(call, content, param->name);
+        content = pc_api_content(call, content, param->value);
+    }
+    return pc_api_content(call, content, call->request->message->body);
+}
+
+/* The reply holds the answer. False: publish nothing, the reply is that of the first time or an error. */
+static bool begin_request(struct pc_api_call *call, struct pc_api_once *once)
+{
+    char storage[512];
+    struct pc_buf stored, *body = &call->reply->body;
+    if (pc_buf_status(body)) {
+        pc_api_out_of_memory(call->reply);
+        return false;
+    }
+    if (once->key.len == 0)
+        return true;
+    pc_buf_init_in(&stored, &call->request->engine->mem, SIZE_MAX, storage, sizeof storage);
+    bool begun = pc_api_once_begin(call, once, pc_buf_slice(body), &stored);
+    if (begun && once->repeat) {
+        pc_buf_clear(body);
+        pc_buf_put(body, pc_buf_slice(&stored));
+    }
+    pc_buf_free(&stored);
+    return begun && !once->repeat;
+}
+
+/* The reply holds the answer to what was read, and becomes an error's if it cannot be given. */
+static void publish_once(struct pc_api_call *call, const struct event *event,
+                         pusherc_slice endpoint)
+{
+    struct pc_api_once once = {.entry = NULL};
+    if (!pc_api_once_key(call, event->key, &once.key))
+        return;
+    if (once.key.len)
+        once.content = content_of(call, endpoint);
+    if (begin_request(call, &once))
+        pc_api_once_end(call, &once, publish(call, event));
+}
+
 /* Room for every string of the body, decoded: nothing read moves when the next is read. */
 static bool reserve_scratch(const struct pc_api_call *call, struct pc_buf *scratch, char *storage,
                             size_t size)
@@ -395,8 +469,10 @@ void pc_api_events(struct pc_api_call *call)
 
     if (!pc_api_take_events(call, 1) || !reserve_scratch(call, &scratch, storage, sizeof storage))
         return;
-    if (read_single(&r) && publish(call, &event))
+    if (read_single(&r)) {
         answer_event(call, &event);
+        publish_once(call, &event, PC_S("events"));
+    }
     pc_buf_free(&scratch);
 }
 
@@ -422,22 +498,49 @@ static size_t count_batch(struct pc_api_call *call, struct pc_json batch)
     return 0;
 }
 
-static bool read_batch(struct pc_api_call *call, struct pc_json batch, struct pc_buf *scratch,
+static bool read_batch(struct pc_api_call *call, struct pc_json array, struct pc_buf *scratch,
                        struct event *events)
 {
-    struct pc_json_iter iter = pc_json_iter_of(batch);
+    struct pc_json_iter iter = pc_json_iter_of(array);
     for (size_t i = 0; pc_json_next(&iter); i++) {
         const struct reading r = {call, scratch, i + 1, &events[i]};
         if (iter.value.type != PC_JSON_OBJECT)
             return refuse(&r, 400, "It is not a JSON object.");
         if (!read_event(&r, iter.value))
             return false;
+        if (events[i].key.len)
+            events[i].once.content =
+                pc_api_content(call, pc_api_content(call, 0, PC_S("event")), iter.value.raw);
     }
     return true;
 }
 
-static void answer_batch(struct pc_api_call *call, const struct event *events, size_t count)
+/* The key of the whole batch. */
+static bool read_batch_key(struct pc_api_call *call, struct pc_json object, struct pc_buf *scratch,
+                           pusherc_slice *key)
 {
+    struct event all = {.key = {NULL, 0}};
+    const struct reading r = {call, scratch, 0, &all};
+    struct pc_json value = pc_json_get(object, field_names[IDEMPOTENCY_KEY]);
+    pusherc_slice text;
+    if (is_given(value) && (!read_string(&r, IDEMPOTENCY_KEY, value, &text) || !set_key(&r, text)))
+        return false;
+    *key = all.key;
+    return true;
+}
+
+/* Everything a batch is made of. */
+struct batch {
+    struct event *events;
+    size_t count;
+    pusherc_slice key;    /* of the whole */
+    struct pc_buf stored; /* answers of events that are repeats */
+};
+
+static void answer_batch(struct pc_api_call *call, const struct batch *batch)
+{
+    const struct event *events = batch->events;
+    size_t count = batch->count;
     struct pc_buf *body = &call->reply->body;
     bool given = false;
     for (size_t i = 0; i < count; i++)
@@ -451,34 +554,109 @@ static void answer_batch(struct pc_api_call *call, const struct event *events, s
     pc_buf_put(body, PC_S("{\"batch\":["));
     for (size_t i = 0; i < count; i++) {
         pc_buf_put(body, i ? PC_S(",{") : PC_S("{"));
-        pc_api_put_counts(call, events[i].channels[0], &events[i].info, true);
+        if (events[i].once.repeat)
+            pc_buf_put(body,
+                       pc_slice(batch->stored.ptr + events[i].stored_at, events[i].stored_len));
+        else
+            pc_api_put_counts(call, events[i].channels[0], &events[i].info, true);
         pc_buf_put_char(body, '}');
     }
     pc_buf_put(body, PC_S("]}"));
 }
 
+static bool key_is_repeated(const struct event *events, size_t index)
+{
+    for (size_t i = 0; i < index; i++)
+        if (pc_slice_eq(events[i].key, events[index].key))
+            return true;
+    return false;
+}
+
+static void end_events(struct pc_api_call *call, const struct batch *batch)
+{
+    for (size_t i = 0; i < batch->count; i++)
+        pc_api_once_end(call, &batch->events[i].once, false);
+}
+
+static bool begin_event(struct pc_api_call *call, struct batch *batch, size_t index)
+{
+    struct event *event = &batch->events[index];
+    const struct reading r = {call, NULL, index + 1, event};
+    struct pc_buf *body = &call->reply->body;
+    if (event->key.len == 0)
+        return true;
+    if (key_is_repeated(batch->events, index))
+        return refuse(&r, 400, "Another one has the same idempotency_key.");
+    event->once.key = event->key;
+    event->stored_at = batch->stored.len;
+    pc_api_begin(call->reply, 200, PC_API_JSON);
+    pc_api_put_counts(call, event->channels[0], &event->info, true);
+    if (pc_buf_status(body)) {
+        pc_api_out_of_memory(call->reply);
+        return false;
+    }
+    bool begun = pc_api_once_begin(call, &event->once, pc_buf_slice(body), &batch->stored);
+    event->stored_len = batch->stored.len - event->stored_at;
+    return begun;
+}
+
+/* Takes the keys that events of the batch have. False: the reply is the error, and none is taken. */
+static bool begin_events(struct pc_api_call *call, struct batch *batch)
+{
+    for (size_t i = 0; i < batch->count; i++) {
+        if (!begin_event(call, batch, i)) {
+            end_events(call, batch);
+            return false;
+        }
+    }
+    return true;
+}
+
+static void publish_batch(struct pc_api_call *call, struct batch *batch)
+{
+    struct pc_api_once whole = {.entry = NULL};
+    bool ok = true;
+    if (!pc_api_once_key(call, batch->key, &whole.key) || !begin_events(call, batch))
+        return;
+    if (whole.key.len)
+        whole.content = content_of(call, PC_S("batch_events"));
+    answer_batch(call, batch);
+    if (begin_request(call, &whole)) {
+        for (size_t i = 0; i < batch->count && ok; i++) {
+            struct event *event = &batch->events[i];
+            if (event->once.repeat)
+                continue;
+            ok = publish(call, event);
+            pc_api_once_end(call, &event->once, ok);
+        }
+        pc_api_once_end(call, &whole, ok);
+    }
+    end_events(call, batch); /* what was not reached */
+}
+
 void pc_api_batch_events(struct pc_api_call *call)
 {
-    char storage[BODY_ROOM];
+    char storage[BODY_ROOM], stored[512];
     struct pc_buf scratch;
     pusherc_slice channels[PUSHERC_MAX_EVENTS_PER_BATCH];
     struct event events[PUSHERC_MAX_EVENTS_PER_BATCH];
+    struct batch batch = {.events = events};
 
     struct pc_json object = parse_body(call);
     if (object.type == PC_JSON_NONE)
         return;
-    struct pc_json batch = pc_json_get(object, PC_S("batch"));
-    size_t count = count_batch(call, batch);
-    if (count == 0 || !pc_api_take_events(call, (uint32_t)count) ||
+    struct pc_json array = pc_json_get(object, PC_S("batch"));
+    batch.count = count_batch(call, array);
+    if (batch.count == 0 || !pc_api_take_events(call, (uint32_t)batch.count) ||
         !reserve_scratch(call, &scratch, storage, sizeof storage))
         return;
-    for (size_t i = 0; i < count; i++)
+    pc_buf_init_in(&batch.stored, &call->request->engine->mem, SIZE_MAX, stored, sizeof stored);
+    for (size_t i = 0; i < batch.count; i++)
         events[i] = (struct event){.channels = &channels[i]};
-    bool ok = read_batch(call, batch, &scratch, events);
-    for (size_t i = 0; i < count && ok; i++)
-        ok = publish(call, &events[i]);
-    if (ok)
-        answer_batch(call, events, count);
+    if (read_batch(call, array, &scratch, events) &&
+        read_batch_key(call, object, &scratch, &batch.key))
+        publish_batch(call, &batch);
+    pc_buf_free(&batch.stored);
     pc_buf_free(&scratch);
 }
 
@@ -503,6 +681,6 @@ void pc_api_channel_events(struct pc_api_call *call)
     event.name = *name;
     if ((socket_id && !set_socket_id(&r, *socket_id)) || !check_event(&r))
         return;
-    if (publish(call, &event))
-        pc_api_begin(call->reply, 202, NULL);
+    pc_api_begin(call->reply, 202, NULL);
+    publish_once(call, &event, PC_S("channel events"));
 }

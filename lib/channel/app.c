@@ -7,11 +7,12 @@ static void live_unref(const struct pc_mem *mem, struct pc_app_live *live)
 {
     if (!live || atomic_fetch_sub_explicit(&live->refs, 1, memory_order_acq_rel) != 1)
         return;
+    pc_idempotency_free(&live->idempotency);
     pthread_mutex_destroy(&live->mutex);
     pc_free(mem, live);
 }
 
-static struct pc_app_live *live_new(const struct pc_mem *mem, uint64_t uid)
+static struct pc_app_live *live_new(const struct pc_mem *mem, uint64_t uid, const uint64_t seed[2])
 {
     struct pc_app_live *live = pc_alloc_zero(mem, sizeof *live);
     if (!live)
@@ -19,6 +20,7 @@ static struct pc_app_live *live_new(const struct pc_mem *mem, uint64_t uid)
     atomic_init(&live->refs, 1);
     live->uid = uid;
     pthread_mutex_init(&live->mutex, NULL);
+    pc_idempotency_init(&live->idempotency, mem, seed);
     return live;
 }
 
@@ -244,7 +246,7 @@ int pc_apps_put(struct pc_apps *apps, const pusherc_app_options *options, pusher
         pc_map_remove(&apps->by_id, &old->by_id);
         pc_map_remove(&apps->by_key, &old->by_key);
     } else {
-        app->live = live_new(&apps->mem, apps->next_uid);
+        app->live = live_new(&apps->mem, apps->next_uid, apps->by_id.seed);
         rc = app->live ? 0 : PUSHERC_ENOMEM;
         if (rc)
             goto out;

@@ -12,6 +12,7 @@
 
 #include "base/map.h"
 #include "base/rate.h"
+#include "channel/idempotency.h"
 #include "codec/crypto.h"
 
 #define PC_APP_ID_MAX    200 /* bytes of an id, and of a key */
@@ -25,6 +26,7 @@ struct pc_app_live {
     uint64_t uid;          /* distinguishes apps in the channel directory; never used again */
     pthread_mutex_t mutex; /* guards the rates; leaf lock */
     struct pc_rate backend_events, read_requests;
+    struct pc_idempotency idempotency;
 };
 
 struct pc_app {

@@ -26,6 +26,7 @@ struct pc_limits {
     uint32_t out_soft_bytes, out_soft_ms, out_hard_bytes;
     uint32_t mailbox_max_messages, max_auth_skew_s;
     uint64_t max_cache_bytes;
+    uint32_t idempotency_ms, idempotency_max_bytes;
 };
 
 struct pc_engine {

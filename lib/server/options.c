@@ -43,6 +43,8 @@ struct pc_limits pc_server_limits(const pusherc_server_options *o)
         .mailbox_max_messages = or_default(o->mailbox_max_messages, 65536),
         .max_auth_skew_s = or_default(o->max_auth_skew_s, 600),
         .max_cache_bytes = o->max_cache_bytes ? o->max_cache_bytes : 64u << 20,
+        .idempotency_ms = or_default(o->idempotency_ms, 120000),
+        .idempotency_max_bytes = or_default(o->idempotency_max_bytes, 4194304),
     };
 }
 

@@ -64,8 +64,11 @@ static void subscribe(struct server *server, struct pc_app *app, const char *cha
 
 static struct server *start(void)
 {
-    struct pc_limits limits = {
-        .out_hard_bytes = 1 << 20, .mailbox_max_messages = 10000, .max_auth_skew_s = 600};
+    struct pc_limits limits = {.out_hard_bytes = 1 << 20,
+                               .mailbox_max_messages = 10000,
+                               .max_auth_skew_s = 600,
+                               .idempotency_ms = 120000,
+                               .idempotency_max_bytes = 4096};
     pusherc_app_options options = PUSHERC_APP_OPTIONS_INIT;
     struct server *server = calloc(1, sizeof *server);
     MUST(server);
@@ -99,7 +102,7 @@ static uint32_t take_delivered(struct server *server)
 
 static void check_status(enum pc_api_result result, const struct pc_api_reply *reply)
 {
-    static const int known[] = {200, 202, 204, 400, 401, 403, 404, 405, 413, 429, 500, 503};
+    static const int known[] = {200, 202, 204, 400, 401, 403, 404, 405, 409, 413, 429, 500, 503};
     bool found = false;
     for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
         found |= reply->status == known[i];

@@ -185,3 +185,21 @@ test('says when each answer was made', async () => {
 });
 
 test('leaves no connection behind', () => until(async () => (await host.do('stats')).sockets === 0));
+
+test('publishes once what is sent again with its idempotency key, on whichever worker', async (t) => {
+  const many = await startHost({ options: { worker_count: 4 } }, t);
+  const client = await connect(many);
+  await client.subscribe('orders');
+  const publish = (n, more) => api(many, 'POST', '/events', { body: { name: 'e', channel: 'orders', data: String(n), idempotency_key: `key ${n}` }, ...more });
+  const answers = await Promise.all(Array.from({ length: 200 }, (_, i) => publish(i % 20)));
+  for (const { status, json, headers } of answers) {
+    if (status === 200) assert.deepEqual(json, {});
+    else assert.deepEqual([status, headers['retry-after']], [503, '1']);
+  }
+  for (let n = 0; n < 20; n++) assert.equal((await publish(n)).status, 200);
+  assert.deepEqual((await client.settle()).map((f) => Number(f.data)).sort((a, b) => a - b), Array.from({ length: 20 }, (_, n) => n));
+  const header = { headers: { 'X-Idempotency-Key': 'key 1' } };
+  assert.equal((await api(many, 'POST', '/events', { body: { name: 'e', channel: 'orders', data: 'other' }, ...header })).status, 409);
+  assert.deepEqual(await client.settle(), []);
+  await client.close();
+});

@@ -40,6 +40,9 @@ struct api_fixture {
     struct api_reader readers[API_READERS]; /* the first two on worker 0, the others on worker 1 */
     uint64_t unix_time_s;
     bool host_has_pages, app_asked;
+    const struct pc_http_name_value *fields; /* of every request */
+    size_t field_count;
+    const struct pc_http_message *message; /* the one that is being handled */
     /* what the last request came to */
     struct pc_api_reply reply;
     enum pc_api_result result;
@@ -64,6 +67,8 @@ static inline struct pc_limits api_limits(void)
         .out_hard_bytes = 1048576,
         .mailbox_max_messages = 1000,
         .max_auth_skew_s = 600,
+        .idempotency_ms = 120000,
+        .idempotency_max_bytes = 65536,
     };
 }
 
@@ -241,6 +246,8 @@ static inline void api_send(struct api_fixture *f, const char *method, const cha
         .method = pc_slice_of(method),
         .path = pc_slice_of(path),
         .query = pc_slice_of(query),
+        .fields = f->fields,
+        .field_count = f->field_count,
         .body = body,
         .keep_alive = true,
     };
@@ -252,9 +259,11 @@ static inline void api_send(struct api_fixture *f, const char *method, const cha
         .host_has_pages = f->host_has_pages,
         .app_asked = f->app_asked,
     };
+    f->message = &message;
     pc_api_reply_free(&f->reply);
     pc_api_reply_init(&f->reply, &f->mem);
     f->result = pc_api_handle(&request, &f->reply, &f->app_id, &f->app_key);
+    f->message = NULL;
     pusherc_slice answer = pc_buf_slice(&f->reply.body);
     assert_true(answer.len < sizeof(f->body));
     if (answer.len)

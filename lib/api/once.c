@@ -1,0 +1,94 @@
+/*
+ * Publishing once (protocol section 12, last line): the header field X-Idempotency-Key and the member
+ * idempotency_key, of a request or of an event of a batch. A key stands for one content for as long as it is
+ * remembered; another content under it is a publisher's slip, and answering that with an old success would make an
+ * event vanish.
+ */
+#include "api/call.h"
+
+static size_t characters(pusherc_slice utf8)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < utf8.len; i++)
+        n += ((unsigned char)utf8.ptr[i] & 0xc0) != 0x80;
+    return n;
+}
+
+bool pc_api_once_valid(pusherc_slice key)
+{
+    return key.len > 0 && pc_utf8_valid(key) && characters(key) <= PC_IDEMPOTENCY_KEY_MAX;
+}
+
+bool pc_api_once_key(struct pc_api_call *call, pusherc_slice member, pusherc_slice *key)
+{
+    pusherc_slice field = pc_http_field(call->request->message, PC_S("X-Idempotency-Key"));
+    *key = member.len ? member : field;
+    if (field.len && !pc_api_once_valid(field))
+        pc_api_plain(call->reply, 400, "X-Idempotency-Key must have 1 to 128 characters.");
+    else if (field.len && member.len && !pc_slice_eq(field, member))
+        pc_api_plain(call->reply, 400,
+                     "X-Idempotency-Key and idempotency_key are two different keys.");
+    else
+        return true;
+    return false;
+}
+
+/* Of parts that may not be taken for one another; the seed keeps strangers from finding two that are alike. */
+uint64_t pc_api_content(const struct pc_api_call *call, uint64_t before, pusherc_slice part)
+{
+    const uint64_t *seed = call->request->engine->seed;
+    const uint64_t chained[2] = {seed[0] ^ before, seed[1]};
+    return pc_hash(chained, part);
+}
+
+static void say_busy(struct pc_api_call *call)
+{
+    pc_api_unavailable(call->reply,
+                       "The first request with this idempotency key is still being served.");
+}
+
+static void say_other(struct pc_api_call *call, pusherc_slice key)
+{
+    pc_api_plain(call->reply, 409, "The idempotency key ");
+    pc_api_say_quoted(call->reply, key);
+    pc_api_say(call->reply, PC_S(" was used for something else a short time ago, and this was not "
+                                 "published: give each event a key of its own."));
+}
+
+bool pc_api_once_begin(struct pc_api_call *call, struct pc_api_once *once, pusherc_slice answer,
+                       struct pc_buf *stored)
+{
+    const struct pc_api_request *request = call->request;
+    const struct pc_limits *limits = &request->engine->limits;
+    const struct pc_idempotency_limits keep = {limits->idempotency_max_bytes,
+                                               limits->idempotency_ms};
+    switch (pc_idempotency_begin(&call->app->live->idempotency, &keep, once->key, once->content,
+                                 answer, request->worker->now_ms, stored, &once->entry)) {
+    case PC_IDEMPOTENCY_FIRST:
+        return true;
+    case PC_IDEMPOTENCY_REPEAT:
+        once->repeat = true;
+        PC_LOG(&request->engine->log, DEBUG,
+               ((struct pc_log_about){.subject = "api", .app_id = call->app->id}),
+               "not published again: idempotency key \"%.*s\"", (int)once->key.len, once->key.ptr);
+        return true;
+    case PC_IDEMPOTENCY_RUNNING:
+        say_busy(call);
+        return false;
+    case PC_IDEMPOTENCY_OTHER:
+        say_other(call, once->key);
+        return false;
+    case PC_IDEMPOTENCY_NO_MEMORY:
+        break;
+    }
+    /* publishing what cannot be remembered could end in publishing it twice */
+    pc_api_out_of_memory(call->reply);
+    return false;
+}
+
+void pc_api_once_end(struct pc_api_call *call, struct pc_api_once *once, bool done)
+{
+    if (once->entry)
+        pc_idempotency_end(&call->app->live->idempotency, once->entry, done);
+    once->entry = NULL;
+}
