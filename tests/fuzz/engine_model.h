@@ -20,6 +20,8 @@
 #define M_ACTIVITY    30000 /* ms */
 #define M_MAX_JOINED  4     /* channels of one connection */
 #define M_MAX_MEMBERS 3
+#define M_CACHE       1 /* the channel that keeps its last event */
+#define M_CACHE_TTL_S 40
 
 enum m_kind {
     M_PUBLIC,
@@ -32,7 +34,7 @@ static const struct {
     const char *name;
     enum m_kind kind;
 } m_channels[M_CHANNELS] = {
-    {"news", M_PUBLIC},         {"sport", M_PUBLIC},        {"private-x", M_PRIVATE},
+    {"news", M_PUBLIC},         {"cache-sport", M_PUBLIC},  {"private-x", M_PRIVATE},
     {"presence-p", M_PRESENCE}, {"presence-q", M_PRESENCE}, {"#server-to-user-u0", M_USER},
 };
 
@@ -99,6 +101,9 @@ struct model {
     struct m_session sessions[M_SESSIONS];
     struct m_member members[M_CHANNELS][M_USERS];
     uint64_t unmatched, refused;
+    bool counts;           /* subscription_count_events */
+    char kept[M_MAX_TEXT]; /* the message of M_CACHE; "" = none yet */
+    uint64_t kept_until_ms;
 };
 
 /* All of it, or the test is wrong. */
@@ -305,13 +310,38 @@ static inline void m_run_mail(struct model *m, uint32_t w)
 }
 
 /* PUSHERC_EBACKLOG when somebody could not be served. */
-static inline int m_publish(struct model *m, int channel, int except, const char *payload)
+static inline int m_relay(struct model *m, int channel, int except, const char *payload)
 {
     if (m_subscriptions(m, channel, UINT32_MAX) == 0) {
         m->unmatched++;
         return 0;
     }
     return m_post(m, channel, except, payload) ? 0 : PUSHERC_EBACKLOG;
+}
+
+/* As m_relay(), of a publisher: M_CACHE keeps it. */
+static inline int m_publish(struct model *m, int channel, int except, const char *payload)
+{
+    if (channel == M_CACHE) {
+        m_print(m->kept, "%s", payload);
+        m->kept_until_ms = m->now_ms + M_CACHE_TTL_S * 1000;
+    }
+    return m_relay(m, channel, except, payload);
+}
+
+/* Everybody hears how many there are now. */
+static inline void m_count(struct model *m, int channel)
+{
+    char text[M_MAX_TEXT];
+    enum m_kind kind = m_channels[channel].kind;
+    uint64_t count = m_subscriptions(m, channel, UINT32_MAX);
+    if (!m->counts || count == 0 || kind == M_PRESENCE || kind == M_USER)
+        return;
+    m_print(text,
+            "{\"event\":\"pusher_internal:subscription_count\",\"channel\":\"%s\","
+            "\"data\":\"{\\\"subscription_count\\\":%d}\"}",
+            m_channels[channel].name, (int)count);
+    m_post(m, channel, -1, text);
 }
 
 /* -- presence -- */
@@ -428,6 +458,7 @@ static inline void m_subscribe(struct model *m, struct m_session *s, int channel
     }
     s->joined[s->joined_count++] = (struct m_joined){channel, user, ++m->clock};
     s->views[channel] = (struct m_view){.known = false};
+    m_count(m, channel);
     if (kind == M_PRESENCE)
         m_roster_text(m, channel, text, sizeof text);
     else
@@ -436,6 +467,11 @@ static inline void m_subscribe(struct model *m, struct m_session *s, int channel
                 "\"data\":\"{}\"}",
                 name);
     m_say(m, s, text);
+    if (channel == M_CACHE)
+        m_say(m, s,
+              m->now_ms < m->kept_until_ms ? m->kept
+                                           : "{\"event\":\"pusher:cache_miss\",\"channel\":"
+                                             "\"cache-sport\",\"data\":\"{}\"}");
 }
 
 static inline void m_leave(struct model *m, struct m_session *s, struct m_joined *joined)
@@ -447,6 +483,7 @@ static inline void m_leave(struct model *m, struct m_session *s, struct m_joined
     s->views[left.channel].known = false;
     if (m_channels[left.channel].kind == M_PRESENCE)
         m_member_leave(m, left.channel, left.user);
+    m_count(m, left.channel);
 }
 
 static inline void m_unsubscribe(struct model *m, struct m_session *s, int channel)
@@ -486,7 +523,7 @@ static inline void m_client_event(struct model *m, int session, int channel, uns
         snprintf(sender, sizeof sender, ",\"user_id\":\"u%d\"", joined->user);
     m_print(text, "{\"event\":\"client-e\",\"channel\":\"%s\",\"data\":\"%u\"%s}",
             m_channels[channel].name, number, sender);
-    if (m_publish(m, channel, session, text))
+    if (m_relay(m, channel, session, text))
         m_say_error(m, s, "4301", "The server is overloaded");
 }
 

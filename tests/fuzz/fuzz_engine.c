@@ -21,6 +21,7 @@ struct world {
     unsigned number;                                    /* of the event published last */
     unsigned wakes[FX_WORKERS];                         /* when that worker last ran its mail */
     uint64_t counts[M_CHANNELS], sequences[M_CHANNELS]; /* as hooks were told */
+    bool occupied[M_CHANNELS], present[M_CHANNELS][M_USERS]; /* as the observer was told */
 };
 
 static unsigned next(struct world *w, unsigned below)
@@ -51,6 +52,45 @@ static void on_channel(const pusherc_channel_event *event, void *user_data)
     FX_REQUIRE(m_channels[channel].kind != M_USER);
     w->sequences[channel] = event->sequence;
     w->counts[channel] = event->subscription_count;
+}
+
+/* What the observer hears of a channel makes sense in the order it hears it. */
+static bool note(void *ctx, const struct pc_notice *notice)
+{
+    struct world *w = ctx;
+    int channel = channel_index(notice->channel);
+    int user = notice->user_id.len ? notice->user_id.ptr[1] - '0' : 0;
+    bool *occupied = &w->occupied[channel], *present = &w->present[channel][user];
+    FX_REQUIRE(m_channels[channel].kind != M_USER);
+    switch (notice->kind) {
+    case PUSHERC_WEBHOOK_CHANNEL_OCCUPIED:
+        FX_REQUIRE(!*occupied);
+        *occupied = true;
+        break;
+    case PUSHERC_WEBHOOK_CHANNEL_VACATED:
+        FX_REQUIRE(*occupied);
+        for (int u = 0; u < M_USERS; u++)
+            FX_REQUIRE(!w->present[channel][u]);
+        *occupied = false;
+        break;
+    case PUSHERC_WEBHOOK_MEMBER_ADDED:
+        FX_REQUIRE(*occupied && !*present);
+        *present = true;
+        break;
+    case PUSHERC_WEBHOOK_MEMBER_REMOVED:
+        FX_REQUIRE(*occupied && *present);
+        *present = false;
+        break;
+    default:
+        FX_REQUIRE(*occupied);
+        break;
+    }
+    return true;
+}
+
+static void observer_wake(void *ctx)
+{
+    (void)ctx;
 }
 
 /* -- a client's view of presence, from what it reads -- */
@@ -213,6 +253,9 @@ static void check(struct world *w)
         uint64_t count = m_subscriptions(m, c, UINT32_MAX);
         occupied += count > 0;
         FX_REQUIRE(m_channels[c].kind == M_USER || w->counts[c] == count);
+        FX_REQUIRE(m_channels[c].kind == M_USER || w->occupied[c] == (count > 0));
+        for (int u = 0; u < M_USERS; u++)
+            FX_REQUIRE(w->present[c][u] == (m->members[c][u].subscriptions > 0));
     }
     FX_REQUIRE(pc_directory_occupied(&w->fx.engine->directory) == occupied);
     FX_REQUIRE(w->fx.engine->unmatched == m->unmatched);
@@ -275,6 +318,15 @@ static void client_event(struct world *w, int index)
     fx_say(&s->client, text);
 }
 
+static void publish_as(struct world *w, struct pc_publication *p, int expected)
+{
+    struct pc_app *app = pc_apps_by_id(&w->fx.engine->apps, PC_S("app-id"));
+    p->cacheable = true;
+    p->now_ms = w->model.now_ms;
+    FX_REQUIRE(pc_publish(w->fx.engine, app, p) == expected);
+    pc_app_unref(app);
+}
+
 static void publish(struct world *w)
 {
     int channel = (int)next(w, M_CHANNELS);
@@ -287,10 +339,12 @@ static void publish(struct world *w)
     snprintf(text, sizeof text, "{\"event\":\"e\",\"channel\":\"%s\",\"data\":\"%s\"}",
              m_channels[channel].name, data);
     int expected = m_publish(&w->model, channel, except, text);
-    pusherc_socket_id nobody = {0};
-    FX_REQUIRE(fx_publish_except(&w->fx, m_channels[channel].name, "e", data,
-                                 except < 0 ? nobody : w->model.sessions[except].client.q.owner) ==
-               expected);
+    pusherc_slice name = pc_slice_of(m_channels[channel].name);
+    struct pc_publication p = {
+        .event = PC_S("e"), .channels = &name, .channel_count = 1, .data = pc_slice_of(data)};
+    if (except >= 0)
+        p.except = w->model.sessions[except].client.q.owner;
+    publish_as(w, &p, expected);
 }
 
 /* One event to several channels: served up to the first that cannot be. */
@@ -313,11 +367,9 @@ static void publish_to_many(struct world *w)
                  m_channels[channel].name, data);
         expected = m_publish(&w->model, channel, -1, text);
     }
-    struct pc_app *app = pc_apps_by_id(&w->fx.engine->apps, PC_S("app-id"));
     struct pc_publication p = {
         .event = PC_S("m"), .channels = names, .channel_count = count, .data = pc_slice_of(data)};
-    FX_REQUIRE(pc_publish(w->fx.engine, app, &p) == expected);
-    pc_app_unref(app);
+    publish_as(w, &p, expected);
 }
 
 static void talk(struct world *w, struct m_session *s)
@@ -468,7 +520,13 @@ static void begin(struct world *w)
     app.max_presence_members = M_MAX_MEMBERS;
     app.max_client_events_per_s = PUSHERC_NO_LIMIT;
     FX_REQUIRE(fx_try_open(&w->fx, &m->limits, &hooks, m->worker_count, 0) == 0);
+    app.cache_ttl_s = M_CACHE_TTL_S;
+    app.subscription_count_events = m->counts = next(w, 2) == 1;
     FX_REQUIRE(fx_try_put(&w->fx, &app) == 0);
+    w->fx.engine->observer = (struct pc_observer){note, observer_wake, w};
+    struct pc_app *put = pc_apps_by_id(&w->fx.engine->apps, PC_S("app-id"));
+    put->notices = PUSHERC_WEBHOOK_ALL;
+    pc_app_unref(put);
 }
 
 static void end(struct world *w)
@@ -482,8 +540,10 @@ static void end(struct world *w)
     check(w);
     /* what is still in the mail holds its channels until somebody takes it out */
     settle(w);
+    size_t left = 0; /* but the one that keeps an event */
     for (size_t i = 0; i < PC_SHARDS; i++)
-        FX_REQUIRE(w->fx.engine->directory.shards[i].channels.count == 0);
+        left += w->fx.engine->directory.shards[i].channels.count;
+    FX_REQUIRE(left == (w->model.kept[0] != '\0'));
     fx_close(&w->fx);
     FX_REQUIRE(failing_alloc_live(&w->fx.alloc) == 0);
     m_free(&w->model);
