@@ -38,6 +38,14 @@ typedef struct pusherc_member {
     pusherc_slice info_json; /**< JSON text; "{}" if the member brought none */
 } pusherc_member;
 
+/** What a cache channel keeps. */
+typedef struct pusherc_cached_event {
+    size_t struct_size; /**< bytes of this struct as the library knows it */
+    pusherc_slice name; /**< the event's */
+    pusherc_slice data; /**< as it was published, before any rendering */
+    uint64_t ttl_ms;    /**< until it is forgotten; 1 or more */
+} pusherc_cached_event;
+
 /**
  * Receives what a query found: `count` items, in no order, which die on return. Called exactly once for each
  * query that returns 0, before that returns, on its thread and with no lock held; may call what the caller of
@@ -47,6 +55,8 @@ typedef void (*pusherc_channels_fn)(const pusherc_channel_info *items, size_t co
                                     void *user_data);
 /** As pusherc_channels_fn; the members in the order they came. */
 typedef void (*pusherc_members_fn)(const pusherc_member *items, size_t count, void *user_data);
+/** As pusherc_channels_fn; `event` NULL: nothing is kept. */
+typedef void (*pusherc_cached_event_fn)(const pusherc_cached_event *event, void *user_data);
 
 /**
  * Tell a channel name's kind. Needs no server.
@@ -120,6 +130,25 @@ PUSHERC_API int pusherc_get_channel(pusherc_server *server, const char *app_id, 
 PUSHERC_API int pusherc_list_members(pusherc_server *server, const char *app_id,
                                      pusherc_slice channel, pusherc_members_fn done,
                                      void *user_data);
+
+/**
+ * Look at the event that a cache channel keeps for newcomers.
+ *
+ * @param server   any state
+ * @param app_id   known app; NUL-terminated
+ * @param channel  a cache channel's name, occupied or not
+ * @param done     as in pusherc_list_channels(); event NULL when nothing is kept
+ * @param user_data  for `done`
+ * @return 0, or (then `done` is not called)
+ *         PUSHERC_EINVAL  a NULL argument, a bad name, or no cache channel
+ *         PUSHERC_ENOENT  unknown app
+ *
+ * Thread: any. Blocks: no, but takes as long as `done` does. In callbacks: yes. Owns: nothing.
+ * Since: 0.1.  Source: Pusher Channels, "cache channels".
+ */
+PUSHERC_API int pusherc_get_cached_event(pusherc_server *server, const char *app_id,
+                                         pusherc_slice channel, pusherc_cached_event_fn done,
+                                         void *user_data);
 
 PUSHERC_END_DECLS
 

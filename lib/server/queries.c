@@ -1,6 +1,8 @@
 /* Which channels and members there are, for the host (pusherc/channel.h). */
 #include <pusherc/channel.h>
 
+#include "base/clock.h"
+#include "channel/cached.h"
 #include "server/server.h"
 
 /*
@@ -147,4 +149,33 @@ int pusherc_list_members(pusherc_server *server, const char *app_id, pusherc_sli
     }
     copy_free(&copy);
     return rc;
+}
+
+int pusherc_get_cached_event(pusherc_server *server, const char *app_id, pusherc_slice name,
+                             pusherc_cached_event_fn done, void *user_data)
+{
+    int rc;
+    struct pc_channel_class class;
+    uint64_t now_ms = pc_clock_us() / 1000;
+    if (!done || !pc_channel_name_valid(name, PC_CHANNEL_NAME_MAX, &class) || !class.cache)
+        return PUSHERC_EINVAL;
+    struct pc_app *app = pc_server_app(server, app_id, &rc);
+    if (!app)
+        return rc;
+    struct pc_shard *shard = pc_directory_lock(&server->engine.directory, app->live->uid, name);
+    const struct pc_channel *channel = pc_shard_find(shard, app->live->uid, name);
+    struct pc_cached *cached = channel ? pc_channel_cached(channel, now_ms) : NULL;
+    pc_shard_unlock(shard);
+    pc_app_unref(app);
+    if (!cached) {
+        done(NULL, user_data);
+        return 0;
+    }
+    pusherc_cached_event event = {.struct_size = sizeof event,
+                                  .name = cached->event,
+                                  .data = cached->data,
+                                  .ttl_ms = cached->until_ms - now_ms};
+    done(&event, user_data);
+    pc_cached_unref(cached);
+    return 0;
 }

@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include <pusherc/channel.h>
+#include <pusherc/publish.h>
 
 #include "fanout/subscription.h"
 #include "server/server.h"
@@ -224,6 +225,45 @@ static void members_are_listed_in_the_order_they_came(void **state)
 
 #define server_test(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
 
+static void on_cached(const pusherc_cached_event *event, void *user_data)
+{
+    struct seen *seen = user_data;
+    seen->calls++;
+    if (!event)
+        return;
+    assert_int_equal(event->struct_size, sizeof *event);
+    assert_true(event->ttl_ms > 1700000 && event->ttl_ms <= 1800000);
+    snprintf(seen->text, sizeof seen->text, "%.*s %.*s", (int)event->name.len, event->name.ptr,
+             (int)event->data.len, event->data.ptr);
+}
+
+static void the_event_that_a_cache_channel_keeps_is_told(void **state)
+{
+    struct fixture *f = *state;
+    struct seen seen = {0};
+    pusherc_slice channel = PC_S("private-cache-x");
+    pusherc_event event = PUSHERC_EVENT_INIT;
+    assert_int_equal(pusherc_get_cached_event(f->server, "app-id", channel, on_cached, &seen), 0);
+    assert_int_equal(seen.calls, 1);
+    assert_string_equal(seen.text, "");
+    event.name = PC_S("tick");
+    event.channels = &channel;
+    event.channel_count = 1;
+    event.data = PC_S("{\"usd\":1}");
+    assert_int_equal(pusherc_publish(f->server, "app-id", &event), 0);
+    assert_int_equal(pusherc_get_cached_event(f->server, "app-id", channel, on_cached, &seen), 0);
+    assert_int_equal(seen.calls, 2);
+    assert_string_equal(seen.text, "tick {\"usd\":1}");
+    assert_int_equal(pusherc_get_cached_event(f->server, NO_SUCH_APP, channel, on_cached, &seen),
+                     PUSHERC_ENOENT);
+    assert_int_equal(
+        pusherc_get_cached_event(f->server, "app-id", PC_S("private-x"), on_cached, &seen),
+        PUSHERC_EINVAL);
+    assert_int_equal(pusherc_get_cached_event(f->server, "app-id", channel, NULL, &seen),
+                     PUSHERC_EINVAL);
+    assert_int_equal(seen.calls, 2);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -232,6 +272,7 @@ int main(void)
         server_test(channels_are_listed_with_their_counts),
         server_test(one_channel_is_described),
         server_test(members_are_listed_in_the_order_they_came),
+        server_test(the_event_that_a_cache_channel_keeps_is_told),
     };
     return cmocka_run_group_tests_name("queries", tests, NULL, NULL);
 }
