@@ -6,51 +6,6 @@
 #include "fanout/view.h"
 #include "protocol/message_out.h"
 
-static struct pc_local **local_of(struct pc_channel *channel, const struct pc_worker *worker)
-{
-    return (struct pc_local **)&channel->local[worker->index];
-}
-
-/* This worker's list, with room for one more; NULL = out of memory. */
-static struct pc_local *local_reserve(struct pc_worker *worker, struct pc_channel *channel)
-{
-    struct pc_local *local = *local_of(channel, worker);
-    if (!local) {
-        local = pc_alloc_zero(worker->mem, sizeof *local);
-        if (!local)
-            return NULL;
-        local->channel = channel;
-        *local_of(channel, worker) = local;
-    }
-    if (local->count < local->cap)
-        return local;
-    uint32_t cap = local->cap ? local->cap + local->cap / 2 + 1 : 1;
-    struct pc_target *targets = pc_resize_array(worker->mem, local->targets, cap, sizeof *targets);
-    if (!targets)
-        return NULL;
-    local->targets = targets;
-    local->cap = cap;
-    return local;
-}
-
-/* An empty list goes; one that has become sparse gives memory back. */
-static void local_shrink(struct pc_worker *worker, struct pc_local *local)
-{
-    if (local->count > 0) {
-        if (local->cap > 64 && local->count < local->cap / 4) {
-            struct pc_target *targets =
-                pc_resize_array(worker->mem, local->targets, local->cap / 2, sizeof *targets);
-            if (targets) {
-                local->targets = targets;
-                local->cap /= 2;
-            }
-        }
-        return;
-    }
-    pc_free(worker->mem, local->targets);
-    pc_free(worker->mem, local);
-}
-
 /* Locked. Our own message to a presence channel's subscribers. */
 static int tell(struct pc_engine *engine, struct pc_channel *channel, struct pc_buf *message,
                 struct pc_posting *posting)
@@ -158,7 +113,7 @@ static int join_locked(struct pc_worker *worker, const struct pc_join *join,
                        struct pc_subscription *s, struct pc_channel_change *change,
                        struct pc_posting *posting)
 {
-    struct pc_local *local = local_reserve(worker, channel);
+    struct pc_local *local = pc_local_reserve(worker, channel);
     int rc = local ? 0 : PUSHERC_ENOMEM;
     s->view = PC_NO_VIEW;
     if (rc == 0 && channel->views && join->view.len)
@@ -169,14 +124,9 @@ static int join_locked(struct pc_worker *worker, const struct pc_join *join,
             pc_channel_drop_view(channel, s->view);
     }
     if (rc) {
-        local = pc_local_of(channel, worker); /* it may be there without room for us */
-        if (local && local->count == 0) {
-            channel->local[worker->index] = NULL;
-            local_shrink(worker, local);
-        }
+        pc_local_settle(worker, channel);
         return rc;
     }
-    channel->interested |= UINT64_C(1) << worker->index;
     channel->subscriptions++;
     change->member_edge = s->member && s->member->subscriptions == 1;
     change->edge = channel->subscriptions == 1;
@@ -184,9 +134,7 @@ static int join_locked(struct pc_worker *worker, const struct pc_join *join,
     change->sequence = ++channel->shard->number;
     change->cached = pc_channel_cached(channel, worker->now_ms);
     s->q = join->q;
-    s->local = local;
-    s->index = local->count;
-    local->targets[local->count++] = (struct pc_target){join->q, change->sequence, s, s->view};
+    pc_local_add(worker, local, s, change->sequence);
     note_change(worker->engine, join->app, channel, true, join->user_id, change, posting);
     pc_count_changed(worker, join->app, channel, posting);
     return 0;
@@ -267,12 +215,7 @@ void pc_leave(struct pc_worker *worker, struct pc_app *app, struct pc_subscripti
 
     struct pc_shard *shard = channel->shard;
     pthread_mutex_lock(&shard->mutex);
-    local->targets[s->index] = local->targets[--local->count];
-    local->targets[s->index].subscription->index = s->index;
-    if (local->count == 0) {
-        *local_of(channel, worker) = NULL;
-        channel->interested &= ~(UINT64_C(1) << worker->index);
-    }
+    pc_local_remove(worker, s);
     if (s->view != PC_NO_VIEW)
         pc_channel_drop_view(channel, s->view);
     channel->subscriptions--;
@@ -298,7 +241,7 @@ void pc_leave(struct pc_worker *worker, struct pc_app *app, struct pc_subscripti
     if (rc)
         PC_LOG(&engine->log, ERROR, ((struct pc_log_about){.subject = "fanout", .app_id = app->id}),
                "a member_removed was lost: %s", pusherc_strerror(rc));
-    local_shrink(worker, local);
+    pc_local_shrink(worker, local);
     pc_stat_sub(&worker->stats.subscriptions, 1);
     pc_free(worker->mem, s);
 }
@@ -318,20 +261,4 @@ void pc_change_view(struct pc_subscription *s, pusherc_slice view)
         s->local->targets[s->index].since = ++channel->shard->number;
     s->local->targets[s->index].view = s->view;
     pc_shard_unlock(channel->shard);
-}
-
-void pc_local_deliver(struct pc_worker *worker, struct pc_slot *slot)
-{
-    const struct pc_frame *frame = slot->frame;
-    const struct pc_local *local = pc_local_of(frame->channel, worker);
-    const size_t room = pc_local_room(worker, slot->len);
-    const bool has_except = frame->except.a | frame->except.b;
-    uint64_t delivered = 0;
-    for (uint32_t i = 0; local && i < local->count; i++) {
-        const struct pc_target *t = &local->targets[i];
-        if (frame->number < t->since || (has_except && pc_same_id(t->q->owner, frame->except)))
-            continue;
-        delivered += pc_target_push(t, slot, room);
-    }
-    pc_stat_add(&worker->stats.messages_out, delivered);
 }

@@ -6,9 +6,8 @@
 #ifndef PC_FANOUT_SUBSCRIPTION_H
 #define PC_FANOUT_SUBSCRIPTION_H
 
-#include "fanout/engine.h"
+#include "fanout/local.h"
 
-struct pc_local;
 struct pc_cached;
 struct pc_grant;
 
@@ -24,19 +23,6 @@ struct pc_subscription {
     struct pc_roster_member *member;
     /* the session's: what the host said; NULL = a signature or nothing was asked for */
     struct pc_grant *grant;
-};
-
-/* A worker's subscriptions of one channel, dense: fan-out walks this and nothing else. */
-struct pc_target {
-    struct pc_outq *q;
-    uint64_t since; /* events with smaller numbers are not for this one */
-    struct pc_subscription *subscription;
-    uint32_t view; /* a copy */
-};
-struct pc_local {
-    struct pc_channel *channel; /* alive while count > 0 */
-    uint32_t count, cap;
-    struct pc_target *targets;
 };
 
 struct pc_join {
@@ -84,35 +70,5 @@ static inline pusherc_slice pc_subscription_channel(const struct pc_subscription
 {
     return s->local->channel->name;
 }
-
-/* This worker's subscriptions of a channel, or NULL. */
-static inline struct pc_local *pc_local_of(const struct pc_channel *channel,
-                                           const struct pc_worker *worker)
-{
-    return channel->local[worker->index];
-}
-
-/* Puts a frame into a subscriber's queue, if there is room; true if it did. `room`: see pc_local_room(). */
-static inline bool pc_target_push(const struct pc_target *t, struct pc_slot *slot, size_t room)
-{
-    if (t->q->bytes <= room && pc_outq_push(t->q, slot) == 0)
-        return true;
-    /* closes or skips; either way it leaves the list alone until the turn's end */
-    t->q->overflow(t->q);
-    return false;
-}
-/* How full a queue may be and still take `len` bytes more. */
-static inline size_t pc_local_room(const struct pc_worker *worker, size_t len)
-{
-    size_t hard = worker->engine->limits.out_hard_bytes;
-    return hard > len ? hard - len : 0;
-}
-static inline bool pc_same_id(pusherc_socket_id a, pusherc_socket_id b)
-{
-    return a.a == b.a && a.b == b.b;
-}
-
-/* One event to this worker's subscribers. */
-void pc_local_deliver(struct pc_worker *worker, struct pc_slot *slot);
 
 #endif

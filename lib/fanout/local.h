@@ -1,0 +1,67 @@
+/*
+ * Who of this worker is in a channel: the dense list that fan-out walks, with what each is due. Changed with the
+ * channel's shard locked, read by its worker without.
+ */
+#ifndef PC_FANOUT_LOCAL_H
+#define PC_FANOUT_LOCAL_H
+
+#include "fanout/engine.h"
+
+struct pc_subscription;
+
+struct pc_target {
+    struct pc_outq *q;
+    uint64_t since; /* events with smaller numbers are not for this one */
+    struct pc_subscription *subscription;
+    uint32_t view; /* a copy */
+};
+struct pc_local {
+    struct pc_channel *channel; /* alive while count > 0 */
+    uint32_t count, cap;
+    struct pc_target *targets;
+};
+
+/* Locked. This worker's list, with room for one more; NULL = out of memory. Then, and when the room is not used,
+ * pc_local_settle() follows. */
+struct pc_local *pc_local_reserve(struct pc_worker *worker, struct pc_channel *channel);
+/* Locked. Takes the room; events from `since` on are for it. Its q and view are set. */
+void pc_local_add(struct pc_worker *worker, struct pc_local *local, struct pc_subscription *s,
+                  uint64_t since);
+/* Locked. pc_local_shrink() follows, with the lock or without. */
+void pc_local_remove(struct pc_worker *worker, struct pc_subscription *s);
+/* Locked. A list that is still empty goes. */
+void pc_local_settle(struct pc_worker *worker, struct pc_channel *channel);
+/* An empty list goes; one that has become sparse gives memory back. */
+void pc_local_shrink(struct pc_worker *worker, struct pc_local *local);
+
+/* This worker's subscriptions of a channel, or NULL. */
+static inline struct pc_local *pc_local_of(const struct pc_channel *channel,
+                                           const struct pc_worker *worker)
+{
+    return channel->local[worker->index];
+}
+
+/* Puts a frame into a subscriber's queue, if there is room; true if it did. `room`: see pc_local_room(). */
+static inline bool pc_target_push(const struct pc_target *t, struct pc_slot *slot, size_t room)
+{
+    if (t->q->bytes <= room && pc_outq_push(t->q, slot) == 0)
+        return true;
+    /* closes or skips; either way it leaves the list alone until the turn's end */
+    t->q->overflow(t->q);
+    return false;
+}
+/* How full a queue may be and still take `len` bytes more. */
+static inline size_t pc_local_room(const struct pc_worker *worker, size_t len)
+{
+    size_t hard = worker->engine->limits.out_hard_bytes;
+    return hard > len ? hard - len : 0;
+}
+static inline bool pc_same_id(pusherc_socket_id a, pusherc_socket_id b)
+{
+    return a.a == b.a && a.b == b.b;
+}
+
+/* One event to this worker's subscribers. */
+void pc_local_deliver(struct pc_worker *worker, struct pc_slot *slot);
+
+#endif
