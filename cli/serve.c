@@ -176,29 +176,15 @@ static int gather(struct serving *serving, struct cli_error *error)
     return gather_apps(&serving->arguments, &serving->apps, error);
 }
 
-/*
- * Put the apps. A key that moves from one app to another is free only after the other has changed,
- * so those that fail are tried again as long as that helps.
- */
 static int put_apps(pusherc_server *server, const struct cli_apps *apps, pusherc_errinfo *info)
 {
-    size_t failed = apps->count + 1, failed_before;
-    int status;
+    pusherc_app_options *options = calloc(apps->count, sizeof(*options));
 
-    do {
-        failed_before = failed;
-        failed = 0;
-        status = 0;
-        for (size_t i = 0; i < apps->count; i++) {
-            pusherc_errinfo reason = {0};
-            int code = pusherc_server_put_app(server, &apps->items[i].options, &reason);
-            if (code) {
-                failed++;
-                status = code;
-                *info = reason;
-            }
-        }
-    } while (failed > 0 && failed < failed_before);
+    for (size_t i = 0; options && i < apps->count; i++)
+        options[i] = apps->items[i].options;
+    int status =
+        options ? pusherc_server_put_apps(server, options, apps->count, info) : PUSHERC_ENOMEM;
+    free(options);
     return status;
 }
 

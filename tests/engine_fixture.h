@@ -133,7 +133,7 @@ static inline int fx_try_open(struct fx *fx, const struct pc_limits *limits,
 
 static inline int fx_try_put(struct fx *fx, const pusherc_app_options *options)
 {
-    return pc_apps_put(&fx->engine->apps, options, NULL);
+    return pc_apps_put(&fx->engine->apps, options, 1, NULL);
 }
 
 /* With the app of fx_app() and without limits. */

@@ -131,6 +131,25 @@ PUSHERC_API int pusherc_server_put_app(pusherc_server *server, const pusherc_app
                                        pusherc_errinfo *info);
 
 /**
+ * Add or replace several apps at once, all or none. A key may move from one of them to another, and two may swap
+ * theirs.
+ *
+ * @param server   any state
+ * @param options  count of them; copied
+ * @param count    0 is no error
+ * @param info     filled on failure; may be NULL
+ * @return 0, or (then nothing has changed)
+ *         PUSHERC_EINVAL  a NULL argument, or a field breaks its rule; `info` names it
+ *         PUSHERC_EEXIST  an id is given twice, or a key belongs to another app
+ *         PUSHERC_ENOMEM
+ *
+ * Thread: any. Blocks: no. In callbacks: yes. Owns: nothing.
+ * Since: 0.1.
+ */
+PUSHERC_API int pusherc_server_put_apps(pusherc_server *server, const pusherc_app_options *options,
+                                        size_t count, pusherc_errinfo *info);
+
+/**
  * Forget an app. New clients get 4001; its open connections are closed with 4001.
  *
  * @param server  any state

@@ -221,49 +221,98 @@ static struct pc_app *find(struct pc_map *map, pusherc_slice key, bool by_id)
                  : PC_CONTAINER(node, struct pc_app, by_key);
 }
 
-int pc_apps_put(struct pc_apps *apps, const pusherc_app_options *options, pusherc_errinfo *info)
-{
-    int rc = check_options(options, info);
-    if (rc)
-        return rc;
-    struct pc_app *app, *old = NULL;
-    rc = app_new(&app, &apps->mem, options);
-    if (rc)
-        return pc_errinfo(info, rc, 0, "app %s: %s", options->id, pusherc_strerror(rc));
+/* One app of a batch: its new snapshot, and the one it takes the place of. */
+struct change {
+    struct pc_app *app, *old;
+};
 
-    pthread_mutex_lock(&apps->mutex);
-    old = find(&apps->by_id, app->id, true);
-    struct pc_app *holder = find(&apps->by_key, app->key, false);
-    if (holder && holder != old) {
-        rc = pc_errinfo(info, PUSHERC_EEXIST, 0, "app %s: the key belongs to app %s", options->id,
-                        holder->id.ptr);
-        old = NULL;
-        goto out;
-    }
-    if (old) {
-        app->live = old->live;
-        atomic_fetch_add_explicit(&app->live->refs, 1, memory_order_relaxed);
-        pc_map_remove(&apps->by_id, &old->by_id);
-        pc_map_remove(&apps->by_key, &old->by_key);
-    } else {
-        app->live = live_new(&apps->mem, apps->next_uid, apps->by_id.seed);
-        rc = app->live ? 0 : PUSHERC_ENOMEM;
-        if (rc)
-            goto out;
-        apps->next_uid++;
-    }
-    /* Only the very first insert into a table can fail, and then there was no old app to lose. */
-    rc = pc_map_insert(&apps->by_id, &app->by_id);
+static void take_out(struct pc_apps *apps, struct pc_app *app)
+{
+    pc_map_remove(&apps->by_id, &app->by_id);
+    pc_map_remove(&apps->by_key, &app->by_key);
+}
+
+/* Only the very first insert into a table can fail, and then there was no old app to lose. */
+static int put_in(struct pc_apps *apps, struct pc_app *app)
+{
+    int rc = pc_map_insert(&apps->by_id, &app->by_id);
     if (rc == 0) {
         rc = pc_map_insert(&apps->by_key, &app->by_key);
         if (rc)
             pc_map_remove(&apps->by_id, &app->by_id);
     }
-out:
+    return rc;
+}
+
+/* The old snapshots of all have been taken out: what is found now belongs to another app. */
+static int insert(struct pc_apps *apps, struct change *change, pusherc_errinfo *info)
+{
+    struct pc_app *app = change->app;
+    struct pc_app *holder = find(&apps->by_key, app->key, false);
+    if (find(&apps->by_id, app->id, true))
+        return pc_errinfo(info, PUSHERC_EEXIST, 0, "app %s is given twice", app->id.ptr);
+    if (holder)
+        return pc_errinfo(info, PUSHERC_EEXIST, 0, "app %s: the key belongs to app %s", app->id.ptr,
+                          holder->id.ptr);
+    app->live =
+        change->old ? change->old->live : live_new(&apps->mem, apps->next_uid, apps->by_id.seed);
+    if (change->old)
+        atomic_fetch_add_explicit(&app->live->refs, 1, memory_order_relaxed);
+    else
+        apps->next_uid++;
+    if (!app->live || put_in(apps, app))
+        return pc_errinfo(info, PUSHERC_ENOMEM, 0, "app %s: out of memory", app->id.ptr);
+    return 0;
+}
+
+/* All or none. */
+static int exchange(struct pc_apps *apps, struct change *changes, size_t count,
+                    pusherc_errinfo *info)
+{
+    int rc = 0;
+    size_t done = 0;
+    pthread_mutex_lock(&apps->mutex);
+    for (size_t i = 0; i < count; i++) {
+        changes[i].old = find(&apps->by_id, changes[i].app->id, true);
+        if (changes[i].old)
+            take_out(apps, changes[i].old);
+    }
+    while (done < count && rc == 0) {
+        rc = insert(apps, &changes[done], info);
+        done += rc == 0;
+    }
+    while (rc && done > 0)
+        take_out(apps, changes[--done].app);
+    for (size_t i = 0; i < count && rc; i++) {
+        /* cannot fail: it was in these tables before */
+        if (changes[i].old && put_in(apps, changes[i].old) == 0)
+            changes[i].old = NULL;
+    }
     pthread_mutex_unlock(&apps->mutex);
-    pc_app_unref(rc ? app : old);
-    if (rc == PUSHERC_ENOMEM)
-        pc_errinfo(info, rc, 0, "app %s: out of memory", options->id);
+    return rc;
+}
+
+int pc_apps_put(struct pc_apps *apps, const pusherc_app_options *options, size_t count,
+                pusherc_errinfo *info)
+{
+    int rc = 0;
+    for (size_t i = 0; i < count && rc == 0; i++)
+        rc = check_options(&options[i], info);
+    if (rc || count == 0)
+        return rc;
+    struct change *changes = pc_alloc_array(&apps->mem, count, sizeof *changes);
+    if (!changes)
+        return pc_errinfo(info, PUSHERC_ENOMEM, 0, "app %s: out of memory", options->id);
+    for (size_t i = 0; i < count && rc == 0; i++) {
+        rc = app_new(&changes[i].app, &apps->mem, &options[i]);
+        if (rc)
+            pc_errinfo(info, rc, 0, "app %s: %s", options[i].id, pusherc_strerror(rc));
+    }
+    if (rc == 0)
+        rc = exchange(apps, changes, count, info);
+    for (size_t i = 0; i < count; i++)
+        pc_app_unref(rc ? changes[i].app : changes[i].old);
+    pc_free(&apps->mem, changes);
     return rc;
 }
 

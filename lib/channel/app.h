@@ -55,8 +55,8 @@ struct pc_apps {
 void pc_apps_init(struct pc_apps *apps, const struct pc_mem *mem, const uint64_t seed[2]);
 void pc_apps_free(struct pc_apps *apps);
 
-/* As pusherc_server_put_app(). */
-PC_CHECKED int pc_apps_put(struct pc_apps *apps, const pusherc_app_options *options,
+/* As pusherc_server_put_apps(). */
+PC_CHECKED int pc_apps_put(struct pc_apps *apps, const pusherc_app_options *options, size_t count,
                            pusherc_errinfo *info);
 /* The snapshot removed, counted for the caller; NULL if there was none. */
 struct pc_app *pc_apps_remove(struct pc_apps *apps, pusherc_slice id);

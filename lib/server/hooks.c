@@ -199,7 +199,7 @@ int pusherc_app_answer(pusherc_app_request *request, const pusherc_app_options *
         rc = PUSHERC_ECANCELED;
         if (pc_mailbox_pin(request->ask.box)) { /* the engine stays while we put */
             rc = options->struct_size == sizeof *options
-                     ? pc_apps_put(&request->engine->apps, options, NULL)
+                     ? pc_apps_put(&request->engine->apps, options, 1, NULL)
                      : PUSHERC_EINVAL;
             pc_mailbox_unpin(request->ask.box);
         }

@@ -79,7 +79,7 @@ static struct server *start(void)
     MUST(pc_engine_init(&server->engine, &server->mem, &limits, NULL, PC_S(""), 1, 1000) == 0);
     struct pc_worker *worker = &server->engine.workers[0];
     MUST(pc_mailbox_new(&worker->mailbox, &server->mem, 10000, no_wake, NULL) == 0);
-    MUST(pc_apps_put(&server->engine.apps, &options, NULL) == 0);
+    MUST(pc_apps_put(&server->engine.apps, &options, 1, NULL) == 0);
     MUST(pc_hmac_key_new(&server->secret, &server->mem, PC_S("app-secret")) == 0);
     pc_outq_init(&server->q, worker, no_overflow);
     struct pc_app *app = pc_apps_by_id(&server->engine.apps, PC_S("app-id"));

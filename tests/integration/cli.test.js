@@ -235,6 +235,13 @@ test('SIGHUP reads the apps again', async (t) => {
   const moved = await connect(server, { app: { ...a, key: 'c-key' } });
   await moved.subscribe('private-x');
   await moved.close();
+
+  // Two may swap theirs.
+  config.write({ apps: [{ ...a, key: 'z-key' }, { ...c, key: 'c-key' }] });
+  assert.equal(await hangUp(), 'apps read again: 2 now, 0 added, 0 removed');
+  const swapped = await connect(server, { app: { ...c, key: 'c-key' } });
+  await swapped.subscribe('private-x');
+  await swapped.close();
   assert.equal(server.stderr, '');
   await stays.close();
 });

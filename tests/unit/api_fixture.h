@@ -83,7 +83,7 @@ static inline pusherc_app_options api_app(void)
 
 static inline int api_try_put(struct api_fixture *f, const pusherc_app_options *options)
 {
-    return pc_apps_put(&f->engine->apps, options, NULL);
+    return pc_apps_put(&f->engine->apps, options, 1, NULL);
 }
 
 static inline void api_put(struct api_fixture *f, const pusherc_app_options *options)

@@ -55,7 +55,7 @@ static pusherc_app_options options_of(const char *id, const char *key)
 
 static void put(struct fixture *f, const pusherc_app_options *options)
 {
-    assert_int_equal(pc_apps_put(&f->apps, options, NULL), 0);
+    assert_int_equal(pc_apps_put(&f->apps, options, 1, NULL), 0);
 }
 
 /* Counted. */
@@ -153,7 +153,7 @@ static void wrong_settings_are_refused_by_name(void **state)
 #undef CASE
     for (size_t i = 0; i < n; i++) {
         pusherc_errinfo info = {0};
-        assert_int_equal(pc_apps_put(&f->apps, &cases[i].options, &info), PUSHERC_EINVAL);
+        assert_int_equal(pc_apps_put(&f->apps, &cases[i].options, 1, &info), PUSHERC_EINVAL);
         if (strncmp(info.text, cases[i].named, strlen(cases[i].named)) != 0)
             fail_msg("\"%s\" does not name %s", info.text, cases[i].named);
     }
@@ -168,16 +168,87 @@ static void a_key_belongs_to_one_app(void **state)
     pusherc_app_options one = options_of("1", "k1"), two = options_of("2", "k1");
     pusherc_errinfo info = {0};
     put(f, &one);
-    assert_int_equal(pc_apps_put(&f->apps, &two, &info), PUSHERC_EEXIST);
+    assert_int_equal(pc_apps_put(&f->apps, &two, 1, &info), PUSHERC_EEXIST);
     assert_string_equal(info.text, "app 2: the key belongs to app 1");
     two.key = "k2";
     put(f, &two);
     /* and may not be taken by a change either, which then changes nothing */
     two.key = "k1";
-    assert_int_equal(pc_apps_put(&f->apps, &two, NULL), PUSHERC_EEXIST);
+    assert_int_equal(pc_apps_put(&f->apps, &two, 1, NULL), PUSHERC_EEXIST);
     struct pc_app *app = pc_apps_by_key(&f->apps, PC_S("k2"));
     assert_true(pc_slice_eq(app->id, PC_S("2")));
     pc_app_unref(app);
+}
+
+static void assert_key(struct fixture *f, pusherc_slice id, pusherc_slice key)
+{
+    struct pc_app *app = pc_apps_by_id(&f->apps, id), *same = pc_apps_by_key(&f->apps, key);
+    assert_non_null(app);
+    assert_ptr_equal(app, same);
+    pc_app_unref(app);
+    pc_app_unref(same);
+}
+
+static void several_apps_change_at_once_or_not_at_all(void **state)
+{
+    struct fixture *f = *state;
+    pusherc_app_options apps[] = {options_of("1", "k1"), options_of("2", "k2"),
+                                  options_of("3", "k3")};
+    pusherc_errinfo info = {0};
+    assert_int_equal(pc_apps_put(&f->apps, apps, 3, NULL), 0);
+    struct pc_app *before = pc_apps_by_id(&f->apps, PC_S("1"));
+
+    /* round in a circle: no order of single changes would do */
+    apps[0].key = "k2", apps[1].key = "k3", apps[2].key = "k1";
+    assert_int_equal(pc_apps_put(&f->apps, apps, 3, NULL), 0);
+    assert_key(f, PC_S("1"), PC_S("k2"));
+    assert_key(f, PC_S("2"), PC_S("k3"));
+    assert_key(f, PC_S("3"), PC_S("k1"));
+    struct pc_app *after = pc_apps_by_id(&f->apps, PC_S("1"));
+    assert_ptr_equal(before->live, after->live);
+    pc_app_unref(before);
+    pc_app_unref(after);
+
+    /* the last one has a key of an app outside */
+    pusherc_app_options wrong[] = {options_of("1", "k9"), options_of("4", "k4"),
+                                   options_of("5", "k1")};
+    assert_int_equal(pc_apps_put(&f->apps, wrong, 3, &info), PUSHERC_EEXIST);
+    assert_string_equal(info.text, "app 5: the key belongs to app 3");
+    wrong[2] = options_of("4", "k5");
+    assert_int_equal(pc_apps_put(&f->apps, wrong, 3, &info), PUSHERC_EEXIST);
+    assert_string_equal(info.text, "app 4 is given twice");
+    wrong[2] = options_of("6", "k9");
+    assert_int_equal(pc_apps_put(&f->apps, wrong, 3, &info), PUSHERC_EEXIST);
+    assert_string_equal(info.text, "app 6: the key belongs to app 1");
+    wrong[2].secret = "";
+    assert_int_equal(pc_apps_put(&f->apps, wrong, 3, &info), PUSHERC_EINVAL);
+    assert_int_equal(f->apps.by_id.count, 3);
+    assert_int_equal(f->apps.by_key.count, 3);
+    assert_key(f, PC_S("1"), PC_S("k2"));
+    assert_int_equal(pc_apps_put(&f->apps, NULL, 0, NULL), 0);
+}
+
+static void without_memory_none_of_several_apps_changes(void **state)
+{
+    bool failed = true;
+    (void)state;
+    for (size_t n = 1; failed; n++) {
+        struct fixture f;
+        open_at(&f, n);
+        pusherc_app_options apps[] = {options_of("1", "k1"), options_of("2", "k2"),
+                                      options_of("3", "k3")};
+        int first = pc_apps_put(&f.apps, apps, 2, NULL);
+        apps[0].key = "k2", apps[1].key = "k1";
+        int second = pc_apps_put(&f.apps, apps, 3, NULL);
+        failed = failing_alloc_hit(&f.alloc);
+        assert_true(failed == (first != 0 || second != 0));
+        assert_int_equal(f.apps.by_id.count, second == 0 ? 3 : first == 0 ? 2 : 0);
+        assert_int_equal(f.apps.by_key.count, f.apps.by_id.count);
+        if (f.apps.by_id.count)
+            assert_key(&f, PC_S("1"), second ? PC_S("k1") : PC_S("k2"));
+        pc_apps_free(&f.apps);
+        assert_int_equal(failing_alloc_live(&f.alloc), 0);
+    }
 }
 
 static void a_change_replaces_the_snapshot_and_keeps_the_counters(void **state)
@@ -339,13 +410,13 @@ static void without_memory_the_old_settings_stay(void **state)
         pusherc_app_options options = options_of("1", "k1");
         pusherc_errinfo info = {0};
         options.allowed_origins = origins;
-        int first = pc_apps_put(&f.apps, &options, &info);
+        int first = pc_apps_put(&f.apps, &options, 1, &info);
         assert_true(first == 0 || first == PUSHERC_ENOMEM);
         if (first)
             assert_string_equal(info.text, "app 1: out of memory");
         options.key = "k2";
         options.max_connections = 7;
-        int second = pc_apps_put(&f.apps, &options, NULL);
+        int second = pc_apps_put(&f.apps, &options, 1, NULL);
         failed = failing_alloc_hit(&f.alloc);
         assert_true(failed == (first != 0 || second != 0));
         struct pc_app *app = pc_apps_by_id(&f.apps, PC_S("1"));
@@ -372,6 +443,7 @@ int main(void)
         app_test(what_is_zero_gets_its_default),
         app_test(wrong_settings_are_refused_by_name),
         app_test(a_key_belongs_to_one_app),
+        app_test(several_apps_change_at_once_or_not_at_all),
         app_test(a_change_replaces_the_snapshot_and_keeps_the_counters),
         app_test(a_removed_app_lives_while_it_is_used),
         app_test(connections_are_counted_against_the_quota),
@@ -379,6 +451,7 @@ int main(void)
         app_test(without_limits_nothing_is_counted),
         app_test(origins_are_matched_by_host),
         app_test(without_patterns_any_origin_does),
+        cmocka_unit_test(without_memory_none_of_several_apps_changes),
         cmocka_unit_test(without_memory_the_old_settings_stay),
     };
     return cmocka_run_group_tests_name("app", tests, NULL, NULL);
