@@ -37,6 +37,7 @@ const struct cli_setting cli_server_settings[] = {
     {"out_soft_ms", CLI_SETTING_NUMBER, AT(server.out_soft_ms), 1, MAX_TIME_MS, 10000},
     {"out_hard_bytes", CLI_SETTING_NUMBER, AT(server.out_hard_bytes), 1, MAX_BYTES, 1048576},
     {"mailbox_max_messages", CLI_SETTING_NUMBER, AT(server.mailbox_max_messages), 1, MAX_BYTES, 65536},
+    {"http_error_format", CLI_SETTING_FORMAT, AT(server.http_error_format), 0, 0, 0},
     {"idempotency_ms", CLI_SETTING_NUMBER, AT(server.idempotency_ms), 1, MAX_TIME_MS, 120000},
     {"idempotency_max_bytes", CLI_SETTING_NUMBER, AT(server.idempotency_max_bytes), 1, MAX_BYTES, 4194304},
     {"max_auth_skew_s", CLI_SETTING_NUMBER, AT(server.max_auth_skew_s), 1, MAX_TIME_MS, 600},
@@ -199,6 +200,15 @@ static int set_level(pusherc_log_level *level, const char *source, const char *t
                     source, text);
 }
 
+static int set_format(pusherc_http_error_format *format, const char *source, const char *text,
+                      struct cli_error *error)
+{
+    if (strcmp(text, "text") != 0 && strcmp(text, "json") != 0)
+        return cli_fail(error, "%s must be text or json, not \"%.100s\"", source, text);
+    *format = *text == 'j' ? PUSHERC_HTTP_ERRORS_JSON : PUSHERC_HTTP_ERRORS_TEXT;
+    return 0;
+}
+
 static int set_policy(pusherc_slow_policy *policy, const char *source, const char *text,
                       struct cli_error *error)
 {
@@ -231,6 +241,8 @@ int cli_setting_set(void *in, const struct cli_setting *setting, const char *sou
         return set_level(target, source, text, error);
     case CLI_SETTING_POLICY:
         return set_policy(target, source, text, error);
+    case CLI_SETTING_FORMAT:
+        return set_format(target, source, text, error);
     }
     return cli_fail(error, "%s cannot be set", source);
 }
@@ -276,6 +288,12 @@ void cli_setting_print(FILE *file, const void *in, const struct cli_setting *set
     case CLI_SETTING_POLICY:
         (void)fputs(*(const pusherc_slow_policy *)source == PUSHERC_SLOW_DROP ? "\"drop\""
                                                                               : "\"close\"",
+                    file);
+        return;
+    case CLI_SETTING_FORMAT:
+        (void)fputs(*(const pusherc_http_error_format *)source == PUSHERC_HTTP_ERRORS_JSON
+                        ? "\"json\""
+                        : "\"text\"",
                     file);
         return;
     }

@@ -32,7 +32,8 @@ enum cli_setting_kind {
     CLI_SETTING_DELAY,     /* the same, and 0 is PUSHERC_NO_DELAY */
     CLI_SETTING_WORKERS,   /* uint32_t: 1..64 or "auto" */
     CLI_SETTING_LOG_LEVEL, /* a name */
-    CLI_SETTING_POLICY     /* "close" or "drop" */
+    CLI_SETTING_POLICY,    /* "close" or "drop" */
+    CLI_SETTING_FORMAT     /* of errors: "text" or "json" */
 };
 
 struct cli_setting {

@@ -31,6 +31,12 @@ PUSHERC_BEGIN_DECLS
 /** The most worker threads of one server. */
 #define PUSHERC_WORKERS_MAX 64
 
+/** The body of an error over HTTP. */
+typedef enum pusherc_http_error_format {
+    PUSHERC_HTTP_ERRORS_TEXT = 0, /**< one line of text, as Pusher's */
+    PUSHERC_HTTP_ERRORS_JSON      /**< {"error":"the line","code":401}, as soketi's */
+} pusherc_http_error_format;
+
 /**
  * How a server works. Begin with PUSHERC_SERVER_OPTIONS_INIT; zero in a field means its default. Everything but
  * `loop` is borrowed until the call returns.
@@ -79,6 +85,7 @@ typedef struct pusherc_server_options {
     /** What cache channels of all apps may keep; default 67108864. Above it the events that were published longest
      *  ago are forgotten. */
     uint64_t max_cache_bytes;
+    pusherc_http_error_format http_error_format; /**< default PUSHERC_HTTP_ERRORS_TEXT */
     /** How long an event that was published over HTTP with an idempotency key is not published again; default
      *  120000. */
     uint32_t idempotency_ms;

@@ -49,6 +49,20 @@ static void up_page(struct pc_api_call *call)
     pc_buf_put(&call->reply->body, PC_S("{\"health\":\"OK\"}"));
 }
 
+/* What pusher-js tells its makers about its connections, where it is set to and sent here (protocol section 9.10):
+ * taken, and forgotten. */
+static void timeline_script(struct pc_api_call *call)
+{
+    pc_api_begin(call->reply, 200, PC_API_SCRIPT);
+    pc_buf_put(&call->reply->body, PC_S("/**/"));
+}
+
+static void timeline_object(struct pc_api_call *call)
+{
+    pc_api_begin(call->reply, 200, PC_API_JSON);
+    pc_buf_put(&call->reply->body, PC_S("{}"));
+}
+
 /* The most frequent first. */
 static const struct route routes[] = {
     {PUSHERC_LIT("/apps/*/events"), APP_WRITE, pc_api_events},
@@ -65,6 +79,10 @@ static const struct route routes[] = {
     {PUSHERC_LIT("/up"), PAGE, up_page},
     {PUSHERC_LIT("/live"), PAGE, up_page},
     {PUSHERC_LIT("/"), ROOT, root_page},
+    {PUSHERC_LIT("/timeline/v2/jsonp/*"), ROOT, timeline_script},
+    {PUSHERC_LIT("/timeline/v2/jsonp"), ROOT, timeline_script},
+    {PUSHERC_LIT("/timeline/v2/xhr/*"), ROOT, timeline_object},
+    {PUSHERC_LIT("/timeline/v2/*"), ROOT, timeline_object},
 };
 
 /* Cuts the segment off both; false if they differ. */
@@ -157,7 +175,7 @@ static struct pc_app *find_app(const struct pc_api_request *request, pusherc_sli
     }
     pc_api_plain(reply, 404, "The app ");
     pc_api_say_quoted(reply, id.len ? id : segment);
-    pc_api_say(reply, PC_S(" could not be found."));
+    pc_api_say(reply, PC_S(" could not be found: the path must have the app's id, not its key."));
     return NULL;
 }
 
@@ -247,7 +265,7 @@ static void handle_signed(const struct route *route, struct pc_api_call *call,
     if (!check_signature(call))
         return;
     if (call->app->options.disabled) {
-        pc_api_plain(call->reply, 403, "The app is disabled.");
+        pc_api_plain(call->reply, 403, "The app is disabled in the server's settings.");
         return;
     }
     if (route->kind == APP_READ && !take_read(call))
@@ -314,8 +332,13 @@ enum pc_api_result pc_api_handle(const struct pc_api_request *request, struct pc
 
     *app_id = *app_key = pc_slice(NULL, 0);
     const struct route *route = find_route(request, captures);
+    if (!route && !request->host_has_pages &&
+        pc_slice_eq(request->message->method, PC_S("OPTIONS"))) {
+        pc_api_begin(reply, 204, NULL); /* a browser that asks first hears the rest when it comes */
+        return PC_API_REPLY;
+    }
     if (!route) {
-        pc_api_plain(reply, 404, "There is nothing here.");
+        pc_api_plain(reply, 404, "There is nothing here: the API begins with /apps/{app id}/.");
         return PC_API_NOT_OURS;
     }
     if (!check_method(route, request->message->method, reply)) {

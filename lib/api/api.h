@@ -51,4 +51,7 @@ enum pc_api_result pc_api_handle(const struct pc_api_request *request, struct pc
  * the reply held. */
 void pc_api_plain(struct pc_api_reply *reply, int status, const char *text);
 
+/* An error's line of text becomes {"error":text,"code":status}; other replies stay as they are. */
+void pc_api_error_as_json(struct pc_api_reply *reply);
+
 #endif

@@ -8,8 +8,9 @@
 #include "api/api.h"
 #include "protocol/names.h"
 
-#define PC_API_JSON "application/json"
-#define PC_API_TEXT "text/plain; charset=utf-8"
+#define PC_API_JSON   "application/json"
+#define PC_API_SCRIPT "application/javascript"
+#define PC_API_TEXT   "text/plain; charset=utf-8"
 
 #define PC_API_CHANNEL_ROOM 1024 /* a name in a path, decoded; longer ones are no names */
 

@@ -195,7 +195,7 @@ static bool check_name(struct pc_api_call *call, struct pc_channel_class *class)
         return true;
     pc_api_plain(call->reply, 400, "Invalid channel name: ");
     pc_api_say_quoted(call->reply, call->channel);
-    pc_api_say(call->reply, PC_S("."));
+    pc_api_say(call->reply, PC_S(" (" PC_CHANNEL_NAME_RULE ")."));
     return false;
 }
 

@@ -5,6 +5,8 @@
 
 #include <pusherc/error.h>
 
+#include "codec/json.h"
+
 /* A list of all channels is the one answer that grows with the clients: 300,000 of the longest names. */
 #define MAX_BODY_BYTES (64u << 20)
 
@@ -106,6 +108,27 @@ void pc_api_too_many(struct pc_api_reply *reply, uint32_t limit_per_s, uint32_t 
     pc_api_field_number(reply, PC_S("Retry-After"), RETRY_AFTER_S);
     pc_api_field_number(reply, PC_S("X-RateLimit-Limit"), limit_per_s);
     pc_api_field_number(reply, PC_S("X-RateLimit-Remaining"), remaining);
+}
+
+void pc_api_error_as_json(struct pc_api_reply *reply)
+{
+    char storage[1024];
+    struct pc_buf json;
+    if (reply->status < 400 || !reply->content_type ||
+        strcmp(reply->content_type, PC_API_TEXT) != 0)
+        return;
+    pc_buf_init_in(&json, reply->body.mem, SIZE_MAX, storage, sizeof storage);
+    pc_buf_put(&json, PC_S("{\"error\":"));
+    pc_json_put_string(&json, pc_buf_slice(&reply->body));
+    pc_buf_put(&json, PC_S(",\"code\":"));
+    pc_buf_put_u64(&json, (uint64_t)reply->status);
+    pc_buf_put_char(&json, '}');
+    pc_buf_clear(&reply->body);
+    pc_buf_put(&reply->body, pc_buf_slice(&json));
+    reply->content_type = PC_API_JSON;
+    if (pc_buf_status(&json) || pc_buf_status(&reply->body))
+        pc_api_out_of_memory(reply);
+    pc_buf_free(&json);
 }
 
 void pc_api_out_of_memory(struct pc_api_reply *reply)

@@ -1,6 +1,7 @@
 #include "codec/http.h"
 
 #include <assert.h>
+#include <stdio.h>
 
 #include <llhttp.h>
 
@@ -77,6 +78,7 @@ struct pc_http_parser {
     uint64_t wire_left; /* bytes the chunks may still cost */
     struct pc_http_message message;
     struct pc_http_error error;
+    char error_text[112]; /* where it is not a constant */
 };
 
 static bool fail(struct pc_http_parser *parser, int status, const char *text)
@@ -84,6 +86,15 @@ static bool fail(struct pc_http_parser *parser, int status, const char *text)
     parser->state = FAILED;
     parser->error = (struct pc_http_error){status, text};
     return false;
+}
+
+/* `bytes` of the body are declared, and perhaps more come. */
+static bool fail_body(struct pc_http_parser *parser, uint64_t bytes, const char *more)
+{
+    (void)snprintf(parser->error_text, sizeof parser->error_text,
+                   "The request body has %llu bytes%s, the maximum is %zu (max_http_body_bytes).",
+                   (unsigned long long)bytes, more, parser->limits.body_bytes);
+    return fail(parser, 413, parser->error_text);
 }
 
 static bool fail_memory(struct pc_http_parser *parser)
@@ -153,8 +164,9 @@ static int on_headers_complete(llhttp_t *llhttp)
 static int on_chunk_header(llhttp_t *llhttp)
 {
     struct pc_http_parser *parser = llhttp->data;
+    uint64_t length = parser->body.len + llhttp->content_length;
     if (llhttp->content_length > parser->limits.body_bytes - parser->body.len) {
-        fail(parser, 413, "Request body too large.");
+        fail_body(parser, length, " or more");
         return -1;
     }
     return 0;
@@ -336,7 +348,7 @@ static bool decide_body(struct pc_http_parser *parser)
                                                          &parser->content_length)))
         return fail(parser, 400, "Malformed or repeated Content-Length.");
     if (parser->content_length > parser->limits.body_bytes)
-        return fail(parser, 413, "Request body too large.");
+        return fail_body(parser, parser->content_length, "");
     parser->state = parser->content_length ? AWAIT_BODY : COMPLETE;
     return true;
 }

@@ -72,7 +72,7 @@ bool pc_http_parser_in_body(const struct pc_http_parser *parser);
 
 struct pc_http_error {
     int status;       /* 400, 413, 414, 417, 431, 501, 505 or 500 (out of memory) */
-    const char *text; /* static, one line */
+    const char *text; /* the parser's, one line */
 };
 struct pc_http_error pc_http_parser_error(const struct pc_http_parser *parser);
 

@@ -8,6 +8,7 @@
 #include <stdatomic.h>
 
 #include <pusherc/hooks.h>
+#include <pusherc/server.h>
 
 #include "auth/rules.h"
 #include "base/idgen.h"
@@ -27,6 +28,7 @@ struct pc_limits {
     uint32_t mailbox_max_messages, max_auth_skew_s;
     uint64_t max_cache_bytes;
     uint32_t idempotency_ms, idempotency_max_bytes;
+    pusherc_http_error_format http_error_format;
 };
 
 struct pc_engine {

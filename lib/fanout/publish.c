@@ -32,10 +32,17 @@ int pc_publication_check(const struct pc_engine *engine, const struct pc_app *ap
         struct pc_channel_class class;
         pusherc_slice name = p->channels[i];
         /* user channels are longer than any app's limit by their prefix */
-        size_t max = name.len && name.ptr[0] == '#' ? SIZE_MAX : o->max_channel_name_bytes;
+        bool user = name.len && name.ptr[0] == '#';
+        size_t max = user ? PC_ANY_CHANNEL_NAME_MAX : o->max_channel_name_bytes;
+        pusherc_slice shown = pc_utf8_cut(name, 64);
+        if (name.len > max)
+            return pc_errinfo(
+                info, PUSHERC_EINVAL, 0,
+                "The channel name is too long: %zu bytes, the maximum is %zu: %.*s...", name.len,
+                max, (int)shown.len, shown.ptr);
         if (!pc_channel_name_valid(name, max, &class)) {
-            pusherc_slice shown = pc_utf8_cut(name, 64);
-            return pc_errinfo(info, PUSHERC_EINVAL, 0, "Invalid channel name: %.*s%s",
+            return pc_errinfo(info, PUSHERC_EINVAL, 0,
+                              "Invalid channel name: %.*s%s (" PC_CHANNEL_NAME_RULE ")",
                               (int)shown.len, shown.ptr, shown.len < name.len ? "..." : "");
         }
     }

@@ -34,6 +34,8 @@ static void put_reply(struct pc_conn *conn, struct pc_api_reply *reply,
     char stack[2048];
     struct pc_buf out;
     bool keep_alive = m && m->keep_alive && !stopping(conn);
+    if (conn->loop->engine->limits.http_error_format == PUSHERC_HTTP_ERRORS_JSON)
+        pc_api_error_as_json(reply);
     struct pc_http_reply http = {.status = reply->status,
                                  .date = pc_loop_date(conn->loop),
                                  .content_type = reply->content_type,
@@ -178,7 +180,7 @@ static void serve(struct pc_conn *conn, const struct pc_http_message *m)
     else if (result == PC_API_NOT_OURS && engine->hooks.on_http)
         ask_for_page(conn, m);
     else if (result == PC_API_NOT_OURS)
-        plain(conn, 404, "Not found", m);
+        put_reply(conn, &reply, m);
     pc_api_reply_free(&reply);
 }
 

@@ -8,6 +8,9 @@
 
 #include "base/slice.h"
 
+/* For whoever gave a name that is none. */
+#define PC_CHANNEL_NAME_RULE "allowed are A-Z a-z 0-9 _ - = @ , . ;"
+
 #define PC_CHANNEL_NAME_MAX 200 /* what every SDK lets through; Pusher documents 164 */
 #define PC_USER_ID_MAX      200 /* of signed-in users */
 

@@ -43,6 +43,7 @@ struct pc_limits pc_server_limits(const pusherc_server_options *o)
         .mailbox_max_messages = or_default(o->mailbox_max_messages, 65536),
         .max_auth_skew_s = or_default(o->max_auth_skew_s, 600),
         .max_cache_bytes = o->max_cache_bytes ? o->max_cache_bytes : 64u << 20,
+        .http_error_format = o->http_error_format,
         .idempotency_ms = or_default(o->idempotency_ms, 120000),
         .idempotency_max_bytes = or_default(o->idempotency_max_bytes, 4194304),
     };
@@ -89,6 +90,10 @@ int pc_server_options_check(const pusherc_server_options *o, pusherc_errinfo *in
     if (o->allocator &&
         (!o->allocator->malloc_fn || !o->allocator->realloc_fn || !o->allocator->free_fn))
         return pc_errinfo(info, PUSHERC_EINVAL, 0, "allocator: a function is missing");
+    if (o->http_error_format != PUSHERC_HTTP_ERRORS_TEXT &&
+        o->http_error_format != PUSHERC_HTTP_ERRORS_JSON)
+        return pc_errinfo(info, PUSHERC_EINVAL, 0,
+                          "http_error_format is none of PUSHERC_HTTP_ERRORS_*");
     if (o->out_soft_bytes && o->out_hard_bytes && o->out_soft_bytes > o->out_hard_bytes)
         return pc_errinfo(info, PUSHERC_EINVAL, 0, "out_soft_bytes is above out_hard_bytes");
     if (o->max_http_head_bytes > (64u << 20) || o->max_frame_bytes > (1u << 30) ||

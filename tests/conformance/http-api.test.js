@@ -4,7 +4,7 @@
 const assert = require('node:assert/strict');
 const http = require('node:http');
 const { before, test } = require('node:test');
-const { APP, api, connect, request, sleep, startHost, tcp, trigger } = require('../integration/lib.js');
+const { APP, api, connect, request, sleep, startHost, tcp, trigger, until } = require('../integration/lib.js');
 
 const DISABLED = { id: 'disabled', key: 'disabled-key', secret: 's', disabled: true };
 const WRITE_LIMIT = { id: 'writes', key: 'writes-key', secret: 's', max_backend_events_per_s: 5 };
@@ -251,6 +251,33 @@ test('#163 answers pipelined requests in their order', async () => {
   assert.deepEqual(raw.text.match(/HTTP\/1\.1 \d+/g), ['HTTP/1.1 200', 'HTTP/1.1 404', 'HTTP/1.1 401', 'HTTP/1.1 200', 'HTTP/1.1 200']);
 });
 
+test('#164 serves the deprecated endpoints', async () => {
+  const client = await subscriber(['legacy', 'presence-legacy']);
+  const publish = (body, query) => api(host, 'POST', '/channels/legacy/events', { body, query });
+  const answer = await publish('not even { JSON', { name: 'old' });
+  assert.deepEqual([answer.status, answer.text], [202, '']);
+  assert.equal((await publish('not to you', { name: 'old', socket_id: client.socketId })).status, 202);
+  const frames = await client.settle();
+  assert.deepEqual(frames.map(({ event: name, data, channel }) => [name, data, channel]), [['old', 'not even { JSON', 'legacy']]);
+  await assertStatus(publish('x'), 400, 'no name');
+  await assertStatus(publish(Buffer.from([0xff]), { name: 'old' }), 400, 'no UTF-8');
+  await assertStatus(publish('x'.repeat(10241), { name: 'old' }), 413);
+  await assertOk(api(host, 'GET', '/channels/legacy/stats'), { occupied: true, connection_count: 1 });
+  await assertOk(api(host, 'GET', '/channels/presence-legacy/stats'), { occupied: true, user_count: 1, connection_count: 1 });
+  await assertOk(api(host, 'GET', '/channels/presence-free/stats'), { occupied: false, user_count: 0, connection_count: 0 });
+  await client.close();
+});
+
+test('#165 serves connections and the health pages', async () => {
+  const before = (await api(host, 'GET', '/connections')).json.connections;
+  const clients = [await connect(host), await connect(host)];
+  await assertOk(api(host, 'GET', '/connections'), { connections: before + 2 });
+  await Promise.all(clients.map((c) => c.close()));
+  await until(async () => (await api(host, 'GET', '/connections')).json.connections === before);
+  await assertStatus(request(host, 'GET', '/apps/app-id/connections'), 401, 'without a signature');
+  for (const path of ['/up', '/live']) await assertOk(request(host, 'GET', path), { health: 'OK' });
+});
+
 test('#166 answers 429 with Retry-After above the configured rates', async () => {
   const answers = [];
   for (let i = 0; i < 8; i++) answers.push(await post(event(), { app: WRITE_LIMIT }));
@@ -277,8 +304,8 @@ test('#166 answers 429 with Retry-After above the configured rates', async () =>
 });
 
 test('#167 sends the CORS fields and answers OPTIONS with 204', async () => {
-  const answers = [await request(host, 'GET', '/ready'), await request(host, 'GET', '/nowhere'), await post(event()), await post('x'),
-    await request(host, 'OPTIONS', '/apps/app-id/events', { headers: { Origin: 'https://example.com', 'Access-Control-Request-Method': 'POST' } })];
+  const answers = [await request(host, 'GET', '/ready'), await request(host, 'GET', '/up'), await request(host, 'GET', '/nowhere'), await post(event()), await post('x'),
+    await post('x'.repeat(1048577)), await request(host, 'OPTIONS', '/nowhere'), await request(host, 'OPTIONS', '/apps/app-id/events', { headers: { Origin: 'https://example.com', 'Access-Control-Request-Method': 'POST' } })];
   assert.equal(answers.at(-1).status, 204);
   assert.equal(answers.at(-1).text, '');
   for (const { headers } of answers) {

@@ -3,6 +3,7 @@
 
 const assert = require('node:assert/strict');
 const { before, test } = require('node:test');
+const vm = require('node:vm');
 const { APP, api, connect, request, signedQuery, startHost, tcp, until, upgradeHead } = require('./lib.js');
 
 let host;
@@ -185,6 +186,35 @@ test('says when each answer was made', async () => {
 });
 
 test('leaves no connection behind', () => until(async () => (await host.do('stats')).sockets === 0));
+
+test('says how long a body is that is too long', async () => {
+  const text = 'The request body has 5001 bytes, the maximum is 5000 (max_http_body_bytes).';
+  assert.ok((await exchange(`POST ${target()} HTTP/1.1\r\nHost: x\r\nContent-Length: 5001\r\n\r\n`)).endsWith(text));
+  assert.match(await exchange(`POST ${target()} HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n1386\r\n`), /has 5001 bytes or more, the maximum is 5000 /);
+});
+
+test('writes errors as JSON if told to', async (t) => {
+  const json = await startHost({ options: { http_error_format: 1, max_http_body_bytes: 1000 } }, t);
+  const cases = [[() => request(json, 'GET', '/nowhere'), 404], [() => request(json, 'GET', '/apps/app-id/events'), 405], [() => request(json, 'GET', '/apps/app-id/channels'), 401],
+    [() => api(json, 'POST', '/events', { body: { name: 'e', channel: 'a b', data: '' } }), 400], [() => api(json, 'POST', '/events', { body: 'x'.repeat(1001) }), 413]];
+  for (const [ask, status] of cases) {
+    const answer = await ask();
+    assert.equal(answer.status, status, answer.text);
+    assert.match(answer.headers['content-type'], /^application\/json/);
+    assert.deepEqual(Object.keys(answer.json), ['error', 'code']);
+    assert.equal(answer.json.code, status);
+    assert.ok(answer.json.error.length > 5);
+  }
+  assert.equal((await api(json, 'POST', '/events', { body: { name: 'e', channel: 'orders', data: '' } })).text, '{}');
+});
+
+test('takes what pusher-js tells of its connections', async () => {
+  const query = 'session=MTIz&bundle=MQ%3D%3D&key=YXBwLWtleQ%3D%3D&lib=anM%3D&version=OC42LjA%3D&cluster=&features=WyJ3cyJd&timeline=W10%3D';
+  const script = await request(host, 'GET', `/timeline/v2/jsonp/1?${query}`);
+  assert.deepEqual([script.status, script.headers['content-type']], [200, 'application/javascript']);
+  vm.runInNewContext(script.text);
+  assert.deepEqual((await request(host, 'GET', `/timeline/v2/xhr/2?${query}`)).json, {});
+});
 
 test('publishes once what is sent again with its idempotency key, on whichever worker', async (t) => {
   const many = await startHost({ options: { worker_count: 4 } }, t);

@@ -256,11 +256,17 @@ static void names_in_paths_are_decoded_after_the_signature(void **state)
     api_get(f, "/apps/app-id/channels/%23server-to-user-7", NULL);
     api_expect_json(f, "{\"occupied\":true}");
     api_get(f, "/apps/app-id/channels/a%2Fusers", NULL);
-    api_expect_error(f, 400, "Invalid channel name: \"a/users\".", "encoded slash");
+    api_expect_error(f, 400,
+                     "Invalid channel name: \"a/users\" (allowed are A-Z a-z 0-9 _ - = @ , . ;).",
+                     "encoded slash");
     api_get(f, "/apps/app-id/channels/a%0a", NULL);
-    api_expect_error(f, 400, "Invalid channel name: \"a?\".", "encoded line feed");
+    api_expect_error(f, 400,
+                     "Invalid channel name: \"a?\" (allowed are A-Z a-z 0-9 _ - = @ , . ;).",
+                     "encoded line feed");
     api_get(f, "/apps/app-id/channels/a%ff%00", NULL);
-    api_expect_error(f, 400, "Invalid channel name: \"a??\".", "no UTF-8");
+    api_expect_error(f, 400,
+                     "Invalid channel name: \"a??\" (allowed are A-Z a-z 0-9 _ - = @ , . ;).",
+                     "no UTF-8");
     /* the app is found under its decoded id, and has another key */
     api_get(f, "/apps/my%20app/channels", NULL);
     api_expect_error(f, 401, "Unknown auth_key", "app id");
@@ -295,14 +301,22 @@ static void unknown_paths_are_not_ours_and_404(void **state)
         "/app/app-key",
         "apps/app-id/events",
     };
-    static const char *const methods[] = {"GET", "POST", "OPTIONS", "BREW"};
+    static const char *const methods[] = {"GET", "POST", "BREW"};
     struct api_fixture *f = *state;
     for (size_t i = 0; i < LENGTH(paths); i++) {
         for (size_t m = 0; m < LENGTH(methods); m++) {
             api_send(f, methods[m], paths[i], "", PC_S(""));
             assert_int_equal(f->result, PC_API_NOT_OURS);
-            api_expect_error(f, 404, "There is nothing here.", paths[i]);
+            api_expect_error(f, 404, "There is nothing here: the API begins with /apps/{app id}/.",
+                             paths[i]);
         }
+        /* a browser that asks first hears that with its request */
+        api_send(f, "OPTIONS", paths[i], "", PC_S(""));
+        api_expect_status(f, 204, "", paths[i]);
+        f->host_has_pages = true;
+        api_send(f, "OPTIONS", paths[i], "", PC_S(""));
+        assert_int_equal(f->result, PC_API_NOT_OURS);
+        f->host_has_pages = false;
     }
 }
 
@@ -346,7 +360,10 @@ static void unknown_apps_are_asked_for_once(void **state)
     f->app_asked = true;
     api_get(f, "/apps/n%6fbody/channels", NULL);
     assert_int_equal(f->result, PC_API_REPLY);
-    api_expect_error(f, 404, "The app \"nobody\" could not be found.", "app");
+    api_expect_error(
+        f, 404,
+        "The app \"nobody\" could not be found: the path must have the app's id, not its key.",
+        "app");
     assert_int_equal(f->app_id.len, 0);
 
     /* what cannot be an id is not asked for */
@@ -398,9 +415,9 @@ static void a_disabled_app_is_403_to_who_can_sign(void **state)
     options.disabled = true;
     api_put(f, &options);
     api_publish(f, V20_BODY);
-    api_expect_error(f, 403, "The app is disabled.", "write");
+    api_expect_error(f, 403, "The app is disabled in the server's settings.", "write");
     api_get(f, "/apps/app-id/channels", NULL);
-    api_expect_error(f, 403, "The app is disabled.", "read");
+    api_expect_error(f, 403, "The app is disabled in the server's settings.", "read");
     api_send(f, "POST", "/apps/app-id/events", A V20_MD5, PC_S(V20_BODY));
     assert_int_equal(f->reply.status, 401);
 }
@@ -505,6 +522,29 @@ static void health_pages_answer_without_signature(void **state)
     }
 }
 
+/* What pusher-js sends with enableStats, in the forms that its transports have. */
+static void statistics_are_taken_and_forgotten(void **state)
+{
+    static const struct {
+        const char *path, *type, *body;
+    } cases[] = {
+        {"/timeline/v2/jsonp/1", "application/javascript", "/**/"},
+        {"/timeline/v2/jsonp", "application/javascript", "/**/"},
+        {"/timeline/v2/xhr/2", "application/json", "{}"},
+        {"/timeline/v2/2", "application/json", "{}"},
+    };
+    struct api_fixture *f = *state;
+    for (size_t i = 0; i < LENGTH(cases); i++) {
+        api_send(
+            f, "GET", cases[i].path,
+            "session=NTA%3D&bundle=MQ%3D%3D&key=YXBw&lib=anM%3D&version=OC42LjA%3D&timeline=W10%3D",
+            PC_S(""));
+        assert_int_equal(f->result, PC_API_REPLY);
+        api_expect_status(f, 200, cases[i].body, cases[i].path);
+        assert_string_equal(f->reply.content_type, cases[i].type);
+    }
+}
+
 static void the_root_page_is_the_hosts_if_it_has_pages(void **state)
 {
     struct api_fixture *f = *state;
@@ -563,6 +603,8 @@ static void every_answer_has_the_cors_fields(void **state)
     expect_cors(f);
     pc_api_plain(&f->reply, 408, "Too slow.");
     expect_cors(f);
+    pc_api_error_as_json(&f->reply);
+    expect_cors(f);
 }
 
 /* 167 */
@@ -615,7 +657,8 @@ static void refusals_are_logged(void **state)
     assert_int_equal(logged.count, 0);
     api_publish(f, "{\"name\":\"a\",\"channel\":\"x\\ny\",\"data\":\"\"}");
     assert_int_equal(logged.count, 1);
-    assert_string_equal(logged.line, "POST /apps/app-id/events: 400 Invalid channel name: x?y.");
+    assert_string_equal(logged.line, "POST /apps/app-id/events: 400 Invalid channel name: x?y "
+                                     "(allowed are A-Z a-z 0-9 _ - = @ , . ;).");
     assert_string_equal(logged.app, "app-id");
     api_send(f, "PUT", "/up", "", PC_S(""));
     assert_string_equal(logged.line, "PUT /up: 405 Use GET here.");
@@ -728,6 +771,7 @@ int main(void)
         api_test(health_pages_answer_without_signature),
         api_test(the_root_page_is_the_hosts_if_it_has_pages),
         api_test(a_server_that_stops_is_503_but_up),
+        api_test(statistics_are_taken_and_forgotten),
         api_test(every_answer_has_the_cors_fields),
         api_test(options_is_204_without_signature),
         api_test(refusals_are_logged),

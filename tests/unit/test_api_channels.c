@@ -149,7 +149,8 @@ static void one_channel_is_described(void **state)
          "cache is an attribute of cache channels, and \"orders\" is none."},
         {"/apps/app-id/channels/orders", "info=subscription_count,size", 400,
          "Unknown attribute in info: \"size\"."},
-        {"/apps/app-id/channels/%23orders", NULL, 400, "Invalid channel name: \"#orders\"."},
+        {"/apps/app-id/channels/%23orders", NULL, 400,
+         "Invalid channel name: \"#orders\" (allowed are A-Z a-z 0-9 _ - = @ , . ;)."},
     };
     struct api_fixture *f = *state;
     fill(f);
@@ -175,7 +176,8 @@ static void users_are_distinct_and_strings(void **state)
         {"/apps/app-id/channels/presence-nobody/users", NULL, 200, "{\"users\":[]}"},
         {"/apps/app-id/channels/orders/users", NULL, 400,
          "Only presence channels have users, and \"orders\" is none."},
-        {"/apps/app-id/channels/%20/users", NULL, 400, "Invalid channel name: \" \"."},
+        {"/apps/app-id/channels/%20/users", NULL, 400,
+         "Invalid channel name: \" \" (allowed are A-Z a-z 0-9 _ - = @ , . ;)."},
     };
     struct api_fixture *f = *state;
     fill(f);
@@ -192,7 +194,8 @@ static void stats_are_served(void **state)
          "{\"occupied\":true,\"connection_count\":1}"},
         {"/apps/app-id/channels/nobody/stats", NULL, 200,
          "{\"occupied\":false,\"connection_count\":0}"},
-        {"/apps/app-id/channels/a%2Cb%3A/stats", NULL, 400, "Invalid channel name: \"a,b:\"."},
+        {"/apps/app-id/channels/a%2Cb%3A/stats", NULL, 400,
+         "Invalid channel name: \"a,b:\" (allowed are A-Z a-z 0-9 _ - = @ , . ;)."},
     };
     struct api_fixture *f = *state;
     fill(f);

@@ -227,15 +227,16 @@ static void wrong_events_are_refused_with_a_reason(void **state)
          "channels must be an array of strings."},
         {400, "{\"name\":\"e\",\"data\":\"d\",\"channel\":[\"orders\"]}",
          "channel must be a string."},
-        {400, "{\"name\":\"e\",\"data\":\"d\",\"channel\":\"\"}", "Invalid channel name: ."},
+        {400, "{\"name\":\"e\",\"data\":\"d\",\"channel\":\"\"}",
+         "Invalid channel name:  (allowed are A-Z a-z 0-9 _ - = @ , . ;)."},
         {400, "{\"name\":\"e\",\"data\":\"d\",\"channels\":[\"orders\",\"bad name\"]}",
-         "Invalid channel name: bad name."},
+         "Invalid channel name: bad name (allowed are A-Z a-z 0-9 _ - = @ , . ;)."},
         {400, "{\"name\":\"e\",\"data\":\"d\",\"channel\":\"orders\\n\"}",
-         "Invalid channel name: orders?."},
+         "Invalid channel name: orders? (allowed are A-Z a-z 0-9 _ - = @ , . ;)."},
         {400, "{\"name\":\"e\",\"data\":\"d\",\"channel\":\"#orders\"}",
-         "Invalid channel name: #orders."},
+         "Invalid channel name: #orders (allowed are A-Z a-z 0-9 _ - = @ , . ;)."},
         {400, "{\"name\":\"e\",\"data\":\"d\",\"channel\":\"#server-to-user-\"}",
-         "Invalid channel name: #server-to-user-."},
+         "Invalid channel name: #server-to-user- (allowed are A-Z a-z 0-9 _ - = @ , . ;)."},
         {400, "{\"name\":\"e\",\"data\":\"d\",\"channel\":\"orders\",\"socket_id\":\"\"}",
          "Malformed socket_id: \"\"."},
         {400, "{\"name\":\"e\",\"data\":\"d\",\"channel\":\"orders\",\"socket_id\":\"12\"}",
@@ -284,11 +285,11 @@ static void limits_are_exact(void **state)
         {"{\"channel\":\"orders\",\"data\":\"d\",\"name\":\"", "\"}",
          "The event name is too long: 201 bytes, the maximum is 200.", 200, 400},
         {"{\"data\":\"d\",\"name\":\"e\",\"channel\":\"", "\"}",
-         "Invalid channel name: "
+         "The channel name is too long: 201 bytes, the maximum is 200: "
          "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx....",
          200, 400},
         {"{\"data\":\"d\",\"name\":\"e\",\"channel\":\"#server-to-user-", "\"}",
-         "Invalid channel name: "
+         "The channel name is too long: 217 bytes, the maximum is 216: "
          "#server-to-user-xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx....",
          200, 400},
     };
@@ -446,7 +447,8 @@ static void a_wrong_batch_publishes_nothing(void **state)
         {400, "{\"batch\":[" GOOD ",{\"name\":\"e\",\"channel\":\"a\"}]}",
          "Event 2 of the batch: data is missing."},
         {400, "{\"batch\":[" GOOD ",{\"name\":\"e\",\"channel\":\"a b\",\"data\":\"d\"}]}",
-         "Event 2 of the batch: Invalid channel name: a b."},
+         "Event 2 of the batch: Invalid channel name: a b (allowed are A-Z a-z 0-9 _ - = @ , . "
+         ";)."},
         {400,
          "{\"batch\":[" GOOD ",{\"name\":\"e\",\"channel\":\"a\",\"data\":\"d\",\"socket_id\":"
          "\"x\"}]}",
@@ -551,7 +553,8 @@ static void the_deprecated_form_takes_the_body_as_data(void **state)
     api_request(f, "POST", path, "name=e", "\xff");
     api_expect_error(f, 400, "The data is not UTF-8.", "data");
     api_request(f, "POST", "/apps/app-id/channels/a%20b/events", "name=e", "x");
-    api_expect_error(f, 400, "Invalid channel name: a b.", "channel");
+    api_expect_error(f, 400, "Invalid channel name: a b (allowed are A-Z a-z 0-9 _ - = @ , . ;).",
+                     "channel");
     assert_string_equal(api_received(f, 0), "");
 }
 
