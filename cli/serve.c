@@ -349,7 +349,9 @@ static int run(struct serving *serving)
     pusherc_errinfo info = {0};
     sigset_t signals;
 
-    serving->settings.server.log_fn = pusherc_log_to_stderr;
+    /* To the library, "off" is the default. */
+    if (serving->settings.server.log_level != PUSHERC_LOG_OFF)
+        serving->settings.server.log_fn = pusherc_log_to_stderr;
     serving->settings.server.path_prefix = serving->settings.path_prefix;
     int status = pusherc_server_new(&serving->server, &serving->settings.server, &info);
     if (status) {

@@ -60,7 +60,8 @@ typedef struct pusherc_server_options {
     /** Serve below this path, e.g. "/ws": begins with '/', does not end with one, has no ' ?#%'; NULL = "". */
     const char *path_prefix;
 
-    /** Sockets, those that speak HTTP included; default no limit; above it new clients get 4100. */
+    /** Sockets, those that speak HTTP included; default no limit; above it new clients get 4100. A start with
+     *  fewer descriptors than that (RLIMIT_NOFILE) logs a warning. */
     uint32_t max_connections;
     uint32_t max_frame_bytes;     /**< one message of a client; default 65536; above it 1009 */
     uint32_t max_http_body_bytes; /**< default 1048576; above it 413 */

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -12,12 +13,15 @@
 
 #define ACCEPTS_PER_TURN 128 /* then connected clients get a turn */
 #define ACCEPT_PAUSE_MS  100 /* when descriptors or memory run out: the queue waits in the kernel */
+#define COMPLAINT_MS                                                                               \
+    10000 /* at the limit every pause is followed by the next one: say it now and then */
 
 struct pc_listener {
     uv_poll_t poll;
     struct pc_loop *loop;
     struct pc_listener *next;
     struct pc_timer pause;
+    uint64_t quiet_until_ms; /* a pause was logged */
     struct pc_tls_config *tls;
     int fd;
     int backlog;
@@ -136,8 +140,14 @@ static void resume(struct pc_timer *timer, uint64_t now_ms)
 static void take_a_break(struct pc_listener *listener, int error)
 {
     struct pc_worker *worker = listener->loop->worker;
-    PC_LOG(&listener->loop->engine->log, WARN, ((struct pc_log_about){.subject = "net"}),
-           "accept paused for %d ms: %s", ACCEPT_PAUSE_MS, uv_err_name(error));
+    if (worker->now_ms >= listener->quiet_until_ms) {
+        listener->quiet_until_ms = worker->now_ms + COMPLAINT_MS;
+        PC_LOG(&listener->loop->engine->log, WARN, ((struct pc_log_about){.subject = "net"}),
+               "new clients wait until others leave: %s",
+               error == -EMFILE   ? "this process has as many descriptors as it may"
+               : error == -ENFILE ? "the system has as many open files as it may"
+                                  : uv_strerror(error));
+    }
     uv_poll_stop(&listener->poll);
     pc_timer_arm(&worker->timers, &listener->pause, worker->now_ms + ACCEPT_PAUSE_MS);
 }
@@ -167,6 +177,13 @@ static void on_readable(uv_poll_t *poll, int status, int events)
 }
 
 /* -- life -- */
+
+uint32_t pc_descriptor_limit(void)
+{
+    struct rlimit limit;
+    bool known = getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY;
+    return known && limit.rlim_cur < UINT32_MAX ? (uint32_t)limit.rlim_cur : UINT32_MAX;
+}
 
 int pc_listener_add(struct pc_loop *loop, int fd, uint32_t backlog, struct pc_tls_config *tls)
 {

@@ -18,6 +18,9 @@ PC_CHECKED int pc_listener_bind(const pusherc_listen_options *options, uint32_t 
 PC_CHECKED int pc_listener_add(struct pc_loop *loop, int fd, uint32_t backlog,
                                struct pc_tls_config *tls);
 
+/* How many descriptors this process may have open; UINT32_MAX = any number. */
+uint32_t pc_descriptor_limit(void);
+
 /* Begins to accept on all of the loop's; 0 or a UV_E* code. */
 int pc_listeners_start(struct pc_loop *loop);
 void pc_listeners_close(struct pc_loop *loop);

@@ -173,6 +173,27 @@ static void warn_of_open_origins(struct pc_engine *engine)
                "decides by cookies, set them");
 }
 
+/* What a server itself and its host need beside the clients, generously. */
+#define SPARE_DESCRIPTORS 64
+/* Whoever may have fewer has most likely not thought of it. */
+#define FEW_DESCRIPTORS 1024
+
+static void warn_of_few_descriptors(struct pc_engine *engine)
+{
+    uint32_t limit = pc_descriptor_limit(), clients = engine->limits.max_connections;
+    struct pc_log_about about = {.subject = "net"};
+    if (clients != PUSHERC_NO_LIMIT && (uint64_t)clients + SPARE_DESCRIPTORS > limit)
+        PC_LOG(&engine->log, WARN, about,
+               "max_connections is %u, but this process may only have %u descriptors open: raise "
+               "that to %llu (ulimit -n, LimitNOFILE= of systemd), or lower max_connections",
+               clients, limit, (unsigned long long)clients + SPARE_DESCRIPTORS);
+    else if (clients == PUSHERC_NO_LIMIT && limit < FEW_DESCRIPTORS)
+        PC_LOG(&engine->log, WARN, about,
+               "this process may only have %u descriptors open, one for each client: raise that "
+               "to %u or more (ulimit -n, LimitNOFILE= of systemd)",
+               limit, FEW_DESCRIPTORS);
+}
+
 int pusherc_server_start(pusherc_server *server, pusherc_errinfo *info)
 {
     if (!server)
@@ -181,6 +202,7 @@ int pusherc_server_start(pusherc_server *server, pusherc_errinfo *info)
     if (!atomic_compare_exchange_strong(&server->state, &state, PC_SERVER_STARTING))
         return pc_errinfo(info, PUSHERC_ESTATE, 0, "the server was started before");
     warn_of_open_origins(&server->engine);
+    warn_of_few_descriptors(&server->engine);
     server->running = server->engine.worker_count;
     for (uint32_t i = 0; i < server->engine.worker_count; i++) {
         int sys = 0;
