@@ -387,6 +387,30 @@ for (const workers of [1, 4]) {
     assert.deepEqual(seen.none, []);
     for (const name of names) await who[name].close();
   });
+
+  test(`${workers} workers: newcomers of a cache channel see what their audience may`, async (t) => {
+    const host = await start(t, {
+      mode: RULES, workers, rules: [{ pattern: 'tickets.{id}', kinds: 6, views: true }],
+      answers: [{ user: 'a', allow: true, view: 'agent' }, { user: 'c', allow: true, view: 'customer' }, { allow: true }],
+    });
+    const channel = 'private-cache-tickets.1';
+    const comes = async (user) => {
+      const client = await connect(host, { query: `protocol=7&user=${user}` });
+      client.ask(channel);
+      await client.event('pusher_internal:subscription_succeeded');
+      const heard = (await client.settle()).map((f) => [f.event, f.data]);
+      await client.close();
+      return heard;
+    };
+    assert.deepEqual(await comes('c'), [['pusher:cache_miss', '{}']]);
+    await host.publish(channel, 'reply', '"secret"');
+    assert.deepEqual(await comes('a'), [['reply', '"secret"']]);
+    assert.deepEqual(await comes('c'), [['reply', '{"redacted":true}']]);
+    assert.deepEqual(await comes('none'), []);
+    await host.publish(channel, 'note', '"internal"');
+    assert.deepEqual(await comes('a'), [['note', '"internal"']]);
+    assert.deepEqual(await comes('c'), []);
+  });
 }
 
 test('a grant with an end, a channel taken away, an explanation', async (t) => {
