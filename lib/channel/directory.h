@@ -47,14 +47,19 @@ struct pc_channel {
     uint64_t app_uid;
     pusherc_slice name;
     struct pc_channel_class class;
-    uint32_t holders; /* events on their way to workers: they keep it alive */
+    uint32_t holders; /* events on their way to workers and others that keep it alive */
     bool count_waits; /* subscription_count, see fanout/count.h: a timer will look again */
     uint64_t count_told, count_told_ms; /* the number that was told last, and when */
     uint64_t subscriptions;             /* of all workers */
     uint64_t interested;                /* bit per worker with at least one */
     struct pc_roster roster;            /* presence channels */
     struct pc_views *views;             /* owned; NULL = everybody sees the same */
-    struct pc_cached *cached;           /* counted; what a cache channel keeps, see cached.h */
+    /* a user's, see fanout/watch.h: signed-in connections; watchers were told "online"; a timer will look whether
+     * it is offline, which it is from this time on */
+    uint32_t present;
+    bool online, leaving;
+    uint64_t offline_at_ms;
+    struct pc_cached *cached; /* counted; what a cache channel keeps, see cached.h */
     struct pc_list of_cached;
     void *local[]; /* per worker; only that worker looks at its own, without the lock */
 };

@@ -143,6 +143,33 @@ void pc_out_signin_success(struct pc_buf *buf, pusherc_slice user_data)
     PUT(buf, "}\"}");
 }
 
+static void put_users(struct pc_buf *buf, pusherc_slice name, const pusherc_slice *ids,
+                      size_t count)
+{
+    PUT(buf, "{\\\"name\\\":\\\"");
+    pc_buf_put(buf, name);
+    PUT(buf, "\\\",\\\"user_ids\\\":[");
+    for (size_t i = 0; i < count; i++) {
+        if (i > 0)
+            pc_buf_put_char(buf, ',');
+        put_inner_string(buf, ids[i]);
+    }
+    PUT(buf, "]}");
+}
+
+void pc_out_watchlist(struct pc_buf *buf, const pusherc_slice *online, size_t online_count,
+                      const pusherc_slice *offline, size_t offline_count)
+{
+    PUT(buf, "{\"event\":\"pusher_internal:watchlist_events\",\"data\":\"{\\\"events\\\":[");
+    if (online_count)
+        put_users(buf, PC_S("online"), online, online_count);
+    if (online_count && offline_count)
+        pc_buf_put_char(buf, ',');
+    if (offline_count)
+        put_users(buf, PC_S("offline"), offline, offline_count);
+    PUT(buf, "]}\"}");
+}
+
 #define EVENT_OPEN    "{\"event\":\""
 #define EVENT_CHANNEL "\",\"channel\":\""
 #define EVENT_DATA    "\",\"data\":\""

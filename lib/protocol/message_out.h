@@ -30,6 +30,9 @@ void pc_out_member_removed(struct pc_buf *buf, pusherc_slice channel, pusherc_sl
 void pc_out_subscription_count(struct pc_buf *buf, pusherc_slice channel, uint64_t count);
 void pc_out_cache_miss(struct pc_buf *buf, pusherc_slice channel);
 void pc_out_signin_success(struct pc_buf *buf, pusherc_slice user_data);
+/* Ids of the channel alphabet; a list without any is left out. */
+void pc_out_watchlist(struct pc_buf *buf, const pusherc_slice *online, size_t online_count,
+                      const pusherc_slice *offline, size_t offline_count);
 /* A published or client event; data is relayed as a JSON string; user_id len 0 = left out. */
 void pc_out_event(struct pc_buf *buf, pusherc_slice event, pusherc_slice channel,
                   pusherc_slice data, pusherc_slice user_id);

@@ -44,7 +44,8 @@ struct pc_session {
     struct pc_identity *user;     /* pusher:signin; counted; NULL = not signed in */
     /* owned: its entries in the worker's index of users, for the two above; NULL = has no user id */
     struct pc_user_conn *as_identified, *as_signed_in;
-    struct pc_identity_expiry *identity_expiry; /* owned; NULL = the identity does not expire */
+    struct pc_session_timer *identity_expiry; /* owned; NULL = the identity does not expire */
+    struct pc_session_timer *stranger;        /* owned; NULL = need not show who it is (any more) */
     struct pc_timer liveness;
     uint64_t seen_ms;      /* last traffic from the client */
     uint64_t pinged_ms;    /* 0 = no answer is awaited */
@@ -86,6 +87,9 @@ struct pc_session *pc_session_find(struct pc_worker *worker, pusherc_socket_id i
 /* All grants are asked again when this time is over; 0 = never. */
 void pc_session_expire_identity(struct pc_session *session, uint32_t expires_in_ms);
 
+/* It signed in, or got a channel that not everybody gets: it may stay (section 1.9). */
+void pc_session_authorized(struct pc_session *session);
+
 /* Who it is: signed in as, or else who the host says; NULL = anonymous. */
 static inline struct pc_identity *pc_session_identity(const struct pc_session *session)
 {
@@ -101,6 +105,8 @@ struct pc_subscription *pc_session_subscription(struct pc_session *session, push
 void pc_session_subscribe(struct pc_session *session, const struct pc_message_in *in);
 void pc_session_unsubscribe(struct pc_session *session, const struct pc_message_in *in);
 void pc_session_signin(struct pc_session *session, const struct pc_message_in *in);
+/* It is signed in: watches whom the list names instead of whom it watched, and is told how they are. */
+void pc_session_watch(struct pc_session *session, struct pc_json watchlist);
 void pc_session_client_event(struct pc_session *session, const struct pc_message_in *in);
 
 /* Why something is refused. */

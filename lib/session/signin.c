@@ -33,42 +33,30 @@ static bool check_signature(struct pc_session *s, const struct pc_message_in *in
 
 /* False: *why tells what to refuse with. `scratch` must live until then. */
 static bool check_user(struct pc_session *s, const struct pc_message_in *in, struct pc_buf *scratch,
-                       struct pc_identity **user, struct pc_refusal *why)
+                       struct pc_user_data *data, struct pc_refusal *why)
 {
     const char *text = NULL;
-    struct pc_user_data data;
     if (!check_signature(s, in, scratch, why))
         return false;
-    if (pc_user_data_parse(in->user_data, PC_S("id"), false, false, scratch, &data, &text))
+    if (pc_user_data_parse(in->user_data, PC_S("id"), false, false, scratch, data, &text))
         return refuse(why, PUSHERC_DENIED_BAD_MEMBER, text ? text : "user_data could not be read");
-    if (!pc_user_id_valid(data.id))
+    if (!pc_user_id_valid(data->id))
         return refuse(why, PUSHERC_DENIED_BAD_MEMBER, "Invalid user id");
-    if (data.info.len > s->app->options.max_user_info_bytes)
+    if (data->info.len > s->app->options.max_user_info_bytes)
         return refuse(why, PUSHERC_DENIED_LIMIT, "The user_info is too large");
-    if (s->user && !pc_slice_eq(s->user->user_id, data.id))
+    if (s->user && !pc_slice_eq(s->user->user_id, data->id))
         return refuse(why, PUSHERC_DENIED_BAD_MEMBER, "Already signed in as another user");
-    *user = pc_identity_new(s->worker->mem, data.id, data.info);
-    if (*user && (s->as_signed_in || pc_user_conn_new(&s->as_signed_in, s, data.id, true) == 0))
-        return true;
-    pc_identity_unref(*user);
-    return refuse(why, PUSHERC_DENIED_INTERNAL, "Out of memory");
+    return true;
 }
 
-void pc_session_signin(struct pc_session *s, const struct pc_message_in *in)
+/* From here on it is that user, or nothing has changed. */
+static bool become(struct pc_session *s, const struct pc_user_data *data, struct pc_refusal *why)
 {
-    char stack[PC_SESSION_STACK];
-    struct pc_buf scratch;
-    struct pc_identity *user = NULL;
-    pc_buf_init_in(&scratch, s->worker->mem, SIZE_MAX, stack, sizeof stack);
-    struct pc_refusal why;
-    bool ok = check_user(s, in, &scratch, &user, &why);
-    if (!ok) {
-        pc_session_say_error(s, PC_ERROR_UNAUTHORIZED, why.text.ptr);
-        pc_session_tell_host(s, PC_S(""), &why);
+    struct pc_identity *user = pc_identity_new(s->worker->mem, data->id, data->info);
+    if (!user || (!s->as_signed_in && pc_user_conn_new(&s->as_signed_in, s, user->user_id, true))) {
+        pc_identity_unref(user);
+        return refuse(why, PUSHERC_DENIED_INTERNAL, "Out of memory");
     }
-    pc_buf_free(&scratch);
-    if (!ok)
-        return;
     /* rules get to see the host's own data, whoever it signed in as */
     if (s->identity) {
         user->base = s->identity;
@@ -77,8 +65,33 @@ void pc_session_signin(struct pc_session *s, const struct pc_message_in *in)
     }
     pc_identity_unref(s->user);
     s->user = user;
+    pc_session_authorized(s);
+    return true;
+}
+
+static void say_signed_in(struct pc_session *s, pusherc_slice user_data)
+{
+    char stack[PC_SESSION_STACK];
     struct pc_buf message;
     pc_buf_init_in(&message, s->worker->mem, SIZE_MAX, stack, sizeof stack);
-    pc_out_signin_success(&message, in->user_data);
+    pc_out_signin_success(&message, user_data);
     pc_session_say(s, &message);
+}
+
+void pc_session_signin(struct pc_session *s, const struct pc_message_in *in)
+{
+    char stack[PC_SESSION_STACK];
+    struct pc_buf scratch;
+    struct pc_user_data data;
+    struct pc_refusal why;
+    pc_buf_init_in(&scratch, s->worker->mem, SIZE_MAX, stack, sizeof stack);
+    if (check_user(s, in, &scratch, &data, &why) && become(s, &data, &why)) {
+        say_signed_in(s, in->user_data);
+        if (s->app->options.watchlist_events)
+            pc_session_watch(s, pc_json_get(data.object, PC_S("watchlist")));
+    } else {
+        pc_session_say_error(s, PC_ERROR_UNAUTHORIZED, why.text.ptr);
+        pc_session_tell_host(s, PC_S(""), &why);
+    }
+    pc_buf_free(&scratch);
 }

@@ -63,14 +63,30 @@ int pc_user_conn_new(struct pc_user_conn **out, struct pc_session *session, push
         return PUSHERC_ENOMEM;
     conn->session = session;
     conn->signed_in = signed_in;
+    pc_list_init(&conn->of_user);
+    pc_list_init(&conn->watches);
     conn->user = find_or_add(worker, make_key(&bytes, session->app->live->uid, user_id));
-    if (!conn->user) {
-        pc_free(worker->mem, conn);
-        return PUSHERC_ENOMEM;
+    int rc = conn->user ? 0 : PUSHERC_ENOMEM;
+    if (conn->user)
+        pc_list_push_back(&conn->user->conns, &conn->of_user);
+    if (rc == 0 && signed_in && session->app->options.watchlist_events)
+        rc = pc_user_came(worker, session->app, user_id, &conn->online);
+    if (rc) {
+        pc_user_conn_free(conn);
+        return rc;
     }
-    pc_list_push_back(&conn->user->conns, &conn->of_user);
     *out = conn;
     return 0;
+}
+
+void pc_user_conn_unwatch(struct pc_user_conn *conn)
+{
+    while (!pc_list_empty(&conn->watches)) {
+        struct pc_subscription *watch =
+            PC_CONTAINER(conn->watches.prev, struct pc_subscription, of_session);
+        pc_list_remove(&watch->of_session);
+        pc_unwatch(conn->session->worker, watch);
+    }
 }
 
 void pc_user_conn_free(struct pc_user_conn *conn)
@@ -78,8 +94,11 @@ void pc_user_conn_free(struct pc_user_conn *conn)
     if (!conn)
         return;
     struct pc_worker *worker = conn->session->worker;
+    pc_user_conn_unwatch(conn);
+    if (conn->online)
+        pc_user_left(worker, conn->session->app, conn->online);
     pc_list_remove(&conn->of_user);
-    if (pc_list_empty(&conn->user->conns)) {
+    if (conn->user && pc_list_empty(&conn->user->conns)) {
         pc_map_remove(&worker->users, &conn->user->node);
         pc_free(worker->mem, conn->user);
     }

@@ -5,7 +5,7 @@
 #ifndef PC_SESSION_USER_H
 #define PC_SESSION_USER_H
 
-#include "fanout/worker.h"
+#include "fanout/watch.h"
 
 struct pc_session;
 struct pc_user;
@@ -15,13 +15,16 @@ struct pc_user_conn {
     struct pc_list of_user;
     struct pc_session *session;
     struct pc_user *user;
-    bool signed_in; /* by pusher:signin, not by the host */
+    bool signed_in;            /* by pusher:signin, not by the host */
+    struct pc_channel *online; /* it counts for watchers of the user; NULL = nobody may watch */
+    struct pc_list watches;    /* struct pc_subscription: the users that it watches itself */
 };
 
 /* The session's app is set. 0 or PUSHERC_ENOMEM. */
 PC_CHECKED int pc_user_conn_new(struct pc_user_conn **out, struct pc_session *session,
                                 pusherc_slice user_id, bool signed_in);
-void pc_user_conn_free(struct pc_user_conn *conn); /* NULL is harmless */
+void pc_user_conn_free(struct pc_user_conn *conn);    /* NULL is harmless */
+void pc_user_conn_unwatch(struct pc_user_conn *conn); /* all */
 
 /* Visits this worker's connections of a user; a session that is the user's both ways comes twice. The visitor
  * may close sessions, which end later. */

@@ -1,15 +1,20 @@
 'use strict';
-// B.8: terminating a user's connections. Sign-in and user channels are in kinds.test.js.
+// B.8: terminating a user's connections, and watchlists; of B.3, authorized connections. Sign-in and user channels
+// are in kinds.test.js.
 
 const assert = require('node:assert/strict');
 const { before, test } = require('node:test');
-const { APP, api, connect, request, signedQuery, startHost } = require('../integration/lib.js');
+const { APP, api, connect, request, signedQuery, sleep, startHost } = require('../integration/lib.js');
 const { sdk } = require('../integration/clients.js');
 
 const REVERB = { id: 'reverb', key: 'reverb-key', secret: 's', terminate_matches_presence: true };
+const NO_DELAY = 0xffffffff;
+const WATCHED = { id: 'watched', key: 'watched-key', secret: 's', watchlist_events: true, offline_delay_ms: NO_DELAY };
+const SLOW = { id: 'slow', key: 'slow-key', secret: 's', watchlist_events: true, offline_delay_ms: 3000 };
+const STRICT = { id: 'strict', key: 'strict-key', secret: 's', user_authentication: true, user_authentication_timeout_ms: 3000 };
 
 let host;
-before(async () => { host = await startHost({ apps: [APP, REVERB], options: { worker_count: 3 } }); });
+before(async () => { host = await startHost({ apps: [APP, REVERB, WATCHED, SLOW, STRICT], options: { worker_count: 3 } }); });
 
 let number = 0;
 const fresh = () => `user-${++number}`;
@@ -117,4 +122,117 @@ test('#130 lets a terminated user connect again', async () => {
   const [client] = await signedIn(id);
   assert.deepEqual(await client.settle(), []);
   await client.close();
+});
+
+// -- watchlists --
+
+/** Signs in with a watchlist; what the watchlist frame says, or undefined. */
+async function watch(client, id, watchlist) {
+  await client.signin({ id, watchlist });
+  return watchlist.length ? news(client) : undefined;
+}
+
+/** The next watchlist frame, as { online: [...], offline: [...] }. */
+async function news(client) {
+  const frame = await client.next();
+  assert.deepEqual({ ...frame, data: '' }, { event: 'pusher_internal:watchlist_events', data: '' });
+  assert.equal(typeof frame.data, 'string');
+  const { events, ...rest } = JSON.parse(frame.data);
+  assert.deepEqual(rest, {});
+  assert.ok(events.length === 1 || (events.length === 2 && events[0].name !== events[1].name));
+  return Object.fromEntries(events.map(({ name, user_ids: ids, ...more }) => {
+    assert.ok(['online', 'offline'].includes(name));
+    assert.deepEqual(more, {});
+    assert.ok(ids.length > 0 && ids.every((user) => typeof user === 'string'));
+    return [name, ids];
+  }));
+}
+
+const connectAll = (app, count) => Promise.all(Array.from({ length: count }, () => connect(host, { app })));
+
+test('#123 sends the initial state of the watchlist', async () => {
+  const [on, off, watcher, other] = [fresh(), fresh(), ...await connectAll(WATCHED, 2)];
+  await other.signin({ id: on });
+  assert.deepEqual(await watch(watcher, fresh(), [on, off]), { online: [on], offline: [off] });
+  assert.deepEqual(await watch(watcher, JSON.parse(JSON.parse(watcher.frames[1].data).user_data).id, [off]), { offline: [off] });
+  const [self, alone] = [fresh(), ...await connectAll(WATCHED, 1)];
+  assert.deepEqual(await watch(alone, self, [self, on, on]), { online: [self, on] });
+  await watch(alone, self, []);
+  assert.deepEqual(await alone.settle(), [], 'an empty list is not answered');
+  await closeAll(watcher, other, alone);
+});
+
+test('#124 #125 sends online and offline for the first and the last connection only', async () => {
+  const [id, watchers, clients] = [fresh(), await connectAll(WATCHED, 4), await connectAll(WATCHED, 8)];
+  for (const watcher of watchers) assert.deepEqual(await watch(watcher, fresh(), [id]), { offline: [id] });
+  for (const client of clients) await client.signin({ id });
+  for (const watcher of watchers) assert.deepEqual(await news(watcher), { online: [id] });
+  const last = clients.pop();
+  await closeAll(...clients);
+  for (const watcher of watchers) assert.deepEqual(await watcher.settle(), []);
+  await last.close();
+  for (const watcher of watchers) assert.deepEqual(await news(watcher), { offline: [id] });
+  await closeAll(...watchers);
+});
+
+test('#124 waits before it sends offline, so that a page may be loaded again', async () => {
+  const [id, watcher] = [fresh(), ...await connectAll(SLOW, 1)];
+  await watch(watcher, fresh(), [id]);
+  for (let i = 0; i < 3; i++) {
+    const [client] = await connectAll(SLOW, 1);
+    await client.signin({ id });
+    if (i === 0) assert.deepEqual(await news(watcher), { online: [id] });
+    await client.close();
+  }
+  assert.deepEqual(await watcher.settle(), []);
+  assert.deepEqual(await news(watcher), { offline: [id] });
+  await watcher.close();
+});
+
+test('#126 keeps the first 100 ids of a longer watchlist', async () => {
+  const [watcher, client] = await connectAll(WATCHED, 2);
+  const ids = Array.from({ length: 101 }, fresh);
+  await watcher.signin({ id: fresh(), watchlist: ids });
+  const { event, data } = await watcher.next();
+  assert.equal(event, 'pusher:error');
+  assert.equal(data.code, 4302);
+  assert.match(data.message, /\b100\b/);
+  assert.deepEqual(await news(watcher), { offline: ids.slice(0, 100) });
+  await client.signin({ id: ids[100] });
+  assert.deepEqual(await watcher.settle(), []);
+  await closeAll(watcher, client);
+});
+
+test('#123 watches nobody unless the app wants it, and never across apps', async () => {
+  const id = fresh();
+  const [elsewhere] = await signedIn(id);
+  const [watcher] = await connectAll(WATCHED, 1);
+  const unwatched = await connect(host);
+  assert.deepEqual(await watch(watcher, fresh(), [id]), { offline: [id] });
+  await unwatched.signin({ id: fresh(), watchlist: [id] });
+  await elsewhere.close();
+  assert.deepEqual(await unwatched.settle(), []);
+  assert.deepEqual(await watcher.settle(), []);
+  await closeAll(watcher, unwatched);
+});
+
+// -- authorized connections --
+
+test('#44 closes who neither signed in nor got a private or presence channel in time', async () => {
+  const [silent, reader, refused] = await connectAll(STRICT, 3);
+  await reader.subscribe('news');
+  refused.ask('private-x', { auth: `${STRICT.key}:${'0'.repeat(64)}` });
+  await refused.event('pusher:subscription_error');
+  for (const client of [silent, reader, refused])
+    assert.deepEqual(await client.closed(), { code: 4009, reason: 'Connection not authorized within timeout' });
+});
+
+test('#45 does not close who did either', async () => {
+  const [signed, subscriber, member, stranger] = await connectAll(STRICT, 4);
+  await Promise.all([signed.signin({ id: fresh() }), subscriber.subscribe('private-x'), member.subscribe('presence-x', { user_id: '7' })]);
+  await subscriber.unsubscribe('private-x');
+  await stranger.closed(); // later than theirs would have been, and a little more
+  await sleep(300);
+  for (const client of [signed, subscriber, member]) assert.deepEqual((await client.settle()).filter((f) => f.event === 'pusher:error'), []);
+  await closeAll(signed, subscriber, member);
 });

@@ -21,7 +21,7 @@ function sdk(server, app = APP) {
 
 /**
  * An application's /broadcasting/auth and /broadcasting/user-auth, answered by the server SDK. Who asks says
- * so in the field X-User; names with "forbidden" in them are refused, those with "forged" are signed wrongly.
+ * so in the field X-User, and whom it watches in X-Watchlist; names with "forbidden" in them are refused, those with "forged" are signed wrongly.
  */
 async function startAuth(t, app = APP) {
   const signer = sdk({ port: 1 }, app);
@@ -38,7 +38,7 @@ async function startAuth(t, app = APP) {
       }
       const member = channel?.startsWith('presence-') ? { user_id: user, user_info: { name: `user ${user}` } } : undefined;
       const answer = channel ? signer.authorizeChannel(channel.includes('forged') ? '1.1' : socket, channel, member)
-        : signer.authenticateUser(socket, { id: user, user_info: { name: `user ${user}` } });
+        : signer.authenticateUser(socket, { id: user, user_info: { name: `user ${user}` }, watchlist: JSON.parse(req.headers['x-watchlist'] || '[]') });
       res.writeHead(200, { 'Content-Type': 'application/json' }).end(JSON.stringify(answer));
     });
   });
@@ -50,19 +50,19 @@ async function startAuth(t, app = APP) {
 }
 
 /** What pusher-js and laravel-echo need to find a server of ours. */
-function clientOptions(server, auth, user = '7') {
+function clientOptions(server, auth, user = '7', watchlist = []) {
   return {
     cluster: '', wsHost: '127.0.0.1', wsPort: server.port, wssPort: server.port, forceTLS: false, enabledTransports: ['ws', 'wss'],
     ...(auth && {
       channelAuthorization: { endpoint: `${auth.url}/broadcasting/auth`, headers: { 'X-User': user } },
-      userAuthentication: { endpoint: `${auth.url}/broadcasting/user-auth`, headers: { 'X-User': user } },
+      userAuthentication: { endpoint: `${auth.url}/broadcasting/user-auth`, headers: { 'X-User': user, 'X-Watchlist': JSON.stringify(watchlist) } },
     }),
   };
 }
 
 /** A pusher-js client that ends with the test; `states` has each change of its connection. */
-function pusher(t, server, { app = APP, auth, user, ...options } = {}) {
-  const client = new PusherClient(app.key, { ...clientOptions(server, auth, user), ...options });
+function pusher(t, server, { app = APP, auth, user, watchlist, ...options } = {}) {
+  const client = new PusherClient(app.key, { ...clientOptions(server, auth, user, watchlist), ...options });
   client.states = new Inbox();
   client.errors = new Inbox();
   client.connection.bind('state_change', ({ current }) => client.states.push(current));

@@ -1,0 +1,164 @@
+#include "fanout/watch.h"
+
+#include "fanout/later.h"
+#include "fanout/publish.h"
+#include "protocol/message_out.h"
+
+#define PREFIX     "#user-" /* no valid channel name begins so */
+#define PREFIX_LEN (sizeof PREFIX - 1)
+
+_Static_assert(PREFIX_LEN <= sizeof PC_USER_CHANNEL - 1, "the directory has room for the name");
+
+static pusherc_slice id_of(const struct pc_channel *user)
+{
+    return pc_slice_skip(user->name, PREFIX_LEN);
+}
+
+/* The user's channel, its shard locked; NULL = out of memory. pc_channel_settle() and pc_shard_unlock() follow. */
+static struct pc_channel *lock_user(struct pc_engine *engine, const struct pc_app *app,
+                                    pusherc_slice user_id, struct pc_shard **shard)
+{
+    static const struct pc_channel_class class = {PUSHERC_CHANNEL_USER, false};
+    char bytes[PREFIX_LEN + PC_USER_ID_MAX];
+    memcpy(bytes, PREFIX, PREFIX_LEN);
+    memcpy(bytes + PREFIX_LEN, user_id.ptr, user_id.len);
+    pusherc_slice name = pc_slice(bytes, PREFIX_LEN + user_id.len);
+    *shard = pc_directory_lock(&engine->directory, app->live->uid, name);
+    return pc_shard_get(&engine->directory, *shard, app->live->uid, name, class, NULL);
+}
+
+/* Locked. From now on this is how the user is. 0 or PUSHERC_ENOMEM: then watchers do not know. */
+static int set_online(struct pc_engine *engine, struct pc_channel *user, bool online,
+                      struct pc_posting *posting)
+{
+    char stack[512];
+    struct pc_buf message;
+    pusherc_slice id = id_of(user);
+    int rc = 0;
+    if (user->interested) {
+        pc_buf_init_in(&message, &engine->mem, SIZE_MAX, stack, sizeof stack);
+        pc_out_watchlist(&message, &id, online, &id, !online);
+        rc = pc_buf_status(&message);
+        if (rc == 0)
+            rc = pc_publish_locked(engine, user, pc_buf_slice(&message), posting);
+        pc_buf_free(&message);
+    }
+    user->online = online;
+    /* one worker is drowning; the others know */
+    return rc == PUSHERC_EBACKLOG ? 0 : rc;
+}
+
+int pc_user_came(struct pc_worker *worker, struct pc_app *app, pusherc_slice user_id,
+                 struct pc_channel **out)
+{
+    struct pc_engine *engine = worker->engine;
+    struct pc_posting posting = {0};
+    struct pc_shard *shard;
+    struct pc_channel *user = lock_user(engine, app, user_id, &shard);
+    int rc = user ? 0 : PUSHERC_ENOMEM;
+    if (user && !user->online)
+        rc = set_online(engine, user, true, &posting);
+    if (user && rc) {
+        user->online = false;
+    } else if (user) {
+        user->present++;
+        user->holders++;
+    }
+    if (user)
+        pc_channel_settle(&engine->directory, user);
+    pc_shard_unlock(shard);
+    pc_posting_finish(engine, &posting);
+    *out = rc ? NULL : user;
+    return rc;
+}
+
+/* Locked. */
+static void go_offline(struct pc_engine *engine, const struct pc_app *app, struct pc_channel *user,
+                       struct pc_posting *posting)
+{
+    int rc = set_online(engine, user, false, posting);
+    if (rc)
+        PC_LOG(&engine->log, ERROR, ((struct pc_log_about){.subject = "fanout", .app_id = app->id}),
+               "that a user is offline was lost: %s", pusherc_strerror(rc));
+}
+
+static void on_absent(struct pc_worker *worker, struct pc_app *app, struct pc_channel *user,
+                      struct pc_posting *posting)
+{
+    user->leaving = false;
+    if (user->present || !user->online)
+        return;
+    /* it was here meanwhile, and left again */
+    if (worker->now_ms < user->offline_at_ms)
+        user->leaving = pc_later(worker, app, user, user->offline_at_ms, on_absent) == 0;
+    if (!user->leaving)
+        go_offline(worker->engine, app, user, posting);
+}
+
+void pc_user_left(struct pc_worker *worker, struct pc_app *app, struct pc_channel *user)
+{
+    struct pc_engine *engine = worker->engine;
+    struct pc_posting posting = {0};
+    struct pc_shard *shard = user->shard;
+    uint32_t delay_ms = app->options.offline_delay_ms;
+    pthread_mutex_lock(&shard->mutex);
+    if (--user->present == 0) {
+        user->offline_at_ms = worker->now_ms + delay_ms;
+        /* one timer per user is enough; if nobody watches there is nothing to keep quiet about */
+        if (!user->leaving && user->interested && delay_ms)
+            user->leaving = pc_later(worker, app, user, user->offline_at_ms, on_absent) == 0;
+        if (!user->leaving)
+            go_offline(engine, app, user, &posting);
+    }
+    user->holders--;
+    pc_channel_settle(&engine->directory, user);
+    pc_shard_unlock(shard);
+    pc_posting_finish(engine, &posting);
+}
+
+int pc_watch(struct pc_worker *worker, struct pc_app *app, struct pc_outq *q, pusherc_slice user_id,
+             struct pc_subscription **out, bool *online)
+{
+    struct pc_directory *directory = &worker->engine->directory;
+    struct pc_shard *shard;
+    *out = NULL;
+    struct pc_subscription *watch = pc_alloc_zero(worker->mem, sizeof *watch);
+    if (!watch)
+        return PUSHERC_ENOMEM;
+    watch->q = q;
+    watch->view = PC_NO_VIEW;
+    struct pc_channel *user = lock_user(worker->engine, app, user_id, &shard);
+    struct pc_local *local = user ? pc_local_reserve(worker, user) : NULL;
+    if (local) {
+        pc_local_add(worker, local, watch, ++shard->number);
+        user->holders++;
+        *online = user->online;
+        *out = watch;
+    } else if (user) {
+        pc_local_settle(worker, user);
+        pc_channel_settle(directory, user);
+    }
+    pc_shard_unlock(shard);
+    if (!local)
+        pc_free(worker->mem, watch);
+    return local ? 0 : PUSHERC_ENOMEM;
+}
+
+void pc_unwatch(struct pc_worker *worker, struct pc_subscription *watch)
+{
+    struct pc_local *local = watch->local;
+    struct pc_channel *user = local->channel;
+    struct pc_shard *shard = user->shard;
+    pthread_mutex_lock(&shard->mutex);
+    pc_local_remove(worker, watch);
+    user->holders--;
+    pc_channel_settle(&worker->engine->directory, user);
+    pc_shard_unlock(shard);
+    pc_local_shrink(worker, local);
+    pc_free(worker->mem, watch);
+}
+
+pusherc_slice pc_watched_id(const struct pc_subscription *watch)
+{
+    return id_of(watch->local->channel);
+}
