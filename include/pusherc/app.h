@@ -53,8 +53,9 @@ typedef struct pusherc_app_options {
     bool client_events;              /**< let clients send client-* events; default false */
     bool strict_user_info;           /**< refuse a user_info that is no object; default false */
     bool allow_missing_protocol;     /**< without ?protocol= it is 7, not 4008; default false */
-    /** Close with 4009 a client that has neither signed in nor got a private or presence channel within
-     *  user_authentication_timeout_ms; default false. */
+    /** Close with 4009 a client that has neither signed in nor got a private or presence channel (or a public one
+     *  that a rule guards) within user_authentication_timeout_ms, unless `identify` named its user; default
+     *  false. */
     bool user_authentication;
     bool subscription_count_events; /**< tell subscribers how many they are; default false */
     bool

@@ -7,16 +7,38 @@
 
 static void liveness(struct pc_timer *timer, uint64_t now_ms);
 
-/* -- identities that expire -- */
+/* -- timers that most sessions do without -- */
 
-struct pc_identity_expiry {
+struct pc_session_timer {
     struct pc_timer timer;
     struct pc_session *session;
 };
 
+/* Nothing must last for ever because memory was short: then the session is closed. */
+static void start_timer(struct pc_session *s, struct pc_session_timer **timer, pc_timer_fn fire,
+                        uint64_t ms)
+{
+    *timer = pc_alloc_zero(s->worker->mem, sizeof **timer);
+    if (!*timer) {
+        pc_session_close(s, PC_CLOSE_INTERNAL, PC_S("Out of memory"));
+        return;
+    }
+    (*timer)->session = s;
+    pc_timer_init(&(*timer)->timer, fire);
+    pc_timer_arm(&s->worker->timers, &(*timer)->timer, s->worker->now_ms + ms);
+}
+
+static void free_timer(struct pc_session *s, struct pc_session_timer **timer)
+{
+    if (*timer)
+        pc_timer_stop(&s->worker->timers, &(*timer)->timer);
+    pc_free(s->worker->mem, *timer);
+    *timer = NULL;
+}
+
 static void on_identity_expired(struct pc_timer *timer, uint64_t now_ms)
 {
-    struct pc_session *s = PC_CONTAINER(timer, struct pc_identity_expiry, timer)->session;
+    struct pc_session *s = PC_CONTAINER(timer, struct pc_session_timer, timer)->session;
     (void)now_ms;
     if (s->state == PC_SESSION_OPEN && pc_grants_recheck_all(s))
         pc_session_close(s, PC_CLOSE_INTERNAL, PC_S("Out of memory"));
@@ -24,16 +46,21 @@ static void on_identity_expired(struct pc_timer *timer, uint64_t now_ms)
 
 void pc_session_expire_identity(struct pc_session *s, uint32_t expires_in_ms)
 {
-    if (expires_in_ms == 0)
-        return;
-    s->identity_expiry = pc_alloc_zero(s->worker->mem, sizeof *s->identity_expiry);
-    if (!s->identity_expiry) { /* it must not last for ever */
-        pc_session_close(s, PC_CLOSE_INTERNAL, PC_S("Out of memory"));
-        return;
-    }
-    s->identity_expiry->session = s;
-    pc_timer_init(&s->identity_expiry->timer, on_identity_expired);
-    pc_timer_arm(&s->worker->timers, &s->identity_expiry->timer, s->worker->now_ms + expires_in_ms);
+    if (expires_in_ms)
+        start_timer(s, &s->identity_expiry, on_identity_expired, expires_in_ms);
+}
+
+/* Authorized connections (section 1.9). */
+static void on_still_stranger(struct pc_timer *timer, uint64_t now_ms)
+{
+    struct pc_session *s = PC_CONTAINER(timer, struct pc_session_timer, timer)->session;
+    (void)now_ms;
+    pc_session_close(s, PC_CLOSE_UNAUTHORIZED, PC_S("Connection not authorized within timeout"));
+}
+
+void pc_session_authorized(struct pc_session *s)
+{
+    free_timer(s, &s->stranger);
 }
 
 static void say(struct pc_session *s, void (*write)(struct pc_buf *))
@@ -106,6 +133,9 @@ int pc_session_open(struct pc_session *s, struct pc_worker *worker, struct pc_ou
     pc_buf_init_in(&message, worker->mem, PC_SESSION_STACK, stack, sizeof stack);
     pc_out_established(&message, q->owner, (app->options.activity_timeout_ms + 999) / 1000);
     pc_session_say(s, &message);
+    if (app->options.user_authentication && !s->as_identified)
+        start_timer(s, &s->stranger, on_still_stranger,
+                    app->options.user_authentication_timeout_ms);
     if (engine->hooks.on_open)
         engine->hooks.on_open((const pusherc_conn *)s, engine->hooks.user_data);
     /* while the host was asked who this is: the order to close the app's connections did not find it */
@@ -133,10 +163,8 @@ void pc_session_end(struct pc_session *s)
     if (engine->hooks.on_close)
         engine->hooks.on_close((const pusherc_conn *)s, s->close_code, engine->hooks.user_data);
     pc_timer_stop(&worker->timers, &s->liveness);
-    if (s->identity_expiry)
-        pc_timer_stop(&worker->timers, &s->identity_expiry->timer);
-    pc_free(worker->mem, s->identity_expiry);
-    s->identity_expiry = NULL;
+    free_timer(s, &s->identity_expiry);
+    free_timer(s, &s->stranger);
     pc_list_remove(&s->of_worker);
     pc_map_remove(&worker->by_id, &s->by_id);
     pc_stat_sub(&worker->stats.connections, 1);

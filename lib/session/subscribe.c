@@ -190,6 +190,8 @@ struct pc_subscription *pc_session_join(struct pc_session *s, const struct pc_jo
     if (rc == 0) {
         pc_list_push_back(&s->subscriptions, &sub->of_session);
         s->subscription_count++;
+        if (pc_kind_needs_auth(join->class.kind) || join->match->rule)
+            pc_session_authorized(s);
         say_subscribed(s, join, &roster);
         if (join->class.cache)
             say_cached(s, join, change.cached);
