@@ -210,12 +210,22 @@ static uint32_t rate_left(struct pc_app *app, const struct pc_rate *rate, uint32
     return left;
 }
 
+static void count_check(const struct pc_api_call *call, enum pc_app_limit rate)
+{
+    struct pc_app_stats *stats = pc_app_stats(call->app, call->request->worker->index);
+    pc_stat_add(&stats->rate_checks[rate - PC_LIMIT_CLIENT_EVENTS], 1);
+}
+
 bool pc_api_take_events(struct pc_api_call *call, uint32_t count)
 {
     struct pc_app *app = call->app;
+    uint32_t limit = app->options.max_backend_events_per_s;
+    if (limit == PUSHERC_NO_LIMIT)
+        return true;
+    count_check(call, PC_LIMIT_BACKEND_EVENTS);
     if (pc_app_take_events(app, count, call->request->worker->now_ms))
         return true;
-    uint32_t limit = app->options.max_backend_events_per_s;
+    pc_app_limited(app, PC_LIMIT_BACKEND_EVENTS);
     pc_api_too_many(call->reply, limit, rate_left(app, &app->live->backend_events, limit));
     return false;
 }
@@ -223,9 +233,13 @@ bool pc_api_take_events(struct pc_api_call *call, uint32_t count)
 static bool take_read(struct pc_api_call *call)
 {
     struct pc_app *app = call->app;
+    uint32_t limit = app->options.max_read_requests_per_s;
+    if (limit == PUSHERC_NO_LIMIT)
+        return true;
+    count_check(call, PC_LIMIT_READ_REQUESTS);
     if (pc_app_take_read(app, call->request->worker->now_ms))
         return true;
-    uint32_t limit = app->options.max_read_requests_per_s;
+    pc_app_limited(app, PC_LIMIT_READ_REQUESTS);
     pc_api_too_many(call->reply, limit, rate_left(app, &app->live->read_requests, limit));
     return false;
 }
@@ -309,6 +323,12 @@ static void finish(const struct pc_api_call *call)
     default:
         pc_api_out_of_memory(reply);
         break;
+    }
+    if (call->app) {
+        struct pc_app_stats *stats = pc_app_stats(call->app, call->request->worker->index);
+        pc_stat_add(&stats->http_calls, 1);
+        pc_stat_add(&stats->http_bytes_in, call->request->message->body.len);
+        pc_stat_add(&stats->http_bytes_out, reply->body.len);
     }
     /* Publishers that do not look at the answer are the ones whose events never arrive. */
     struct pc_log *log = &call->request->engine->log;

@@ -3,24 +3,38 @@
 #include "base/log.h"
 #include "protocol/names.h"
 
-static void live_unref(const struct pc_mem *mem, struct pc_app_live *live)
+void pc_app_live_ref(struct pc_app_live *live)
+{
+    atomic_fetch_add_explicit(&live->refs, 1, memory_order_relaxed);
+}
+
+void pc_app_live_unref(struct pc_app_live *live)
 {
     if (!live || atomic_fetch_sub_explicit(&live->refs, 1, memory_order_acq_rel) != 1)
         return;
     pc_idempotency_free(&live->idempotency);
+    struct pc_mem mem = live->mem;
     pthread_mutex_destroy(&live->mutex);
-    pc_free(mem, live);
+    pc_free(&mem, live);
 }
 
-static struct pc_app_live *live_new(const struct pc_mem *mem, uint64_t uid, const uint64_t seed[2])
+static struct pc_app_live *live_new(const struct pc_apps *apps)
 {
-    struct pc_app_live *live = pc_alloc_zero(mem, sizeof *live);
+    /* The allocator aligns to 16 bytes; what a worker writes wants cache lines to itself. */
+    const size_t line = _Alignof(struct pc_app_stats);
+    const size_t slots = (size_t)apps->worker_count + 1;
+    struct pc_app_live *live =
+        pc_alloc_zero(&apps->mem, sizeof *live + line + slots * sizeof *live->stats);
     if (!live)
         return NULL;
+    uintptr_t at = ((uintptr_t)(live + 1) + line - 1) & ~(uintptr_t)(line - 1);
+    live->stats = (struct pc_app_stats *)at;
+    live->mem = apps->mem;
+    live->worker_count = apps->worker_count;
     atomic_init(&live->refs, 1);
-    live->uid = uid;
+    live->uid = apps->next_uid;
     pthread_mutex_init(&live->mutex, NULL);
-    pc_idempotency_init(&live->idempotency, mem, seed);
+    pc_idempotency_init(&live->idempotency, &live->mem, apps->by_id.seed);
     return live;
 }
 
@@ -40,7 +54,7 @@ void pc_app_unref(struct pc_app *app)
     pc_free(&mem, app->origins);
     pc_hmac_key_free(app->secret);
     pc_wipe(app->master_key, sizeof app->master_key);
-    live_unref(&mem, app->live);
+    pc_app_live_unref(app->live);
     pc_free(&mem, (char *)app->id.ptr);
     pc_free(&mem, (char *)app->key.ptr);
     pc_free(&mem, app);
@@ -189,10 +203,12 @@ static int app_new(struct pc_app **out, const struct pc_mem *mem,
     return 0;
 }
 
-void pc_apps_init(struct pc_apps *apps, const struct pc_mem *mem, const uint64_t seed[2])
+void pc_apps_init(struct pc_apps *apps, const struct pc_mem *mem, const uint64_t seed[2],
+                  uint32_t worker_count)
 {
     apps->mem = *mem;
     apps->next_uid = 1;
+    apps->worker_count = worker_count;
     pthread_mutex_init(&apps->mutex, NULL);
     pc_map_init(&apps->by_id, &apps->mem, seed);
     pc_map_init(&apps->by_key, &apps->mem, seed);
@@ -254,10 +270,9 @@ static int insert(struct pc_apps *apps, struct change *change, pusherc_errinfo *
     if (holder)
         return pc_errinfo(info, PUSHERC_EEXIST, 0, "app %s: the key belongs to app %s", app->id.ptr,
                           holder->id.ptr);
-    app->live =
-        change->old ? change->old->live : live_new(&apps->mem, apps->next_uid, apps->by_id.seed);
+    app->live = change->old ? change->old->live : live_new(apps);
     if (change->old)
-        atomic_fetch_add_explicit(&app->live->refs, 1, memory_order_relaxed);
+        pc_app_live_ref(app->live);
     else
         apps->next_uid++;
     if (!app->live || put_in(apps, app))
@@ -337,6 +352,26 @@ static struct pc_app *get(struct pc_apps *apps, pusherc_slice key, bool by_id)
         pc_app_ref(app);
     pthread_mutex_unlock(&apps->mutex);
     return app;
+}
+
+static void append(struct pc_map_node *node, void *ctx)
+{
+    struct pc_app ***end = ctx;
+    struct pc_app *app = PC_CONTAINER(node, struct pc_app, by_id);
+    pc_app_ref(app);
+    *(*end)++ = app;
+}
+
+int pc_apps_list(struct pc_apps *apps, struct pc_app ***out, size_t *count)
+{
+    pthread_mutex_lock(&apps->mutex);
+    *count = apps->by_id.count;
+    *out = *count ? pc_alloc_array(&apps->mem, *count, sizeof **out) : NULL;
+    struct pc_app **end = *out;
+    if (end)
+        pc_map_each(&apps->by_id, append, &end);
+    pthread_mutex_unlock(&apps->mutex);
+    return *out || *count == 0 ? 0 : PUSHERC_ENOMEM;
 }
 
 static void take_any(struct pc_map_node *node, void *ctx)

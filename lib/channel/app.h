@@ -9,24 +9,95 @@
 #include <stdatomic.h>
 
 #include <pusherc/app.h>
+#include <pusherc/auth.h>
+#include <pusherc/channel.h>
 
 #include "base/map.h"
 #include "base/rate.h"
+#include "base/stat.h"
 #include "channel/idempotency.h"
 #include "codec/crypto.h"
 
 #define PC_APP_ID_MAX    200 /* bytes of an id, and of a key */
 #define PC_WATCHLIST_MAX 100 /* users that one sign-in may watch (protocol section 2.13) */
 
+/* The fields of pusherc_app_options that refuse something, for counting how often they did. */
+enum pc_app_limit {
+    PC_LIMIT_CONNECTIONS,
+    PC_LIMIT_CONNECTIONS_PER_USER,
+    PC_LIMIT_CONNECTIONS_PER_IP,
+    PC_LIMIT_CHANNEL_NAME,
+    PC_LIMIT_EVENT_NAME,
+    PC_LIMIT_EVENT_PAYLOAD,
+    PC_LIMIT_EVENT_CHANNELS,
+    PC_LIMIT_BATCH_EVENTS,
+    PC_LIMIT_PRESENCE_MEMBERS,
+    PC_LIMIT_USER_INFO,
+    PC_LIMIT_CHANNELS_PER_CONNECTION,
+    PC_LIMIT_WATCHLIST_USERS,
+    PC_LIMIT_CLIENT_EVENTS, /* the last three are rates */
+    PC_LIMIT_BACKEND_EVENTS,
+    PC_LIMIT_READ_REQUESTS,
+    PC_LIMIT_COUNT
+};
+#define PC_RATE_COUNT (PC_LIMIT_COUNT - PC_LIMIT_CLIENT_EVENTS)
+
+/* Why a client was turned away. */
+enum pc_connect_error {
+    PC_CONNECT_TLS_ONLY,
+    PC_CONNECT_UNKNOWN_APP,
+    PC_CONNECT_APP_DISABLED,
+    PC_CONNECT_OVER_QUOTA,
+    PC_CONNECT_PATH_NOT_FOUND,
+    PC_CONNECT_BAD_VERSION,
+    PC_CONNECT_UNAUTHORIZED,
+    PC_CONNECT_OVER_CAPACITY,
+    PC_CONNECT_CLOSING,
+    PC_CONNECT_OTHER, /* codes of the host's own, and want of memory */
+    PC_CONNECT_ERROR_COUNT
+};
+
+#define PC_DENIAL_COUNT (PUSHERC_DENIED_INTERNAL + 1)
+#define PC_KIND_COUNT   (PUSHERC_CHANNEL_USER + 1)
+
+/* What one worker counts for one app; written by that worker only. */
+struct pc_app_stats {
+    _Atomic uint64_t connected; /* now */
+    _Atomic uint64_t connections, disconnections;
+    _Atomic uint64_t messages_in, messages_out, bytes_in, bytes_out; /* WebSocket, payloads */
+    _Atomic uint64_t http_calls, http_bytes_in, http_bytes_out;      /* bodies */
+    _Atomic uint64_t publishes,
+        unmatched; /* (event, channel) pairs, and those without subscriber */
+    _Atomic uint64_t client_events, client_events_refused;
+    _Atomic uint64_t slow_closed, slow_dropped;
+    _Atomic uint64_t rate_checks[PC_RATE_COUNT]; /* from PC_LIMIT_CLIENT_EVENTS on */
+    _Atomic uint64_t subscribed[PC_KIND_COUNT], unsubscribed[PC_KIND_COUNT];
+    /* Channels now. One may be occupied on this worker and vacated on another: only the sum means anything. */
+    _Atomic uint64_t occupied[PC_KIND_COUNT];
+    struct pc_histogram latency; /* from publishing to written, per event and worker */
+} __attribute__((aligned(64)));
+
+/* What is rare enough to be counted by any thread in one place. */
+struct pc_app_refusals {
+    _Atomic uint64_t limits[PC_LIMIT_COUNT];
+    _Atomic uint64_t denials[PC_DENIAL_COUNT]; /* by pusherc_denial_reason */
+    _Atomic uint64_t connects[PC_CONNECT_ERROR_COUNT];
+};
+
 /* Shared by all snapshots of one app. */
 struct pc_app_live {
     _Atomic uint32_t refs;
+    struct pc_mem mem;
     _Atomic uint32_t connections;
     _Atomic bool removed;
     uint64_t uid;          /* distinguishes apps in the channel directory; never used again */
     pthread_mutex_t mutex; /* guards the rates; leaf lock */
     struct pc_rate backend_events, read_requests;
     struct pc_idempotency idempotency;
+    struct pc_app_refusals refusals;
+    uint32_t worker_count;
+    /* one for each worker, and one that all other threads write to, with pc_stat_add_shared() */
+    struct pc_app_stats *stats;
 };
 
 struct pc_app {
@@ -50,9 +121,11 @@ struct pc_apps {
     pthread_mutex_t mutex; /* first in the lock order; never held over other locks or host code */
     struct pc_map by_id, by_key;
     uint64_t next_uid;
+    uint32_t worker_count;
 };
 
-void pc_apps_init(struct pc_apps *apps, const struct pc_mem *mem, const uint64_t seed[2]);
+void pc_apps_init(struct pc_apps *apps, const struct pc_mem *mem, const uint64_t seed[2],
+                  uint32_t worker_count);
 void pc_apps_free(struct pc_apps *apps);
 
 /* As pusherc_server_put_apps(). */
@@ -61,6 +134,9 @@ PC_CHECKED int pc_apps_put(struct pc_apps *apps, const pusherc_app_options *opti
 /* The snapshot removed, counted for the caller; NULL if there was none. */
 struct pc_app *pc_apps_remove(struct pc_apps *apps, pusherc_slice id);
 
+/* All there are now, each counted, in an array that is the caller's; in no order. *out is NULL without any, or on
+ * PUSHERC_ENOMEM. */
+PC_CHECKED int pc_apps_list(struct pc_apps *apps, struct pc_app ***out, size_t *count);
 /* The only app there is, counted; NULL if there are none or several. */
 struct pc_app *pc_apps_only(struct pc_apps *apps);
 /* Some app keeps no origin out. */
@@ -71,6 +147,19 @@ struct pc_app *pc_apps_by_key(struct pc_apps *apps, pusherc_slice key);
 
 void pc_app_ref(struct pc_app *app);
 void pc_app_unref(struct pc_app *app); /* NULL is harmless */
+void pc_app_live_ref(struct pc_app_live *live);
+void pc_app_live_unref(struct pc_app_live *live); /* NULL is harmless */
+
+/* What this worker counts for the app. */
+static inline struct pc_app_stats *pc_app_stats(const struct pc_app *app, uint32_t worker)
+{
+    return &app->live->stats[worker];
+}
+/* A limit of the app has refused something. */
+static inline void pc_app_limited(const struct pc_app *app, enum pc_app_limit limit)
+{
+    pc_stat_add_shared(&app->live->refusals.limits[limit], 1);
+}
 
 /* One more connection if the quota allows; each success is undone by pc_app_disconnect(). */
 bool pc_app_connect(struct pc_app *app);

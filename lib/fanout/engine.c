@@ -31,7 +31,7 @@ int pc_engine_init(struct pc_engine *engine, const struct pc_mem *mem,
     }
     engine->worker_count = worker_count;
     pc_rules_init(&engine->rules, &engine->mem);
-    pc_apps_init(&engine->apps, &engine->mem, engine->seed);
+    pc_apps_init(&engine->apps, &engine->mem, engine->seed, worker_count);
     pc_directory_init(&engine->directory, &engine->mem, engine->seed, worker_count);
     engine->directory.max_cached_bytes = limits->max_cache_bytes;
     for (uint32_t i = 0; i < worker_count; i++)

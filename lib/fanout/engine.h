@@ -50,6 +50,8 @@ struct pc_engine {
     _Atomic bool draining;     /* a stop has begun */
     _Atomic uint32_t sockets;  /* of all workers, against limits.max_connections */
     _Atomic uint64_t publishes, unmatched, mailbox_refused;
+    struct pc_app_refusals strangers; /* what could not be counted for an app */
+    uint64_t (*clock_ns)(void);       /* monotonic; given by the runtime. NULL: nothing is timed */
 };
 
 /* Everything but the mailboxes, which come with their event loops. */

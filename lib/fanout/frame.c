@@ -26,6 +26,7 @@ struct pc_frame *pc_frame_new(const struct pc_mem *mem, uint32_t slot_count, int
     frame->directory = NULL;
     frame->channel = NULL;
     frame->number = 0;
+    frame->posted_ns = 0;
     frame->except = (pusherc_socket_id){0};
     char *bytes = (char *)frame + fixed;
     memcpy(bytes, header, header_len);

@@ -38,6 +38,7 @@ struct pc_frame {
     struct pc_directory *directory;
     struct pc_channel *channel; /* held (holders++), or NULL */
     uint64_t number;            /* in its shard; subscribers who came later skip it */
+    uint64_t posted_ns;         /* 0 = not timed */
     pusherc_socket_id except;   /* zero = nobody */
     struct pc_slot slots[];     /* then the bytes */
 };

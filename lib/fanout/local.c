@@ -7,7 +7,8 @@ static struct pc_local **local_of(struct pc_channel *channel, const struct pc_wo
     return (struct pc_local **)&channel->local[worker->index];
 }
 
-struct pc_local *pc_local_reserve(struct pc_worker *worker, struct pc_channel *channel)
+struct pc_local *pc_local_reserve(struct pc_worker *worker, struct pc_channel *channel,
+                                  struct pc_app_live *live)
 {
     struct pc_local *local = *local_of(channel, worker);
     if (!local) {
@@ -15,6 +16,7 @@ struct pc_local *pc_local_reserve(struct pc_worker *worker, struct pc_channel *c
         if (!local)
             return NULL;
         local->channel = channel;
+        local->live = live;
         *local_of(channel, worker) = local;
     }
     if (local->count < local->cap)
@@ -81,11 +83,14 @@ void pc_local_deliver(struct pc_worker *worker, struct pc_slot *slot)
     const size_t room = pc_local_room(worker, slot->len);
     const bool has_except = frame->except.a | frame->except.b;
     uint64_t delivered = 0;
-    for (uint32_t i = 0; local && i < local->count; i++) {
+    if (!local)
+        return;
+    for (uint32_t i = 0; i < local->count; i++) {
         const struct pc_target *t = &local->targets[i];
         if (frame->number < t->since || (has_except && pc_same_id(t->q->owner, frame->except)))
             continue;
         delivered += pc_target_push(t, slot, room);
     }
-    pc_stat_add(&worker->stats.messages_out, delivered);
+    pc_worker_delivered(worker, local->live, delivered, delivered * (slot->len - frame->header_len),
+                        frame->posted_ns);
 }

@@ -62,7 +62,8 @@ int pc_mailbox_post(struct pc_mailbox *box, struct pc_mail *mail, enum pc_mail_k
         mail->next = NULL;
         *box->last = mail;
         box->last = &mail->next;
-        box->count++;
+        if (++box->count > box->most)
+            box->most = box->count;
     }
     pthread_mutex_unlock(&box->mutex);
     return rc;
@@ -97,6 +98,14 @@ int pc_mailbox_send(struct pc_mailbox *box, struct pc_mail *mail, enum pc_mail_k
     if (wake)
         pc_mailbox_wake(box);
     return rc;
+}
+
+void pc_mailbox_depth(struct pc_mailbox *box, uint32_t *now, uint32_t *most)
+{
+    pthread_mutex_lock(&box->mutex);
+    *now = box->count;
+    *most = box->most;
+    pthread_mutex_unlock(&box->mutex);
 }
 
 static struct pc_mail *take(struct pc_mailbox *box)

@@ -32,6 +32,7 @@ struct pc_mailbox {
     pthread_mutex_t mutex; /* third and last in the lock order */
     struct pc_mail *first, **last;
     uint32_t count, max;
+    uint32_t most; /* that count has been */
     /* threads that rely on the worker's engine for a moment, e.g. between post and wake-up */
     uint32_t pins;
     bool closed;
@@ -59,6 +60,8 @@ void pc_mailbox_wake(struct pc_mailbox *box);
 PC_CHECKED int pc_mailbox_send(struct pc_mailbox *box, struct pc_mail *mail,
                                enum pc_mail_kind kind);
 
+/* How much is in it, and the most that ever was. Thread: any. */
+void pc_mailbox_depth(struct pc_mailbox *box, uint32_t *now, uint32_t *most);
 /* Runs what is there now; false if there was nothing. Mail that arrives meanwhile waits for the next call. */
 bool pc_mailbox_run(struct pc_mailbox *box, struct pc_worker *worker);
 /* While true was returned and unpin not called, close waits: the engine stays. Not for anything that blocks. */

@@ -13,10 +13,12 @@ int pc_publication_check(const struct pc_engine *engine, const struct pc_app *ap
     const pusherc_app_options *o = &app->options;
     if (p->event.len == 0)
         return pc_errinfo(info, PUSHERC_EINVAL, 0, "The event name is missing");
-    if (p->event.len > o->max_event_name_bytes)
+    if (p->event.len > o->max_event_name_bytes) {
+        pc_app_limited(app, PC_LIMIT_EVENT_NAME);
         return pc_errinfo(info, PUSHERC_EINVAL, 0,
                           "The event name is too long: %zu bytes, the maximum is %u", p->event.len,
                           o->max_event_name_bytes);
+    }
     if (!pc_utf8_valid(p->event))
         return pc_errinfo(info, PUSHERC_EINVAL, 0, "The event name is not UTF-8");
     if (pc_event_is_reserved(p->event))
@@ -24,10 +26,12 @@ int pc_publication_check(const struct pc_engine *engine, const struct pc_app *ap
                           "The event name starts with a prefix reserved for the protocol");
     if (p->channel_count == 0)
         return pc_errinfo(info, PUSHERC_EINVAL, 0, "The event names no channel");
-    if (p->channel_count > o->max_event_channels)
+    if (p->channel_count > o->max_event_channels) {
+        pc_app_limited(app, PC_LIMIT_EVENT_CHANNELS);
         return pc_errinfo(info, PUSHERC_EINVAL, 0,
                           "Cannot broadcast to more than %u channels at once",
                           o->max_event_channels);
+    }
     for (size_t i = 0; i < p->channel_count; i++) {
         struct pc_channel_class class;
         pusherc_slice name = p->channels[i];
@@ -35,22 +39,26 @@ int pc_publication_check(const struct pc_engine *engine, const struct pc_app *ap
         bool user = name.len && name.ptr[0] == '#';
         size_t max = user ? PC_ANY_CHANNEL_NAME_MAX : o->max_channel_name_bytes;
         pusherc_slice shown = pc_utf8_cut(name, 64);
-        if (name.len > max)
+        if (name.len > max) {
+            pc_app_limited(app, PC_LIMIT_CHANNEL_NAME);
             return pc_errinfo(
                 info, PUSHERC_EINVAL, 0,
                 "The channel name is too long: %zu bytes, the maximum is %zu: %.*s...", name.len,
                 max, (int)shown.len, shown.ptr);
+        }
         if (!pc_channel_name_valid(name, max, &class)) {
             return pc_errinfo(info, PUSHERC_EINVAL, 0,
                               "Invalid channel name: %.*s%s (" PC_CHANNEL_NAME_RULE ")",
                               (int)shown.len, shown.ptr, shown.len < name.len ? "..." : "");
         }
     }
-    if (p->data.len > o->max_event_payload_bytes)
+    if (p->data.len > o->max_event_payload_bytes) {
+        pc_app_limited(app, PC_LIMIT_EVENT_PAYLOAD);
         return pc_errinfo(info, PUSHERC_ELIMIT, 0,
                           "The data content of this event exceeds the allowed maximum (%u bytes): "
                           "it has %zu bytes",
                           o->max_event_payload_bytes, p->data.len);
+    }
     if (p->data.len > engine->limits.out_hard_bytes / 2)
         return pc_errinfo(
             info, PUSHERC_ELIMIT, 0,
@@ -177,6 +185,7 @@ static int publish_encoded(struct pc_engine *engine, const struct pc_app *app, p
             if (!posting.frame)
                 return PUSHERC_ENOMEM;
             posting.frame->except = p->except;
+            posting.frame->posted_ns = p->posted_ns;
         }
         int rc = 0;
         struct pc_shard *shard = pc_directory_lock(&engine->directory, app->live->uid, name);
@@ -227,6 +236,20 @@ static int prepare_keeping(struct pc_engine *engine, const struct pc_app *app, p
     return out->cached ? 0 : PUSHERC_ENOMEM;
 }
 
+static void count(struct pc_engine *engine, const struct pc_app *app,
+                  const struct pc_publication *p, bool matched)
+{
+    struct pc_app_live *live = app->live;
+    void (*add)(_Atomic uint64_t *, uint64_t) = p->worker ? pc_stat_add : pc_stat_add_shared;
+    struct pc_app_stats *stats = &live->stats[p->worker ? p->worker->index : live->worker_count];
+    pc_stat_add_shared(&engine->publishes, 1);
+    add(&stats->publishes, 1);
+    if (matched)
+        return;
+    pc_stat_add_shared(&engine->unmatched, 1);
+    add(&stats->unmatched, 1);
+}
+
 static int publish_one(struct pc_engine *engine, const struct pc_app *app, pusherc_slice name,
                        const struct pc_publication *p)
 {
@@ -235,10 +258,8 @@ static int publish_one(struct pc_engine *engine, const struct pc_app *app, pushe
     int rc = prepare_keeping(engine, app, name, p, &keeping);
     if (rc)
         return rc;
-    atomic_fetch_add_explicit(&engine->publishes, 1, memory_order_relaxed);
     uint32_t workers = interested_workers(engine, app, name, &rendered);
-    if (workers == 0)
-        atomic_fetch_add_explicit(&engine->unmatched, 1, memory_order_relaxed);
+    count(engine, app, p, workers > 0);
     if (!rendered && (workers > 0 || keeping.cached))
         rc = publish_plain(engine, app, name, p, &keeping, workers, &rendered);
     if (rc == 0 && rendered)
@@ -249,13 +270,15 @@ static int publish_one(struct pc_engine *engine, const struct pc_app *app, pushe
 
 int pc_publish(struct pc_engine *engine, const struct pc_app *app, const struct pc_publication *p)
 {
+    struct pc_publication timed = *p;
     int rc = 0;
+    timed.posted_ns = engine->clock_ns ? engine->clock_ns() : 0;
     for (size_t i = 0; i < p->channel_count && rc == 0; i++) {
         bool repeated = false;
         for (size_t k = 0; k < i && !repeated; k++)
             repeated = pc_slice_eq(p->channels[k], p->channels[i]);
         if (!repeated)
-            rc = publish_one(engine, app, p->channels[i], p);
+            rc = publish_one(engine, app, p->channels[i], &timed);
     }
     return rc;
 }

@@ -22,6 +22,8 @@ struct pc_publication {
     pusherc_socket_id except; /* zero = nobody */
     bool cacheable;           /* cache channels keep it; client events are not */
     uint64_t now_ms;          /* monotonic; for what is kept */
+    struct pc_worker *worker; /* whose thread this is; NULL = none's, or not known */
+    uint64_t posted_ns;       /* pc_publish() sets it */
 };
 
 /* What a server SDK or the host may publish under this app's settings. 0; PUSHERC_EINVAL; PUSHERC_ELIMIT for

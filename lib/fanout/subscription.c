@@ -113,7 +113,7 @@ static int join_locked(struct pc_worker *worker, const struct pc_join *join,
                        struct pc_subscription *s, struct pc_channel_change *change,
                        struct pc_posting *posting)
 {
-    struct pc_local *local = pc_local_reserve(worker, channel);
+    struct pc_local *local = pc_local_reserve(worker, channel, join->app->live);
     int rc = local ? 0 : PUSHERC_ENOMEM;
     s->view = PC_NO_VIEW;
     if (rc == 0 && channel->views && join->view.len)
@@ -189,7 +189,10 @@ int pc_join(struct pc_worker *worker, const struct pc_join *join, struct pc_buf 
     if (rc) {
         pc_free(worker->mem, s);
     } else {
+        struct pc_app_stats *stats = pc_app_stats(join->app, worker->index);
         pc_stat_add(&worker->stats.subscriptions, 1);
+        pc_stat_add(&stats->subscribed[join->class.kind], 1);
+        pc_stat_add(&stats->occupied[join->class.kind], change->edge);
         if (rendered)
             rc = pc_render_roster(engine, join, pc_buf_slice(&raw), roster);
         if (rc) {
@@ -210,6 +213,8 @@ void pc_leave(struct pc_worker *worker, struct pc_app *app, struct pc_subscripti
     struct pc_local *local = s->local;
     struct pc_channel *channel = local->channel;
     struct pc_posting posting = {0};
+    struct pc_app_stats *stats = pc_app_stats(app, worker->index);
+    pusherc_channel_kind kind = channel->class.kind;
     int rc = 0;
     *change = (struct pc_channel_change){0};
 
@@ -243,6 +248,8 @@ void pc_leave(struct pc_worker *worker, struct pc_app *app, struct pc_subscripti
                "a member_removed was lost: %s", pusherc_strerror(rc));
     pc_local_shrink(worker, local);
     pc_stat_sub(&worker->stats.subscriptions, 1);
+    pc_stat_add(&stats->unsubscribed[kind], 1);
+    pc_stat_sub(&stats->occupied[kind], change->edge);
     pc_free(worker->mem, s);
 }
 

@@ -21,6 +21,7 @@ struct pc_bundle {
     struct pc_channel *channel; /* held once posted, else NULL */
     uint64_t number;
     uint64_t generation; /* of the channel's views when it was rendered */
+    uint64_t posted_ns;  /* 0 = not timed */
     pusherc_socket_id except;
     uint32_t worker_count; /* mails, and slots of each frame */
     uint32_t frame_count;
@@ -148,16 +149,21 @@ static void deliver_to_views(struct pc_bundle *b, uint32_t slot, struct pc_worke
 {
     const struct pc_local *local = pc_local_of(b->channel, worker);
     const bool has_except = b->except.a | b->except.b;
-    uint64_t delivered = 0;
-    for (uint32_t i = 0; local && i < local->count; i++) {
+    uint64_t delivered = 0, bytes = 0;
+    if (!local)
+        return;
+    for (uint32_t i = 0; i < local->count; i++) {
         const struct pc_target *t = &local->targets[i];
         if (b->number < t->since || t->view == PC_NO_VIEW || b->frame_of[t->view] == NO_FRAME ||
             (has_except && pc_same_id(t->q->owner, b->except)))
             continue;
         struct pc_slot *s = &b->frames[b->frame_of[t->view]]->slots[slot];
-        delivered += pc_target_push(t, s, pc_local_room(worker, s->len));
+        if (pc_target_push(t, s, pc_local_room(worker, s->len))) {
+            delivered++;
+            bytes += s->len - s->frame->header_len;
+        }
     }
-    pc_stat_add(&worker->stats.messages_out, delivered);
+    pc_worker_delivered(worker, local->live, delivered, bytes, b->posted_ns);
 }
 
 static void arrive(struct pc_mail *mail, struct pc_worker *worker)
@@ -368,6 +374,7 @@ static bool try_publish(struct pc_engine *engine, const struct pc_app *app,
     bool fits = false;
     if (*rc == 0) {
         b->except = p->except;
+        b->posted_ns = p->posted_ns;
         pthread_mutex_lock(&m.channel->shard->mutex);
         fits = pc_bundle_fits(b, m.channel);
         if (fits) {

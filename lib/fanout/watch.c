@@ -128,7 +128,7 @@ int pc_watch(struct pc_worker *worker, struct pc_app *app, struct pc_outq *q, pu
     watch->q = q;
     watch->view = PC_NO_VIEW;
     struct pc_channel *user = lock_user(worker->engine, app, user_id, &shard);
-    struct pc_local *local = user ? pc_local_reserve(worker, user) : NULL;
+    struct pc_local *local = user ? pc_local_reserve(worker, user, app->live) : NULL;
     if (local) {
         pc_local_add(worker, local, watch, ++shard->number);
         user->holders++;

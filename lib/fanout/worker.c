@@ -23,6 +23,7 @@ void pc_worker_init(struct pc_worker *worker, struct pc_engine *engine, uint32_t
 void pc_worker_free(struct pc_worker *worker)
 {
     pc_laters_forget(worker);
+    pc_worker_written(worker);
     while (worker->spare_chunks) {
         struct pc_chunk *chunk = worker->spare_chunks;
         worker->spare_chunks = chunk->next;
@@ -57,6 +58,40 @@ void pc_worker_give_chunk(struct pc_worker *worker, struct pc_chunk *chunk)
     chunk->next = worker->spare_chunks;
     worker->spare_chunks = chunk;
     worker->spare_chunk_count++;
+}
+
+void pc_worker_delivered(struct pc_worker *worker, struct pc_app_live *live, uint64_t messages,
+                         uint64_t bytes, uint64_t posted_ns)
+{
+    struct pc_app_stats *stats = &live->stats[worker->index];
+    pc_stat_add(&worker->stats.messages_out, messages);
+    pc_stat_add(&stats->messages_out, messages);
+    pc_stat_add(&stats->bytes_out, bytes);
+    if (messages == 0 || posted_ns == 0)
+        return;
+    if (worker->timed_count == PC_WORKER_TIMED)
+        pc_worker_written(worker);
+    uint32_t i = worker->timed_count++;
+    /* The app may go with its last connection before it is written. */
+    if (i == 0 || worker->timed[i - 1].live != live)
+        pc_app_live_ref(live);
+    worker->timed[i] = (struct pc_timed){posted_ns, live};
+}
+
+void pc_worker_written(struct pc_worker *worker)
+{
+    if (worker->timed_count == 0)
+        return;
+    const uint64_t now_ns = worker->engine->clock_ns();
+    for (uint32_t i = 0; i < worker->timed_count; i++) {
+        const struct pc_timed *t = &worker->timed[i];
+        uint64_t us = now_ns > t->posted_ns ? (now_ns - t->posted_ns) / 1000 : 0;
+        pc_histogram_observe(&worker->stats.latency, us);
+        pc_histogram_observe(&t->live->stats[worker->index].latency, us);
+        if (i + 1 == worker->timed_count || t[1].live != t->live)
+            pc_app_live_unref(t->live);
+    }
+    worker->timed_count = 0;
 }
 
 int pc_worker_send(struct pc_outq *q, int opcode, pusherc_slice payload)

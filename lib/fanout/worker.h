@@ -9,10 +9,12 @@
 
 #include "base/list.h"
 #include "base/map.h"
+#include "base/stat.h"
 #include "base/timer.h"
 #include "fanout/mailbox.h"
 #include "fanout/outq.h"
 
+struct pc_app_live;
 struct pc_engine;
 struct pc_decisions;
 
@@ -20,20 +22,18 @@ struct pc_decisions;
 struct pc_worker_stats {
     _Atomic uint64_t connections, connections_total, sockets, subscriptions;
     _Atomic uint64_t messages_in, messages_out, bytes_in, bytes_out, write_calls;
-    _Atomic uint64_t http_requests, slow_closed, slow_dropped, out_queued_bytes;
+    _Atomic uint64_t http_requests, slow_closed, slow_dropped, out_queued_bytes, grants;
+    struct pc_histogram lag;     /* of the loop's turns */
+    struct pc_histogram latency; /* from publishing an event to having written it */
 };
 
-static inline void pc_stat_add(_Atomic uint64_t *counter, uint64_t n)
-{
-    /* one writer: a load and a store, no locked instruction */
-    uint64_t now = atomic_load_explicit(counter, memory_order_relaxed);
-    atomic_store_explicit(counter, now + n, memory_order_relaxed);
-}
+/* Events of one turn that wait to be timed; with more they are timed before the last of them is written. */
+#define PC_WORKER_TIMED 256
 
-static inline void pc_stat_sub(_Atomic uint64_t *counter, uint64_t n)
-{
-    pc_stat_add(counter, (uint64_t)0 - n);
-}
+struct pc_timed {
+    uint64_t posted_ns;
+    struct pc_app_live *live; /* counted once for a run of equal ones */
+};
 
 #define PC_WORKER_SPARE_CHUNKS 4096 /* 1 MiB of empty queue chunks kept for the next burst */
 
@@ -56,6 +56,8 @@ struct pc_worker {
     uint32_t spare_chunk_count;
     size_t queued_bytes; /* of all queues */
     struct pc_worker_stats stats;
+    uint32_t timed_count;
+    struct pc_timed timed[PC_WORKER_TIMED];
 };
 
 void pc_worker_init(struct pc_worker *worker, struct pc_engine *engine, uint32_t index,
@@ -64,6 +66,13 @@ void pc_worker_free(struct pc_worker *worker); /* after the last session and que
 
 struct pc_chunk *pc_worker_take_chunk(struct pc_worker *worker); /* NULL: out of memory */
 void pc_worker_give_chunk(struct pc_worker *worker, struct pc_chunk *chunk);
+
+/* Puts an event into the statistics that has just gone into the queues of `messages` subscribers. posted_ns 0: it is
+ * not timed. */
+void pc_worker_delivered(struct pc_worker *worker, struct pc_app_live *live, uint64_t messages,
+                         uint64_t bytes, uint64_t posted_ns);
+/* What was delivered has been written: times it, with one look at the clock. */
+void pc_worker_written(struct pc_worker *worker);
 
 /* Makes a frame for one queue and pushes it. 0 or PUSHERC_ENOMEM. */
 PC_CHECKED int pc_worker_send(struct pc_outq *q, int opcode, pusherc_slice payload);

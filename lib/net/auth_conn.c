@@ -86,6 +86,8 @@ static void refuse(struct pc_auth_call *call, pusherc_denial_reason reason, int 
     struct pc_conn *conn = call->conn;
     struct pc_engine *engine = conn->loop->engine;
     struct pc_api_reply reply;
+    struct pc_app_refusals *of = call->app ? &call->app->live->refusals : &engine->strangers;
+    pc_stat_add_shared(&of->denials[reason], 1);
     pc_api_reply_init(&reply, &engine->mem);
     pc_auth_put_refusal(&reply, status, text);
     if (engine->hooks.on_denied) {

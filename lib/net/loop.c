@@ -35,6 +35,8 @@ void pc_loop_enter(struct pc_loop *loop)
 {
     loop->worker->now_ms = uv_now(loop->uv);
     loop->worker->mailbox->owner_will_look = true;
+    if (loop->turn_ns == 0)
+        loop->turn_ns = uv_hrtime();
 }
 
 pusherc_slice pc_loop_date(struct pc_loop *loop)
@@ -84,6 +86,7 @@ static void on_prepare(uv_prepare_t *prepare)
         more |= pc_decisions_ask(worker);
         more |= !pc_list_empty(&worker->dirty);
         flush(loop);
+        pc_worker_written(worker);
     }
     atomic_store_explicit(&worker->stats.out_queued_bytes, worker->queued_bytes,
                           memory_order_relaxed);
@@ -92,6 +95,8 @@ static void on_prepare(uv_prepare_t *prepare)
     worker->mailbox->owner_will_look = false;
     if (more)
         uv_async_send(&loop->async);
+    pc_histogram_observe(&worker->stats.lag, (uv_hrtime() - loop->turn_ns) / 1000);
+    loop->turn_ns = 0;
     finish_if_empty(loop);
 }
 

@@ -34,6 +34,7 @@ struct pc_loop {
     struct pc_list conns;
     uint32_t conn_count; /* until libuv has let go of them */
     uint32_t handshakes; /* steps of TLS handshakes in this turn */
+    uint64_t turn_ns;    /* when this turn began; 0 = it has not */
     struct pc_ws_pool *ws_pool;
     struct pc_timer stop_timer; /* end of the grace period, then of patience */
     uint64_t stop_grace_ms;

@@ -143,14 +143,15 @@ static void become_websocket(struct pc_conn *conn)
 }
 
 /* A client that was never established: the error first, for what looks at no close codes (section 1.7). */
-static void turn_away(struct pc_conn *conn, const struct pc_http_message *request, uint16_t code,
-                      pusherc_slice reason)
+static void turn_away(struct pc_conn *conn, const struct pc_http_message *request,
+                      const struct pc_app *app, uint16_t code, pusherc_slice reason)
 {
     char stack[256];
     struct pc_buf error;
     uint8_t frame[PC_WS_CLOSE_SIZE];
     if (!shake_hands(conn, request))
         return;
+    pc_admit_count_error(conn->loop->engine, app, code);
     become_websocket(conn);
     pc_buf_init_in(&error, conn->loop->worker->mem, 1024, stack, sizeof stack);
     pc_out_error(&error, code, reason);
@@ -197,6 +198,7 @@ static void tell_denied(struct pc_conn *conn, const struct pusherc_identify_requ
                              .app_id = r->app->id,
                              .status = code,
                              .detail = text};
+    pc_stat_add_shared(&r->app->live->refusals.denials[reason], 1);
     if (hooks->on_denied)
         hooks->on_denied(&denial, hooks->user_data);
 }
@@ -207,7 +209,7 @@ static void identified(struct pc_conn *conn, struct pc_ask *ask)
     conn->state = PC_CONN_HTTP;
     if (r->reject_code) {
         pusherc_slice reason = pc_slice_of(r->reject_reason);
-        turn_away(conn, ask->message, r->reject_code, reason);
+        turn_away(conn, ask->message, r->app, r->reject_code, reason);
         tell_denied(conn, r,
                     r->cookie_refused ? PUSHERC_DENIED_COOKIE_IDENTITY : PUSHERC_DENIED_BY_RULE,
                     r->reject_code, reason);
@@ -244,8 +246,8 @@ static void admitted(struct pc_conn *conn, const struct pc_http_message *request
     struct pusherc_identify_request *r = pc_alloc_zero(conn->loop->worker->mem, sizeof *r);
     if (!r) {
         pc_app_disconnect(admission->app);
+        turn_away(conn, request, admission->app, PC_CLOSE_INTERNAL, PC_S("Out of memory"));
         pc_app_unref(admission->app);
-        turn_away(conn, request, PC_CLOSE_INTERNAL, PC_S("Out of memory"));
         return;
     }
     pc_conn_set_wait(conn, PC_WAIT_HOST, conn->loop->engine->limits.identify_timeout_ms);
@@ -266,10 +268,12 @@ void pc_conn_upgrade(struct pc_conn *conn, const struct pc_http_message *request
     if (result == PC_ADMIT_UNKNOWN_APP &&
         pc_conn_ask_for_app(conn, request, PC_S(""), pc_slice(admission.key, admission.key_len)))
         return;
-    if (result == PC_ADMIT_OK)
+    if (result == PC_ADMIT_OK) {
         admitted(conn, request, &admission);
-    else
-        turn_away(conn, request, admission.code, pc_slice_of(admission.reason));
+        return;
+    }
+    turn_away(conn, request, admission.app, admission.code, pc_slice_of(admission.reason));
+    pc_app_unref(admission.app);
 }
 
 void pc_conn_refuse_plain(struct pc_conn *conn, const struct pc_http_message *request)
@@ -286,10 +290,12 @@ void pc_conn_host_timeout(struct pc_conn *conn)
     conn->state = PC_CONN_HTTP;
     if (ask->message->upgrade) {
         pusherc_slice text = PC_S("The application did not answer in time");
-        turn_away(conn, ask->message, PC_CLOSE_UNAUTHORIZED, text);
-        if (ask->answered == identified)
-            tell_denied(conn, PC_CONTAINER(ask, struct pusherc_identify_request, ask),
-                        PUSHERC_DENIED_TIMEOUT, PC_CLOSE_UNAUTHORIZED, text);
+        const struct pusherc_identify_request *r =
+            ask->answered == identified ? PC_CONTAINER(ask, struct pusherc_identify_request, ask)
+                                        : NULL;
+        turn_away(conn, ask->message, r ? r->app : NULL, PC_CLOSE_UNAUTHORIZED, text);
+        if (r)
+            tell_denied(conn, r, PUSHERC_DENIED_TIMEOUT, PC_CLOSE_UNAUTHORIZED, text);
     } else {
         pc_conn_http_no_answer(conn);
     }

@@ -79,6 +79,7 @@ int pusherc_server_new(pusherc_server **out, const pusherc_server_options *optio
         goto fail;
     }
     server->engine.server = server;
+    server->engine.clock_ns = uv_hrtime;
     pc_log_init(&server->engine.log, o->log_fn, o->log_user_data,
                 o->log_level ? o->log_level : PUSHERC_LOG_INFO);
     server->loops = pc_alloc_array(&mem, workers, sizeof *server->loops);

@@ -117,8 +117,10 @@ static enum pc_admit_result check_app(const struct pc_engine *engine, struct pc_
         return refuse(out, PC_CLOSE_TLS_ONLY, "The app accepts TLS connections only");
     if (!pc_app_allows_origin(app, pc_http_field(request, PC_S("Origin"))))
         return refuse(out, PC_CLOSE_UNAUTHORIZED, "Origin not allowed");
-    if (!pc_app_connect(app))
+    if (!pc_app_connect(app)) {
+        pc_app_limited(app, PC_LIMIT_CONNECTIONS);
         return refuse(out, PC_CLOSE_OVER_QUOTA, "The app is over its connection quota");
+    }
     if (atomic_load_explicit(&engine->sockets, memory_order_relaxed) >
         engine->limits.max_connections) {
         pc_app_disconnect(app);
@@ -137,10 +139,39 @@ enum pc_admit_result pc_admit_app(struct pc_engine *engine, const struct pc_http
             return refuse(out, PC_CLOSE_NO_VERSION, "No protocol version was given");
         return unknown_app(out);
     }
-    enum pc_admit_result result = check_app(engine, app, request, tls, out);
-    if (result == PC_ADMIT_OK)
-        out->app = app;
-    else
-        pc_app_unref(app);
-    return result;
+    out->app = app;
+    return check_app(engine, app, request, tls, out);
+}
+
+static enum pc_connect_error error_of(uint16_t code)
+{
+    switch (code) {
+    case PC_CLOSE_TLS_ONLY:
+        return PC_CONNECT_TLS_ONLY;
+    case PC_CLOSE_UNKNOWN_APP:
+        return PC_CONNECT_UNKNOWN_APP;
+    case PC_CLOSE_APP_DISABLED:
+        return PC_CONNECT_APP_DISABLED;
+    case PC_CLOSE_OVER_QUOTA:
+        return PC_CONNECT_OVER_QUOTA;
+    case PC_CLOSE_PATH_NOT_FOUND:
+        return PC_CONNECT_PATH_NOT_FOUND;
+    case PC_CLOSE_BAD_VERSION:
+    case PC_CLOSE_UNSUPPORTED_VERSION:
+    case PC_CLOSE_NO_VERSION:
+        return PC_CONNECT_BAD_VERSION;
+    case PC_CLOSE_UNAUTHORIZED:
+        return PC_CONNECT_UNAUTHORIZED;
+    case PC_CLOSE_OVER_CAPACITY:
+        return PC_CONNECT_OVER_CAPACITY;
+    case PC_CLOSE_RECONNECT:
+        return PC_CONNECT_CLOSING;
+    }
+    return PC_CONNECT_OTHER;
+}
+
+void pc_admit_count_error(struct pc_engine *engine, const struct pc_app *app, uint16_t code)
+{
+    struct pc_app_refusals *of = app ? &app->live->refusals : &engine->strangers;
+    pc_stat_add_shared(&of->connects[error_of(code)], 1);
 }

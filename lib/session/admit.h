@@ -14,7 +14,8 @@ struct pc_admission {
     size_t key_len;
     uint16_t code;    /* when refused */
     char reason[124]; /* NUL-terminated; fits a Close frame */
-    /* admitted: counted, and connected (undo: pc_app_disconnect, pc_app_unref) */
+    /* Counted (undo: pc_app_unref). Admitted: and connected (undo first: pc_app_disconnect). Refused: the app
+     * that was asked for, or NULL */
     struct pc_app *app;
 };
 
@@ -32,6 +33,9 @@ enum pc_admit_result pc_admit_request(struct pc_engine *engine,
 /* Then the app: key, enabled, TLS, origin, quota, capacity. */
 enum pc_admit_result pc_admit_app(struct pc_engine *engine, const struct pc_http_message *request,
                                   bool tls, struct pc_admission *out);
+
+/* Counts a client that was turned away with this code; app NULL = it named none that there is. */
+void pc_admit_count_error(struct pc_engine *engine, const struct pc_app *app, uint16_t code);
 
 /* Whether this is where WebSockets are opened, "/app/..." below the prefix: never the host's page. */
 bool pc_admit_path(const struct pc_engine *engine, pusherc_slice path);

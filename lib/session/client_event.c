@@ -2,8 +2,14 @@
 #include "fanout/publish.h"
 #include "session/session.h"
 
+static struct pc_app_stats *stats_of(const struct pc_session *s)
+{
+    return pc_app_stats(s->app, s->worker->index);
+}
+
 static void refuse(struct pc_session *s, uint16_t code, const char *text)
 {
+    pc_stat_add(&stats_of(s)->client_events_refused, 1);
     pc_session_say_error(s, code, text);
 }
 
@@ -37,13 +43,15 @@ static void relay(struct pc_session *s, const struct pc_message_in *in, pusherc_
                                .channel_count = 1,
                                .data = data,
                                .user_id = user_id,
-                               .except = s->q->owner};
+                               .except = s->q->owner,
+                               .worker = s->worker};
     int rc = pc_publish(engine, s->app, &p);
     if (rc) {
         refuse(s, PC_ERROR_CLIENT_EVENT,
                rc == PUSHERC_EBACKLOG ? "The server is overloaded" : "Out of memory");
         return;
     }
+    pc_stat_add(&stats_of(s)->client_events, 1);
     struct pc_posting posting = {0};
     struct pc_notice notice = {.kind = PUSHERC_WEBHOOK_CLIENT_EVENT,
                                .app = s->app,
@@ -54,6 +62,26 @@ static void relay(struct pc_session *s, const struct pc_message_in *in, pusherc_
                                .socket_id = s->q->owner};
     pc_posting_note(engine, &notice, &posting);
     pc_posting_finish(engine, &posting);
+}
+
+static bool take_event(struct pc_session *s)
+{
+    uint32_t per_s = s->app->options.max_client_events_per_s;
+    if (per_s == PUSHERC_NO_LIMIT)
+        return true;
+    pc_stat_add(&stats_of(s)->rate_checks[0], 1);
+    bool ok = pc_rate_take(&s->client_events, per_s, 1, s->worker->now_ms);
+    if (!ok)
+        pc_app_limited(s->app, PC_LIMIT_CLIENT_EVENTS);
+    return ok;
+}
+
+static bool data_fits(const struct pc_session *s, pusherc_slice data)
+{
+    bool fits = data.len <= s->app->options.max_event_payload_bytes;
+    if (!fits)
+        pc_app_limited(s->app, PC_LIMIT_EVENT_PAYLOAD);
+    return fits;
 }
 
 void pc_session_client_event(struct pc_session *s, const struct pc_message_in *in)
@@ -76,11 +104,12 @@ void pc_session_client_event(struct pc_session *s, const struct pc_message_in *i
         refuse(s, PC_ERROR_PLAIN, "Client events can only be sent to subscribed channels");
         return;
     }
-    if (!pc_rate_take(&s->client_events, o->max_client_events_per_s, 1, s->worker->now_ms)) {
+    if (!take_event(s)) {
         refuse(s, PC_ERROR_CLIENT_EVENT, "The rate limit for sending client events was exceeded");
         return;
     }
     if (in->event.len > o->max_event_name_bytes) {
+        pc_app_limited(s->app, PC_LIMIT_EVENT_NAME);
         refuse(s, PC_ERROR_CLIENT_EVENT, "The event name is too long");
         return;
     }
@@ -92,7 +121,7 @@ void pc_session_client_event(struct pc_session *s, const struct pc_message_in *i
     if (rc)
         refuse(s, PC_ERROR_PLAIN,
                rc == PUSHERC_EINVAL ? "Invalid message format" : "Out of memory");
-    else if (data.len > o->max_event_payload_bytes)
+    else if (!data_fits(s, data))
         refuse(s, PC_ERROR_CLIENT_EVENT, "The event data is too large");
     else
         relay(s, in, data, sub->member ? sub->member->node.key : PC_S(""));

@@ -72,6 +72,7 @@ static struct pc_grant *grant_new(struct pc_session *s, pusherc_slice channel,
     pc_list_init(&grant->rechecks);
     pc_list_push_back(&s->grants, &grant->of_session);
     s->grant_count++;
+    pc_stat_add(&s->worker->stats.grants, 1);
     return grant;
 }
 
@@ -100,6 +101,7 @@ void pc_grant_free(struct pc_grant *grant)
         grant->subscription->grant = NULL;
     pc_list_remove(&grant->of_session);
     s->grant_count--;
+    pc_stat_sub(&s->worker->stats.grants, 1);
     report(s->worker->mem, &grant->rechecks, false, false);
     pc_identity_unref(grant->identity);
     pc_free(s->worker->mem, grant);

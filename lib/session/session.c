@@ -80,7 +80,7 @@ void pc_session_say(struct pc_session *s, struct pc_buf *message)
         else if (pc_buf_status(message) || pc_worker_send(s->q, PC_WS_TEXT, pc_buf_slice(message)))
             pc_session_close(s, PC_CLOSE_INTERNAL, PC_S("Out of memory"));
         else
-            pc_stat_add(&s->worker->stats.messages_out, 1);
+            pc_worker_delivered(s->worker, s->app->live, 1, message->len, 0);
     }
     pc_buf_free(message);
 }
@@ -127,6 +127,8 @@ int pc_session_open(struct pc_session *s, struct pc_worker *worker, struct pc_ou
     pc_timer_arm(&worker->timers, &s->liveness, worker->now_ms + app->options.activity_timeout_ms);
     pc_stat_add(&worker->stats.connections, 1);
     pc_stat_add(&worker->stats.connections_total, 1);
+    pc_stat_add(&pc_app_stats(app, worker->index)->connected, 1);
+    pc_stat_add(&pc_app_stats(app, worker->index)->connections, 1);
 
     char stack[256];
     struct pc_buf message;
@@ -168,6 +170,8 @@ void pc_session_end(struct pc_session *s)
     pc_list_remove(&s->of_worker);
     pc_map_remove(&worker->by_id, &s->by_id);
     pc_stat_sub(&worker->stats.connections, 1);
+    pc_stat_sub(&pc_app_stats(s->app, worker->index)->connected, 1);
+    pc_stat_add(&pc_app_stats(s->app, worker->index)->disconnections, 1);
     pc_app_disconnect(s->app);
     pc_app_unref(s->app);
     pc_identity_unref(s->identity);
@@ -211,9 +215,11 @@ void pc_session_overflow(struct pc_session *s)
         return;
     if (s->app->options.slow_policy == PUSHERC_SLOW_DROP) {
         pc_stat_add(&s->worker->stats.slow_dropped, 1);
+        pc_stat_add(&pc_app_stats(s->app, s->worker->index)->slow_dropped, 1);
         return;
     }
     pc_stat_add(&s->worker->stats.slow_closed, 1);
+    pc_stat_add(&pc_app_stats(s->app, s->worker->index)->slow_closed, 1);
     pc_outq_drop(s->q); /* what it could not read in time it need not read before the close */
     pc_session_close(s, PC_CLOSE_OVER_CAPACITY, PC_S("Too slow: the send buffer is full"));
 }
@@ -306,7 +312,10 @@ void pc_session_message(struct pc_session *s, pusherc_slice text)
     if (s->state != PC_SESSION_OPEN)
         return;
     pc_session_seen(s);
+    struct pc_app_stats *stats = pc_app_stats(s->app, s->worker->index);
     pc_stat_add(&s->worker->stats.messages_in, 1);
+    pc_stat_add(&stats->messages_in, 1);
+    pc_stat_add(&stats->bytes_in, text.len);
     char stack[PC_SESSION_STACK];
     struct pc_buf scratch;
     struct pc_message_in in;

@@ -42,8 +42,10 @@ static bool check_user(struct pc_session *s, const struct pc_message_in *in, str
         return refuse(why, PUSHERC_DENIED_BAD_MEMBER, text ? text : "user_data could not be read");
     if (!pc_user_id_valid(data->id))
         return refuse(why, PUSHERC_DENIED_BAD_MEMBER, "Invalid user id");
-    if (data->info.len > s->app->options.max_user_info_bytes)
+    if (data->info.len > s->app->options.max_user_info_bytes) {
+        pc_app_limited(s->app, PC_LIMIT_USER_INFO);
         return refuse(why, PUSHERC_DENIED_LIMIT, "The user_info is too large");
+    }
     if (s->user && !pc_slice_eq(s->user->user_id, data->id))
         return refuse(why, PUSHERC_DENIED_BAD_MEMBER, "Already signed in as another user");
     return true;

@@ -52,6 +52,7 @@ void pc_session_tell_host(struct pc_session *s, pusherc_slice channel, const str
 {
     struct pc_engine *engine = s->worker->engine;
     const struct pc_grant *grant = pc_grant_find(s, channel);
+    pc_stat_add_shared(&s->app->live->refusals.denials[why->reason], 1);
     const struct pc_identity *who = grant ? pc_grant_identity(grant) : pc_session_identity(s);
     pusherc_denial denial = {.struct_size = sizeof denial,
                              .reason = why->reason,
@@ -199,6 +200,7 @@ struct pc_subscription *pc_session_join(struct pc_session *s, const struct pc_jo
         report_change(s, true, pc_subscription_channel(sub), join->class.kind, join->user_id,
                       &change);
     } else if (rc == PUSHERC_ELIMIT) {
+        pc_app_limited(s->app, PC_LIMIT_PRESENCE_MEMBERS);
         *why = (struct pc_refusal){PUSHERC_DENIED_LIMIT, 403,
                                    PC_S("The channel has its maximum of members"), NULL, PC_S("")};
     } else {
@@ -257,8 +259,10 @@ bool pc_session_check_member(struct pc_session *s, const struct pc_join *join,
         return refuse(why, PUSHERC_DENIED_NO_USER, 403, "A presence channel needs a user id");
     if (characters(join->user_id) > MAX_MEMBER_ID_CHARACTERS)
         return refuse(why, PUSHERC_DENIED_LIMIT, 413, "The user_id is longer than 128 characters");
-    if (join->user_info.len > s->app->options.max_user_info_bytes)
+    if (join->user_info.len > s->app->options.max_user_info_bytes) {
+        pc_app_limited(s->app, PC_LIMIT_USER_INFO);
         return refuse(why, PUSHERC_DENIED_LIMIT, 413, "The user_info is too large");
+    }
     return true;
 }
 
@@ -315,17 +319,22 @@ static bool check_name(struct pc_session *s, pusherc_slice channel, struct pc_ch
                        struct pc_refusal *why)
 {
     const pusherc_app_options *o = &s->app->options;
-    bool reserved = channel.len > 0 && channel.ptr[0] == '#';
-    if (!pc_channel_name_valid(channel, reserved ? SIZE_MAX : o->max_channel_name_bytes, class))
+    size_t max = channel.len && channel.ptr[0] == '#' ? SIZE_MAX : o->max_channel_name_bytes;
+    if (!pc_channel_name_valid(channel, max, class)) {
+        if (channel.len > max)
+            pc_app_limited(s->app, PC_LIMIT_CHANNEL_NAME);
         return refuse(why, PUSHERC_DENIED_BAD_NAME, 400, "Invalid channel name");
+    }
     if (class->kind == PUSHERC_CHANNEL_USER &&
         (!s->user || !pc_slice_eq(s->user->user_id, pc_user_channel_id(channel)))) {
         refuse(why, PUSHERC_DENIED_NO_USER, 403, "Only that user may subscribe, after signing in");
         return false;
     }
     if (pc_grants_wanted(s, channel) + s->subscription_count >= o->max_channels_per_connection ||
-        s->grant_count > o->max_channels_per_connection)
+        s->grant_count > o->max_channels_per_connection) {
+        pc_app_limited(s->app, PC_LIMIT_CHANNELS_PER_CONNECTION);
         return refuse(why, PUSHERC_DENIED_LIMIT, 403, "Too many channels on one connection");
+    }
     return true;
 }
 

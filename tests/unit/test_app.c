@@ -24,7 +24,7 @@ static void open_at(struct fixture *f, size_t fail_at)
 {
     pusherc_allocator allocator = failing_alloc_init(&f->alloc, fail_at);
     f->mem = pc_mem_make(&allocator);
-    pc_apps_init(&f->apps, &f->mem, seed);
+    pc_apps_init(&f->apps, &f->mem, seed, 2);
 }
 
 static int set_up(void **state)
