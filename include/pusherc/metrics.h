@@ -1,6 +1,6 @@
 /**
  * @file metrics.h
- * What a server has counted.
+ * What a server has counted: as numbers, and as a page for Prometheus. docs/metrics.md describes each metric.
  */
 #ifndef PUSHERC_METRICS_H
 #define PUSHERC_METRICS_H
@@ -35,6 +35,9 @@ typedef struct pusherc_stats {
     uint64_t slow_dropped_total;    /**< events skipped for clients that did not keep up */
     uint64_t out_queued_bytes;      /**< now: waiting for all clients */
     uint64_t mailbox_refused_total; /**< events that a worker's full mailbox refused (EBACKLOG) */
+    uint64_t mailbox_depth;         /**< now: what waits in the workers' mailboxes */
+    uint64_t mailbox_depth_max;     /**< the most that has ever waited in one of them */
+    uint64_t grants;                /**< now: answers about channels that are remembered */
 } pusherc_stats;
 
 /* clang-format off */
@@ -53,6 +56,32 @@ typedef struct pusherc_stats {
  * Since: 0.1.
  */
 PUSHERC_API int pusherc_server_stats(pusherc_server *server, pusherc_stats *out);
+
+/**
+ * Receives text, which dies on return: at most 4096 bytes, one or several whole lines. May call what is marked "In
+ * callbacks: yes". Anything but 0 ends the text and is returned by the call that asked for it.
+ */
+typedef int (*pusherc_write_fn)(pusherc_slice chunk, void *user_data);
+
+/**
+ * Write all metrics in Prometheus' text format, version 0.0.4; its media type is
+ * "text/plain; version=0.0.4; charset=utf-8". For hosts that serve such a page themselves; a listener with
+ * PUSHERC_LISTEN_METRICS does it without the host.
+ *
+ * No lock is held while `write` runs. Some numbers are read from /proc.
+ *
+ * @param server     any state
+ * @param write      called several times, before this call returns, on its thread
+ * @param user_data  for `write`
+ * @return 0, what `write` returned if that was not 0, or
+ *         PUSHERC_EINVAL  a NULL argument; `write` was not called
+ *         PUSHERC_ENOMEM  `write` was not called
+ *
+ * Thread: any. Blocks: for files in /proc. In callbacks: yes. Owns: nothing.
+ * Since: 0.1.  Source: Prometheus, "Exposition formats"; the names are those of soketi and sockudo.
+ */
+PUSHERC_API int pusherc_server_metrics(pusherc_server *server, pusherc_write_fn write,
+                                       void *user_data);
 
 PUSHERC_END_DECLS
 

@@ -92,6 +92,12 @@ typedef struct pusherc_server_options {
     uint32_t idempotency_ms;
     /** What is remembered of such events for each app; default 4194304; above it the oldest goes first. */
     uint32_t idempotency_max_bytes;
+    /** Begins the names of metrics: 0..64 of [a-zA-Z0-9_:], no digit first; NULL = "pusherc_". With "soketi_"
+     *  dashboards made for soketi go on. */
+    const char *metrics_prefix;
+    /** Percent of the memory that this process may have: above it /accept-traffic answers 500; 1..100,
+     *  default 85. */
+    uint32_t accept_traffic_percent;
 } pusherc_server_options;
 
 /* clang-format off */
@@ -121,6 +127,14 @@ typedef struct pusherc_tls_options {
     const char *key_password; /**< NULL = none */
 } pusherc_tls_options;
 
+/** What a listener serves. */
+typedef enum pusherc_listen_purpose {
+    PUSHERC_LISTEN_CLIENTS = 0, /**< WebSocket, the HTTP API, auth endpoints, the host's pages */
+    /** Pages for operators and nothing else: /metrics (with ?json=1 as JSON), /usage, /ready, /up, /live and /.
+     *  Not for strangers. */
+    PUSHERC_LISTEN_METRICS
+} pusherc_listen_purpose;
+
 /** Where to listen. Everything is borrowed until the call returns. */
 typedef struct pusherc_listen_options {
     size_t struct_size; /**< sizeof(pusherc_listen_options) */
@@ -129,6 +143,7 @@ typedef struct pusherc_listen_options {
     uint16_t port;    /**< 0 = the system picks; read it back with pusherc_server_port() */
     uint32_t backlog; /**< connections that wait to be accepted; default 1024 */
     const pusherc_tls_options *tls; /**< NULL = plain */
+    pusherc_listen_purpose purpose; /**< default PUSHERC_LISTEN_CLIENTS */
 } pusherc_listen_options;
 
 /* clang-format off */
@@ -182,8 +197,8 @@ PUSHERC_API int pusherc_server_new(pusherc_server **out, const pusherc_server_op
  * @param options  copied; NULL = 127.0.0.1 and a port that the system picks
  * @param info     filled on failure, e.g. "address in use: 0.0.0.0:6001"; may be NULL
  * @return 0, or
- *         PUSHERC_EINVAL  a NULL server, no numeric address, a file is not named in tls, or more than 16
- *                         listeners
+ *         PUSHERC_EINVAL  a NULL server, no numeric address, a file is not named in tls, an unknown purpose, or
+ *                         more than 16 listeners
  *         PUSHERC_EIO     bind failed; info->sys has the UV_E* code
  *         PUSHERC_ETLS    certificate or key unusable, `info` says why; info->sys has Mbed TLS's code
  *         PUSHERC_ENOSYS  TLS was not compiled in

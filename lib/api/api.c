@@ -24,7 +24,7 @@ struct route {
     void (*handle)(struct pc_api_call *call);
 };
 
-static void root_page(struct pc_api_call *call)
+void pc_api_root(struct pc_api_call *call)
 {
     pc_api_plain(call->reply, 200, "OK");
 }
@@ -35,7 +35,7 @@ static bool is_draining(const struct pc_engine *engine)
     return atomic_load_explicit(&engine->draining, memory_order_relaxed);
 }
 
-static void ready_page(struct pc_api_call *call)
+void pc_api_ready(struct pc_api_call *call)
 {
     if (is_draining(call->request->engine))
         pc_api_unavailable(call->reply, "The server is shutting down.");
@@ -43,7 +43,7 @@ static void ready_page(struct pc_api_call *call)
         pc_api_plain(call->reply, 200, "OK");
 }
 
-static void up_page(struct pc_api_call *call)
+void pc_api_up(struct pc_api_call *call)
 {
     pc_api_begin(call->reply, 200, PC_API_JSON);
     pc_buf_put(&call->reply->body, PC_S("{\"health\":\"OK\"}"));
@@ -75,10 +75,11 @@ static const struct route routes[] = {
     {PUSHERC_LIT("/apps/*/connections"), APP_READ, pc_api_connections},
     {PUSHERC_LIT("/apps/*/users/*/terminate_connections"), APP_WRITE, pc_api_terminate},
     {PUSHERC_LIT("/users/*/terminate_connections"), KEY_WRITE, pc_api_terminate}, /* Python's SDK */
-    {PUSHERC_LIT("/ready"), PAGE, ready_page},
-    {PUSHERC_LIT("/up"), PAGE, up_page},
-    {PUSHERC_LIT("/live"), PAGE, up_page},
-    {PUSHERC_LIT("/"), ROOT, root_page},
+    {PUSHERC_LIT("/ready"), PAGE, pc_api_ready},
+    {PUSHERC_LIT("/accept-traffic"), PAGE, pc_api_accept_traffic},
+    {PUSHERC_LIT("/up"), PAGE, pc_api_up},
+    {PUSHERC_LIT("/live"), PAGE, pc_api_up},
+    {PUSHERC_LIT("/"), ROOT, pc_api_root},
     {PUSHERC_LIT("/timeline/v2/jsonp/*"), ROOT, timeline_script},
     {PUSHERC_LIT("/timeline/v2/jsonp"), ROOT, timeline_script},
     {PUSHERC_LIT("/timeline/v2/xhr/*"), ROOT, timeline_object},

@@ -47,6 +47,9 @@ void pc_api_reply_free(struct pc_api_reply *reply);
 enum pc_api_result pc_api_handle(const struct pc_api_request *request, struct pc_api_reply *reply,
                                  pusherc_slice *app_id, pusherc_slice *app_key);
 
+/* The same for a listener that has the pages for operators and nothing else. */
+void pc_api_operations(const struct pc_api_request *request, struct pc_api_reply *reply);
+
 /* For answers that do not come from pc_api_handle(): plain text with the CORS fields. Replaces what
  * the reply held. */
 void pc_api_plain(struct pc_api_reply *reply, int status, const char *text);

@@ -50,4 +50,5 @@ void pc_engine_free(struct pc_engine *engine)
     pc_free(&engine->mem, engine->path_prefix);
     pc_free(&engine->mem, engine->auth_path);
     pc_free(&engine->mem, engine->user_auth_path);
+    pc_free(&engine->mem, engine->metrics_prefix);
 }

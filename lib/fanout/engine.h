@@ -8,6 +8,7 @@
 #include <stdatomic.h>
 
 #include <pusherc/hooks.h>
+#include <pusherc/metrics.h>
 #include <pusherc/server.h>
 
 #include "auth/rules.h"
@@ -25,7 +26,7 @@ struct pc_limits {
         auth_timeout_ms;
     uint32_t pong_timeout_ms, close_timeout_ms;
     uint32_t out_soft_bytes, out_soft_ms, out_hard_bytes;
-    uint32_t mailbox_max_messages, max_auth_skew_s;
+    uint32_t mailbox_max_messages, max_auth_skew_s, accept_traffic_percent;
     uint64_t max_cache_bytes;
     uint32_t idempotency_ms, idempotency_max_bytes;
     pusherc_http_error_format http_error_format;
@@ -52,6 +53,11 @@ struct pc_engine {
     _Atomic uint64_t publishes, unmatched, mailbox_refused;
     struct pc_app_refusals strangers; /* what could not be counted for an app */
     uint64_t (*clock_ns)(void);       /* monotonic; given by the runtime. NULL: nothing is timed */
+    uint16_t port;                    /* of the first listener, a label of metrics */
+    char *metrics_prefix;             /* owned */
+    /* The facade's: writes all metrics, as pusherc_server_metrics() or as JSON. */
+    int (*write_metrics)(struct pusherc_server *server, bool json, pusherc_write_fn write,
+                         void *user_data);
 };
 
 /* Everything but the mailboxes, which come with their event loops. */

@@ -40,6 +40,7 @@ struct pc_conn {
     bool write_blocked; /* the kernel takes no more for now */
     bool input_ended;   /* the peer has shut its half */
     bool broken;        /* nothing sensible can be sent: destroyed at the next flush */
+    bool operations;    /* of a listener for operators */
     bool app_asked;     /* find_app has been answered for the request at hand */
     struct pc_outq out;
     struct pc_timer timer;

@@ -184,11 +184,24 @@ static void serve(struct pc_conn *conn, const struct pc_http_message *m)
     pc_api_reply_free(&reply);
 }
 
+static void serve_operations(struct pc_conn *conn, const struct pc_http_message *m)
+{
+    struct pc_engine *engine = conn->loop->engine;
+    struct pc_api_request request = {.engine = engine, .worker = conn->loop->worker, .message = m};
+    struct pc_api_reply reply;
+    pc_api_reply_init(&reply, &engine->mem);
+    pc_api_operations(&request, &reply);
+    put_reply(conn, &reply, m->upgrade ? NULL : m); /* what follows an upgrade is no request */
+    pc_api_reply_free(&reply);
+}
+
 static void request_complete(struct pc_conn *conn)
 {
     const struct pc_http_message *m = pc_http_parser_message(conn->http);
     pc_stat_add(&conn->loop->worker->stats.http_requests, 1);
-    if (m->upgrade)
+    if (conn->operations)
+        serve_operations(conn, m);
+    else if (m->upgrade)
         pc_conn_upgrade(conn, m);
     else if (!pc_conn_auth(conn, m))
         serve(conn, m);

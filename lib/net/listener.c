@@ -25,7 +25,8 @@ struct pc_listener {
     struct pc_tls_config *tls;
     int fd;
     int backlog;
-    bool polled; /* libuv knows the handle */
+    bool polled;     /* libuv knows the handle */
+    bool operations; /* for operators */
 };
 
 /* -- binding -- */
@@ -163,7 +164,9 @@ static void on_readable(uv_poll_t *poll, int status, int events)
         int fd = accept4(listener->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd >= 0) {
             setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-            pc_conn_new(listener->loop, fd, listener->tls);
+            struct pc_conn *conn = pc_conn_new(listener->loop, fd, listener->tls);
+            if (conn)
+                conn->operations = listener->operations;
             continue;
         }
         if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS) {
@@ -185,7 +188,8 @@ uint32_t pc_descriptor_limit(void)
     return known && limit.rlim_cur < UINT32_MAX ? (uint32_t)limit.rlim_cur : UINT32_MAX;
 }
 
-int pc_listener_add(struct pc_loop *loop, int fd, uint32_t backlog, struct pc_tls_config *tls)
+int pc_listener_add(struct pc_loop *loop, int fd, uint32_t backlog, struct pc_tls_config *tls,
+                    pusherc_listen_purpose purpose)
 {
     struct pc_listener *listener = pc_alloc_zero(loop->worker->mem, sizeof *listener);
     if (!listener) {
@@ -196,6 +200,7 @@ int pc_listener_add(struct pc_loop *loop, int fd, uint32_t backlog, struct pc_tl
     listener->fd = fd;
     listener->backlog = backlog > INT32_MAX ? INT32_MAX : (int)backlog;
     listener->tls = tls;
+    listener->operations = purpose == PUSHERC_LISTEN_METRICS;
     listener->next = loop->listeners;
     pc_timer_init(&listener->pause, resume);
     loop->listeners = listener;

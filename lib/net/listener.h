@@ -16,7 +16,7 @@ PC_CHECKED int pc_listener_bind(const pusherc_listen_options *options, uint32_t 
 
 /* The loop takes the bound socket in any case. `tls` (borrowed) outlives the loop. 0 or PUSHERC_ENOMEM. */
 PC_CHECKED int pc_listener_add(struct pc_loop *loop, int fd, uint32_t backlog,
-                               struct pc_tls_config *tls);
+                               struct pc_tls_config *tls, pusherc_listen_purpose purpose);
 
 /* How many descriptors this process may have open; UINT32_MAX = any number. */
 uint32_t pc_descriptor_limit(void);

@@ -3,6 +3,8 @@
 #include <sched.h>
 #include <string.h>
 
+#define MAX_METRICS_PREFIX 64
+
 void pusherc_server_options_init(pusherc_server_options *options)
 {
     *options = (pusherc_server_options)PUSHERC_SERVER_OPTIONS_INIT;
@@ -46,6 +48,7 @@ struct pc_limits pc_server_limits(const pusherc_server_options *o)
         .http_error_format = o->http_error_format,
         .idempotency_ms = or_default(o->idempotency_ms, 120000),
         .idempotency_max_bytes = or_default(o->idempotency_max_bytes, 4194304),
+        .accept_traffic_percent = or_default(o->accept_traffic_percent, 85),
     };
 }
 
@@ -72,6 +75,18 @@ uint32_t pc_server_workers(const pusherc_server_options *o, enum pc_server_mode 
     return o->worker_count == 0 ? 1 : o->worker_count <= PUSHERC_WORKERS_MAX ? o->worker_count : 0;
 }
 
+/* Names of metrics must be what Prometheus takes, and dashboards are written against. */
+static bool prefix_valid(pusherc_slice prefix)
+{
+    for (size_t i = 0; i < prefix.len; i++) {
+        char c = pc_ascii_lower(prefix.ptr[i]);
+        bool digit = c >= '0' && c <= '9';
+        if (!((c >= 'a' && c <= 'z') || c == '_' || c == ':' || (digit && i > 0)))
+            return false;
+    }
+    return prefix.len <= MAX_METRICS_PREFIX;
+}
+
 int pc_server_options_check(const pusherc_server_options *o, pusherc_errinfo *info)
 {
     pusherc_slice prefix = pc_slice_of(o->path_prefix);
@@ -85,6 +100,12 @@ int pc_server_options_check(const pusherc_server_options *o, pusherc_errinfo *in
     if (strpbrk(prefix.len ? prefix.ptr : "", " ?#%"))
         return pc_errinfo(info, PUSHERC_EINVAL, 0,
                           "path_prefix must be a plain path, without ' ', '?', '#' and '%%'");
+    if (!prefix_valid(pc_slice_of(o->metrics_prefix)))
+        return pc_errinfo(info, PUSHERC_EINVAL, 0,
+                          "metrics_prefix: at most %d letters, digits, '_' and ':', no digit first",
+                          MAX_METRICS_PREFIX);
+    if (o->accept_traffic_percent > 100)
+        return pc_errinfo(info, PUSHERC_EINVAL, 0, "accept_traffic_percent: 1..100");
     if (o->hooks && o->hooks->struct_size != sizeof *o->hooks)
         return pc_errinfo(info, PUSHERC_EINVAL, 0, "hooks: use PUSHERC_HOOKS_INIT");
     if (o->allocator &&

@@ -5,6 +5,7 @@
 
 #include "net/listener.h"
 #include "net/tls.h"
+#include "server/metrics.h"
 #include "server/options.h"
 
 bool pc_server_runs(const pusherc_server *server)
@@ -80,11 +81,15 @@ int pusherc_server_new(pusherc_server **out, const pusherc_server_options *optio
     }
     server->engine.server = server;
     server->engine.clock_ns = uv_hrtime;
+    server->engine.write_metrics = pc_server_write_metrics;
     pc_log_init(&server->engine.log, o->log_fn, o->log_user_data,
                 o->log_level ? o->log_level : PUSHERC_LOG_INFO);
     server->loops = pc_alloc_array(&mem, workers, sizeof *server->loops);
     server->threads = pc_alloc_array(&mem, workers, sizeof *server->threads);
-    if (!server->loops || !server->threads || set_auth_paths(&server->engine, o))
+    server->engine.metrics_prefix =
+        pc_dup(&mem, pc_slice_of(o->metrics_prefix ? o->metrics_prefix : "pusherc_"));
+    if (!server->loops || !server->threads || !server->engine.metrics_prefix ||
+        set_auth_paths(&server->engine, o))
         rc = pc_errinfo(info, PUSHERC_ENOMEM, 0, "out of memory");
     else
         rc = make_loops(server, o->loop, info);
@@ -109,8 +114,11 @@ int pusherc_server_listen(pusherc_server *server, const pusherc_listen_options *
     int fds[PUSHERC_WORKERS_MAX];
     uint16_t port;
     struct pc_tls_config *tls = NULL;
+    const bool metrics = o->purpose == PUSHERC_LISTEN_METRICS;
     if (!server || o->struct_size != sizeof *o)
         return pc_errinfo(info, PUSHERC_EINVAL, 0, "use PUSHERC_LISTEN_OPTIONS_INIT");
+    if (!metrics && o->purpose != PUSHERC_LISTEN_CLIENTS)
+        return pc_errinfo(info, PUSHERC_EINVAL, 0, "purpose is none of PUSHERC_LISTEN_*");
     if (atomic_load(&server->state) != PC_SERVER_NEW)
         return pc_errinfo(info, PUSHERC_ESTATE, 0, "listeners are added before start");
     if (server->listener_count == PC_MAX_LISTENERS || server->tls_count == PC_MAX_LISTENERS)
@@ -120,20 +128,25 @@ int pusherc_server_listen(pusherc_server *server, const pusherc_listen_options *
                  : 0;
     if (rc)
         return rc;
-    rc = pc_listener_bind(o, server->engine.worker_count, fds, &port, info);
+    /* operators come one by one */
+    const uint32_t sockets = metrics ? 1 : server->engine.worker_count;
+    rc = pc_listener_bind(o, sockets, fds, &port, info);
     if (rc) {
         pc_tls_config_free(tls);
         return rc;
     }
     if (tls)
         server->tls[server->tls_count++] = tls;
-    for (uint32_t i = 0; i < server->engine.worker_count; i++) {
-        int added = pc_listener_add(&server->loops[i], fds[i], o->backlog ? o->backlog : 1024, tls);
+    for (uint32_t i = 0; i < sockets; i++) {
+        int added = pc_listener_add(&server->loops[i], fds[i], o->backlog ? o->backlog : 1024, tls,
+                                    o->purpose);
         rc = rc ? rc : added; /* every socket is taken, so go on */
     }
     if (rc)
         return pc_errinfo(info, rc, 0, "out of memory");
     server->ports[server->listener_count++] = port;
+    if (!metrics && server->engine.port == 0)
+        server->engine.port = port;
     return 0;
 }
 

@@ -1,37 +1,42 @@
-#include <pusherc/metrics.h>
+#include "server/metrics.h"
 
-#include "server/server.h"
-
-static uint64_t get(const _Atomic uint64_t *counter)
+void pc_server_count(pusherc_server *server, pusherc_stats *out)
 {
-    return atomic_load_explicit(counter, memory_order_relaxed);
+    struct pc_engine *engine = &server->engine;
+    for (uint32_t i = 0; i < engine->worker_count; i++) {
+        const struct pc_worker *worker = &engine->workers[i];
+        const struct pc_worker_stats *s = &worker->stats;
+        uint32_t depth, most;
+        pc_mailbox_depth(worker->mailbox, &depth, &most);
+        out->connections += pc_stat_get(&s->connections);
+        out->connections_total += pc_stat_get(&s->connections_total);
+        out->sockets += pc_stat_get(&s->sockets);
+        out->subscriptions += pc_stat_get(&s->subscriptions);
+        out->messages_in_total += pc_stat_get(&s->messages_in);
+        out->messages_out_total += pc_stat_get(&s->messages_out);
+        out->bytes_in_total += pc_stat_get(&s->bytes_in);
+        out->bytes_out_total += pc_stat_get(&s->bytes_out);
+        out->write_calls_total += pc_stat_get(&s->write_calls);
+        out->http_requests_total += pc_stat_get(&s->http_requests);
+        out->slow_closed_total += pc_stat_get(&s->slow_closed);
+        out->slow_dropped_total += pc_stat_get(&s->slow_dropped);
+        out->out_queued_bytes += pc_stat_get(&s->out_queued_bytes);
+        out->grants += pc_stat_get(&s->grants);
+        out->mailbox_depth += depth;
+        if (most > out->mailbox_depth_max)
+            out->mailbox_depth_max = most;
+    }
+    out->publishes_total = pc_stat_get(&engine->publishes);
+    out->publishes_unmatched_total = pc_stat_get(&engine->unmatched);
+    out->mailbox_refused_total = pc_stat_get(&engine->mailbox_refused);
 }
 
 int pusherc_server_stats(pusherc_server *server, pusherc_stats *out)
 {
     if (!server || !out || out->struct_size != sizeof *out)
         return PUSHERC_EINVAL;
-    struct pc_engine *engine = &server->engine;
     *out = (pusherc_stats)PUSHERC_STATS_INIT;
-    for (uint32_t i = 0; i < engine->worker_count; i++) {
-        const struct pc_worker_stats *s = &engine->workers[i].stats;
-        out->connections += get(&s->connections);
-        out->connections_total += get(&s->connections_total);
-        out->sockets += get(&s->sockets);
-        out->subscriptions += get(&s->subscriptions);
-        out->messages_in_total += get(&s->messages_in);
-        out->messages_out_total += get(&s->messages_out);
-        out->bytes_in_total += get(&s->bytes_in);
-        out->bytes_out_total += get(&s->bytes_out);
-        out->write_calls_total += get(&s->write_calls);
-        out->http_requests_total += get(&s->http_requests);
-        out->slow_closed_total += get(&s->slow_closed);
-        out->slow_dropped_total += get(&s->slow_dropped);
-        out->out_queued_bytes += get(&s->out_queued_bytes);
-    }
-    out->channels = pc_directory_occupied(&engine->directory);
-    out->publishes_total = get(&engine->publishes);
-    out->publishes_unmatched_total = get(&engine->unmatched);
-    out->mailbox_refused_total = get(&engine->mailbox_refused);
+    pc_server_count(server, out);
+    out->channels = pc_directory_occupied(&server->engine.directory);
     return 0;
 }

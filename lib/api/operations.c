@@ -1,0 +1,128 @@
+/*
+ * Pages for operators: the ones of a metrics listener, which has nothing else, and what soketi's load balancers ask
+ * about memory. "Used" is what this process holds in RAM, "total" what it may have.
+ */
+#include "api/call.h"
+
+#include "base/process.h"
+
+#define METRICS_TYPE "text/plain; version=0.0.4; charset=utf-8"
+
+struct page {
+    pusherc_slice path;
+    void (*handle)(struct pc_api_call *call);
+};
+
+/* -- metrics -- */
+
+/* ?json=1 */
+static bool wants_json(pusherc_slice query)
+{
+    while (query.len) {
+        pusherc_slice pair = pc_slice_first(query, pc_slice_find(query, '&'));
+        if (pc_slice_starts(pair, PC_S("json=")) && pair.len > sizeof "json=" - 1)
+            return true;
+        query = pc_slice_skip(query, pair.len + (pair.len < query.len));
+    }
+    return false;
+}
+
+static int append(pusherc_slice chunk, void *user_data)
+{
+    struct pc_buf *body = user_data;
+    pc_buf_put(body, chunk);
+    return pc_buf_status(body);
+}
+
+static void metrics_page(struct pc_api_call *call)
+{
+    struct pc_engine *engine = call->request->engine;
+    bool json = wants_json(call->request->message->query);
+    pc_api_begin(call->reply, 200, json ? PC_API_JSON : METRICS_TYPE);
+    if (engine->write_metrics(engine->server, json, append, &call->reply->body))
+        pc_api_out_of_memory(call->reply);
+}
+
+/* -- memory -- */
+
+struct memory {
+    uint64_t used, total, percent_of_100; /* hundredths of a percent */
+};
+
+static struct memory read_memory(void)
+{
+    struct pc_process process;
+    pc_process_read(&process, "");
+    struct memory m = {.used = process.resident_bytes, .total = process.memory_bytes};
+    if (m.total < m.used)
+        m.total = m.used; /* the limit was lowered under us */
+    m.percent_of_100 = m.total ? m.used * 10000 / m.total : 0;
+    return m;
+}
+
+static void put_member(struct pc_buf *body, const char *before, uint64_t number)
+{
+    pc_buf_put(body, pc_slice_of(before));
+    pc_buf_put_u64(body, number);
+}
+
+static void put_percent(struct pc_buf *body, const char *before, const struct memory *m)
+{
+    put_member(body, before, m->percent_of_100 / 100);
+    put_member(body, m->percent_of_100 % 100 < 10 ? ".0" : ".", m->percent_of_100 % 100);
+    pc_buf_put(body, PC_S("}}"));
+}
+
+static void usage_page(struct pc_api_call *call)
+{
+    struct pc_buf *body = &call->reply->body;
+    struct memory m = read_memory();
+    pc_api_begin(call->reply, 200, PC_API_JSON);
+    put_member(body, "{\"memory\":{\"free\":", m.total - m.used);
+    put_member(body, ",\"used\":", m.used);
+    put_member(body, ",\"total\":", m.total);
+    put_percent(body, ",\"percent\":", &m);
+}
+
+void pc_api_accept_traffic(struct pc_api_call *call)
+{
+    struct pc_buf *body = &call->reply->body;
+    struct memory m = read_memory();
+    bool full =
+        m.percent_of_100 > (uint64_t)call->request->engine->limits.accept_traffic_percent * 100;
+    pc_api_begin(call->reply, full ? 500 : 200, PC_API_JSON);
+    put_member(body, "{\"memory\":{\"usedSize\":", m.used);
+    put_member(body, ",\"totalSize\":", m.total);
+    put_percent(body, ",\"percentUsage\":", &m);
+}
+
+/* -- the listener -- */
+
+static const struct page pages[] = {
+    {PUSHERC_LIT("/metrics"), metrics_page}, {PUSHERC_LIT("/usage"), usage_page},
+    {PUSHERC_LIT("/"), pc_api_root},         {PUSHERC_LIT("/ready"), pc_api_ready},
+    {PUSHERC_LIT("/up"), pc_api_up},         {PUSHERC_LIT("/live"), pc_api_up},
+};
+
+void pc_api_operations(const struct pc_api_request *request, struct pc_api_reply *reply)
+{
+    const struct pc_http_message *m = request->message;
+    struct pc_api_call call = {.request = request, .reply = reply};
+    const struct page *page = NULL;
+    for (size_t i = 0; i < sizeof pages / sizeof pages[0]; i++)
+        if (pc_slice_eq(pages[i].path, m->path))
+            page = &pages[i];
+    bool read = pc_slice_eq(m->method, PC_S("GET")) || pc_slice_eq(m->method, PC_S("HEAD"));
+    if (!page)
+        pc_api_plain(reply, 404, "There is nothing here.");
+    else if (!read)
+        pc_api_plain(reply, 405, "Use GET here.");
+    else
+        page->handle(&call);
+    if (pc_buf_status(&reply->body))
+        pc_api_out_of_memory(reply);
+    /* No page of a stranger's may read this through its visitor's browser, which may be next to us. */
+    reply->field_count = 0;
+    if (page && !read)
+        pc_api_field(reply, PC_S("Allow"), PC_S("GET, HEAD"));
+}

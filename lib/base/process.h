@@ -1,0 +1,22 @@
+/*
+ * What the system says about this process, for the operations pages. Reads /proc and asks the kernel: some tens of
+ * microseconds, for whoever looks at such a page and nobody else.
+ */
+#ifndef PC_BASE_PROCESS_H
+#define PC_BASE_PROCESS_H
+
+#include <stdint.h>
+
+/* 0 = the system does not say. */
+struct pc_process {
+    uint64_t cpu_user_us, cpu_system_us;
+    uint64_t start_time_s; /* Unix time */
+    uint64_t resident_bytes, virtual_bytes, heap_bytes;
+    uint64_t open_fds, max_fds; /* max: UINT64_MAX = no limit */
+    uint64_t memory_bytes;      /* of the machine, or of the control group if that may have less */
+};
+
+/* `root` stands before each path: "" but for tests. */
+void pc_process_read(struct pc_process *out, const char *root);
+
+#endif

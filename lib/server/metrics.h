@@ -1,0 +1,16 @@
+/* The counters for operators. */
+#ifndef PC_SERVER_METRICS_H
+#define PC_SERVER_METRICS_H
+
+#include <pusherc/metrics.h>
+
+#include "server/server.h"
+
+/* Everything but `channels`, for which the whole directory would have to be walked. */
+void pc_server_count(pusherc_server *server, pusherc_stats *out);
+
+/* As pusherc_server_metrics(), or JSON. */
+int pc_server_write_metrics(pusherc_server *server, bool json, pusherc_write_fn write,
+                            void *user_data);
+
+#endif
