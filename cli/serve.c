@@ -113,7 +113,8 @@ static void print_help(void)
         "\nAn option counts before the environment (the names of soketi, Reverb and Laravel), and\n"
         "that before the config file. SIGTERM and SIGINT stop the server in a paced way, the "
         "second\n"
-        "one at once; SIGHUP reads the config file's apps again. More in pusherc(1).\n");
+        "one at once; SIGHUP reads the config file's apps and the certificate again. More in "
+        "pusherc(1).\n");
 }
 
 /* Later sources win, except that the apps' parts interlock: see cli_environment_credentials(). */
@@ -210,10 +211,6 @@ static void reload_apps(struct serving *serving)
     pusherc_errinfo info = {0};
     size_t added = 0, removed = 0;
 
-    if (!file) {
-        (void)complain(0, "SIGHUP: there is no config file to read again");
-        return;
-    }
     cli_apps_init(&apps);
     if (cli_config_read(file, NULL, &apps, NULL, &error) ||
         gather_apps(&serving->arguments, &apps, &error)) {
@@ -243,6 +240,40 @@ static void reload_apps(struct serving *serving)
     printf("apps read again: %zu now, %zu added, %zu removed\n", apps.count, added, removed);
     cli_apps_free(&serving->apps);
     serving->apps = apps;
+}
+
+static void fill_tls(const struct cli_settings *settings, pusherc_tls_options *tls)
+{
+    pusherc_tls_options_init(tls);
+    tls->cert_file = settings->tls_cert;
+    tls->key_file = settings->tls_key;
+    tls->key_password = settings->tls_password;
+}
+
+/* Certificates are renewed under the same names. */
+static void reload_certificate(struct serving *serving)
+{
+    pusherc_tls_options tls;
+    pusherc_errinfo info = {0};
+
+    fill_tls(&serving->settings, &tls);
+    int status = pusherc_server_reload_tls(serving->server, 0, &tls, &info);
+    if (status)
+        (void)complain_info("the certificate stays as it was: ", status, &info);
+    else
+        printf("certificate read again\n");
+}
+
+static void reload(struct serving *serving)
+{
+    bool file = given(&serving->arguments, "config") != NULL;
+
+    if (file)
+        reload_apps(serving);
+    if (serving->settings.tls_cert)
+        reload_certificate(serving);
+    else if (!file)
+        (void)complain(0, "SIGHUP: there is no config file and no certificate to read again");
 }
 
 /* Turn a host name into a numeric address; the library does not look names up. */
@@ -282,7 +313,7 @@ static int listen_on(struct serving *serving)
 {
     const struct cli_settings *settings = &serving->settings;
     pusherc_listen_options options = PUSHERC_LISTEN_OPTIONS_INIT;
-    pusherc_tls_options tls = PUSHERC_TLS_OPTIONS_INIT;
+    pusherc_tls_options tls;
     pusherc_errinfo info = {0};
     char address[INET6_ADDRSTRLEN];
 
@@ -290,9 +321,7 @@ static int listen_on(struct serving *serving)
         return EXIT_CANNOT;
     options.host = address;
     options.port = (uint16_t)settings->port;
-    tls.cert_file = settings->tls_cert;
-    tls.key_file = settings->tls_key;
-    tls.key_password = settings->tls_password;
+    fill_tls(settings, &tls);
     options.tls = settings->tls_cert ? &tls : NULL;
 
     int status = pusherc_server_listen(serving->server, &options, &info);
@@ -332,7 +361,7 @@ static void wait_for_the_end(struct serving *serving, const sigset_t *signals)
         if (sigwait(signals, &number) != 0)
             continue;
         if (number == SIGHUP && !stopping) {
-            reload_apps(serving);
+            reload(serving);
         } else if (number == SIGTERM || number == SIGINT) {
             uint32_t grace_ms = stopping ? 0 : serving->settings.grace_ms;
             if (!stopping)

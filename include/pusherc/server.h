@@ -117,7 +117,7 @@ PUSHERC_API void pusherc_server_options_init(pusherc_server_options *options);
 
 /**
  * TLS for one listener: 1.2 and 1.3, with forward secrecy and session tickets. The files are read while
- * pusherc_server_listen() runs.
+ * pusherc_server_listen() or pusherc_server_reload_tls() runs.
  */
 typedef struct pusherc_tls_options {
     size_t struct_size;    /**< sizeof(pusherc_tls_options) */
@@ -223,6 +223,26 @@ PUSHERC_API int pusherc_server_listen(pusherc_server *server, const pusherc_list
  * Since: 0.1.
  */
 PUSHERC_API uint16_t pusherc_server_port(const pusherc_server *server, size_t listener);
+
+/**
+ * Give a listener that speaks TLS another certificate and key. New connections get them; those that are open keep
+ * theirs. Session tickets handed out before are of no use any more, which costs their holders a whole handshake.
+ *
+ * @param server    started
+ * @param listener  0 for the first pusherc_server_listen(), 1 for the second, ...
+ * @param tls       read before this call returns
+ * @param info      filled on failure; may be NULL
+ * @return 0 when handed over to the workers, or (then nothing has changed)
+ *         PUSHERC_EINVAL  a NULL argument, no such listener or one without TLS, or a file is not named
+ *         PUSHERC_ETLS    certificate or key unusable, `info` says why; info->sys has Mbed TLS's code
+ *         PUSHERC_ESTATE  not started, or stopping
+ *         PUSHERC_ENOMEM
+ *
+ * Thread: any. Blocks: for files. In callbacks: yes. Owns: nothing.
+ * Since: 0.1.
+ */
+PUSHERC_API int pusherc_server_reload_tls(pusherc_server *server, size_t listener,
+                                          const pusherc_tls_options *tls, pusherc_errinfo *info);
 
 /**
  * Begin to accept. Threads mode: starts the threads. Attach mode: call it on the loop's thread.

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "net/conn.h"
+#include "net/tls.h"
 
 #define ACCEPTS_PER_TURN 128 /* then connected clients get a turn */
 #define ACCEPT_PAUSE_MS  100 /* when descriptors or memory run out: the queue waits in the kernel */
@@ -21,8 +22,9 @@ struct pc_listener {
     struct pc_loop *loop;
     struct pc_listener *next;
     struct pc_timer pause;
-    uint64_t quiet_until_ms; /* a pause was logged */
-    struct pc_tls_config *tls;
+    uint64_t quiet_until_ms;   /* a pause was logged */
+    struct pc_tls_config *tls; /* counted; NULL = plain */
+    uint32_t number;
     int fd;
     int backlog;
     bool polled;     /* libuv knows the handle */
@@ -188,8 +190,8 @@ uint32_t pc_descriptor_limit(void)
     return known && limit.rlim_cur < UINT32_MAX ? (uint32_t)limit.rlim_cur : UINT32_MAX;
 }
 
-int pc_listener_add(struct pc_loop *loop, int fd, uint32_t backlog, struct pc_tls_config *tls,
-                    pusherc_listen_purpose purpose)
+int pc_listener_add(struct pc_loop *loop, int fd, uint32_t backlog, uint32_t number,
+                    struct pc_tls_config *tls, pusherc_listen_purpose purpose)
 {
     struct pc_listener *listener = pc_alloc_zero(loop->worker->mem, sizeof *listener);
     if (!listener) {
@@ -199,12 +201,26 @@ int pc_listener_add(struct pc_loop *loop, int fd, uint32_t backlog, struct pc_tl
     listener->loop = loop;
     listener->fd = fd;
     listener->backlog = backlog > INT32_MAX ? INT32_MAX : (int)backlog;
+    listener->number = number;
     listener->tls = tls;
     listener->operations = purpose == PUSHERC_LISTEN_METRICS;
+    if (tls)
+        pc_tls_config_ref(tls);
     listener->next = loop->listeners;
     pc_timer_init(&listener->pause, resume);
     loop->listeners = listener;
     return 0;
+}
+
+void pc_listener_set_tls(struct pc_loop *loop, uint32_t number, struct pc_tls_config *tls)
+{
+    for (struct pc_listener *l = loop->listeners; l; l = l->next) {
+        if (l->number != number)
+            continue;
+        pc_tls_config_ref(tls);
+        pc_tls_config_unref(l->tls);
+        l->tls = tls;
+    }
 }
 
 int pc_listeners_start(struct pc_loop *loop)
@@ -219,11 +235,17 @@ int pc_listeners_start(struct pc_loop *loop)
     return 0;
 }
 
+static void listener_free(struct pc_listener *listener)
+{
+    pc_tls_config_unref(listener->tls);
+    pc_free(listener->loop->worker->mem, listener);
+}
+
 static void on_closed(uv_handle_t *handle)
 {
     struct pc_listener *listener = PC_CONTAINER(handle, struct pc_listener, poll);
     listener->loop->conn_count--;
-    pc_free(listener->loop->worker->mem, listener);
+    listener_free(listener);
 }
 
 void pc_listeners_close(struct pc_loop *loop)
@@ -238,6 +260,6 @@ void pc_listeners_close(struct pc_loop *loop)
         }
         close(listener->fd);
         if (!listener->polled)
-            pc_free(loop->worker->mem, listener);
+            listener_free(listener);
     }
 }

@@ -14,9 +14,12 @@ struct pc_tls_config;
 PC_CHECKED int pc_listener_bind(const pusherc_listen_options *options, uint32_t count, int *fds,
                                 uint16_t *port, pusherc_errinfo *info);
 
-/* The loop takes the bound socket in any case. `tls` (borrowed) outlives the loop. 0 or PUSHERC_ENOMEM. */
-PC_CHECKED int pc_listener_add(struct pc_loop *loop, int fd, uint32_t backlog,
+/* The loop takes the bound socket in any case, and counts `tls` (NULL = plain). `number`: the server's, from 0.
+ * 0 or PUSHERC_ENOMEM. */
+PC_CHECKED int pc_listener_add(struct pc_loop *loop, int fd, uint32_t backlog, uint32_t number,
                                struct pc_tls_config *tls, pusherc_listen_purpose purpose);
+/* For those accepted from now on; nothing if it is closed by now. Counts `tls`. */
+void pc_listener_set_tls(struct pc_loop *loop, uint32_t number, struct pc_tls_config *tls);
 
 /* How many descriptors this process may have open; UINT32_MAX = any number. */
 uint32_t pc_descriptor_limit(void);

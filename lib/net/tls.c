@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -28,6 +29,7 @@
 #define ALERT_LEN        7
 
 struct pc_tls_config {
+    _Atomic uint32_t refs;
     struct pc_mem mem;
     struct pc_log *log; /* borrowed */
     mbedtls_ssl_config ssl;
@@ -37,7 +39,7 @@ struct pc_tls_config {
 };
 
 struct pc_tls {
-    struct pc_tls_config *config; /* borrowed */
+    struct pc_tls_config *config; /* counted */
     struct pc_worker_stats *stats;
     int fd;
     bool begun;            /* `ssl` has its buffers */
@@ -231,6 +233,7 @@ int pc_tls_config_new(struct pc_tls_config **out, const struct pc_mem *mem, stru
     struct pc_tls_config *config = pc_alloc_zero(mem, sizeof *config);
     if (!config)
         return pc_errinfo(info, PUSHERC_ENOMEM, 0, "out of memory");
+    atomic_init(&config->refs, 1);
     config->mem = *mem;
     config->log = log;
     mbedtls_ssl_config_init(&config->ssl);
@@ -250,13 +253,19 @@ int pc_tls_config_new(struct pc_tls_config **out, const struct pc_mem *mem, stru
     return 0;
 
 fail:
-    pc_tls_config_free(config);
+    pc_tls_config_unref(config);
     return rc;
 }
 
-void pc_tls_config_free(struct pc_tls_config *config)
+void pc_tls_config_ref(struct pc_tls_config *config)
 {
-    if (!config)
+    atomic_fetch_add_explicit(&config->refs, 1, memory_order_relaxed);
+}
+
+void pc_tls_config_unref(struct pc_tls_config *config)
+{
+    /* acquire: whoever frees sees everything the other holders did */
+    if (!config || atomic_fetch_sub_explicit(&config->refs, 1, memory_order_acq_rel) != 1)
         return;
     struct pc_mem mem = config->mem;
     mbedtls_ssl_config_free(&config->ssl);
@@ -273,6 +282,7 @@ struct pc_tls *pc_tls_new(struct pc_tls_config *config, int fd, struct pc_worker
     struct pc_tls *tls = pc_alloc_zero(&config->mem, sizeof *tls);
     if (!tls)
         return NULL;
+    pc_tls_config_ref(config);
     tls->config = config;
     tls->fd = fd;
     tls->stats = stats;
@@ -287,7 +297,9 @@ void pc_tls_free(struct pc_tls *tls)
         return;
     mbedtls_ssl_free(&tls->ssl);
     pc_buf_free(&tls->pending);
-    pc_free(&tls->config->mem, tls);
+    struct pc_tls_config *config = tls->config;
+    pc_free(&config->mem, tls);
+    pc_tls_config_unref(config);
 }
 
 /* Bytes sent, less than len if the socket is full; -1: it is lost. */

@@ -28,19 +28,20 @@
 #define PC_TLS_RECORD 16384 /* the most text in one record */
 
 /* Certificate, key and rules of a listener: TLS 1.2 and 1.3, forward secrecy, session tickets. Not changed
- * once it is made, so that its workers share it. */
+ * once it is made, so that its workers share it; counted, so that a new one may take its place while
+ * connections still use it. */
 struct pc_tls_config;
 /* `mem` and `log` outlive it. 0; or with `info` filled PUSHERC_EINVAL (a file is not named), PUSHERC_ETLS (the files
  * are unusable), PUSHERC_ENOMEM, PUSHERC_ENOSYS (not compiled in). */
 PC_CHECKED int pc_tls_config_new(struct pc_tls_config **out, const struct pc_mem *mem,
                                  struct pc_log *log, const pusherc_tls_options *options,
                                  pusherc_errinfo *info);
-/* After the last connection; NULL is harmless. */
-void pc_tls_config_free(struct pc_tls_config *config);
+void pc_tls_config_ref(struct pc_tls_config *config);
+void pc_tls_config_unref(struct pc_tls_config *config); /* NULL is harmless */
 
 /* One connection's. */
 struct pc_tls;
-/* Borrows all it gets; counts into `stats` what it sends. NULL: out of memory. */
+/* Counts `config`, borrows the rest; adds to `stats` what it sends. NULL: out of memory. */
 struct pc_tls *pc_tls_new(struct pc_tls_config *config, int fd, struct pc_worker_stats *stats);
 void pc_tls_free(struct pc_tls *tls); /* NULL is harmless */
 

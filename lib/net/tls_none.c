@@ -13,7 +13,12 @@ int pc_tls_config_new(struct pc_tls_config **out, const struct pc_mem *mem, stru
     return pc_errinfo(info, PUSHERC_ENOSYS, 0, "TLS was not compiled in");
 }
 
-void pc_tls_config_free(struct pc_tls_config *config)
+void pc_tls_config_ref(struct pc_tls_config *config)
+{
+    (void)config;
+}
+
+void pc_tls_config_unref(struct pc_tls_config *config)
 {
     (void)config;
 }

@@ -4,7 +4,6 @@
 #include <signal.h>
 
 #include "net/listener.h"
-#include "net/tls.h"
 #include "server/metrics.h"
 #include "server/options.h"
 
@@ -104,55 +103,6 @@ fail:
     pthread_mutex_destroy(&server->mutex);
     pc_free(&mem, server);
     return rc;
-}
-
-int pusherc_server_listen(pusherc_server *server, const pusherc_listen_options *options,
-                          pusherc_errinfo *info)
-{
-    const pusherc_listen_options defaults = PUSHERC_LISTEN_OPTIONS_INIT;
-    const pusherc_listen_options *o = options ? options : &defaults;
-    int fds[PUSHERC_WORKERS_MAX];
-    uint16_t port;
-    struct pc_tls_config *tls = NULL;
-    const bool metrics = o->purpose == PUSHERC_LISTEN_METRICS;
-    if (!server || o->struct_size != sizeof *o)
-        return pc_errinfo(info, PUSHERC_EINVAL, 0, "use PUSHERC_LISTEN_OPTIONS_INIT");
-    if (!metrics && o->purpose != PUSHERC_LISTEN_CLIENTS)
-        return pc_errinfo(info, PUSHERC_EINVAL, 0, "purpose is none of PUSHERC_LISTEN_*");
-    if (atomic_load(&server->state) != PC_SERVER_NEW)
-        return pc_errinfo(info, PUSHERC_ESTATE, 0, "listeners are added before start");
-    if (server->listener_count == PC_MAX_LISTENERS || server->tls_count == PC_MAX_LISTENERS)
-        return pc_errinfo(info, PUSHERC_EINVAL, 0, "at most %d listeners", PC_MAX_LISTENERS);
-    int rc = o->tls
-                 ? pc_tls_config_new(&tls, &server->engine.mem, &server->engine.log, o->tls, info)
-                 : 0;
-    if (rc)
-        return rc;
-    /* operators come one by one */
-    const uint32_t sockets = metrics ? 1 : server->engine.worker_count;
-    rc = pc_listener_bind(o, sockets, fds, &port, info);
-    if (rc) {
-        pc_tls_config_free(tls);
-        return rc;
-    }
-    if (tls)
-        server->tls[server->tls_count++] = tls;
-    for (uint32_t i = 0; i < sockets; i++) {
-        int added = pc_listener_add(&server->loops[i], fds[i], o->backlog ? o->backlog : 1024, tls,
-                                    o->purpose);
-        rc = rc ? rc : added; /* every socket is taken, so go on */
-    }
-    if (rc)
-        return pc_errinfo(info, rc, 0, "out of memory");
-    server->ports[server->listener_count++] = port;
-    if (!metrics && server->engine.port == 0)
-        server->engine.port = port;
-    return 0;
-}
-
-uint16_t pusherc_server_port(const pusherc_server *server, size_t listener)
-{
-    return server && listener < server->listener_count ? server->ports[listener] : 0;
 }
 
 static void *run_thread(void *arg)
@@ -345,8 +295,6 @@ void pusherc_server_free(pusherc_server *server)
     join_threads(server);
     for (uint32_t i = 0; server->loops && i < engine->worker_count; i++)
         pc_loop_free(&server->loops[i]);
-    for (size_t i = 0; i < server->tls_count; i++)
-        pc_tls_config_free(server->tls[i]);
     struct pc_mem mem = engine->mem;
     pc_free(&mem, server->loops);
     pc_free(&mem, server->threads);

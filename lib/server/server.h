@@ -30,8 +30,7 @@ struct pusherc_server {
     uint32_t thread_count;
     uint16_t ports[PC_MAX_LISTENERS];
     size_t listener_count;
-    struct pc_tls_config *tls[PC_MAX_LISTENERS]; /* owned; of those that speak TLS */
-    size_t tls_count;
+    bool speaks_tls[PC_MAX_LISTENERS];
     _Atomic int state;          /* enum pc_server_state */
     _Atomic uint32_t next_loop; /* adopted sockets take turns */
     pthread_mutex_t mutex;      /* guards the rest; leaf */

@@ -270,7 +270,7 @@ test('SIGHUP with a broken file keeps the apps and says what is wrong', async (t
 test('SIGHUP without a config file is harmless', async (t) => {
   const server = await serve(t);
   server.child.kill('SIGHUP');
-  await says(server, /no config file/);
+  await says(server, /no config file and no certificate/);
   await isKnown(server, APP);
 });
 

@@ -464,6 +464,62 @@ describe('TLS', { skip: !built && 'not compiled in' }, () => {
     }
   });
 
+  test('SIGHUP reads a renewed certificate; who is connected stays', async (t) => {
+    const renew = (name) => {
+      fs.copyFileSync(file(`${name}.pem`), file('renewed.pem'));
+      fs.copyFileSync(file(`${name}.key`), file('renewed.key'));
+    };
+    renew('ec');
+    const serve = await startServe(['--tls-cert', file('renewed.pem'), '--tls-key', file('renewed.key'), '--workers', '2'], t);
+    serve.ca = ROOT;
+    const hangUp = (line) => {
+      serve.child.kill('SIGHUP');
+      return line && serve.lines.next((l) => l === line);
+    };
+    // Several, for each worker has to hear of it.
+    const presented = async (options) => {
+      const names = new Set();
+      for (let i = 0; i < 8; i++) {
+        const socket = await bare(serve, options);
+        names.add(socket.getPeerCertificate().subject.CN);
+        socket.destroy();
+      }
+      return [...names];
+    };
+    const old = [await connect(serve), await connect(serve)];
+    await old[0].subscribe('private-x');
+    await old[1].subscribe('private-x');
+    const ticket = await bare(serve, { maxVersion: 'TLSv1.2' });
+    ticket.write('GET /ready HTTP/1.1\r\nHost: x\r\n\r\n');
+    await ticket.has(/OK/);
+    const again = await bare(serve, { maxVersion: 'TLSv1.2', session: ticket.session });
+    assert.ok(again.isSessionReused());
+    again.destroy();
+
+    renew('rsa');
+    assert.deepEqual(await presented(), ['ec']);
+    await hangUp('certificate read again');
+    await until(async () => (await presented()).join() === 'rsa', 'the new certificate');
+    assert.deepEqual(await presented(), ['rsa']);
+    // An old ticket costs a whole handshake, and nothing else.
+    const whole = await bare(serve, { maxVersion: 'TLSv1.2', session: ticket.session });
+    assert.ok(!whole.isSessionReused());
+    for (const socket of [ticket, whole]) socket.destroy();
+
+    // Files that do not go together, as in the midst of a renewal.
+    fs.copyFileSync(file('ec.key'), file('renewed.key'));
+    hangUp();
+    await until(() => /the certificate stays as it was: private key: not that of the first certificate/.test(serve.stderr), 'a complaint');
+    assert.deepEqual(await presented(), ['rsa']);
+    renew('ec');
+    for (let i = 0; i < 20; i++) await hangUp('certificate read again');
+    await until(async () => (await presented()).join() === 'ec', 'the first certificate');
+
+    old[0].send({ event: 'client-hello', channel: 'private-x', data: { n: 1 } });
+    assert.equal((await old[1].event('client-hello')).data, '{"n":1}');
+    for (const client of old) await client.close();
+  });
+
   test('what is wrong with a file is said', () => {
     fs.writeFileSync(file('garbage'), 'garbage');
     fs.writeFileSync(file('half.pem'), read('ec.crt') + read('middle.crt').replace(/(.{40})\n/, '\n'));

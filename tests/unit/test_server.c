@@ -17,6 +17,7 @@
 
 #include <pusherc/pusherc.h>
 
+#include "unit/certificate.h"
 #include "unit/failing_alloc.h"
 
 enum mode {
@@ -439,6 +440,67 @@ struct publisher {
     _Atomic bool *over;
 };
 
+static void write_file(char *path, const char *text)
+{
+    int fd = mkstemp(path);
+    assert_true(fd >= 0);
+    assert_int_equal(write(fd, text, strlen(text)), (ssize_t)strlen(text));
+    close(fd);
+}
+
+static void a_certificate_is_exchanged_by_all_workers_or_none(void **state)
+{
+    char cert[] = "/tmp/test_server_XXXXXX", key[] = "/tmp/test_server_XXXXXX";
+    pusherc_server_options options = PUSHERC_SERVER_OPTIONS_INIT;
+    pusherc_listen_options plain = PUSHERC_LISTEN_OPTIONS_INIT, secure = plain;
+    pusherc_tls_options tls = PUSHERC_TLS_OPTIONS_INIT;
+    struct failing_alloc alloc;
+    pusherc_allocator allocator = failing_alloc_init(&alloc, 0);
+    pusherc_errinfo info = {0};
+    pusherc_server *server;
+    bool failed = true;
+    (void)state;
+    write_file(cert, test_certificate);
+    write_file(key, test_certificate_key);
+    tls.cert_file = cert, tls.key_file = key;
+    secure.tls = &tls;
+    options.allocator = &allocator;
+    options.worker_count = 3;
+    assert_int_equal(pusherc_server_new(&server, &options, &info), 0);
+    assert_int_equal(pusherc_server_listen(server, &plain, &info), 0);
+    int rc = pusherc_server_listen(server, &secure, &info);
+    if (rc == PUSHERC_ENOSYS)
+        goto out; /* compiled without TLS */
+    assert_int_equal(rc, 0);
+    assert_int_equal(pusherc_server_reload_tls(server, 1, &tls, &info), PUSHERC_ESTATE);
+    assert_int_equal(pusherc_server_start(server, &info), 0);
+    assert_int_equal(pusherc_server_reload_tls(NULL, 1, &tls, NULL), PUSHERC_EINVAL);
+    assert_int_equal(pusherc_server_reload_tls(server, 1, NULL, NULL), PUSHERC_EINVAL);
+    assert_int_equal(pusherc_server_reload_tls(server, 0, &tls, &info), PUSHERC_EINVAL);
+    assert_int_equal(pusherc_server_reload_tls(server, 2, &tls, &info), PUSHERC_EINVAL);
+    tls.key_file = cert;
+    assert_int_equal(pusherc_server_reload_tls(server, 1, &tls, &info), PUSHERC_ETLS);
+    tls.key_file = key;
+    for (size_t n = 1; failed; n++) {
+        alloc.fail_at = alloc.requests + n;
+        rc = pusherc_server_reload_tls(server, 1, &tls, &info);
+        failed = failing_alloc_hit(&alloc);
+        assert_int_equal(rc, failed ? PUSHERC_ENOMEM : 0);
+    }
+    alloc.fail_at = 0;
+    for (int i = 0; i < 100; i++)
+        assert_int_equal(pusherc_server_reload_tls(server, 1, &tls, &info), 0);
+    assert_int_equal(pusherc_server_stop(server, 0, NULL, NULL), 0);
+    /* on their way, or too late: nothing is left behind */
+    rc = pusherc_server_reload_tls(server, 1, &tls, &info);
+    assert_int_equal(rc, PUSHERC_ESTATE);
+out:
+    pusherc_server_free(server);
+    assert_int_equal(failing_alloc_live(&alloc), 0);
+    unlink(cert);
+    unlink(key);
+}
+
 static void *publish_until_over(void *arg)
 {
     const struct publisher *p = arg;
@@ -493,6 +555,7 @@ int main(void)
         cmocka_unit_test(guarded_public_names_and_open_origins_are_warned_of),
         cmocka_unit_test(a_slow_reader_gets_the_whole_page),
         cmocka_unit_test(without_memory_a_call_fails_and_nothing_leaks),
+        cmocka_unit_test(a_certificate_is_exchanged_by_all_workers_or_none),
         cmocka_unit_test(publishing_while_it_stops_is_harmless),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

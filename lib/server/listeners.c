@@ -1,0 +1,130 @@
+/* Listeners: bound before the start, and given another certificate at any time after it. */
+#include "net/listener.h"
+#include "net/tls.h"
+#include "server/server.h"
+
+int pusherc_server_listen(pusherc_server *server, const pusherc_listen_options *options,
+                          pusherc_errinfo *info)
+{
+    const pusherc_listen_options defaults = PUSHERC_LISTEN_OPTIONS_INIT;
+    const pusherc_listen_options *o = options ? options : &defaults;
+    int fds[PUSHERC_WORKERS_MAX];
+    uint16_t port;
+    struct pc_tls_config *tls = NULL;
+    const bool metrics = o->purpose == PUSHERC_LISTEN_METRICS;
+    if (!server || o->struct_size != sizeof *o)
+        return pc_errinfo(info, PUSHERC_EINVAL, 0, "use PUSHERC_LISTEN_OPTIONS_INIT");
+    if (!metrics && o->purpose != PUSHERC_LISTEN_CLIENTS)
+        return pc_errinfo(info, PUSHERC_EINVAL, 0, "purpose is none of PUSHERC_LISTEN_*");
+    if (atomic_load(&server->state) != PC_SERVER_NEW)
+        return pc_errinfo(info, PUSHERC_ESTATE, 0, "listeners are added before start");
+    if (server->listener_count == PC_MAX_LISTENERS)
+        return pc_errinfo(info, PUSHERC_EINVAL, 0, "at most %d listeners", PC_MAX_LISTENERS);
+    int rc = o->tls
+                 ? pc_tls_config_new(&tls, &server->engine.mem, &server->engine.log, o->tls, info)
+                 : 0;
+    if (rc)
+        return rc;
+    /* operators come one by one */
+    const uint32_t sockets = metrics ? 1 : server->engine.worker_count;
+    rc = pc_listener_bind(o, sockets, fds, &port, info);
+    if (rc) {
+        pc_tls_config_unref(tls);
+        return rc;
+    }
+    for (uint32_t i = 0; i < sockets; i++) {
+        int added = pc_listener_add(&server->loops[i], fds[i], o->backlog ? o->backlog : 1024,
+                                    (uint32_t)server->listener_count, tls, o->purpose);
+        rc = rc ? rc : added; /* every socket is taken, so go on */
+    }
+    server->speaks_tls[server->listener_count] = tls != NULL;
+    pc_tls_config_unref(tls);
+    if (rc)
+        return pc_errinfo(info, rc, 0, "out of memory");
+    server->ports[server->listener_count++] = port;
+    if (!metrics && server->engine.port == 0)
+        server->engine.port = port;
+    return 0;
+}
+
+uint16_t pusherc_server_port(const pusherc_server *server, size_t listener)
+{
+    return server && listener < server->listener_count ? server->ports[listener] : 0;
+}
+
+/* -- another certificate -- */
+
+struct certificate_order {
+    struct pc_mail mail;
+    struct pc_mem mem;
+    struct pc_tls_config *tls; /* counted */
+    uint32_t listener;
+};
+
+static void order_free(struct certificate_order *order)
+{
+    if (!order)
+        return;
+    struct pc_mem mem = order->mem;
+    pc_tls_config_unref(order->tls);
+    pc_free(&mem, order);
+}
+
+static void run_certificate(struct pc_mail *mail, struct pc_worker *worker)
+{
+    struct certificate_order *order = PC_CONTAINER(mail, struct certificate_order, mail);
+    if (worker)
+        pc_listener_set_tls(pc_loop_of(worker), order->listener, order->tls);
+    order_free(order);
+}
+
+static struct certificate_order *order_new(const struct pc_mem *mem, uint32_t listener,
+                                           struct pc_tls_config *tls)
+{
+    struct certificate_order *order = pc_alloc_zero(mem, sizeof *order);
+    if (!order)
+        return NULL;
+    *order = (struct certificate_order){
+        .mail.run = run_certificate, .mem = *mem, .tls = tls, .listener = listener};
+    pc_tls_config_ref(tls);
+    return order;
+}
+
+/* Nobody is told before there is an order for everybody. */
+static int order_certificate(pusherc_server *server, uint32_t listener, struct pc_tls_config *tls)
+{
+    struct certificate_order *orders[PUSHERC_WORKERS_MAX];
+    uint32_t count = 0;
+    while (count < server->engine.worker_count) {
+        orders[count] = order_new(&server->engine.mem, listener, tls);
+        if (!orders[count])
+            break;
+        count++;
+    }
+    bool whole = count == server->engine.worker_count;
+    for (uint32_t i = 0; i < count; i++) {
+        /* a loop that has ended accepts nobody */
+        if (!whole ||
+            pc_mailbox_send(server->engine.workers[i].mailbox, &orders[i]->mail, PC_MAIL_CONTROL))
+            order_free(orders[i]);
+    }
+    return whole ? 0 : PUSHERC_ENOMEM;
+}
+
+int pusherc_server_reload_tls(pusherc_server *server, size_t listener,
+                              const pusherc_tls_options *tls, pusherc_errinfo *info)
+{
+    struct pc_tls_config *config;
+    if (!server || !tls)
+        return pc_errinfo(info, PUSHERC_EINVAL, 0, "NULL argument");
+    if (atomic_load(&server->state) != PC_SERVER_STARTED)
+        return pc_errinfo(info, PUSHERC_ESTATE, 0, "the server is not running");
+    if (listener >= server->listener_count || !server->speaks_tls[listener])
+        return pc_errinfo(info, PUSHERC_EINVAL, 0, "no such listener, or it is one without TLS");
+    int rc = pc_tls_config_new(&config, &server->engine.mem, &server->engine.log, tls, info);
+    if (rc)
+        return rc;
+    rc = order_certificate(server, (uint32_t)listener, config);
+    pc_tls_config_unref(config);
+    return rc ? pc_errinfo(info, rc, 0, "out of memory") : 0;
+}
