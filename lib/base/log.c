@@ -46,7 +46,8 @@ static struct pc_log_site *find_site(struct pc_log *log, const char *file, int l
 }
 
 /* Whether the line may be written; if so, how many before it were not. */
-static bool admit(struct pc_log *log, const char *file, int line, uint32_t *left_out)
+static bool admit(struct pc_log *log, const char *file, int line, uint32_t per_s,
+                  uint32_t *left_out)
 {
     uint64_t second = monotonic_s();
     bool admitted = true;
@@ -59,7 +60,7 @@ static bool admit(struct pc_log *log, const char *file, int line, uint32_t *left
         site->second = second;
         site->lines = site->suppressed = 0;
     }
-    if (site->lines < PC_LOG_BURST) {
+    if (site->lines < per_s) {
         site->lines++;
     } else {
         site->suppressed++;
@@ -67,6 +68,12 @@ static bool admit(struct pc_log *log, const char *file, int line, uint32_t *left
     }
     (void)pthread_mutex_unlock(&log->mutex);
     return admitted;
+}
+
+bool pc_log_affords(struct pc_log *log, const char *file, int line, uint32_t per_s)
+{
+    uint32_t left_out;
+    return admit(log, file, line, per_s, &left_out);
 }
 
 /* One line of UTF-8, whatever a client put into its parts: otherwise a peer could forge lines. */
@@ -104,7 +111,7 @@ void pc_log_write(struct pc_log *log, pusherc_log_level level, struct pc_log_abo
     size_t len = 0;
     va_list args;
 
-    if (!pc_log_wants(log, level) || !admit(log, file, line, &left_out))
+    if (!pc_log_wants(log, level) || !admit(log, file, line, PC_LOG_BURST, &left_out))
         return;
     if (left_out)
         len = printed(snprintf(text, sizeof(text), "(%u like this left out) ", (unsigned)left_out),

@@ -33,7 +33,7 @@ struct pc_log {
 
 /* What a line is about; zero members are left out. */
 struct pc_log_about {
-    const char *subject; /* "net", "ws", "proto", "auth", "api", "server": static */
+    const char *subject; /* "net", "ws", "proto", "auth", "api", "fanout", "server": static */
     pusherc_slice app_id;
     pusherc_socket_id socket_id;
 };
@@ -56,6 +56,12 @@ void pc_log_write(struct pc_log *log, pusherc_log_level level, struct pc_log_abo
         if (pc_log_wants((log), PUSHERC_LOG_##lvl))                                                \
             pc_log_write((log), PUSHERC_LOG_##lvl, (about), __FILE__, __LINE__, __VA_ARGS__);      \
     } while (0)
+
+/* Whether lines of that level are wanted and this place has asked fewer than per_s times in this second: for what is
+ * found out for the sake of a line only, so that a level cannot be used to keep the server busy. */
+#define PC_LOG_AFFORDS(log, lvl, per_s)                                                            \
+    (pc_log_wants((log), PUSHERC_LOG_##lvl) && pc_log_affords((log), __FILE__, __LINE__, (per_s)))
+bool pc_log_affords(struct pc_log *log, const char *file, int line, uint32_t per_s);
 
 /* Fills `info` if it is not NULL; returns code. */
 int pc_errinfo(pusherc_errinfo *info, int code, int sys, const char *format, ...)

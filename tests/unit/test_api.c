@@ -641,6 +641,8 @@ struct logged {
 static void on_log(const pusherc_log_entry *entry, void *user_data)
 {
     struct logged *logged = user_data;
+    if (strcmp(entry->subject, "api") != 0)
+        return;
     logged->count++;
     snprintf(logged->line, sizeof(logged->line), "%.*s", (int)entry->message.len,
              entry->message.ptr);
