@@ -5,6 +5,7 @@
 #include "api/call.h"
 #include "auth/sign.h"
 #include "session/admit.h"
+#include "session/blame.h"
 
 #define QUERY_ROOM  1024 /* of decoded parameters; a longer query costs an allocation */
 #define MAX_CAPTURE 2    /* segments of a path that a route takes out */
@@ -245,6 +246,32 @@ static bool take_read(struct pc_api_call *call)
     return false;
 }
 
+/* Nobody else is told: it would help to guess. */
+static void log_cause(struct pc_api_call *call, const struct pc_signed_request *signed_request)
+{
+    char text[PC_BLAME_MAX_BYTES];
+    struct pc_buf cause;
+    struct pc_blame_apps apps;
+    const struct pc_api_request *request = call->request;
+    struct pc_engine *engine = request->engine;
+    const pusherc_slice *signature = pc_api_param(call, PC_S("auth_signature"));
+    const pusherc_slice *key = pc_api_param(call, PC_S("auth_key"));
+    if (!signature || !key || !PC_LOG_AFFORDS(&engine->log, DEBUG, PC_BLAME_PER_S))
+        return;
+    pc_buf_init_in(&cause, &engine->mem, sizeof text, text, sizeof text);
+    struct pc_blame blame = pc_blame_begin(engine, call->app, *signature, *key, &apps);
+    bool found = pc_blame_request(&blame, signed_request, request->message->query,
+                                  pc_http_field(request->message, PC_S("X-Forwarded-Prefix")),
+                                  request->unix_time_s, engine->limits.max_auth_skew_s, &cause);
+    pc_blame_end(&apps);
+    pusherc_slice path = pc_slice_first(signed_request->path, 80);
+    if (found)
+        PC_LOG(&engine->log, DEBUG,
+               ((struct pc_log_about){.subject = "auth", .app_id = call->app->id}),
+               "wrong signature of %.*s %.*s: %.*s", (int)signed_request->method.len,
+               signed_request->method.ptr, (int)path.len, path.ptr, (int)cause.len, cause.ptr);
+}
+
 static bool check_signature(struct pc_api_call *call)
 {
     const struct pc_api_request *request = call->request;
@@ -262,7 +289,9 @@ static bool check_signature(struct pc_api_call *call)
     int rc =
         pc_verify_request(call->app->key, call->app->secret, &signed_request, request->unix_time_s,
                           engine->limits.max_auth_skew_s, &engine->mem, &call->reply->body);
-    if (rc == PUSHERC_ENOMEM)
+    if (rc == PUSHERC_EAUTH)
+        log_cause(call, &signed_request);
+    else if (rc == PUSHERC_ENOMEM)
         pc_api_out_of_memory(call->reply);
     else if (rc == PUSHERC_EIO)
         pc_api_plain(call->reply, 500, "The signature could not be checked.");

@@ -54,6 +54,9 @@ void pc_app_unref(struct pc_app *app)
     pc_free(&mem, app->origins);
     pc_hmac_key_free(app->secret);
     pc_wipe(app->master_key, sizeof app->master_key);
+    if (app->secret_text.ptr)
+        pc_wipe((char *)app->secret_text.ptr, app->secret_text.len);
+    pc_free(&mem, (char *)app->secret_text.ptr);
     pc_app_live_unref(app->live);
     pc_free(&mem, (char *)app->id.ptr);
     pc_free(&mem, (char *)app->key.ptr);
@@ -188,7 +191,8 @@ static int app_new(struct pc_app **out, const struct pc_mem *mem,
     app->options.webhooks = NULL;
     app->id = pc_slice(pc_dup(mem, pc_slice_of(options->id)), strlen(options->id));
     app->key = pc_slice(pc_dup(mem, pc_slice_of(options->key)), strlen(options->key));
-    int rc = app->id.ptr && app->key.ptr ? 0 : PUSHERC_ENOMEM;
+    app->secret_text = pc_slice(pc_dup(mem, pc_slice_of(options->secret)), strlen(options->secret));
+    int rc = app->id.ptr && app->key.ptr && app->secret_text.ptr ? 0 : PUSHERC_ENOMEM;
     if (rc == 0)
         rc = pc_hmac_key_new(&app->secret, mem, pc_slice_of(options->secret));
     if (rc == 0 && options->allowed_origins)
@@ -372,6 +376,29 @@ int pc_apps_list(struct pc_apps *apps, struct pc_app ***out, size_t *count)
         pc_map_each(&apps->by_id, append, &end);
     pthread_mutex_unlock(&apps->mutex);
     return *out || *count == 0 ? 0 : PUSHERC_ENOMEM;
+}
+
+struct some {
+    struct pc_app **out;
+    size_t count, max;
+};
+
+static void take_some(struct pc_map_node *node, void *ctx)
+{
+    struct some *some = ctx;
+    if (some->count == some->max)
+        return;
+    some->out[some->count] = PC_CONTAINER(node, struct pc_app, by_id);
+    pc_app_ref(some->out[some->count++]);
+}
+
+size_t pc_apps_some(struct pc_apps *apps, struct pc_app **out, size_t max)
+{
+    struct some some = {out, 0, max};
+    pthread_mutex_lock(&apps->mutex);
+    pc_map_each(&apps->by_id, take_some, &some);
+    pthread_mutex_unlock(&apps->mutex);
+    return some.count;
 }
 
 static void take_any(struct pc_map_node *node, void *ctx)

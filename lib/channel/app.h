@@ -107,6 +107,8 @@ struct pc_app {
     struct pc_map_node by_id, by_key; /* the registry's, while this is the current snapshot */
     pusherc_slice id, key;
     struct pc_hmac_key *secret; /* owned */
+    /* owned, wiped; looked at only to find out what a wrong signature was made with (auth/blame.h) */
+    pusherc_slice secret_text;
     /* id, key, secret, allowed_origins and webhooks of `options` are not kept; numbers are never 0
      * (delays may be) */
     pusherc_app_options options;
@@ -137,6 +139,8 @@ struct pc_app *pc_apps_remove(struct pc_apps *apps, pusherc_slice id);
 /* All there are now, each counted, in an array that is the caller's; in no order. *out is NULL without any, or on
  * PUSHERC_ENOMEM. */
 PC_CHECKED int pc_apps_list(struct pc_apps *apps, struct pc_app ***out, size_t *count);
+/* Up to `max` of them, in no order, each counted for the caller. */
+size_t pc_apps_some(struct pc_apps *apps, struct pc_app **out, size_t max);
 /* The only app there is, counted; NULL if there are none or several. */
 struct pc_app *pc_apps_only(struct pc_apps *apps);
 /* Some app keeps no origin out. */
