@@ -6,6 +6,8 @@
 #include "auth/sign.h"
 #include "codec/json.h"
 
+#define MAX_CALLBACK_BYTES 128
+
 #define MAX_PARAMS 32 /* socket_id, channel_name, and what an application adds */
 
 enum pc_auth_endpoint pc_auth_endpoint_of(const struct pc_engine *engine, pusherc_slice path)
@@ -69,6 +71,11 @@ bool pc_auth_query_read(const struct pc_http_message *m, enum pc_auth_endpoint e
         return bad(reply, 400, "Too many parameters");
     out->socket_id = value_of(&source, PC_S("socket_id"), &out->text);
     out->app_key = value_of(&source, PC_S("app_key"), &out->text);
+    /* JSONP is a GET of a script element, which has no body */
+    if (m->body.len == 0 && pc_slice_eq(m->method, PC_S("GET")))
+        out->callback = value_of(&source, PC_S("callback"), &out->text);
+    if (out->callback.len && !pc_auth_callback_valid(out->callback))
+        return bad(reply, 400, "Invalid callback");
     if (pusherc_socket_id_parse(out->socket_id, &out->socket) == PUSHERC_EINVAL)
         return bad(reply, 400, "Invalid socket_id");
     if (endpoint == PC_AUTH_USER)
@@ -170,6 +177,94 @@ void pc_auth_put_user(struct pc_api_reply *reply, const struct pc_app *app,
         pc_json_put_string(&reply->body, pc_buf_slice(&data));
     }
     finish(reply, &data);
+}
+
+static bool is_name_char(char c, bool first)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' || c == '$' ||
+           (!first && c >= '0' && c <= '9');
+}
+
+/* Length of a name at the start of `s`; 0 = none. */
+static size_t name_len(pusherc_slice s)
+{
+    size_t n = 0;
+    while (n < s.len && is_name_char(s.ptr[n], n == 0))
+        n++;
+    return n;
+}
+
+/* Length of "[7]", "['7']" or "[\"7\"]" at the start of `s`; 0 = none. */
+static size_t index_len(pusherc_slice s)
+{
+    if (s.len < 3 || s.ptr[0] != '[')
+        return 0;
+    char quote = s.ptr[1] == '\'' || s.ptr[1] == '"' ? s.ptr[1] : '\0';
+    size_t first = quote ? 2 : 1, n = first;
+    while (n < s.len && s.ptr[n] >= '0' && s.ptr[n] <= '9')
+        n++;
+    if (n == first || (quote && (n == s.len || s.ptr[n++] != quote)))
+        return 0;
+    return n < s.len && s.ptr[n] == ']' ? n + 1 : 0;
+}
+
+bool pc_auth_callback_valid(pusherc_slice callback)
+{
+    size_t n = name_len(callback);
+    if (n == 0 || callback.len > MAX_CALLBACK_BYTES)
+        return false;
+    for (pusherc_slice rest = pc_slice_skip(callback, n); rest.len; rest = pc_slice_skip(rest, n)) {
+        if (rest.ptr[0] == '.') {
+            n = name_len(pc_slice_skip(rest, 1));
+            n += n > 0;
+        } else {
+            n = index_len(rest);
+        }
+        if (n == 0)
+            return false;
+    }
+    return true;
+}
+
+/* JSON as an expression of JavaScript: two characters are line ends to older engines, which end a string. They can
+ * stand in strings only. */
+static void put_expression(struct pc_buf *out, pusherc_slice json)
+{
+    for (size_t i = 0; i < json.len; i++) {
+        pusherc_slice rest = pc_slice_skip(json, i);
+        bool separator = pc_slice_starts(rest, PC_S("\xe2\x80\xa8"));
+        if (!separator && !pc_slice_starts(rest, PC_S("\xe2\x80\xa9"))) {
+            pc_buf_put_char(out, json.ptr[i]);
+            continue;
+        }
+        pc_buf_put(out, separator ? PC_S("\\u2028") : PC_S("\\u2029"));
+        i += 2;
+    }
+}
+
+void pc_auth_as_script(struct pc_api_reply *reply, pusherc_slice callback)
+{
+    char stack[1024];
+    struct pc_buf script;
+    if (reply->status != 200)
+        return;
+    pc_buf_init_in(&script, reply->body.mem, SIZE_MAX, stack, sizeof stack);
+    pc_buf_put(&script, callback);
+    pc_buf_put_char(&script, '(');
+    put_expression(&script, pc_buf_slice(&reply->body));
+    pc_buf_put(&script, PC_S(");"));
+    pc_buf_clear(&reply->body);
+    pc_buf_put(&reply->body, pc_buf_slice(&script));
+    reply->content_type = PC_API_SCRIPT;
+    if (pc_buf_status(&script) || pc_buf_status(&reply->body))
+        pc_api_out_of_memory(reply);
+    pc_buf_free(&script);
+}
+
+void pc_auth_guard(struct pc_api_reply *reply)
+{
+    pc_api_field(reply, PC_S("X-Content-Type-Options"), PC_S("nosniff"));
+    pc_api_field(reply, PC_S("Cache-Control"), PC_S("no-store"));
 }
 
 void pc_auth_put_preflight(struct pc_api_reply *reply)

@@ -23,8 +23,9 @@ struct pc_auth_query {
     pusherc_socket_id socket; /* zero: well-formed, but none of this server's */
     pusherc_slice channel;    /* PC_AUTH_CHANNEL: a valid name */
     struct pc_channel_class class;
-    pusherc_slice app_key; /* parameter "app_key"; len 0 = not said */
-    struct pc_buf text;    /* they point here or into the message */
+    pusherc_slice app_key;  /* parameter "app_key"; len 0 = not said */
+    pusherc_slice callback; /* JSONP: the function to call; len 0 = a plain answer */
+    struct pc_buf text;     /* they point here or into the message */
 };
 /* Form, JSON or query string. False: the reply says what is wrong. pc_auth_query_free() in any case. */
 bool pc_auth_query_read(const struct pc_http_message *message, enum pc_auth_endpoint endpoint,
@@ -39,11 +40,18 @@ void pc_auth_put_channel(struct pc_api_reply *reply, const struct pc_app *app,
 void pc_auth_put_user(struct pc_api_reply *reply, const struct pc_app *app,
                       const struct pc_auth_query *query, pusherc_slice user_id,
                       pusherc_slice user_info);
+/* callback({...}); for a script element. Only a signed answer: there is no way to tell a script of a refusal, and any
+ * other status keeps it from running. */
+void pc_auth_as_script(struct pc_api_reply *reply, pusherc_slice callback);
+/* A name of functions as client libraries make them up: a.b_1, a['7'], a["7"], a[7]. Everything else could be code. */
+bool pc_auth_callback_valid(pusherc_slice callback);
 /* The answer to a browser that asks first. */
 void pc_auth_put_preflight(struct pc_api_reply *reply);
 /* {"message": text}, as Laravel says no. */
 void pc_auth_put_refusal(struct pc_api_reply *reply, int status, pusherc_slice text);
 
+/* The answer is what its type says and nothing else, and nobody keeps it. */
+void pc_auth_guard(struct pc_api_reply *reply);
 /* Fields that let a page of an allowed origin use the endpoint with its cookies. `origin` must live as long as
  * the reply. */
 void pc_auth_allow_origin(struct pc_api_reply *reply, pusherc_slice origin);

@@ -44,6 +44,7 @@ struct pusherc_identify_request {
     /* the app counts the connection already; disposal takes it back */
     bool connecting;
     bool cookie_read, cookie_refused;
+    bool script; /* the answer is for a script element, of whatever page */
     pusherc_identify_purpose purpose;
     uint32_t expires_in_ms;       /* of the identity */
     struct pc_identity *identity; /* accepted: owned; NULL = anonymous */

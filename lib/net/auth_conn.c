@@ -70,6 +70,7 @@ static void reply_and_end(struct pc_auth_call *call, struct pc_api_reply *reply)
     pusherc_slice origin = pc_http_field(m, PC_S("Origin"));
     if (origin.len && (!call->app || pc_app_allows_origin(call->app, origin)))
         pc_auth_allow_origin(reply, origin);
+    pc_auth_guard(reply);
     conn->auth = NULL;
     conn->state = PC_CONN_HTTP;
     pc_conn_http_reply(conn, reply);
@@ -124,6 +125,8 @@ static void admit(struct pc_auth_call *call)
         pc_auth_put_user(&reply, call->app, &call->query, user_id, info);
     else
         pc_auth_put_channel(&reply, call->app, &call->query, user_id, info);
+    if (call->query.callback.len)
+        pc_auth_as_script(&reply, call->query.callback);
     reply_and_end(call, &reply);
 }
 
@@ -254,6 +257,7 @@ static void identify(struct pc_auth_call *call)
     pc_ask_init(&r->ask, conn, message_of(conn), identified, pc_identify_dispose);
     r->app = call->app;
     pc_app_ref(r->app);
+    r->script = call->query.callback.len > 0;
     r->purpose =
         call->endpoint == PC_AUTH_USER ? PUSHERC_IDENTIFY_USER_AUTH : PUSHERC_IDENTIFY_CHANNEL_AUTH;
     hooks->identify(r, hooks->user_data);
@@ -287,6 +291,9 @@ static void begin(struct pc_auth_call *call)
                    : PC_S("Several apps are served here: send the parameter app_key"));
     else if (call->app->options.disabled)
         refuse(call, PUSHERC_DENIED_BY_RULE, 403, PC_S("The app is not enabled"));
+    else if (call->query.callback.len && !call->app->options.jsonp)
+        refuse(call, PUSHERC_DENIED_BY_RULE, 403,
+               PC_S("JSONP is not enabled for this app (its setting \"jsonp\"): POST instead"));
     else if (origin.len && !pc_app_allows_origin(call->app, origin))
         refuse(call, PUSHERC_DENIED_BY_RULE, 403, PC_S("Origin not allowed"));
     else

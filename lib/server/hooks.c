@@ -116,8 +116,9 @@ static bool is_foreign_cookie(const pusherc_identify_request *r)
         return false;
     if (origin.len == 0) { /* a link or an image has none, where a WebSocket or a POST would */
         pusherc_slice site = pc_http_field(m, PC_S("Sec-Fetch-Site"));
-        return site.len > 0 && !pc_slice_eq(site, PC_S("same-origin")) &&
-               !pc_slice_eq(site, PC_S("none"));
+        if (site.len == 0) /* an old browser; what a script element gets, its page can read */
+            return r->script;
+        return !pc_slice_eq(site, PC_S("same-origin")) && !pc_slice_eq(site, PC_S("none"));
     }
     return !same && pc_app_any_origin(r->app);
 }

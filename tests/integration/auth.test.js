@@ -5,6 +5,7 @@
 const assert = require('node:assert/strict');
 const crypto = require('node:crypto');
 const { test } = require('node:test');
+const vm = require('node:vm');
 const { APP, Inbox, channelAuth, connect, dial, request, sleep, startHost, until, userAuth } = require('./lib.js');
 const { MASTER_KEY, PusherClient, clientOptions, connected, listen, pusher, subscribe } = require('./clients.js');
 
@@ -210,6 +211,79 @@ test('CORS with credentials, preflight, and origins that may not', async (t) => 
   assert.notEqual(bad.headers['access-control-allow-origin'], 'https://evil.example');
   assert.equal(bad.headers['access-control-allow-credentials'], undefined);
   assert.deepEqual(Object.keys(bad.json), ['message']);
+});
+
+/** What a script element does with the answer: the page's functions that it called, with what. */
+function runScript({ text, headers, status }) {
+  const called = [];
+  if (status === 200 && /javascript/.test(headers['content-type'])) {
+    const call = (name) => (data) => called.push([name, data]);
+    vm.runInNewContext(text, { Pusher: { auth_callbacks: { 3: call('three') } }, jQuery1_2: call('jQuery'), a: { b: [call('zero')] } });
+  }
+  return called;
+}
+
+test('#183 JSONP: answers that are scripts', async (t) => {
+  const host = await start(t, { app: { jsonp: true }, answers: [{ channel: '*.no', allow: false }, { allow: true }] });
+  const client = await connect(host);
+  const script = (query, path = AUTH) => request(host, 'GET', `${path}?${query}`);
+  // as pusher-js asks
+  const res = await script(`callback=Pusher.auth_callbacks%5B'3'%5D&socket_id=${client.socketId}&channel_name=private-tickets.1`);
+  assert.equal(res.headers['content-type'], 'application/javascript');
+  assert.equal(res.headers['x-content-type-options'], 'nosniff');
+  assert.equal(res.headers['cache-control'], 'no-store');
+  assert.match(res.text, /^Pusher\.auth_callbacks\['3'\]\(\{.*\}\);$/);
+  const [[name, answer]] = runScript(res);
+  assert.equal(name, 'three');
+  client.ask('private-tickets.1', answer);
+  assert.equal((await client.next()).event, 'pusher_internal:subscription_succeeded');
+  // presence, with what would end a line of an old engine's string
+  const info = JSON.stringify({ name: 'a\u2028b\u2029c' });
+  const presence = await script(`callback=jQuery1_2&socket_id=${client.socketId}&channel_name=presence-tickets.1&user=7&info=${encodeURIComponent(info)}`);
+  assert.ok(!/[\u2028\u2029]/.test(presence.text));
+  const [[, member]] = runScript(presence);
+  assert.deepEqual(JSON.parse(member.channel_data), { user_id: '7', user_info: JSON.parse(info) });
+  client.ask('presence-tickets.1', member);
+  assert.equal((await client.next()).event, 'pusher_internal:subscription_succeeded');
+  const [[, user]] = runScript(await script(`callback=a.b%5B0%5D&socket_id=1.2&user=7`, USER_AUTH));
+  assert.equal(user.auth, userAuth(APP, '1.2', user.user_data));
+  // what is refused is no script
+  for (const [query, status] of [['callback=jQuery1_2&socket_id=1.2&channel_name=private-tickets.no', 403], ['callback=jQuery1_2&socket_id=1.2&channel_name=orders', 403],
+    ['callback=alert(1)&socket_id=1.2&channel_name=private-tickets.1', 400], ["callback=a%5B'b'%5D&socket_id=1.2&channel_name=private-tickets.1", 400],
+    ['callback=a;b&socket_id=1.2&channel_name=private-tickets.1', 400], ['callback=%3Cscript%3E&socket_id=1.2&channel_name=private-tickets.1', 400]]) {
+    const refusal = await script(query);
+    assert.equal(refusal.status, status, query);
+    assert.match(refusal.headers['content-type'], /^application\/json/);
+    assert.equal(refusal.headers['x-content-type-options'], 'nosniff');
+    assert.deepEqual(runScript(refusal), []);
+  }
+  // without the parameter, or posted, it is what it always was
+  for (const plain of [await script('socket_id=1.2&channel_name=private-tickets.1'), await post(host, AUTH, { callback: 'a', socket_id: '1.2', channel_name: 'private-tickets.1' })])
+    assert.deepEqual(plain.json, { auth: channelAuth(APP, '1.2', 'private-tickets.1') });
+  await client.close();
+});
+
+test('#183 JSONP: off by default, and no cookies but those of the page\'s own host', async (t) => {
+  const off = await start(t);
+  const target = `${AUTH}?callback=jQuery1_2&socket_id=1.2&channel_name=private-tickets.1`;
+  const res = await request(off, 'GET', target);
+  assert.equal(res.status, 403);
+  assert.match(res.json.message, /JSONP is not enabled/);
+  const host = await start(t, { app: { jsonp: true, allowed_origins: ['example.com'] } });
+  for (const [headers, status] of [
+    [{}, 403], // an old browser does not say whose page it is
+    [{ 'Sec-Fetch-Site': 'cross-site' }, 403],
+    [{ 'Sec-Fetch-Site': 'same-site' }, 403],
+    [{ 'Sec-Fetch-Site': 'same-origin' }, 200],
+    [{ Origin: 'https://example.com', 'Sec-Fetch-Site': 'cross-site' }, 200], // <script crossorigin="use-credentials">
+    [{ Origin: 'https://evil.example' }, 403],
+  ]) {
+    const answer = await request(host, 'GET', target, { headers: { Cookie: 'user=7', ...headers } });
+    assert.equal(answer.status, status, `${JSON.stringify(headers)} ${answer.text}`);
+    assert.equal(runScript(answer).length, status === 200 ? 1 : 0);
+  }
+  await host.event('denied', { reason: 'COOKIE_IDENTITY', channel: 'private-tickets.1' });
+  assert.equal((await request(host, 'GET', `${target}&user=7`)).status, 200, 'a parameter is no cookie');
 });
 
 test('a cookie is nobody\'s identity across origins', async (t) => {

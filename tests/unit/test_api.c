@@ -733,6 +733,69 @@ static void without_memory_the_answer_is_an_empty_500(void **state)
 }
 
 /* 173: what no app takes is refused before anybody is asked about it. */
+/* 183 */
+static void a_callback_is_a_name_and_no_code(void **state)
+{
+    static const char *const good[] = {
+        "a",
+        "$",
+        "_",
+        "jQuery1_2",
+        "angular.callbacks._0",
+        "Pusher.auth_callbacks['3']",
+        "a[\"12\"]",
+        "a[0]",
+        "a['1'].b[2].c",
+    };
+    static const char *const bad[] = {
+        "",     "1",   ".a",    "a.",    "a..b",     "a.1",  "a[]",   "a['']", "a['b']",
+        "a[b]", "a[1", "a['1]", "a[1']", "a['1\"]",  "a(1)", "a;b",   "a b",   "a=1",
+        "a\nb", "<b>", "a,b",   "a-b",   "\xc3\xab", "a/*b", "a['1'", "a[1]b", "a`b`",
+    };
+    char text[140];
+    (void)state;
+    for (size_t i = 0; i < LENGTH(good); i++)
+        assert_true(pc_auth_callback_valid(pc_slice_of(good[i])));
+    for (size_t i = 0; i < LENGTH(bad); i++)
+        assert_false(pc_auth_callback_valid(pc_slice_of(bad[i])));
+    assert_false(pc_auth_callback_valid(PC_S("a\0b")));
+    memset(text, 'a', sizeof(text));
+    assert_true(pc_auth_callback_valid(pc_slice(text, 128)));
+    assert_false(pc_auth_callback_valid(pc_slice(text, 129)));
+}
+
+static void a_script_calls_back_with_the_answer(void **state)
+{
+    struct api_fixture *f = *state;
+    struct pc_api_reply *reply = &f->reply;
+    struct pc_app *app = pc_apps_by_id(&f->engine->apps, PC_S("app-id"));
+    struct pc_auth_query query = {.socket_id = PC_S("1.2"), .channel = PC_S("presence-x")};
+    assert_true(pc_channel_name_valid(query.channel, 200, &query.class));
+    pc_auth_put_channel(reply, app, &query, PC_S("\xe2\x80\xa8\xe2\x80\xa9\xe2\x80\xaa"), PC_S(""));
+    pc_auth_as_script(reply, PC_S("a['1']"));
+    assert_string_equal(reply->content_type, "application/javascript");
+    pusherc_slice body = pc_buf_slice(&reply->body);
+    assert_true(pc_slice_starts(body, PC_S("a['1']({\"auth\":\"app-key:")));
+    assert_true(pc_slice_ends(
+        body,
+        PC_S("\"channel_data\":\"{\\\"user_id\\\":\\\"\\u2028\\u2029\xe2\x80\xaa\\\"}\"});")));
+    pc_auth_put_refusal(reply, 403, PC_S("No"));
+    pc_auth_as_script(reply, PC_S("a"));
+    assert_string_equal(reply->content_type, "application/json");
+    for (size_t n = 1; n < 4; n++) { /* without memory there is no half of a script */
+        char info[1500];
+        memset(info, 'x', sizeof(info));
+        info[0] = info[sizeof(info) - 1] = '"';
+        pc_auth_put_channel(reply, app, &query, PC_S("7"), pc_slice(info, sizeof(info)));
+        assert_int_equal(reply->status, 200);
+        f->alloc.fail_at = f->alloc.requests + n;
+        pc_auth_as_script(reply, PC_S("a"));
+        f->alloc.fail_at = 0;
+        assert_true(reply->status == 200 || (reply->status == 500 && reply->body.len == 0));
+    }
+    pc_app_unref(app);
+}
+
 static void a_channel_to_authorize_has_a_length(void **state)
 {
     struct api_fixture *f = *state;
@@ -777,6 +840,8 @@ int main(void)
         api_test(every_answer_has_the_cors_fields),
         api_test(options_is_204_without_signature),
         api_test(refusals_are_logged),
+        cmocka_unit_test(a_callback_is_a_name_and_no_code),
+        api_test(a_script_calls_back_with_the_answer),
         api_test(a_channel_to_authorize_has_a_length),
         api_test(plain_replaces_what_the_reply_held),
         cmocka_unit_test(without_memory_the_answer_is_an_empty_500),
