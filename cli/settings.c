@@ -41,6 +41,7 @@ const struct cli_setting cli_server_settings[] = {
     {"idempotency_ms", CLI_SETTING_NUMBER, AT(server.idempotency_ms), 1, MAX_TIME_MS, 120000},
     {"idempotency_max_bytes", CLI_SETTING_NUMBER, AT(server.idempotency_max_bytes), 1, MAX_BYTES, 4194304},
     {"max_auth_skew_s", CLI_SETTING_NUMBER, AT(server.max_auth_skew_s), 1, MAX_TIME_MS, 600},
+    {"proxy_count", CLI_SETTING_NUMBER, AT(server.proxy_count), 0, 100, 0},
 };
 
 #undef AT

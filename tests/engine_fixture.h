@@ -183,14 +183,12 @@ static inline int fx_try_connect_to(struct fx *fx, struct fx_client *client, uin
     pc_outq_init(&client->q, &fx->engine->workers[worker], fx_on_overflow);
     struct pc_app *app = pc_apps_by_key(&fx->engine->apps, pc_slice_of(app_key));
     FX_REQUIRE(app && pc_app_connect(app));
+    struct pc_newcomer newcomer = {.app = app, .identity = identity, .protocol = protocol};
     int rc = pc_session_open(&client->session, &fx->engine->workers[worker], &client->q, &transport,
-                             app, protocol, identity);
+                             &newcomer);
     client->over = rc != 0;
-    if (rc) {
-        pc_app_disconnect(app);
-        pc_app_unref(app);
-        pc_identity_unref(identity);
-    }
+    if (rc)
+        pc_newcomer_free(&newcomer);
     return rc;
 }
 

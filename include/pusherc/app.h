@@ -78,8 +78,15 @@ typedef struct pusherc_app_options {
     uint32_t max_client_events_per_s;  /**< of one connection; default 10; above it error 4301 */
     uint32_t max_backend_events_per_s; /**< over HTTP; default no limit; above it 429 */
     uint32_t max_read_requests_per_s;  /**< GET of the HTTP API; default no limit; above it 429 */
-    uint32_t max_connections_per_user; /**< of one user id; default no limit; above it 4004 */
-    uint32_t max_connections_per_ip;   /**< of one address; default no limit; above it 4004 */
+    /** Of one user id: connections that signed in as the user and those whose identity, the answer to `identify`,
+     *  has the id; default no limit. Above it a client that was identified is closed with 4004, and a sign-in is
+     *  refused with error 4004: the connection stays, and is nobody's. Connections from before there was a limit
+     *  are not counted. */
+    uint32_t max_connections_per_user;
+    /** Of one client address (see pusherc_server_options.proxy_count); a /64 of IPv6 counts as one, and clients
+     *  without an address are not counted; default no limit, above it 4004. Connections from before there was a
+     *  limit are not counted. */
+    uint32_t max_connections_per_ip;
     uint32_t
         max_watchlist_users; /**< of one sign-in; 1..100, default 100; more are left out, with error 4302 */
     uint32_t user_authentication_timeout_ms; /**< default 30000 */

@@ -237,6 +237,14 @@ PUSHERC_API pusherc_slice pusherc_identify_path(const pusherc_identify_request *
  * @return "address:port", IPv6 in brackets; absent for a socket that is neither
  */
 PUSHERC_API pusherc_slice pusherc_identify_peer(const pusherc_identify_request *request);
+
+/**
+ * The client: the TCP peer, or the address that the proxies in front name, see pusherc_server_options.proxy_count.
+ *
+ * @param request  not answered yet
+ * @return an address without port or brackets; absent for a socket that has none
+ */
+PUSHERC_API pusherc_slice pusherc_identify_client_ip(const pusherc_identify_request *request);
 /** @} */
 
 /**
@@ -397,6 +405,14 @@ PUSHERC_API pusherc_slice pusherc_http_form(const pusherc_http_request *request,
  * @return "address:port", IPv6 in brackets; absent for a socket that is neither
  */
 PUSHERC_API pusherc_slice pusherc_http_peer(const pusherc_http_request *request);
+
+/**
+ * The client: as pusherc_identify_client_ip().
+ *
+ * @param request  not answered yet
+ * @return an address without port or brackets; absent for a socket that has none
+ */
+PUSHERC_API pusherc_slice pusherc_http_client_ip(const pusherc_http_request *request);
 /** @} */
 
 /** One header field of an answer. */

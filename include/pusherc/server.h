@@ -98,6 +98,10 @@ typedef struct pusherc_server_options {
     /** Percent of the memory that this process may have: above it /accept-traffic answers 500; 1..100,
      *  default 85. */
     uint32_t accept_traffic_percent;
+    /** Reverse proxies in front, each of which appends the address of its own peer to X-Forwarded-For: a client's
+     *  address is the one at this place from the right there. It is believed, so nobody but the proxies may reach
+     *  the port. Default 0: the TCP peer, as when the field is absent, shorter, or holds no address there. */
+    uint32_t proxy_count;
 } pusherc_server_options;
 
 /* clang-format off */

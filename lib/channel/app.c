@@ -13,6 +13,8 @@ void pc_app_live_unref(struct pc_app_live *live)
     if (!live || atomic_fetch_sub_explicit(&live->refs, 1, memory_order_acq_rel) != 1)
         return;
     pc_idempotency_free(&live->idempotency);
+    pc_tally_free(&live->per_user);
+    pc_tally_free(&live->per_address);
     struct pc_mem mem = live->mem;
     pthread_mutex_destroy(&live->mutex);
     pc_free(&mem, live);
@@ -35,6 +37,8 @@ static struct pc_app_live *live_new(const struct pc_apps *apps)
     live->uid = apps->next_uid;
     pthread_mutex_init(&live->mutex, NULL);
     pc_idempotency_init(&live->idempotency, &live->mem, apps->by_id.seed);
+    pc_tally_init(&live->per_user, &live->mem, apps->by_id.seed);
+    pc_tally_init(&live->per_address, &live->mem, apps->by_id.seed);
     return live;
 }
 

@@ -26,7 +26,7 @@ struct pc_limits {
         auth_timeout_ms;
     uint32_t pong_timeout_ms, close_timeout_ms;
     uint32_t out_soft_bytes, out_soft_ms, out_hard_bytes;
-    uint32_t mailbox_max_messages, max_auth_skew_s, accept_traffic_percent;
+    uint32_t mailbox_max_messages, max_auth_skew_s, accept_traffic_percent, proxy_count;
     uint64_t max_cache_bytes;
     uint32_t idempotency_ms, idempotency_max_bytes;
     pusherc_http_error_format http_error_format;

@@ -1,30 +1,6 @@
 #include "net/ask.h"
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
-#include <stdio.h>
-#include <sys/socket.h>
-
 #include <pusherc/error.h>
-
-static void describe_peer(int fd, char *out, size_t size)
-{
-    struct sockaddr_storage address;
-    socklen_t len = sizeof address;
-    char host[INET6_ADDRSTRLEN] = "";
-    out[0] = '\0';
-    if (getpeername(fd, (struct sockaddr *)&address, &len))
-        return;
-    if (address.ss_family == AF_INET) {
-        const struct sockaddr_in *in = (const struct sockaddr_in *)&address;
-        inet_ntop(AF_INET, &in->sin_addr, host, sizeof host);
-        snprintf(out, size, "%s:%u", host, ntohs(in->sin_port));
-    } else if (address.ss_family == AF_INET6) {
-        const struct sockaddr_in6 *in = (const struct sockaddr_in6 *)&address;
-        inet_ntop(AF_INET6, &in->sin6_addr, host, sizeof host);
-        snprintf(out, size, "[%s]:%u", host, ntohs(in->sin6_port));
-    }
-}
 
 static void arrive(struct pc_mail *mail, struct pc_worker *worker)
 {
@@ -51,7 +27,10 @@ void pc_ask_init(struct pc_ask *ask, struct pc_conn *conn, const struct pc_http_
     ask->dispose = dispose;
     ask->message = message;
     pc_buf_init(&ask->decoded, &ask->mem, SIZE_MAX);
-    describe_peer(conn->fd, ask->peer, sizeof ask->peer);
+    pc_peer_describe(conn->fd, ask->peer, sizeof ask->peer);
+    struct pc_address client =
+        pc_client_address(conn->fd, message, conn->loop->engine->limits.proxy_count);
+    pc_address_format(&client, ask->client);
     conn->ask = ask;
     conn->state = PC_CONN_HOST;
     pc_conn_watch(conn);

@@ -13,6 +13,7 @@
 #include "codec/http.h"
 #include "fanout/mailbox.h"
 #include "net/conn.h"
+#include "net/peer.h"
 
 #define PC_ASK_MAX_PARAMS 64
 #define PC_ASK_MAX_FIELDS 1000 /* of a form */
@@ -35,14 +36,14 @@ struct pc_ask {
     pusherc_slice path; /* decoded */
     bool is_decoded;
     char peer[64]; /* "address:port" */
+    char client[PC_ADDRESS_STRLEN];
 };
 
 struct pusherc_identify_request {
     struct pc_ask ask;
-    struct pc_app *app; /* counted, and connected; the answer hands both on */
-    uint8_t protocol;
-    /* the app counts the connection already; disposal takes it back */
-    bool connecting;
+    struct pc_app *app; /* counted */
+    /* of a WebSocket: the answer hands it on, and disposal takes it back; else app NULL */
+    struct pc_newcomer newcomer;
     bool cookie_read, cookie_refused;
     bool script; /* the answer is for a script element, of whatever page */
     pusherc_identify_purpose purpose;

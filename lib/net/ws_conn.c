@@ -142,17 +142,14 @@ static void become_websocket(struct pc_conn *conn)
     pc_conn_set_wait(conn, PC_WAIT_NOTHING, 0);
 }
 
-/* A client that was never established: the error first, for what looks at no close codes (section 1.7). */
-static void turn_away(struct pc_conn *conn, const struct pc_http_message *request,
-                      const struct pc_app *app, uint16_t code, pusherc_slice reason)
+/* A WebSocket that was never established: the error first, for what looks at no close codes (section 1.7). */
+static void say_no(struct pc_conn *conn, const struct pc_app *app, uint16_t code,
+                   pusherc_slice reason)
 {
     char stack[256];
     struct pc_buf error;
     uint8_t frame[PC_WS_CLOSE_SIZE];
-    if (!shake_hands(conn, request))
-        return;
     pc_admit_count_error(conn->loop->engine, app, code);
-    become_websocket(conn);
     pc_buf_init_in(&error, conn->loop->worker->mem, 1024, stack, sizeof stack);
     pc_out_error(&error, code, reason);
     if (pc_buf_status(&error) == 0)
@@ -167,25 +164,35 @@ static void turn_away(struct pc_conn *conn, const struct pc_http_message *reques
            "connection refused, %u %.*s", code, (int)reason.len, reason.ptr);
 }
 
-/* Takes over app and identity. */
-static void establish(struct pc_conn *conn, const struct pc_http_message *request,
-                      struct pc_app *app, uint8_t protocol, struct pc_identity *identity)
+static void turn_away(struct pc_conn *conn, const struct pc_http_message *request,
+                      const struct pc_app *app, uint16_t code, pusherc_slice reason)
 {
-    struct pc_worker *worker = conn->loop->worker;
+    if (!shake_hands(conn, request))
+        return;
+    become_websocket(conn);
+    say_no(conn, app, code, reason);
+}
+
+/* Takes over the newcomer. 0, or why there is no session; the client has been told what can be told. */
+static int establish(struct pc_conn *conn, const struct pc_http_message *request,
+                     struct pc_newcomer *newcomer)
+{
+    int rc = PUSHERC_EPROTO;
     if (shake_hands(conn, request)) {
         become_websocket(conn);
-        if (pc_session_open(&conn->session, worker, &conn->out, &transport, app, protocol,
-                            identity) == 0) {
-            if (conn->loop->stopping)
-                pc_conn_say_goodbye(conn, conn->loop->stop_grace_ms);
-            return;
+        rc = pc_session_open(&conn->session, conn->loop->worker, &conn->out, &transport, newcomer);
+        if (rc == PUSHERC_ELIMIT) {
+            say_no(conn, newcomer->app, PC_CLOSE_OVER_QUOTA, PC_S(PC_USER_OVER_QUOTA));
+        } else if (rc) {
+            conn->broken = true;
+            pc_outq_mark(&conn->out);
         }
-        conn->broken = true;
-        pc_outq_mark(&conn->out);
     }
-    pc_app_disconnect(app);
-    pc_app_unref(app);
-    pc_identity_unref(identity);
+    if (rc)
+        pc_newcomer_free(newcomer);
+    else if (conn->loop->stopping)
+        pc_conn_say_goodbye(conn, conn->loop->stop_grace_ms);
+    return rc;
 }
 
 /* The host's own decision about a connection, for its hook. */
@@ -214,11 +221,16 @@ static void identified(struct pc_conn *conn, struct pc_ask *ask)
                     r->cookie_refused ? PUSHERC_DENIED_COOKIE_IDENTITY : PUSHERC_DENIED_BY_RULE,
                     r->reject_code, reason);
     } else {
-        establish(conn, ask->message, r->app, r->protocol, r->identity);
-        r->app = NULL;
+        struct pc_newcomer newcomer = r->newcomer;
+        newcomer.identity = r->identity;
+        r->newcomer.app = NULL;
         r->identity = NULL;
-        if (conn->state == PC_CONN_WEBSOCKET)
+        int rc = establish(conn, ask->message, &newcomer);
+        if (rc == 0)
             pc_session_expire_identity(&conn->session, r->expires_in_ms);
+        else if (rc == PUSHERC_ELIMIT)
+            tell_denied(conn, r, PUSHERC_DENIED_LIMIT, PC_CLOSE_OVER_QUOTA,
+                        PC_S(PC_USER_OVER_QUOTA));
     }
     pc_conn_watch(conn);
     pc_conn_resume(conn);
@@ -228,33 +240,29 @@ void pc_identify_dispose(struct pc_ask *ask)
 {
     struct pusherc_identify_request *r = PC_CONTAINER(ask, struct pusherc_identify_request, ask);
     pc_identity_unref(r->identity);
-    if (r->app) {
-        if (r->connecting)
-            pc_app_disconnect(r->app);
-        pc_app_unref(r->app);
-    }
+    pc_newcomer_free(&r->newcomer);
+    pc_app_unref(r->app);
 }
 
 static void admitted(struct pc_conn *conn, const struct pc_http_message *request,
-                     const struct pc_admission *admission)
+                     struct pc_newcomer *newcomer)
 {
     const pusherc_hooks *hooks = &conn->loop->engine->hooks;
     if (!hooks->identify) {
-        establish(conn, request, admission->app, admission->protocol, NULL);
+        (void)establish(conn, request, newcomer); /* which has told whoever can be told */
         return;
     }
     struct pusherc_identify_request *r = pc_alloc_zero(conn->loop->worker->mem, sizeof *r);
     if (!r) {
-        pc_app_disconnect(admission->app);
-        turn_away(conn, request, admission->app, PC_CLOSE_INTERNAL, PC_S("Out of memory"));
-        pc_app_unref(admission->app);
+        turn_away(conn, request, newcomer->app, PC_CLOSE_INTERNAL, PC_S("Out of memory"));
+        pc_newcomer_free(newcomer);
         return;
     }
     pc_conn_set_wait(conn, PC_WAIT_HOST, conn->loop->engine->limits.identify_timeout_ms);
     pc_ask_init(&r->ask, conn, request, identified, pc_identify_dispose);
-    r->app = admission->app;
-    r->connecting = true;
-    r->protocol = admission->protocol;
+    r->newcomer = *newcomer;
+    r->app = newcomer->app;
+    pc_app_ref(r->app);
     hooks->identify(r, hooks->user_data);
 }
 
@@ -262,18 +270,20 @@ void pc_conn_upgrade(struct pc_conn *conn, const struct pc_http_message *request
 {
     struct pc_admission admission;
     struct pc_engine *engine = conn->loop->engine;
+    struct pc_address client = pc_client_address(conn->fd, request, engine->limits.proxy_count);
     enum pc_admit_result result = pc_admit_request(engine, request, &admission);
     if (result == PC_ADMIT_OK)
-        result = pc_admit_app(engine, request, conn->tls != NULL, &admission);
+        result = pc_admit_app(engine, request, conn->tls != NULL, pc_address_network(&client),
+                              &admission);
     if (result == PC_ADMIT_UNKNOWN_APP &&
         pc_conn_ask_for_app(conn, request, PC_S(""), pc_slice(admission.key, admission.key_len)))
         return;
     if (result == PC_ADMIT_OK) {
-        admitted(conn, request, &admission);
+        admitted(conn, request, &admission.newcomer);
         return;
     }
-    turn_away(conn, request, admission.app, admission.code, pc_slice_of(admission.reason));
-    pc_app_unref(admission.app);
+    turn_away(conn, request, admission.refused_by, admission.code, pc_slice_of(admission.reason));
+    pc_app_unref(admission.refused_by);
 }
 
 void pc_conn_refuse_plain(struct pc_conn *conn, const struct pc_http_message *request)

@@ -26,7 +26,8 @@ enum pc_close_code {
 
 /* pusher:error codes that never close. */
 enum pc_error_code {
-    PC_ERROR_PLAIN = 0, /* "code": null */
+    PC_ERROR_PLAIN = 0,         /* "code": null */
+    PC_ERROR_OVER_QUOTA = 4004, /* of a user's connections, when one signs in */
     PC_ERROR_UNAUTHORIZED = 4009,
     PC_ERROR_CLIENT_EVENT = 4301,
     PC_ERROR_WATCHLIST = 4302

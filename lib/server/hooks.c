@@ -93,6 +93,11 @@ pusherc_slice pusherc_identify_peer(const pusherc_identify_request *request)
     return pc_slice_of(request->ask.peer);
 }
 
+pusherc_slice pusherc_identify_client_ip(const pusherc_identify_request *request)
+{
+    return pc_slice_of(request->ask.client);
+}
+
 static void reject(pusherc_identify_request *request, uint16_t code, const char *reason)
 {
     pusherc_slice text = pc_utf8_cut(pc_slice_of(reason), sizeof request->reject_reason - 1);
@@ -249,6 +254,11 @@ pusherc_slice pusherc_http_form(const pusherc_http_request *request, const char 
 pusherc_slice pusherc_http_peer(const pusherc_http_request *request)
 {
     return pc_slice_of(request->ask.peer);
+}
+
+pusherc_slice pusherc_http_client_ip(const pusherc_http_request *request)
+{
+    return pc_slice_of(request->ask.client);
 }
 
 #define MAX_RESPONSE_FIELDS 64

@@ -44,6 +44,7 @@ struct pc_limits pc_server_limits(const pusherc_server_options *o)
         .out_hard_bytes = or_default(o->out_hard_bytes, 1048576),
         .mailbox_max_messages = or_default(o->mailbox_max_messages, 65536),
         .max_auth_skew_s = or_default(o->max_auth_skew_s, 600),
+        .proxy_count = o->proxy_count,
         .max_cache_bytes = o->max_cache_bytes ? o->max_cache_bytes : 64u << 20,
         .http_error_format = o->http_error_format,
         .idempotency_ms = or_default(o->idempotency_ms, 120000),

@@ -2,6 +2,8 @@
 
 #include <stdio.h>
 
+#include <pusherc/error.h>
+
 #include "protocol/close.h"
 
 #define MAX_PROTOCOL 7
@@ -66,7 +68,7 @@ static enum pc_admit_result read_protocol(pusherc_slice query, struct pc_admissi
 {
     pusherc_slice text = protocol_param(query);
     uint64_t version;
-    out->protocol = 0;
+    out->newcomer.protocol = 0;
     if (text.len == 0)
         return PC_ADMIT_OK;
     if (!pc_slice_to_u64(text, &version))
@@ -74,7 +76,7 @@ static enum pc_admit_result read_protocol(pusherc_slice query, struct pc_admissi
     if (version < MIN_PROTOCOL || version > MAX_PROTOCOL)
         return refuse(out, PC_CLOSE_UNSUPPORTED_VERSION,
                       "Unsupported protocol version: use 4 to 7");
-    out->protocol = (uint8_t)version;
+    out->newcomer.protocol = (uint8_t)version;
     return PC_ADMIT_OK;
 }
 
@@ -101,15 +103,36 @@ static enum pc_admit_result unknown_app(struct pc_admission *out)
     return PC_ADMIT_UNKNOWN_APP;
 }
 
+/* The connections of the app and of the address; undone by pc_newcomer_free(). */
+static enum pc_admit_result check_quotas(struct pc_app *app, pusherc_slice address,
+                                         struct pc_admission *out)
+{
+    uint32_t max = app->options.max_connections_per_ip;
+    int rc = 0;
+    if (!pc_app_connect(app)) {
+        pc_app_limited(app, PC_LIMIT_CONNECTIONS);
+        return refuse(out, PC_CLOSE_OVER_QUOTA, "The app is over its connection quota");
+    }
+    if (address.len && max != PUSHERC_NO_LIMIT)
+        rc = pc_tally_take(&app->live->per_address, address, max, &out->newcomer.of_address);
+    if (rc == 0)
+        return PC_ADMIT_OK;
+    pc_app_disconnect(app);
+    if (rc == PUSHERC_ENOMEM)
+        return refuse(out, PC_CLOSE_INTERNAL, "Out of memory");
+    pc_app_limited(app, PC_LIMIT_CONNECTIONS_PER_IP);
+    return refuse(out, PC_CLOSE_OVER_QUOTA, "Too many connections from this address");
+}
+
 static enum pc_admit_result check_app(const struct pc_engine *engine, struct pc_app *app,
                                       const struct pc_http_message *request, bool tls,
-                                      struct pc_admission *out)
+                                      pusherc_slice address, struct pc_admission *out)
 {
     const pusherc_app_options *o = &app->options;
-    if (out->protocol == 0) {
+    if (out->newcomer.protocol == 0) {
         if (!o->allow_missing_protocol)
             return refuse(out, PC_CLOSE_NO_VERSION, "No protocol version was given");
-        out->protocol = MAX_PROTOCOL;
+        out->newcomer.protocol = MAX_PROTOCOL;
     }
     if (o->disabled)
         return refuse(out, PC_CLOSE_APP_DISABLED, "The app is not enabled");
@@ -117,30 +140,32 @@ static enum pc_admit_result check_app(const struct pc_engine *engine, struct pc_
         return refuse(out, PC_CLOSE_TLS_ONLY, "The app accepts TLS connections only");
     if (!pc_app_allows_origin(app, pc_http_field(request, PC_S("Origin"))))
         return refuse(out, PC_CLOSE_UNAUTHORIZED, "Origin not allowed");
-    if (!pc_app_connect(app)) {
-        pc_app_limited(app, PC_LIMIT_CONNECTIONS);
-        return refuse(out, PC_CLOSE_OVER_QUOTA, "The app is over its connection quota");
-    }
-    if (atomic_load_explicit(&engine->sockets, memory_order_relaxed) >
-        engine->limits.max_connections) {
+    enum pc_admit_result result = check_quotas(app, address, out);
+    if (result == PC_ADMIT_OK && atomic_load_explicit(&engine->sockets, memory_order_relaxed) >
+                                     engine->limits.max_connections) {
         pc_app_disconnect(app);
+        pc_tally_drop(&app->live->per_address, out->newcomer.of_address);
         return refuse(out, PC_CLOSE_OVER_CAPACITY, "The server is over capacity");
     }
-    return PC_ADMIT_OK;
+    return result;
 }
 
 enum pc_admit_result pc_admit_app(struct pc_engine *engine, const struct pc_http_message *request,
-                                  bool tls, struct pc_admission *out)
+                                  bool tls, pusherc_slice address, struct pc_admission *out)
 {
     struct pc_app *app = pc_apps_by_key(&engine->apps, pc_slice(out->key, out->key_len));
     if (!app) {
         /* A missing version comes before an unknown key in the order of checks, and no app can excuse it. */
-        if (out->protocol == 0)
+        if (out->newcomer.protocol == 0)
             return refuse(out, PC_CLOSE_NO_VERSION, "No protocol version was given");
         return unknown_app(out);
     }
-    out->app = app;
-    return check_app(engine, app, request, tls, out);
+    enum pc_admit_result result = check_app(engine, app, request, tls, address, out);
+    if (result == PC_ADMIT_OK)
+        out->newcomer.app = app;
+    else
+        out->refused_by = app;
+    return result;
 }
 
 static enum pc_connect_error error_of(uint16_t code)
@@ -174,4 +199,17 @@ void pc_admit_count_error(struct pc_engine *engine, const struct pc_app *app, ui
 {
     struct pc_app_refusals *of = app ? &app->live->refusals : &engine->strangers;
     pc_stat_add_shared(&of->connects[error_of(code)], 1);
+}
+
+void pc_newcomer_free(struct pc_newcomer *newcomer)
+{
+    if (!newcomer->app)
+        return;
+    pc_tally_drop(&newcomer->app->live->per_address, newcomer->of_address);
+    pc_app_disconnect(newcomer->app);
+    pc_app_unref(newcomer->app);
+    pc_identity_unref(newcomer->identity);
+    newcomer->app = NULL;
+    newcomer->of_address = NULL;
+    newcomer->identity = NULL;
 }

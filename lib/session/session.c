@@ -95,16 +95,18 @@ void pc_session_say_error(struct pc_session *s, uint16_t code, const char *text)
 }
 
 int pc_session_open(struct pc_session *s, struct pc_worker *worker, struct pc_outq *q,
-                    const struct pc_transport *transport, struct pc_app *app, uint8_t protocol,
-                    struct pc_identity *identity)
+                    const struct pc_transport *transport, const struct pc_newcomer *newcomer)
 {
     struct pc_engine *engine = worker->engine;
+    struct pc_app *app = newcomer->app;
+    const struct pc_identity *identity = newcomer->identity;
     *s = (struct pc_session){.worker = worker,
                              .transport = transport,
                              .q = q,
                              .app = app,
-                             .protocol = protocol,
-                             .identity = identity,
+                             .protocol = newcomer->protocol,
+                             .identity = newcomer->identity,
+                             .of_address = newcomer->of_address,
                              .seen_ms = worker->now_ms,
                              .close_code = PC_CLOSE_ABNORMAL};
     pc_list_init(&s->subscriptions);
@@ -172,10 +174,12 @@ void pc_session_end(struct pc_session *s)
     pc_stat_sub(&worker->stats.connections, 1);
     pc_stat_sub(&pc_app_stats(s->app, worker->index)->connected, 1);
     pc_stat_add(&pc_app_stats(s->app, worker->index)->disconnections, 1);
+    pc_tally_drop(&s->app->live->per_address, s->of_address);
     pc_app_disconnect(s->app);
     pc_app_unref(s->app);
     pc_identity_unref(s->identity);
     pc_identity_unref(s->user);
+    s->of_address = NULL;
     s->app = NULL;
     s->identity = s->user = NULL;
 }

@@ -11,6 +11,7 @@
 #include "fanout/subscription.h"
 #include "protocol/close.h"
 #include "protocol/message_in.h"
+#include "session/admit.h"
 #include "session/decision.h"
 #include "session/identity.h"
 #include "session/user.h"
@@ -34,8 +35,9 @@ enum pc_session_state {
 struct pc_session {
     struct pc_worker *worker;
     const struct pc_transport *transport;
-    struct pc_outq *q;  /* the transport's */
-    struct pc_app *app; /* counted, and one of its connections */
+    struct pc_outq *q;           /* the transport's */
+    struct pc_app *app;          /* counted, and one of its connections */
+    struct pc_count *of_address; /* it is one of its address's connections; NULL = not counted */
     struct pc_list of_worker;
     struct pc_map_node by_id;
     struct pc_list subscriptions; /* latest last */
@@ -58,11 +60,12 @@ struct pc_session {
     uint8_t malformed;   /* messages in a row that made no sense */
 };
 
-/* Makes an admitted connection a session and says pusher:connection_established. Takes over `app` (counted, and
- * connected), `identity` and the queue's ownership name. 0 or PUSHERC_ENOMEM: then nothing was taken over. */
+/* Makes an admitted connection a session and says pusher:connection_established. Takes over the newcomer and the
+ * queue's ownership name. 0; PUSHERC_ELIMIT: its user has too many connections; PUSHERC_ENOMEM. Then nothing was
+ * taken over. */
 PC_CHECKED int pc_session_open(struct pc_session *session, struct pc_worker *worker,
                                struct pc_outq *q, const struct pc_transport *transport,
-                               struct pc_app *app, uint8_t protocol, struct pc_identity *identity);
+                               const struct pc_newcomer *newcomer);
 /* Leaves every channel, calls on_close, gives everything back. Once; harmless on a session never opened. */
 void pc_session_end(struct pc_session *session);
 

@@ -53,13 +53,25 @@ static bool check_user(struct pc_session *s, const struct pc_message_in *in, str
     return true;
 }
 
+/* The user has as many connections as the app allows: this one stays, and is nobody's. */
+static bool over_quota(struct pc_refusal *why)
+{
+    refuse(why, PUSHERC_DENIED_LIMIT, PC_USER_OVER_QUOTA);
+    why->status = PC_ERROR_OVER_QUOTA;
+    return false;
+}
+
 /* From here on it is that user, or nothing has changed. */
 static bool become(struct pc_session *s, const struct pc_user_data *data, struct pc_refusal *why)
 {
     struct pc_identity *user = pc_identity_new(s->worker->mem, data->id, data->info);
-    if (!user || (!s->as_signed_in && pc_user_conn_new(&s->as_signed_in, s, user->user_id, true))) {
+    int rc = user ? 0 : PUSHERC_ENOMEM;
+    if (user && !s->as_signed_in)
+        rc = pc_user_conn_new(&s->as_signed_in, s, user->user_id, true);
+    if (rc) {
         pc_identity_unref(user);
-        return refuse(why, PUSHERC_DENIED_INTERNAL, "Out of memory");
+        return rc == PUSHERC_ELIMIT ? over_quota(why)
+                                    : refuse(why, PUSHERC_DENIED_INTERNAL, "Out of memory");
     }
     /* rules get to see the host's own data, whoever it signed in as */
     if (s->identity) {
@@ -94,7 +106,7 @@ void pc_session_signin(struct pc_session *s, const struct pc_message_in *in)
         if (s->app->options.watchlist_events)
             pc_session_watch(s, pc_json_get(data.object, PC_S("watchlist")));
     } else {
-        pc_session_say_error(s, PC_ERROR_UNAUTHORIZED, why.text.ptr);
+        pc_session_say_error(s, (uint16_t)why.status, why.text.ptr);
         pc_session_tell_host(s, PC_S(""), &why);
     }
     pc_buf_free(&scratch);

@@ -52,6 +52,25 @@ static struct pc_user *find_or_add(struct pc_worker *worker, pusherc_slice key)
     return user;
 }
 
+/* A connection that is the user's both ways is one connection. */
+static bool is_counted(const struct pc_user_conn *conn, pusherc_slice user_id)
+{
+    const struct pc_session *s = conn->session;
+    return conn->signed_in && s->as_identified && pc_slice_eq(s->identity->user_id, user_id);
+}
+
+static int count(struct pc_user_conn *conn, pusherc_slice user_id)
+{
+    struct pc_app *app = conn->session->app;
+    uint32_t max = app->options.max_connections_per_user;
+    if (max == PUSHERC_NO_LIMIT || is_counted(conn, user_id))
+        return 0;
+    int rc = pc_tally_take(&app->live->per_user, user_id, max, &conn->counted);
+    if (rc == PUSHERC_ELIMIT)
+        pc_app_limited(app, PC_LIMIT_CONNECTIONS_PER_USER);
+    return rc;
+}
+
 int pc_user_conn_new(struct pc_user_conn **out, struct pc_session *session, pusherc_slice user_id,
                      bool signed_in)
 {
@@ -65,9 +84,12 @@ int pc_user_conn_new(struct pc_user_conn **out, struct pc_session *session, push
     conn->signed_in = signed_in;
     pc_list_init(&conn->of_user);
     pc_list_init(&conn->watches);
-    conn->user = find_or_add(worker, make_key(&bytes, session->app->live->uid, user_id));
-    int rc = conn->user ? 0 : PUSHERC_ENOMEM;
-    if (conn->user)
+    int rc = count(conn, user_id);
+    if (rc == 0) {
+        conn->user = find_or_add(worker, make_key(&bytes, session->app->live->uid, user_id));
+        rc = conn->user ? 0 : PUSHERC_ENOMEM;
+    }
+    if (rc == 0)
         pc_list_push_back(&conn->user->conns, &conn->of_user);
     if (rc == 0 && signed_in && session->app->options.watchlist_events)
         rc = pc_user_came(worker, session->app, user_id, &conn->online);
@@ -97,6 +119,7 @@ void pc_user_conn_free(struct pc_user_conn *conn)
     pc_user_conn_unwatch(conn);
     if (conn->online)
         pc_user_left(worker, conn->session->app, conn->online);
+    pc_tally_drop(&conn->session->app->live->per_user, conn->counted);
     pc_list_remove(&conn->of_user);
     if (conn->user && pc_list_empty(&conn->user->conns)) {
         pc_map_remove(&worker->users, &conn->user->node);

@@ -10,17 +10,20 @@
 struct pc_session;
 struct pc_user;
 
+#define PC_USER_OVER_QUOTA "The user has too many connections"
+
 /* One session as one user's. */
 struct pc_user_conn {
     struct pc_list of_user;
     struct pc_session *session;
     struct pc_user *user;
-    bool signed_in;            /* by pusher:signin, not by the host */
+    bool signed_in;           /* by pusher:signin, not by the host */
+    struct pc_count *counted; /* it is one of the user's connections; NULL = they are not limited */
     struct pc_channel *online; /* it counts for watchers of the user; NULL = nobody may watch */
     struct pc_list watches;    /* struct pc_subscription: the users that it watches itself */
 };
 
-/* The session's app is set. 0 or PUSHERC_ENOMEM. */
+/* The session's app and identity are set. 0; PUSHERC_ELIMIT: the user has too many connections; PUSHERC_ENOMEM. */
 PC_CHECKED int pc_user_conn_new(struct pc_user_conn **out, struct pc_session *session,
                                 pusherc_slice user_id, bool signed_in);
 void pc_user_conn_free(struct pc_user_conn *conn);    /* NULL is harmless */

@@ -76,8 +76,8 @@ void pc_session_watch(struct pc_session *s, struct pc_json watchlist)
             watch_one(s, id, &found);
     }
     if (found.too_many) {
-        pc_app_limited(s->app, PC_LIMIT_WATCHLIST_USERS);
         char text[96];
+        pc_app_limited(s->app, PC_LIMIT_WATCHLIST_USERS);
         snprintf(text, sizeof text, "The watchlist is limited to %u users: the first %u are kept",
                  s->app->options.max_watchlist_users, s->app->options.max_watchlist_users);
         pc_session_say_error(s, PC_ERROR_WATCHLIST, text);

@@ -1,10 +1,10 @@
 'use strict';
 // Users: through the C interface the host says who a connection is, and closes all of somebody's; stock clients
-// watch each other and are sent away.
+// watch each other and are sent away; how many connections a user and an address may have.
 
 const assert = require('node:assert/strict');
 const { before, test } = require('node:test');
-const { APP, CLIENT_QUERY, Inbox, connect, startHost, until } = require('./lib.js');
+const { APP, CLIENT_QUERY, Inbox, connect, dial, refused, startHost, until, userAuth } = require('./lib.js');
 const { connected, pusher, sdk, startAuth, subscribe } = require('./clients.js');
 
 const WATCHED = { id: 'watched', key: 'watched-key', secret: 'watched-secret', watchlist_events: true, offline_delay_ms: 0xffffffff };
@@ -81,4 +81,96 @@ test('pusher-js does not come back by itself after the server SDK has terminated
   clients[0].connect();
   await connected(clients[0]);
   await until(() => clients[0].user.user_data?.id === 'gone');
+});
+
+// -- limits --
+
+const LIMITED = { id: 'limited', key: 'limited-key', secret: 's', max_connections_per_user: 2 };
+const PER_IP = { id: 'per-ip', key: 'per-ip-key', secret: 's', max_connections_per_ip: 2 };
+const OVER_USER = 'The user has too many connections';
+const OVER_IP = 'Too many connections from this address';
+const leave = (client) => client.close();
+
+/** Once somebody has left, there is room: the server may hear of it a moment later. */
+async function connectSoon(server, options) {
+  return until(async () => {
+    const client = await dial(server, options);
+    const first = await client.next();
+    client.socketId = first.event === 'pusher:connection_established' && JSON.parse(first.data).socket_id;
+    return client.socketId && client;
+  });
+}
+
+test('a user above its number of connections is closed, or not signed in', async (t) => {
+  const limited = await startHost({ apps: [LIMITED], hooks: ['identify', 'on_denied'], options: { worker_count: 2 } }, t);
+  const as = (user) => ({ app: LIMITED, query: `${CLIENT_QUERY}&user=${user}` });
+  const [one, two] = [await connect(limited, as('7')), await connect(limited, { app: LIMITED })];
+  await two.signin({ id: '7' });
+
+  const { code, reason, frames } = await refused(limited, as('7'));
+  assert.deepEqual([code, reason], [4004, OVER_USER]);
+  assert.deepEqual(frames, [{ event: 'pusher:error', data: { code: 4004, message: OVER_USER } }], 'it is not established first');
+  assert.equal((await limited.event('denied', { reason: 'LIMIT' })).status, 4004);
+
+  const three = await connect(limited, { app: LIMITED });
+  const userData = JSON.stringify({ id: '7' });
+  const auth = userAuth(LIMITED, three.socketId, userData);
+  three.send({ event: 'pusher:signin', data: { auth, user_data: userData } });
+  assert.deepEqual((await three.next()).data, { code: 4004, message: OVER_USER });
+  three.ask('#server-to-user-7');
+  assert.equal(JSON.parse((await three.event('pusher:subscription_error')).data).status, 403);
+
+  await two.close();
+  await until(async () => {
+    three.send({ event: 'pusher:signin', data: { auth, user_data: userData } });
+    return (await three.next()).event === 'pusher:signin_success';
+  });
+  for (const client of [one, three]) await leave(client);
+  await leave(await connectSoon(limited, as('7')));
+});
+
+test('an address above its number of connections is turned away', async (t) => {
+  const server = await startHost({ apps: [PER_IP, APP], options: { worker_count: 2 } }, t);
+  const clients = [await connect(server, { app: PER_IP }), await connect(server, { app: PER_IP, headers: { 'X-Forwarded-For': '192.0.2.1' } })];
+  for (const headers of [{}, { 'X-Forwarded-For': '192.0.2.2' }]) { // nobody is believed who says where it comes from
+    const { code, reason } = await refused(server, { app: PER_IP, headers });
+    assert.deepEqual([code, reason], [4004, OVER_IP]);
+  }
+  await leave(await connect(server, { app: APP }));
+  await leave(clients.pop());
+  clients.push(await connectSoon(server, { app: PER_IP }));
+  for (const client of clients) await leave(client);
+});
+
+test('behind proxies an address is the one they name', async (t) => {
+  const server = await startHost({ apps: [PER_IP], hooks: ['identify'], options: { worker_count: 2, proxy_count: 2 } }, t);
+  const from = (forwarded, more = '') => ({ app: PER_IP, query: `${CLIENT_QUERY}${more}`, headers: forwarded ? { 'X-Forwarded-For': forwarded } : {} });
+  const clients = [];
+  for (const forwarded of ['192.0.2.1, 10.0.0.1', '6.6.6.6, 192.0.2.1, 10.0.0.2', '2001:db8::1, 10.0.0.1', '[2001:db8::2]:4711, 10.0.0.1', 'x, 10.0.0.1', '192.0.2.1'])
+    clients.push(await connect(server, from(forwarded)));
+  for (const forwarded of ['192.0.2.1:80, 10.0.0.9', '2001:db8:0:0:ffff::1, 10.0.0.1', undefined, '10.0.0.1']) {
+    const { code, reason } = await refused(server, from(forwarded));
+    assert.deepEqual([code, reason], [4004, OVER_IP], forwarded);
+  }
+  clients.push(await connect(server, from('192.0.2.3, 10.0.0.1')));
+
+  const asking = dial(server, from('6.6.6.6, 192.0.2.4, 10.0.0.1', '&ask=1'));
+  const asked = await server.event('identify');
+  assert.equal(asked.client_ip, '192.0.2.4');
+  assert.match(asked.peer, /^127\.0\.0\.1:\d+$/);
+  await server.do('identify', { request: asked.request });
+  clients.push(await asking);
+  for (const client of clients) await leave(client);
+});
+
+test('who goes while the host is asked gives its place back', async (t) => {
+  const server = await startHost({ apps: [PER_IP], hooks: ['identify'] }, t);
+  for (let i = 0; i < 5; i++) {
+    const clients = [0, 1].map(() => dial(server, { app: PER_IP, query: `${CLIENT_QUERY}&ask=1` }));
+    const questions = [await server.event('identify'), await server.event('identify')];
+    assert.equal((await refused(server, { app: PER_IP })).code, 4004);
+    for (const { request: number } of questions) await server.do('identify', { request: number, reject: 4123 });
+    for (const client of clients) assert.equal((await (await client).closed()).code, 4123);
+  }
+  await leave(await connectSoon(server, { app: PER_IP }));
 });

@@ -31,23 +31,31 @@ static int tear_down(void **state)
     return failing_alloc_live(&fx->alloc) == 0 ? 0 : -1;
 }
 
-/* Both steps, as a connection takes them. What was admitted is given back at once. */
-static enum pc_admit_result admit(struct fx *fx, const struct pc_http_message *request, bool tls,
-                                  struct pc_admission *out)
+/* Both steps, as a connection takes them. */
+static enum pc_admit_result try_admit(struct fx *fx, const struct pc_http_message *request,
+                                      bool tls, pusherc_slice address, struct pc_admission *out)
 {
     enum pc_admit_result result = pc_admit_request(fx->engine, request, out);
     if (result == PC_ADMIT_OK)
-        result = pc_admit_app(fx->engine, request, tls, out);
+        result = pc_admit_app(fx->engine, request, tls, address, out);
     if (result == PC_ADMIT_OK) {
-        assert_non_null(out->app);
-        assert_true(pc_slice_eq(out->app->key, pc_slice(out->key, out->key_len)));
-        pc_app_disconnect(out->app);
-        pc_app_unref(out->app);
+        assert_non_null(out->newcomer.app);
+        assert_true(pc_slice_eq(out->newcomer.app->key, pc_slice(out->key, out->key_len)));
     } else {
-        pc_app_unref(out->app);
-        assert_true(out->code >= 4000 && strlen(out->reason) > 0);
+        assert_null(out->newcomer.app);
+        pc_app_unref(out->refused_by);
+        assert_true((out->code >= 4000 || out->code == 1011) && strlen(out->reason) > 0);
         assert_true(pc_utf8_valid(pc_slice_of(out->reason)));
     }
+    return result;
+}
+
+/* What was admitted is given back at once. */
+static enum pc_admit_result admit(struct fx *fx, const struct pc_http_message *request, bool tls,
+                                  struct pc_admission *out)
+{
+    enum pc_admit_result result = try_admit(fx, request, tls, PC_S(""), out);
+    pc_newcomer_free(&out->newcomer);
     return result;
 }
 
@@ -128,7 +136,7 @@ static void versions_4_to_7_are_spoken(void **state)
     struct pc_http_message request = request_of("/app/app-key", "protocol=5");
     struct pc_admission out;
     assert_int_equal(admit(*state, &request, false, &out), PC_ADMIT_OK);
-    assert_int_equal(out.protocol, 5);
+    assert_int_equal(out.newcomer.protocol, 5);
 }
 
 /* Of several faults the first in the order of the checks is told. */
@@ -197,7 +205,7 @@ static void a_missing_version_may_be_forgiven(void **state)
     app.allow_missing_protocol = true;
     assert_int_equal(fx_try_put(*state, &app), 0);
     assert_int_equal(admit(*state, &request, false, &out), PC_ADMIT_OK);
-    assert_int_equal(out.protocol, 7);
+    assert_int_equal(out.newcomer.protocol, 7);
     /* not where nobody can say so */
     expect(*state, "/app/nope", "", 4008, "No protocol version was given");
 }
@@ -223,14 +231,103 @@ static void a_prefix_comes_first(void **state)
     fx->engine->path_prefix = none;
 }
 
+/* How many of the address are let in before it is 4004. */
+static uint32_t fill(struct fx *fx, const char *key, pusherc_slice address, struct pc_newcomer *in,
+                     uint32_t max)
+{
+    char path[64];
+    struct pc_admission out;
+    uint32_t n = 0;
+    snprintf(path, sizeof path, "/app/%s", key);
+    struct pc_http_message request = request_of(path, "protocol=7");
+    while (n < max && try_admit(fx, &request, false, address, &out) == PC_ADMIT_OK)
+        in[n++] = out.newcomer;
+    if (n < max) {
+        assert_int_equal(out.code, 4004);
+        assert_string_equal(out.reason, "Too many connections from this address");
+    }
+    return n;
+}
+
+static void connections_of_one_address_are_counted(void **state)
+{
+    struct fx *fx = *state;
+    pusherc_app_options app = fx_app(), other = fx_app();
+    struct pc_newcomer one[4], two[4], three[4], unknown[4];
+    pusherc_slice ipv4 = PC_S("\x7f\0\0\1"), ipv6 = PC_S("\x7f\0\0\1\0\0\0\1");
+    app.max_connections_per_ip = 2;
+    other.id = "other";
+    other.key = "other-key";
+    other.max_connections_per_ip = 1;
+    assert_int_equal(fx_try_put(fx, &app), 0);
+    assert_int_equal(fx_try_put(fx, &other), 0);
+    assert_int_equal(fill(fx, "app-key", ipv4, one, 4), 2);
+    assert_int_equal(fill(fx, "app-key", ipv6, two, 4), 2);
+    assert_int_equal(fill(fx, "other-key", ipv4, three, 4), 1);
+    assert_int_equal(fill(fx, "app-key", PC_S(""), unknown, 4), 4); /* no address, no limit */
+    /* who goes makes room, and a changed limit counts on */
+    pc_newcomer_free(&one[0]);
+    assert_int_equal(fill(fx, "app-key", ipv4, one, 4), 1);
+    app.max_connections_per_ip = 3;
+    assert_int_equal(fx_try_put(fx, &app), 0);
+    struct pc_newcomer third[4];
+    assert_int_equal(fill(fx, "app-key", ipv4, third, 4), 1);
+    struct pc_app_live *live = two[0].app->live;
+    assert_int_equal(live->per_address.counts.count, 2);
+    pc_newcomer_free(&one[0]);
+    pc_newcomer_free(&one[1]);
+    pc_newcomer_free(&third[0]);
+    assert_int_equal(live->per_address.counts.count, 1); /* nothing is kept of who is gone */
+    for (size_t i = 0; i < 2; i++)
+        pc_newcomer_free(&two[i]);
+    for (size_t i = 0; i < 4; i++)
+        pc_newcomer_free(&unknown[i]);
+    pc_newcomer_free(&three[0]);
+    pc_newcomer_free(&three[0]); /* harmless */
+}
+
+/* The app's own quota and the server's come after nothing of the address has been taken, or give it back. */
+static void a_refused_connection_is_not_counted(void **state)
+{
+    struct fx *fx = *state;
+    pusherc_app_options app = fx_app();
+    struct pc_http_message request = request_of("/app/app-key", "protocol=7");
+    struct pc_admission first, out;
+    app.max_connections = 1;
+    app.max_connections_per_ip = 1;
+    assert_int_equal(fx_try_put(fx, &app), 0);
+    assert_int_equal(try_admit(fx, &request, false, PC_S("a"), &first), PC_ADMIT_OK);
+    assert_int_equal(try_admit(fx, &request, false, PC_S("b"), &out), PC_ADMIT_REFUSED);
+    assert_string_equal(out.reason, "The app is over its connection quota");
+    pc_newcomer_free(&first.newcomer);
+
+    fx->engine->limits.max_connections = 0;
+    fx->engine->sockets = 1;
+    assert_int_equal(try_admit(fx, &request, false, PC_S("a"), &out), PC_ADMIT_REFUSED);
+    assert_int_equal(out.code, 4100);
+    fx->engine->limits.max_connections = 1;
+    assert_int_equal(try_admit(fx, &request, false, PC_S("a"), &first), PC_ADMIT_OK);
+    pc_newcomer_free(&first.newcomer);
+
+    fx->alloc.fail_at = fx->alloc.requests + 1;
+    enum pc_admit_result result = try_admit(fx, &request, false, PC_S("a"), &out);
+    fx->alloc.fail_at = 0;
+    assert_int_equal(result, PC_ADMIT_REFUSED);
+}
+
 #define admit_test(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        admit_test(paths_lead_to_an_app_or_nowhere),   admit_test(a_long_key_is_shown_cut),
-        admit_test(versions_4_to_7_are_spoken),        admit_test(the_first_fault_decides),
-        admit_test(a_missing_version_may_be_forgiven), admit_test(a_prefix_comes_first),
+        admit_test(paths_lead_to_an_app_or_nowhere),
+        admit_test(a_long_key_is_shown_cut),
+        admit_test(versions_4_to_7_are_spoken),
+        admit_test(the_first_fault_decides),
+        admit_test(a_missing_version_may_be_forgiven),
+        admit_test(a_prefix_comes_first),
+        admit_test(connections_of_one_address_are_counted),
+        admit_test(a_refused_connection_is_not_counted),
     };
     return cmocka_run_group_tests_name("admit", tests, NULL, NULL);
 }

@@ -233,6 +233,7 @@ static void open_watching(struct fixture *f, uint32_t offline_delay_ms)
     pusherc_app_options app = fx_app();
     app.watchlist_events = true;
     app.offline_delay_ms = offline_delay_ms;
+    app.max_connections_per_user = CLIENTS;
     open_app(f, &app);
     for (uint32_t i = 0; i < CLIENTS; i++) {
         fx_connect(&f->fx, &f->clients[i], i % FX_WORKERS);
@@ -715,6 +716,111 @@ static void watchers_know_what_a_model_knows(void **state)
     }
 }
 
+/* -- how many connections a user may have -- */
+
+static size_t counted_users(struct fixture *f)
+{
+    struct pc_app *app = pc_apps_by_id(&f->fx.engine->apps, PC_S("app-id"));
+    size_t n = app->live->per_user.counts.count;
+    pc_app_unref(app);
+    return n;
+}
+
+static int connect_as(struct fixture *f, size_t i, const char *user_id)
+{
+    struct pc_identity *identity = pc_identity_new(&f->fx.mem, pc_slice_of(user_id), PC_S(""));
+    return fx_try_connect_to(&f->fx, &f->clients[i], (uint32_t)i % FX_WORKERS, 7, "app-key",
+                             identity);
+}
+
+static void a_user_has_so_many_connections_and_no_more(void **state)
+{
+    struct fixture *f = *state;
+    pusherc_app_options app = fx_app();
+    app.max_connections_per_user = 2;
+    assert_int_equal(fx_try_put(&f->fx, &app), 0);
+    for (uint32_t i = 0; i < 5; i++)
+        fx_connect(&f->fx, &f->clients[i], i % FX_WORKERS);
+    sign_in_as(&f->clients[0], "7");
+    sign_in_as(&f->clients[1], "7");
+    sign_in_as(&f->clients[1], "7"); /* again: still one */
+    expect_closed(f, "--------");
+    fx_heard(&f->clients[2]);
+    sign_in_as(&f->clients[2], "7");
+    assert_string_equal(
+        fx_heard(&f->clients[2]),
+        "{\"event\":\"pusher:error\",\"data\":{\"code\":4004,\"message\":\"The user "
+        "has too many connections\"}}\n");
+    /* it stays, is nobody's, and may be somebody else's */
+    assert_null(f->clients[2].session.user);
+    fx_subscribe(&f->clients[2], "#server-to-user-7");
+    assert_non_null(strstr(fx_heard(&f->clients[2]), "\"status\\\":403"));
+    sign_in_as(&f->clients[2], "8");
+    assert_non_null(f->clients[2].session.user);
+
+    /* those whom the host says are the user count, too; above it there is no session */
+    assert_int_equal(connect_as(f, 5, "7"), PUSHERC_ELIMIT);
+    assert_int_equal(connect_as(f, 5, "8"), 0);
+    sign_in_as(&f->clients[3], "8");
+    assert_null(f->clients[3].session.user);
+    /* one that is the user's both ways is one */
+    sign_in_as(&f->clients[5], "8");
+    assert_non_null(f->clients[5].session.user);
+
+    /* who goes makes room, and nothing is kept of who is gone */
+    fx_disconnect(&f->clients[0]);
+    sign_in_as(&f->clients[3], "7");
+    assert_non_null(f->clients[3].session.user);
+    assert_int_equal(counted_users(f), 2);
+    for (size_t i = 0; i < CLIENTS; i++)
+        fx_disconnect(&f->clients[i]);
+    assert_int_equal(counted_users(f), 0);
+}
+
+/* Whoever is refused is not online, and watches nobody. */
+static void a_refused_sign_in_is_not_seen(void **state)
+{
+    struct fixture *f = *state;
+    pusherc_app_options app = fx_app();
+    app.max_connections_per_user = 1;
+    app.watchlist_events = true;
+    app.offline_delay_ms = PUSHERC_NO_DELAY;
+    assert_int_equal(fx_try_put(&f->fx, &app), 0);
+    for (uint32_t i = 0; i < 3; i++)
+        fx_connect(&f->fx, &f->clients[i], i);
+    watch(f, 0, "6", "\"7\"");
+    sign_in_as(&f->clients[1], "7");
+    watch(f, 2, "7", "\"6\"");
+    expect_news(f, 2, "!4004;");
+    expect_news(f, 0, "-7;+7;");
+    fx_disconnect(&f->clients[1]);
+    expect_news(f, 0, "-7;");
+    watch(f, 2, "7", "\"6\"");
+    expect_news(f, 2, "+6;");
+    expect_news(f, 0, "+7;");
+}
+
+/* After a change of settings only those are counted that came under a limit, and all give back what they took. */
+static void a_limit_that_comes_later_counts_from_then_on(void **state)
+{
+    struct fixture *f = *state;
+    pusherc_app_options app = fx_app();
+    for (size_t i = 0; i < 2; i++)
+        assert_int_equal(connect_as(f, i, "7"), 0);
+    app.max_connections_per_user = 1;
+    assert_int_equal(fx_try_put(&f->fx, &app), 0);
+    assert_int_equal(connect_as(f, 2, "7"), 0);
+    assert_int_equal(connect_as(f, 3, "7"), PUSHERC_ELIMIT);
+    for (size_t i = 0; i < 2; i++)
+        fx_disconnect(&f->clients[i]);
+    assert_int_equal(connect_as(f, 3, "7"), PUSHERC_ELIMIT);
+    app.max_connections_per_user = 0;
+    assert_int_equal(fx_try_put(&f->fx, &app), 0);
+    assert_int_equal(connect_as(f, 3, "7"), 0);
+    fx_disconnect(&f->clients[2]);
+    assert_int_equal(counted_users(f), 0);
+}
+
 /* -- authorized connections -- */
 
 static void allow(pusherc_auth_request *request, void *user_data)
@@ -856,6 +962,9 @@ int main(void)
         cmocka_unit_test(watched_users_are_no_channels),
         cmocka_unit_test(watchers_know_what_a_model_knows),
         cmocka_unit_test(without_memory_a_sign_in_is_refused),
+        users_test(a_user_has_so_many_connections_and_no_more),
+        users_test(a_refused_sign_in_is_not_seen),
+        users_test(a_limit_that_comes_later_counts_from_then_on),
         cmocka_unit_test(strangers_are_closed_in_time),
         cmocka_unit_test(the_time_for_it_can_be_set),
         cmocka_unit_test(without_memory_a_stranger_cannot_stay),

@@ -122,6 +122,7 @@ static void identify(pusherc_identify_request *request, void *user_data)
         host_add_slice(event, "app", pusherc_identify_app_id(request));
         host_add_slice(event, "path", pusherc_identify_path(request));
         host_add_slice(event, "peer", pusherc_identify_peer(request));
+        host_add_slice(event, "client_ip", pusherc_identify_client_ip(request));
         host_add_slice(event, "header", pusherc_identify_header(request, "x-test"));
         host_add_slice(event, "cookie", pusherc_identify_cookie(request, "session"));
         host_add_slice(event, "query", pusherc_identify_query(request, "token"));

@@ -115,6 +115,7 @@ static const struct field server_fields[] = {
     UINT32(pusherc_server_options, out_hard_bytes),
     UINT32(pusherc_server_options, mailbox_max_messages),
     UINT32(pusherc_server_options, max_auth_skew_s),
+    UINT32(pusherc_server_options, proxy_count),
     UINT32(pusherc_server_options, http_error_format),
     UINT32(pusherc_server_options, idempotency_ms),
     UINT32(pusherc_server_options, idempotency_max_bytes),

@@ -1,0 +1,127 @@
+#include "net/peer.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#define IPV6_NETWORK 8 /* bytes that one customer of a provider has for himself */
+
+static struct pc_address from_ipv4(const struct in_addr *in)
+{
+    struct pc_address address = {.len = sizeof in->s_addr};
+    memcpy(address.bytes, &in->s_addr, sizeof in->s_addr);
+    return address;
+}
+
+static struct pc_address from_ipv6(const struct in6_addr *in)
+{
+    struct pc_address address = {.len = sizeof in->s6_addr};
+    if (IN6_IS_ADDR_V4MAPPED(in)) {
+        address.len = sizeof(struct in_addr);
+        memcpy(address.bytes, in->s6_addr + 12, address.len);
+    } else {
+        memcpy(address.bytes, in->s6_addr, address.len);
+    }
+    return address;
+}
+
+void pc_peer_describe(int fd, char *out, size_t size)
+{
+    struct sockaddr_storage address;
+    socklen_t len = sizeof address;
+    char host[INET6_ADDRSTRLEN] = "";
+    out[0] = '\0';
+    if (getpeername(fd, (struct sockaddr *)&address, &len))
+        return;
+    if (address.ss_family == AF_INET) {
+        const struct sockaddr_in *in = (const struct sockaddr_in *)&address;
+        inet_ntop(AF_INET, &in->sin_addr, host, sizeof host);
+        snprintf(out, size, "%s:%u", host, ntohs(in->sin_port));
+    } else if (address.ss_family == AF_INET6) {
+        const struct sockaddr_in6 *in = (const struct sockaddr_in6 *)&address;
+        inet_ntop(AF_INET6, &in->sin6_addr, host, sizeof host);
+        snprintf(out, size, "[%s]:%u", host, ntohs(in->sin6_port));
+    }
+}
+
+static struct pc_address peer_of(int fd)
+{
+    struct sockaddr_storage address;
+    socklen_t len = sizeof address;
+    if (getpeername(fd, (struct sockaddr *)&address, &len))
+        return (struct pc_address){0};
+    if (address.ss_family == AF_INET)
+        return from_ipv4(&((const struct sockaddr_in *)&address)->sin_addr);
+    if (address.ss_family == AF_INET6)
+        return from_ipv6(&((const struct sockaddr_in6 *)&address)->sin6_addr);
+    return (struct pc_address){0};
+}
+
+/* "192.0.2.1", "192.0.2.1:80", "2001:db8::1", "[2001:db8::1]", "[2001:db8::1]:80": proxies write all of these. */
+static struct pc_address parse(pusherc_slice text)
+{
+    char copy[PC_ADDRESS_STRLEN];
+    struct in_addr ipv4;
+    struct in6_addr ipv6;
+    size_t colon = pc_slice_find(text, ':');
+    pusherc_slice behind = pc_slice_skip(text, colon + (colon < text.len));
+    if (text.len > 0 && text.ptr[0] == '[') {
+        text = pc_slice_skip(text, 1);
+        text = pc_slice_first(text, pc_slice_find(text, ']'));
+    } else if (pc_slice_find(behind, ':') == behind.len) {
+        text = pc_slice_first(text, colon); /* one colon at most: behind it is a port */
+    }
+    if (text.len >= sizeof copy || pc_slice_find(text, '\0') < text.len)
+        return (struct pc_address){0};
+    memcpy(copy, text.ptr, text.len);
+    copy[text.len] = '\0';
+    if (inet_pton(AF_INET, copy, &ipv4) == 1)
+        return from_ipv4(&ipv4);
+    if (inet_pton(AF_INET6, copy, &ipv6) == 1)
+        return from_ipv6(&ipv6);
+    return (struct pc_address){0};
+}
+
+/* Walks the addresses of all fields as one list; the one with this number, from 0, or an empty slice. */
+static pusherc_slice forwarded(const struct pc_http_message *message, size_t wanted, size_t *count)
+{
+    pusherc_slice found = {NULL, 0};
+    *count = 0;
+    for (size_t i = 0; i < message->field_count; i++) {
+        pusherc_slice item, list = message->fields[i].value;
+        if (!pc_slice_eq_nocase(message->fields[i].name, PC_S("X-Forwarded-For")))
+            continue;
+        while (pc_http_list_next(&list, &item))
+            if ((*count)++ == wanted)
+                found = item;
+    }
+    return found;
+}
+
+struct pc_address pc_client_address(int fd, const struct pc_http_message *message,
+                                    uint32_t proxy_count)
+{
+    struct pc_address client = {0};
+    size_t count = 0;
+    if (proxy_count)
+        forwarded(message, 0, &count);
+    if (proxy_count && count >= proxy_count)
+        client = parse(forwarded(message, count - proxy_count, &count));
+    return client.len ? client : peer_of(fd);
+}
+
+void pc_address_format(const struct pc_address *address, char out[PC_ADDRESS_STRLEN])
+{
+    out[0] = '\0';
+    if (address->len)
+        inet_ntop(address->len == sizeof(struct in_addr) ? AF_INET : AF_INET6, address->bytes, out,
+                  PC_ADDRESS_STRLEN);
+}
+
+pusherc_slice pc_address_network(const struct pc_address *address)
+{
+    return pc_slice((const char *)address->bytes,
+                    address->len > IPV6_NETWORK ? IPV6_NETWORK : address->len);
+}
