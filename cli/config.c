@@ -275,12 +275,12 @@ static int take_item(struct reading *reading, const char *key, const cJSON *item
 
     if (strcmp(key, APPS) == 0 || same(key, SOKETI_APPS))
         return take_apps(reading, key, item);
+    if (cJSON_IsObject(item) && is_group(key)) /* "metrics" is one there, and a setting here */
+        return take_all(reading, key, item);
     if (setting)
         return take_setting(reading, setting, item);
     if (name)
         return take_name(reading, name, item);
-    if (cJSON_IsObject(item) && is_group(key))
-        return take_all(reading, key, item);
     if (!vain)
         return unknown_key(reading, key);
     take_in_vain(reading, vain, key, item);

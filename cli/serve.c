@@ -32,9 +32,12 @@ static const struct cli_option options_table[] = {
     {"client-events", NULL, "allow client events in all apps"},
     {"tls-cert", "FILE", "certificate chain, PEM; serves TLS only"},
     {"tls-key", "FILE", "private key, PEM"},
+    {"metrics", "on|off", "serve metrics (default on)"},
+    {"metrics-host", "H", "address to serve metrics on (default 127.0.0.1)"},
+    {"metrics-port", "N", "port to serve metrics on (default 9601); 0: the system picks one"},
+    {"metrics-prefix", "TEXT", "begins the names of metrics (default pusherc_)"},
     {"log-level", "LEVEL", "off, error, warn, info, debug or trace (default info)"},
     {"help", NULL, "print this and exit"},
-    {"metrics-port", "N", NULL},
     {"user-authentication", NULL, NULL},
     {"subscription-count", NULL, NULL},
     {"webhook", "URL", NULL},
@@ -309,16 +312,22 @@ static void warn_of_default_secret(const struct cli_apps *apps, const char *addr
     }
 }
 
-static int listen_on(struct serving *serving)
+static void print_url(const char *what, const char *scheme, const char *address, uint16_t port,
+                      const char *path)
+{
+    bool bracketed = strchr(address, ':') != NULL;
+
+    printf("%s %s://%s%s%s:%u%s\n", what, scheme, bracketed ? "[" : "", address,
+           bracketed ? "]" : "", (unsigned)port, path ? path : "");
+}
+
+static int listen_for_clients(struct serving *serving, const char *address)
 {
     const struct cli_settings *settings = &serving->settings;
     pusherc_listen_options options = PUSHERC_LISTEN_OPTIONS_INIT;
     pusherc_tls_options tls;
     pusherc_errinfo info = {0};
-    char address[INET6_ADDRSTRLEN];
 
-    if (resolve(settings->host, address))
-        return EXIT_CANNOT;
     options.host = address;
     options.port = (uint16_t)settings->port;
     fill_tls(settings, &tls);
@@ -327,17 +336,53 @@ static int listen_on(struct serving *serving)
     int status = pusherc_server_listen(serving->server, &options, &info);
     if (status == PUSHERC_ENOSYS)
         return complain(EXIT_CANNOT, "this build cannot serve TLS");
-    if (status == 0)
-        status = pusherc_server_start(serving->server, &info);
+    return status ? complain_info("", status, &info) : 0;
+}
+
+/* Nobody who did not ask for the port shall lack a server because another one has it: *listens tells. */
+static int listen_for_metrics(struct serving *serving, const char *address, bool *listens)
+{
+    pusherc_listen_options options = PUSHERC_LISTEN_OPTIONS_INIT;
+    pusherc_errinfo info = {0};
+
+    options.host = address;
+    options.port = (uint16_t)serving->settings.metrics_port;
+    options.purpose = PUSHERC_LISTEN_METRICS;
+    int status = pusherc_server_listen(serving->server, &options, &info);
+    *listens = status == 0;
+    if (status == PUSHERC_EIO && !serving->settings.metrics_port_chosen) {
+        (void)complain_info("warning: no metrics are served: ", status, &info);
+        return 0;
+    }
+    return status ? complain_info("", status, &info) : 0;
+}
+
+static int start(struct serving *serving)
+{
+    const struct cli_settings *settings = &serving->settings;
+    pusherc_errinfo info = {0};
+    char address[INET6_ADDRSTRLEN], metrics_address[INET6_ADDRSTRLEN];
+    bool metrics = settings->metrics;
+
+    if (resolve(settings->host, address) ||
+        (metrics && resolve(settings->metrics_host, metrics_address)))
+        return EXIT_CANNOT;
+    int status = listen_for_clients(serving, address);
+    if (status == 0 && metrics)
+        status = listen_for_metrics(serving, metrics_address, &metrics);
+    if (status)
+        return status;
+    status = pusherc_server_start(serving->server, &info);
     if (status)
         return complain_info("", status, &info);
 
     /* Before the line that scripts wait for. */
     warn_of_default_secret(&serving->apps, address);
-    bool bracketed = strchr(address, ':') != NULL;
-    printf("listening on %s://%s%s%s:%u%s\n", options.tls ? "https" : "http", bracketed ? "[" : "",
-           address, bracketed ? "]" : "", (unsigned)pusherc_server_port(serving->server, 0),
-           settings->path_prefix ? settings->path_prefix : "");
+    if (metrics)
+        print_url("metrics on", "http", metrics_address, pusherc_server_port(serving->server, 1),
+                  "/metrics");
+    print_url("listening on", settings->tls_cert ? "https" : "http", address,
+              pusherc_server_port(serving->server, 0), settings->path_prefix);
     return 0;
 }
 
@@ -382,6 +427,7 @@ static int run(struct serving *serving)
     if (serving->settings.server.log_level != PUSHERC_LOG_OFF)
         serving->settings.server.log_fn = pusherc_log_to_stderr;
     serving->settings.server.path_prefix = serving->settings.path_prefix;
+    serving->settings.server.metrics_prefix = serving->settings.metrics_prefix;
     int status = pusherc_server_new(&serving->server, &serving->settings.server, &info);
     if (status) {
         (void)complain_info("", status, &info);
@@ -401,7 +447,7 @@ static int run(struct serving *serving)
     (void)sigaddset(&signals, SIGUSR1);
     (void)pthread_sigmask(SIG_BLOCK, &signals, NULL);
     serving->main_thread = pthread_self();
-    status = listen_on(serving);
+    status = start(serving);
     if (status == 0)
         wait_for_the_end(serving, &signals);
     return status;

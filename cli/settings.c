@@ -6,6 +6,7 @@
 
 #define DEFAULT_HOST     "127.0.0.1"
 #define DEFAULT_PORT     6001
+#define DEFAULT_METRICS  9601 /* soketi's */
 #define DEFAULT_GRACE_MS 3000 /* soketi's */
 #define MAX_TIME_MS      86400000
 #define MAX_BYTES        1073741824
@@ -42,6 +43,11 @@ const struct cli_setting cli_server_settings[] = {
     {"idempotency_max_bytes", CLI_SETTING_NUMBER, AT(server.idempotency_max_bytes), 1, MAX_BYTES, 4194304},
     {"max_auth_skew_s", CLI_SETTING_NUMBER, AT(server.max_auth_skew_s), 1, MAX_TIME_MS, 600},
     {"proxy_count", CLI_SETTING_NUMBER, AT(server.proxy_count), 0, 100, 0},
+    {"metrics", CLI_SETTING_FLAG, AT(metrics), 0, 0, 0},
+    {"metrics_host", CLI_SETTING_TEXT, AT(metrics_host), 0, 0, 0},
+    {"metrics_port", CLI_SETTING_NUMBER, AT(metrics_port), 0, 65535, 0},
+    {"metrics_prefix", CLI_SETTING_TEXT, AT(metrics_prefix), 0, 0, 0},
+    {"accept_traffic_percent", CLI_SETTING_NUMBER, AT(server.accept_traffic_percent), 1, 100, 85},
 };
 
 #undef AT
@@ -88,7 +94,10 @@ static const char *const level_names[] = {"off", "error", "warn", "info", "debug
 
 void cli_settings_init(struct cli_settings *settings)
 {
-    *settings = (struct cli_settings){.port = DEFAULT_PORT, .grace_ms = DEFAULT_GRACE_MS};
+    *settings = (struct cli_settings){.port = DEFAULT_PORT,
+                                      .metrics = true,
+                                      .metrics_port = CLI_NO_PORT,
+                                      .grace_ms = DEFAULT_GRACE_MS};
     pusherc_server_options_init(&settings->server);
     settings->server.log_level = PUSHERC_LOG_INFO;
 }
@@ -100,6 +109,8 @@ void cli_settings_free(struct cli_settings *settings)
     free(settings->tls_cert);
     free(settings->tls_key);
     free(settings->tls_password);
+    free(settings->metrics_host);
+    free(settings->metrics_prefix);
 }
 
 static const struct cli_setting *find(const struct cli_setting *table, size_t count,
@@ -302,8 +313,12 @@ void cli_setting_print(FILE *file, const void *in, const struct cli_setting *set
 
 int cli_settings_complete(struct cli_settings *settings, struct cli_error *error)
 {
-    if (!settings->host && !cli_set_text(&settings->host, DEFAULT_HOST))
+    if ((!settings->host && !cli_set_text(&settings->host, DEFAULT_HOST)) ||
+        (!settings->metrics_host && !cli_set_text(&settings->metrics_host, DEFAULT_HOST)))
         return cli_fail_no_memory(error);
+    settings->metrics_port_chosen = settings->metrics_port != CLI_NO_PORT;
+    if (!settings->metrics_port_chosen)
+        settings->metrics_port = DEFAULT_METRICS;
     if (!settings->tls_cert != !settings->tls_key)
         return cli_fail(error, "TLS needs both files: a certificate (--tls-cert) and its key "
                                "(--tls-key)");

@@ -13,12 +13,18 @@
 
 #include "text.h"
 
+#define CLI_NO_PORT UINT32_MAX
+
 struct cli_settings {
     pusherc_server_options server; /* its strings are those below */
     char *host;                    /* owned, as is every string here; NULL = the default */
     char *path_prefix;
     char *tls_cert, *tls_key, *tls_password;
+    char *metrics_host, *metrics_prefix;
     uint32_t port;
+    uint32_t metrics_port;    /* CLI_NO_PORT until somebody asks for one */
+    bool metrics_port_chosen; /* somebody has */
+    bool metrics;
     uint32_t grace_ms;
 };
 

@@ -9,7 +9,7 @@ const { APP, BUILD, Program, connect, rawClient, request, sleep, tcp, until, upg
 
 /** `pusherc serve` that may have `limit` descriptors. */
 async function serveWith(t, limit, args = []) {
-  const words = ['serve', '--port', '0', '--app', `${APP.id}:${APP.key}:${APP.secret}`, '--client-events', ...args];
+  const words = ['serve', '--port', '0', '--metrics', 'off', '--app', `${APP.id}:${APP.key}:${APP.secret}`, '--client-events', ...args];
   const server = new Program('/bin/sh', ['-c', `ulimit -n ${limit} && exec "$0" "$@"`, path.join(BUILD, 'cli/pusherc'), ...words]);
   t.after(() => {
     server.child.kill('SIGTERM');

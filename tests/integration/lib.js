@@ -210,7 +210,7 @@ async function startHost(config = {}, t = undefined) {
 /** Starts `pusherc serve` likewise. */
 async function startServe(args = [], t = undefined, env = {}) {
   const app = ['--app', `${APP.id}:${APP.key}:${APP.secret}`, '--client-events'];
-  const serve = new Program(path.join(BUILD, 'cli/pusherc'), ['serve', '--port', '0', ...app, ...args],
+  const serve = new Program(path.join(BUILD, 'cli/pusherc'), ['serve', '--port', '0', '--metrics', 'off', ...app, ...args],
     { env: { ...process.env, ...env } });
   serve.end = () => { serve.child.kill('SIGTERM'); return serve.ends(); };
   endsWith(t, serve);

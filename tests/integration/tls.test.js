@@ -46,7 +46,7 @@ const ROOT = read('root.crt');
 const EC = { cert_file: file('ec.pem'), key_file: file('ec.key') };
 const RSA = { cert_file: file('rsa.pem'), key_file: file('rsa.key') };
 
-const serveArgs = (cert, key) => ['serve', '--port', '0', '--tls-cert', file(cert), '--tls-key', file(key)];
+const serveArgs = (cert, key) => ['serve', '--port', '0', '--metrics', 'off', '--tls-cert', file(cert), '--tls-key', file(key)];
 
 /** How `pusherc serve` complains about these files. */
 function complaint(cert, key, env) {

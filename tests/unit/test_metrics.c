@@ -301,6 +301,67 @@ static void text_has_families_with_escaped_labels(void **state)
     pusherc_server_free(server);
 }
 
+/* The line of docs/metrics.md that lists the values of this label. */
+static const char *documented(const char *label)
+{
+    static char line[2048];
+    char start[64];
+    FILE *file = fopen("docs/metrics.md", "r");
+    assert_non_null(file);
+    snprintf(start, sizeof start, "- `%s`: ", label);
+    while (fgets(line, sizeof line, file))
+        if (strncmp(line, start, strlen(start)) == 0) {
+            fclose(file);
+            return line + strlen(start);
+        }
+    fail_msg("docs/metrics.md has no line for %s", label);
+    return NULL;
+}
+
+/* Values of labels cannot all be made to happen from outside. */
+static void every_value_of_a_label_is_documented(void **state)
+{
+    static const char *const labels[] = {"channel_type", "limiter_type", "error_type", "reason"};
+    struct page *page = *state;
+    pusherc_server *server = server_with("app-id", NULL);
+    struct pc_app *app = pc_apps_only(&server->engine.apps);
+    struct pc_app_refusals *refusals = &app->live->refusals;
+    for (size_t i = 0; i < PC_LIMIT_COUNT; i++)
+        refusals->limits[i] = 1;
+    for (size_t i = 0; i < PC_DENIAL_COUNT; i++)
+        refusals->denials[i] = 1;
+    for (size_t i = 0; i < PC_CONNECT_ERROR_COUNT; i++)
+        refusals->connects[i] = 1;
+    for (size_t i = 0; i < PC_KIND_COUNT; i++)
+        app->live->stats[0].subscribed[i] = 1;
+    assert_int_equal(pusherc_server_metrics(server, take, page), 0);
+    pc_app_unref(app);
+    pusherc_server_free(server);
+    for (size_t i = 0; i < sizeof labels / sizeof labels[0]; i++) {
+        char start[64], quoted[64], value[64];
+        const char *docs = documented(labels[i]);
+        snprintf(start, sizeof start, "%s=\"", labels[i]);
+        for (const char *at = page->text; (at = strstr(at, start));) {
+            at += strlen(start);
+            snprintf(quoted, sizeof quoted, "`%.*s`", (int)strcspn(at, "\""), at);
+            if (!strstr(docs, quoted))
+                fail_msg("%s: %s is not documented", labels[i], quoted);
+        }
+        /* "`a` (of `b`), `c`": what is in parentheses explains */
+        for (const char *at = docs; *at && *at != '.'; at++) {
+            if (*at == '(')
+                at += strcspn(at, ")");
+            if (*at != '`' || strcspn(at + 1, "`") >= sizeof value)
+                continue;
+            snprintf(value, sizeof value, "%.*s", (int)strcspn(at + 1, "`"), at + 1);
+            at += strlen(value) + 1;
+            snprintf(quoted, sizeof quoted, "%.20s=\"%.40s\"", labels[i], value);
+            if (!strstr(page->text, quoted) && strncmp(value, "pusherc_", 8) != 0)
+                fail_msg("%s does not occur", quoted);
+        }
+    }
+}
+
 static void the_prefix_is_the_hosts(void **state)
 {
     struct page *page = *state;
@@ -462,6 +523,27 @@ static void a_listener_for_operators_has_their_pages_and_no_others(void **state)
     pusherc_server_free(server);
 }
 
+static void traffic_is_refused_above_the_threshold(void **state)
+{
+    struct pc_http_message message = {.method = PC_S("GET"), .path = PC_S("/accept-traffic")};
+    pusherc_server *server = server_with("app-id", NULL);
+    struct pc_api_request request = {
+        .engine = &server->engine, .worker = &server->engine.workers[0], .message = &message};
+    struct pc_api_reply reply;
+    pusherc_slice id, key;
+    (void)state;
+    for (uint32_t percent = 0; percent <= 100; percent += 100) {
+        server->engine.limits.accept_traffic_percent =
+            percent; /* 0: whatever is used is too much */
+        pc_api_reply_init(&reply, &server->engine.mem);
+        assert_int_equal(pc_api_handle(&request, &reply, &id, &key), PC_API_REPLY);
+        assert_int_equal(reply.status, percent ? 200 : 500);
+        assert_true(pc_slice_starts(pc_buf_slice(&reply.body), PC_S("{\"memory\":{\"usedSize\":")));
+        pc_api_reply_free(&reply);
+    }
+    pusherc_server_free(server);
+}
+
 /* -- the process -- */
 
 static char root[64];
@@ -583,12 +665,14 @@ int main(void)
         COUNT(client_events_and_their_refusals_are_counted),
         COUNT(denials_are_counted_by_reason_and_limit),
         WRITE(text_has_families_with_escaped_labels),
+        WRITE(every_value_of_a_label_is_documented),
         WRITE(the_prefix_is_the_hosts),
         WRITE(a_prefix_that_is_no_name_is_refused),
         WRITE(json_is_an_array_of_families),
         WRITE(who_takes_the_text_may_stop_it),
         WRITE(without_memory_nothing_is_written),
         WRITE(a_listener_for_operators_has_their_pages_and_no_others),
+        WRITE(traffic_is_refused_above_the_threshold),
         READ(the_process_is_read_from_proc),
         READ(a_control_groups_limit_counts_if_it_is_lower),
         READ(a_system_without_proc_says_nothing),

@@ -140,6 +140,34 @@ static int one_channel(struct host *host, const cJSON *line, cJSON *reply)
     return rc;
 }
 
+struct page {
+    char *text; /* owned */
+    size_t len;
+};
+
+static int take_chunk(pusherc_slice chunk, void *user_data)
+{
+    struct page *page = user_data;
+    char *text = realloc(page->text, page->len + chunk.len + 1);
+    if (!text)
+        host_die("out of memory", "metrics");
+    memcpy(text + page->len, chunk.ptr, chunk.len);
+    page->text = text;
+    page->len += chunk.len;
+    text[page->len] = '\0';
+    return 0;
+}
+
+static int metrics(struct host *host, const cJSON *line, cJSON *reply)
+{
+    struct page page = {0};
+    int rc = pusherc_server_metrics(server_of(host, line), take_chunk, &page);
+    cJSON_AddNumberToObject(reply, "port", pusherc_server_port(server_of(host, line), 1));
+    cJSON_AddStringToObject(reply, "text", page.text ? page.text : "");
+    free(page.text);
+    return rc;
+}
+
 static int stats(struct host *host, const cJSON *line, cJSON *reply)
 {
     pusherc_stats s = PUSHERC_STATS_INIT;
@@ -165,6 +193,9 @@ static int stats(struct host *host, const cJSON *line, cJSON *reply)
         {"slow_dropped_total", s.slow_dropped_total},
         {"out_queued_bytes", s.out_queued_bytes},
         {"mailbox_refused_total", s.mailbox_refused_total},
+        {"mailbox_depth", s.mailbox_depth},
+        {"mailbox_depth_max", s.mailbox_depth_max},
+        {"grants", s.grants},
     };
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         cJSON_AddNumberToObject(reply, all[i].name, (double)all[i].value);
@@ -373,6 +404,8 @@ static int obey(struct host *host, const char *command, const cJSON *line, cJSON
         return pusherc_list_members(server, app, text(line, "channel"), take_members, reply);
     if (strcmp(command, "stats") == 0)
         return stats(host, line, reply);
+    if (strcmp(command, "metrics") == 0)
+        return metrics(host, line, reply);
     if (strcmp(command, "put_app") == 0)
         return put_app(host, line, reply);
     if (strcmp(command, "remove_app") == 0)

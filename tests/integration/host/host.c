@@ -247,6 +247,11 @@ static void make_server(struct host *host, size_t index, uv_loop_t *loop, bool p
     listen.tls = tls_config ? &tls : NULL;
     if (pusherc_server_listen(host->servers[index], &listen, &info))
         host_die("pusherc_server_listen", info.text);
+    pusherc_listen_options metrics = PUSHERC_LISTEN_OPTIONS_INIT;
+    metrics.purpose = PUSHERC_LISTEN_METRICS;
+    if (cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(host->config, "metrics")) &&
+        pusherc_server_listen(host->servers[index], &metrics, &info))
+        host_die("pusherc_server_listen", info.text);
     if (pusherc_server_start(host->servers[index], &info))
         host_die("pusherc_server_start", info.text);
 }
