@@ -128,6 +128,7 @@ static const char *wrong_type(const struct cli_setting *setting, const cJSON *it
     case CLI_SETTING_NUMBER:
     case CLI_SETTING_LIMIT:
     case CLI_SETTING_DELAY:
+    case CLI_SETTING_BIG:
         return cJSON_IsNumber(item) ? NULL : "a number";
     case CLI_SETTING_WORKERS:
         return cJSON_IsNumber(item) || cJSON_IsString(item) ? NULL : "a number";

@@ -18,6 +18,7 @@
 #include "environment.h"
 #include "options.h"
 #include "settings.h"
+#include "show.h"
 
 #define EXIT_CANNOT 1
 #define EXIT_WRONG  2
@@ -37,6 +38,7 @@ static const struct cli_option options_table[] = {
     {"metrics-port", "N", "port to serve metrics on (default 9601); 0: the system picks one"},
     {"metrics-prefix", "TEXT", "begins the names of metrics (default pusherc_)"},
     {"log-level", "LEVEL", "off, error, warn, info, debug or trace (default info)"},
+    {"check", NULL, "read everything, print what would be used, and exit"},
     {"help", NULL, "print this and exit"},
     {"user-authentication", NULL, NULL},
     {"subscription-count", NULL, NULL},
@@ -418,10 +420,9 @@ static void wait_for_the_end(struct serving *serving, const sigset_t *signals)
     printf("stopped\n");
 }
 
-static int run(struct serving *serving)
+static int make_server(struct serving *serving)
 {
     pusherc_errinfo info = {0};
-    sigset_t signals;
 
     /* To the library, "off" is the default. */
     if (serving->settings.server.log_level != PUSHERC_LOG_OFF)
@@ -438,6 +439,36 @@ static int run(struct serving *serving)
         (void)complain_info("", status, &info);
         return EXIT_WRONG;
     }
+    return 0;
+}
+
+/* Whatever would keep a server from its start, but for the address being taken. */
+static int check(struct serving *serving)
+{
+    const struct cli_settings *settings = &serving->settings;
+    pusherc_listen_options options = PUSHERC_LISTEN_OPTIONS_INIT;
+    pusherc_tls_options tls;
+    pusherc_errinfo info = {0};
+    char address[INET6_ADDRSTRLEN];
+
+    int status = make_server(serving);
+    if (status == 0 && resolve(settings->host, address))
+        status = EXIT_CANNOT;
+    if (status || !settings->tls_cert)
+        return status;
+    fill_tls(settings, &tls);
+    options.tls = &tls; /* on a port that the system picks, and which is never listened to */
+    status = pusherc_server_listen(serving->server, &options, &info);
+    return status ? complain_info("", status, &info) : 0;
+}
+
+static int run(struct serving *serving)
+{
+    sigset_t signals;
+
+    int status = make_server(serving);
+    if (status)
+        return status;
 
     /* Blocked before the workers are made, which inherit that: only sigwait() sees them. */
     (void)sigemptyset(&signals);
@@ -482,7 +513,9 @@ int cli_serve(char **words)
     } else {
         cli_environment_warn(stderr);
         raise_descriptor_limit();
-        status = run(&serving);
+        status = given(&serving.arguments, "check") ? check(&serving) : run(&serving);
+        if (status == 0 && given(&serving.arguments, "check"))
+            cli_show(stdout, &serving.settings, &serving.apps);
     }
     pusherc_server_free(serving.server);
     cli_apps_free(&serving.apps);

@@ -37,6 +37,7 @@ const struct cli_setting cli_server_settings[] = {
     {"out_soft_bytes", CLI_SETTING_NUMBER, AT(server.out_soft_bytes), 1, MAX_BYTES, 262144},
     {"out_soft_ms", CLI_SETTING_NUMBER, AT(server.out_soft_ms), 1, MAX_TIME_MS, 10000},
     {"out_hard_bytes", CLI_SETTING_NUMBER, AT(server.out_hard_bytes), 1, MAX_BYTES, 1048576},
+    {"max_cache_bytes", CLI_SETTING_BIG, AT(server.max_cache_bytes), 1, UINT32_MAX, 67108864},
     {"mailbox_max_messages", CLI_SETTING_NUMBER, AT(server.mailbox_max_messages), 1, MAX_BYTES, 65536},
     {"http_error_format", CLI_SETTING_FORMAT, AT(server.http_error_format), 0, 0, 0},
     {"idempotency_ms", CLI_SETTING_NUMBER, AT(server.idempotency_ms), 1, MAX_TIME_MS, 120000},
@@ -90,7 +91,25 @@ const struct cli_setting cli_app_settings[] = {
 const size_t cli_server_setting_count = COUNT(cli_server_settings);
 const size_t cli_app_setting_count = COUNT(cli_app_settings);
 
-static const char *const level_names[] = {"off", "error", "warn", "info", "debug", "trace"};
+/* The words of an enum, in its order. */
+struct words {
+    const char *list[7]; /* NULL behind the last one */
+    const char *all;
+};
+
+static const struct words level_words = {{"off", "error", "warn", "info", "debug", "trace"},
+                                         "off, error, warn, info, debug or trace"};
+static const struct words policy_words = {{"close", "drop"}, "close or drop"};
+static const struct words format_words = {{"text", "json"}, "text or json"};
+
+/* NULL: not a setting of words. */
+static const struct words *words_of(const struct cli_setting *setting)
+{
+    return setting->kind == CLI_SETTING_LOG_LEVEL ? &level_words
+           : setting->kind == CLI_SETTING_POLICY  ? &policy_words
+           : setting->kind == CLI_SETTING_FORMAT  ? &format_words
+                                                  : NULL;
+}
 
 void cli_settings_init(struct cli_settings *settings)
 {
@@ -199,35 +218,28 @@ static int set_workers(uint32_t *count, const char *source, const char *text,
     return 0;
 }
 
-static int set_level(pusherc_log_level *level, const char *source, const char *text,
-                     struct cli_error *error)
+static int set_big(uint64_t *number, const struct cli_setting *setting, const char *source,
+                   uint32_t unit, const char *text, struct cli_error *error)
 {
-    for (size_t i = 0; i < COUNT(level_names); i++) {
-        if (strcasecmp(text, level_names[i]) == 0) {
-            *level = (pusherc_log_level)i;
+    uint32_t value = 0;
+
+    if (!cli_parse_u32(text, &value) || value < setting->min || value > setting->max)
+        return cli_fail(error, "%s must be a number from %u to %u, not \"%.100s\"", source,
+                        setting->min, setting->max, text);
+    *number = (uint64_t)value * unit;
+    return 0;
+}
+
+static int set_word(void *target, const struct words *words, const char *source, const char *text,
+                    struct cli_error *error)
+{
+    for (int i = 0; words->list[i]; i++) {
+        if (strcasecmp(text, words->list[i]) == 0) {
+            memcpy(target, &i, sizeof(i)); /* an enum: as large as an int */
             return 0;
         }
     }
-    return cli_fail(error, "%s must be off, error, warn, info, debug or trace, not \"%.100s\"",
-                    source, text);
-}
-
-static int set_format(pusherc_http_error_format *format, const char *source, const char *text,
-                      struct cli_error *error)
-{
-    if (strcmp(text, "text") != 0 && strcmp(text, "json") != 0)
-        return cli_fail(error, "%s must be text or json, not \"%.100s\"", source, text);
-    *format = *text == 'j' ? PUSHERC_HTTP_ERRORS_JSON : PUSHERC_HTTP_ERRORS_TEXT;
-    return 0;
-}
-
-static int set_policy(pusherc_slow_policy *policy, const char *source, const char *text,
-                      struct cli_error *error)
-{
-    if (strcmp(text, "close") != 0 && strcmp(text, "drop") != 0)
-        return cli_fail(error, "%s must be close or drop, not \"%.100s\"", source, text);
-    *policy = *text == 'd' ? PUSHERC_SLOW_DROP : PUSHERC_SLOW_CLOSE;
-    return 0;
+    return cli_fail(error, "%s must be %s, not \"%.100s\"", source, words->all, text);
 }
 
 int cli_setting_set(void *in, const struct cli_setting *setting, const char *source, uint32_t unit,
@@ -249,12 +261,12 @@ int cli_setting_set(void *in, const struct cli_setting *setting, const char *sou
         return set_number(target, setting, source, unit, text, error);
     case CLI_SETTING_WORKERS:
         return set_workers(target, source, text, error);
+    case CLI_SETTING_BIG:
+        return set_big(target, setting, source, unit, text, error);
     case CLI_SETTING_LOG_LEVEL:
-        return set_level(target, source, text, error);
     case CLI_SETTING_POLICY:
-        return set_policy(target, source, text, error);
     case CLI_SETTING_FORMAT:
-        return set_format(target, source, text, error);
+        return set_word(target, words_of(setting), source, text, error);
     }
     return cli_fail(error, "%s cannot be set", source);
 }
@@ -294,19 +306,15 @@ void cli_setting_print(FILE *file, const void *in, const struct cli_setting *set
     case CLI_SETTING_WORKERS:
         print_number(file, setting, *(const uint32_t *)source);
         return;
+    case CLI_SETTING_BIG: {
+        uint64_t number = *(const uint64_t *)source;
+        (void)fprintf(file, "%llu", (unsigned long long)(number ? number : setting->fallback));
+        return;
+    }
     case CLI_SETTING_LOG_LEVEL:
-        (void)fprintf(file, "\"%s\"", level_names[*(const pusherc_log_level *)source]);
-        return;
     case CLI_SETTING_POLICY:
-        (void)fputs(*(const pusherc_slow_policy *)source == PUSHERC_SLOW_DROP ? "\"drop\""
-                                                                              : "\"close\"",
-                    file);
-        return;
     case CLI_SETTING_FORMAT:
-        (void)fputs(*(const pusherc_http_error_format *)source == PUSHERC_HTTP_ERRORS_JSON
-                        ? "\"json\""
-                        : "\"text\"",
-                    file);
+        cli_print_json_text(file, words_of(setting)->list[*(const int *)source]);
         return;
     }
 }

@@ -36,10 +36,11 @@ enum cli_setting_kind {
     CLI_SETTING_NUMBER,    /* uint32_t from min to max */
     CLI_SETTING_LIMIT,     /* the same, or -1 for PUSHERC_NO_LIMIT */
     CLI_SETTING_DELAY,     /* the same, and 0 is PUSHERC_NO_DELAY */
+    CLI_SETTING_BIG,       /* uint64_t from min to max */
     CLI_SETTING_WORKERS,   /* uint32_t: 1..64 or "auto" */
-    CLI_SETTING_LOG_LEVEL, /* a name */
-    CLI_SETTING_POLICY,    /* "close" or "drop" */
-    CLI_SETTING_FORMAT     /* of errors: "text" or "json" */
+    CLI_SETTING_LOG_LEVEL, /* an enum, by its words */
+    CLI_SETTING_POLICY,    /* the same */
+    CLI_SETTING_FORMAT     /* the same */
 };
 
 struct cli_setting {

@@ -207,6 +207,42 @@ test('a wrong config file is refused before anything listens', async (t) => {
   assert.match(twice.err, /^pusherc: .*key.*\n$/);
 });
 
+test('--check says what would be used, and listens to nothing', async (t) => {
+  const taken = net.createServer().listen(0, '127.0.0.1');
+  await new Promise((resolve) => { taken.on('listening', resolve); });
+  t.after(() => new Promise((resolve) => { taken.close(resolve); }));
+  const { port } = taken.address();
+  const config = file(t, {
+    port, workers: 'auto', log_level: 'off', tls_password: 'open sesame', max_cache_bytes: 1000, http_error_format: 'json',
+    apps: [{ id: 'a"b', key: 'k', secret: 'very secret', encryption_master_key: Buffer.alloc(32).toString('base64'), allowed_origins: ['x', '*.y'],
+      slow_policy: 'drop', offline_delay_ms: 0, max_client_events_per_s: -1 }, { id: 'c', key: 'ck', secret: 'very secret' }],
+  });
+  const check = () => run(['serve', '--check', '--config', config.name], { SOKETI_HOST: '0.0.0.0', SOKETI_DEFAULT_APP_ID: 'c', SOKETI_DEFAULT_APP_MAX_CONNS: '7' });
+  const { code, out, err } = await check();
+  assert.deepEqual({ code, err }, { code: 0, err: '' });
+  for (const secret of ['very secret', 'open sesame', 'AAAA']) assert.ok(!out.includes(secret), out);
+  const shown = JSON.parse(out);
+  assert.deepEqual([shown.host, shown.port, shown.workers, shown.log_level, shown.tls_password, shown.max_cache_bytes, shown.http_error_format],
+    ['0.0.0.0', port, 'auto', 'off', '(not shown)', 1000, 'json']);
+  const [a, c] = shown.apps;
+  assert.deepEqual([a.id, a.secret, a.allowed_origins, a.slow_policy, a.offline_delay_ms, a.max_client_events_per_s], ['a"b', '(not shown)', ['x', '*.y'], 'drop', 0, -1]);
+  assert.deepEqual([c.allowed_origins, c.max_connections, c.activity_timeout_ms], [null, 7, 120000]);
+
+  // It is a config file, all but for the secrets.
+  a.encryption_master_key = Buffer.alloc(32).toString('base64');
+  config.write(shown);
+  assert.equal((await check()).out, out);
+});
+
+test('--check complains as a start would', async (t) => {
+  const config = file(t, { apps: [{ id: 'a', key: 'k', secret: 's' }, { id: 'b', key: 'k', secret: 's' }] });
+  await complains(['serve', '--check', '--config', config.name], 'app b: the key belongs to app a');
+  await complains(['serve', '--check', '--host', 'no such host'], 'cannot listen on "no such host": Name or service not known', { code: 1 });
+  const { code, out, err } = await run(['serve', '--check', '--tls-cert', '/nonexistent', '--tls-key', '/nonexistent']);
+  assert.deepEqual({ code, out }, { code: 1, out: '' });
+  assert.match(err, /^pusherc: [^\n]+\n$/);
+});
+
 test('SIGHUP reads the apps again', async (t) => {
   const [a, b, c] = ['a', 'b', 'c'].map((id) => ({ id, key: `${id}-key`, secret: 'old' }));
   const config = file(t, { apps: [a, b] });

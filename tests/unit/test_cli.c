@@ -11,9 +11,11 @@
 #include <cmocka.h>
 
 #include "apps.h"
+#include "channel/app.h"
 #include "config.h"
 #include "environment.h"
 #include "options.h"
+#include "server/options.h"
 #include "settings.h"
 
 static const struct cli_option options[] = {
@@ -153,6 +155,66 @@ static void settings_are_checked_alike_whoever_sets_them(void **state)
         assert_string_equal(error.text, cases[i].expected ? cases[i].expected : "");
         cli_settings_free(&settings);
     }
+}
+
+/* --check and the documents say them; the library has them. */
+static void defaults_are_those_of_the_library(void **state)
+{
+    static const struct {
+        const char *name;
+        size_t offset;
+    } copied[] = {
+#define LIMIT(name) {#name, offsetof(struct pc_limits, name)}
+        LIMIT(max_connections),
+        LIMIT(max_frame_bytes),
+        LIMIT(max_http_body_bytes),
+        LIMIT(max_http_head_bytes),
+        LIMIT(handshake_timeout_ms),
+        LIMIT(request_timeout_ms),
+        LIMIT(keep_alive_ms),
+        LIMIT(pong_timeout_ms),
+        LIMIT(close_timeout_ms),
+        LIMIT(out_soft_bytes),
+        LIMIT(out_soft_ms),
+        LIMIT(out_hard_bytes),
+        LIMIT(mailbox_max_messages),
+        LIMIT(max_auth_skew_s),
+        LIMIT(idempotency_ms),
+        LIMIT(idempotency_max_bytes),
+        LIMIT(accept_traffic_percent),
+#undef LIMIT
+    };
+    const uint64_t seed[2] = {1, 2};
+    pusherc_server_options server = PUSHERC_SERVER_OPTIONS_INIT;
+    pusherc_app_options app_options = PUSHERC_APP_OPTIONS_INIT;
+    struct pc_limits limits = pc_server_limits(&server);
+    struct pc_mem mem = pc_mem_make(NULL);
+    struct pc_apps apps;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(copied) / sizeof(copied[0]); i++) {
+        const struct cli_setting *setting = cli_server_setting(copied[i].name);
+        uint32_t number;
+        memcpy(&number, (const char *)&limits + copied[i].offset, sizeof(number));
+        if (setting)
+            assert_int_equal(setting->fallback, number);
+    }
+    assert_int_equal(cli_server_setting("max_cache_bytes")->fallback, limits.max_cache_bytes);
+
+    assert_int_equal(pc_crypto_init(), 0);
+    pc_apps_init(&apps, &mem, seed, 1);
+    app_options.id = app_options.key = app_options.secret = "a";
+    assert_int_equal(pc_apps_put(&apps, &app_options, 1, NULL), 0);
+    struct pc_app *app = pc_apps_by_id(&apps, PC_S("a"));
+    for (size_t i = 0; i < cli_app_setting_count; i++) {
+        const struct cli_setting *setting = &cli_app_settings[i];
+        uint32_t number;
+        memcpy(&number, (const char *)&app->options + setting->offset, sizeof(number));
+        if (cli_setting_is_number(setting))
+            assert_int_equal(setting->fallback, number);
+    }
+    pc_app_unref(app);
+    pc_apps_free(&apps);
 }
 
 static void path_prefix_gets_its_slash(void **state)
@@ -641,6 +703,7 @@ int main(void)
         cmocka_unit_test(options_are_read_or_refused_in_one_sentence),
         cmocka_unit_test(nearest_word_is_near),
         cmocka_unit_test(settings_are_checked_alike_whoever_sets_them),
+        cmocka_unit_test(defaults_are_those_of_the_library),
         cmocka_unit_test(path_prefix_gets_its_slash),
         cmocka_unit_test_setup_teardown(environment_sets_the_server, clear_environment,
                                         clear_environment),

@@ -1,0 +1,12 @@
+/*
+ * What a server would use, for --check: a config file of our own names with every setting in it, but no secret.
+ */
+#ifndef CLI_SHOW_H
+#define CLI_SHOW_H
+
+#include "apps.h"
+#include "settings.h"
+
+void cli_show(FILE *file, const struct cli_settings *settings, const struct cli_apps *apps);
+
+#endif
