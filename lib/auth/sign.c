@@ -332,6 +332,8 @@ static int check_body(pusherc_slice body, const pusherc_slice *body_md5, struct 
     return 0;
 }
 
+#define MAX_COMPARED_PARAMS 32
+
 /* The paths a client may have signed for the one it sent. */
 struct paths {
     pusherc_slice at[4];
@@ -351,13 +353,75 @@ static void add_path(struct paths *paths, pusherc_slice path, pusherc_slice pref
         paths->at[paths->count++] = pc_slice_skip(path, prefix.len);
 }
 
-/* Step 5: 0 if one candidate fits. The one that all current SDKs sign comes first. */
+/* The first candidate's query is that of all current SDKs. */
+static int check_paths(const struct pc_hmac_key *secret, const struct pc_signed_request *request,
+                       const struct paths *paths, const struct pc_buf *query,
+                       pusherc_slice signature)
+{
+    if (pc_buf_status(query))
+        return PUSHERC_ENOMEM;
+    for (size_t i = 0; i < paths->count; i++) {
+        const pusherc_slice parts[] = {request->method, PC_S("\n"), paths->at[i], PC_S("\n"),
+                                       pc_buf_slice(query)};
+        int err = check_digest(secret, parts, 5, signature);
+        if (err != PUSHERC_EAUTH)
+            return err;
+    }
+    return PUSHERC_EAUTH;
+}
+
+/* Some HTTP clients of Ruby's SDK send "info=a&info=b" for what it has signed as "info[]=a&info[]=b". Names that occur
+ * once more get the brackets; false: none does. Only of queries as SDKs send them: it compares each with each. */
+static bool bracket_repeated(const struct pc_signed_request *request, struct pc_http_param *out,
+                             struct pc_buf *names)
+{
+    bool any = false;
+    size_t size = 0;
+    for (size_t i = 0; i < request->param_count; i++)
+        size += request->params[i].name.len + 2;
+    if (request->param_count > MAX_COMPARED_PARAMS || !pc_buf_reserve(names, size))
+        return false;
+    for (size_t i = 0; i < request->param_count; i++) {
+        bool repeated = false;
+        out[i] = request->params[i];
+        for (size_t k = 0; k < request->param_count && !repeated; k++)
+            repeated = k != i && same_name(request->params[k].name, out[i].name);
+        if (!repeated)
+            continue;
+        any = true;
+        out[i].name = pc_slice(names->ptr + names->len, out[i].name.len + 2);
+        pc_buf_put(names, request->params[i].name);
+        pc_buf_put(names, PC_S("[]"));
+    }
+    return any;
+}
+
+static int check_repeated(const struct pc_hmac_key *secret, const struct pc_signed_request *request,
+                          const struct paths *paths, struct pc_buf *query, const struct pc_mem *mem,
+                          pusherc_slice signature)
+{
+    struct pc_http_param params[MAX_COMPARED_PARAMS];
+    char storage[512];
+    struct pc_buf names;
+    int err = PUSHERC_EAUTH;
+    pc_buf_init_in(&names, mem, SIZE_MAX, storage, sizeof(storage));
+    if (bracket_repeated(request, params, &names)) {
+        pc_buf_clear(query);
+        pc_sign_put_query(query, params, request->param_count, PC_QUERY_AS_RECEIVED);
+        err = check_paths(secret, request, paths, query, signature);
+    } else if (pc_buf_status(&names)) {
+        err = PUSHERC_ENOMEM;
+    }
+    pc_buf_free(&names);
+    return err;
+}
+
+/* Step 5: 0 if one candidate fits. */
 static int check_signature(const struct pc_hmac_key *secret,
                            const struct pc_signed_request *request, pusherc_slice signature,
                            struct pc_buf *query, struct pc_buf *decoded)
 {
     struct paths paths = {.count = 0};
-    enum pc_query_form form = PC_QUERY_AS_RECEIVED;
 
     add_path(&paths, request->path, request->path_prefix);
     if (pc_slice_find(request->path, '%') < request->path.len) {
@@ -367,22 +431,16 @@ static int check_signature(const struct pc_hmac_key *secret,
         add_path(&paths, path, request->path_prefix);
     }
 
-    for (;;) {
-        pc_sign_put_query(query, request->params, request->param_count, form);
-        if (pc_buf_status(query))
-            return PUSHERC_ENOMEM;
-        for (size_t i = 0; i < paths.count; i++) {
-            const pusherc_slice parts[] = {request->method, PC_S("\n"), paths.at[i], PC_S("\n"),
-                                           pc_buf_slice(query)};
-            int err = check_digest(secret, parts, 5, signature);
-            if (err != PUSHERC_EAUTH)
-                return err;
-        }
-        if (form == PC_QUERY_ARRAYS_MERGED || !has_arrays(request->params, request->param_count))
-            return PUSHERC_EAUTH;
-        form = PC_QUERY_ARRAYS_MERGED;
+    pc_sign_put_query(query, request->params, request->param_count, PC_QUERY_AS_RECEIVED);
+    int err = check_paths(secret, request, &paths, query, signature);
+    if (err == PUSHERC_EAUTH && has_arrays(request->params, request->param_count)) {
         pc_buf_clear(query);
+        pc_sign_put_query(query, request->params, request->param_count, PC_QUERY_ARRAYS_MERGED);
+        err = check_paths(secret, request, &paths, query, signature);
     }
+    if (err == PUSHERC_EAUTH)
+        err = check_repeated(secret, request, &paths, query, decoded->mem, signature);
+    return err;
 }
 
 static void put_signature_error(const struct pc_signed_request *request, pusherc_slice signature,
@@ -406,7 +464,7 @@ static size_t canonical_size(const struct pc_signed_request *request)
 {
     size_t size = request->method.len + request->path.len + 2;
     for (size_t i = 0; i < request->param_count; i++)
-        size += request->params[i].name.len + request->params[i].value.len + 2;
+        size += request->params[i].name.len + request->params[i].value.len + 4; /* "[]" "=" "&" */
     return size;
 }
 

@@ -690,6 +690,49 @@ static struct outcome run(const struct request *r)
     return run_with(r, NULL);
 }
 
+/* Cuts the text in front of `end` off a line, and `end` with it. */
+static char *cut(char **line, char end)
+{
+    char *part = *line;
+    char *at = strchr(part, end);
+    assert_non_null(at);
+    *at = '\0';
+    *line = at + 1;
+    return part;
+}
+
+/* 143, 144, 209: real requests, unchanged, at the time at which they were made */
+static void recorded_requests_of_sdks_are_accepted(void **state)
+{
+    static char line[4096];
+    size_t count = 0;
+    FILE *file = fopen("tests/vectors/sdk-requests.tsv", "r");
+    (void)state;
+    assert_non_null(file);
+    while (fgets(line, sizeof(line), file)) {
+        char *rest = line;
+        if (line[0] == '#')
+            continue;
+        struct request r = {.key = "app-key", .secret = "app-secret"};
+        r.id = cut(&rest, '\t');
+        r.prefix = cut(&rest, '\t');
+        r.method = cut(&rest, '\t');
+        r.path = cut(&rest, '?');
+        r.query = cut(&rest, '\t');
+        r.body = cut(&rest, '\n');
+        r.now = strtoull(strstr(r.query, "auth_timestamp=") + 15, NULL, 10);
+        struct outcome outcome = run(&r);
+        if (outcome.err)
+            fail_msg("%s %s: %d %s", r.id, r.query, outcome.err, outcome.why);
+        /* for another path it is nobody's */
+        r.path = r.method;
+        assert_int_equal(run(&r).err, PUSHERC_EAUTH);
+        count++;
+    }
+    fclose(file);
+    assert_int_equal(count, 40);
+}
+
 static void request_vectors_and_sdk_forms_are_accepted(void **state)
 {
     (void)state;
@@ -1208,6 +1251,7 @@ int main(void)
         cmocka_unit_test(long_member_data_is_written_whole),
         cmocka_unit_test(credentials_are_checked),
         cmocka_unit_test(request_vectors_and_sdk_forms_are_accepted),
+        cmocka_unit_test(recorded_requests_of_sdks_are_accepted),
         cmocka_unit_test(each_good_request_fails_with_any_other_signature),
         cmocka_unit_test(refusals_say_why),
         cmocka_unit_test(a_body_needs_its_md5),
