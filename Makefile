@@ -25,6 +25,7 @@ demo:
 test:
 	@tools/setup test
 	@tools/npm-packages
+	@tools/python-packages
 	@tests/run
 
 bench:

@@ -127,6 +127,46 @@ for (const [name, version] of [['laravel-echo', '2.5.0'], ['laravel-echo-2.0', '
       assert.deepEqual(await events.next(), { pin: 1234 });
     });
 
+    test(`#208 ${what}: a component that mounts twice, in one go`, async (t) => {
+      const auth = await startAuth(t);
+      const echo = makeEcho(t, Echo, broadcaster, auth);
+      // React's StrictMode: mounted, unmounted, mounted; once before there is a connection and once with one
+      for (const name of ['twice.1', 'twice.2']) {
+        for (const [method, prefix] of [['channel', ''], ['private', 'private-'], ['encryptedPrivate', 'private-encrypted-'], ['join', 'presence-']]) {
+          const unmounted = () => assert.fail('this listener was unmounted');
+          echo[method](name).listen('.event', unmounted).stopListening('.event', unmounted);
+          echo.leave(name);
+          const channel = echo[method](name);
+          const events = collect((cb) => channel.listen('.event', cb));
+          await subscribed(channel);
+          await server.trigger(`${prefix}${name}`, 'event', { method });
+          assert.deepEqual(await events.next(), { method });
+          assert.equal((await host.do('channel', { channel: `${prefix}${name}` })).subscriptions, 1);
+          assert.equal(events.all.length, 1);
+        }
+      }
+    });
+
+    test(`#208 ${what}: leaves one channel of a name, all of a name, or all`, async (t) => {
+      const auth = await startAuth(t);
+      const echo = makeEcho(t, Echo, broadcaster, auth);
+      const names = ['leave', 'private-leave', 'private-encrypted-leave', 'presence-leave', 'other'];
+      const open = () => Promise.all([echo.channel('leave'), echo.private('leave'), echo.encryptedPrivate('leave'), echo.join('leave')].map(subscribed));
+      const left = (expected) => until(async () => {
+        const counts = await Promise.all(names.map(async (channel) => (await host.do('channel', { channel })).subscriptions));
+        return names.filter((_, i) => counts[i] > 0).join() === expected.join();
+      });
+      await Promise.all([open(), subscribed(echo.channel('other'))]);
+      echo.leaveChannel('private-leave');
+      await left(names.filter((name) => name !== 'private-leave'));
+      echo.leave('leave');
+      await left(['other']);
+      await open();
+      echo.leaveAllChannels();
+      await left([]);
+      assert.match(echo.socketId(), /^\d+\.\d+$/, 'and stays connected');
+    });
+
     test(`#208 ${what}: comes back with its channels after the server closed it`, async (t) => {
       const auth = await startAuth(t);
       const echo = makeEcho(t, Echo, broadcaster, auth);

@@ -3,7 +3,7 @@
 
 const assert = require('node:assert/strict');
 const { before, test } = require('node:test');
-const { APP, connect, startServe, trigger, until } = require('./lib.js');
+const { APP, connect, hmac, startServe, trigger, until } = require('./lib.js');
 const { connected, listen, pusher, sdk, startAuth, subscribe } = require('./clients.js');
 
 let serve;
@@ -83,7 +83,7 @@ test('#209 signs subscriptions that the server accepts', async () => {
   for (const [channel, member] of [['private-signed'], ['presence-signed', { user_id: '7', user_info: { name: 'Zoë "7"' } }], ['private-encrypted-signed'], ['private-cache-signed'],
     ['private-data', { user_id: '7' }]]) {
     client.ask(channel, server.authorizeChannel(client.socketId, channel, member));
-    assert.equal((await client.next()).event, 'pusher_internal:subscription_succeeded', channel);
+    await client.event('pusher_internal:subscription_succeeded', channel);
   }
   await client.close();
 });
@@ -99,6 +99,27 @@ test('#209 signs users in, and sends to them', async (t) => {
   await until(async () => (await trigger(serve, name, 'probe', '', { info: 'subscription_count' })).channels[name].subscription_count === 1);
   await server.sendToUser('7', 'greet', { hi: 1 });
   assert.deepEqual((await inbox.event('greet')).data, { hi: 1 });
+});
+
+test('#209 terminates the connections of a user', async () => {
+  const clients = [];
+  for (const id of ['gone', 'gone', 'stays']) {
+    clients.push(await connect(serve));
+    await clients.at(-1).signin({ id });
+  }
+  assert.deepEqual(await json(server.terminateUserConnections('gone')), {});
+  for (const client of clients.slice(0, 2)) assert.equal((await client.closed()).code, 4009);
+  await clients[2].settle();
+  await clients[2].close();
+  assert.deepEqual(await json(server.terminateUserConnections('nobody')), {});
+});
+
+test('#209 checks webhooks', () => {
+  const body = JSON.stringify({ time_ms: Date.now(), events: [{ name: 'channel_occupied', channel: 'orders' }] });
+  const webhook = (secret) => server.webhook({ headers: { 'x-pusher-key': APP.key, 'x-pusher-signature': hmac(secret, body), 'content-type': 'application/json' }, rawBody: body });
+  assert.equal(webhook(APP.secret).isValid(), true);
+  assert.deepEqual(webhook(APP.secret).getEvents(), JSON.parse(body).events);
+  assert.equal(webhook('other').isValid(), false);
 });
 
 test('#209 publishes end-to-end encrypted', async (t) => {
