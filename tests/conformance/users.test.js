@@ -124,6 +124,38 @@ test('#130 lets a terminated user connect again', async () => {
   await client.close();
 });
 
+// -- the user channel on several workers --
+
+test('#121 reaches every connection of a user, on whatever worker, and nobody else', async () => {
+  const [id, other] = [fresh(), fresh()];
+  const [theirs, others] = [await signedIn(id, 24), await signedIn(other, 8)];
+  for (const client of theirs) await client.subscribe(`#server-to-user-${id}`);
+  for (const client of others) await client.subscribe(`#server-to-user-${other}`);
+  const [unsubscribed] = await signedIn(id);
+  await sdk(host).sendToUser(id, 'greet', { by: 'http' });
+  await host.do('send_to_user', { user: id, name: 'greet', data: '{"by":"host"}' });
+  for (const client of theirs) {
+    assert.deepEqual((await client.event('greet')).data, '{"by":"http"}');
+    assert.deepEqual((await client.event('greet')).data, '{"by":"host"}');
+    assert.deepEqual(await client.settle(), []);
+  }
+  for (const client of [...others, unsubscribed]) assert.deepEqual(await client.settle(), []);
+  theirs[0].send({ event: 'client-e', channel: `#server-to-user-${id}`, data: {} });
+  assert.equal((await theirs[0].next()).event, 'pusher:error');
+  assert.deepEqual(await theirs[1].settle(), []);
+  await closeAll(...theirs, ...others, unsubscribed);
+});
+
+test('#122 lists nothing of users, also where they are watched', async () => {
+  const [id, watcher, client] = [fresh(), ...await Promise.all([1, 2].map(() => connect(host, { app: WATCHED })))];
+  await watch(watcher, fresh(), [id]);
+  await client.signin({ id });
+  await client.subscribe(`#server-to-user-${id}`);
+  assert.deepEqual(await news(watcher), { online: [id] });
+  assert.deepEqual((await api(host, 'GET', '/channels', { app: WATCHED })).json, { channels: {} });
+  await closeAll(watcher, client);
+});
+
 // -- watchlists --
 
 /** Signs in with a watchlist; what the watchlist frame says, or undefined. */
