@@ -150,7 +150,7 @@ void pc_conn_watch(struct pc_conn *conn)
         break;
     case PC_CONN_HOST:
         /* its bytes rest in the kernel; only its end is of interest */
-        interest = UV_DISCONNECT;
+        interest = conn->peer_left ? 0 : UV_DISCONNECT;
         break;
     case PC_CONN_DEAD:
         return;
@@ -303,9 +303,9 @@ static void peer_left(struct pc_conn *conn)
         pc_conn_destroy(conn);
         return;
     }
-    /* An HTTP client may shut its half and still read the answer: stop looking, or we would be told for ever. */
-    conn->interest = 0;
-    uv_poll_stop(&conn->poll);
+    /* An HTTP client may shut its half and still read answers: no more looking, or we would be told for ever. */
+    conn->peer_left = true;
+    pc_conn_watch(conn);
 }
 
 static void on_poll(uv_poll_t *poll, int status, int events)

@@ -39,9 +39,10 @@ struct pc_conn {
     bool throttled;     /* too much is queued for it: not read from */
     bool write_blocked; /* the kernel takes no more for now */
     bool input_ended;   /* the peer has shut its half */
-    bool broken;        /* nothing sensible can be sent: destroyed at the next flush */
-    bool operations;    /* of a listener for operators */
-    bool app_asked;     /* find_app has been answered for the request at hand */
+    bool peer_left;  /* the same, seen while the host was asked: there may be input before that */
+    bool broken;     /* nothing sensible can be sent: destroyed at the next flush */
+    bool operations; /* of a listener for operators */
+    bool app_asked;  /* find_app has been answered for the request at hand */
     struct pc_outq out;
     struct pc_timer timer;
     struct pc_http_parser *http; /* owned; NULL once it speaks WebSocket */

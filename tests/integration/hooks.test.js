@@ -129,6 +129,23 @@ for (const mode of ['threads', 'attach', 'poll']) {
     await client.close();
   });
 
+  test(`${mode}: an answer goes on being sent to whoever has shut its half and asked for more`, async (t) => {
+    const MiB = 1 << 20;
+    const host = await start(t, { hooks: ['on_http'], options: { out_soft_bytes: 64 * MiB, out_hard_bytes: 64 * MiB } });
+    const raw = await tcp(host);
+    raw.socket.pause();
+    raw.write('GET /ask HTTP/1.1\r\nHost: x\r\n\r\n');
+    await host.do('http_answer', { request: (await host.event('http')).request, body: 'x'.repeat(24 * MiB) }); // more than the kernel takes
+    raw.socket.end('GET /ask HTTP/1.1\r\nHost: x\r\n\r\n');
+    const { request: later } = await host.event('http');
+    for (let i = 0; i < 20; i++) await host.do('stats'); // the end of its half is seen
+    raw.socket.resume();
+    await until(() => raw.text.length > 24 * MiB, 'the whole answer');
+    await host.do('http_answer', { request: later, body: 'and more' });
+    await raw.over();
+    assert.match(raw.text.slice(24 * MiB), /and more$/);
+  });
+
   test(`${mode}: on_http serves the host's pages beside the library's`, async (t) => {
     const host = await start(t, { hooks: ['on_http'], options: { path_prefix: '/ws' } });
     const shown = (await request(host, 'POST', '/pages/%C3%A4%20b?q=1%2B1&q=2', { body: 'the body', headers: { 'X-Test': 'field', Cookie: 'session=s1' } })).json;
