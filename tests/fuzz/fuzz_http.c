@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "codec/http.h"
+#include "net/peer.h"
 
 #define HEAD_BYTES 600
 #define BODY_BYTES 200
@@ -44,6 +45,25 @@ static void check_params(const struct pc_mem *mem, pusherc_slice query)
     pc_buf_free(&scratch);
 }
 
+/* What a proxy is believed is an address, and reads the same when it is written again. */
+static void check_address(const struct pc_http_message *m)
+{
+    for (uint32_t proxies = 0; proxies < 4; proxies++) {
+        char text[PC_ADDRESS_STRLEN];
+        struct pc_address address = pc_client_address(-1, m, proxies);
+        check(address.len == 0 || (proxies > 0 && (address.len == 4 || address.len == 16)));
+        check(pc_address_network(&address).len <= 8);
+        pc_address_format(&address, text);
+        check((text[0] == '\0') == (address.len == 0));
+        if (address.len == 0)
+            continue;
+        const struct pc_http_name_value field = {PC_S("x-forwarded-for"), pc_slice_of(text)};
+        const struct pc_http_message again = {.fields = &field, .field_count = 1};
+        struct pc_address same = pc_client_address(-1, &again, 1);
+        check(same.len == address.len && memcmp(same.bytes, address.bytes, same.len) == 0);
+    }
+}
+
 static uint64_t take_message(const struct pc_mem *mem, const struct pc_http_message *m,
                              uint64_t hash)
 {
@@ -64,6 +84,7 @@ static uint64_t take_message(const struct pc_mem *mem, const struct pc_http_mess
     check(head <= HEAD_BYTES);
     check_params(mem, m->query);
     (void)pc_http_cookie(m, PC_S("a"));
+    check_address(m);
     return hash * 8 + (m->keep_alive ? 1 : 0) + (m->upgrade ? 2 : 0) + (m->http10 ? 4 : 0);
 }
 
