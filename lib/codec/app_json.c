@@ -1,7 +1,7 @@
 #include <pusherc/app.h>
 
 #include <assert.h>
-#include <errno.h>
+#include <float.h>
 #include <stdio.h>
 
 #include <cjson/cJSON.h>
@@ -18,6 +18,8 @@
 #define MAX_NAME_BYTES 40
 
 #define KB 1024 /* soketi's */
+
+#define MAX_EXPONENT 1000 /* beyond a double's */
 
 enum kind {
     KIND_TEXT,
@@ -424,22 +426,142 @@ static bool has_nul_escape(pusherc_slice text)
     return false;
 }
 
+/*
+ * Text to cJSON's tree. cJSON's own parser keeps a record of its last error for the whole process, which two threads
+ * would write at once; reads past the end of some broken texts; and takes others that are none.
+ */
+
+/* NUL-terminated, in cJSON's memory. */
+static int take_string(struct pc_json string, char **out)
+{
+    struct pc_mem mem = pc_mem_make(
+        NULL); /* not asked: the string without its quotes is no longer than with them */
+    struct pc_buf decoded;
+    pusherc_slice text;
+    *out = cJSON_malloc(string.raw.len);
+    if (!*out)
+        return PUSHERC_ENOMEM;
+    pc_buf_init_in(&decoded, &mem, string.raw.len, *out, string.raw.len);
+    int rc = pc_json_string(string, &decoded, &text);
+    if (rc) {
+        cJSON_free(*out);
+        *out = NULL;
+        return rc;
+    }
+    if (text.len)
+        memmove(*out, text.ptr, text.len);
+    (*out)[text.len] = '\0';
+    return 0;
+}
+
+/* Of "+12", "-3", "400". */
+static int exponent_of(pusherc_slice text)
+{
+    bool negative = text.ptr[0] == '-';
+    int value = 0;
+    for (size_t i = negative || text.ptr[0] == '+'; i < text.len && value < MAX_EXPONENT; i++)
+        value = value * 10 + (text.ptr[i] - '0');
+    return negative ? -value : value;
+}
+
+/* Whatever the locale says of decimal points. Exact for what has up to 15 digits. */
+static double number_of(pusherc_slice text)
+{
+    double digits = 0, scale = 1;
+    int exponent = 0, decimals = 0;
+    bool fraction = false;
+    for (size_t i = 0; i < text.len; i++) {
+        char c = text.ptr[i];
+        if (c == 'e' || c == 'E') {
+            exponent = exponent_of(pc_slice_skip(text, i + 1));
+            break;
+        }
+        if (c == '.')
+            fraction = true;
+        if (c < '0' || c > '9')
+            continue;
+        digits = digits * 10 + (c - '0');
+        decimals += fraction;
+    }
+    exponent -= decimals;
+    for (int n = exponent < 0 ? -exponent : exponent; n > 0 && scale < DBL_MAX / 10; n--)
+        scale *= 10;
+    double value = exponent < 0 ? digits / scale : digits * scale;
+    if (!(value <= DBL_MAX)) /* or no number at all */
+        value = DBL_MAX;
+    return text.ptr[0] == '-' ? -value : value;
+}
+
+static int tree_of(struct pc_json value, cJSON **out);
+
+static int add_members(cJSON *parent, struct pc_json container)
+{
+    struct pc_json_iter iter = pc_json_iter_of(container);
+    while (pc_json_next(&iter)) {
+        cJSON *item;
+        int rc = tree_of(iter.value, &item);
+        if (rc)
+            return rc;
+        if (container.type == PC_JSON_OBJECT)
+            rc = take_string(iter.key, &item->string);
+        if (rc) {
+            free_apps(item);
+            return rc;
+        }
+        cJSON_AddItemToArray(parent, item); /* only links: the name is set */
+    }
+    return 0;
+}
+
+/* Of a valid text, which is no deeper than PC_JSON_MAX_DEPTH. 0, PUSHERC_ENOMEM, or PUSHERC_EINVAL for a string that
+ * cannot be text. */
+static int tree_of(struct pc_json value, cJSON **out)
+{
+    int rc = 0;
+    cJSON *item = cJSON_CreateNull();
+    *out = NULL;
+    if (!item)
+        return PUSHERC_ENOMEM;
+    switch (value.type) {
+    case PC_JSON_NONE:
+    case PC_JSON_NULL:
+        break;
+    case PC_JSON_BOOL:
+        item->type = value.raw.ptr[0] == 't' ? cJSON_True : cJSON_False;
+        break;
+    case PC_JSON_NUMBER:
+        item->type = cJSON_Number;
+        cJSON_SetNumberHelper(item, number_of(value.raw));
+        break;
+    case PC_JSON_STRING:
+        item->type = cJSON_String;
+        rc = take_string(value, &item->valuestring);
+        break;
+    case PC_JSON_OBJECT:
+    case PC_JSON_ARRAY:
+        item->type = value.type == PC_JSON_OBJECT ? cJSON_Object : cJSON_Array;
+        rc = add_members(item, value);
+        break;
+    }
+    if (rc)
+        free_apps(item);
+    else
+        *out = item;
+    return rc;
+}
+
 static int parse(pusherc_slice text, cJSON **root, pusherc_errinfo *info)
 {
-    /* Our own check comes first: released cJSON reads past the end of some broken texts, and takes
-     * others that are none. */
-    if (pc_json_parse(text).type == PC_JSON_NONE)
+    struct pc_json value = pc_json_parse(text);
+    if (value.type == PC_JSON_NONE)
         return pc_errinfo(info, PUSHERC_EINVAL, 0, "not valid JSON near line %zu",
                           line_of(text, pc_json_error_offset(text)));
     if (has_nul_escape(text))
         return pc_errinfo(info, PUSHERC_EINVAL, 0, "a string holds the character NUL");
-    errno = 0;
-    *root = cJSON_ParseWithLength(text.ptr, text.len);
-    if (*root)
-        return 0;
-    if (errno == ENOMEM) /* the only way to tell */
-        return pc_errinfo(info, PUSHERC_ENOMEM, 0, "out of memory");
-    return pc_errinfo(info, PUSHERC_EINVAL, 0, "half a surrogate pair, or a number too long");
+    int rc = tree_of(value, root);
+    if (rc == PUSHERC_ENOMEM)
+        return pc_errinfo(info, rc, 0, "out of memory");
+    return rc ? pc_errinfo(info, rc, 0, "a string holds half a surrogate pair") : 0;
 }
 
 int pusherc_apps_from_json(pusherc_slice json, pusherc_app_fn each, void *user_data,
