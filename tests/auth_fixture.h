@@ -6,6 +6,7 @@
 #define TESTS_AUTH_FIXTURE_H
 
 #include "engine_fixture.h"
+#include "session/change.h"
 #include "session/grant.h"
 
 #define AX_CLIENTS    8
@@ -234,7 +235,7 @@ static inline void ax_on_done(uint64_t kept, uint64_t revoked, void *user_data)
     ax->revoked = revoked;
 }
 
-/* As pusherc_reauthorize() does it, worker after worker. NULL = any. */
+/* As the first round of pusherc_reauthorize(), at once, whatever is in the mailboxes. NULL = any. */
 static inline int ax_reauthorize(struct ax *ax, const char *user_id, const char *pattern)
 {
     struct pc_app *app = pc_apps_by_id(&ax->fx.engine->apps, PC_S("app-id"));
@@ -242,18 +243,18 @@ static inline int ax_reauthorize(struct ax *ax, const char *user_id, const char 
                                      .user_id = pc_slice_of(user_id),
                                      .pattern = pc_slice_of(pattern)};
     pc_app_unref(app);
-    struct pc_reauthorization *r = pc_reauthorization_new(&ax->fx.mem, &filter);
-    if (!r)
+    struct pc_change *change = pc_change_new(ax->fx.engine, &filter, PC_S(""), PC_S(""));
+    if (!change)
         return PUSHERC_ENOMEM;
-    r->done = ax_on_done;
-    r->user_data = ax;
+    change->done = ax_on_done;
+    change->user_data = ax;
     for (uint32_t i = 0; i < ax->fx.engine->worker_count; i++) {
         struct pc_worker *worker = &ax->fx.engine->workers[i];
-        pc_decisions_outdate(worker, &r->filter);
+        pc_decisions_outdate(worker, &change->filter);
         for (struct pc_list *l = worker->sessions.next; l != &worker->sessions; l = l->next)
-            pc_grants_recheck(PC_CONTAINER(l, struct pc_session, of_worker), r);
+            pc_grants_recheck(PC_CONTAINER(l, struct pc_session, of_worker), change, PC_ALL_GRANTS);
     }
-    pc_reauthorization_report(r);
+    pc_change_report(change);
     return 0;
 }
 

@@ -3,8 +3,8 @@
 
 #include "codec/json.h"
 #include "server/server.h"
-#include "session/grant.h"
-#include "session/session.h"
+#include "session/change.h"
+#include "session/identity.h"
 
 int pusherc_server_add_rule(pusherc_server *server, const pusherc_rule *rule, pusherc_errinfo *info)
 {
@@ -48,52 +48,6 @@ const char *pusherc_denial_name(pusherc_denial_reason reason)
 
 /* -- re-authorization -- */
 
-/* One for each worker, in one block that the last one frees. */
-struct reauth_mail {
-    struct pc_mail mail;
-    struct pc_mem mem;
-    struct pc_reauthorization *of;
-};
-
-static void run_reauth(struct pc_mail *mail, struct pc_worker *worker)
-{
-    struct reauth_mail *m = PC_CONTAINER(mail, struct reauth_mail, mail);
-    struct pc_reauthorization *of = m->of;
-    struct pc_mem mem = m->mem;
-    if (worker) {
-        pc_decisions_outdate(worker, &of->filter);
-        for (struct pc_list *l = worker->sessions.next, *next; l != &worker->sessions; l = next) {
-            struct pc_session *s = PC_CONTAINER(l, struct pc_session, of_worker);
-            next = l->next; /* losing a grant closes no session */
-            pc_grants_recheck(s, of);
-        }
-    }
-    pc_free(&mem, m);
-    pc_reauthorization_report(of);
-}
-
-/* All or nothing: the mails exist before the first is sent. */
-static int send_reauth(pusherc_server *server, struct pc_reauthorization *r)
-{
-    struct pc_engine *engine = &server->engine;
-    struct reauth_mail *mails[PUSHERC_WORKERS_MAX];
-    for (uint32_t i = 0; i < engine->worker_count; i++) {
-        mails[i] = pc_alloc_zero(&engine->mem, sizeof *mails[i]);
-        if (mails[i])
-            continue;
-        while (i-- > 0)
-            pc_free(&engine->mem, mails[i]);
-        return PUSHERC_ENOMEM;
-    }
-    atomic_store(&r->open, engine->worker_count);
-    for (uint32_t i = 0; i < engine->worker_count; i++) {
-        *mails[i] = (struct reauth_mail){.mail.run = run_reauth, .mem = engine->mem, .of = r};
-        if (pc_mailbox_send(engine->workers[i].mailbox, &mails[i]->mail, PC_MAIL_CONTROL))
-            run_reauth(&mails[i]->mail, NULL); /* that worker has no grants any more */
-    }
-    return 0;
-}
-
 int pusherc_reauthorize(pusherc_server *server, const char *app_id,
                         const pusherc_grant_match *match, pusherc_reauthorized_fn done,
                         void *user_data)
@@ -114,58 +68,15 @@ int pusherc_reauthorize(pusherc_server *server, const char *app_id,
         filter.user_id = match->user_id;
         filter.pattern = match->channel_pattern;
     }
-    struct pc_reauthorization *r = pc_reauthorization_new(&server->engine.mem, &filter);
-    if (!r)
+    struct pc_change *change = pc_change_new(&server->engine, &filter, PC_S(""), PC_S(""));
+    if (!change)
         return PUSHERC_ENOMEM;
-    r->done = done;
-    r->user_data = user_data;
-    rc = send_reauth(server, r);
-    if (rc)
-        pc_free(&server->engine.mem, r);
-    return rc;
+    change->done = done;
+    change->user_data = user_data;
+    return pc_change_send(change);
 }
 
 /* -- taking one channel away -- */
-
-struct take_away {
-    struct pc_mail mail;
-    struct pc_mem mem;
-    uint64_t app_uid;
-    pusherc_socket_id socket_id;
-    pusherc_slice user_id, channel, reason; /* in text */
-    char text[];
-};
-
-static void take_from(struct pc_session *s, const struct take_away *t)
-{
-    if (s->app->live->uid == t->app_uid)
-        pc_grant_revoke(s, t->channel, t->reason);
-}
-
-static void run_take_away(struct pc_mail *mail, struct pc_worker *worker)
-{
-    struct take_away *t = PC_CONTAINER(mail, struct take_away, mail);
-    struct pc_mem mem = t->mem;
-    if (worker) { /* who subscribes anew is asked about anew */
-        struct pc_grant_filter before = {t->app_uid, t->user_id, pc_rule_subject(t->channel)};
-        pc_decisions_outdate(worker, &before);
-    }
-    if (worker && t->user_id.len == 0) {
-        struct pc_session *s = pc_session_find(worker, t->socket_id);
-        if (s)
-            take_from(s, t);
-    } else if (worker) {
-        for (struct pc_list *l = worker->sessions.next; l != &worker->sessions; l = l->next) {
-            struct pc_session *s = PC_CONTAINER(l, struct pc_session, of_worker);
-            const struct pc_grant *grant = pc_grant_find(s, t->channel);
-            const struct pc_identity *who =
-                grant ? pc_grant_identity(grant) : pc_session_identity(s);
-            if (who && pc_slice_eq(who->user_id, t->user_id))
-                take_from(s, t);
-        }
-    }
-    pc_free(&mem, t);
-}
 
 int pusherc_server_unsubscribe(pusherc_server *server, const char *app_id,
                                pusherc_socket_id socket_id, pusherc_slice user_id,
@@ -182,32 +93,17 @@ int pusherc_server_unsubscribe(pusherc_server *server, const char *app_id,
     struct pc_app *app = pc_server_app(server, app_id, &rc);
     if (!app)
         return rc;
-    uint64_t uid = app->live->uid;
+    /* who subscribes anew is asked about anew */
+    struct pc_grant_filter before = {app->live->uid, by_user ? user_id : PC_S(""),
+                                     pc_rule_subject(channel)};
     pc_app_unref(app);
     if (!pc_server_runs(server))
         return PUSHERC_ESTATE;
-    size_t user_len = by_user ? user_id.len : 0;
-    for (uint32_t i = 0; i < server->engine.worker_count; i++) {
-        struct take_away *t =
-            pc_alloc_zero(&server->engine.mem, sizeof *t + user_len + channel.len + text.len);
-        if (!t)
-            return PUSHERC_ENOMEM;
-        t->mail.run = run_take_away;
-        t->mem = server->engine.mem;
-        t->app_uid = uid;
-        t->socket_id = socket_id;
-        if (user_len)
-            memcpy(t->text, user_id.ptr, user_len);
-        memcpy(t->text + user_len, channel.ptr, channel.len);
-        if (text.len)
-            memcpy(t->text + user_len + channel.len, text.ptr, text.len);
-        t->user_id = pc_slice(t->text, user_len);
-        t->channel = pc_slice(t->text + user_len, channel.len);
-        t->reason = pc_slice(t->text + user_len + channel.len, text.len);
-        if (pc_mailbox_send(server->engine.workers[i].mailbox, &t->mail, PC_MAIL_CONTROL))
-            run_take_away(&t->mail, NULL);
-    }
-    return 0;
+    struct pc_change *change = pc_change_new(&server->engine, &before, channel, text);
+    if (!change)
+        return PUSHERC_ENOMEM;
+    change->socket_id = socket_id;
+    return pc_change_send(change);
 }
 
 /* -- explaining -- */

@@ -1,43 +1,16 @@
 #include "session/grant.h"
 
 #include "protocol/message_out.h"
+#include "session/change.h"
 #include "session/session.h"
 
 struct recheck {
     struct pc_list link;
-    struct pc_reauthorization *of;
+    struct pc_change *of;
 };
 
 static void decided(struct pc_waiter *waiter, const struct pc_verdict *verdict);
 static void on_expiry(struct pc_timer *timer, uint64_t now_ms);
-
-struct pc_reauthorization *pc_reauthorization_new(const struct pc_mem *mem,
-                                                  const struct pc_grant_filter *filter)
-{
-    struct pc_reauthorization *r =
-        pc_alloc_zero(mem, sizeof *r + filter->user_id.len + filter->pattern.len);
-    if (!r)
-        return NULL;
-    r->mem = *mem;
-    atomic_init(&r->open, 1);
-    r->filter = *filter;
-    if (filter->user_id.len)
-        r->filter.user_id.ptr = memcpy(r->text, filter->user_id.ptr, filter->user_id.len);
-    if (filter->pattern.len)
-        r->filter.pattern.ptr =
-            memcpy(r->text + filter->user_id.len, filter->pattern.ptr, filter->pattern.len);
-    return r;
-}
-
-void pc_reauthorization_report(struct pc_reauthorization *r)
-{
-    if (atomic_fetch_sub_explicit(&r->open, 1, memory_order_acq_rel) != 1)
-        return;
-    if (r->done)
-        r->done(atomic_load(&r->kept), atomic_load(&r->revoked), r->user_data);
-    struct pc_mem mem = r->mem;
-    pc_free(&mem, r);
-}
 
 /* -- the record -- */
 
@@ -76,19 +49,19 @@ static struct pc_grant *grant_new(struct pc_session *s, pusherc_slice channel,
     return grant;
 }
 
-/* Tells re-authorizations that waited for a grant what came of it. */
+/* Tells changes that waited for a grant what came of it. */
 static void report(const struct pc_mem *mem, struct pc_list *rechecks, bool asked, bool kept)
 {
     struct pc_list list;
     pc_list_take(&list, rechecks);
     while (!pc_list_empty(&list)) {
         struct recheck *recheck = PC_CONTAINER(list.next, struct recheck, link);
-        struct pc_reauthorization *of = recheck->of;
+        struct pc_change *of = recheck->of;
         pc_list_remove(&recheck->link);
         pc_free(mem, recheck);
         if (asked)
             atomic_fetch_add_explicit(kept ? &of->kept : &of->revoked, 1, memory_order_relaxed);
-        pc_reauthorization_report(of);
+        pc_change_report(of);
     }
 }
 
@@ -359,13 +332,14 @@ void pc_grant_remember(struct pc_session *s, pusherc_slice channel, struct pc_ch
         return;
     grant->identity = identity;
     pc_identity_ref(identity);
+    grant->remembered = ++s->worker->remembered;
     keep_verdict(grant, v);
     start_expiry(grant, REMEMBER_MS);
 }
 
 /* -- changes of mind -- */
 
-static void recheck(struct pc_grant *grant, struct pc_reauthorization *r)
+static void recheck(struct pc_grant *grant, struct pc_change *change)
 {
     struct recheck *entry = pc_alloc(grant->session->worker->mem, sizeof *entry);
     struct pc_rule_match match = match_of(grant);
@@ -375,34 +349,37 @@ static void recheck(struct pc_grant *grant, struct pc_reauthorization *r)
         decided(&grant->waiter, &now);
         return;
     }
-    entry->of = r;
-    atomic_fetch_add_explicit(&r->open, 1, memory_order_relaxed);
+    entry->of = change;
+    atomic_fetch_add_explicit(&change->open, 1, memory_order_relaxed);
     pc_list_push_back(&grant->rechecks, &entry->link);
     /* a question under way has been outdated: its next answer serves */
     if (!pc_waiter_waits(&grant->waiter) && ask(grant, &match, true, &now))
         decided(&grant->waiter, &now);
 }
 
-void pc_grants_recheck(struct pc_session *s, struct pc_reauthorization *r)
+void pc_grants_recheck(struct pc_session *s, struct pc_change *change, uint64_t after)
 {
     for (struct pc_list *l = s->grants.next, *next; l != &s->grants; l = next) {
         struct pc_grant *grant = PC_CONTAINER(l, struct pc_grant, of_session);
         const struct pc_identity *who = pc_grant_identity(grant);
         pusherc_slice user_id = who ? who->user_id : PC_S("");
         next = l->next;
-        if (pc_grant_filter_fits(&r->filter, s->app->live->uid, user_id, pc_grant_channel(grant)))
-            recheck(grant, r);
+        if (after != PC_ALL_GRANTS && grant->remembered <= after)
+            continue;
+        if (pc_grant_filter_fits(&change->filter, s->app->live->uid, user_id,
+                                 pc_grant_channel(grant)))
+            recheck(grant, change);
     }
 }
 
 int pc_grants_recheck_all(struct pc_session *s)
 {
     struct pc_grant_filter filter = {.app_uid = s->app->live->uid};
-    struct pc_reauthorization *r = pc_reauthorization_new(s->worker->mem, &filter);
-    if (!r)
+    struct pc_change *change = pc_change_new(s->worker->engine, &filter, PC_S(""), PC_S(""));
+    if (!change)
         return PUSHERC_ENOMEM;
-    pc_grants_recheck(s, r);
-    pc_reauthorization_report(r);
+    pc_grants_recheck(s, change, PC_ALL_GRANTS);
+    pc_change_report(change);
     return 0;
 }
 

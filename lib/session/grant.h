@@ -9,6 +9,7 @@
 #include "fanout/subscription.h"
 #include "session/decision.h"
 
+struct pc_change;
 struct pc_session;
 
 enum pc_grant_state {
@@ -28,7 +29,9 @@ struct pc_grant {
     struct pc_identity *identity;
     struct pc_waiter waiter;
     struct pc_timer expiry;
-    struct pc_list rechecks; /* re-authorizations that wait for its answer */
+    struct pc_list rechecks; /* changes that wait for its answer */
+    uint64_t
+        remembered; /* its number among what this worker was told by auth endpoints; 0 = was not */
     struct pc_channel_class class;
     uint8_t state; /* enum pc_grant_state */
     bool
@@ -45,22 +48,6 @@ static inline pusherc_slice pc_grant_channel(const struct pc_grant *grant)
 {
     return pc_slice(grant->channel, grant->channel_len);
 }
-
-/* A re-authorization on its way through the workers; shared by them, ends when everybody has reported. */
-struct pc_reauthorization {
-    struct pc_mem mem;
-    _Atomic uint64_t open; /* workers that have not looked yet, and grants without an answer */
-    _Atomic uint64_t kept, revoked;
-    pusherc_reauthorized_fn done;
-    void *user_data;
-    struct pc_grant_filter filter; /* slices in text */
-    char text[];
-};
-/* With one open. NULL = out of memory. */
-struct pc_reauthorization *pc_reauthorization_new(const struct pc_mem *mem,
-                                                  const struct pc_grant_filter *filter);
-/* One less is open; the last one calls done and frees. */
-void pc_reauthorization_report(struct pc_reauthorization *r);
 
 /* NULL: this session has none for the channel. */
 struct pc_grant *pc_grant_find(struct pc_session *session, pusherc_slice channel);
@@ -90,8 +77,10 @@ void pc_grant_remember(struct pc_session *session, pusherc_slice channel,
                        struct pc_channel_class class, struct pc_identity *identity,
                        const struct pc_verdict *verdict);
 
-/* Every grant of the session that fits is asked again and reports to `r`. */
-void pc_grants_recheck(struct pc_session *session, struct pc_reauthorization *r);
+/* Every grant of the session that fits the change is asked again and reports to it; but for PC_ALL_GRANTS only those
+ * that an auth endpoint has left here after number `after`. */
+#define PC_ALL_GRANTS UINT64_MAX
+void pc_grants_recheck(struct pc_session *session, struct pc_change *change, uint64_t after);
 /* The same for all of them, on nobody's behalf. 0 or PUSHERC_ENOMEM. */
 PC_CHECKED int pc_grants_recheck_all(struct pc_session *session);
 /* The host takes the channel away; false: the session has neither subscription nor grant. */

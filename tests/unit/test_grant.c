@@ -369,11 +369,11 @@ static void done_is_called_after_the_loss(void **state)
     ax_connect(ax, 0, 0, "7");
     enter(ax, 0, "presence-t.1");
     struct pc_grant_filter filter = {.app_uid = ax->clients[0].session.app->live->uid};
-    struct pc_reauthorization *r = pc_reauthorization_new(&ax->fx.mem, &filter);
-    r->done = look;
-    r->user_data = &l;
-    pc_grants_recheck(&ax->clients[0].session, r);
-    pc_reauthorization_report(r);
+    struct pc_change *change = pc_change_new(ax->fx.engine, &filter, PC_S(""), PC_S(""));
+    change->done = look;
+    change->user_data = &l;
+    pc_grants_recheck(&ax->clients[0].session, change, PC_ALL_GRANTS);
+    pc_change_report(change);
     ax_deny(ax);
     assert_true(l.lost);
 }

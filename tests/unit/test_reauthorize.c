@@ -139,23 +139,6 @@ static void *work(void *arg)
     return NULL;
 }
 
-struct change {
-    struct pc_mail mail;
-    struct pc_reauthorization *of;
-};
-
-/* As server/auth.c. */
-static void run_change(struct pc_mail *mail, struct pc_worker *worker)
-{
-    struct change *change = PC_CONTAINER(mail, struct change, mail);
-    struct pc_reauthorization *of = change->of;
-    FX_REQUIRE(worker);
-    pc_decisions_outdate(worker, &of->filter);
-    for (struct pc_list *l = worker->sessions.next; l != &worker->sessions; l = l->next)
-        pc_grants_recheck(PC_CONTAINER(l, struct pc_session, of_worker), of);
-    pc_reauthorization_report(of);
-}
-
 static void on_done(uint64_t kept, uint64_t revoked, void *user_data)
 {
     (void)kept;
@@ -178,23 +161,17 @@ static void tell_change(struct driver *d, int user)
     char user_id[2] = {(char)('0' + user), '\0'}, pattern[8];
     _Atomic bool done = false;
     struct fx *fx = &d->host->ax.fx;
-    struct change changes[FX_WORKERS];
     snprintf(pattern, sizeof pattern, "t.%d", d->index);
     struct pc_app *app = pc_apps_by_id(&fx->engine->apps, PC_S("app-id"));
     struct pc_grant_filter filter = {.app_uid = app->live->uid,
                                      .user_id = pc_slice_of(user_id),
                                      .pattern = pc_slice_of(pattern)};
     pc_app_unref(app);
-    struct pc_reauthorization *r = pc_reauthorization_new(&fx->mem, &filter);
-    FX_REQUIRE(r);
-    r->done = on_done;
-    r->user_data = &done;
-    atomic_store(&r->open, FX_WORKERS);
-    for (uint32_t i = 0; i < FX_WORKERS; i++) {
-        changes[i] = (struct change){.mail.run = run_change, .of = r};
-        FX_REQUIRE(pc_mailbox_send(fx->engine->workers[i].mailbox, &changes[i].mail,
-                                   PC_MAIL_CONTROL) == 0);
-    }
+    struct pc_change *change = pc_change_new(fx->engine, &filter, PC_S(""), PC_S(""));
+    FX_REQUIRE(change);
+    change->done = on_done;
+    change->user_data = &done;
+    FX_REQUIRE(pc_change_send(change) == 0);
     while (!atomic_load(&done)) {
         if (roll(&d->random, 8) == 0)
             publish(d); /* meanwhile */
