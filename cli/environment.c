@@ -56,12 +56,12 @@ static int read_url(const char *text, struct credentials *out, struct cli_error 
     if (!url)
         return cli_fail_no_memory(error);
     out->url = url;
-    char *key = strncmp(url, "http://", 7) == 0 ? url + 7 : url + 8;
+    size_t scheme = strncmp(url, "http://", 7) == 0 ? 7 : strncmp(url, "https://", 8) == 0 ? 8 : 0;
+    char *key = url + scheme;
     char *at = strrchr(url, '@');
     char *secret = strchr(key, ':');
     char *id = at ? strstr(at, "/apps/") : NULL;
-    bool whole = (key == url + 7 || strncmp(url, "https://", 8) == 0) && id && id[6] && secret &&
-                 secret > key && secret + 1 < at;
+    bool whole = scheme && id && id[6] && secret && secret > key && secret + 1 < at;
 
     if (whole) {
         *secret = *at = '\0';
