@@ -69,6 +69,7 @@ struct crew {
     /* the last that has begun to be published, and the last that has been */
     _Atomic uint32_t begun[SENDERS][CHANNELS], done[SENDERS][CHANNELS];
     _Atomic uint32_t under_way;
+    _Atomic bool over;
 };
 
 struct driver {
@@ -240,8 +241,10 @@ static void *work(void *arg)
     pc_mailbox_own(box);
     while (!stop) {
         box->owner_will_look = true;
-        while (fx_round(&w->crew->fx, w->index))
+        while (fx_round(&w->crew->fx, w->index)) {
+            pc_worker_written(&w->crew->fx.engine->workers[w->index]);
             read_all(w);
+        }
         box->owner_will_look = false;
         pthread_mutex_lock(&w->mutex);
         while (!w->awake && !w->stop)
@@ -291,7 +294,70 @@ static void *drive(void *arg)
     return NULL;
 }
 
+/* An operator, who looks at the counters all the time. */
+static void *look(void *arg)
+{
+    struct crew *crew = arg;
+    struct pc_engine *engine = crew->fx.engine;
+    uint64_t looks = 0;
+    while (!atomic_load(&crew->over)) {
+        struct pc_app **apps;
+        size_t count;
+        FX_REQUIRE(pc_apps_list(&engine->apps, &apps, &count) == 0 && count == 1);
+        const struct pc_app_live *live = apps[0]->live;
+        for (uint32_t i = 0; i < WORKERS; i++) {
+            uint32_t depth, most;
+            pc_mailbox_depth(engine->workers[i].mailbox, &depth, &most);
+            FX_REQUIRE(depth <= most);
+            FX_REQUIRE(pc_stat_get(&live->stats[i].connected) <= EACH);
+            FX_REQUIRE(pc_stat_get(&live->stats[i].latency.buckets[0]) <=
+                       pc_stat_get(&engine->workers[i].stats.messages_out));
+        }
+        pc_app_unref(apps[0]);
+        pc_free(&crew->fx.mem, apps);
+        looks++;
+    }
+    FX_REQUIRE(looks > 0);
+    return NULL;
+}
+
+/* What all workers have counted is what has happened. */
+static void check_counters(struct crew *crew, uint64_t connected)
+{
+    struct pc_app *app = pc_apps_by_id(&crew->fx.engine->apps, PC_S("app-id"));
+    uint64_t now = 0, come = 0, gone = 0, messages = 0, worker_messages = 0, publishes = 0,
+             channels_now = 0, timed = 0;
+    for (uint32_t i = 0; i <= WORKERS; i++) {
+        const struct pc_app_stats *s = &app->live->stats[i];
+        now += s->connected;
+        come += s->connections;
+        gone += s->disconnections;
+        messages += s->messages_out;
+        publishes += s->publishes;
+        for (size_t k = 0; k < PC_KIND_COUNT; k++)
+            channels_now += s->occupied[k];
+        for (size_t k = 0; k <= PC_HISTOGRAM_BOUNDS; k++)
+            timed += s->latency.buckets[k];
+        if (i < WORKERS)
+            worker_messages += crew->fx.engine->workers[i].stats.messages_out;
+    }
+    assert_int_equal(now, connected);
+    assert_int_equal(come - gone, connected);
+    assert_int_equal(messages, worker_messages);
+    assert_int_equal(publishes, crew->fx.engine->publishes);
+    assert_int_equal(channels_now, pc_directory_occupied(&crew->fx.engine->directory));
+    assert_true(timed > 0 && timed <= publishes * WORKERS);
+    pc_app_unref(app);
+}
+
 /* -- the whole -- */
+
+static uint64_t crew_clock(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
 
 static void crew_open(struct crew *crew)
 {
@@ -304,6 +370,7 @@ static void crew_open(struct crew *crew)
     crew->fx.mem = pc_mem_make(NULL);
     assert_int_equal(fx_try_open_here(&crew->fx, &limits, NULL, WORKERS), 0);
     assert_int_equal(fx_try_put(&crew->fx, &app), 0);
+    crew->fx.engine->clock_ns = crew_clock;
     for (uint32_t i = 0; i < WORKERS; i++) {
         struct crew_worker *w = &crew->workers[i];
         w->crew = crew;
@@ -378,11 +445,13 @@ static void everybody_gets_everything_once_and_in_order(void **state)
 {
     static struct crew crew;
     struct driver drivers[DRIVERS];
+    pthread_t operator;
     uint64_t events = 0, members = 0;
     (void)state;
     crew_open(&crew);
     for (uint32_t i = 0; i < WORKERS; i++)
         assert_int_equal(pthread_create(&crew.workers[i].thread, NULL, work, &crew.workers[i]), 0);
+    assert_int_equal(pthread_create(&operator, NULL, look, &crew), 0);
     for (uint32_t i = 0; i < DRIVERS; i++) {
         drivers[i] = (struct driver){.crew = &crew, .index = i};
         assert_int_equal(pthread_create(&drivers[i].thread, NULL, drive, &drivers[i]), 0);
@@ -392,6 +461,8 @@ static void everybody_gets_everything_once_and_in_order(void **state)
     while (atomic_load(&crew.under_way))
         sched_yield();
     crew_stop(&crew);
+    atomic_store(&crew.over, true);
+    pthread_join(operator, NULL);
     fx_settle(&crew.fx);
     for (uint32_t i = 0; i < WORKERS; i++) {
         read_all(&crew.workers[i]);
@@ -400,6 +471,10 @@ static void everybody_gets_everything_once_and_in_order(void **state)
     }
     for (uint32_t i = 0; i < CLIENTS; i++)
         check_guest(&crew, &crew.workers[i / EACH].guests[i % EACH]);
+    uint64_t connected = 0;
+    for (uint32_t i = 0; i < WORKERS; i++)
+        connected += crew.fx.engine->workers[i].stats.connections;
+    check_counters(&crew, connected);
     /* it was worth it */
     assert_true(events > ORDERS * DRIVERS);
     assert_true(members > ORDERS);
