@@ -1,173 +1,9 @@
 #include "session/decision.h"
 
-#include <stdio.h>
-
-#include "codec/json.h"
 #include "session/identity.h"
 
 #define MAX_BATCH  64   /* questions handed to one authorize_batch call */
 #define MAX_CACHED 8192 /* answers one worker remembers */
-#define MAX_REASON 120
-
-/* -- the request object -- */
-
-enum request_state {
-    REQUEST_OPEN = 0,  /* waits for the host */
-    REQUEST_ANSWERED,  /* the answer is on its way or has arrived */
-    REQUEST_TIMED_OUT, /* denied meanwhile; the host still owns it */
-    REQUEST_CANCELED   /* nobody waits; the host still owns it */
-};
-
-struct pusherc_auth_request {
-    struct pc_mail mail;
-    struct pc_mem mem;
-    struct pc_mailbox *box; /* counted */
-    _Atomic int state;
-    struct pc_decision *decision; /* worker only; NULL = nobody waits */
-    struct pc_identity *identity; /* counted; NULL = anonymous */
-    pusherc_socket_id socket_id;
-    pusherc_slice app_id, channel, user_id; /* in text */
-    pusherc_slice param_names[PUSHERC_RULE_MAX_PARAMS], param_values[PUSHERC_RULE_MAX_PARAMS];
-    size_t param_count;
-    uint32_t max_user_info;
-    struct pc_verdict verdict; /* the answer; its slices point into answer_text or reason */
-    char *answer_text;         /* owned */
-    char reason[MAX_REASON + 1];
-    char text[];
-};
-
-static void request_free(pusherc_auth_request *r)
-{
-    struct pc_mem mem = r->mem;
-    pc_identity_unref(r->identity);
-    pc_mailbox_unref(r->box);
-    pc_free(&mem, r->answer_text);
-    pc_free(&mem, r);
-}
-
-pusherc_slice pusherc_auth_app_id(const pusherc_auth_request *request)
-{
-    return request->app_id;
-}
-
-pusherc_slice pusherc_auth_channel(const pusherc_auth_request *request)
-{
-    return request->channel;
-}
-
-pusherc_slice pusherc_auth_param(const pusherc_auth_request *request, const char *name)
-{
-    for (size_t i = 0; i < request->param_count; i++)
-        if (pc_slice_eq(request->param_names[i], pc_slice_of(name)))
-            return request->param_values[i];
-    return PC_S("");
-}
-
-pusherc_slice pusherc_auth_user_id(const pusherc_auth_request *request)
-{
-    return request->user_id;
-}
-
-pusherc_socket_id pusherc_auth_socket_id(const pusherc_auth_request *request)
-{
-    return request->socket_id;
-}
-
-void *pusherc_auth_conn_data(const pusherc_auth_request *request)
-{
-    return request->identity ? request->identity->data : NULL;
-}
-
-/* The host may write its answer: 0, or what to return at once. */
-static int claim(pusherc_auth_request *r, int *before)
-{
-    int state = atomic_load_explicit(&r->state, memory_order_acquire);
-    do {
-        if (state == REQUEST_ANSWERED)
-            return PUSHERC_ESTATE;
-    } while (!atomic_compare_exchange_weak_explicit(&r->state, &state, REQUEST_ANSWERED,
-                                                    memory_order_acq_rel, memory_order_acquire));
-    *before = state;
-    return 0;
-}
-
-static void deny(pusherc_auth_request *r, pusherc_denial_reason reason, int status,
-                 pusherc_slice text)
-{
-    text = pc_utf8_cut(text, MAX_REASON);
-    memcpy(r->reason, text.ptr, text.len);
-    r->verdict = (struct pc_verdict){
-        .reason = reason, .status = status, .text = pc_slice(r->reason, text.len)};
-}
-
-/* Sends it to its worker, which keeps it for a while; to nobody, if that has gone. */
-static int hand_back(pusherc_auth_request *r, int before)
-{
-    if (pc_mailbox_send(r->box, &r->mail, PC_MAIL_CONTROL)) {
-        request_free(r);
-        return PUSHERC_ECANCELED;
-    }
-    return before == REQUEST_OPEN        ? 0
-           : before == REQUEST_TIMED_OUT ? PUSHERC_ETIMEDOUT
-                                         : PUSHERC_ECANCELED;
-}
-
-static int copy_grant(pusherc_auth_request *r, const pusherc_grant *g)
-{
-    if (g->struct_size != sizeof *g || g->user_id.len > 4 * 128 || !pc_utf8_valid(g->user_id) ||
-        g->view.len > PC_MAX_VIEW_NAME || !pc_utf8_valid(g->view) ||
-        g->user_info_json.len > r->max_user_info ||
-        (g->user_info_json.len && pc_json_parse(g->user_info_json).type == PC_JSON_NONE))
-        return PUSHERC_EINVAL;
-    size_t len = g->user_id.len + g->user_info_json.len + g->view.len;
-    r->answer_text = pc_alloc(&r->mem, len + 1);
-    if (!r->answer_text)
-        return PUSHERC_ENOMEM;
-    struct pc_buf text;
-    pc_buf_init_in(&text, &r->mem, len + 1, r->answer_text, len + 1);
-    pc_buf_put(&text, g->user_id);
-    pc_buf_put(&text, g->user_info_json);
-    pc_buf_put(&text, g->view);
-    const char *at = r->answer_text;
-    r->verdict.user_id = pc_slice(at, g->user_id.len);
-    r->verdict.user_info = pc_slice(at + g->user_id.len, g->user_info_json.len);
-    r->verdict.view = pc_slice(at + g->user_id.len + g->user_info_json.len, g->view.len);
-    r->verdict.expires_in_ms = g->expires_in_ms;
-    return 0;
-}
-
-int pusherc_auth_allow(pusherc_auth_request *request, const pusherc_grant *grant)
-{
-    int before;
-    int rc = claim(request, &before);
-    if (rc)
-        return rc;
-    request->verdict = (struct pc_verdict){.allowed = true};
-    if (grant)
-        rc = copy_grant(request, grant);
-    if (rc)
-        deny(request, PUSHERC_DENIED_INTERNAL, 500,
-             PC_S("The application's answer was not usable"));
-    int sent = hand_back(request, before);
-    return rc ? rc : sent;
-}
-
-int pusherc_auth_deny(pusherc_auth_request *request, int status, const char *reason)
-{
-    int before;
-    int rc = claim(request, &before);
-    if (rc)
-        return rc;
-    pusherc_slice text = reason ? pc_slice_of(reason) : PC_S("Forbidden");
-    if ((status != 0 && (status < 400 || status > 499)) || !pc_utf8_valid(text)) {
-        rc = PUSHERC_EINVAL;
-        status = 0;
-        text = PC_S("Forbidden");
-    }
-    deny(request, PUSHERC_DENIED_BY_RULE, status ? status : 403, text);
-    int sent = hand_back(request, before);
-    return rc ? rc : sent;
-}
 
 /* -- a worker's questions -- */
 
@@ -236,7 +72,7 @@ void pc_decisions_free(struct pc_decisions *d)
         return;
     for (size_t i = 0; i < PUSHERC_AUTH_KEPT_ANSWERS; i++)
         if (d->kept[i])
-            request_free(d->kept[i]);
+            pc_auth_request_free(d->kept[i]);
     while (!pc_list_empty(&d->cache_by_age))
         forget_cached(d, PC_CONTAINER(d->cache_by_age.next, struct cached, by_age));
     pc_map_free(&d->cache);
@@ -253,14 +89,11 @@ void pc_waiter_init(struct pc_waiter *waiter,
 }
 
 /* Takes it out of everything; whoever waited has been told or has left. */
-static void decision_free(struct pc_decision *decision, int request_state)
+static void decision_free(struct pc_decision *decision, enum pc_request_state request_state)
 {
     struct pc_worker *worker = decision->worker;
-    int open = REQUEST_OPEN;
-    if (decision->request) {
-        decision->request->decision = NULL;
-        atomic_compare_exchange_strong(&decision->request->state, &open, request_state);
-    }
+    if (decision->request)
+        pc_auth_request_leave(decision->request, request_state);
     pc_timer_stop(&worker->timers, &decision->deadline);
     pc_list_remove(&decision->to_ask);
     pc_map_remove(&worker->decisions->open, &decision->node);
@@ -275,12 +108,12 @@ void pc_waiter_cancel(struct pc_waiter *waiter)
     pc_list_remove(&waiter->link);
     waiter->decision = NULL;
     if (decision && pc_list_empty(&decision->waiters))
-        decision_free(decision, REQUEST_CANCELED);
+        decision_free(decision, PC_REQUEST_CANCELED);
 }
 
 /* Tells everybody. A callback may cancel others that wait here, or ask anew. */
 static void conclude(struct pc_decision *decision, const struct pc_verdict *verdict,
-                     int request_state)
+                     enum pc_request_state request_state)
 {
     struct pc_list waiters;
     pc_list_take(&waiters, &decision->waiters);
@@ -306,7 +139,7 @@ static void on_deadline(struct pc_timer *timer, uint64_t now_ms)
         verdict.reason = PUSHERC_DENIED_INTERNAL;
         verdict.text = PC_S("Out of memory");
     }
-    conclude(decision, &verdict, REQUEST_TIMED_OUT);
+    conclude(decision, &verdict, PC_REQUEST_TIMED_OUT);
 }
 
 /* -- keys: app, who asks, channel -- */
@@ -473,9 +306,8 @@ bool pc_decide(struct pc_worker *worker, const struct pc_question *q, struct pc_
 static void keep(struct pc_decisions *d, pusherc_auth_request *r)
 {
     if (d->kept[d->next_kept])
-        request_free(d->kept[d->next_kept]);
-    pc_identity_unref(r->identity); /* the host's data must not wait as long */
-    r->identity = NULL;
+        pc_auth_request_free(d->kept[d->next_kept]);
+    pc_auth_request_drop_identity(r);
     d->kept[d->next_kept] = r;
     d->next_kept = (d->next_kept + 1) % PUSHERC_AUTH_KEPT_ANSWERS;
 }
@@ -484,7 +316,7 @@ static void on_answer(struct pc_mail *mail, struct pc_worker *worker)
 {
     pusherc_auth_request *r = PC_CONTAINER(mail, pusherc_auth_request, mail);
     if (!worker) {
-        request_free(r);
+        pc_auth_request_free(r);
         return;
     }
     struct pc_decision *decision = r->decision;
@@ -501,51 +333,7 @@ static void on_answer(struct pc_mail *mail, struct pc_worker *worker)
         return;
     }
     remember(decision, &r->verdict);
-    conclude(decision, &r->verdict, REQUEST_ANSWERED);
-}
-
-static pusherc_slice put_text(struct pc_buf *buf, pusherc_slice text)
-{
-    pusherc_slice copy = pc_slice(buf->ptr + buf->len, text.len);
-    pc_buf_put(buf, text);
-    return copy;
-}
-
-static pusherc_auth_request *request_new(struct pc_decision *decision)
-{
-    const struct pc_rule *rule = decision->match.rule;
-    const struct pc_mem *mem = decision->worker->mem;
-    pusherc_slice user_id = decision->identity ? decision->identity->user_id : PC_S("");
-    size_t len = decision->app->id.len + decision->channel.len + user_id.len;
-    for (size_t i = 0; i < rule->param_count; i++)
-        len += rule->param_names[i].len;
-    pusherc_auth_request *r = pc_alloc_zero(mem, sizeof *r + len + 1);
-    if (!r)
-        return NULL;
-    struct pc_buf text;
-    pc_buf_init_in(&text, mem, len + 1, r->text, len + 1);
-    r->app_id = put_text(&text, decision->app->id);
-    r->channel = put_text(&text, decision->channel);
-    r->user_id = put_text(&text, user_id);
-    r->param_count = rule->param_count;
-    for (size_t i = 0; i < rule->param_count; i++) {
-        r->param_names[i] = put_text(&text, rule->param_names[i]);
-        r->param_values[i] =
-            pc_slice(r->channel.ptr + (decision->match.values[i].ptr - decision->channel.ptr),
-                     decision->match.values[i].len);
-    }
-    r->mem = *mem;
-    r->box = decision->worker->mailbox;
-    pc_mailbox_ref(r->box);
-    r->mail.run = on_answer;
-    atomic_init(&r->state, REQUEST_OPEN);
-    r->decision = decision;
-    r->identity = decision->identity;
-    pc_identity_ref(r->identity);
-    r->socket_id = decision->socket_id;
-    r->max_user_info = decision->app->options.max_user_info_bytes;
-    decision->request = r;
-    return r;
+    conclude(decision, &r->verdict, PC_REQUEST_ANSWERED);
 }
 
 /* Takes this rule's questions out of the list, up to max; the first is its own. */
@@ -559,7 +347,13 @@ static size_t collect(struct pc_list *list, const struct pc_rule *rule, pusherc_
         if (decision->match.rule != rule)
             continue;
         pc_list_remove(&decision->to_ask);
-        out[n] = request_new(decision);
+        const struct pc_question question = {.app = decision->app,
+                                             .match = &decision->match,
+                                             .channel = decision->channel,
+                                             .identity = decision->identity,
+                                             .socket_id = decision->socket_id};
+        decision->request = pc_auth_request_new(decision->worker, &question, decision, on_answer);
+        out[n] = decision->request;
         if (out[n])
             n++;
         else /* its deadline will refuse it; sooner, since nobody is going to answer */

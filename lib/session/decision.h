@@ -1,46 +1,21 @@
 /*
  * Questions to the host about channels: put together during a loop turn, handed over at its end, each asked
- * once however many wait for it, answered in any order from any thread. A worker's own; it alone touches
- * everything here but the request object while that is out with the host.
+ * once however many wait for it, answered in any order from any thread. A worker's own: the request object
+ * (auth_request.h) goes to the host and comes back as a mail.
  */
 #ifndef PC_SESSION_DECISION_H
 #define PC_SESSION_DECISION_H
 
-#include <pusherc/auth.h>
-
 #include "base/list.h"
-#include "fanout/engine.h"
+#include "session/auth_request.h"
 
-struct pc_identity;
-struct pc_decision;
 struct pc_waiter;
-
-/* What came of a question; texts are valid during the callback or until the caller's next call. */
-struct pc_verdict {
-    bool allowed;
-    pusherc_slice user_id, user_info, view; /* allowed */
-    uint32_t expires_in_ms;                 /* allowed; 0 = never */
-    pusherc_denial_reason reason;           /* denied */
-    int status;
-    pusherc_slice text;
-};
 
 /* One who waits; embed it. Calls back at most once, never from inside pc_decide(). */
 struct pc_waiter {
     struct pc_list link; /* initialise with pc_waiter_init() */
     struct pc_decision *decision;
     void (*decided)(struct pc_waiter *waiter, const struct pc_verdict *verdict);
-};
-
-struct pc_question {
-    struct pc_app *app;
-    const struct pc_rule_match *match; /* with a rule */
-    pusherc_slice channel;
-    struct pc_identity *identity; /* NULL = anonymous */
-    pusherc_socket_id socket_id;
-    bool fresh; /* no cached answer will do */
-    /* nobody else may be given its answer, now or later: all that is known is what the asker claims */
-    bool alone;
 };
 
 void pc_waiter_init(struct pc_waiter *waiter,

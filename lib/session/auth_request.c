@@ -1,0 +1,199 @@
+#include "session/auth_request.h"
+
+#include "codec/json.h"
+#include "session/identity.h"
+
+static pusherc_slice put_text(struct pc_buf *buf, pusherc_slice text)
+{
+    pusherc_slice copy = pc_slice(buf->ptr + buf->len, text.len);
+    pc_buf_put(buf, text);
+    return copy;
+}
+
+pusherc_auth_request *pc_auth_request_new(struct pc_worker *worker, const struct pc_question *q,
+                                          struct pc_decision *decision,
+                                          void (*answered)(struct pc_mail *mail,
+                                                           struct pc_worker *worker))
+{
+    const struct pc_rule *rule = q->match->rule;
+    const struct pc_mem *mem = worker->mem;
+    pusherc_slice user_id = q->identity ? q->identity->user_id : PC_S("");
+    size_t len = q->app->id.len + q->channel.len + user_id.len;
+    for (size_t i = 0; i < rule->param_count; i++)
+        len += rule->param_names[i].len;
+    pusherc_auth_request *r = pc_alloc_zero(mem, sizeof *r + len + 1);
+    if (!r)
+        return NULL;
+    struct pc_buf text;
+    pc_buf_init_in(&text, mem, len + 1, r->text, len + 1);
+    r->app_id = put_text(&text, q->app->id);
+    r->channel = put_text(&text, q->channel);
+    r->user_id = put_text(&text, user_id);
+    r->param_count = rule->param_count;
+    for (size_t i = 0; i < rule->param_count; i++) {
+        r->param_names[i] = put_text(&text, rule->param_names[i]);
+        r->param_values[i] = pc_slice(r->channel.ptr + (q->match->values[i].ptr - q->channel.ptr),
+                                      q->match->values[i].len);
+    }
+    r->mem = *mem;
+    r->box = worker->mailbox;
+    pc_mailbox_ref(r->box);
+    r->mail.run = answered;
+    atomic_init(&r->state, PC_REQUEST_OPEN);
+    r->decision = decision;
+    r->identity = q->identity;
+    pc_identity_ref(r->identity);
+    r->socket_id = q->socket_id;
+    r->max_user_info = q->app->options.max_user_info_bytes;
+    return r;
+}
+
+void pc_auth_request_free(pusherc_auth_request *r)
+{
+    struct pc_mem mem = r->mem;
+    pc_identity_unref(r->identity);
+    pc_mailbox_unref(r->box);
+    pc_free(&mem, r->answer_text);
+    pc_free(&mem, r);
+}
+
+void pc_auth_request_leave(pusherc_auth_request *request, enum pc_request_state why)
+{
+    int open = PC_REQUEST_OPEN;
+    request->decision = NULL;
+    atomic_compare_exchange_strong(&request->state, &open, (int)why);
+}
+
+void pc_auth_request_drop_identity(pusherc_auth_request *request)
+{
+    pc_identity_unref(request->identity);
+    request->identity = NULL;
+}
+
+/* -- the host reads -- */
+
+pusherc_slice pusherc_auth_app_id(const pusherc_auth_request *request)
+{
+    return request->app_id;
+}
+
+pusherc_slice pusherc_auth_channel(const pusherc_auth_request *request)
+{
+    return request->channel;
+}
+
+pusherc_slice pusherc_auth_param(const pusherc_auth_request *request, const char *name)
+{
+    for (size_t i = 0; i < request->param_count; i++)
+        if (pc_slice_eq(request->param_names[i], pc_slice_of(name)))
+            return request->param_values[i];
+    return PC_S("");
+}
+
+pusherc_slice pusherc_auth_user_id(const pusherc_auth_request *request)
+{
+    return request->user_id;
+}
+
+pusherc_socket_id pusherc_auth_socket_id(const pusherc_auth_request *request)
+{
+    return request->socket_id;
+}
+
+void *pusherc_auth_conn_data(const pusherc_auth_request *request)
+{
+    return request->identity ? request->identity->data : NULL;
+}
+
+/* -- the host answers -- */
+
+/* The host may write its answer: 0, or what to return at once. */
+static int claim(pusherc_auth_request *r, int *before)
+{
+    int state = atomic_load_explicit(&r->state, memory_order_acquire);
+    do {
+        if (state == PC_REQUEST_ANSWERED)
+            return PUSHERC_ESTATE;
+    } while (!atomic_compare_exchange_weak_explicit(&r->state, &state, PC_REQUEST_ANSWERED,
+                                                    memory_order_acq_rel, memory_order_acquire));
+    *before = state;
+    return 0;
+}
+
+static void deny(pusherc_auth_request *r, pusherc_denial_reason reason, int status,
+                 pusherc_slice text)
+{
+    text = pc_utf8_cut(text, PC_MAX_DENIAL);
+    memcpy(r->reason, text.ptr, text.len);
+    r->verdict = (struct pc_verdict){
+        .reason = reason, .status = status, .text = pc_slice(r->reason, text.len)};
+}
+
+/* Sends it to its worker, which keeps it for a while; to nobody, if that has gone. */
+static int hand_back(pusherc_auth_request *r, int before)
+{
+    if (pc_mailbox_send(r->box, &r->mail, PC_MAIL_CONTROL)) {
+        pc_auth_request_free(r);
+        return PUSHERC_ECANCELED;
+    }
+    return before == PC_REQUEST_OPEN        ? 0
+           : before == PC_REQUEST_TIMED_OUT ? PUSHERC_ETIMEDOUT
+                                            : PUSHERC_ECANCELED;
+}
+
+static int copy_grant(pusherc_auth_request *r, const pusherc_grant *g)
+{
+    if (g->struct_size != sizeof *g || g->user_id.len > 4 * 128 || !pc_utf8_valid(g->user_id) ||
+        g->view.len > PC_MAX_VIEW_NAME || !pc_utf8_valid(g->view) ||
+        g->user_info_json.len > r->max_user_info ||
+        (g->user_info_json.len && pc_json_parse(g->user_info_json).type == PC_JSON_NONE))
+        return PUSHERC_EINVAL;
+    size_t len = g->user_id.len + g->user_info_json.len + g->view.len;
+    r->answer_text = pc_alloc(&r->mem, len + 1);
+    if (!r->answer_text)
+        return PUSHERC_ENOMEM;
+    struct pc_buf text;
+    pc_buf_init_in(&text, &r->mem, len + 1, r->answer_text, len + 1);
+    pc_buf_put(&text, g->user_id);
+    pc_buf_put(&text, g->user_info_json);
+    pc_buf_put(&text, g->view);
+    const char *at = r->answer_text;
+    r->verdict.user_id = pc_slice(at, g->user_id.len);
+    r->verdict.user_info = pc_slice(at + g->user_id.len, g->user_info_json.len);
+    r->verdict.view = pc_slice(at + g->user_id.len + g->user_info_json.len, g->view.len);
+    r->verdict.expires_in_ms = g->expires_in_ms;
+    return 0;
+}
+
+int pusherc_auth_allow(pusherc_auth_request *request, const pusherc_grant *grant)
+{
+    int before;
+    int rc = claim(request, &before);
+    if (rc)
+        return rc;
+    request->verdict = (struct pc_verdict){.allowed = true};
+    if (grant)
+        rc = copy_grant(request, grant);
+    if (rc)
+        deny(request, PUSHERC_DENIED_INTERNAL, 500,
+             PC_S("The application's answer was not usable"));
+    int sent = hand_back(request, before);
+    return rc ? rc : sent;
+}
+
+int pusherc_auth_deny(pusherc_auth_request *request, int status, const char *reason)
+{
+    int before;
+    int rc = claim(request, &before);
+    if (rc)
+        return rc;
+    pusherc_slice text = reason ? pc_slice_of(reason) : PC_S("Forbidden");
+    if ((status != 0 && (status < 400 || status > 499)) || !pc_utf8_valid(text)) {
+        rc = PUSHERC_EINVAL;
+        status = 0;
+        text = PC_S("Forbidden");
+    }
+    deny(request, PUSHERC_DENIED_BY_RULE, status ? status : 403, text);
+    int sent = hand_back(request, before);
+    return rc ? rc : sent;
+}
