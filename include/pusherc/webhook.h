@@ -3,8 +3,12 @@
  * Telling other programs over HTTP what happens in an app's channels.
  *
  * An app lists its endpoints in pusherc_app_options.webhooks. Each gets what it asks for in batches, signed
- * with the app's secret, in the order in which it happened on a channel. What an endpoint refuses is sent
- * again for five minutes; then pusherc_hooks.on_webhook_failed gets it.
+ * with the app's secret, in the order in which it happened on a channel. What an endpoint does not accept with
+ * a status of 2xx is sent again for five minutes; then pusherc_hooks.on_webhook_failed gets it. Times and sizes
+ * are in pusherc_server_options.
+ *
+ * The settings in force are those put last, also for connections that were opened before. What waits for an
+ * endpoint that is not among them any more is still sent, as the settings before said.
  */
 #ifndef PUSHERC_WEBHOOK_H
 #define PUSHERC_WEBHOOK_H
@@ -29,17 +33,22 @@ PUSHERC_BEGIN_DECLS
 
 /** Endpoints that one app may have. */
 #define PUSHERC_MAX_WEBHOOKS 16
+/** The most events of one request that may be asked for. */
+#define PUSHERC_MAX_WEBHOOK_EVENTS 1000
 
 /** A header field of the host's own. */
 typedef struct pusherc_webhook_header {
-    const char *name;  /**< a token of RFC 9110; none that the library sets itself */
-    const char *value; /**< without CR, LF and NUL */
+    /** A token of RFC 9110. Host, Connection, Content-*, X-Pusher-* and what frames a request are refused. */
+    const char *name;
+    const char *value; /**< without control characters, at most 4096 bytes */
 } pusherc_webhook_header;
 
 /** One endpoint. Everything is borrowed until the call that takes it returns. */
 typedef struct pusherc_webhook {
-    size_t struct_size;                    /**< sizeof(pusherc_webhook) */
-    const char *url;                       /**< "http://..." or "https://...", at most 2048 bytes */
+    size_t struct_size; /**< sizeof(pusherc_webhook) */
+    /** "http://..." or "https://...", at most 2048 bytes. Redirects are not followed. Of several with one URL
+     *  each is an endpoint of its own. */
+    const char *url;
     uint32_t events;                       /**< PUSHERC_WEBHOOK_*; 0 = PUSHERC_WEBHOOK_ALL */
     const char *channel_prefix;            /**< only of channels that begin so; NULL = any */
     const char *channel_suffix;            /**< only of channels that end so; NULL = any */

@@ -12,6 +12,7 @@ void pc_app_live_unref(struct pc_app_live *live)
 {
     if (!live || atomic_fetch_sub_explicit(&live->refs, 1, memory_order_acq_rel) != 1)
         return;
+    pc_endpoints_unref(live->endpoints);
     pc_idempotency_free(&live->idempotency);
     pc_tally_free(&live->per_user);
     pc_tally_free(&live->per_address);
@@ -35,11 +36,31 @@ static struct pc_app_live *live_new(const struct pc_apps *apps)
     live->worker_count = apps->worker_count;
     atomic_init(&live->refs, 1);
     live->uid = apps->next_uid;
+    pc_list_init(&live->webhook_queues);
     pthread_mutex_init(&live->mutex, NULL);
     pc_idempotency_init(&live->idempotency, &live->mem, apps->by_id.seed);
     pc_tally_init(&live->per_user, &live->mem, apps->by_id.seed);
     pc_tally_init(&live->per_address, &live->mem, apps->by_id.seed);
     return live;
+}
+
+struct pc_endpoints *pc_app_endpoints(struct pc_app_live *live)
+{
+    pthread_mutex_lock(&live->mutex);
+    struct pc_endpoints *endpoints = pc_endpoints_ref(live->endpoints);
+    pthread_mutex_unlock(&live->mutex);
+    return endpoints;
+}
+
+/* Takes over the caller's count; returns the one before, counted for the caller. */
+static struct pc_endpoints *set_endpoints(struct pc_app_live *live, struct pc_endpoints *endpoints)
+{
+    pthread_mutex_lock(&live->mutex);
+    struct pc_endpoints *before = live->endpoints;
+    live->endpoints = endpoints;
+    atomic_store_explicit(&live->notices, endpoints ? endpoints->kinds : 0, memory_order_relaxed);
+    pthread_mutex_unlock(&live->mutex);
+    return before;
 }
 
 void pc_app_ref(struct pc_app *app)
@@ -108,7 +129,8 @@ static bool read_master_key(const pusherc_app_options *o, uint8_t out[32])
 }
 
 /* What a host can get wrong, said with the field's name. */
-static int check_options(const pusherc_app_options *o, pusherc_errinfo *info)
+static int check_options(const struct pc_apps *apps, const pusherc_app_options *o,
+                         pusherc_errinfo *info)
 {
     pusherc_slice id = pc_slice_of(o->id), key = pc_slice_of(o->key);
     if (id.len == 0 || id.len > PC_APP_ID_MAX || !pc_utf8_valid(id) ||
@@ -153,7 +175,10 @@ static int check_options(const pusherc_app_options *o, pusherc_errinfo *info)
     if (o->slow_policy != PUSHERC_SLOW_CLOSE && o->slow_policy != PUSHERC_SLOW_DROP)
         return pc_errinfo(info, PUSHERC_EINVAL, 0,
                           "app %.60s: slow_policy is none of PUSHERC_SLOW_*", o->id);
-    return 0;
+    if (o->webhook_count && !apps->webhooks)
+        return pc_errinfo(info, PUSHERC_ENOSYS, 0, "app %.60s: webhooks were not compiled in",
+                          o->id);
+    return pc_endpoints_check(o, info);
 }
 
 static int copy_origins(struct pc_app *app, const char *const *origins)
@@ -193,6 +218,7 @@ static int app_new(struct pc_app **out, const struct pc_mem *mem,
         read_master_key(options, app->master_key);
     app->options.allowed_origins = NULL;
     app->options.webhooks = NULL;
+    app->options.webhook_count = 0;
     app->id = pc_slice(pc_dup(mem, pc_slice_of(options->id)), strlen(options->id));
     app->key = pc_slice(pc_dup(mem, pc_slice_of(options->key)), strlen(options->key));
     app->secret_text = pc_slice(pc_dup(mem, pc_slice_of(options->secret)), strlen(options->secret));
@@ -248,6 +274,7 @@ static struct pc_app *find(struct pc_map *map, pusherc_slice key, bool by_id)
 /* One app of a batch: its new snapshot, and the one it takes the place of. */
 struct change {
     struct pc_app *app, *old;
+    struct pc_endpoints *endpoints; /* counted; the new ones, then the old ones */
 };
 
 static void take_out(struct pc_apps *apps, struct pc_app *app)
@@ -311,8 +338,20 @@ static int exchange(struct pc_apps *apps, struct change *changes, size_t count,
         if (changes[i].old && put_in(apps, changes[i].old) == 0)
             changes[i].old = NULL;
     }
+    /* here, so that of two puts the same one is last in both places */
+    for (size_t i = 0; i < count && rc == 0; i++)
+        changes[i].endpoints = set_endpoints(changes[i].app->live, changes[i].endpoints);
     pthread_mutex_unlock(&apps->mutex);
     return rc;
+}
+
+static int prepare(struct pc_apps *apps, const pusherc_app_options *options, struct change *change,
+                   pusherc_errinfo *info)
+{
+    int rc = app_new(&change->app, &apps->mem, options);
+    if (rc == 0 && options->webhook_count)
+        rc = pc_endpoints_new(&change->endpoints, &apps->mem, options);
+    return rc ? pc_errinfo(info, rc, 0, "app %s: %s", options->id, pusherc_strerror(rc)) : 0;
 }
 
 int pc_apps_put(struct pc_apps *apps, const pusherc_app_options *options, size_t count,
@@ -320,21 +359,20 @@ int pc_apps_put(struct pc_apps *apps, const pusherc_app_options *options, size_t
 {
     int rc = 0;
     for (size_t i = 0; i < count && rc == 0; i++)
-        rc = check_options(&options[i], info);
+        rc = check_options(apps, &options[i], info);
     if (rc || count == 0)
         return rc;
     struct change *changes = pc_alloc_array(&apps->mem, count, sizeof *changes);
     if (!changes)
         return pc_errinfo(info, PUSHERC_ENOMEM, 0, "app %s: out of memory", options->id);
-    for (size_t i = 0; i < count && rc == 0; i++) {
-        rc = app_new(&changes[i].app, &apps->mem, &options[i]);
-        if (rc)
-            pc_errinfo(info, rc, 0, "app %s: %s", options[i].id, pusherc_strerror(rc));
-    }
+    for (size_t i = 0; i < count && rc == 0; i++)
+        rc = prepare(apps, &options[i], &changes[i], info);
     if (rc == 0)
         rc = exchange(apps, changes, count, info);
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < count; i++) {
+        pc_endpoints_unref(changes[i].endpoints);
         pc_app_unref(rc ? changes[i].app : changes[i].old);
+    }
     pc_free(&apps->mem, changes);
     return rc;
 }

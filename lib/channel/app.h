@@ -12,9 +12,11 @@
 #include <pusherc/auth.h>
 #include <pusherc/channel.h>
 
+#include "base/list.h"
 #include "base/map.h"
 #include "base/rate.h"
 #include "base/stat.h"
+#include "channel/endpoint.h"
 #include "channel/idempotency.h"
 #include "channel/tally.h"
 #include "codec/crypto.h"
@@ -92,7 +94,7 @@ struct pc_app_live {
     _Atomic uint32_t connections;
     _Atomic bool removed;
     uint64_t uid;          /* distinguishes apps in the channel directory; never used again */
-    pthread_mutex_t mutex; /* guards the rates; leaf lock */
+    pthread_mutex_t mutex; /* guards the rates and `endpoints`; leaf lock */
     struct pc_rate backend_events, read_requests;
     struct pc_idempotency idempotency;
     struct pc_tally per_user, per_address; /* connections, where there is a limit */
@@ -100,6 +102,11 @@ struct pc_app_live {
     uint32_t worker_count;
     /* one for each worker, and one that all other threads write to, with pc_stat_add_shared() */
     struct pc_app_stats *stats;
+    /* Webhooks are those of the current settings, also for what happens to connections that were opened under
+     * earlier ones: an endpoint that has moved is told at its new place, and a new one is told at once. */
+    struct pc_endpoints *endpoints; /* counted; NULL = none */
+    _Atomic uint32_t notices;       /* their `kinds`: what somebody wants to know of this app */
+    struct pc_list webhook_queues;  /* the webhook layer's, behind its lock */
 };
 
 struct pc_app {
@@ -114,7 +121,6 @@ struct pc_app {
     /* id, key, secret, allowed_origins and webhooks of `options` are not kept; numbers are never 0
      * (delays may be) */
     pusherc_app_options options;
-    uint32_t notices; /* PUSHERC_WEBHOOK_*: what some endpoint of it wants to know */
     bool has_master_key;
     uint8_t master_key[32]; /* of encrypted channels */
     char **origins;         /* owned, NULL-terminated, lower case; NULL = any */
@@ -126,6 +132,8 @@ struct pc_apps {
     struct pc_map by_id, by_key;
     uint64_t next_uid;
     uint32_t worker_count;
+    /* Somebody sends webhooks; else apps that want some are refused. Set before the first put. */
+    bool webhooks;
 };
 
 void pc_apps_init(struct pc_apps *apps, const struct pc_mem *mem, const uint64_t seed[2],
@@ -166,6 +174,9 @@ static inline void pc_app_limited(const struct pc_app *app, enum pc_app_limit li
 {
     pc_stat_add_shared(&app->live->refusals.limits[limit], 1);
 }
+
+/* Those of the current settings, counted for the caller; NULL if there are none. */
+struct pc_endpoints *pc_app_endpoints(struct pc_app_live *live);
 
 /* One more connection if the quota allows; each success is undone by pc_app_disconnect(). */
 bool pc_app_connect(struct pc_app *app);

@@ -10,12 +10,15 @@
 #include "base/mem.h"
 #include "base/slice.h"
 #include "codec/json.h"
+#include "codec/webhook_json.h"
 
 /* As app.h promises: a thousand apps, and no more than a slip of the host's can fill. */
 #define MAX_TEXT_BYTES (1024 * 1024)
 
 /* Longest name shown and compared; the known ones are shorter. */
 #define MAX_NAME_BYTES 40
+
+#define SECRET_DEPTH 6 /* array, app, webhooks, webhook, headers, value */
 
 #define KB 1024 /* soketi's */
 
@@ -31,7 +34,7 @@ enum kind {
     KIND_LIMIT_KB, /* the same, the option is in bytes; may have a fraction */
     KIND_POLICY,
     KIND_ORIGINS,
-    KIND_UNSUPPORTED /* taken as long as it asks for nothing */
+    KIND_WEBHOOKS
 };
 
 /* Names are matched without '_' and case, which covers camelCase and PascalCase as well. */
@@ -79,6 +82,7 @@ static const struct field fields[] = {
     {"cache_ttl_s", KIND_NUMBER, AT(cache_ttl_s)},
     {"encryption_master_key", KIND_TEXT, AT(encryption_master_key)},
     {"allowed_origins", KIND_ORIGINS, AT(allowed_origins)},
+    {"webhooks", KIND_WEBHOOKS, AT(webhooks)},
 
     /* soketi's names, where they differ */
     {"app_id", KIND_TEXT, AT(id)},
@@ -99,7 +103,6 @@ static const struct field fields[] = {
     {"max_backend_events_per_sec", KIND_LIMIT, AT(max_backend_events_per_s)},
     {"max_read_requests_per_second", KIND_LIMIT, AT(max_read_requests_per_s)},
     {"max_read_req_per_sec", KIND_LIMIT, AT(max_read_requests_per_s)},
-    {"webhooks", KIND_UNSUPPORTED, 0},
     {"enable_user_authentication", KIND_FLAG, AT(user_authentication)},
     {"enable_watchlist_events", KIND_FLAG, AT(watchlist_events)}, /* sockudo's */
 };
@@ -109,9 +112,10 @@ static const struct field fields[] = {
 /* One app being read. */
 struct reading {
     pusherc_app_options options;
-    const char **origins;   /* owned; options.allowed_origins points to it */
-    size_t number;          /* of the app in its array, from 1; 0 = no array */
-    bool seen[FIELD_COUNT]; /* options given: the first field of `fields` that sets it */
+    const char **origins;             /* owned; options.allowed_origins points to it */
+    struct pc_webhooks_read webhooks; /* the same for options.webhooks */
+    size_t number;                    /* of the app in its array, from 1; 0 = no array */
+    bool seen[FIELD_COUNT];           /* options given: the first field of `fields` that sets it */
     pusherc_errinfo *info;
 };
 
@@ -287,11 +291,17 @@ static int take_origins(struct reading *reading, const cJSON *item)
     return 0;
 }
 
-/* false, 0, "", [] and {} ask for nothing. */
-static bool asks_for_something(const cJSON *item)
+static int take_webhooks(struct reading *reading, const cJSON *item)
 {
-    return cJSON_IsTrue(item) || item->child || (item->valuestring && *item->valuestring) ||
-           (cJSON_IsNumber(item) && item->valueint != 0);
+    char why[PC_WEBHOOK_JSON_WHY];
+    int rc = pc_webhooks_read(&reading->webhooks, item, why);
+    if (rc == PUSHERC_EINVAL)
+        return refuse(reading, item, why);
+    if (rc)
+        return pc_errinfo(reading->info, rc, 0, "out of memory");
+    reading->options.webhooks = reading->webhooks.items;
+    reading->options.webhook_count = reading->webhooks.count;
+    return 0;
 }
 
 static int take_value(struct reading *reading, const struct field *field, const cJSON *item)
@@ -312,8 +322,8 @@ static int take_value(struct reading *reading, const struct field *field, const 
         return take_policy(reading, field, item);
     case KIND_ORIGINS:
         return take_origins(reading, item);
-    case KIND_UNSUPPORTED:
-        return asks_for_something(item) ? refuse(reading, item, "is not supported yet") : 0;
+    case KIND_WEBHOOKS:
+        return take_webhooks(reading, item);
     }
     return PUSHERC_EINVAL;
 }
@@ -341,7 +351,7 @@ static int take_field(struct reading *reading, const cJSON *item)
         (void)snprintf(why, sizeof(why), "unknown field; did you mean %s?", field->name);
         return refuse(reading, item, why);
     }
-    if (field->kind != KIND_UNSUPPORTED && seen_before(reading, field))
+    if (seen_before(reading, field))
         return refuse(reading, item, "given twice");
     return cJSON_IsNull(item) ? 0 : take_value(reading, field, item);
 }
@@ -382,26 +392,25 @@ static int walk_apps(const cJSON *root, pusherc_app_fn each, void *user_data, pu
         if (rc == 0 && each)
             rc = each(&reading.options, user_data);
         cJSON_free(reading.origins);
+        pc_webhooks_read_free(&reading.webhooks);
     }
     return rc;
 }
 
-/* Secrets must not stay in freed memory. */
-static void wipe_texts(const cJSON *app)
+/* Secrets must not stay in freed memory; those in headers of webhooks are deepest. Not to any depth: the text may
+ * come from anywhere. */
+static void wipe_texts(const cJSON *item, int depth)
 {
-    const cJSON *item;
-    cJSON_ArrayForEach(item, app)
-    {
-        if (item->valuestring)
-            pc_wipe(item->valuestring, strlen(item->valuestring));
-    }
+    const cJSON *child;
+    if (item && item->valuestring)
+        pc_wipe(item->valuestring, strlen(item->valuestring));
+    if (depth > 0)
+        cJSON_ArrayForEach(child, item) wipe_texts(child, depth - 1);
 }
 
 static void free_apps(cJSON *root)
 {
-    const cJSON *app;
-    wipe_texts(root);
-    cJSON_ArrayForEach(app, root) wipe_texts(app);
+    wipe_texts(root, SECRET_DEPTH);
     cJSON_Delete(root);
 }
 

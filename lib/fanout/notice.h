@@ -27,11 +27,23 @@ struct pc_observer {
     void *ctx;
 };
 
+/* What has become of it. Written under the observer's lock, read by anybody: relaxed. */
+struct pc_webhook_stats {
+    _Atomic uint64_t requests;  /* sent, also those sent again */
+    _Atomic uint64_t failures;  /* requests without an answer of 2xx */
+    _Atomic uint64_t retries;   /* requests that repeat an earlier one */
+    _Atomic uint64_t delivered; /* events that an endpoint has accepted */
+    _Atomic uint64_t dropped;   /* events that found a full queue, or no memory */
+    _Atomic uint64_t given_up;  /* events that no endpoint accepted in time */
+    _Atomic uint64_t queued;    /* now: events that wait, those under way included */
+};
+
 /* Somebody wants to know this about the app. */
 static inline bool pc_noticed(const struct pc_observer *observer, const struct pc_app *app,
                               uint32_t kind)
 {
-    return observer->note && (app->notices & kind);
+    return observer->note &&
+           (atomic_load_explicit(&app->live->notices, memory_order_relaxed) & kind);
 }
 
 #endif

@@ -162,6 +162,87 @@ static void wrong_settings_are_refused_by_name(void **state)
     put(f, &good);
 }
 
+static const char long_text[4200] = {[0 ... 4198] = 'x'};
+
+static void wrong_webhooks_are_refused_without_telling_their_values(void **state)
+{
+    struct fixture *f = *state;
+    static const char *const urls[] = {
+        NULL,         "",           "example.org",       "ftp://a/",      "http://",
+        "http:///x",  "http://a b", "http://a/\r\nX: y", "http://a:0/",   "http://a:x/",
+        "http://:80", "http://a@/", "http://[::1",       "http://[]:80/", "http://\xc3\xa4/",
+        "https//a/",  "file:///a",  "http://a:70000/",   "//a/"};
+    static const char *const good_urls[] = {
+        "http://a",          "HTTPS://a:8443/x?y=z#w", "http://user:pass@a/", "http://[::1]/",
+        "http://[::1]:80/x", "http://127.0.0.1:1",     "http://a?x"};
+    static const pusherc_webhook_header headers[] = {{"", "v"},
+                                                     {"X Y", "v"},
+                                                     {"X:", "v"},
+                                                     {NULL, "v"},
+                                                     {"X", "a\r\nb"},
+                                                     {"X", "a\nb"},
+                                                     {"X", "\x7f"},
+                                                     {"X", long_text},
+                                                     {"Host", "v"},
+                                                     {"content-TYPE", "v"},
+                                                     {"X-Pusher-Key", "v"},
+                                                     {"X-PUSHER-SIGNATURE", "v"},
+                                                     {"Transfer-Encoding", "v"},
+                                                     {"Connection", "v"},
+                                                     {"Expect", "v"}};
+    pusherc_app_options options = options_of("1", "k");
+    pusherc_webhook hooks[PUSHERC_MAX_WEBHOOKS + 1];
+    pusherc_errinfo info;
+    f->apps.webhooks = true;
+    for (size_t i = 0; i < LENGTH(hooks); i++) {
+        hooks[i] = (pusherc_webhook)PUSHERC_WEBHOOK_INIT;
+        hooks[i].url = "http://a/";
+    }
+    options.webhooks = hooks;
+    options.webhook_count = 2;
+#define REFUSED(begin)                                                                             \
+    do {                                                                                           \
+        assert_int_equal(pc_apps_put(&f->apps, &options, 1, &info), PUSHERC_EINVAL);               \
+        if (strncmp(info.text, begin, strlen(begin)) != 0)                                         \
+            fail_msg("\"%s\"", info.text);                                                         \
+    } while (0)
+    for (size_t i = 0; i < LENGTH(urls); i++) {
+        hooks[1].url = urls[i];
+        REFUSED("app 1: webhook 2: url must be");
+    }
+    for (size_t i = 0; i < LENGTH(good_urls); i++) {
+        hooks[1].url = good_urls[i];
+        put(f, &options);
+    }
+    for (size_t i = 0; i < LENGTH(headers); i++) {
+        hooks[1].headers = &headers[i];
+        hooks[1].header_count = 1;
+        REFUSED("app 1: webhook 2: headers:");
+        assert_null(strstr(info.text, "xxx"));
+    }
+    hooks[1].header_count = 17;
+    REFUSED("app 1: webhook 2: headers: at most 16");
+    hooks[1].header_count = 0;
+    hooks[1].events = 0x80;
+    REFUSED("app 1: webhook 2: events");
+    hooks[1].events = 0;
+    hooks[1].channel_suffix = long_text;
+    REFUSED("app 1: webhook 2: channel_prefix and");
+    hooks[1].channel_suffix = NULL;
+    hooks[1].struct_size = 0;
+    REFUSED("app 1: webhook 2: use PUSHERC_WEBHOOK_INIT");
+    options.webhook_count = LENGTH(hooks);
+    REFUSED("app 1: webhooks: at most 16");
+    options.webhook_count = 1;
+    options.key = "k\n";
+    REFUSED("app 1: webhooks: the key goes into a header");
+    options.key = "k";
+    f->apps.webhooks = false;
+    assert_int_equal(pc_apps_put(&f->apps, &options, 1, &info), PUSHERC_ENOSYS);
+    assert_string_equal(info.text, "app 1: webhooks were not compiled in");
+#undef REFUSED
+}
+
 static void a_key_belongs_to_one_app(void **state)
 {
     struct fixture *f = *state;
@@ -402,14 +483,20 @@ static void without_patterns_any_origin_does(void **state)
 static void without_memory_the_old_settings_stay(void **state)
 {
     const char *const origins[] = {"a.org", "*.b.org", NULL};
+    pusherc_webhook_header header = {"X-A", "b"};
+    pusherc_webhook hook = PUSHERC_WEBHOOK_INIT;
     bool failed = true;
     (void)state;
+    hook.url = "http://a/", hook.headers = &header, hook.header_count = 1;
     for (size_t n = 1; failed; n++) {
         struct fixture f;
         open_at(&f, n);
         pusherc_app_options options = options_of("1", "k1");
         pusherc_errinfo info = {0};
         options.allowed_origins = origins;
+        f.apps.webhooks = true;
+        options.webhooks = &hook;
+        options.webhook_count = 1;
         int first = pc_apps_put(&f.apps, &options, 1, &info);
         assert_true(first == 0 || first == PUSHERC_ENOMEM);
         if (first)
@@ -442,6 +529,7 @@ int main(void)
         app_test(an_app_is_found_by_id_and_by_key),
         app_test(what_is_zero_gets_its_default),
         app_test(wrong_settings_are_refused_by_name),
+        app_test(wrong_webhooks_are_refused_without_telling_their_values),
         app_test(a_key_belongs_to_one_app),
         app_test(several_apps_change_at_once_or_not_at_all),
         app_test(a_change_replaces_the_snapshot_and_keeps_the_counters),

@@ -295,13 +295,78 @@ static void a_field_given_twice_is_refused(void **state)
             "max_event_payload_bytes: given twice");
 }
 
-static void what_is_not_supported_must_ask_for_nothing(void **state)
+static void append(char text[256], const char *more)
+{
+    size_t len = strlen(text);
+    (void)snprintf(text + len, 256 - len, "%s ", more ? more : "-");
+}
+
+static int see_webhooks(const pusherc_app_options *options, void *user_data)
+{
+    char *text = user_data;
+    for (size_t i = 0; i < options->webhook_count; i++) {
+        const pusherc_webhook *hook = &options->webhooks[i];
+        char events[16];
+        assert_int_equal(hook->struct_size, sizeof(*hook));
+        (void)snprintf(events, sizeof(events), "%02x", hook->events);
+        append(text, hook->url);
+        append(text, events);
+        append(text, hook->channel_prefix);
+        append(text, hook->channel_suffix);
+        for (size_t h = 0; h < hook->header_count; h++) {
+            append(text, hook->headers[h].name);
+            append(text, hook->headers[h].value);
+        }
+    }
+    return 0;
+}
+
+static void webhooks_may_be_written_as_soketi_does_or_as_here(void **state)
 {
     (void)state;
-    assert_int_equal(read_good("{\"webhooks\":[]}").count, 1);
-    assert_int_equal(read_good("{\"Webhooks\":\"\"}").count, 1);
-    refused("{\"webhooks\":[{\"url\":\"http://localhost\"}]}", "webhooks: is not supported yet");
-    refused("{\"webhooks\":\"[]\"}", "webhooks: is not supported yet");
+    static const char json[] =
+        "{\"Webhooks\":[{\"url\":\"https://example.org/"
+        "hook\",\"event_types\":[\"channel_occupied\","
+        "\"channel_vacated\",\"member_added\",\"member_removed\",\"client_event\",\"cache_miss\"],"
+        "\"filter\":{\"channel_name_starts_with\":\"presence-\",\"channelNameEndsWith\":\".1\"},"
+        "\"headers\":{\"X-Custom\":\"1\",\"X-Two\":\"\"}},"
+        "{\"URL\":\"http://a/\",\"events\":[\"subscription_count\"],\"channel_prefix\":\"p\","
+        "\"channelSuffix\":\"s\",\"headers\":{}},{\"url\":\"http://b/\",\"filter\":null}]}";
+    char text[256] = "";
+    assert_int_equal(pusherc_apps_from_json(pc_slice_of(json), see_webhooks, text, NULL), 0);
+    assert_string_equal(text, "https://example.org/hook 3f presence- .1 X-Custom 1 X-Two  "
+                              "http://a/ 40 p s http://b/ 00 - - ");
+    assert_int_equal(read_good("{\"webhooks\":[]}").options[0].webhook_count, 0);
+}
+
+static void what_is_wrong_with_a_webhook_is_named(void **state)
+{
+    (void)state;
+#define HOOK(members) "{\"webhooks\":[{\"url\":\"http://a/\"},{" members "}]}"
+    refused("{\"webhooks\":\"[]\"}", "webhooks: must be an array of at most 16 objects");
+    refused("{\"webhooks\":[1]}", "webhooks: 1: a webhook must be an object");
+    refused(HOOK(""), "webhooks: 2: url is missing");
+    refused(HOOK("\"url\":1"), "webhooks: 2: url: must be a string");
+    refused(HOOK("\"url\":\"a\",\"URL\":\"b\""), "webhooks: 2: URL: given twice");
+    refused(HOOK("\"secret_url\":\"x\""),
+            "webhooks: 2: secret_url: unknown; a webhook has url, event_types, filter, "
+            "channel_prefix, channel_suffix, headers");
+    refused(HOOK("\"lambda_function\":\"f\""),
+            "webhooks: 2: lambda_function: there is no calling of AWS Lambda; give the function a "
+            "URL");
+    refused(HOOK("\"event_types\":[]"),
+            "webhooks: 2: event_types: must be an array of names; leave it out for all");
+    refused(HOOK("\"event_types\":[\"connected\"]"),
+            "webhooks: 2: connected: no such event; there are channel_occupied, channel_vacated, "
+            "member_added, member_removed, client_event, cache_miss, subscription_count");
+    refused(HOOK("\"filter\":{\"pattern\":\"x\"}"),
+            "webhooks: 2: pattern: unknown; a filter has channel_name_starts_with and "
+            "channel_name_ends_with");
+    refused(HOOK("\"filter\":{\"channel_name_ends_with\":\"x\"},\"channel_suffix\":\"y\""),
+            "webhooks: 2: channel_suffix: given twice");
+    refused(HOOK("\"headers\":{\"X\":1}"), "webhooks: 2: X: a header's value must be a string");
+    refused(HOOK("\"headers\":[\"X\"]"), "webhooks: 2: headers: must be an object");
+#undef HOOK
 }
 
 static void text_that_is_no_json_is_refused_with_its_line(void **state)
@@ -458,7 +523,8 @@ int main(void)
         cmocka_unit_test(an_unknown_field_is_named_with_a_known_one_like_it),
         cmocka_unit_test(a_value_of_the_wrong_type_is_refused_by_name),
         cmocka_unit_test(a_field_given_twice_is_refused),
-        cmocka_unit_test(what_is_not_supported_must_ask_for_nothing),
+        cmocka_unit_test(webhooks_may_be_written_as_soketi_does_or_as_here),
+        cmocka_unit_test(what_is_wrong_with_a_webhook_is_named),
         cmocka_unit_test(text_that_is_no_json_is_refused_with_its_line),
         cmocka_unit_test(the_last_app_may_spoil_all),
         cmocka_unit_test(what_the_receiver_returns_ends_the_reading),

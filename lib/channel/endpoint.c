@@ -1,0 +1,302 @@
+#include "channel/endpoint.h"
+
+#include "base/log.h"
+
+#define MAX_URL_BYTES    2048
+#define MAX_FILTER_BYTES 200
+#define MAX_FIELDS       16
+#define MAX_FIELD_BYTES  4096 /* of a name, and of a value */
+
+/*
+ * Checking.
+ */
+
+struct check {
+    const char *app_id;
+    size_t number; /* of the endpoint, from 1 */
+    pusherc_errinfo *info;
+};
+
+/* Values stay out of it: URLs and header fields carry secrets, and what is said here is often logged. */
+static int refuse(const struct check *check, const char *why)
+{
+    return pc_errinfo(check->info, PUSHERC_EINVAL, 0, "app %.60s: webhook %zu: %s", check->app_id,
+                      check->number, why);
+}
+
+static bool all_visible_ascii(pusherc_slice text)
+{
+    for (size_t i = 0; i < text.len; i++)
+        if (text.ptr[i] <= ' ' || text.ptr[i] >= 0x7f)
+            return false;
+    return true;
+}
+
+static bool port_valid(pusherc_slice port)
+{
+    uint64_t number;
+    return port.len == 0 || (pc_slice_to_u64(port, &number) && number >= 1 && number <= 65535);
+}
+
+/* host, host:port, [v6], [v6]:port, all with or without user:password@ */
+static bool authority_valid(pusherc_slice authority)
+{
+    size_t at = 0;
+    for (size_t i = 0; i < authority.len; i++)
+        if (authority.ptr[i] == '@')
+            at = i + 1;
+    pusherc_slice host = pc_slice_skip(authority, at);
+    bool bracket = host.len && host.ptr[0] == '[';
+    size_t end = bracket ? pc_slice_find(host, ']') + 1 : pc_slice_find(host, ':');
+    if (end > host.len || end < (bracket ? 4 : 1))
+        return false;
+    pusherc_slice rest = pc_slice_skip(host, end);
+    return rest.len == 0 || (rest.ptr[0] == ':' && port_valid(pc_slice_skip(rest, 1)));
+}
+
+static bool url_valid(pusherc_slice url)
+{
+    size_t scheme = pc_slice_find(url, ':');
+    bool http = pc_slice_eq_nocase(pc_slice_first(url, scheme), PC_S("http")) ||
+                pc_slice_eq_nocase(pc_slice_first(url, scheme), PC_S("https"));
+    if (!http || url.len > MAX_URL_BYTES || !all_visible_ascii(url) ||
+        !pc_slice_starts(pc_slice_skip(url, scheme), PC_S("://")))
+        return false;
+    pusherc_slice authority = pc_slice_skip(url, scheme + 3);
+    for (size_t i = 0; i < authority.len; i++)
+        if (memchr("/?#\\", authority.ptr[i], 4))
+            authority.len = i;
+    return authority_valid(authority);
+}
+
+/* RFC 9110: what a field's name may hold. */
+static bool is_token(pusherc_slice name)
+{
+    static const char others[] = "!#$%&'*+-.^_`|~";
+    for (size_t i = 0; i < name.len; i++) {
+        char c = name.ptr[i], lower = pc_ascii_lower(c);
+        if (!(lower >= 'a' && lower <= 'z') && !(c >= '0' && c <= '9') &&
+            !memchr(others, c, sizeof others - 1))
+            return false;
+    }
+    return name.len > 0 && name.len <= MAX_FIELD_BYTES;
+}
+
+static bool field_value_valid(pusherc_slice value)
+{
+    for (size_t i = 0; i < value.len; i++) {
+        unsigned char c = (unsigned char)value.ptr[i];
+        if ((c < ' ' && c != '\t') || c == 0x7f)
+            return false;
+    }
+    return value.len <= MAX_FIELD_BYTES;
+}
+
+/* What says who sends what, and where a request ends. */
+static bool is_our_field(pusherc_slice name)
+{
+    static const pusherc_slice ours[] = {
+        PUSHERC_LIT("content-type"),
+        PUSHERC_LIT("content-length"),
+        PUSHERC_LIT("content-encoding"),
+        PUSHERC_LIT("x-pusher-key"),
+        PUSHERC_LIT("x-pusher-signature"),
+        PUSHERC_LIT("transfer-encoding"),
+        PUSHERC_LIT("connection"),
+        PUSHERC_LIT("keep-alive"),
+        PUSHERC_LIT("expect"),
+        PUSHERC_LIT("te"),
+        PUSHERC_LIT("trailer"),
+        PUSHERC_LIT("upgrade"),
+        PUSHERC_LIT("host"),
+    };
+    for (size_t i = 0; i < sizeof ours / sizeof ours[0]; i++)
+        if (pc_slice_eq_nocase(name, ours[i]))
+            return true;
+    return false;
+}
+
+static int check_fields(const struct check *check, const pusherc_webhook *hook)
+{
+    if (hook->header_count > MAX_FIELDS || (hook->header_count && !hook->headers))
+        return refuse(check, "headers: at most 16, and not NULL");
+    for (size_t i = 0; i < hook->header_count; i++) {
+        pusherc_slice name = pc_slice_of(hook->headers[i].name);
+        if (!is_token(name))
+            return refuse(check, "headers: a name must be made of letters, digits and '-'");
+        if (is_our_field(name))
+            return refuse(check, "headers: Host, Connection, Content-* and X-Pusher-* are set by "
+                                 "the server, as is what frames a request");
+        if (!field_value_valid(pc_slice_of(hook->headers[i].value)))
+            return refuse(check, "headers: a value must be without control characters, and at most "
+                                 "4096 bytes");
+    }
+    return 0;
+}
+
+static int check_one(const struct check *check, const pusherc_webhook *hook)
+{
+    if (hook->struct_size != sizeof *hook)
+        return refuse(check, "use PUSHERC_WEBHOOK_INIT");
+    if (!url_valid(pc_slice_of(hook->url)))
+        return refuse(check, "url must be \"http://\" or \"https://\" with a host, at most 2048 "
+                             "bytes, without spaces");
+    if (hook->events & ~PUSHERC_WEBHOOK_ALL)
+        return refuse(check, "events: more than PUSHERC_WEBHOOK_ALL");
+    if (pc_slice_of(hook->channel_prefix).len > MAX_FILTER_BYTES ||
+        pc_slice_of(hook->channel_suffix).len > MAX_FILTER_BYTES)
+        return refuse(check, "channel_prefix and channel_suffix: at most 200 bytes");
+    return check_fields(check, hook);
+}
+
+int pc_endpoints_check(const pusherc_app_options *options, pusherc_errinfo *info)
+{
+    struct check check = {.app_id = options->id, .info = info};
+    int rc = 0;
+    if (options->webhook_count > PUSHERC_MAX_WEBHOOKS ||
+        (options->webhook_count && !options->webhooks))
+        return pc_errinfo(info, PUSHERC_EINVAL, 0, "app %.60s: webhooks: at most %d, and not NULL",
+                          options->id, PUSHERC_MAX_WEBHOOKS);
+    if (options->webhook_count && !field_value_valid(pc_slice_of(options->key)))
+        return pc_errinfo(info, PUSHERC_EINVAL, 0,
+                          "app %.60s: webhooks: the key goes into a header, so it must be without "
+                          "control characters",
+                          options->id);
+    for (check.number = 1; check.number <= options->webhook_count && rc == 0; check.number++)
+        rc = check_one(&check, &options->webhooks[check.number - 1]);
+    return rc;
+}
+
+/*
+ * Copying.
+ */
+
+uint32_t pc_kinds_with_pairs(uint32_t kinds)
+{
+    static const uint32_t pairs[] = {
+        PUSHERC_WEBHOOK_CHANNEL_OCCUPIED | PUSHERC_WEBHOOK_CHANNEL_VACATED,
+        PUSHERC_WEBHOOK_MEMBER_ADDED | PUSHERC_WEBHOOK_MEMBER_REMOVED,
+    };
+    for (size_t i = 0; i < sizeof pairs / sizeof pairs[0]; i++)
+        if (kinds & pairs[i])
+            kinds |= pairs[i];
+    return kinds;
+}
+
+/* Secrets travel in URLs and header fields. */
+static void free_text(const struct pc_mem *mem, char *text)
+{
+    if (text)
+        pc_wipe(text, strlen(text));
+    pc_free(mem, text);
+}
+
+static void free_all(struct pc_endpoints *endpoints)
+{
+    const struct pc_mem mem = endpoints->mem;
+    for (size_t i = 0; i < endpoints->count; i++) {
+        struct pc_endpoint *e = &endpoints->items[i];
+        for (size_t f = 0; f < e->field_count; f++) {
+            free_text(&mem, e->fields[f].name);
+            free_text(&mem, e->fields[f].value);
+        }
+        pc_free(&mem, e->fields);
+        free_text(&mem, e->url);
+        pc_free(&mem, (char *)e->prefix.ptr);
+        pc_free(&mem, (char *)e->suffix.ptr);
+    }
+    pc_hmac_key_free(endpoints->secret);
+    pc_free(&mem, (char *)endpoints->app_id.ptr);
+    pc_free(&mem, (char *)endpoints->app_key.ptr);
+    pc_free(&mem, endpoints);
+}
+
+static int copy(const struct pc_mem *mem, const char *text, pusherc_slice *out)
+{
+    pusherc_slice slice = pc_slice_of(text);
+    *out = pc_slice(pc_dup(mem, slice), slice.len);
+    return out->ptr ? 0 : PUSHERC_ENOMEM;
+}
+
+static int copy_text(const struct pc_mem *mem, const char *text, char **out)
+{
+    *out = pc_dup(mem, pc_slice_of(text));
+    return *out ? 0 : PUSHERC_ENOMEM;
+}
+
+static int copy_fields(struct pc_endpoint *e, const struct pc_mem *mem, const pusherc_webhook *hook)
+{
+    if (hook->header_count == 0)
+        return 0;
+    e->fields = pc_alloc_array(mem, hook->header_count, sizeof *e->fields);
+    int rc = e->fields ? 0 : PUSHERC_ENOMEM;
+    while (rc == 0 && e->field_count < hook->header_count) {
+        const pusherc_webhook_header *from = &hook->headers[e->field_count];
+        struct pc_endpoint_field *to = &e->fields[e->field_count++];
+        rc = copy_text(mem, from->name, &to->name);
+        rc = rc ? rc : copy_text(mem, from->value, &to->value);
+    }
+    return rc;
+}
+
+static int copy_one(struct pc_endpoints *endpoints, const pusherc_webhook *hook)
+{
+    const struct pc_mem *mem = &endpoints->mem;
+    struct pc_endpoint *e = &endpoints->items[endpoints->count];
+    for (size_t i = 0; i < endpoints->count; i++)
+        e->nth += strcmp(endpoints->items[i].url, hook->url) == 0;
+    endpoints->count++; /* from here on free_all() sees it */
+    e->kinds = hook->events ? hook->events : PUSHERC_WEBHOOK_ALL;
+    endpoints->kinds |= pc_kinds_with_pairs(e->kinds);
+    int rc = copy_text(mem, hook->url, &e->url);
+    rc = rc ? rc : copy(mem, hook->channel_prefix, &e->prefix);
+    rc = rc ? rc : copy(mem, hook->channel_suffix, &e->suffix);
+    return rc ? rc : copy_fields(e, mem, hook);
+}
+
+int pc_endpoints_new(struct pc_endpoints **out, const struct pc_mem *mem,
+                     const pusherc_app_options *options)
+{
+    *out = NULL;
+    struct pc_endpoints *endpoints =
+        pc_alloc_zero(mem, sizeof *endpoints + options->webhook_count * sizeof endpoints->items[0]);
+    if (!endpoints)
+        return PUSHERC_ENOMEM;
+    endpoints->mem = *mem;
+    atomic_init(&endpoints->refs, 1);
+    int rc = copy(mem, options->id, &endpoints->app_id);
+    rc = rc ? rc : copy(mem, options->key, &endpoints->app_key);
+    rc = rc ? rc : pc_hmac_key_new(&endpoints->secret, mem, pc_slice_of(options->secret));
+    for (size_t i = 0; i < options->webhook_count && rc == 0; i++)
+        rc = copy_one(endpoints, &options->webhooks[i]);
+    if (rc)
+        free_all(endpoints);
+    else
+        *out = endpoints;
+    return rc;
+}
+
+struct pc_endpoints *pc_endpoints_ref(struct pc_endpoints *endpoints)
+{
+    if (endpoints)
+        atomic_fetch_add_explicit(&endpoints->refs, 1, memory_order_relaxed);
+    return endpoints;
+}
+
+void pc_endpoints_unref(struct pc_endpoints *endpoints)
+{
+    /* acquire: whoever frees sees everything the other holders did */
+    if (endpoints && atomic_fetch_sub_explicit(&endpoints->refs, 1, memory_order_acq_rel) == 1)
+        free_all(endpoints);
+}
+
+const struct pc_endpoint *pc_endpoints_find(const struct pc_endpoints *endpoints,
+                                            const struct pc_endpoint *like)
+{
+    for (size_t i = 0; endpoints && i < endpoints->count; i++) {
+        const struct pc_endpoint *e = &endpoints->items[i];
+        if (e->nth == like->nth && strcmp(e->url, like->url) == 0)
+            return e;
+    }
+    return NULL;
+}
