@@ -74,6 +74,18 @@ typedef struct pusherc_client_event {
     pusherc_slice user_id; /**< presence channels, else len 0 */
 } pusherc_client_event;
 
+/** For the hook on_webhook_failed. */
+typedef struct pusherc_webhook_failure {
+    size_t struct_size;   /**< bytes of this struct as the library knows it */
+    pusherc_slice app_id; /**< whose webhook it is */
+    pusherc_slice url;    /**< of the endpoint */
+    pusherc_slice body;   /**< JSON, as the last request had it; see pusherc_sign_webhook() */
+    uint32_t event_count; /**< in it */
+    uint32_t attempts;    /**< requests made; 0 = the server was stopped before there was one */
+    uint16_t last_status; /**< what the last one was answered with; 0 = there was no answer */
+    pusherc_slice reason; /**< the same in words: "answered 500", "Connection refused" ... */
+} pusherc_webhook_failure;
+
 /** The host's functions. Begin with PUSHERC_HOOKS_INIT; a NULL function is not wanted. */
 typedef struct pusherc_hooks {
     size_t struct_size; /**< sizeof(pusherc_hooks) */
@@ -103,6 +115,9 @@ typedef struct pusherc_hooks {
     /** A subscription, a sign-in or a request to an auth endpoint was refused, a connection by `identify`, or
      *  a grant was lost. */
     void (*on_denied)(const pusherc_denial *denial, void *user_data);
+    /** A batch of webhook events was not accepted until webhook_retry_ms were over, or the server stopped. Runs
+     *  on the first worker's thread; before `stopped` is called, everything has been accepted or told here. */
+    void (*on_webhook_failed)(const pusherc_webhook_failure *failure, void *user_data);
 } pusherc_hooks;
 
 /* clang-format off */

@@ -31,13 +31,21 @@ typedef struct pusherc_stats {
     uint64_t http_requests_total;       /**< whole requests, those for a WebSocket included */
     uint64_t publishes_total;           /**< (event, channel) pairs taken, client events included */
     uint64_t publishes_unmatched_total; /**< of those, pairs without a subscriber */
-    uint64_t slow_closed_total;     /**< clients closed with 4100 because they did not keep up */
-    uint64_t slow_dropped_total;    /**< events skipped for clients that did not keep up */
-    uint64_t out_queued_bytes;      /**< now: waiting for all clients */
-    uint64_t mailbox_refused_total; /**< events that a worker's full mailbox refused (EBACKLOG) */
-    uint64_t mailbox_depth;         /**< now: what waits in the workers' mailboxes */
-    uint64_t mailbox_depth_max;     /**< the most that has ever waited in one of them */
-    uint64_t grants;                /**< now: answers about channels that are remembered */
+    uint64_t slow_closed_total;      /**< clients closed with 4100 because they did not keep up */
+    uint64_t slow_dropped_total;     /**< events skipped for clients that did not keep up */
+    uint64_t out_queued_bytes;       /**< now: waiting for all clients */
+    uint64_t mailbox_refused_total;  /**< events that a worker's full mailbox refused (EBACKLOG) */
+    uint64_t mailbox_depth;          /**< now: what waits in the workers' mailboxes */
+    uint64_t mailbox_depth_max;      /**< the most that has ever waited in one of them */
+    uint64_t grants;                 /**< now: answers about channels that are remembered */
+    uint64_t webhook_requests_total; /**< sent to webhook endpoints, also those sent again */
+    uint64_t webhook_failures_total; /**< of those, without an answer of 2xx */
+    uint64_t webhook_retries_total;  /**< of those, sent again */
+    uint64_t
+        webhook_delivered_total; /**< webhook events that an endpoint accepted; each endpoint counts */
+    uint64_t webhook_dropped_total;  /**< webhook events that found a full queue, or no memory */
+    uint64_t webhook_given_up_total; /**< webhook events told to on_webhook_failed */
+    uint64_t webhook_queued;         /**< now: webhook events not accepted yet */
 } pusherc_stats;
 
 /* clang-format off */

@@ -102,6 +102,19 @@ typedef struct pusherc_server_options {
      *  address is the one at this place from the right there. It is believed, so nobody but the proxies may reach
      *  the port. Default 0: the TCP peer, as when the field is absent, shorter, or holds no address there. */
     uint32_t proxy_count;
+    /** Events for one webhook endpoint are gathered so long, ... default 250; PUSHERC_NO_DELAY = each is sent
+     *  at once and by itself. */
+    uint32_t webhook_batch_ms;
+    uint32_t webhook_batch_events; /**< ... or until there are so many; 1..1000, default 20 */
+    /** From the last member or subscription to member_removed or channel_vacated, which are not sent if it
+     *  returns meanwhile; default 3000, PUSHERC_NO_DELAY = at once. */
+    uint32_t webhook_delay_ms;
+    uint32_t webhook_timeout_ms; /**< for one webhook request; default 10000 */
+    /** From a webhook's first request to its last; default 300000, PUSHERC_NO_DELAY = there is only one. */
+    uint32_t webhook_retry_ms;
+    /** Events that wait for one endpoint; default 10000; above it they are dropped and counted. */
+    uint32_t webhook_max_queued;
+    const char *webhook_ca_file; /**< PEM: whom to trust with https://; NULL = the system's own */
 } pusherc_server_options;
 
 /* clang-format off */

@@ -46,4 +46,16 @@ static inline void pc_list_take(struct pc_list *to, struct pc_list *from)
     pc_list_init(from);
 }
 
+/* Moves everything from `from` to the front of `to`. */
+static inline void pc_list_put_back(struct pc_list *to, struct pc_list *from)
+{
+    if (pc_list_empty(from))
+        return;
+    from->prev->next = to->next;
+    to->next->prev = from->prev;
+    to->next = from->next;
+    to->next->prev = to;
+    pc_list_init(from);
+}
+
 #endif

@@ -18,6 +18,9 @@ static const char features[] = ""
 #ifdef PC_WITH_ENCRYPTION
                                " encryption"
 #endif
+#ifdef PC_WITH_WEBHOOKS
+                               " webhooks"
+#endif
 #ifdef PC_WITH_DEFLATE
                                " deflate"
 #endif

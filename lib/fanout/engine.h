@@ -30,6 +30,8 @@ struct pc_limits {
     uint64_t max_cache_bytes;
     uint32_t idempotency_ms, idempotency_max_bytes;
     pusherc_http_error_format http_error_format;
+    uint32_t webhook_batch_ms, webhook_batch_events, webhook_delay_ms, webhook_timeout_ms,
+        webhook_retry_ms, webhook_max_queued;
 };
 
 struct pc_engine {
@@ -38,6 +40,7 @@ struct pc_engine {
     struct pc_limits limits;
     pusherc_hooks hooks;
     struct pc_observer observer;      /* set before start */
+    struct pc_webhook_stats webhooks; /* the observer's */
     struct pusherc_server *server;    /* the facade's object; opaque here */
     char *auth_path, *user_auth_path; /* NULL = none; owned */
     char *path_prefix;                /* "" or "/..." without a slash at its end; owned */

@@ -212,6 +212,8 @@ static void finish_if_empty(struct pc_loop *loop)
     if (!loop->stopping || loop->conn_count > 0 || loop->listeners ||
         uv_is_closing((uv_handle_t *)&loop->prepare))
         return;
+    if (loop->guest_ended && !loop->guest_ended(loop->guest))
+        return;
     pc_timer_stop(&loop->worker->timers, &loop->stop_timer);
     close_handles(loop);
 }

@@ -41,6 +41,10 @@ struct pc_loop {
     bool stopping, ended;
     void (*on_ended)(struct pc_loop *loop, void *ctx); /* nothing of the loop is active any more */
     void *on_ended_ctx;
+    /* Something else on this loop (webhooks) that ends before it does: asked in each turn once there is no
+     * connection any more, until it says true. NULL = there is none. */
+    bool (*guest_ended)(void *guest);
+    void *guest;
     char *read_buffer, *write_buffers; /* owned */
     struct pc_http_date date;
 };

@@ -494,6 +494,13 @@ static const struct server_family server_families[] = {
     {"http_requests_total", COUNTER, offsetof(pusherc_stats, http_requests_total), "HTTP requests of every kind."},
     {"mailbox_refused_total", COUNTER, offsetof(pusherc_stats, mailbox_refused_total), "Events that a worker's full mailbox refused."},
     {"grants", GAUGE, offsetof(pusherc_stats, grants), "Answers about channels that are remembered now."},
+    {"webhook_requests_total", COUNTER, offsetof(pusherc_stats, webhook_requests_total), "Requests to webhook endpoints."},
+    {"webhook_failures_total", COUNTER, offsetof(pusherc_stats, webhook_failures_total), "Requests to webhook endpoints that were not accepted."},
+    {"webhook_retries_total", COUNTER, offsetof(pusherc_stats, webhook_retries_total), "Requests to webhook endpoints that repeat one."},
+    {"webhook_events_delivered_total", COUNTER, offsetof(pusherc_stats, webhook_delivered_total), "Webhook events that an endpoint has accepted."},
+    {"webhook_events_dropped_total", COUNTER, offsetof(pusherc_stats, webhook_dropped_total), "Webhook events that found a full queue."},
+    {"webhook_events_given_up_total", COUNTER, offsetof(pusherc_stats, webhook_given_up_total), "Webhook events that no endpoint accepted in time."},
+    {"webhook_events_queued", GAUGE, offsetof(pusherc_stats, webhook_queued), "Webhook events that wait now."},
 };
 /* clang-format on */
 

@@ -25,6 +25,12 @@ static uint32_t or_default(uint32_t value, uint32_t fallback)
     return value ? value : fallback;
 }
 
+/* Afterwards 0 means 0. */
+static uint32_t delay_or_default(uint32_t value, uint32_t fallback)
+{
+    return value == PUSHERC_NO_DELAY ? 0 : or_default(value, fallback);
+}
+
 struct pc_limits pc_server_limits(const pusherc_server_options *o)
 {
     return (struct pc_limits){
@@ -50,6 +56,13 @@ struct pc_limits pc_server_limits(const pusherc_server_options *o)
         .idempotency_ms = or_default(o->idempotency_ms, 120000),
         .idempotency_max_bytes = or_default(o->idempotency_max_bytes, 4194304),
         .accept_traffic_percent = or_default(o->accept_traffic_percent, 85),
+        .webhook_batch_ms = delay_or_default(o->webhook_batch_ms, 250),
+        .webhook_batch_events =
+            o->webhook_batch_ms == PUSHERC_NO_DELAY ? 1 : or_default(o->webhook_batch_events, 20),
+        .webhook_delay_ms = delay_or_default(o->webhook_delay_ms, 3000),
+        .webhook_timeout_ms = or_default(o->webhook_timeout_ms, 10000),
+        .webhook_retry_ms = delay_or_default(o->webhook_retry_ms, 300000),
+        .webhook_max_queued = or_default(o->webhook_max_queued, 10000),
     };
 }
 
@@ -118,6 +131,9 @@ int pc_server_options_check(const pusherc_server_options *o, pusherc_errinfo *in
                           "http_error_format is none of PUSHERC_HTTP_ERRORS_*");
     if (o->out_soft_bytes && o->out_hard_bytes && o->out_soft_bytes > o->out_hard_bytes)
         return pc_errinfo(info, PUSHERC_EINVAL, 0, "out_soft_bytes is above out_hard_bytes");
+    if (o->webhook_batch_events > PUSHERC_MAX_WEBHOOK_EVENTS)
+        return pc_errinfo(info, PUSHERC_EINVAL, 0, "webhook_batch_events: at most %d",
+                          PUSHERC_MAX_WEBHOOK_EVENTS);
     if (o->max_http_head_bytes > (64u << 20) || o->max_frame_bytes > (1u << 30) ||
         o->max_http_body_bytes > (1u << 30))
         return pc_errinfo(

@@ -92,6 +92,8 @@ int pusherc_server_new(pusherc_server **out, const pusherc_server_options *optio
         rc = pc_errinfo(info, PUSHERC_ENOMEM, 0, "out of memory");
     else
         rc = make_loops(server, o->loop, info);
+    if (rc == 0 && (rc = pc_sender_new(&server->sender, &server->loops[0], o->webhook_ca_file)))
+        pc_errinfo(info, rc, 0, "webhooks: %s", pusherc_strerror(rc));
     if (rc) {
         pusherc_server_free(server);
         return rc;
@@ -103,6 +105,20 @@ fail:
     pthread_mutex_destroy(&server->mutex);
     pc_free(&mem, server);
     return rc;
+}
+
+/* So many loops more do not run, or never will; true: these were the last. */
+static bool loops_over(pusherc_server *server, uint32_t count)
+{
+    pthread_mutex_lock(&server->mutex);
+    server->running -= count;
+    bool last = server->running == 0, one_is_left = server->running == 1;
+    if (last)
+        atomic_store(&server->state, PC_SERVER_STOPPED);
+    pthread_mutex_unlock(&server->mutex);
+    if (one_is_left)
+        pc_sender_last(server->sender);
+    return last;
 }
 
 static void *run_thread(void *arg)
@@ -125,6 +141,8 @@ static int start_threads(pusherc_server *server, pusherc_errinfo *info)
         server->thread_count += rc == 0;
     }
     pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (rc)
+        loops_over(server, server->engine.worker_count - server->thread_count);
     return rc ? pc_errinfo(info, PUSHERC_EIO, -rc, "cannot start a thread") : 0;
 }
 
@@ -168,12 +186,14 @@ int pusherc_server_start(pusherc_server *server, pusherc_errinfo *info)
     warn_of_open_origins(&server->engine);
     warn_of_few_descriptors(&server->engine);
     server->running = server->engine.worker_count;
+    int sys = 0;
     for (uint32_t i = 0; i < server->engine.worker_count; i++) {
-        int sys = 0;
         int rc = pc_loop_start(&server->loops[i], &sys);
         if (rc)
             return pc_errinfo(info, rc, sys, "cannot listen: %s", uv_err_name(sys));
     }
+    if (pc_sender_start(server->sender, server->engine.worker_count == 1, &sys))
+        return pc_errinfo(info, PUSHERC_EIO, sys, "webhooks: %s", uv_err_name(sys));
     atomic_store(&server->state, PC_SERVER_STARTED);
     if (server->mode == PC_SERVER_THREADS)
         return start_threads(server, info);
@@ -202,15 +222,8 @@ static void loop_ended(struct pc_loop *loop, void *ctx)
 {
     pusherc_server *server = ctx;
     (void)loop;
-    pthread_mutex_lock(&server->mutex);
-    bool last = --server->running == 0;
-    pusherc_stopped_fn stopped = server->stopped;
-    void *user_data = server->stopped_user_data;
-    if (last)
-        atomic_store(&server->state, PC_SERVER_STOPPED);
-    pthread_mutex_unlock(&server->mutex);
-    if (last && stopped)
-        stopped(server, user_data); /* attached: it may free the server */
+    if (loops_over(server, 1) && server->stopped)
+        server->stopped(server, server->stopped_user_data); /* attached: it may free the server */
 }
 
 struct stop_order {
@@ -225,6 +238,8 @@ static void run_stop(struct pc_mail *mail, struct pc_worker *worker)
     struct pc_mem mem = order->mem;
     if (worker)
         pc_loop_stop(pc_loop_of(worker), order->grace_ms);
+    if (worker && worker->index == 0)
+        pc_sender_stop(worker->engine->server->sender, order->grace_ms);
     pc_free(&mem, order);
 }
 
@@ -293,6 +308,7 @@ void pusherc_server_free(pusherc_server *server)
             continue;
     }
     join_threads(server);
+    pc_sender_free(server->sender);
     for (uint32_t i = 0; server->loops && i < engine->worker_count; i++)
         pc_loop_free(&server->loops[i]);
     struct pc_mem mem = engine->mem;

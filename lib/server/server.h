@@ -5,6 +5,7 @@
 #include <pusherc/server.h>
 
 #include "net/loop.h"
+#include "webhook/sender.h"
 
 #define PC_MAX_LISTENERS 16
 
@@ -25,8 +26,9 @@ enum pc_server_state {
 struct pusherc_server {
     struct pc_engine engine;
     enum pc_server_mode mode;
-    struct pc_loop *loops; /* engine.worker_count of them */
-    pthread_t *threads;    /* threads mode: as many, thread_count of them started */
+    struct pc_loop *loops;    /* engine.worker_count of them */
+    struct pc_sender *sender; /* of webhooks, on the first of them; NULL = there can be none */
+    pthread_t *threads;       /* threads mode: as many, thread_count of them started */
     uint32_t thread_count;
     uint16_t ports[PC_MAX_LISTENERS];
     size_t listener_count;

@@ -29,6 +29,13 @@ void pc_server_count(pusherc_server *server, pusherc_stats *out)
     out->publishes_total = pc_stat_get(&engine->publishes);
     out->publishes_unmatched_total = pc_stat_get(&engine->unmatched);
     out->mailbox_refused_total = pc_stat_get(&engine->mailbox_refused);
+    out->webhook_requests_total = pc_stat_get(&engine->webhooks.requests);
+    out->webhook_failures_total = pc_stat_get(&engine->webhooks.failures);
+    out->webhook_retries_total = pc_stat_get(&engine->webhooks.retries);
+    out->webhook_delivered_total = pc_stat_get(&engine->webhooks.delivered);
+    out->webhook_dropped_total = pc_stat_get(&engine->webhooks.dropped);
+    out->webhook_given_up_total = pc_stat_get(&engine->webhooks.given_up);
+    out->webhook_queued = pc_stat_get(&engine->webhooks.queued);
 }
 
 int pusherc_server_stats(pusherc_server *server, pusherc_stats *out)

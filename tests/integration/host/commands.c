@@ -196,6 +196,13 @@ static int stats(struct host *host, const cJSON *line, cJSON *reply)
         {"mailbox_depth", s.mailbox_depth},
         {"mailbox_depth_max", s.mailbox_depth_max},
         {"grants", s.grants},
+        {"webhook_requests_total", s.webhook_requests_total},
+        {"webhook_failures_total", s.webhook_failures_total},
+        {"webhook_retries_total", s.webhook_retries_total},
+        {"webhook_delivered_total", s.webhook_delivered_total},
+        {"webhook_dropped_total", s.webhook_dropped_total},
+        {"webhook_given_up_total", s.webhook_given_up_total},
+        {"webhook_queued", s.webhook_queued},
     };
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         cJSON_AddNumberToObject(reply, all[i].name, (double)all[i].value);
@@ -367,11 +374,11 @@ static int put_app(struct host *host, const cJSON *line, cJSON *reply)
 {
     pusherc_app_options options;
     pusherc_errinfo info = {0};
-    const char **origins;
-    host_read_app(cJSON_GetObjectItemCaseSensitive(line, "app"), &options, &origins);
+    struct app_memory memory;
+    host_read_app(cJSON_GetObjectItemCaseSensitive(line, "app"), &options, &memory);
     int rc = pusherc_server_put_app(server_of(host, line), &options, &info);
     cJSON_AddStringToObject(reply, "text", info.text);
-    free(origins);
+    host_free_app(&memory);
     return rc;
 }
 

@@ -176,10 +176,10 @@ static int answer_app(pusherc_app_request *request, const cJSON *app)
     if (!cJSON_IsObject(app))
         return pusherc_app_answer(request, NULL);
     pusherc_app_options options;
-    const char **origins;
-    host_read_app(app, &options, &origins);
+    struct app_memory memory;
+    host_read_app(app, &options, &memory);
     int rc = pusherc_app_answer(request, &options);
-    free(origins);
+    host_free_app(&memory);
     return rc;
 }
 
@@ -365,6 +365,20 @@ static void on_denied(const pusherc_denial *denial, void *user_data)
     host_say(line);
 }
 
+static void on_webhook_failed(const pusherc_webhook_failure *failure, void *user_data)
+{
+    (void)user_data;
+    cJSON *line = host_event("webhook_failed");
+    host_add_slice(line, "app", failure->app_id);
+    host_add_slice(line, "url", failure->url);
+    host_add_slice(line, "body", failure->body);
+    cJSON_AddNumberToObject(line, "events", failure->event_count);
+    cJSON_AddNumberToObject(line, "attempts", failure->attempts);
+    cJSON_AddNumberToObject(line, "status", failure->last_status);
+    host_add_slice(line, "reason", failure->reason);
+    host_say(line);
+}
+
 static bool wants(const struct host *host, const char *name)
 {
     const cJSON *item;
@@ -388,4 +402,5 @@ void hooks_fill(struct host *host, pusherc_hooks *hooks)
     hooks->on_channel = wants(host, "on_channel") ? on_channel : NULL;
     hooks->on_client_event = wants(host, "on_client_event") ? on_client_event : NULL;
     hooks->on_denied = wants(host, "on_denied") ? on_denied : NULL;
+    hooks->on_webhook_failed = wants(host, "on_webhook_failed") ? on_webhook_failed : NULL;
 }

@@ -119,6 +119,13 @@ static const struct field server_fields[] = {
     UINT32(pusherc_server_options, http_error_format),
     UINT32(pusherc_server_options, idempotency_ms),
     UINT32(pusherc_server_options, idempotency_max_bytes),
+    UINT32(pusherc_server_options, webhook_batch_ms),
+    UINT32(pusherc_server_options, webhook_batch_events),
+    UINT32(pusherc_server_options, webhook_delay_ms),
+    UINT32(pusherc_server_options, webhook_timeout_ms),
+    UINT32(pusherc_server_options, webhook_retry_ms),
+    UINT32(pusherc_server_options, webhook_max_queued),
+    STRING(pusherc_server_options, webhook_ca_file),
     {NULL, 0, FIELD_UINT32},
 };
 
@@ -177,7 +184,8 @@ static void read_fields(const struct field *fields, const cJSON *object, void *o
         while (f->name && strcmp(f->name, item->string) != 0)
             f++;
         if (!f->name) {
-            if (strcmp(item->string, "allowed_origins") != 0)
+            if (strcmp(item->string, "allowed_origins") != 0 &&
+                strcmp(item->string, "webhooks") != 0)
                 host_die("unknown option", item->string);
             continue;
         }
@@ -196,20 +204,68 @@ static void read_fields(const struct field *fields, const cJSON *object, void *o
     }
 }
 
-void host_read_app(const cJSON *object, pusherc_app_options *options, const char ***origins)
+static const char **read_origins(const cJSON *list, pusherc_app_options *options)
+{
+    size_t n = 0;
+    const cJSON *item;
+    const char **origins =
+        list ? calloc((size_t)cJSON_GetArraySize(list) + 1, sizeof *origins) : NULL;
+    if (list && !origins)
+        host_die("out of memory", "allowed_origins");
+    cJSON_ArrayForEach(item, list) origins[n++] = cJSON_GetStringValue(item);
+    options->allowed_origins = origins;
+    return origins;
+}
+
+struct webhooks {
+    pusherc_webhook items[PUSHERC_MAX_WEBHOOKS];
+    pusherc_webhook_header headers[PUSHERC_MAX_WEBHOOKS][16];
+};
+
+static const char *text_of(const cJSON *object, const char *name)
+{
+    return cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(object, name));
+}
+
+/* [{"url", "events", "channel_prefix", "channel_suffix", "headers": {}}] */
+static struct webhooks *read_webhooks(const cJSON *list, pusherc_app_options *options)
+{
+    const cJSON *item, *header;
+    struct webhooks *hooks = list ? calloc(1, sizeof *hooks) : NULL;
+    if (list && !hooks)
+        host_die("out of memory", "webhooks");
+    cJSON_ArrayForEach(item, list)
+    {
+        size_t i = options->webhook_count++, n = 0;
+        pusherc_webhook *hook = &hooks->items[i];
+        *hook = (pusherc_webhook)PUSHERC_WEBHOOK_INIT;
+        hook->url = text_of(item, "url");
+        hook->events = (uint32_t)host_number(item, "events", 0);
+        hook->channel_prefix = text_of(item, "channel_prefix");
+        hook->channel_suffix = text_of(item, "channel_suffix");
+        cJSON_ArrayForEach(header, cJSON_GetObjectItemCaseSensitive(item, "headers"))
+            hooks->headers[i][n++] =
+            (pusherc_webhook_header){header->string, cJSON_GetStringValue(header)};
+        hook->headers = n ? hooks->headers[i] : NULL;
+        hook->header_count = n;
+    }
+    options->webhooks = hooks ? hooks->items : NULL;
+    return hooks;
+}
+
+void host_read_app(const cJSON *object, pusherc_app_options *options, struct app_memory *memory)
 {
     pusherc_app_options_init(options);
     read_fields(app_fields, object, options);
-    const cJSON *list = cJSON_GetObjectItemCaseSensitive(object, "allowed_origins"), *item;
-    *origins = NULL;
-    if (!list)
-        return;
-    size_t n = 0;
-    *origins = calloc((size_t)cJSON_GetArraySize(list) + 1, sizeof **origins);
-    if (!*origins)
-        host_die("out of memory", "allowed_origins");
-    cJSON_ArrayForEach(item, list)(*origins)[n++] = cJSON_GetStringValue(item);
-    options->allowed_origins = *origins;
+    memory->origins =
+        read_origins(cJSON_GetObjectItemCaseSensitive(object, "allowed_origins"), options);
+    memory->webhooks = read_webhooks(cJSON_GetObjectItemCaseSensitive(object, "webhooks"), options);
+}
+
+void host_free_app(struct app_memory *memory)
+{
+    free(memory->origins);
+    free(memory->webhooks);
 }
 
 /* -- life -- */
@@ -234,11 +290,11 @@ static void make_server(struct host *host, size_t index, uv_loop_t *loop, bool p
     cJSON_ArrayForEach(item, cJSON_GetObjectItemCaseSensitive(host->config, "apps"))
     {
         pusherc_app_options app;
-        const char **origins;
-        host_read_app(item, &app, &origins);
+        struct app_memory memory;
+        host_read_app(item, &app, &memory);
         if (pusherc_server_put_app(host->servers[index], &app, &info))
             host_die("pusherc_server_put_app", info.text);
-        free(origins);
+        host_free_app(&memory);
     }
     pusherc_listen_options listen = PUSHERC_LISTEN_OPTIONS_INIT;
     pusherc_tls_options tls = PUSHERC_TLS_OPTIONS_INIT;

@@ -68,8 +68,14 @@ pusherc_slice host_slice(const cJSON *text);
 const char *host_string(const cJSON *object, const char *name);
 double host_number(const cJSON *object, const char *name, double otherwise);
 
-/* Fills the options from an object; strings stay borrowed from it. *origins is to be freed. */
-void host_read_app(const cJSON *object, pusherc_app_options *options, const char ***origins);
+struct app_memory {
+    const char **origins;
+    struct webhooks *webhooks;
+};
+
+/* Fills the options from an object; strings stay borrowed from it. */
+void host_read_app(const cJSON *object, pusherc_app_options *options, struct app_memory *memory);
+void host_free_app(struct app_memory *memory);
 
 /* -- hooks.c -- */
 

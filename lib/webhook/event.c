@@ -1,0 +1,120 @@
+#include "webhook/event.h"
+
+#include "codec/json.h"
+
+static const char *name_of(uint32_t kind)
+{
+    switch (kind) {
+    case PUSHERC_WEBHOOK_CHANNEL_OCCUPIED:
+        return "channel_occupied";
+    case PUSHERC_WEBHOOK_CHANNEL_VACATED:
+        return "channel_vacated";
+    case PUSHERC_WEBHOOK_MEMBER_ADDED:
+        return "member_added";
+    case PUSHERC_WEBHOOK_MEMBER_REMOVED:
+        return "member_removed";
+    case PUSHERC_WEBHOOK_CLIENT_EVENT:
+        return "client_event";
+    case PUSHERC_WEBHOOK_CACHE_MISS:
+        return "cache_miss";
+    default:
+        return "subscription_count";
+    }
+}
+
+bool pc_webhook_is_removal(uint32_t kind)
+{
+    return kind == PUSHERC_WEBHOOK_CHANNEL_VACATED || kind == PUSHERC_WEBHOOK_MEMBER_REMOVED;
+}
+
+bool pc_webhook_is_addition(uint32_t kind)
+{
+    return kind == PUSHERC_WEBHOOK_CHANNEL_OCCUPIED || kind == PUSHERC_WEBHOOK_MEMBER_ADDED;
+}
+
+/* The channel's name has no NUL in it, so that the key is unambiguous. */
+void pc_webhook_put_key(struct pc_buf *buf, const struct pc_notice *notice)
+{
+    bool member = notice->kind == PUSHERC_WEBHOOK_MEMBER_ADDED ||
+                  notice->kind == PUSHERC_WEBHOOK_MEMBER_REMOVED;
+    if (!pc_webhook_is_removal(notice->kind) && !pc_webhook_is_addition(notice->kind))
+        return;
+    pc_buf_put_char(buf, member ? 'm' : 'c');
+    pc_buf_put(buf, notice->channel);
+    pc_buf_put_char(buf, '\0');
+    if (member)
+        pc_buf_put(buf, notice->user_id);
+}
+
+static pusherc_slice take_in(char **to, pusherc_slice text)
+{
+    char *start = *to;
+    if (text.len)
+        memcpy(start, text.ptr, text.len);
+    *to += text.len;
+    return pc_slice(start, text.len);
+}
+
+struct pc_webhook_event *pc_webhook_event_new(const struct pc_mem *mem,
+                                              const struct pc_notice *notice)
+{
+    size_t text = notice->channel.len + notice->user_id.len + notice->event.len + notice->data.len;
+    size_t key = notice->channel.len + notice->user_id.len + 2; /* see pc_webhook_put_key() */
+    struct pc_webhook_event *event = pc_alloc(mem, sizeof *event + text + key);
+    if (!event)
+        return NULL;
+    *event = (struct pc_webhook_event){.kind = notice->kind,
+                                       .size = sizeof *event + text + key,
+                                       .socket_id = notice->socket_id,
+                                       .subscription_count = notice->subscription_count};
+    pc_list_init(&event->link);
+    char *to = event->text;
+    event->channel = take_in(&to, notice->channel);
+    event->user_id = take_in(&to, notice->user_id);
+    event->event = take_in(&to, notice->event);
+    event->data = take_in(&to, notice->data);
+    struct pc_buf room;
+    pc_buf_init_in(&room, mem, key, to, key);
+    pc_webhook_put_key(&room, notice);
+    event->node.key = pc_slice(to, room.len);
+    return event;
+}
+
+void pc_webhook_event_free(const struct pc_mem *mem, struct pc_webhook_event *event)
+{
+    pc_free(mem, event);
+}
+
+static void put_member(struct pc_buf *buf, const char *name, pusherc_slice value)
+{
+    pc_buf_put(buf, PC_S(",\""));
+    pc_buf_put(buf, pc_slice_of(name));
+    pc_buf_put(buf, PC_S("\":"));
+    pc_json_put_string(buf, value);
+}
+
+static void put_client_event(struct pc_buf *buf, const struct pc_webhook_event *event)
+{
+    char id[PUSHERC_SOCKET_ID_STRLEN];
+    pusherc_socket_id_format(event->socket_id, id);
+    put_member(buf, "event", event->event);
+    put_member(buf, "data", event->data);
+    put_member(buf, "socket_id", pc_slice_of(id));
+}
+
+void pc_webhook_event_put(struct pc_buf *buf, const struct pc_webhook_event *event)
+{
+    pc_buf_put(buf, PC_S("{\"name\":\""));
+    pc_buf_put(buf, pc_slice_of(name_of(event->kind)));
+    pc_buf_put(buf, PC_S("\""));
+    put_member(buf, "channel", event->channel);
+    if (event->kind == PUSHERC_WEBHOOK_CLIENT_EVENT)
+        put_client_event(buf, event);
+    if (event->user_id.len)
+        put_member(buf, "user_id", event->user_id);
+    if (event->kind == PUSHERC_WEBHOOK_SUBSCRIPTION_COUNT) {
+        pc_buf_put(buf, PC_S(",\"subscription_count\":"));
+        pc_buf_put_u64(buf, event->subscription_count);
+    }
+    pc_buf_put_char(buf, '}');
+}

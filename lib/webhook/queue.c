@@ -1,0 +1,650 @@
+#include "webhook/queue.h"
+
+#include <assert.h>
+
+#include "base/stat.h"
+#include "protocol/names.h"
+
+#define NEVER        UINT64_MAX
+#define NO_MEMORY_MS 1000 /* until a batch that could not be made is tried again */
+#define KEY_ON_STACK 512
+#define TIME_ROOM    64 /* {"time_ms":N, is written into its end */
+
+struct pc_webhook_queue {
+    struct pc_webhooks *hooks;
+    struct pc_list of_all, of_app, runnable;
+    struct pc_app_live *live;           /* counted */
+    struct pc_endpoints *endpoints;     /* counted: the latest settings that have this endpoint */
+    const struct pc_endpoint *endpoint; /* in them */
+    struct pc_list ready;
+    struct pc_list delayed; /* removals, by their time: all wait equally long */
+    struct pc_map delayed_by_key;
+    uint32_t ready_count;   /* in `ready` */
+    uint32_t count;         /* all, those of `batch` included */
+    size_t bytes;           /* of those in the two lists */
+    uint64_t not_before_ms; /* there was no memory for a batch */
+    struct pc_timer timer;
+    struct pc_webhook_batch *batch; /* owned; what is sent, or waits to be sent again */
+    bool in_flight;                 /* `batch` is with the caller, or being made */
+};
+
+/*
+ * Queues. The lock is held, but for what says otherwise.
+ */
+
+static void on_timer(struct pc_timer *timer, uint64_t now_ms);
+
+static void set_now(struct pc_webhooks *hooks, uint64_t now_ms)
+{
+    if (now_ms > hooks->now_ms)
+        hooks->now_ms = now_ms;
+}
+
+static struct pc_webhook_queue *queue_find(const struct pc_app_live *live,
+                                           const struct pc_endpoint *endpoint)
+{
+    for (struct pc_list *l = live->webhook_queues.next; l != &live->webhook_queues; l = l->next) {
+        struct pc_webhook_queue *q = PC_CONTAINER(l, struct pc_webhook_queue, of_app);
+        if (q->endpoint->nth == endpoint->nth && strcmp(q->endpoint->url, endpoint->url) == 0)
+            return q;
+    }
+    return NULL;
+}
+
+static struct pc_webhook_queue *queue_new(struct pc_webhooks *hooks, struct pc_app_live *live,
+                                          struct pc_endpoints *endpoints,
+                                          const struct pc_endpoint *endpoint)
+{
+    struct pc_webhook_queue *q = pc_alloc_zero(hooks->mem, sizeof *q);
+    if (!q)
+        return NULL;
+    pc_app_live_ref(live);
+    q->hooks = hooks;
+    q->live = live;
+    q->endpoints = pc_endpoints_ref(endpoints);
+    q->endpoint = endpoint;
+    pc_list_init(&q->ready);
+    pc_list_init(&q->delayed);
+    pc_list_init(&q->runnable);
+    pc_map_init(&q->delayed_by_key, hooks->mem, hooks->seed);
+    pc_timer_init(&q->timer, on_timer);
+    pc_list_push_back(&hooks->queues, &q->of_all);
+    pc_list_push_back(&live->webhook_queues, &q->of_app);
+    return q;
+}
+
+static void queue_free(struct pc_webhook_queue *q)
+{
+    struct pc_webhooks *hooks = q->hooks;
+    assert(q->count == 0);
+    pc_timer_stop(&hooks->timers, &q->timer);
+    pc_list_remove(&q->of_all);
+    pc_list_remove(&q->of_app);
+    pc_list_remove(&q->runnable);
+    pc_map_free(&q->delayed_by_key);
+    pc_endpoints_unref(q->endpoints);
+    pc_app_live_unref(q->live);
+    pc_free(hooks->mem, q);
+}
+
+static struct pc_webhook_event *first_of(const struct pc_list *list)
+{
+    return PC_CONTAINER(list->next, struct pc_webhook_event, link);
+}
+
+/* Forgets one that is in neither list. */
+static void forget(struct pc_webhook_queue *q, struct pc_webhook_event *event)
+{
+    if (!event->silent)
+        pc_stat_sub(&q->hooks->stats->queued, 1);
+    q->count--;
+    q->bytes -= event->size;
+    pc_webhook_event_free(q->hooks->mem, event);
+}
+
+static void push_ready(struct pc_webhook_queue *q, struct pc_webhook_event *event)
+{
+    pc_list_push_back(&q->ready, &event->link);
+    q->ready_count++;
+}
+
+static void take_delayed(struct pc_webhook_queue *q, struct pc_webhook_event *event)
+{
+    pc_list_remove(&event->link);
+    pc_map_remove(&q->delayed_by_key, &event->node);
+}
+
+/* Removals that nothing has taken back become events like others. */
+static void advance(struct pc_webhook_queue *q)
+{
+    while (!pc_list_empty(&q->delayed)) {
+        struct pc_webhook_event *event = first_of(&q->delayed);
+        if (event->ready_ms > q->hooks->now_ms && !q->hooks->stopping)
+            return;
+        take_delayed(q, event);
+        if (event->silent)
+            forget(q, event);
+        else
+            push_ready(q, event);
+    }
+}
+
+/* When there is something to do for it. */
+static uint64_t due_of(const struct pc_webhook_queue *q)
+{
+    const struct pc_webhook_settings *s = &q->hooks->settings;
+    uint64_t due = NEVER;
+    bool now = q->hooks->stopping || (!q->batch && q->ready_count >= s->batch_events);
+    if (q->in_flight)
+        return NEVER;
+    if (q->batch || q->ready_count > 0) {
+        due = now ? 0 : q->batch ? q->batch->due_ms : first_of(&q->ready)->ready_ms + s->batch_ms;
+        if (due < q->not_before_ms)
+            due = q->not_before_ms;
+    }
+    if (!q->batch && !pc_list_empty(&q->delayed) && first_of(&q->delayed)->ready_ms < due)
+        due = first_of(&q->delayed)->ready_ms;
+    return due;
+}
+
+/* After every change: makes it runnable, sets its timer, or frees it if there is nothing left of it. */
+static void settle(struct pc_webhook_queue *q)
+{
+    struct pc_webhooks *hooks = q->hooks;
+    advance(q);
+    if (!q->batch && !q->in_flight && q->ready_count == 0 && pc_list_empty(&q->delayed)) {
+        queue_free(q);
+        return;
+    }
+    uint64_t due = due_of(q);
+    pc_list_remove(&q->runnable);
+    pc_timer_stop(&hooks->timers, &q->timer);
+    if (due <= hooks->now_ms)
+        pc_list_push_back(&hooks->runnable, &q->runnable);
+    else if (due != NEVER)
+        pc_timer_arm(&hooks->timers, &q->timer, due);
+}
+
+static void on_timer(struct pc_timer *timer, uint64_t now_ms)
+{
+    (void)now_ms;
+    settle(PC_CONTAINER(timer, struct pc_webhook_queue, timer));
+}
+
+/*
+ * Taking note.
+ */
+
+/* A removal that waits is taken back: neither is told. */
+static bool take_back(struct pc_webhook_queue *q, pusherc_slice key)
+{
+    struct pc_map_node *node = key.len ? pc_map_find(&q->delayed_by_key, key) : NULL;
+    if (!node)
+        return false;
+    struct pc_webhook_event *event = PC_CONTAINER(node, struct pc_webhook_event, node);
+    take_delayed(q, event);
+    forget(q, event);
+    return true;
+}
+
+/* Whether it could be put into one of the lists; else it is still the caller's. */
+static bool enqueue(struct pc_webhook_queue *q, struct pc_webhook_event *event, bool delayed)
+{
+    event->ready_ms = q->hooks->now_ms + (delayed ? q->hooks->settings.delay_ms : 0);
+    if (delayed) {
+        /* It may be there already if the addition in between found no room. */
+        take_back(q, event->node.key);
+        if (pc_map_insert(&q->delayed_by_key, &event->node))
+            return false;
+        pc_list_push_back(&q->delayed, &event->link);
+    } else {
+        push_ready(q, event);
+    }
+    if (!event->silent)
+        pc_stat_add(&q->hooks->stats->queued, 1);
+    q->count++;
+    q->bytes += event->size;
+    return true;
+}
+
+static bool has_room(const struct pc_webhook_queue *q)
+{
+    return q->count < q->hooks->settings.max_queued && q->bytes < PC_WEBHOOK_QUEUE_BYTES;
+}
+
+/* For one endpoint; true if it has something to do earlier than before. */
+static bool note_for(struct pc_webhooks *hooks, struct pc_endpoints *endpoints,
+                     const struct pc_endpoint *endpoint, const struct pc_notice *notice,
+                     pusherc_slice key)
+{
+    struct pc_app_live *live = notice->app->live;
+    struct pc_webhook_queue *q = queue_find(live, endpoint);
+    bool silent = !(endpoint->kinds & notice->kind);
+    bool delayed =
+        pc_webhook_is_removal(notice->kind) && hooks->settings.delay_ms > 0 && !hooks->stopping;
+    uint64_t before = q ? due_of(q) : NEVER;
+    if (q)
+        advance(q);
+    if (q && pc_webhook_is_addition(notice->kind) && take_back(q, key)) {
+        settle(q);
+        return false;
+    }
+    if (silent && !delayed) {
+        if (q)
+            settle(q);
+        return false;
+    }
+    struct pc_webhook_event *event =
+        q && !has_room(q) ? NULL : pc_webhook_event_new(hooks->mem, notice);
+    if (event && !q)
+        q = queue_new(hooks, live, endpoints, endpoint);
+    if (event)
+        event->silent = silent;
+    if (!event || !q || !enqueue(q, event, delayed)) {
+        pc_webhook_event_free(hooks->mem, event);
+        if (!silent)
+            pc_stat_add(&hooks->stats->dropped, 1);
+        if (q)
+            settle(q);
+        return false;
+    }
+    settle(q);
+    return due_of(q) < before && due_of(q) < hooks->expected_ms;
+}
+
+bool pc_webhooks_note(struct pc_webhooks *hooks, const struct pc_notice *notice, uint64_t now_ms)
+{
+    if (pc_slice_starts(notice->channel, PC_S(PC_USER_CHANNEL)))
+        return false;
+    struct pc_endpoints *endpoints = pc_app_endpoints(notice->app->live);
+    if (!endpoints)
+        return false;
+    char stack[KEY_ON_STACK];
+    struct pc_buf key;
+    bool wake = false;
+    pc_buf_init_in(&key, hooks->mem, SIZE_MAX, stack, sizeof stack);
+    pc_webhook_put_key(&key, notice);
+    pusherc_slice known = pc_buf_status(&key) ? PC_S("") : pc_buf_slice(&key);
+
+    pthread_mutex_lock(&hooks->mutex);
+    set_now(hooks, now_ms);
+    for (size_t i = 0; i < endpoints->count && !hooks->closed; i++) {
+        const struct pc_endpoint *e = &endpoints->items[i];
+        if ((pc_kinds_with_pairs(e->kinds) & notice->kind) &&
+            pc_endpoint_wants_channel(e, notice->channel))
+            wake |= note_for(hooks, endpoints, e, notice, known);
+    }
+    if (wake)
+        hooks->expected_ms = 0; /* once is enough */
+    pthread_mutex_unlock(&hooks->mutex);
+    pc_buf_free(&key);
+    pc_endpoints_unref(endpoints);
+    return wake;
+}
+
+/*
+ * Batches.
+ */
+
+static void batch_free(const struct pc_mem *mem, struct pc_webhook_batch *batch)
+{
+    pc_endpoints_unref(batch->endpoints);
+    pc_buf_free(&batch->text);
+    pc_free(mem, batch);
+}
+
+void pc_webhook_batch_free(struct pc_webhooks *hooks, struct pc_webhook_batch *batch)
+{
+    batch_free(hooks->mem, batch);
+}
+
+/* Moves the first events, not above the limits, from the queue. Locked. */
+static void take_events(struct pc_webhook_queue *q, struct pc_webhook_batch *batch)
+{
+    while (!pc_list_empty(&q->ready) && batch->event_count < q->hooks->settings.batch_events) {
+        struct pc_webhook_event *event = first_of(&q->ready);
+        if (batch->event_count > 0 && batch->event_bytes + event->size > PC_WEBHOOK_BODY_BYTES)
+            break;
+        pc_list_remove(&event->link);
+        pc_list_push_back(&batch->events, &event->link);
+        batch->event_count++;
+        batch->event_bytes += event->size;
+    }
+    q->ready_count -= batch->event_count;
+    q->bytes -= batch->event_bytes;
+}
+
+/* The reverse, to the front. Locked. */
+static void return_events(struct pc_webhook_queue *q, struct pc_webhook_batch *batch)
+{
+    pc_list_put_back(&q->ready, &batch->events);
+    q->ready_count += batch->event_count;
+    q->bytes += batch->event_bytes;
+}
+
+static void write_events(struct pc_webhook_batch *batch)
+{
+    struct pc_buf *text = &batch->text;
+    const char *comma = "";
+    if (pc_buf_reserve(text, TIME_ROOM))
+        pc_buf_advance(text, TIME_ROOM);
+    pc_buf_put(text, PC_S("\"events\":["));
+    for (struct pc_list *l = batch->events.next; l != &batch->events; l = l->next) {
+        pc_buf_put(text, pc_slice_of(comma));
+        pc_webhook_event_put(text, PC_CONTAINER(l, struct pc_webhook_event, link));
+        comma = ",";
+    }
+    pc_buf_put(text, PC_S("]}"));
+}
+
+/* Says when the batch was made, in front of its events. */
+static void stamp(struct pc_webhook_batch *batch, uint64_t now_ms, uint64_t unix_ms)
+{
+    static const pusherc_slice begin = PUSHERC_LIT("{\"time_ms\":");
+    char digits[PC_U64_DIGITS];
+    size_t len = pc_format_u64(unix_ms, digits);
+    char *to = batch->text.ptr + TIME_ROOM - 1 - len - begin.len;
+    batch->body = pc_slice(to, (size_t)(batch->text.ptr + batch->text.len - to));
+    memcpy(to, begin.ptr, begin.len);
+    memcpy(to + begin.len, digits, len);
+    to[begin.len + len] = ',';
+    batch->made_ms = now_ms;
+}
+
+/* Not locked; the queue is in flight or nobody else looks at it. 0 or PUSHERC_ENOMEM: nothing has changed. */
+static int make_batch(struct pc_webhook_queue *q)
+{
+    struct pc_webhooks *hooks = q->hooks;
+    struct pc_webhook_batch *batch = pc_alloc_zero(hooks->mem, sizeof *batch);
+    if (!batch)
+        return PUSHERC_ENOMEM;
+    batch->queue = q;
+    pc_list_init(&batch->events);
+    pc_buf_init(&batch->text, hooks->mem, SIZE_MAX);
+    pthread_mutex_lock(&hooks->mutex);
+    take_events(q, batch);
+    pthread_mutex_unlock(&hooks->mutex);
+    write_events(batch);
+    if (pc_buf_status(&batch->text)) {
+        pthread_mutex_lock(&hooks->mutex);
+        return_events(q, batch);
+        pthread_mutex_unlock(&hooks->mutex);
+        batch_free(hooks->mem, batch);
+        return PUSHERC_ENOMEM;
+    }
+    while (!pc_list_empty(&batch->events)) {
+        struct pc_webhook_event *event = first_of(&batch->events);
+        pc_list_remove(&event->link);
+        pc_webhook_event_free(hooks->mem, event);
+    }
+    q->batch = batch;
+    return 0;
+}
+
+/* Settings may have been replaced since the queue began: the newest that still have the endpoint count. Not locked. */
+static void use_current_settings(struct pc_webhook_queue *q)
+{
+    struct pc_endpoints *current = pc_app_endpoints(q->live);
+    const struct pc_endpoint *endpoint = pc_endpoints_find(current, q->endpoint);
+    if (endpoint) {
+        struct pc_endpoints *before = q->endpoints;
+        pthread_mutex_lock(&q->hooks->mutex);
+        q->endpoints = current;
+        q->endpoint = endpoint;
+        pthread_mutex_unlock(&q->hooks->mutex);
+        current = before;
+    }
+    pc_endpoints_unref(current);
+}
+
+/* With the queue's settings of now. */
+static int sign(struct pc_webhook_queue *q, struct pc_webhook_batch *batch)
+{
+    struct pc_endpoints *before = batch->endpoints;
+    batch->endpoints = pc_endpoints_ref(q->endpoints);
+    batch->endpoint = q->endpoint;
+    pc_endpoints_unref(before);
+    return pc_hmac_hex(batch->endpoints->secret, &batch->body, 1, batch->signature);
+}
+
+static int prepare(struct pc_webhook_queue *q, uint64_t now_ms, uint64_t unix_ms)
+{
+    use_current_settings(q);
+    int rc = q->batch ? 0 : make_batch(q);
+    if (rc)
+        return rc;
+    if (!q->batch->body.ptr || now_ms - q->batch->made_ms > PC_WEBHOOK_FRESH_MS)
+        stamp(q->batch, now_ms, unix_ms);
+    return sign(q, q->batch);
+}
+
+static struct pc_webhook_queue *next_runnable(struct pc_webhooks *hooks, uint64_t now_ms)
+{
+    struct pc_webhook_queue *q = NULL;
+    pthread_mutex_lock(&hooks->mutex);
+    set_now(hooks, now_ms);
+    pc_timers_run(&hooks->timers, hooks->now_ms);
+    if (!pc_list_empty(&hooks->runnable)) {
+        q = PC_CONTAINER(hooks->runnable.next, struct pc_webhook_queue, runnable);
+        pc_list_remove(&q->runnable);
+        q->in_flight = true;
+    }
+    pthread_mutex_unlock(&hooks->mutex);
+    return q;
+}
+
+/* It could not be sent for want of memory. */
+static void put_off(struct pc_webhook_queue *q)
+{
+    struct pc_webhooks *hooks = q->hooks;
+    pthread_mutex_lock(&hooks->mutex);
+    q->in_flight = false;
+    q->not_before_ms = hooks->now_ms + NO_MEMORY_MS;
+    settle(q);
+    pthread_mutex_unlock(&hooks->mutex);
+}
+
+struct pc_webhook_batch *pc_webhooks_take(struct pc_webhooks *hooks, uint64_t now_ms,
+                                          uint64_t unix_ms)
+{
+    struct pc_webhook_queue *q = next_runnable(hooks, now_ms);
+    if (!q)
+        return NULL;
+    if (prepare(q, now_ms, unix_ms)) {
+        put_off(q);
+        return NULL;
+    }
+    struct pc_webhook_batch *batch = q->batch;
+    pthread_mutex_lock(&hooks->mutex);
+    if (batch->attempts++ == 0)
+        batch->first_ms = hooks->now_ms;
+    else
+        pc_stat_add(&hooks->stats->retries, 1);
+    pc_stat_add(&hooks->stats->requests, 1);
+    batch->last_chance = hooks->stopping;
+    pthread_mutex_unlock(&hooks->mutex);
+    return batch;
+}
+
+/* xorshift64: receivers shall not hear from everybody in the same moment, no more is asked of it. */
+static uint64_t next_random(struct pc_webhooks *hooks)
+{
+    hooks->random ^= hooks->random << 13;
+    hooks->random ^= hooks->random >> 7;
+    hooks->random ^= hooks->random << 17;
+    return hooks->random;
+}
+
+/* One second, doubled each time, up to a minute; a quarter more or less. */
+static uint64_t retry_delay(struct pc_webhooks *hooks, uint32_t attempts)
+{
+    uint64_t delay = PC_WEBHOOK_FIRST_RETRY_MS;
+    for (uint32_t i = 1; i < attempts && delay < PC_WEBHOOK_LAST_RETRY_MS; i++)
+        delay *= 2;
+    if (delay > PC_WEBHOOK_LAST_RETRY_MS)
+        delay = PC_WEBHOOK_LAST_RETRY_MS;
+    return delay - delay / 4 + next_random(hooks) % (delay / 2 + 1);
+}
+
+/* The queue has nothing to do with it any more. Locked. */
+static void let_go(struct pc_webhook_queue *q, struct pc_webhook_batch *batch,
+                   _Atomic uint64_t *counter)
+{
+    q->batch = NULL;
+    q->count -= batch->event_count;
+    batch->queue = NULL;
+    pc_stat_add(counter, batch->event_count);
+    pc_stat_sub(&q->hooks->stats->queued, batch->event_count);
+}
+
+bool pc_webhooks_answer(struct pc_webhooks *hooks, struct pc_webhook_batch *batch, bool accepted,
+                        uint64_t now_ms)
+{
+    struct pc_webhook_queue *q = batch->queue;
+    pthread_mutex_lock(&hooks->mutex);
+    set_now(hooks, now_ms);
+    uint64_t last_ms = batch->first_ms + hooks->settings.retry_ms;
+    bool over = batch->last_chance || hooks->now_ms >= last_ms;
+    q->in_flight = false;
+    if (!accepted)
+        pc_stat_add(&hooks->stats->failures, 1);
+    if (accepted) {
+        let_go(q, batch, &hooks->stats->delivered);
+    } else if (over) {
+        let_go(q, batch, &hooks->stats->given_up);
+    } else {
+        batch->due_ms = hooks->now_ms + retry_delay(hooks, batch->attempts);
+        if (batch->due_ms > last_ms)
+            batch->due_ms = last_ms;
+    }
+    settle(q);
+    pthread_mutex_unlock(&hooks->mutex);
+    if (accepted)
+        batch_free(hooks->mem, batch);
+    return !accepted && over;
+}
+
+/*
+ * Life.
+ */
+
+int pc_webhooks_new(struct pc_webhooks **out, const struct pc_mem *mem,
+                    const struct pc_webhook_settings *settings, struct pc_webhook_stats *stats,
+                    const uint64_t seed[4], uint64_t now_ms)
+{
+    struct pc_webhooks *hooks = *out = pc_alloc_zero(mem, sizeof *hooks);
+    if (!hooks)
+        return PUSHERC_ENOMEM;
+    hooks->mem = mem;
+    hooks->settings = *settings;
+    hooks->stats = stats;
+    memcpy(hooks->seed, seed, sizeof hooks->seed);
+    hooks->random = seed[2] | 1; /* zero would stay zero */
+    hooks->now_ms = now_ms;
+    hooks->expected_ms = NEVER;
+    pthread_mutex_init(&hooks->mutex, NULL);
+    pc_list_init(&hooks->queues);
+    pc_list_init(&hooks->runnable);
+    pc_timers_init(&hooks->timers, now_ms);
+    return 0;
+}
+
+void pc_webhooks_free(struct pc_webhooks *hooks)
+{
+    struct pc_webhook_batch *batch;
+    if (!hooks)
+        return;
+    while ((batch = pc_webhooks_take_rest(hooks, 0)))
+        batch_free(hooks->mem, batch);
+    pthread_mutex_destroy(&hooks->mutex);
+    pc_free(hooks->mem, hooks);
+}
+
+uint64_t pc_webhooks_next(struct pc_webhooks *hooks, uint64_t now_ms)
+{
+    pthread_mutex_lock(&hooks->mutex);
+    set_now(hooks, now_ms);
+    uint64_t wait =
+        pc_list_empty(&hooks->runnable) ? pc_timers_next(&hooks->timers, hooks->now_ms) : 0;
+    hooks->expected_ms = wait == NEVER ? NEVER : hooks->now_ms + wait;
+    pthread_mutex_unlock(&hooks->mutex);
+    return wait;
+}
+
+void pc_webhooks_stop(struct pc_webhooks *hooks, uint64_t now_ms)
+{
+    pthread_mutex_lock(&hooks->mutex);
+    set_now(hooks, now_ms);
+    hooks->stopping = true;
+    for (struct pc_list *l = hooks->queues.next, *next; l != &hooks->queues; l = next) {
+        next = l->next;
+        settle(PC_CONTAINER(l, struct pc_webhook_queue, of_all));
+    }
+    pthread_mutex_unlock(&hooks->mutex);
+}
+
+bool pc_webhooks_empty(struct pc_webhooks *hooks)
+{
+    pthread_mutex_lock(&hooks->mutex);
+    bool empty = pc_list_empty(&hooks->queues);
+    pthread_mutex_unlock(&hooks->mutex);
+    return empty;
+}
+
+/* The first queue, with all its events ready. */
+static struct pc_webhook_queue *first_left(struct pc_webhooks *hooks)
+{
+    pthread_mutex_lock(&hooks->mutex);
+    hooks->closed = hooks->stopping = true;
+    struct pc_webhook_queue *q = NULL;
+    while (!q && !pc_list_empty(&hooks->queues)) {
+        q = PC_CONTAINER(hooks->queues.next, struct pc_webhook_queue, of_all);
+        assert(!q->in_flight);
+        advance(q);
+        if (q->count == 0) { /* all that was left of it was silent */
+            queue_free(q);
+            q = NULL;
+        }
+    }
+    pthread_mutex_unlock(&hooks->mutex);
+    return q;
+}
+
+static void drop_rest(struct pc_webhook_queue *q)
+{
+    struct pc_webhooks *hooks = q->hooks;
+    pthread_mutex_lock(&hooks->mutex);
+    pc_stat_add(&hooks->stats->dropped, q->count);
+    while (!pc_list_empty(&q->ready)) {
+        struct pc_webhook_event *event = first_of(&q->ready);
+        pc_list_remove(&event->link);
+        q->ready_count--;
+        forget(q, event);
+    }
+    settle(q);
+    pthread_mutex_unlock(&hooks->mutex);
+}
+
+struct pc_webhook_batch *pc_webhooks_take_rest(struct pc_webhooks *hooks, uint64_t unix_ms)
+{
+    struct pc_webhook_queue *q;
+    while ((q = first_left(hooks))) {
+        if (!q->batch && make_batch(q)) {
+            drop_rest(q);
+            continue;
+        }
+        struct pc_webhook_batch *batch = q->batch;
+        if (!batch->body.ptr)
+            stamp(batch, hooks->now_ms, unix_ms);
+        if (!batch->endpoints) {
+            batch->endpoints = pc_endpoints_ref(q->endpoints);
+            batch->endpoint = q->endpoint;
+        }
+        pthread_mutex_lock(&hooks->mutex);
+        let_go(q, batch, &hooks->stats->given_up);
+        settle(q);
+        pthread_mutex_unlock(&hooks->mutex);
+        return batch;
+    }
+    return NULL;
+}

@@ -1,0 +1,27 @@
+/*
+ * Sends what webhook/queue.c says is due, over HTTP, on one loop of the server: libcurl's multi interface with the
+ * loop's own polling. It is the engine's observer. The only file that knows libcurl is sender.c; without it
+ * sender_none.c stands in, and no app may have webhooks.
+ */
+#ifndef PC_WEBHOOK_SENDER_H
+#define PC_WEBHOOK_SENDER_H
+
+#include "net/loop.h"
+
+struct pc_sender;
+
+/* *out NULL with 0: there is nothing to send with. The loop is one of the engine's, and both outlive it.
+ * `ca_file` is copied; NULL = the system's certificates. 0, PUSHERC_ENOMEM, PUSHERC_EIO. */
+PC_CHECKED int pc_sender_new(struct pc_sender **out, struct pc_loop *loop, const char *ca_file);
+/* Frees what is left; runs the loop for it if it was started and has not ended. NULL is harmless. */
+void pc_sender_free(struct pc_sender *sender);
+
+/* With the loop, before it runs; `alone`: the server has no other. 0 or PUSHERC_EIO with *sys. From here on the loop
+ * does not end before it has. NULL is harmless, as below. */
+PC_CHECKED int pc_sender_start(struct pc_sender *sender, bool alone, int *sys);
+/* On the loop's thread: everything gets one more attempt, at once; again with a smaller grace shortens it. */
+void pc_sender_stop(struct pc_sender *sender, uint64_t grace_ms);
+/* Once, on any thread: no other loop of the server runs any more, so nothing is noted but on this one. */
+void pc_sender_last(struct pc_sender *sender);
+
+#endif
