@@ -326,25 +326,3 @@ test('#168 refuses to publish names that begin with pusher: or pusher_internal:'
   assert.equal((await client.settle()).length, 4);
   await client.close();
 });
-
-test('#213 keeps apps apart', async (t) => {
-  const apps = [{ ...APP }, { id: 'second', key: 'second-key', secret: APP.secret, client_events: true }];
-  const both = await startHost({ apps }, t);
-  const clients = await Promise.all(apps.map((app) => connect(both, { app })));
-  for (const client of clients) {
-    await client.signin({ id: '7' });
-    await client.subscribe('#server-to-user-7');
-    await client.subscribe('private-shared');
-    const { presence } = JSON.parse((await client.subscribe('presence-shared', { user_id: '7' })).data);
-    assert.equal(presence.count, 1);
-  }
-  await trigger(both, ['private-shared', 'presence-shared', '#server-to-user-7'], 'event', 'first', { app: apps[0], socket_id: clients[1].socketId });
-  clients[0].send({ event: 'client-x', channel: 'private-shared', data: 'x' });
-  assert.deepEqual((await clients[0].settle()).map((f) => f.channel).sort(), ['#server-to-user-7', 'presence-shared', 'private-shared']);
-  assert.deepEqual(await clients[1].settle(), []);
-  await both.do('disconnect', { app: 'second', socket_id: clients[0].socketId, code: 4009 });
-  assert.deepEqual(await clients[0].settle(), []);
-  assert.deepEqual((await api(both, 'GET', '/channels/presence-shared', { app: apps[1], query: { info: 'subscription_count' } })).json, { occupied: true, subscription_count: 1 });
-  await clients[0].close();
-  await clients[1].close();
-});
