@@ -3,13 +3,14 @@
 
 const assert = require('node:assert/strict');
 const { before, test } = require('node:test');
-const { APP, channelAuth, connect, rawClient, sleep, startHost, userAuth, wsFrame } = require('../integration/lib.js');
+const { APP, api, channelAuth, connect, rawClient, sleep, startHost, userAuth, wsFrame } = require('../integration/lib.js');
 
+const GONE = { id: 'gone', key: 'gone-key', secret: 's' };
 const BIG = { id: 'big', key: 'big-key', secret: 's', max_event_payload_bytes: 60000 };
 
 let host;
 before(async () => {
-  host = await startHost({ apps: [APP, BIG], options: { max_frame_bytes: 20000, out_hard_bytes: 262144, out_soft_bytes: 131072, out_soft_ms: 300 } });
+  host = await startHost({ apps: [APP, BIG, GONE], options: { max_frame_bytes: 20000, out_hard_bytes: 262144, out_soft_bytes: 131072, out_soft_ms: 300 } });
 });
 
 const INVALID = ['', '{', 'nonsense', '{"event":"pusher:ping"', '{"event":"pusher:ping"} trailing', '{event:1}', "{'event':'pusher:ping'}",
@@ -43,9 +44,11 @@ test('#32 closes with code and a reason of at most 123 bytes, whoever decides', 
     ['a message above the limit', 1009, (client) => client.send('x'.repeat(20001))],
     ['invalid messages in a row', 4100, (client) => { for (let i = 0; i < 100; i++) client.send('x'); }],
     ['the host', 4242, (client) => host.do('disconnect', { socket_id: client.socketId, code: 4242, reason: 'é'.repeat(100) })],
+    ['its user is terminated', 4009, async (client) => { await client.signin({ id: '7' }); await api(host, 'POST', '/users/7/terminate_connections', { body: {} }); }],
+    ['its app is removed', 4001, () => host.do('remove_app', { app: GONE.id }), GONE],
   ];
-  for (const [what, code, act] of cases) {
-    const client = await connect(host);
+  for (const [what, code, act, app] of cases) {
+    const client = await connect(host, { app });
     await act(client);
     const closed = await client.closed();
     assert.equal(closed.code, code, what);
@@ -58,7 +61,10 @@ test('#33 closes existing connections with 4200 on a graceful stop', async (t) =
   const other = await startHost({}, t);
   const clients = await Promise.all(Array.from({ length: 20 }, () => connect(other)));
   await other.do('stop', { grace_ms: 300 });
-  for (const client of clients) assert.equal((await client.closed()).code, 4200);
+  for (const client of clients) {
+    const { code, reason } = await client.closed();
+    assert.deepEqual([code, reason.length > 0], [4200, true]);
+  }
   await other.event('stopped');
   for (const client of clients) assert.equal(client.frames.length, 1, 'nothing but the close');
 });
