@@ -22,6 +22,7 @@ static void origins_free(struct cli_app *app)
 static void app_free(struct cli_app *app)
 {
     origins_free(app);
+    free(app->webhooks);
     free(app->master_key);
     free(app->secret);
     free(app->key);
@@ -92,7 +93,8 @@ int cli_apps_add(struct cli_apps *apps, const pusherc_app_options *options, stru
         (options->encryption_master_key &&
          !set_own_text(&app.master_key, &app.options.encryption_master_key,
                        options->encryption_master_key)) ||
-        !copy_origins(&app, options->allowed_origins)) {
+        !copy_origins(&app, options->allowed_origins) ||
+        !cli_app_set_webhooks(&app, options->webhooks, options->webhook_count)) {
         app_free(&app);
         return cli_fail_no_memory(error);
     }

@@ -18,6 +18,7 @@ struct cli_app {
     char *id, *key, *secret;     /* owned */
     char *master_key;            /* owned, or NULL */
     char **origins;              /* owned, NULL-terminated; NULL = any */
+    pusherc_webhook *webhooks;   /* owned, with all they hold; NULL = none */
 };
 
 struct cli_apps {
@@ -44,6 +45,9 @@ bool cli_app_set_credentials(struct cli_app *app, const char *key, const char *s
 
 /* Replace the list: patterns with commas between; false: out of memory. */
 bool cli_app_set_origins(struct cli_app *app, const char *text);
+
+/* Replace the endpoints by copies; false: out of memory. */
+bool cli_app_set_webhooks(struct cli_app *app, const pusherc_webhook *webhooks, size_t count);
 
 /* Give each app what it lacks of `common`. */
 void cli_apps_share(struct cli_apps *apps);

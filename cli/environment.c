@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "names.h"
+#include "webhooks.h"
 
 extern char **environ;
 
@@ -183,6 +184,7 @@ int cli_environment_limits(struct cli_apps *apps, struct cli_error *error)
 {
     struct credentials found;
     const char *origins = value_of("SOCKUDO_DEFAULT_APP_ALLOWED_ORIGINS");
+    const char *webhooks = value_of("SOKETI_DEFAULT_APP_WEBHOOKS");
 
     if (read_credentials(&found, error))
         return -1;
@@ -192,6 +194,8 @@ int cli_environment_limits(struct cli_apps *apps, struct cli_error *error)
     credentials_free(&found);
     if (origins && !cli_app_set_origins(app, origins))
         return cli_fail_no_memory(error);
+    if (webhooks && cli_webhooks_read(app, "SOKETI_DEFAULT_APP_WEBHOOKS", webhooks, error))
+        return -1;
     return take_names(NULL, apps, app, error);
 }
 

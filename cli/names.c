@@ -46,6 +46,8 @@ const struct cli_name cli_names[] = {
     {"SOKETI_METRICS_SERVER_PORT", "metrics.port", SERVER("metrics_port", 1), PLAIN},
     {"SOKETI_METRICS_PROMETHEUS_PREFIX", "metrics.prometheus.prefix", SERVER("metrics_prefix", 1), PLAIN},
     {"SOKETI_HTTP_ACCEPT_TRAFFIC_MEMORY_THRESHOLD", "httpApi.acceptTraffic.memoryThreshold", SERVER("accept_traffic_percent", 1), PLAIN},
+    {"SOKETI_WEBHOOKS_BATCHING", "webhooks.batching.enabled", SERVER("webhook_batching", 1), PLAIN},
+    {"SOKETI_WEBHOOKS_BATCHING_DURATION", "webhooks.batching.duration", SERVER("webhook_batch_ms", 1), PLAIN},
     {NULL, "httpApi.requestLimitInMb", SERVER("max_http_body_bytes", MIB), PLAIN},
 
     {"SOKETI_DEFAULT_APP_ENABLED", NULL, APP("disabled", 1), CLI_ALWAYS, false, not},
@@ -108,9 +110,6 @@ const struct cli_name cli_names[] = {
 
 const struct cli_vain_name cli_vain_names[] = {
     {"SOKETI_MODE", "mode", "full", CLI_ALWAYS, NULL},
-    {"SOKETI_DEFAULT_APP_WEBHOOKS", NULL, "[]", CLI_ALWAYS, NULL},
-    {"SOKETI_WEBHOOKS_BATCHING", "webhooks.batching.enabled", "false", CLI_ALWAYS, NULL},
-    {"SOKETI_WEBHOOKS_*", "webhooks.*", NULL, CLI_ALWAYS, NULL},
     {"SOKETI_METRICS_DRIVER", "metrics.driver", "prometheus", CLI_ALWAYS, NULL},
     {"SOKETI_APP_MANAGER_DRIVER", "appManager.driver", "array", CLI_ALWAYS, "apps are in the config file"},
     {"SOKETI_APP_MANAGER_CACHE_ENABLED", "appManager.cache.enabled", "false", CLI_ALWAYS, NULL},

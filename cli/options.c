@@ -11,10 +11,8 @@ static int unknown_option(const struct cli_option_reader *reader, const char *na
     size_t count = 0;
     char word[64];
 
-    for (size_t i = 0; i < reader->option_count && count < MAX_OPTIONS; i++) {
-        if (reader->options[i].help)
-            known[count++] = reader->options[i].name;
-    }
+    for (size_t i = 0; i < reader->option_count && count < MAX_OPTIONS; i++)
+        known[count++] = reader->options[i].name;
     (void)snprintf(word, sizeof(word), "%.*s", (int)(len < sizeof(word) ? len : sizeof(word)),
                    name);
 
@@ -46,8 +44,6 @@ int cli_options_next(struct cli_option_reader *reader, size_t *index, const char
         return unknown_option(reader, name, len, error);
 
     const struct cli_option *option = &reader->options[i];
-    if (!option->help)
-        return cli_fail(error, "--%s is not supported yet", option->name);
     *index = i;
     *value = NULL;
     if (!option->argument)
@@ -67,8 +63,6 @@ void cli_options_print(FILE *file, const struct cli_option options[], size_t cou
     for (size_t i = 0; i < count; i++) {
         char left[64];
 
-        if (!options[i].help)
-            continue;
         (void)snprintf(left, sizeof(left), "--%s%s%s", options[i].name,
                        options[i].argument ? " " : "",
                        options[i].argument ? options[i].argument : "");

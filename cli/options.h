@@ -12,7 +12,7 @@
 struct cli_option {
     const char *name;     /* without "--" */
     const char *argument; /* its name in --help; NULL = the option takes none */
-    const char *help;     /* NULL = known elsewhere, not here yet: refused with a sentence */
+    const char *help;
 };
 
 struct cli_option_reader {
@@ -29,7 +29,7 @@ struct cli_option_reader {
 int cli_options_next(struct cli_option_reader *reader, size_t *index, const char **value,
                      struct cli_error *error);
 
-/* One line for each option that has a help text. */
+/* One line for each option. */
 void cli_options_print(FILE *file, const struct cli_option options[], size_t count);
 
 #endif

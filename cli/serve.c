@@ -13,50 +13,15 @@
 
 #include <pusherc/pusherc.h>
 
-#include "apps.h"
-#include "config.h"
+#include "arguments.h"
 #include "environment.h"
-#include "options.h"
-#include "settings.h"
 #include "show.h"
 
 #define EXIT_CANNOT 1
 #define EXIT_WRONG  2
 
-/* clang-format off */
-static const struct cli_option options_table[] = {
-    {"config", "FILE", "settings and apps, in JSON"},
-    {"host", "H", "address to listen on (default 127.0.0.1)"},
-    {"port", "N", "port to listen on (default 6001); 0: the system picks one"},
-    {"app", "ID:KEY:SECRET", "an app; may be repeated (default app-id:app-key:app-secret)"},
-    {"workers", "N", "threads, 1 to 64, or \"auto\": one for each processor (default 1)"},
-    {"client-events", NULL, "allow client events in all apps"},
-    {"tls-cert", "FILE", "certificate chain, PEM; serves TLS only"},
-    {"tls-key", "FILE", "private key, PEM"},
-    {"metrics", "on|off", "serve metrics (default on)"},
-    {"metrics-host", "H", "address to serve metrics on (default 127.0.0.1)"},
-    {"metrics-port", "N", "port to serve metrics on (default 9601); 0: the system picks one"},
-    {"metrics-prefix", "TEXT", "begins the names of metrics (default pusherc_)"},
-    {"log-level", "LEVEL", "off, error, warn, info, debug or trace (default info)"},
-    {"check", NULL, "read everything, print what would be used, and exit"},
-    {"help", NULL, "print this and exit"},
-    {"user-authentication", NULL, NULL},
-    {"subscription-count", NULL, NULL},
-    {"webhook", "URL", NULL},
-};
-/* clang-format on */
-#define OPTION_COUNT (sizeof(options_table) / sizeof(options_table[0]))
-
-/* What the command line says, unchecked. */
-struct arguments {
-    const char
-        *values[OPTION_COUNT]; /* borrowed; "" for an option without argument; NULL = not given */
-    const char **apps;         /* owned array of app_count borrowed texts */
-    size_t app_count;
-};
-
 struct serving {
-    struct arguments arguments;
+    struct cli_arguments arguments;
     struct cli_settings settings;
     struct cli_apps apps; /* those the server has now */
     pusherc_server *server;
@@ -77,109 +42,16 @@ static int complain_info(const char *what, int code, const pusherc_errinfo *info
     return EXIT_CANNOT;
 }
 
-static size_t option_index(const char *name)
-{
-    size_t i = 0;
-    while (strcmp(options_table[i].name, name) != 0)
-        i++;
-    return i;
-}
-
-static const char *given(const struct arguments *arguments, const char *name)
-{
-    return arguments->values[option_index(name)];
-}
-
-static int read_arguments(struct arguments *arguments, char **words, struct cli_error *error)
-{
-    struct cli_option_reader reader = {options_table, OPTION_COUNT, words};
-    size_t word_count = 0, index, app = option_index("app");
-    const char *value;
-    int status;
-
-    while (words[word_count])
-        word_count++;
-    arguments->apps = calloc(word_count + 1, sizeof(*arguments->apps));
-    if (!arguments->apps)
-        return cli_fail_no_memory(error);
-    while ((status = cli_options_next(&reader, &index, &value, error)) > 0) {
-        if (index == app)
-            arguments->apps[arguments->app_count++] = value;
-        arguments->values[index] = value ? value : "";
-    }
-    return status;
-}
-
 static void print_help(void)
 {
     printf("usage: pusherc serve [OPTION]...\n\n");
-    cli_options_print(stdout, options_table, OPTION_COUNT);
+    cli_arguments_print(stdout);
     printf(
         "\nAn option counts before the environment (the names of soketi, Reverb and Laravel), and\n"
         "that before the config file. SIGTERM and SIGINT stop the server in a paced way, the "
         "second\n"
         "one at once; SIGHUP reads the config file's apps and the certificate again. More in "
         "pusherc(1).\n");
-}
-
-/* Later sources win, except that the apps' parts interlock: see cli_environment_credentials(). */
-static int gather_apps(const struct arguments *arguments, struct cli_apps *apps,
-                       struct cli_error *error)
-{
-    if (cli_environment_credentials(apps, error))
-        return -1;
-    for (size_t i = 0; i < arguments->app_count; i++) {
-        if (cli_apps_put_text(apps, arguments->apps[i], error))
-            return -1;
-    }
-    if (apps->count == 0 && !cli_apps_get(apps, CLI_DEFAULT_APP_ID))
-        return cli_fail_no_memory(error);
-    if (cli_environment_limits(apps, error))
-        return -1;
-    cli_apps_share(apps);
-    for (size_t i = 0; i < apps->count && given(arguments, "client-events"); i++)
-        apps->items[i].options.client_events = true;
-    return 0;
-}
-
-/* The setting that an option names: "log-level" is "log_level". NULL: it is none. */
-static const struct cli_setting *setting_of(const char *option_name)
-{
-    char name[32];
-
-    (void)snprintf(name, sizeof(name), "%s", option_name);
-    for (char *at = name; (at = strchr(at, '-')) != NULL;)
-        *at = '_';
-    return cli_server_setting(name);
-}
-
-static int gather_settings(const struct arguments *arguments, struct cli_settings *settings,
-                           struct cli_error *error)
-{
-    if (cli_environment_settings(settings, error))
-        return -1;
-    for (size_t i = 0; i < OPTION_COUNT; i++) {
-        const struct cli_setting *setting = setting_of(options_table[i].name);
-        char source[34];
-
-        if (!setting || !arguments->values[i])
-            continue;
-        (void)snprintf(source, sizeof(source), "--%s", options_table[i].name);
-        if (cli_setting_set(settings, setting, source, 1, arguments->values[i], error))
-            return -1;
-    }
-    return cli_settings_complete(settings, error);
-}
-
-static int gather(struct serving *serving, struct cli_error *error)
-{
-    const char *file = given(&serving->arguments, "config");
-
-    if (file && cli_config_read(file, &serving->settings, &serving->apps, stderr, error))
-        return -1;
-    if (gather_settings(&serving->arguments, &serving->settings, error))
-        return -1;
-    return gather_apps(&serving->arguments, &serving->apps, error);
 }
 
 static int put_apps(pusherc_server *server, const struct cli_apps *apps, pusherc_errinfo *info)
@@ -210,15 +82,13 @@ static int rehearse_apps(const struct cli_apps *apps, pusherc_errinfo *info)
 
 static void reload_apps(struct serving *serving)
 {
-    const char *file = given(&serving->arguments, "config");
     struct cli_apps apps;
     struct cli_error error;
     pusherc_errinfo info = {0};
     size_t added = 0, removed = 0;
 
     cli_apps_init(&apps);
-    if (cli_config_read(file, NULL, &apps, NULL, &error) ||
-        gather_apps(&serving->arguments, &apps, &error)) {
+    if (cli_gather(&serving->arguments, NULL, &apps, NULL, &error)) {
         (void)fprintf(stderr, "pusherc: apps stay as they were: %s\n", error.text);
         cli_apps_free(&apps);
         return;
@@ -271,7 +141,7 @@ static void reload_certificate(struct serving *serving)
 
 static void reload(struct serving *serving)
 {
-    bool file = given(&serving->arguments, "config") != NULL;
+    bool file = cli_given(&serving->arguments, "config") != NULL;
 
     if (file)
         reload_apps(serving);
@@ -429,6 +299,7 @@ static int make_server(struct serving *serving)
         serving->settings.server.log_fn = pusherc_log_to_stderr;
     serving->settings.server.path_prefix = serving->settings.path_prefix;
     serving->settings.server.metrics_prefix = serving->settings.metrics_prefix;
+    serving->settings.server.webhook_ca_file = serving->settings.webhook_ca_file;
     int status = pusherc_server_new(&serving->server, &serving->settings.server, &info);
     if (status) {
         (void)complain_info("", status, &info);
@@ -503,23 +374,23 @@ int cli_serve(char **words)
 
     cli_settings_init(&serving.settings);
     cli_apps_init(&serving.apps);
-    if (read_arguments(&serving.arguments, words, &error)) {
+    if (cli_arguments_read(&serving.arguments, words, &error)) {
         status = complain(EXIT_WRONG, error.text);
-    } else if (given(&serving.arguments, "help")) {
+    } else if (cli_given(&serving.arguments, "help")) {
         print_help();
         status = 0;
-    } else if (gather(&serving, &error)) {
+    } else if (cli_gather(&serving.arguments, &serving.settings, &serving.apps, stderr, &error)) {
         status = complain(EXIT_WRONG, error.text);
     } else {
         cli_environment_warn(stderr);
         raise_descriptor_limit();
-        status = given(&serving.arguments, "check") ? check(&serving) : run(&serving);
-        if (status == 0 && given(&serving.arguments, "check"))
+        status = cli_given(&serving.arguments, "check") ? check(&serving) : run(&serving);
+        if (status == 0 && cli_given(&serving.arguments, "check"))
             cli_show(stdout, &serving.settings, &serving.apps);
     }
     pusherc_server_free(serving.server);
     cli_apps_free(&serving.apps);
     cli_settings_free(&serving.settings);
-    free(serving.arguments.apps);
+    cli_arguments_free(&serving.arguments);
     return status;
 }

@@ -49,6 +49,14 @@ const struct cli_setting cli_server_settings[] = {
     {"metrics_port", CLI_SETTING_NUMBER, AT(metrics_port), 0, 65535, 0},
     {"metrics_prefix", CLI_SETTING_TEXT, AT(metrics_prefix), 0, 0, 0},
     {"accept_traffic_percent", CLI_SETTING_NUMBER, AT(server.accept_traffic_percent), 1, 100, 85},
+    {"webhook_batching", CLI_SETTING_FLAG, AT(webhook_batching), 0, 0, 0},
+    {"webhook_batch_ms", CLI_SETTING_DELAY, AT(server.webhook_batch_ms), 0, MAX_TIME_MS, 250},
+    {"webhook_batch_events", CLI_SETTING_NUMBER, AT(server.webhook_batch_events), 1, PUSHERC_MAX_WEBHOOK_EVENTS, 20},
+    {"webhook_delay_ms", CLI_SETTING_DELAY, AT(server.webhook_delay_ms), 0, MAX_TIME_MS, 3000},
+    {"webhook_timeout_ms", CLI_SETTING_NUMBER, AT(server.webhook_timeout_ms), 1, MAX_TIME_MS, 10000},
+    {"webhook_retry_ms", CLI_SETTING_DELAY, AT(server.webhook_retry_ms), 0, MAX_TIME_MS, 300000},
+    {"webhook_max_queued", CLI_SETTING_NUMBER, AT(server.webhook_max_queued), 1, MAX_BYTES, 10000},
+    {"webhook_ca_file", CLI_SETTING_TEXT, AT(webhook_ca_file), 0, 0, 0},
 };
 
 #undef AT
@@ -115,6 +123,7 @@ void cli_settings_init(struct cli_settings *settings)
 {
     *settings = (struct cli_settings){.port = DEFAULT_PORT,
                                       .metrics = true,
+                                      .webhook_batching = true,
                                       .metrics_port = CLI_NO_PORT,
                                       .grace_ms = DEFAULT_GRACE_MS};
     pusherc_server_options_init(&settings->server);
@@ -130,6 +139,7 @@ void cli_settings_free(struct cli_settings *settings)
     free(settings->tls_password);
     free(settings->metrics_host);
     free(settings->metrics_prefix);
+    free(settings->webhook_ca_file);
 }
 
 static const struct cli_setting *find(const struct cli_setting *table, size_t count,
@@ -327,6 +337,8 @@ int cli_settings_complete(struct cli_settings *settings, struct cli_error *error
     settings->metrics_port_chosen = settings->metrics_port != CLI_NO_PORT;
     if (!settings->metrics_port_chosen)
         settings->metrics_port = DEFAULT_METRICS;
+    if (!settings->webhook_batching)
+        settings->server.webhook_batch_ms = PUSHERC_NO_DELAY;
     if (!settings->tls_cert != !settings->tls_key)
         return cli_fail(error, "TLS needs both files: a certificate (--tls-cert) and its key "
                                "(--tls-key)");

@@ -21,10 +21,12 @@ struct cli_settings {
     char *path_prefix;
     char *tls_cert, *tls_key, *tls_password;
     char *metrics_host, *metrics_prefix;
+    char *webhook_ca_file;
     uint32_t port;
     uint32_t metrics_port;    /* CLI_NO_PORT until somebody asks for one */
     bool metrics_port_chosen; /* somebody has */
     bool metrics;
+    bool webhook_batching;
     uint32_t grace_ms;
 };
 

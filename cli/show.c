@@ -1,5 +1,7 @@
 #include "show.h"
 
+#include "webhooks.h"
+
 static void name(FILE *file, const char *indent, const char *text)
 {
     (void)fprintf(file, "%s", indent);
@@ -45,6 +47,9 @@ static void show_app(FILE *file, const struct cli_app *app)
     (void)fputs(",\n", file);
     name(file, indent, "allowed_origins");
     origins(file, app->origins);
+    (void)fputs(",\n", file);
+    name(file, indent, "webhooks");
+    cli_webhooks_print(file, app);
     for (size_t i = 0; i < cli_app_setting_count; i++) {
         (void)fputs(",\n", file);
         name(file, indent, cli_app_settings[i].name);

@@ -70,14 +70,6 @@ test('--help and --version print and succeed', async () => {
   assert.match(out, /^pusherc \d+\.\d+\.\d+( \([a-z ]+\))?\n$/);
 });
 
-test('what is not there yet is neither offered nor ignored', async () => {
-  const { out } = await run(['serve', '--help']);
-  for (const name of ['webhook', 'user-authentication', 'subscription-count']) {
-    assert.ok(!out.includes(name), name);
-    await complains(['serve', `--${name}`], `--${name} is not supported yet`);
-  }
-});
-
 test('wrong words get one sentence and exit 2', async () => {
   assert.equal((await run([])).code, 2);
   await complains(['sreve'], 'unknown command "sreve"; did you mean serve?');

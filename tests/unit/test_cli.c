@@ -22,13 +22,12 @@ static const struct cli_option options[] = {
     {"port", "N", "a port"},
     {"client-events", NULL, "a switch"},
     {"log-level", "LEVEL", "a level"},
-    {"webhook", "URL", NULL},
 };
 
 /* Read all words; "name=value name ..." in `out`, or the error's sentence. */
 static void read_words(char **words, char *out, size_t cap)
 {
-    struct cli_option_reader reader = {options, 4, words};
+    struct cli_option_reader reader = {options, 3, words};
     struct cli_error error;
     size_t index, len = 0;
     const char *value;
@@ -62,9 +61,6 @@ static void options_are_read_or_refused_in_one_sentence(void **state)
         {{"--client_events"}, "unknown option --client_events; did you mean --client-events?"},
         {{"--por"}, "unknown option --por; did you mean --port?"},
         {{"--frobnicate"}, "unknown option --frobnicate; --help lists the options"},
-        {{"--webhook", "http://x"}, "--webhook is not supported yet"},
-        /* what is not supported is not recommended either */
-        {{"--webhooks", "http://x"}, "unknown option --webhooks; --help lists the options"},
         {{"6001"}, "unexpected argument \"6001\"; options begin with --"},
         {{"--"}, "unexpected argument \"--\"; options begin with --"},
         {{"-p"}, "unexpected argument \"-p\"; options begin with --"},
@@ -182,6 +178,12 @@ static void defaults_are_those_of_the_library(void **state)
         LIMIT(idempotency_ms),
         LIMIT(idempotency_max_bytes),
         LIMIT(accept_traffic_percent),
+        LIMIT(webhook_batch_ms),
+        LIMIT(webhook_batch_events),
+        LIMIT(webhook_delay_ms),
+        LIMIT(webhook_timeout_ms),
+        LIMIT(webhook_retry_ms),
+        LIMIT(webhook_max_queued),
 #undef LIMIT
     };
     const uint64_t seed[2] = {1, 2};
@@ -196,8 +198,8 @@ static void defaults_are_those_of_the_library(void **state)
         const struct cli_setting *setting = cli_server_setting(copied[i].name);
         uint32_t number;
         memcpy(&number, (const char *)&limits + copied[i].offset, sizeof(number));
-        if (setting)
-            assert_int_equal(setting->fallback, number);
+        assert_non_null(setting);
+        assert_int_equal(setting->fallback, number);
     }
     assert_int_equal(cli_server_setting("max_cache_bytes")->fallback, limits.max_cache_bytes);
 

@@ -1,0 +1,42 @@
+/*
+ * The command line of `pusherc serve`, and what it says together with the environment and the config file.
+ */
+#ifndef CLI_ARGUMENTS_H
+#define CLI_ARGUMENTS_H
+
+#include "apps.h"
+#include "settings.h"
+
+#define CLI_MAX_OPTIONS 32
+
+/* Borrows the words it was read from. */
+struct cli_arguments {
+    const char
+        *values[CLI_MAX_OPTIONS];  /* of each option; "" if it has no argument, NULL if not given */
+    const char **apps, **webhooks; /* owned arrays of those that may be repeated */
+    size_t app_count, webhook_count;
+};
+
+/* Take NULL-terminated words. Returns 0, or -1 with `error`. To be freed in either case. */
+int cli_arguments_read(struct cli_arguments *arguments, char **words, struct cli_error *error);
+void cli_arguments_free(struct cli_arguments *arguments);
+
+/* The value of an option, as in `values`. */
+const char *cli_given(const struct cli_arguments *arguments, const char *name);
+
+/* The options, for --help. */
+void cli_arguments_print(FILE *file);
+
+/*
+ * Gather what a server shall have: the config file, then the environment, then the options.
+ *
+ * settings  NULL: only the apps are wanted, once more; the file's settings are checked but not taken
+ * apps      empty
+ * warnings  as for cli_config_read()
+ *
+ * Returns 0, or -1 with `error`.
+ */
+int cli_gather(const struct cli_arguments *arguments, struct cli_settings *settings,
+               struct cli_apps *apps, FILE *warnings, struct cli_error *error);
+
+#endif
