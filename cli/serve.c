@@ -15,6 +15,7 @@
 
 #include "arguments.h"
 #include "environment.h"
+#include "notify.h"
 #include "show.h"
 
 #define EXIT_CANNOT 1
@@ -255,6 +256,7 @@ static int start(struct serving *serving)
                   "/metrics");
     print_url("listening on", settings->tls_cert ? "https" : "http", address,
               pusherc_server_port(serving->server, 0), settings->path_prefix);
+    cli_notify("READY=1");
     return 0;
 }
 
@@ -281,8 +283,10 @@ static void wait_for_the_end(struct serving *serving, const sigset_t *signals)
             reload(serving);
         } else if (number == SIGTERM || number == SIGINT) {
             uint32_t grace_ms = stopping ? 0 : serving->settings.grace_ms;
-            if (!stopping)
+            if (!stopping) {
                 printf("stopping; a second signal stops at once\n");
+                cli_notify("STOPPING=1");
+            }
             stopping = true;
             (void)pusherc_server_stop(serving->server, grace_ms, stopped, serving);
         }

@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -14,6 +16,7 @@
 #include "channel/app.h"
 #include "config.h"
 #include "environment.h"
+#include "notify.h"
 #include "options.h"
 #include "server/options.h"
 #include "settings.h"
@@ -519,6 +522,37 @@ static void app_text_has_three_parts(void **state)
     cli_apps_free(&apps);
 }
 
+static void a_service_manager_is_told(void **state)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    char path[64], text[32];
+
+    (void)state;
+    cli_notify("READY=1"); /* nobody wants to know */
+    for (int named = 0; named < 2; named++) {
+        int len = snprintf(path, sizeof(path), "%stest_cli_%d", named ? "/tmp/" : "@", getpid());
+        int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+        memcpy(address.sun_path, path, (size_t)len);
+        if (!named)
+            address.sun_path[0] = '\0';
+        assert_int_equal(bind(fd, (struct sockaddr *)&address,
+                              (socklen_t)(offsetof(struct sockaddr_un, sun_path) + (size_t)len)),
+                         0);
+        setenv("NOTIFY_SOCKET", path, 1);
+        cli_notify("READY=1");
+        assert_int_equal(recv(fd, text, sizeof(text), MSG_DONTWAIT), 7);
+        assert_memory_equal(text, "READY=1", 7);
+        close(fd);
+        cli_notify("READY=1"); /* has gone */
+        if (named)
+            unlink(path);
+    }
+    setenv("NOTIFY_SOCKET", "relative", 1);
+    cli_notify("READY=1");
+    unsetenv("NOTIFY_SOCKET");
+}
+
 /* Read a config file with that text; its error, the file's name cut off, in `error`. */
 static int read_config_warning(const char *text, struct cli_settings *settings,
                                struct cli_apps *apps, FILE *warnings, struct cli_error *error)
@@ -724,6 +758,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(names_used_in_vain_are_warned_of_once, clear_environment,
                                         clear_environment),
         cmocka_unit_test(app_text_has_three_parts),
+        cmocka_unit_test(a_service_manager_is_told),
         cmocka_unit_test(config_file_sets_server_and_apps),
         cmocka_unit_test(config_file_may_speak_soketi),
         cmocka_unit_test(config_file_is_refused_in_one_sentence),
