@@ -105,7 +105,8 @@ static void on_poll(uv_poll_t *poll, int status, int events)
     struct socket_watch *watch = poll->data;
     struct pc_sender *s = watch->sender;
     int running;
-    int flags = status < 0 ? CURL_CSELECT_ERR : 0;
+    /* Reading or writing tells better than libuv what is wrong. */
+    int flags = status < 0 ? CURL_CSELECT_IN | CURL_CSELECT_OUT : 0;
     if (events & UV_READABLE)
         flags |= CURL_CSELECT_IN;
     if (events & UV_WRITABLE)

@@ -32,7 +32,7 @@ class Receiver {
       this.requests.push(request);
       const { status, headers = {}, reset, hang, delay, answer = '' } = await this.behave(request, this.requests.all.length);
       if (hang) return;
-      if (reset) { req.socket.resetAndDestroy(); return; }
+      if (reset) { for (const socket of this.sockets) socket.resetAndDestroy(); return; } // below TLS, if there is any
       if (delay) await new Promise((resolve) => { setTimeout(resolve, delay); });
       if (status >= 200 && status <= 299) for (const event of request.body.events) this.events.push(event);
       res.writeHead(status, headers);
