@@ -76,6 +76,16 @@ static int read_url(const char *text, struct credentials *out, struct cli_error 
     return 0;
 }
 
+/* Many a .env has both Pusher's names and Reverb's, and says which of them it means. */
+static bool means_pusher(void)
+{
+    const char *connection = value_of("BROADCAST_CONNECTION");
+
+    if (!connection)
+        connection = value_of("BROADCAST_DRIVER"); /* as older applications say */
+    return connection && strcmp(connection, "pusher") == 0;
+}
+
 /* To be freed, also after failure. */
 static int read_credentials(struct credentials *found, struct cli_error *error)
 {
@@ -85,13 +95,15 @@ static int read_credentials(struct credentials *found, struct cli_error *error)
         {"SOCKUDO_DEFAULT_APP_ID", "SOCKUDO_DEFAULT_APP_KEY", "SOCKUDO_DEFAULT_APP_SECRET"},
         {"PUSHER_APP_ID", "PUSHER_APP_KEY", "PUSHER_APP_SECRET"},
     };
+    static const size_t orders[2][COUNT(families)] = {{0, 1, 2, 3}, {0, 3, 1, 2}};
+    const size_t *order = orders[means_pusher()];
     const char *url = value_of("PUSHER_URL");
 
     *found = (struct credentials){0};
     for (size_t i = 0; i < COUNT(families); i++) {
-        found->id = value_of(families[i][0]);
-        found->key = value_of(families[i][1]);
-        found->secret = value_of(families[i][2]);
+        found->id = value_of(families[order[i]][0]);
+        found->key = value_of(families[order[i]][1]);
+        found->secret = value_of(families[order[i]][2]);
         if (found->id || found->key || found->secret)
             return 0;
     }

@@ -15,8 +15,8 @@ int cli_environment_settings(struct cli_settings *settings, struct cli_error *er
 
 /*
  * The environment speaks of one app: the one whose id it names, else the first. Id, key and secret
- * are taken from one family of names, the first of SOKETI_, REVERB_, SOCKUDO_, PUSHER_APP_ that sets any of them,
- * else from PUSHER_URL. Returns 0, or -1 with `error`.
+ * are taken from one family of names, the first of SOKETI_, REVERB_, SOCKUDO_, PUSHER_APP_ that sets any of them
+ * (PUSHER_APP_ before REVERB_ if BROADCAST_CONNECTION is "pusher"), else from PUSHER_URL. Returns 0, or -1 with `error`.
  */
 int cli_environment_credentials(struct cli_apps *apps, struct cli_error *error);
 

@@ -3,7 +3,7 @@
 // docs/configuration.md says what `pusherc serve` knows. `--check` shows what would be used.
 
 const assert = require('node:assert/strict');
-const { execFile } = require('node:child_process');
+const { execFile, execFileSync } = require('node:child_process');
 const fs = require('node:fs');
 const os = require('node:os');
 const path = require('node:path');
@@ -170,6 +170,9 @@ const file = (name, content) => {
 };
 test.after(() => fs.rmSync(folder, { recursive: true }));
 
+/** What was compiled in. */
+const features = execFileSync(PUSHERC, ['--version']).toString().match(/[a-z]+/g);
+
 /** What `--check` says in that environment: {shown, warnings}. */
 async function check(env, args = []) {
   const { stdout, stderr } = await promisify(execFile)(PUSHERC, ['serve', '--check', ...args], { env: { ...OURS, ...env } });
@@ -197,14 +200,15 @@ const TWO_APPS = file('two.json', JSON.stringify({ apps: [{ id: 'a', key: 'a', s
 
 test('#211 every name of soketi, Reverb, Laravel and sockudo that is honoured has its effect', async () => {
   const files = await certify();
-  const hasTls = / tls\b|\(tls/.test((await promisify(execFile)(PUSHERC, ['--version'])).stdout);
   const real = (text) => files[text] || text;
+  const [one, two] = [await check({}), await check({}, ['--config', TWO_APPS])];
+  const lacks = (where) => (/^tls_(cert|key)/.test(where) && !features.includes('tls')) || (where === 'app.webhooks' && !features.includes('webhooks'));
   for (const [name, value, where, expected, beside = {}] of HONOURED) {
-    if (/^tls_(cert|key)/.test(where) && !hasTls) continue;
+    if (lacks(where)) continue;
     const env = Object.fromEntries(Object.entries({ ...beside, [name]: value }).map(([n, v]) => [n, real(v)]));
     // Credentials are of the only app; what is for every app needs two of them.
     const args = where.startsWith('every.') ? ['--config', TWO_APPS] : [];
-    const before = await check({}, args);
+    const before = args.length ? two : one;
     const after = await check(env, args);
     assert.deepEqual(after.warnings, [], name);
     for (const shown of at(after, where)) assert.deepEqual(shown, real(expected), name);
@@ -213,11 +217,11 @@ test('#211 every name of soketi, Reverb, Laravel and sockudo that is honoured ha
 });
 
 test('#211 every name without a counterpart is named once, unless it asks for nothing', async () => {
-  for (const [name, value, harmless, beside = {}] of NAMED) {
-    const about = async (env) => (await check(env)).warnings.filter((line) => line.startsWith(`pusherc: warning: ${name} is set, but not supported`));
-    assert.equal((await about({ ...beside, [name]: value })).length, 1, name);
-    assert.deepEqual(await about({ ...beside, [name]: harmless }), [], name);
-  }
+  const all = (which) => NAMED.reduce((env, row) => ({ ...row[3], ...env, [row[0]]: row[which] }), {});
+  const { warnings } = await check(all(1));
+  for (const [name] of NAMED) assert.equal(warnings.filter((line) => line.startsWith(`pusherc: warning: ${name} is set, but not supported`)).length, 1, name);
+  assert.equal(warnings.length, NAMED.length);
+  assert.deepEqual((await check(all(2))).warnings, []);
 });
 
 test('#211 names that are meant for others are passed over', async () => {
@@ -299,7 +303,7 @@ test('a config file of soketi works as it is', async (t) => {
   assert.doesNotMatch(server.stderr, /warning/);
 });
 
-test('webhooks come from the option, the environment and the file', async () => {
+test('webhooks come from the option, the environment and the file', { skip: !features.includes('webhooks') && 'not compiled in' }, async () => {
   const config = file('webhooks.json', JSON.stringify({ apps: [
     { id: 'a', key: 'a', secret: 's', webhooks: [{ url: 'http://name:password@a.example/1', headers: { Authorization: 'Bearer token' } }] }, { id: 'b', key: 'b', secret: 's' }] }));
   const { shown: { apps: [a, b] } } = await check({}, ['--config', config, '--webhook', 'http://c.example/', '--webhook=http://d.example/']);
@@ -373,6 +377,15 @@ test('docs/configuration.md has every name of other servers', () => {
   const patterns = vain.map((name) => new RegExp(`^${name.replaceAll('*', '.*')}$`));
   for (const [name] of NAMED) assert.ok(patterns.some((pattern) => pattern.test(name)), `${name} is not on the page`);
   for (const pattern of patterns) assert.ok(NAMED.some(([name]) => pattern.test(name)), `${pattern} is on the page, but not tested`);
+});
+
+test('docs/migrating.md speaks of settings that there are', async () => {
+  const { apps: [app], ...server } = (await check({})).shown;
+  const known = new Set([...Object.keys(server), ...Object.keys(app), ...HONOURED.map(([name]) => name), ...NAMED.map(([name]) => name), ...PASSED_OVER, 'webhooks', 'apps']);
+  // Words of the wire and of others, which are not settings here.
+  const others = /^(channel_occupied|channel_vacated|member_removed|event_types|activity_timeout|socket_id|subscription_count|terminate_connections|lambda_function|idempotency_key|allowed_origins|find_app|active_channels|channel_\w+_total|connection_errors_total|broadcast_latency_ms|VITE_\w+)$/;
+  const page = fs.readFileSync(path.join(__dirname, '../../docs/migrating.md'), 'utf8');
+  for (const [, name] of page.matchAll(/`([A-Za-z]+(?:_[A-Za-z]+)+)(?:=[^`]*)?`/g)) assert.ok(known.has(name) || others.test(name), name);
 });
 
 test('the manual page has every option, every setting and every honoured name', async () => {

@@ -263,6 +263,8 @@ static const char *const used_names[] = {"SOKETI_HOST",
                                          "REVERB_SCALING_ENABLED",
                                          "REVERB_APP_PING_INTERVAL",
                                          "PUSHER_URL",
+                                         "BROADCAST_CONNECTION",
+                                         "BROADCAST_DRIVER",
                                          "PORT",
                                          "HOST",
                                          "SHUTDOWN_GRACE_PERIOD",
@@ -335,6 +337,16 @@ static void environment_names_one_app_from_one_family(void **state)
     assert_int_equal(cli_environment_credentials(&apps, &error), 0);
     assert_int_equal(apps.count, 1);
     /* not Pusher's secret with Reverb's key */
+    assert_app(&apps, "r", "r-key", "app-secret");
+    cli_apps_free(&apps);
+
+    setenv("BROADCAST_CONNECTION", "pusher", 1);
+    assert_int_equal(cli_environment_credentials(&apps, &error), 0);
+    assert_app(&apps, "p", "app-key", "p-secret");
+    cli_apps_free(&apps);
+    setenv("BROADCAST_CONNECTION", "reverb", 1);
+    setenv("BROADCAST_DRIVER", "pusher", 1); /* left over */
+    assert_int_equal(cli_environment_credentials(&apps, &error), 0);
     assert_app(&apps, "r", "r-key", "app-secret");
     cli_apps_free(&apps);
 }
