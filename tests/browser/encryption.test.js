@@ -12,13 +12,15 @@ const { APP, TOP, startHost } = require('../integration/lib.js');
 const { MASTER_KEY } = require('../integration/clients.js');
 const { shared } = require('./site.js');
 
-const BUNDLE = fs.readFileSync(path.join(TOP, 'tests/node_modules/pusher-js/dist/web/pusher-with-encryption.min.js'));
+const FILES = { '/pusher.js': 'pusher-js/dist/web/pusher-with-encryption.min.js', '/echo.js': 'laravel-echo/dist/echo.iife.js' };
+const read = (url) => FILES[url] && fs.readFileSync(path.join(TOP, 'tests/node_modules', FILES[url]));
 
-/** A page of another origin than the server, with nothing but pusher-js in it. */
+/** A page of another origin than the server, with nothing but pusher-js and Echo in it. */
 async function openPage(t, host) {
   const server = http.createServer((req, res) => {
-    const script = req.url === '/pusher.js';
-    res.writeHead(200, { 'Content-Type': script ? 'text/javascript' : 'text/html' }).end(script ? BUNDLE : '<script src="/pusher.js"></script>');
+    const script = read(req.url);
+    res.writeHead(200, { 'Content-Type': script ? 'text/javascript' : 'text/html' })
+      .end(script || '<script src="/pusher.js"></script><script src="/echo.js"></script>');
   });
   await new Promise((resolve) => { server.listen(0, '127.0.0.1', resolve); });
   t.after(() => new Promise((resolve) => { server.close(resolve); server.closeAllConnections(); }));
@@ -42,7 +44,7 @@ async function openPage(t, host) {
       const timer = setInterval(() => { if (heard.length >= count) { clearInterval(timer); resolve(heard.splice(0)); } }, 10);
     });
   }, [APP.key, host.port]);
-  return { join: (name) => page.evaluate((n) => window.join(n), name), heard: (name, count) => page.evaluate(([n, c]) => window.heard(n, c), [name, count]) };
+  return { page, join: (name) => page.evaluate((n) => window.join(n), name), heard: (name, count) => page.evaluate(([n, c]) => window.heard(n, c), [name, count]) };
 }
 
 const start = (t) => startHost({
@@ -70,4 +72,19 @@ test('a page decrypts the last event of an encrypted cache channel', async (t) =
   assert.deepEqual(await page.heard(channel, 1), [['opened', { n: 2 }]]);
   await host.publish(channel, 'opened', '{"n":3}');
   assert.deepEqual(await page.heard(channel, 1), [['opened', { n: 3 }]]);
+});
+
+test('#208 laravel-echo with that build: an encrypted private channel in a page', async (t) => {
+  const host = await start(t);
+  await host.do('answers', { rows: [{ allow: true }] });
+  const { page } = await openPage(t, host);
+  await page.evaluate(([key, port]) => new Promise((resolve, reject) => {
+    const echo = new window.Echo.default({
+      broadcaster: 'reverb', key, wsHost: '127.0.0.1', wsPort: port, wssPort: port, forceTLS: false, enabledTransports: ['ws', 'wss'],
+      authEndpoint: `http://127.0.0.1:${port}/broadcasting/auth?user=7`,
+    });
+    window.opened = new Promise((heard) => { echo.encryptedPrivate('vault').listen('VaultOpened', heard).subscribed(resolve).error(reject); });
+  }), [APP.key, host.port]);
+  await host.publish('private-encrypted-vault', 'App\\Events\\VaultOpened', '{"pin":1234}');
+  assert.deepEqual(await page.evaluate(() => window.opened), { pin: 1234 });
 });

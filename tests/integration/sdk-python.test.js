@@ -5,8 +5,9 @@ const assert = require('node:assert/strict');
 const fs = require('node:fs');
 const path = require('node:path');
 const { before, test } = require('node:test');
-const { Program, TOP, connect, hmac, startServe } = require('./lib.js');
+const { Program, TOP, connect, hmac, startHost, startServe } = require('./lib.js');
 const { MASTER_KEY, pusher, startAuth, subscribe } = require('./clients.js');
+const { receiver } = require('./receiver.js');
 
 // The SDK wants an app id of digits.
 const APP = { id: '123456', key: 'python-key', secret: 'python-secret' };
@@ -117,11 +118,23 @@ test('#209 Python SDK 3.3.4: publishes end-to-end encrypted', async (t) => {
   assert.deepEqual((await channel.inbox.event('secret')).data, { pin: 5678 });
 });
 
-test('#209 Python SDK 3.3.4: checks webhooks, and tells why it was refused', async (t) => {
+test('#209 Python SDK 3.3.4: checks the webhooks that the server sends', async (t) => {
   const call = python(t);
-  const body = JSON.stringify({ time_ms: Date.now(), events: [{ name: 'channel_occupied', channel: 'orders' }] });
-  assert.deepEqual(await call('validate_webhook', [APP.key, hmac(APP.secret, body), body]), JSON.parse(body));
-  assert.equal(await call('validate_webhook', [APP.key, hmac('other', body), body]), null);
+  const r = await receiver(t);
+  const host = await startHost({ apps: [{ ...APP, webhooks: [{ url: r.url }] }], options: { webhook_batch_ms: 50 } }, t);
+  const client = await connect(host, { app: APP });
+  await client.subscribe('presence-hooked', { user_id: '7' });
+  await r.event('member_added');
+  await client.close();
+  for (const { headers, text } of r.requests.all) {
+    const key = headers['x-pusher-key'];
+    assert.deepEqual(await call('validate_webhook', [key, headers['x-pusher-signature'], text]), JSON.parse(text));
+    assert.equal(await call('validate_webhook', [key, hmac('other', text), text]), null);
+  }
+});
+
+test('#209 Python SDK 3.3.4: tells why it was refused', async (t) => {
+  const call = python(t);
   await assert.rejects(call('channels_info', [null, ['user_count']]), { name: 'PusherBadRequest' });
   await assert.rejects(python(t, { secret: 'wrong' })('trigger', ['orders', 'e', {}]), { name: 'PusherBadAuth' });
 });
