@@ -1,0 +1,44 @@
+/* Data of encrypted channels: what anybody may have sent is read without harm; what was encrypted comes back. */
+#include <stdlib.h>
+#include <string.h>
+
+#include <pusherc/error.h>
+
+#include "auth/encrypt.h"
+#include "codec/crypto.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void require(bool condition)
+{
+    if (!condition)
+        abort();
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    static const uint8_t key[PUSHERC_MASTER_KEY_SIZE] = {1, 2, 3};
+    struct pc_mem mem = pc_mem_make(NULL);
+    pusherc_slice input = pc_slice((const char *)data, size), channel = PC_S("private-encrypted-x");
+    struct pc_buf sealed, plain;
+
+    require(pc_crypto_init() == 0);
+    pc_buf_init(&sealed, &mem, SIZE_MAX / 2);
+    pc_buf_init(&plain, &mem, SIZE_MAX / 2);
+    int rc = pc_decrypt(&plain, channel, input, key);
+    require(rc == PUSHERC_EINVAL || rc == PUSHERC_EAUTH || rc == PUSHERC_ENOSYS || rc == 0);
+    require(rc == 0 || plain.len == 0);
+    pc_buf_clear(&plain);
+
+    rc = pc_encrypt(&sealed, channel, input, key, NULL);
+    if (rc == 0) {
+        require(sealed.len == pc_encrypted_size(size));
+        require(pc_decrypt(&plain, channel, pc_buf_slice(&sealed), key) == 0);
+        require(pc_slice_eq(pc_buf_slice(&plain), input));
+    } else {
+        require(rc == PUSHERC_ENOSYS);
+    }
+    pc_buf_free(&plain);
+    pc_buf_free(&sealed);
+    return 0;
+}
