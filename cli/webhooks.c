@@ -36,16 +36,16 @@ static const char *keep(char **at, const char *text)
     return copy;
 }
 
-bool cli_app_set_webhooks(struct cli_app *app, const pusherc_webhook *webhooks, size_t count)
+/* The block: endpoints, then all headers, then all texts. NULL: out of memory. */
+static pusherc_webhook *copy(const pusherc_webhook *webhooks, size_t count)
 {
-    pusherc_webhook *copies = count ? malloc(block_size(webhooks, count)) : NULL;
+    pusherc_webhook *copies = malloc(block_size(webhooks, count));
     size_t header_count = 0;
 
-    if (count && !copies)
-        return false;
+    if (!copies)
+        return NULL;
     for (size_t i = 0; i < count; i++)
         header_count += webhooks[i].header_count;
-    /* the block: endpoints, then all headers, then all texts */
     pusherc_webhook_header *headers = (pusherc_webhook_header *)(void *)(copies + count);
     char *at = (char *)(headers + header_count);
     for (size_t i = 0; i < count; i++) {
@@ -59,6 +59,15 @@ bool cli_app_set_webhooks(struct cli_app *app, const pusherc_webhook *webhooks, 
             headers->value = keep(&at, webhooks[i].headers[j].value);
         }
     }
+    return copies;
+}
+
+bool cli_app_set_webhooks(struct cli_app *app, const pusherc_webhook *webhooks, size_t count)
+{
+    pusherc_webhook *copies = count ? copy(webhooks, count) : NULL;
+
+    if (count && !copies)
+        return false;
     free(app->webhooks);
     app->webhooks = copies;
     app->options.webhooks = copies;
