@@ -15,6 +15,7 @@
 
 #include <pusherc/sign.h>
 
+#include "channel/apps.h"
 #include "codec/json.h"
 #include "unit/failing_alloc.h"
 #include "webhook/queue.h"

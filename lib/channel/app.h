@@ -1,6 +1,6 @@
 /*
- * Apps: one immutable, counted snapshot of settings per put, and what outlives a change of settings
- * (counters). The registry hands out counted snapshots; an open connection keeps the one it began with.
+ * One app: an immutable, counted snapshot of its settings for each put, and what outlives a change of settings
+ * (counters, rates, endpoints). An open connection keeps the snapshot it began with.
  */
 #ifndef PC_CHANNEL_APP_H
 #define PC_CHANNEL_APP_H
@@ -126,39 +126,15 @@ struct pc_app {
     char **origins;         /* owned, NULL-terminated, lower case; NULL = any */
 };
 
-struct pc_apps {
-    struct pc_mem mem;
-    pthread_mutex_t mutex; /* first in the lock order; never held over other locks or host code */
-    struct pc_map by_id, by_key;
-    uint64_t next_uid;
-    uint32_t worker_count;
-    /* Somebody sends webhooks; else apps that want some are refused. Set before the first put. */
-    bool webhooks;
-};
-
-void pc_apps_init(struct pc_apps *apps, const struct pc_mem *mem, const uint64_t seed[2],
-                  uint32_t worker_count);
-void pc_apps_free(struct pc_apps *apps);
-
-/* As pusherc_server_put_apps(). */
-PC_CHECKED int pc_apps_put(struct pc_apps *apps, const pusherc_app_options *options, size_t count,
-                           pusherc_errinfo *info);
-/* The snapshot removed, counted for the caller; NULL if there was none. */
-struct pc_app *pc_apps_remove(struct pc_apps *apps, pusherc_slice id);
-
-/* All there are now, each counted, in an array that is the caller's; in no order. *out is NULL without any, or on
- * PUSHERC_ENOMEM. */
-PC_CHECKED int pc_apps_list(struct pc_apps *apps, struct pc_app ***out, size_t *count);
-/* Up to `max` of them, in no order, each counted for the caller. */
-size_t pc_apps_some(struct pc_apps *apps, struct pc_app **out, size_t max);
-/* The only app there is, counted; NULL if there are none or several. */
-struct pc_app *pc_apps_only(struct pc_apps *apps);
-/* Some app keeps no origin out. */
-bool pc_apps_any_origin(struct pc_apps *apps);
-/* Counted for the caller; NULL if unknown. Thread: any. */
-struct pc_app *pc_apps_by_id(struct pc_apps *apps, pusherc_slice id);
-struct pc_app *pc_apps_by_key(struct pc_apps *apps, pusherc_slice key);
-
+/* What a host can get wrong, said with the field's name; `webhooks`: somebody sends them. */
+PC_CHECKED int pc_app_check(const pusherc_app_options *options, bool webhooks,
+                            pusherc_errinfo *info);
+/* A snapshot of options that were checked, without `live`, counted once. 0 or PUSHERC_ENOMEM. */
+PC_CHECKED int pc_app_new(struct pc_app **out, const struct pc_mem *mem,
+                          const pusherc_app_options *options);
+/* Counted once; NULL = out of memory. */
+struct pc_app_live *pc_app_live_new(const struct pc_mem *mem, uint64_t uid, uint32_t worker_count,
+                                    const uint64_t seed[2]);
 void pc_app_ref(struct pc_app *app);
 void pc_app_unref(struct pc_app *app); /* NULL is harmless */
 void pc_app_live_ref(struct pc_app_live *live);
@@ -177,6 +153,8 @@ static inline void pc_app_limited(const struct pc_app *app, enum pc_app_limit li
 
 /* Those of the current settings, counted for the caller; NULL if there are none. */
 struct pc_endpoints *pc_app_endpoints(struct pc_app_live *live);
+/* Takes over the caller's count; returns the one before, counted for the caller. */
+struct pc_endpoints *pc_app_set_endpoints(struct pc_app_live *live, struct pc_endpoints *endpoints);
 
 /* One more connection if the quota allows; each success is undone by pc_app_disconnect(). */
 bool pc_app_connect(struct pc_app *app);

@@ -14,7 +14,7 @@
 #include "auth/rules.h"
 #include "base/idgen.h"
 #include "base/log.h"
-#include "channel/app.h"
+#include "channel/apps.h"
 #include "channel/directory.h"
 #include "fanout/notice.h"
 #include "fanout/worker.h"

@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "channel/app.h"
+#include "channel/apps.h"
 #include "unit/failing_alloc.h"
 
 #define LENGTH(array) (sizeof(array) / sizeof((array)[0]))

@@ -13,7 +13,7 @@
 #include <cmocka.h>
 
 #include "apps.h"
-#include "channel/app.h"
+#include "channel/apps.h"
 #include "config.h"
 #include "environment.h"
 #include "notify.h"

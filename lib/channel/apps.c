@@ -1,0 +1,252 @@
+#include "channel/apps.h"
+
+#include "base/log.h"
+
+void pc_apps_init(struct pc_apps *apps, const struct pc_mem *mem, const uint64_t seed[2],
+                  uint32_t worker_count)
+{
+    apps->mem = *mem;
+    apps->next_uid = 1;
+    apps->worker_count = worker_count;
+    pthread_mutex_init(&apps->mutex, NULL);
+    pc_map_init(&apps->by_id, &apps->mem, seed);
+    pc_map_init(&apps->by_key, &apps->mem, seed);
+}
+
+static void forget(struct pc_map_node *node, void *ctx)
+{
+    (void)ctx;
+    pc_app_unref(PC_CONTAINER(node, struct pc_app, by_id));
+}
+
+void pc_apps_free(struct pc_apps *apps)
+{
+    pc_map_each(&apps->by_id, forget, NULL);
+    pc_map_free(&apps->by_id);
+    pc_map_free(&apps->by_key);
+    pthread_mutex_destroy(&apps->mutex);
+}
+
+static struct pc_app *find(struct pc_map *map, pusherc_slice key, bool by_id)
+{
+    struct pc_map_node *node = pc_map_find(map, key);
+    if (!node)
+        return NULL;
+    return by_id ? PC_CONTAINER(node, struct pc_app, by_id)
+                 : PC_CONTAINER(node, struct pc_app, by_key);
+}
+
+/* One app of a batch: its new snapshot, and the one it takes the place of. */
+struct change {
+    struct pc_app *app, *old;
+    struct pc_endpoints *endpoints; /* counted; the new ones, then the old ones */
+};
+
+static void take_out(struct pc_apps *apps, struct pc_app *app)
+{
+    pc_map_remove(&apps->by_id, &app->by_id);
+    pc_map_remove(&apps->by_key, &app->by_key);
+}
+
+/* Only the very first insert into a table can fail, and then there was no old app to lose. */
+static int put_in(struct pc_apps *apps, struct pc_app *app)
+{
+    int rc = pc_map_insert(&apps->by_id, &app->by_id);
+    if (rc == 0) {
+        rc = pc_map_insert(&apps->by_key, &app->by_key);
+        if (rc)
+            pc_map_remove(&apps->by_id, &app->by_id);
+    }
+    return rc;
+}
+
+/* The old snapshots of all have been taken out: what is found now belongs to another app. */
+static int insert(struct pc_apps *apps, struct change *change, pusherc_errinfo *info)
+{
+    struct pc_app *app = change->app;
+    struct pc_app *holder = find(&apps->by_key, app->key, false);
+    if (find(&apps->by_id, app->id, true))
+        return pc_errinfo(info, PUSHERC_EEXIST, 0, "app %s is given twice", app->id.ptr);
+    if (holder)
+        return pc_errinfo(info, PUSHERC_EEXIST, 0, "app %s: the key belongs to app %s", app->id.ptr,
+                          holder->id.ptr);
+    app->live = change->old ? change->old->live
+                            : pc_app_live_new(&apps->mem, apps->next_uid, apps->worker_count,
+                                              apps->by_id.seed);
+    if (change->old)
+        pc_app_live_ref(app->live);
+    else
+        apps->next_uid++;
+    if (!app->live || put_in(apps, app))
+        return pc_errinfo(info, PUSHERC_ENOMEM, 0, "app %s: out of memory", app->id.ptr);
+    return 0;
+}
+
+/* All or none. */
+static int exchange(struct pc_apps *apps, struct change *changes, size_t count,
+                    pusherc_errinfo *info)
+{
+    int rc = 0;
+    size_t done = 0;
+    pthread_mutex_lock(&apps->mutex);
+    for (size_t i = 0; i < count; i++) {
+        changes[i].old = find(&apps->by_id, changes[i].app->id, true);
+        if (changes[i].old)
+            take_out(apps, changes[i].old);
+    }
+    while (done < count && rc == 0) {
+        rc = insert(apps, &changes[done], info);
+        done += rc == 0;
+    }
+    while (rc && done > 0)
+        take_out(apps, changes[--done].app);
+    for (size_t i = 0; i < count && rc; i++) {
+        /* cannot fail: it was in these tables before */
+        if (changes[i].old && put_in(apps, changes[i].old) == 0)
+            changes[i].old = NULL;
+    }
+    /* here, so that of two puts the same one is last in both places */
+    for (size_t i = 0; i < count && rc == 0; i++)
+        changes[i].endpoints = pc_app_set_endpoints(changes[i].app->live, changes[i].endpoints);
+    pthread_mutex_unlock(&apps->mutex);
+    return rc;
+}
+
+static int prepare(struct pc_apps *apps, const pusherc_app_options *options, struct change *change,
+                   pusherc_errinfo *info)
+{
+    int rc = pc_app_new(&change->app, &apps->mem, options);
+    if (rc == 0 && options->webhook_count)
+        rc = pc_endpoints_new(&change->endpoints, &apps->mem, options);
+    return rc ? pc_errinfo(info, rc, 0, "app %s: %s", options->id, pusherc_strerror(rc)) : 0;
+}
+
+int pc_apps_put(struct pc_apps *apps, const pusherc_app_options *options, size_t count,
+                pusherc_errinfo *info)
+{
+    int rc = 0;
+    for (size_t i = 0; i < count && rc == 0; i++)
+        rc = pc_app_check(&options[i], apps->webhooks, info);
+    if (rc || count == 0)
+        return rc;
+    struct change *changes = pc_alloc_array(&apps->mem, count, sizeof *changes);
+    if (!changes)
+        return pc_errinfo(info, PUSHERC_ENOMEM, 0, "app %s: out of memory", options->id);
+    for (size_t i = 0; i < count && rc == 0; i++)
+        rc = prepare(apps, &options[i], &changes[i], info);
+    if (rc == 0)
+        rc = exchange(apps, changes, count, info);
+    for (size_t i = 0; i < count; i++) {
+        pc_endpoints_unref(changes[i].endpoints);
+        pc_app_unref(rc ? changes[i].app : changes[i].old);
+    }
+    pc_free(&apps->mem, changes);
+    return rc;
+}
+
+struct pc_app *pc_apps_remove(struct pc_apps *apps, pusherc_slice id)
+{
+    pthread_mutex_lock(&apps->mutex);
+    struct pc_app *app = find(&apps->by_id, id, true);
+    if (app) {
+        pc_map_remove(&apps->by_id, &app->by_id);
+        pc_map_remove(&apps->by_key, &app->by_key);
+        atomic_store_explicit(&app->live->removed, true, memory_order_release);
+    }
+    pthread_mutex_unlock(&apps->mutex);
+    return app;
+}
+
+static struct pc_app *get(struct pc_apps *apps, pusherc_slice key, bool by_id)
+{
+    pthread_mutex_lock(&apps->mutex);
+    struct pc_app *app = find(by_id ? &apps->by_id : &apps->by_key, key, by_id);
+    if (app)
+        pc_app_ref(app);
+    pthread_mutex_unlock(&apps->mutex);
+    return app;
+}
+
+static void append(struct pc_map_node *node, void *ctx)
+{
+    struct pc_app ***end = ctx;
+    struct pc_app *app = PC_CONTAINER(node, struct pc_app, by_id);
+    pc_app_ref(app);
+    *(*end)++ = app;
+}
+
+int pc_apps_list(struct pc_apps *apps, struct pc_app ***out, size_t *count)
+{
+    pthread_mutex_lock(&apps->mutex);
+    *count = apps->by_id.count;
+    *out = *count ? pc_alloc_array(&apps->mem, *count, sizeof **out) : NULL;
+    struct pc_app **end = *out;
+    if (end)
+        pc_map_each(&apps->by_id, append, &end);
+    pthread_mutex_unlock(&apps->mutex);
+    return *out || *count == 0 ? 0 : PUSHERC_ENOMEM;
+}
+
+struct some {
+    struct pc_app **out;
+    size_t count, max;
+};
+
+static void take_some(struct pc_map_node *node, void *ctx)
+{
+    struct some *some = ctx;
+    if (some->count == some->max)
+        return;
+    some->out[some->count] = PC_CONTAINER(node, struct pc_app, by_id);
+    pc_app_ref(some->out[some->count++]);
+}
+
+size_t pc_apps_some(struct pc_apps *apps, struct pc_app **out, size_t max)
+{
+    struct some some = {out, 0, max};
+    pthread_mutex_lock(&apps->mutex);
+    pc_map_each(&apps->by_id, take_some, &some);
+    pthread_mutex_unlock(&apps->mutex);
+    return some.count;
+}
+
+static void take_any(struct pc_map_node *node, void *ctx)
+{
+    *(struct pc_app **)ctx = PC_CONTAINER(node, struct pc_app, by_id);
+}
+
+struct pc_app *pc_apps_only(struct pc_apps *apps)
+{
+    struct pc_app *app = NULL;
+    pthread_mutex_lock(&apps->mutex);
+    if (apps->by_id.count == 1)
+        pc_map_each(&apps->by_id, take_any, &app);
+    if (app)
+        pc_app_ref(app);
+    pthread_mutex_unlock(&apps->mutex);
+    return app;
+}
+
+struct pc_app *pc_apps_by_id(struct pc_apps *apps, pusherc_slice id)
+{
+    return get(apps, id, true);
+}
+
+struct pc_app *pc_apps_by_key(struct pc_apps *apps, pusherc_slice key)
+{
+    return get(apps, key, false);
+}
+
+static void note_open(struct pc_map_node *node, void *ctx)
+{
+    *(bool *)ctx |= pc_app_any_origin(PC_CONTAINER(node, struct pc_app, by_id));
+}
+
+bool pc_apps_any_origin(struct pc_apps *apps)
+{
+    bool any = false;
+    pthread_mutex_lock(&apps->mutex);
+    pc_map_each(&apps->by_id, note_open, &any);
+    pthread_mutex_unlock(&apps->mutex);
+    return any;
+}

@@ -1,0 +1,43 @@
+/*
+ * The registry of apps: which there are now, by id and by key. It hands out counted snapshots.
+ */
+#ifndef PC_CHANNEL_APPS_H
+#define PC_CHANNEL_APPS_H
+
+#include "channel/app.h"
+
+struct pc_apps {
+    struct pc_mem mem;
+    pthread_mutex_t
+        mutex; /* first in the lock order; never held over shards, mailboxes or host code */
+    struct pc_map by_id, by_key;
+    uint64_t next_uid;
+    uint32_t worker_count;
+    /* Somebody sends webhooks; else apps that want some are refused. Set before the first put. */
+    bool webhooks;
+};
+
+void pc_apps_init(struct pc_apps *apps, const struct pc_mem *mem, const uint64_t seed[2],
+                  uint32_t worker_count);
+void pc_apps_free(struct pc_apps *apps);
+
+/* As pusherc_server_put_apps(). */
+PC_CHECKED int pc_apps_put(struct pc_apps *apps, const pusherc_app_options *options, size_t count,
+                           pusherc_errinfo *info);
+/* The snapshot removed, counted for the caller; NULL if there was none. */
+struct pc_app *pc_apps_remove(struct pc_apps *apps, pusherc_slice id);
+
+/* All there are now, each counted, in an array that is the caller's; in no order. *out is NULL without any, or on
+ * PUSHERC_ENOMEM. */
+PC_CHECKED int pc_apps_list(struct pc_apps *apps, struct pc_app ***out, size_t *count);
+/* Up to `max` of them, in no order, each counted for the caller. */
+size_t pc_apps_some(struct pc_apps *apps, struct pc_app **out, size_t max);
+/* The only app there is, counted; NULL if there are none or several. */
+struct pc_app *pc_apps_only(struct pc_apps *apps);
+/* Some app keeps no origin out. */
+bool pc_apps_any_origin(struct pc_apps *apps);
+/* Counted for the caller; NULL if unknown. Thread: any. */
+struct pc_app *pc_apps_by_id(struct pc_apps *apps, pusherc_slice id);
+struct pc_app *pc_apps_by_key(struct pc_apps *apps, pusherc_slice key);
+
+#endif
