@@ -377,7 +377,9 @@ static int make_batch(struct pc_webhook_queue *q)
         pc_list_remove(&event->link);
         pc_webhook_event_free(hooks->mem, event);
     }
+    pthread_mutex_lock(&hooks->mutex);
     q->batch = batch;
+    pthread_mutex_unlock(&hooks->mutex);
     return 0;
 }
 

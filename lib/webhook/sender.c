@@ -284,6 +284,9 @@ static bool set_options(struct transfer *t)
     /* We are guests: no signals, no settings from the environment, no waiting for the resolver's thread. */
     ok = ok && SET(NOSIGNAL, 1L) && SET(PROXY, "") && SET(QUICK_EXIT, 1L) &&
          SET(OPENSOCKETFUNCTION, open_socket) && SET(HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
+    /* libcurl sends again at once, unasked, what a kept connection did not take. That is right for one that the peer
+     * closed while it was idle, but not for an endpoint that has just failed. */
+    ok = ok && SET(FRESH_CONNECT, batch->attempts > 1 ? 1L : 0L);
     return ok && (!ca || (SET(CAINFO, ca) && SET(CAPATH, NULL)));
 #undef SET
 }
