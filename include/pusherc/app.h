@@ -130,6 +130,7 @@ PUSHERC_API void pusherc_app_options_init(pusherc_app_options *options);
  * @return 0, or (then nothing has changed)
  *         PUSHERC_EINVAL  a NULL argument, or a field breaks its rule; `info` names it
  *         PUSHERC_EEXIST  the key belongs to another app
+ *         PUSHERC_ENOSYS  it has webhooks, and those were not compiled in
  *         PUSHERC_ENOMEM
  *
  * Thread: any. Blocks: no. In callbacks: yes. Owns: nothing.
@@ -149,6 +150,7 @@ PUSHERC_API int pusherc_server_put_app(pusherc_server *server, const pusherc_app
  * @return 0, or (then nothing has changed)
  *         PUSHERC_EINVAL  a NULL argument, or a field breaks its rule; `info` names it
  *         PUSHERC_EEXIST  an id is given twice, or a key belongs to another app
+ *         PUSHERC_ENOSYS  one has webhooks, and those were not compiled in
  *         PUSHERC_ENOMEM
  *
  * Thread: any. Blocks: no. In callbacks: yes. Owns: nothing.

@@ -332,8 +332,8 @@ PUSHERC_API pusherc_slice pusherc_app_request_key(const pusherc_app_request *req
  * @param request  consumed, whatever is returned
  * @param options  copied; NULL = there is no such app
  * @return 0, or
- *         PUSHERC_EINVAL, PUSHERC_EEXIST, PUSHERC_ENOMEM  as pusherc_server_put_app(); whoever waits hears
- *                            that there is no such app
+ *         PUSHERC_EINVAL, PUSHERC_EEXIST, PUSHERC_ENOSYS, PUSHERC_ENOMEM  as pusherc_server_put_app();
+ *                            whoever waits hears that there is no such app
  *         PUSHERC_ECANCELED  the server has been stopped; or nobody waits any more, then the app was put
  *
  * Thread: any. Blocks: no. In callbacks: yes. Owns: the request.

@@ -320,7 +320,8 @@ typedef void (*pusherc_stopped_fn)(pusherc_server *server, void *user_data);
 
 /**
  * Stop: /ready turns red, listeners close, clients are told (4200) in random order spread over
- * grace_ms, queues are flushed, what is left is cut off, `stopped` is called.
+ * grace_ms, queues are flushed, what is left is cut off, `stopped` is called. Webhooks that wait are sent, for as
+ * long as clients are left and close_timeout_ms more at most.
  *
  * @param server    any state; a server that was not started stops at once
  * @param grace_ms  0 = tell everybody at once

@@ -26,6 +26,21 @@ static void see_text(struct seen *seen, const char *text)
     seen->sum = seen->sum * 31 + slice.len;
 }
 
+static void see_webhook(struct seen *seen, const pusherc_webhook *hook)
+{
+    check(hook->struct_size == sizeof(*hook) && hook->url);
+    check((hook->events & ~PUSHERC_WEBHOOK_ALL) == 0);
+    check(hook->headers || hook->header_count == 0);
+    see_text(seen, hook->url);
+    see_text(seen, hook->channel_prefix);
+    see_text(seen, hook->channel_suffix);
+    for (size_t i = 0; i < hook->header_count; i++) {
+        see_text(seen, hook->headers[i].name);
+        see_text(seen, hook->headers[i].value);
+    }
+    seen->sum = seen->sum * 31 + hook->events;
+}
+
 static int see(const pusherc_app_options *options, void *user_data)
 {
     struct seen *seen = user_data;
@@ -51,6 +66,10 @@ static int see(const pusherc_app_options *options, void *user_data)
         for (size_t i = 0; options->allowed_origins[i]; i++)
             see_text(seen, options->allowed_origins[i]);
     }
+    check((options->webhooks != NULL) == (options->webhook_count > 0));
+    check(options->webhook_count <= PUSHERC_MAX_WEBHOOKS);
+    for (size_t i = 0; i < options->webhook_count; i++)
+        see_webhook(seen, &options->webhooks[i]);
     return ++seen->apps == seen->stop_after ? 7 : 0;
 }
 

@@ -700,6 +700,31 @@ static void without_memory_an_event_is_dropped_or_late_and_nothing_leaks(void **
     }
 }
 
+static void a_batch_that_could_not_be_made_keeps_its_place(void **state)
+{
+    (void)state;
+    struct pc_webhook_settings pairs = settings;
+    struct fixture f;
+    pairs.batch_events = 2;
+    open_with(&f, &pairs, 0);
+    static const char *const channels[] = {"a", "b", "c", "d"};
+    for (size_t i = 0; i < LENGTH(channels); i++)
+        note(&f, OCCUPIED, channels[i], NULL);
+    for (size_t n = 1; n <= 2; n++) { /* the batch, then its text */
+        f.alloc.fail_at = f.alloc.requests + n;
+        assert_null(take(&f));
+        assert_true(failing_alloc_hit(&f.alloc));
+        f.now_ms += 1100;
+    }
+    struct pc_webhook_batch *batch = take(&f);
+    assert_events(batch, "[{\"name\":\"channel_occupied\",\"channel\":\"a\"},"
+                         "{\"name\":\"channel_occupied\",\"channel\":\"b\"}]");
+    accept(&f, batch);
+    accept(&f, take(&f));
+    nothing_is_due(&f);
+    close_fixture(&f);
+}
+
 /* -- many -- */
 
 static void random_runs_agree_with_the_model(void **state)
@@ -807,6 +832,7 @@ int main(void)
         cmocka_unit_test(a_stop_waits_for_nothing_and_gives_one_more_chance),
         cmocka_unit_test(what_is_left_is_handed_over_whole),
         cmocka_unit_test(without_memory_an_event_is_dropped_or_late_and_nothing_leaks),
+        cmocka_unit_test(a_batch_that_could_not_be_made_keeps_its_place),
         cmocka_unit_test(random_runs_agree_with_the_model),
         cmocka_unit_test(threads_may_note_while_one_sends),
     };
