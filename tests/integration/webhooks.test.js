@@ -121,6 +121,26 @@ test('a hundred events arrive in order, once each, at an endpoint that fails now
   await client.close();
 });
 
+test('a name that nobody looks up holds up nobody', async (t) => {
+  const host = await start(t, [{ url: 'http://x.slow.invalid/' }, { url: 'http://y.slow.invalid/' }], { worker_count: 1, webhook_timeout_ms: 500, close_timeout_ms: 500 });
+  const client = await connect(host);
+  await client.subscribe('a');
+  let worst = 0;
+  while ((await host.do('stats')).webhook_failures_total < 2) {
+    const began = Date.now();
+    await trigger(host, 'a', 'event', 'x');
+    await client.event('event');
+    worst = Math.max(worst, Date.now() - began);
+  }
+  assert.ok(worst < 3000, `${worst} ms`); // a lookup takes five seconds
+  const began = Date.now();
+  await host.do('stop');
+  await host.event('stopped');
+  assert.ok(Date.now() - began < 4000);
+  const { reason } = host.events.all.find((e) => e.event === 'webhook_failed');
+  assert.match(reason, /resolv|stopped/i);
+});
+
 test('above webhook_max_queued events are dropped and counted', async (t) => {
   const r = await receiver(t, () => ({ hang: true }));
   const host = await start(t, [{ url: r.url, events: OCCUPIED }], { webhook_max_queued: 5 });

@@ -16,6 +16,8 @@
 #include <pusherc/pusherc.h>
 
 #define HOST_MAX_SERVERS 4
+/* See resolver.c. */
+#define HOST_SLOW_LOOKUP_S 5
 
 enum question {
     QUESTION_IDENTIFY,
