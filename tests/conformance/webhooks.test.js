@@ -143,8 +143,8 @@ test('#191 sends one event in each request when batches are off, and several whe
 });
 
 test('#192 sends again what was not accepted, later and later, in order', async (t) => {
-  // Connection: close, for on a connection that was used before libcurl itself repeats a request that is reset, at once.
-  const answers = [{ status: 500 }, { status: 302, headers: { Location: '/elsewhere', Connection: 'close' } }, { reset: true }, { status: 200 }];
+  // The reset comes after an answer that leaves the connection open: nothing may repeat the request at once.
+  const answers = [{ status: 500 }, { status: 302, headers: { Location: '/elsewhere' } }, { reset: true }, { status: 200 }];
   const r = await receiver(t, (_, n) => answers[Math.min(n, answers.length) - 1]);
   const host = await start(t, [{ url: r.url, events: KINDS.occupied | KINDS.vacated }]);
   const client = await connect(host);
@@ -162,10 +162,10 @@ test('#192 sends again what was not accepted, later and later, in order', async 
   [[750, 1250], [1500, 2500], [3000, 5000]].forEach(([least], i) => assert.ok(gaps[i] >= least - 50, String(gaps)));
   assert.ok(gaps[0] < gaps[1] && gaps[1] < gaps[2], String(gaps));
   assert.deepEqual(r.events.all.map((e) => e.channel), ['a', 'b']);
+  await until(async () => (await host.do('stats')).webhook_delivered_total === 2); // the answer has to arrive there
   const stats = await host.do('stats');
   assert.equal(stats.webhook_failures_total, 3);
   assert.equal(stats.webhook_retries_total, 3);
-  assert.equal(stats.webhook_delivered_total, 2);
   await client.close();
 });
 
