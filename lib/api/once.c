@@ -6,17 +6,9 @@
  */
 #include "api/call.h"
 
-static size_t characters(pusherc_slice utf8)
-{
-    size_t n = 0;
-    for (size_t i = 0; i < utf8.len; i++)
-        n += ((unsigned char)utf8.ptr[i] & 0xc0) != 0x80;
-    return n;
-}
-
 bool pc_api_once_valid(pusherc_slice key)
 {
-    return key.len > 0 && pc_utf8_valid(key) && characters(key) <= PC_IDEMPOTENCY_KEY_MAX;
+    return key.len > 0 && pc_utf8_valid(key) && pc_utf8_length(key) <= PC_IDEMPOTENCY_KEY_MAX;
 }
 
 bool pc_api_once_key(struct pc_api_call *call, pusherc_slice member, pusherc_slice *key)

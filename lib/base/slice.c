@@ -108,3 +108,11 @@ pusherc_slice pc_utf8_cut(pusherc_slice s, size_t max_bytes)
         len--;
     return pc_slice(s.ptr, len);
 }
+
+size_t pc_utf8_length(pusherc_slice utf8)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < utf8.len; i++)
+        n += ((unsigned char)utf8.ptr[i] & 0xc0) != 0x80;
+    return n;
+}

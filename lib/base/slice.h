@@ -77,5 +77,7 @@ size_t pc_utf8_sequence(const char *text, const char *end);
 
 /* The longest prefix of at most max_bytes that does not cut a character. */
 pusherc_slice pc_utf8_cut(pusherc_slice s, size_t max_bytes);
+/* Characters of valid UTF-8. */
+size_t pc_utf8_length(pusherc_slice utf8);
 
 #endif

@@ -243,14 +243,6 @@ static bool refuse(struct pc_refusal *why, pusherc_denial_reason reason, int sta
     return false;
 }
 
-static size_t characters(pusherc_slice utf8)
-{
-    size_t n = 0;
-    for (size_t i = 0; i < utf8.len; i++)
-        n += ((unsigned char)utf8.ptr[i] & 0xc0) != 0x80;
-    return n;
-}
-
 bool pc_session_check_member(struct pc_session *s, const struct pc_join *join,
                              struct pc_refusal *why)
 {
@@ -258,7 +250,7 @@ bool pc_session_check_member(struct pc_session *s, const struct pc_join *join,
         return true;
     if (join->user_id.len == 0)
         return refuse(why, PUSHERC_DENIED_NO_USER, 403, "A presence channel needs a user id");
-    if (characters(join->user_id) > MAX_MEMBER_ID_CHARACTERS)
+    if (pc_utf8_length(join->user_id) > MAX_MEMBER_ID_CHARACTERS)
         return refuse(why, PUSHERC_DENIED_LIMIT, 413, "The user_id is longer than 128 characters");
     if (join->user_info.len > s->app->options.max_user_info_bytes) {
         pc_app_limited(s->app, PC_LIMIT_USER_INFO);
