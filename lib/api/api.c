@@ -25,45 +25,6 @@ struct route {
     void (*handle)(struct pc_api_call *call);
 };
 
-void pc_api_root(struct pc_api_call *call)
-{
-    pc_api_plain(call->reply, 200, "OK");
-}
-
-static bool is_draining(const struct pc_engine *engine)
-{
-    /* relaxed: an answer a moment late is as good */
-    return atomic_load_explicit(&engine->draining, memory_order_relaxed);
-}
-
-void pc_api_ready(struct pc_api_call *call)
-{
-    if (is_draining(call->request->engine))
-        pc_api_unavailable(call->reply, "The server is shutting down.");
-    else
-        pc_api_plain(call->reply, 200, "OK");
-}
-
-void pc_api_up(struct pc_api_call *call)
-{
-    pc_api_begin(call->reply, 200, PC_API_JSON);
-    pc_buf_put(&call->reply->body, PC_S("{\"health\":\"OK\"}"));
-}
-
-/* What pusher-js tells its makers about its connections, where it is set to and sent here (protocol section 9.10):
- * taken, and forgotten. */
-static void timeline_script(struct pc_api_call *call)
-{
-    pc_api_begin(call->reply, 200, PC_API_SCRIPT);
-    pc_buf_put(&call->reply->body, PC_S("/**/"));
-}
-
-static void timeline_object(struct pc_api_call *call)
-{
-    pc_api_begin(call->reply, 200, PC_API_JSON);
-    pc_buf_put(&call->reply->body, PC_S("{}"));
-}
-
 /* The most frequent first. */
 static const struct route routes[] = {
     {PUSHERC_LIT("/apps/*/events"), APP_WRITE, pc_api_events},
@@ -81,10 +42,10 @@ static const struct route routes[] = {
     {PUSHERC_LIT("/up"), PAGE, pc_api_up},
     {PUSHERC_LIT("/live"), PAGE, pc_api_up},
     {PUSHERC_LIT("/"), ROOT, pc_api_root},
-    {PUSHERC_LIT("/timeline/v2/jsonp/*"), ROOT, timeline_script},
-    {PUSHERC_LIT("/timeline/v2/jsonp"), ROOT, timeline_script},
-    {PUSHERC_LIT("/timeline/v2/xhr/*"), ROOT, timeline_object},
-    {PUSHERC_LIT("/timeline/v2/*"), ROOT, timeline_object},
+    {PUSHERC_LIT("/timeline/v2/jsonp/*"), ROOT, pc_api_timeline_script},
+    {PUSHERC_LIT("/timeline/v2/jsonp"), ROOT, pc_api_timeline_script},
+    {PUSHERC_LIT("/timeline/v2/xhr/*"), ROOT, pc_api_timeline_object},
+    {PUSHERC_LIT("/timeline/v2/*"), ROOT, pc_api_timeline_object},
 };
 
 /* Cuts the segment off both; false if they differ. */
@@ -203,50 +164,7 @@ static struct pc_app *find_signer(const struct pc_api_request *request, struct p
     return NULL;
 }
 
-/* What the rate has left now that it has refused something. */
-static uint32_t rate_left(struct pc_app *app, const struct pc_rate *rate, uint32_t per_s)
-{
-    pthread_mutex_lock(&app->live->mutex);
-    uint32_t left = per_s > rate->used ? per_s - rate->used : 0;
-    pthread_mutex_unlock(&app->live->mutex);
-    return left;
-}
-
-static void count_check(const struct pc_api_call *call, enum pc_app_limit rate)
-{
-    struct pc_app_stats *stats = pc_app_stats(call->app, call->request->worker->index);
-    pc_stat_add(&stats->rate_checks[rate - PC_LIMIT_CLIENT_EVENTS], 1);
-}
-
-bool pc_api_take_events(struct pc_api_call *call, uint32_t count)
-{
-    struct pc_app *app = call->app;
-    uint32_t limit = app->options.max_backend_events_per_s;
-    if (limit == PUSHERC_NO_LIMIT)
-        return true;
-    count_check(call, PC_LIMIT_BACKEND_EVENTS);
-    if (pc_app_take_events(app, count, call->request->worker->now_ms))
-        return true;
-    pc_app_limited(app, PC_LIMIT_BACKEND_EVENTS);
-    pc_api_too_many(call->reply, limit, rate_left(app, &app->live->backend_events, limit));
-    return false;
-}
-
-static bool take_read(struct pc_api_call *call)
-{
-    struct pc_app *app = call->app;
-    uint32_t limit = app->options.max_read_requests_per_s;
-    if (limit == PUSHERC_NO_LIMIT)
-        return true;
-    count_check(call, PC_LIMIT_READ_REQUESTS);
-    if (pc_app_take_read(app, call->request->worker->now_ms))
-        return true;
-    pc_app_limited(app, PC_LIMIT_READ_REQUESTS);
-    pc_api_too_many(call->reply, limit, rate_left(app, &app->live->read_requests, limit));
-    return false;
-}
-
-/* Nobody else is told: it would help to guess. */
+/* Only the operator's log gets the reason; telling the caller would help guessing. */
 static void log_cause(struct pc_api_call *call, const struct pc_signed_request *signed_request)
 {
     char text[PC_BLAME_MAX_BYTES];
@@ -272,7 +190,7 @@ static void log_cause(struct pc_api_call *call, const struct pc_signed_request *
                signed_request->method.ptr, (int)path.len, path.ptr, (int)cause.len, cause.ptr);
 }
 
-static bool check_signature(struct pc_api_call *call)
+static bool check_request_signature(struct pc_api_call *call)
 {
     const struct pc_api_request *request = call->request;
     const struct pc_http_message *message = request->message;
@@ -306,13 +224,13 @@ static void handle_signed(const struct route *route, struct pc_api_call *call,
     char storage[PC_API_CHANNEL_ROOM];
     struct pc_buf decoded;
 
-    if (!check_signature(call))
+    if (!check_request_signature(call))
         return;
     if (call->app->options.disabled) {
         pc_api_plain(call->reply, 403, "The app is disabled in the server's settings.");
         return;
     }
-    if (route->kind == APP_READ && !take_read(call))
+    if (route->kind == APP_READ && !pc_api_take_read(call))
         return;
     pc_buf_init_in(&decoded, &call->request->engine->mem, sizeof storage, storage, sizeof storage);
     /* A name longer than the room is none; undecoded, its '%' will make it one that is invalid. */
@@ -395,7 +313,7 @@ enum pc_api_result pc_api_handle(const struct pc_api_request *request, struct pc
         /* the reply says what to do instead */
     } else if (route->kind == PAGE || route->kind == ROOT) {
         route->handle(&call);
-    } else if (is_draining(request->engine)) {
+    } else if (pc_engine_is_draining(request->engine)) {
         /* Clients are being sent away one by one: an event taken now would reach some of them, while
          * a publisher that is told to come again loses nothing. */
         pc_api_unavailable(reply, "The server is shutting down.");

@@ -36,14 +36,17 @@ void pc_api_channel_stats(struct pc_api_call *call);
 void pc_api_connections(struct pc_api_call *call);
 void pc_api_terminate(struct pc_api_call *call);
 
-/* Pages for operators, which need no app. */
+/* Pages, which need no app. */
 void pc_api_root(struct pc_api_call *call);
 void pc_api_ready(struct pc_api_call *call);
 void pc_api_up(struct pc_api_call *call);
+void pc_api_timeline_script(struct pc_api_call *call);
+void pc_api_timeline_object(struct pc_api_call *call);
 void pc_api_accept_traffic(struct pc_api_call *call);
 
-/* Takes `count` events off the app's rate; false: the reply is the 429. */
+/* Take `count` events, or one reading request, off the app's rate; false: the reply is the 429. */
 bool pc_api_take_events(struct pc_api_call *call, uint32_t count);
+bool pc_api_take_read(struct pc_api_call *call);
 
 /*
  * Publishing once (once.c).

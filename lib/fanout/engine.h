@@ -69,4 +69,10 @@ PC_CHECKED int pc_engine_init(struct pc_engine *engine, const struct pc_mem *mem
                               pusherc_slice path_prefix, uint32_t worker_count, uint64_t now_ms);
 void pc_engine_free(struct pc_engine *engine);
 
+static inline bool pc_engine_is_draining(const struct pc_engine *engine)
+{
+    /* relaxed: an answer a moment late is as good */
+    return atomic_load_explicit(&engine->draining, memory_order_relaxed);
+}
+
 #endif

@@ -109,6 +109,7 @@ int pc_loop_init(struct pc_loop *loop, struct pc_worker *worker, uv_loop_t *host
         (struct pc_loop){.worker = worker, .engine = worker->engine, .timer_due_ms = UINT64_MAX};
     worker->runtime = loop;
     pc_list_init(&loop->conns);
+    pc_list_init(&loop->companions);
     loop->uv = host_loop ? host_loop : &loop->own;
     loop->read_buffer = pc_alloc(mem, PC_READ_BUFFER);
     loop->write_buffers = pc_alloc_array(mem, PC_WRITE_BUFFERS, PC_WRITE_BUFFER);
@@ -207,12 +208,34 @@ static void close_handles(struct pc_loop *loop)
     uv_close((uv_handle_t *)&loop->timer, on_handle_closed);
 }
 
+void pc_loop_join(struct pc_loop *loop, struct pc_companion *companion)
+{
+    pc_list_push_back(&loop->companions, &companion->of_loop);
+}
+
+void pc_loop_leave(struct pc_companion *companion)
+{
+    pc_list_remove(&companion->of_loop);
+}
+
+static bool companions_ended(struct pc_loop *loop)
+{
+    while (!pc_list_empty(&loop->companions)) {
+        struct pc_companion *last =
+            PC_CONTAINER(loop->companions.prev, struct pc_companion, of_loop);
+        if (!last->ended(last))
+            return false;
+        pc_loop_leave(last);
+    }
+    return true;
+}
+
 static void finish_if_empty(struct pc_loop *loop)
 {
     if (!loop->stopping || loop->conn_count > 0 || loop->listeners ||
         uv_is_closing((uv_handle_t *)&loop->prepare))
         return;
-    if (loop->guest_ended && !loop->guest_ended(loop->guest))
+    if (!companions_ended(loop))
         return;
     pc_timer_stop(&loop->worker->timers, &loop->stop_timer);
     close_handles(loop);
@@ -243,6 +266,11 @@ void pc_loop_stop(struct pc_loop *loop, uint64_t grace_ms)
     }
     pc_timer_arm(&worker->timers, &loop->stop_timer,
                  worker->now_ms + grace_ms + loop->engine->limits.close_timeout_ms);
+    for (struct pc_list *l = loop->companions.prev; l != &loop->companions; l = l->prev) {
+        struct pc_companion *companion = PC_CONTAINER(l, struct pc_companion, of_loop);
+        if (companion->stop)
+            companion->stop(companion, grace_ms);
+    }
 }
 
 void pc_loop_free(struct pc_loop *loop)

@@ -20,6 +20,19 @@
 struct pc_loop;
 struct pc_listener;
 
+/*
+ * Something besides connections that runs on a loop, such as the sender of webhooks. It has to end before the loop
+ * does: pc_loop_stop() tells it to stop, and once no connection is left the loop asks in each turn whether it has
+ * ended. The latest to join ends first, so that it may use those that joined before it.
+ */
+struct pc_companion {
+    struct pc_list of_loop;
+    /* Finish within grace_ms; again with a smaller grace shortens it. NULL = there is nothing to hurry. */
+    void (*stop)(struct pc_companion *companion, uint64_t grace_ms);
+    /* True: it has ended, and is not asked again. While it is false something of it keeps the loop turning. */
+    bool (*ended)(struct pc_companion *companion);
+};
+
 struct pc_loop {
     struct pc_worker *worker;
     struct pc_engine *engine;
@@ -41,10 +54,7 @@ struct pc_loop {
     bool stopping, ended;
     void (*on_ended)(struct pc_loop *loop, void *ctx); /* nothing of the loop is active any more */
     void *on_ended_ctx;
-    /* Something else on this loop (webhooks) that ends before it does: asked in each turn once there is no
-     * connection any more, until it says true. NULL = there is none. */
-    bool (*guest_ended)(void *guest);
-    void *guest;
+    struct pc_list companions;         /* in the order they joined */
     char *read_buffer, *write_buffers; /* owned */
     struct pc_http_date date;
 };
@@ -61,7 +71,10 @@ void pc_loop_own(struct pc_loop *loop); /* the calling thread is the one that ru
 void pc_loop_run(struct pc_loop *loop); /* until ended; own loop only */
 /* One turn of an own loop, waiting at most timeout_ms. */
 void pc_loop_poll(struct pc_loop *loop, uint32_t timeout_ms);
-/* Paced stop; again with a smaller grace shortens it. */
+/* On the loop's thread, or before it runs. Leaving is needed only if it has not ended; otherwise it is harmless. */
+void pc_loop_join(struct pc_loop *loop, struct pc_companion *companion);
+void pc_loop_leave(struct pc_companion *companion);
+/* Paced stop of the connections and companions; again with a smaller grace shortens it. */
 void pc_loop_stop(struct pc_loop *loop, uint64_t grace_ms);
 
 /* Each callback of libuv into us begins with this: sets the worker's time, and lets posts from this

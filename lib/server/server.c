@@ -238,8 +238,6 @@ static void run_stop(struct pc_mail *mail, struct pc_worker *worker)
     struct pc_mem mem = order->mem;
     if (worker)
         pc_loop_stop(pc_loop_of(worker), order->grace_ms);
-    if (worker && worker->index == 0)
-        pc_sender_stop(worker->engine->server->sender, order->grace_ms);
     pc_free(&mem, order);
 }
 

@@ -85,7 +85,7 @@ enum pc_admit_result pc_admit_request(struct pc_engine *engine,
                                       struct pc_admission *out)
 {
     *out = (struct pc_admission){0};
-    if (atomic_load_explicit(&engine->draining, memory_order_relaxed))
+    if (pc_engine_is_draining(engine))
         return refuse(out, PC_CLOSE_RECONNECT, "Server is closing, please reconnect");
     if (!find_key(engine, request->path, out))
         return refuse(out, PC_CLOSE_PATH_NOT_FOUND, "Path not found");

@@ -15,6 +15,7 @@
 #define MAX_ANSWER_BYTES 65536 /* of head and body together; nothing in it is of interest */
 
 struct pc_sender {
+    struct pc_companion companion; /* of the loop */
     struct pc_loop *loop;
     struct pc_engine *engine;
     struct pc_webhooks *webhooks;
@@ -281,7 +282,7 @@ static bool set_options(struct transfer *t)
               SET(POSTFIELDS, batch->body.ptr) && SET(HTTPHEADER, t->fields) &&
               SET(WRITEFUNCTION, swallow) && SET(WRITEDATA, t) && SET(HEADERFUNCTION, swallow) &&
               SET(HEADERDATA, t) && SET(TIMEOUT_MS, (long)s->engine->limits.webhook_timeout_ms);
-    /* We are guests: no signals, no settings from the environment, no waiting for the resolver's thread. */
+    /* The process is the host's: no signals, no settings from the environment, no waiting for the resolver's thread. */
     ok = ok && SET(NOSIGNAL, 1L) && SET(PROXY, "") && SET(QUICK_EXIT, 1L) &&
          SET(OPENSOCKETFUNCTION, open_socket) && SET(HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
     /* libcurl sends again at once, unasked, what a kept connection did not take. That is right for one that the peer
@@ -484,7 +485,8 @@ static bool curl_is_fit(void)
     return (version->features & wanted) == wanted;
 }
 
-static bool ended(void *ctx);
+static void stop(struct pc_companion *companion, uint64_t grace_ms);
+static bool ended(struct pc_companion *companion);
 
 int pc_sender_new(struct pc_sender **out, struct pc_loop *loop, const char *ca_file)
 {
@@ -511,6 +513,8 @@ int pc_sender_new(struct pc_sender **out, struct pc_loop *loop, const char *ca_f
     struct pc_sender *s = pc_alloc_zero(&engine->mem, sizeof *s);
     if (!s)
         return PUSHERC_ENOMEM;
+    s->companion = (struct pc_companion){.stop = stop, .ended = ended};
+    pc_list_init(&s->companion.of_loop);
     s->loop = loop;
     s->engine = engine;
     s->stop_ms = UINT64_MAX;
@@ -544,15 +548,16 @@ int pc_sender_start(struct pc_sender *s, bool alone, int *sys)
     uv_timer_init(s->loop->uv, &s->curl_timer);
     s->async.data = s->due_timer.data = s->curl_timer.data = s;
     s->open_handles = 3;
-    s->loop->guest_ended = ended;
-    s->loop->guest = s;
+    pc_loop_join(s->loop, &s->companion);
     s->alone = alone;
     return 0;
 }
 
-void pc_sender_stop(struct pc_sender *s, uint64_t grace_ms)
+/* Everything gets one more attempt, at once. */
+static void stop(struct pc_companion *companion, uint64_t grace_ms)
 {
-    if (!s || s->closing)
+    struct pc_sender *s = PC_CONTAINER(companion, struct pc_sender, companion);
+    if (s->closing)
         return;
     uint64_t stop_ms = now_ms(s) + grace_ms + s->engine->limits.close_timeout_ms;
     if (stop_ms < s->stop_ms)
@@ -606,9 +611,9 @@ static void close_all(struct pc_sender *s)
 }
 
 /* The loop is stopping and has no connection any more; asked in each turn. */
-static bool ended(void *ctx)
+static bool ended(struct pc_companion *companion)
 {
-    struct pc_sender *s = ctx;
+    struct pc_sender *s = PC_CONTAINER(companion, struct pc_sender, companion);
     if (s->closing)
         return s->open_handles == 0;
     if (!s->alone)
@@ -636,7 +641,7 @@ void pc_sender_free(struct pc_sender *s)
         while (s->open_handles > 0)
             uv_run(s->loop->uv, UV_RUN_ONCE);
     }
-    s->loop->guest_ended = NULL;
+    pc_loop_leave(&s->companion);
     pc_webhooks_free(s->webhooks);
     pc_free(&mem, s->ca_file);
     pc_free(&mem, s);

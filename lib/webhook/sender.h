@@ -16,11 +16,9 @@ PC_CHECKED int pc_sender_new(struct pc_sender **out, struct pc_loop *loop, const
 /* Frees what is left; runs the loop for it if it was started and has not ended. NULL is harmless. */
 void pc_sender_free(struct pc_sender *sender);
 
-/* With the loop, before it runs; `alone`: the server has no other. 0 or PUSHERC_EIO with *sys. From here on the loop
- * does not end before it has. NULL is harmless, as below. */
+/* With the loop, before it runs; `alone`: the server has no other. 0 or PUSHERC_EIO with *sys. From here on it is
+ * the loop's companion, which stops it and waits for its end. NULL is harmless, as below. */
 PC_CHECKED int pc_sender_start(struct pc_sender *sender, bool alone, int *sys);
-/* On the loop's thread: everything gets one more attempt, at once; again with a smaller grace shortens it. */
-void pc_sender_stop(struct pc_sender *sender, uint64_t grace_ms);
 /* Once, on any thread: no other loop of the server runs any more, so nothing is noted but on this one. */
 void pc_sender_last(struct pc_sender *sender);
 

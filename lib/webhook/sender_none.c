@@ -22,12 +22,6 @@ int pc_sender_start(struct pc_sender *sender, bool alone, int *sys)
     return 0;
 }
 
-void pc_sender_stop(struct pc_sender *sender, uint64_t grace_ms)
-{
-    (void)sender;
-    (void)grace_ms;
-}
-
 void pc_sender_last(struct pc_sender *sender)
 {
     (void)sender;
