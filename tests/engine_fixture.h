@@ -14,7 +14,7 @@
 #include <pusherc/sign.h>
 
 #include "fanout/publish.h"
-#include "session/session.h"
+#include "session/reply.h"
 #include "unit/failing_alloc.h"
 
 #define FX_WORKERS  3 /* as many as any test wants */

@@ -9,6 +9,7 @@
 #include "net/ask.h"
 #include "net/auth_conn.h"
 #include "net/tls.h"
+#include "session/reply.h"
 
 #define MAX_VECTORS         64
 #define HANDSHAKES_PER_TURN 8

@@ -8,6 +8,7 @@
 #include "net/conn.h"
 #include "protocol/message_out.h"
 #include "session/admit.h"
+#include "session/reply.h"
 
 /* -- the session's transport -- */
 

@@ -1,6 +1,8 @@
 /* client-* events: checked, stripped to what subscribers may see, published to everybody else (section 2.9). */
 #include "fanout/publish.h"
-#include "session/session.h"
+#include "session/handlers.h"
+#include "session/member.h"
+#include "session/reply.h"
 
 static struct pc_app_stats *stats_of(const struct pc_session *s)
 {

@@ -2,7 +2,7 @@
 
 #include <pusherc/error.h>
 
-#include "session/session.h"
+#include "session/reply.h"
 #include "session/user.h"
 
 #define MAX_REASON 123 /* bytes of a Close frame's */

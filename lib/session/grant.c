@@ -1,8 +1,7 @@
 #include "session/grant.h"
 
-#include "protocol/message_out.h"
 #include "session/change.h"
-#include "session/session.h"
+#include "session/member.h"
 
 struct recheck {
     struct pc_list link;

@@ -2,39 +2,13 @@
 
 #include "protocol/message_out.h"
 #include "session/grant.h"
+#include "session/handlers.h"
+#include "session/member.h"
+#include "session/reply.h"
 
 #define MALFORMED_IN_A_ROW 100 /* then it is no client of this protocol (section 1.10) */
 
 static void liveness(struct pc_timer *timer, uint64_t now_ms);
-
-/* -- timers that most sessions do without -- */
-
-struct pc_session_timer {
-    struct pc_timer timer;
-    struct pc_session *session;
-};
-
-/* Nothing must last for ever because memory was short: then the session is closed. */
-static void start_timer(struct pc_session *s, struct pc_session_timer **timer, pc_timer_fn fire,
-                        uint64_t ms)
-{
-    *timer = pc_alloc_zero(s->worker->mem, sizeof **timer);
-    if (!*timer) {
-        pc_session_close(s, PC_CLOSE_INTERNAL, PC_S("Out of memory"));
-        return;
-    }
-    (*timer)->session = s;
-    pc_timer_init(&(*timer)->timer, fire);
-    pc_timer_arm(&s->worker->timers, &(*timer)->timer, s->worker->now_ms + ms);
-}
-
-static void free_timer(struct pc_session *s, struct pc_session_timer **timer)
-{
-    if (*timer)
-        pc_timer_stop(&s->worker->timers, &(*timer)->timer);
-    pc_free(s->worker->mem, *timer);
-    *timer = NULL;
-}
 
 static void on_identity_expired(struct pc_timer *timer, uint64_t now_ms)
 {
@@ -47,7 +21,7 @@ static void on_identity_expired(struct pc_timer *timer, uint64_t now_ms)
 void pc_session_expire_identity(struct pc_session *s, uint32_t expires_in_ms)
 {
     if (expires_in_ms)
-        start_timer(s, &s->identity_expiry, on_identity_expired, expires_in_ms);
+        pc_session_timer_start(s, &s->identity_expiry, on_identity_expired, expires_in_ms);
 }
 
 /* Authorized connections (section 1.9). */
@@ -56,42 +30,6 @@ static void on_still_stranger(struct pc_timer *timer, uint64_t now_ms)
     struct pc_session *s = PC_CONTAINER(timer, struct pc_session_timer, timer)->session;
     (void)now_ms;
     pc_session_close(s, PC_CLOSE_UNAUTHORIZED, PC_S("Connection not authorized within timeout"));
-}
-
-void pc_session_authorized(struct pc_session *s)
-{
-    free_timer(s, &s->stranger);
-}
-
-static void say(struct pc_session *s, void (*write)(struct pc_buf *))
-{
-    char stack[64];
-    struct pc_buf message;
-    pc_buf_init_in(&message, s->worker->mem, PC_SESSION_STACK, stack, sizeof stack);
-    write(&message);
-    pc_session_say(s, &message);
-}
-
-void pc_session_say(struct pc_session *s, struct pc_buf *message)
-{
-    if (s->state == PC_SESSION_OPEN) {
-        if (s->q->bytes > s->worker->engine->limits.out_hard_bytes)
-            pc_session_overflow(s); /* it asks and does not read the answers */
-        else if (pc_buf_status(message) || pc_worker_send(s->q, PC_WS_TEXT, pc_buf_slice(message)))
-            pc_session_close(s, PC_CLOSE_INTERNAL, PC_S("Out of memory"));
-        else
-            pc_worker_delivered(s->worker, s->app->live, 1, message->len, 0);
-    }
-    pc_buf_free(message);
-}
-
-void pc_session_say_error(struct pc_session *s, uint16_t code, const char *text)
-{
-    char stack[256];
-    struct pc_buf message;
-    pc_buf_init_in(&message, s->worker->mem, PC_SESSION_STACK, stack, sizeof stack);
-    pc_out_error(&message, code, pc_slice_of(text));
-    pc_session_say(s, &message);
 }
 
 int pc_session_open(struct pc_session *s, struct pc_worker *worker, struct pc_outq *q,
@@ -138,8 +76,8 @@ int pc_session_open(struct pc_session *s, struct pc_worker *worker, struct pc_ou
     pc_out_established(&message, q->owner, (app->options.activity_timeout_ms + 999) / 1000);
     pc_session_say(s, &message);
     if (app->options.user_authentication && !s->as_identified)
-        start_timer(s, &s->stranger, on_still_stranger,
-                    app->options.user_authentication_timeout_ms);
+        pc_session_timer_start(s, &s->stranger, on_still_stranger,
+                               app->options.user_authentication_timeout_ms);
     if (engine->hooks.on_open)
         engine->hooks.on_open((const pusherc_conn *)s, engine->hooks.user_data);
     /* while the host was asked who this is: the order to close the app's connections did not find it */
@@ -167,8 +105,8 @@ void pc_session_end(struct pc_session *s)
     if (engine->hooks.on_close)
         engine->hooks.on_close((const pusherc_conn *)s, s->close_code, engine->hooks.user_data);
     pc_timer_stop(&worker->timers, &s->liveness);
-    free_timer(s, &s->identity_expiry);
-    free_timer(s, &s->stranger);
+    pc_session_timer_free(s, &s->identity_expiry);
+    pc_session_timer_free(s, &s->stranger);
     pc_list_remove(&s->of_worker);
     pc_map_remove(&worker->by_id, &s->by_id);
     pc_stat_sub(&worker->stats.connections, 1);
@@ -182,66 +120,6 @@ void pc_session_end(struct pc_session *s)
     s->of_address = NULL;
     s->app = NULL;
     s->identity = s->user = NULL;
-}
-
-void pc_session_close(struct pc_session *s, uint16_t code, pusherc_slice reason)
-{
-    if (s->state != PC_SESSION_OPEN)
-        return;
-    /* Clients of these versions look at the error, not at the close code (section 1.2). */
-    if (s->protocol <= 5 && code >= 4000) {
-        char stack[256];
-        struct pc_buf message;
-        pc_buf_init_in(&message, s->worker->mem, PC_SESSION_STACK, stack, sizeof stack);
-        pc_out_error(&message, code, reason);
-        int rc = pc_buf_status(&message);
-        if (rc == 0)
-            rc = pc_worker_send(s->q, PC_WS_TEXT, pc_buf_slice(&message));
-        pc_buf_free(&message);
-        (void)rc; /* the close itself follows in any case */
-    }
-    s->state = PC_SESSION_CLOSING;
-    s->close_code = code;
-    s->transport->close(s, code, reason);
-}
-
-struct pc_session *pc_session_find(struct pc_worker *worker, pusherc_socket_id id)
-{
-    struct pc_map_node *node = pc_map_find(&worker->by_id, pc_slice((const char *)&id, sizeof id));
-    return node ? PC_CONTAINER(node, struct pc_session, by_id) : NULL;
-}
-
-/* -- slow clients -- */
-
-void pc_session_overflow(struct pc_session *s)
-{
-    if (s->state != PC_SESSION_OPEN)
-        return;
-    if (s->app->options.slow_policy == PUSHERC_SLOW_DROP) {
-        pc_stat_add(&s->worker->stats.slow_dropped, 1);
-        pc_stat_add(&pc_app_stats(s->app, s->worker->index)->slow_dropped, 1);
-        return;
-    }
-    pc_stat_add(&s->worker->stats.slow_closed, 1);
-    pc_stat_add(&pc_app_stats(s->app, s->worker->index)->slow_closed, 1);
-    pc_outq_drop(s->q); /* what it could not read in time it need not read before the close */
-    pc_session_close(s, PC_CLOSE_OVER_CAPACITY, PC_S("Too slow: the send buffer is full"));
-}
-
-bool pc_session_slow(struct pc_session *s)
-{
-    const struct pc_limits *limits = &s->worker->engine->limits;
-    uint64_t now_ms = s->worker->now_ms;
-    if (s->q->bytes <= limits->out_soft_bytes) {
-        s->over_soft_ms = 0;
-        return false;
-    }
-    if (s->over_soft_ms == 0)
-        s->over_soft_ms = now_ms;
-    else if (now_ms - s->over_soft_ms >= limits->out_soft_ms &&
-             s->app->options.slow_policy == PUSHERC_SLOW_CLOSE)
-        pc_session_overflow(s);
-    return true;
 }
 
 /* -- liveness (section 1.5): silence, a ping, silence again, the end -- */
@@ -267,7 +145,7 @@ static void liveness(struct pc_timer *timer, uint64_t now_ms)
     } else if (silent_ms >= s->app->options.activity_timeout_ms) {
         s->pinged_ms = now_ms;
         if (s->protocol >= 5)
-            say(s, pc_out_ping);
+            pc_session_say_fixed(s, pc_out_ping);
         s->transport->ping(s);
         /* looked at earlier if need be: an answered ping is followed by the next silence */
         uint64_t activity_ms = s->app->options.activity_timeout_ms;
@@ -301,7 +179,7 @@ static void dispatch(struct pc_session *s, const struct pc_message_in *in)
         pc_session_signin(s, in);
         break;
     case PC_IN_PING:
-        say(s, pc_out_pong);
+        pc_session_say_fixed(s, pc_out_pong);
         break;
     case PC_IN_PONG:
         break; /* it has been seen: that is all a pong says */

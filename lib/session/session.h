@@ -77,65 +77,20 @@ static inline void pc_session_seen(struct pc_session *session)
     session->seen_ms = session->worker->now_ms;
 }
 
-/* Ends it from our side. Again is harmless; the first code stays. */
-void pc_session_close(struct pc_session *session, uint16_t code, pusherc_slice reason);
-/* The queue is full, or has been above its soft limit for too long. */
-void pc_session_overflow(struct pc_session *session);
-/* After each write: judges the soft limit. True while it is exceeded: do not read from this client. */
-bool pc_session_slow(struct pc_session *session);
-
 /* NULL if this worker has none of that id. */
-struct pc_session *pc_session_find(struct pc_worker *worker, pusherc_socket_id id);
+static inline struct pc_session *pc_session_find(struct pc_worker *worker, pusherc_socket_id id)
+{
+    struct pc_map_node *node = pc_map_find(&worker->by_id, pc_slice((const char *)&id, sizeof id));
+    return node ? PC_CONTAINER(node, struct pc_session, by_id) : NULL;
+}
 
 /* All grants are asked again when this time is over; 0 = never. */
 void pc_session_expire_identity(struct pc_session *session, uint32_t expires_in_ms);
-
-/* It signed in, or got a channel that not everybody gets: it may stay (section 1.9). */
-void pc_session_authorized(struct pc_session *session);
 
 /* Who it is: signed in as, or else who the host says; NULL = anonymous. */
 static inline struct pc_identity *pc_session_identity(const struct pc_session *session)
 {
     return session->user ? session->user : session->identity;
 }
-
-/* -- for the other files of this folder -- */
-
-/* Sends a message that was written to `message`; a failure closes with 1011. Frees the buffer. */
-void pc_session_say(struct pc_session *session, struct pc_buf *message);
-void pc_session_say_error(struct pc_session *session, uint16_t code, const char *text);
-struct pc_subscription *pc_session_subscription(struct pc_session *session, pusherc_slice channel);
-void pc_session_subscribe(struct pc_session *session, const struct pc_message_in *in);
-void pc_session_unsubscribe(struct pc_session *session, const struct pc_message_in *in);
-void pc_session_signin(struct pc_session *session, const struct pc_message_in *in);
-/* It is signed in: watches whom the list names instead of whom it watched, and is told how they are. */
-void pc_session_watch(struct pc_session *session, struct pc_json watchlist);
-void pc_session_client_event(struct pc_session *session, const struct pc_message_in *in);
-
-/* Why something is refused. */
-struct pc_refusal {
-    pusherc_denial_reason reason;
-    int status;
-    pusherc_slice text;         /* for the client */
-    const struct pc_rule *rule; /* that was asked, or NULL */
-    pusherc_slice detail;       /* for the host; len 0 = the text */
-};
-/* Says no to a subscribe: pusher:error, pusher:subscription_error, the log, on_denied. */
-void pc_session_refuse(struct pc_session *session, pusherc_slice channel, struct pc_refusal why);
-/* The log and on_denied only. */
-void pc_session_tell_host(struct pc_session *session, pusherc_slice channel,
-                          const struct pc_refusal *why);
-/* Says that a channel it had is taken away. */
-void pc_session_revoked(struct pc_session *session, pusherc_slice channel, struct pc_refusal why);
-/* Presence: is the member one that may be shown? Other kinds: true. */
-bool pc_session_check_member(struct pc_session *session, const struct pc_join *join,
-                             struct pc_refusal *why);
-/* Joins and answers the client. NULL: *why tells what to refuse with. */
-struct pc_subscription *pc_session_join(struct pc_session *session, const struct pc_join *join,
-                                        struct pc_refusal *why);
-void pc_session_leave(struct pc_session *session, struct pc_subscription *subscription);
-
-/* Buffers on the stack for one message. */
-#define PC_SESSION_STACK 2048
 
 #endif

@@ -2,14 +2,9 @@
 #include "auth/sign.h"
 #include "protocol/message_out.h"
 #include "session/blame.h"
-#include "session/session.h"
-
-static bool refuse(struct pc_refusal *why, pusherc_denial_reason reason, const char *text)
-{
-    *why = (struct pc_refusal){
-        .reason = reason, .status = PC_ERROR_UNAUTHORIZED, .text = pc_slice_of(text)};
-    return false;
-}
+#include "session/handlers.h"
+#include "session/member.h"
+#include "session/reply.h"
 
 /* `detail` receives the string that had to be signed, for the host. */
 static bool check_signature(struct pc_session *s, const struct pc_message_in *in,
@@ -19,12 +14,13 @@ static bool check_signature(struct pc_session *s, const struct pc_message_in *in
     pusherc_slice id_slice = pc_slice(id, pusherc_socket_id_format(s->q->owner, id));
     const char *text = NULL;
     if (in->auth.len == 0 || in->user_data.len == 0)
-        return refuse(why, PUSHERC_DENIED_NO_SIGNATURE,
-                      "auth and user_data are required to sign in");
+        return pc_refusal_set(why, PUSHERC_DENIED_NO_SIGNATURE, PC_ERROR_UNAUTHORIZED,
+                              "auth and user_data are required to sign in");
     if (pc_verify_user_auth(s->app->key, s->app->secret, id_slice, in->user_data, in->auth,
                             &text) == 0)
         return true;
-    refuse(why, PUSHERC_DENIED_BAD_SIGNATURE, text ? text : "The signature could not be checked");
+    pc_refusal_set(why, PUSHERC_DENIED_BAD_SIGNATURE, PC_ERROR_UNAUTHORIZED,
+                   text ? text : "The signature could not be checked");
     pc_buf_put(detail, id_slice);
     pc_buf_put(detail, PC_S("::user::"));
     pc_buf_put(detail, in->user_data);
@@ -41,24 +37,26 @@ static bool check_user(struct pc_session *s, const struct pc_message_in *in, str
     if (!check_signature(s, in, scratch, why))
         return false;
     if (pc_user_data_parse(in->user_data, PC_S("id"), false, false, scratch, data, &text))
-        return refuse(why, PUSHERC_DENIED_BAD_MEMBER, text ? text : "user_data could not be read");
+        return pc_refusal_set(why, PUSHERC_DENIED_BAD_MEMBER, PC_ERROR_UNAUTHORIZED,
+                              text ? text : "user_data could not be read");
     if (!pc_user_id_valid(data->id))
-        return refuse(why, PUSHERC_DENIED_BAD_MEMBER, "Invalid user id");
+        return pc_refusal_set(why, PUSHERC_DENIED_BAD_MEMBER, PC_ERROR_UNAUTHORIZED,
+                              "Invalid user id");
     if (data->info.len > s->app->options.max_user_info_bytes) {
         pc_app_limited(s->app, PC_LIMIT_USER_INFO);
-        return refuse(why, PUSHERC_DENIED_LIMIT, "The user_info is too large");
+        return pc_refusal_set(why, PUSHERC_DENIED_LIMIT, PC_ERROR_UNAUTHORIZED,
+                              "The user_info is too large");
     }
     if (s->user && !pc_slice_eq(s->user->user_id, data->id))
-        return refuse(why, PUSHERC_DENIED_BAD_MEMBER, "Already signed in as another user");
+        return pc_refusal_set(why, PUSHERC_DENIED_BAD_MEMBER, PC_ERROR_UNAUTHORIZED,
+                              "Already signed in as another user");
     return true;
 }
 
 /* The user has as many connections as the app allows: this one stays, and is nobody's. */
 static bool over_quota(struct pc_refusal *why)
 {
-    refuse(why, PUSHERC_DENIED_LIMIT, PC_USER_OVER_QUOTA);
-    why->status = PC_ERROR_OVER_QUOTA;
-    return false;
+    return pc_refusal_set(why, PUSHERC_DENIED_LIMIT, PC_ERROR_OVER_QUOTA, PC_USER_OVER_QUOTA);
 }
 
 /* From here on it is that user, or nothing has changed. */
@@ -71,7 +69,8 @@ static bool become(struct pc_session *s, const struct pc_user_data *data, struct
     if (rc) {
         pc_identity_unref(user);
         return rc == PUSHERC_ELIMIT ? over_quota(why)
-                                    : refuse(why, PUSHERC_DENIED_INTERNAL, "Out of memory");
+                                    : pc_refusal_set(why, PUSHERC_DENIED_INTERNAL,
+                                                     PC_ERROR_UNAUTHORIZED, "Out of memory");
     }
     /* rules get to see the host's own data, whoever it signed in as */
     if (s->identity) {

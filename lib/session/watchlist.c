@@ -2,7 +2,8 @@
 #include <stdio.h>
 
 #include "protocol/message_out.h"
-#include "session/session.h"
+#include "session/handlers.h"
+#include "session/reply.h"
 
 /* Ids as they stand in the list; integers are taken, too, for lists are written by hand. False: it is none. */
 static bool read_id(struct pc_json item, struct pc_buf *scratch, pusherc_slice *id)

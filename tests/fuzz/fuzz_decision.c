@@ -3,6 +3,7 @@
  * what the host knows. Once every change has been carried through, nobody is subscribed to what is not theirs.
  */
 #include "auth_fixture.h"
+#include "session/member.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "fuzz/engine_model.h"
+#include "session/member.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

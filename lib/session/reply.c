@@ -1,0 +1,119 @@
+#include "session/reply.h"
+
+#include "protocol/message_out.h"
+
+void pc_session_say_fixed(struct pc_session *s, void (*write)(struct pc_buf *message))
+{
+    char stack[64];
+    struct pc_buf message;
+    pc_buf_init_in(&message, s->worker->mem, PC_SESSION_STACK, stack, sizeof stack);
+    write(&message);
+    pc_session_say(s, &message);
+}
+
+void pc_session_say(struct pc_session *s, struct pc_buf *message)
+{
+    if (s->state == PC_SESSION_OPEN) {
+        if (s->q->bytes > s->worker->engine->limits.out_hard_bytes)
+            pc_session_overflow(s); /* it asks and does not read the answers */
+        else if (pc_buf_status(message) || pc_worker_send(s->q, PC_WS_TEXT, pc_buf_slice(message)))
+            pc_session_close(s, PC_CLOSE_INTERNAL, PC_S("Out of memory"));
+        else
+            pc_worker_delivered(s->worker, s->app->live, 1, message->len, 0);
+    }
+    pc_buf_free(message);
+}
+
+void pc_session_say_error(struct pc_session *s, uint16_t code, const char *text)
+{
+    char stack[256];
+    struct pc_buf message;
+    pc_buf_init_in(&message, s->worker->mem, PC_SESSION_STACK, stack, sizeof stack);
+    pc_out_error(&message, code, pc_slice_of(text));
+    pc_session_say(s, &message);
+}
+
+/* -- ending -- */
+
+void pc_session_close(struct pc_session *s, uint16_t code, pusherc_slice reason)
+{
+    if (s->state != PC_SESSION_OPEN)
+        return;
+    /* Clients of these versions look at the error, not at the close code (section 1.2). */
+    if (s->protocol <= 5 && code >= 4000) {
+        char stack[256];
+        struct pc_buf message;
+        pc_buf_init_in(&message, s->worker->mem, PC_SESSION_STACK, stack, sizeof stack);
+        pc_out_error(&message, code, reason);
+        int rc = pc_buf_status(&message);
+        if (rc == 0)
+            rc = pc_worker_send(s->q, PC_WS_TEXT, pc_buf_slice(&message));
+        pc_buf_free(&message);
+        (void)rc; /* the close itself follows in any case */
+    }
+    s->state = PC_SESSION_CLOSING;
+    s->close_code = code;
+    s->transport->close(s, code, reason);
+}
+
+/* -- slow clients -- */
+
+void pc_session_overflow(struct pc_session *s)
+{
+    if (s->state != PC_SESSION_OPEN)
+        return;
+    if (s->app->options.slow_policy == PUSHERC_SLOW_DROP) {
+        pc_stat_add(&s->worker->stats.slow_dropped, 1);
+        pc_stat_add(&pc_app_stats(s->app, s->worker->index)->slow_dropped, 1);
+        return;
+    }
+    pc_stat_add(&s->worker->stats.slow_closed, 1);
+    pc_stat_add(&pc_app_stats(s->app, s->worker->index)->slow_closed, 1);
+    pc_outq_drop(s->q); /* what it could not read in time it need not read before the close */
+    pc_session_close(s, PC_CLOSE_OVER_CAPACITY, PC_S("Too slow: the send buffer is full"));
+}
+
+bool pc_session_slow(struct pc_session *s)
+{
+    const struct pc_limits *limits = &s->worker->engine->limits;
+    uint64_t now_ms = s->worker->now_ms;
+    if (s->q->bytes <= limits->out_soft_bytes) {
+        s->over_soft_ms = 0;
+        return false;
+    }
+    if (s->over_soft_ms == 0)
+        s->over_soft_ms = now_ms;
+    else if (now_ms - s->over_soft_ms >= limits->out_soft_ms &&
+             s->app->options.slow_policy == PUSHERC_SLOW_CLOSE)
+        pc_session_overflow(s);
+    return true;
+}
+
+/* -- timers that most sessions do without -- */
+
+/* Nothing must last for ever because memory was short: then the session is closed. */
+void pc_session_timer_start(struct pc_session *s, struct pc_session_timer **timer, pc_timer_fn fire,
+                            uint64_t ms)
+{
+    *timer = pc_alloc_zero(s->worker->mem, sizeof **timer);
+    if (!*timer) {
+        pc_session_close(s, PC_CLOSE_INTERNAL, PC_S("Out of memory"));
+        return;
+    }
+    (*timer)->session = s;
+    pc_timer_init(&(*timer)->timer, fire);
+    pc_timer_arm(&s->worker->timers, &(*timer)->timer, s->worker->now_ms + ms);
+}
+
+void pc_session_timer_free(struct pc_session *s, struct pc_session_timer **timer)
+{
+    if (*timer)
+        pc_timer_stop(&s->worker->timers, &(*timer)->timer);
+    pc_free(s->worker->mem, *timer);
+    *timer = NULL;
+}
+
+void pc_session_authorized(struct pc_session *s)
+{
+    pc_session_timer_free(s, &s->stranger);
+}
