@@ -377,20 +377,34 @@ PUSHERC_API int pusherc_server_unsubscribe(pusherc_server *server, const char *a
                                            pusherc_socket_id socket_id, pusherc_slice user_id,
                                            pusherc_slice channel, const char *reason);
 
-/** Why a subscription, sign-in or connection was refused: for machines. */
+/**
+ * Every reason to deny as X(name, value, label, type, text): `label` is the name in metrics, `type` the one that
+ * clients get in pusher:subscription_error, `text` the meaning. The enum, pusherc_denial_name() and the metrics
+ * are made of this list; bindings can be, too. Values begin with 1 and leave no gap.
+ */
+#define PUSHERC_DENIAL_MAP(X)                                                                      \
+    X(BY_RULE, 1, "by_rule", "AuthError", "the host said no")                                      \
+    X(NO_RULE, 2, "no_rule", "AuthError", "no rule covers the name, and nothing else may decide")  \
+    X(TIMEOUT, 3, "timeout", "AuthError", "the host did not answer in time")                       \
+    X(BAD_SIGNATURE, 4, "bad_signature", "AuthError",                                              \
+      "the signature is wrong; `detail` is the string that had to be signed")                      \
+    X(NO_SIGNATURE, 5, "no_signature", "AuthError", "the app requires a signature")                \
+    X(NO_USER, 6, "no_user", "AuthError",                                                          \
+      "a presence channel without a user, or the channel of another user")                         \
+    X(BAD_NAME, 7, "bad_name", "SubscriptionError", "channel name outside the grammar")            \
+    X(BAD_MEMBER, 8, "bad_member", "SubscriptionError",                                            \
+      "channel_data or the grant's member is malformed or too large")                              \
+    X(LIMIT, 9, "limit", "LimitReached", "a limit of the app")                                     \
+    X(REVOKED, 10, "revoked", "AuthError", "granted before, and denied now")                       \
+    X(COOKIE_IDENTITY, 11, "cookie_identity", "AuthError",                                         \
+      "the identity comes from a cookie that any site could use: see identify")                    \
+    X(INTERNAL, 12, "internal", "SubscriptionError", "out of memory")
+
+/** Why a subscription, sign-in or connection was refused: for machines. PUSHERC_DENIAL_MAP says what each means. */
 typedef enum pusherc_denial_reason {
-    PUSHERC_DENIED_BY_RULE = 1,   /**< the host said no */
-    PUSHERC_DENIED_NO_RULE,       /**< no rule covers the name, and nothing else may decide */
-    PUSHERC_DENIED_TIMEOUT,       /**< the host did not answer in time */
-    PUSHERC_DENIED_BAD_SIGNATURE, /**< `detail` is the string that had to be signed */
-    PUSHERC_DENIED_NO_SIGNATURE,  /**< the app wants one and there was none */
-    PUSHERC_DENIED_NO_USER,       /**< nobody said who joins, or it is another user's channel */
-    PUSHERC_DENIED_BAD_NAME,      /**< channel name outside the grammar */
-    PUSHERC_DENIED_BAD_MEMBER, /**< channel_data or the grant's member is malformed or too large */
-    PUSHERC_DENIED_LIMIT,      /**< a limit of the app */
-    PUSHERC_DENIED_REVOKED,    /**< was granted before, and is no more */
-    PUSHERC_DENIED_COOKIE_IDENTITY, /**< a cookie decided, and any site may connect: see identify */
-    PUSHERC_DENIED_INTERNAL         /**< out of memory */
+#define PUSHERC_ENUM_(name, value, label, type, text) PUSHERC_DENIED_##name = (value),
+    PUSHERC_DENIAL_MAP(PUSHERC_ENUM_)
+#undef PUSHERC_ENUM_
 } pusherc_denial_reason;
 
 /** For the hook on_denied; slices die with it. Never holds secrets or signatures. */
@@ -410,7 +424,7 @@ typedef struct pusherc_denial {
  * The name of a reason, for log lines.
  *
  * @param reason  any number
- * @return "BY_RULE" for PUSHERC_DENIED_BY_RULE, "UNKNOWN" for what is none of ours; static, never NULL
+ * @return "BY_RULE" for PUSHERC_DENIED_BY_RULE, "UNKNOWN" for any other number; static, never NULL
  *
  * Thread: any. Blocks: no. In callbacks: yes. Owns: nothing.
  * Since: 0.1.

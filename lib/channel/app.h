@@ -9,9 +9,9 @@
 #include <stdatomic.h>
 
 #include <pusherc/app.h>
-#include <pusherc/auth.h>
 #include <pusherc/channel.h>
 
+#include "auth/denial.h"
 #include "base/list.h"
 #include "base/map.h"
 #include "base/rate.h"
@@ -60,8 +60,7 @@ enum pc_connect_error {
     PC_CONNECT_ERROR_COUNT
 };
 
-#define PC_DENIAL_COUNT (PUSHERC_DENIED_INTERNAL + 1)
-#define PC_KIND_COUNT   (PUSHERC_CHANNEL_USER + 1)
+#define PC_KIND_COUNT (PUSHERC_CHANNEL_USER + 1)
 
 /* What one worker counts for one app; written by that worker only. */
 struct pc_app_stats {

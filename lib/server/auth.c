@@ -15,37 +15,6 @@ int pusherc_server_add_rule(pusherc_server *server, const pusherc_rule *rule, pu
     return pc_rules_add(&server->engine.rules, rule, info);
 }
 
-const char *pusherc_denial_name(pusherc_denial_reason reason)
-{
-    switch (reason) {
-    case PUSHERC_DENIED_BY_RULE:
-        return "BY_RULE";
-    case PUSHERC_DENIED_NO_RULE:
-        return "NO_RULE";
-    case PUSHERC_DENIED_TIMEOUT:
-        return "TIMEOUT";
-    case PUSHERC_DENIED_BAD_SIGNATURE:
-        return "BAD_SIGNATURE";
-    case PUSHERC_DENIED_NO_SIGNATURE:
-        return "NO_SIGNATURE";
-    case PUSHERC_DENIED_NO_USER:
-        return "NO_USER";
-    case PUSHERC_DENIED_BAD_NAME:
-        return "BAD_NAME";
-    case PUSHERC_DENIED_BAD_MEMBER:
-        return "BAD_MEMBER";
-    case PUSHERC_DENIED_LIMIT:
-        return "LIMIT";
-    case PUSHERC_DENIED_REVOKED:
-        return "REVOKED";
-    case PUSHERC_DENIED_COOKIE_IDENTITY:
-        return "COOKIE_IDENTITY";
-    case PUSHERC_DENIED_INTERNAL:
-        return "INTERNAL";
-    }
-    return "UNKNOWN";
-}
-
 /* -- re-authorization -- */
 
 int pusherc_reauthorize(pusherc_server *server, const char *app_id,

@@ -287,18 +287,9 @@ static const char *const rate_names[PC_RATE_COUNT] = {"client_events", "backend_
                                                       "read_requests"};
 
 static const char *const denial_names[PC_DENIAL_COUNT] = {
-    [PUSHERC_DENIED_BY_RULE] = "by_rule",
-    [PUSHERC_DENIED_NO_RULE] = "no_rule",
-    [PUSHERC_DENIED_TIMEOUT] = "timeout",
-    [PUSHERC_DENIED_BAD_SIGNATURE] = "bad_signature",
-    [PUSHERC_DENIED_NO_SIGNATURE] = "no_signature",
-    [PUSHERC_DENIED_NO_USER] = "no_user",
-    [PUSHERC_DENIED_BAD_NAME] = "bad_name",
-    [PUSHERC_DENIED_BAD_MEMBER] = "bad_member",
-    [PUSHERC_DENIED_LIMIT] = "limit",
-    [PUSHERC_DENIED_REVOKED] = "revoked",
-    [PUSHERC_DENIED_COOKIE_IDENTITY] = "cookie_identity",
-    [PUSHERC_DENIED_INTERNAL] = "internal",
+#define LABEL(name, value, label, type, text) [PUSHERC_DENIED_##name] = label,
+    PUSHERC_DENIAL_MAP(LABEL)
+#undef LABEL
 };
 
 static const char *const connect_names[PC_CONNECT_ERROR_COUNT] = {

@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 
+#include "auth/denial.h"
 #include "channel/cached.h"
 #include "fanout/publish.h"
 #include "fanout/view.h"
@@ -20,35 +21,13 @@ bool pc_refusal_set(struct pc_refusal *why, pusherc_denial_reason reason, int st
 
 /* -- telling -- */
 
-static const char *type_of(pusherc_denial_reason reason)
-{
-    switch (reason) {
-    case PUSHERC_DENIED_BY_RULE:
-    case PUSHERC_DENIED_NO_RULE:
-    case PUSHERC_DENIED_TIMEOUT:
-    case PUSHERC_DENIED_BAD_SIGNATURE:
-    case PUSHERC_DENIED_NO_SIGNATURE:
-    case PUSHERC_DENIED_NO_USER:
-    case PUSHERC_DENIED_REVOKED:
-    case PUSHERC_DENIED_COOKIE_IDENTITY:
-        return "AuthError";
-    case PUSHERC_DENIED_LIMIT:
-        return "LimitReached";
-    case PUSHERC_DENIED_BAD_NAME:
-    case PUSHERC_DENIED_BAD_MEMBER:
-    case PUSHERC_DENIED_INTERNAL:
-        break;
-    }
-    return "SubscriptionError";
-}
-
 static void say_subscription_error(struct pc_session *s, pusherc_slice channel,
                                    pusherc_slice message, const struct pc_refusal *why)
 {
     char stack[PC_SESSION_STACK];
     struct pc_buf out;
     pc_buf_init_in(&out, s->worker->mem, SIZE_MAX, stack, sizeof stack);
-    pc_out_subscription_error(&out, channel, type_of(why->reason), message, why->status);
+    pc_out_subscription_error(&out, channel, pc_denial_type(why->reason), message, why->status);
     pc_session_say(s, &out);
 }
 
@@ -84,7 +63,7 @@ void pc_session_refuse(struct pc_session *s, pusherc_slice channel, struct pc_re
     int n = snprintf(text, sizeof text, "%.*s: %.*s", (int)why.text.len, why.text.ptr,
                      (int)shown.len, shown.ptr);
     pusherc_slice message = pc_utf8_cut(pc_slice(text, n > 0 ? (size_t)n : 0), sizeof text - 1);
-    bool auth = strcmp(type_of(why.reason), "AuthError") == 0;
+    bool auth = strcmp(pc_denial_type(why.reason), "AuthError") == 0;
     char stack[PC_SESSION_STACK];
     struct pc_buf out;
     pc_buf_init_in(&out, s->worker->mem, SIZE_MAX, stack, sizeof stack);

@@ -6,6 +6,7 @@
 
 #include <cmocka.h>
 
+#include "auth/denial.h"
 #include "auth_fixture.h"
 
 static struct ax *open_mode(pusherc_auth_mode mode)
@@ -237,6 +238,35 @@ static void every_refusal_has_its_reason(void **state)
     ax_subscribe(ax, 1, "presence-t.1");
     denied(ax, "NO_USER presence-t.1 (t.{x})  403 A presence channel needs a user id\n");
     assert_int_equal(ax->clients[1].session.grant_count, 0);
+}
+
+/* Arrays of PC_DENIAL_COUNT are indexed by reason, and docs/metrics.md promises names in lower case. */
+static void every_reason_has_its_place_and_its_label(void **state)
+{
+    static const struct {
+        const char *name, *label;
+    } reasons[PC_DENIAL_COUNT] = {
+#define REASON(name, value, label, type, text) [PUSHERC_DENIED_##name] = {#name, label},
+        PUSHERC_DENIAL_MAP(REASON)
+#undef REASON
+    };
+    (void)state;
+    for (size_t i = 1; i < PC_DENIAL_COUNT; i++) {
+        assert_string_equal(pusherc_denial_name((pusherc_denial_reason)i), reasons[i].name);
+        assert_int_equal(strlen(reasons[i].name), strlen(reasons[i].label));
+        for (size_t k = 0; reasons[i].name[k]; k++)
+            assert_int_equal(pc_ascii_lower(reasons[i].name[k]), reasons[i].label[k]);
+    }
+    assert_string_equal(pusherc_denial_name((pusherc_denial_reason)PC_DENIAL_COUNT), "UNKNOWN");
+}
+
+static void types_of_reasons(void **state)
+{
+    (void)state;
+    assert_string_equal(pc_denial_type(PUSHERC_DENIED_REVOKED), "AuthError");
+    assert_string_equal(pc_denial_type(PUSHERC_DENIED_LIMIT), "LimitReached");
+    assert_string_equal(pc_denial_type(PUSHERC_DENIED_BAD_MEMBER), "SubscriptionError");
+    assert_string_equal(pc_denial_type((pusherc_denial_reason)0), "SubscriptionError");
 }
 
 static void names_of_reasons(void **state)
@@ -814,6 +844,8 @@ int main(void)
         in_mode(signatures_only, a_bad_signature_tells_what_had_to_be_signed),
         in_mode(rules_only, every_refusal_has_its_reason),
         in_mode(rules_only, names_of_reasons),
+        in_mode(rules_only, every_reason_has_its_place_and_its_label),
+        in_mode(rules_only, types_of_reasons),
         in_mode(rules_only, a_refused_sign_in_is_told),
         in_mode(rules_only, the_grant_says_who_joins_or_else_the_identity),
         in_mode(rules_only, a_sign_in_is_who_asks),
