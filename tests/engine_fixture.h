@@ -59,7 +59,6 @@ static inline struct pc_limits fx_limits(void)
         .out_soft_bytes = 262144,
         .out_soft_ms = 10000,
         .out_hard_bytes = 1048576,
-        .mailbox_max_messages = 65536,
         .max_cache_bytes = 1 << 20,
     };
 }
@@ -111,8 +110,7 @@ static inline int fx_try_open_here(struct fx *fx, const struct pc_limits *limits
     }
     fx->engine = engine;
     for (uint32_t i = 0; i < workers && rc == 0; i++) {
-        rc = pc_mailbox_new(&engine->workers[i].mailbox, &fx->mem, limits->mailbox_max_messages,
-                            fx_wake, &fx->wakes[i]);
+        rc = pc_mailbox_new(&engine->workers[i].mailbox, &fx->mem, 65536, fx_wake, &fx->wakes[i]);
         if (rc == 0)
             rc = pc_decisions_new(&engine->workers[i].decisions, &engine->workers[i]);
     }

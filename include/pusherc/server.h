@@ -68,8 +68,6 @@ typedef struct pusherc_server_options {
     uint32_t max_http_head_bytes; /**< request line and fields; default 16384; above it 431, 414 */
     /** From accept, or a later request's first byte, to a complete head; default 10000, then 408. */
     uint32_t handshake_timeout_ms;
-    uint32_t request_timeout_ms; /**< from the head to a complete body; default 30000, then 408 */
-    uint32_t keep_alive_ms;      /**< HTTP between two requests; default 75000, then closed */
     /** For the host's answer to identify and find_app; default 10000, then 4009, or 503 over HTTP. */
     uint32_t identify_timeout_ms;
     uint32_t auth_timeout_ms;  /**< for the host's answer to a rule; default 10000, then denied */
@@ -80,8 +78,6 @@ typedef struct pusherc_server_options {
     uint32_t out_soft_ms; /**< ... after this long PUSHERC_SLOW_CLOSE closes it; default 10000 */
     /** What may wait for one client at most; default 1048576, then the app's slow_policy. */
     uint32_t out_hard_bytes;
-    /** Events on their way to one worker; default 65536; above it PUSHERC_EBACKLOG. */
-    uint32_t mailbox_max_messages;
     uint32_t max_auth_skew_s; /**< age of a signed HTTP request; default 600; above it 401 */
     /** What cache channels of all apps may keep; default 67108864. Above it the events that were published longest
      *  ago are forgotten. */
@@ -90,8 +86,6 @@ typedef struct pusherc_server_options {
     /** How long an event that was published over HTTP with an idempotency key is not published again; default
      *  120000. */
     uint32_t idempotency_ms;
-    /** What is remembered of such events for each app; default 4194304; above it the oldest goes first. */
-    uint32_t idempotency_max_bytes;
     /** Begins the names of metrics: 0..64 of [a-zA-Z0-9_:], no digit first; NULL = "pusherc_". With "soketi_"
      *  dashboards made for soketi go on. */
     const char *metrics_prefix;

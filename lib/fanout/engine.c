@@ -11,6 +11,11 @@ int pc_engine_init(struct pc_engine *engine, const struct pc_mem *mem,
     uint64_t seeds[4];
     engine->mem = *mem;
     engine->limits = *limits;
+    engine->constants = (struct pc_constants){
+        .request_timeout_ms = 30000,
+        .keep_alive_ms = 75000,
+        .idempotency_max_bytes = 4194304,
+    };
     if (hooks)
         engine->hooks = *hooks;
     int rc = pc_crypto_init();

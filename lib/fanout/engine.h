@@ -22,22 +22,30 @@
 /* pusherc_server_options with defaults applied. */
 struct pc_limits {
     uint32_t max_connections, max_frame_bytes, max_http_body_bytes, max_http_head_bytes;
-    uint32_t handshake_timeout_ms, request_timeout_ms, keep_alive_ms, identify_timeout_ms,
-        auth_timeout_ms;
+    uint32_t handshake_timeout_ms, identify_timeout_ms, auth_timeout_ms;
     uint32_t pong_timeout_ms, close_timeout_ms;
     uint32_t out_soft_bytes, out_soft_ms, out_hard_bytes;
-    uint32_t mailbox_max_messages, max_auth_skew_s, accept_traffic_percent, proxy_count;
+    uint32_t max_auth_skew_s, accept_traffic_percent, proxy_count;
     uint64_t max_cache_bytes;
-    uint32_t idempotency_ms, idempotency_max_bytes;
+    uint32_t idempotency_ms;
     pusherc_http_error_format http_error_format;
     uint32_t webhook_batch_ms, webhook_batch_events, webhook_delay_ms, webhook_timeout_ms,
         webhook_retry_ms, webhook_max_queued;
+};
+
+/* The same for every server: no host has had a reason to set them. They are members of the engine and not
+ * macros, so that a test can set them between pc_engine_init() and the start. */
+struct pc_constants {
+    uint32_t request_timeout_ms;    /* from a request's head to its complete body, then 408 */
+    uint32_t keep_alive_ms;         /* HTTP between two requests */
+    uint32_t idempotency_max_bytes; /* remembered of one app's events; the oldest goes first */
 };
 
 struct pc_engine {
     struct pc_mem mem;
     struct pc_log log;
     struct pc_limits limits;
+    struct pc_constants constants;
     pusherc_hooks hooks;
     struct pc_observer observer;      /* set before start */
     struct pc_webhook_stats webhooks; /* the observer's */

@@ -25,7 +25,7 @@ static void answered(struct pc_conn *conn, bool keep_alive)
         return;
     }
     pc_http_parser_next(conn->http);
-    pc_conn_set_wait(conn, PC_WAIT_NEXT, conn->loop->engine->limits.keep_alive_ms);
+    pc_conn_set_wait(conn, PC_WAIT_NEXT, conn->loop->engine->constants.keep_alive_ms);
 }
 
 static void put_reply(struct pc_conn *conn, struct pc_api_reply *reply,
@@ -210,14 +210,14 @@ static void request_complete(struct pc_conn *conn)
 /* A slow sender gets one deadline for the head and one for the body, not one per byte. */
 static void note_progress(struct pc_conn *conn)
 {
-    const struct pc_limits *limits = &conn->loop->engine->limits;
+    const struct pc_engine *engine = conn->loop->engine;
     if (pc_http_parser_idle(conn->http))
         return;
     if (pc_http_parser_in_body(conn->http)) {
         if (conn->wait != PC_WAIT_BODY)
-            pc_conn_set_wait(conn, PC_WAIT_BODY, limits->request_timeout_ms);
+            pc_conn_set_wait(conn, PC_WAIT_BODY, engine->constants.request_timeout_ms);
     } else if (conn->wait != PC_WAIT_HEAD) {
-        pc_conn_set_wait(conn, PC_WAIT_HEAD, limits->handshake_timeout_ms);
+        pc_conn_set_wait(conn, PC_WAIT_HEAD, engine->limits.handshake_timeout_ms);
     }
 }
 

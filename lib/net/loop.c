@@ -9,7 +9,9 @@
 
 #define MAIL_ROUNDS                                                                                \
     8 /* answers to answers within one turn; more waits for the next, so that sockets get theirs */
-#define WS_SPARE 16 /* idle WebSocket contexts kept, 4.6 KB each */
+/* Above it publishing gets PUSHERC_EBACKLOG. */
+#define MAILBOX_MAX_EVENTS 65536
+#define WS_SPARE           16 /* idle WebSocket contexts kept, 4.6 KB each */
 
 static void on_async(uv_async_t *async)
 {
@@ -117,8 +119,7 @@ int pc_loop_init(struct pc_loop *loop, struct pc_worker *worker, uv_loop_t *host
     if (rc == 0)
         rc = pc_ws_pool_new(&loop->ws_pool, mem, WS_SPARE, &ws_events);
     if (rc == 0)
-        rc = pc_mailbox_new(&worker->mailbox, mem, loop->engine->limits.mailbox_max_messages, wake,
-                            loop);
+        rc = pc_mailbox_new(&worker->mailbox, mem, MAILBOX_MAX_EVENTS, wake, loop);
     if (rc)
         goto fail;
     if ((rc = pc_decisions_new(&worker->decisions, worker)))

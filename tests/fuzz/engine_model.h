@@ -94,6 +94,7 @@ struct m_member {
 
 struct model {
     struct pc_limits limits;
+    uint32_t mailbox_max;
     bool drops; /* slow policy */
     uint64_t now_ms, clock;
     uint32_t worker_count;
@@ -272,7 +273,7 @@ static inline bool m_post(struct model *m, int channel, int except, const char *
         struct m_worker *worker = &m->workers[w];
         if (m_subscriptions(m, channel, w) == 0)
             continue;
-        if (worker->mail_count >= m->limits.mailbox_max_messages) {
+        if (worker->mail_count >= m->mailbox_max) {
             all = false;
             m->refused++;
             for (int i = 0; i < M_SESSIONS; i++)

@@ -64,11 +64,8 @@ static void subscribe(struct server *server, struct pc_app *app, const char *cha
 
 static struct server *start(void)
 {
-    struct pc_limits limits = {.out_hard_bytes = 1 << 20,
-                               .mailbox_max_messages = 10000,
-                               .max_auth_skew_s = 600,
-                               .idempotency_ms = 120000,
-                               .idempotency_max_bytes = 4096};
+    struct pc_limits limits = {
+        .out_hard_bytes = 1 << 20, .max_auth_skew_s = 600, .idempotency_ms = 120000};
     pusherc_app_options options = PUSHERC_APP_OPTIONS_INIT;
     struct server *server = calloc(1, sizeof *server);
     MUST(server);
@@ -77,6 +74,7 @@ static struct server *start(void)
     options.key = "app-key";
     options.secret = "app-secret";
     MUST(pc_engine_init(&server->engine, &server->mem, &limits, NULL, PC_S(""), 1, 1000) == 0);
+    server->engine.constants.idempotency_max_bytes = 4096;
     struct pc_worker *worker = &server->engine.workers[0];
     MUST(pc_mailbox_new(&worker->mailbox, &server->mem, 10000, no_wake, NULL) == 0);
     MUST(pc_apps_put(&server->engine.apps, &options, 1, NULL) == 0);

@@ -512,8 +512,7 @@ static void begin(struct world *w)
         m->limits.out_hard_bytes = 1500;
         m->limits.out_soft_ms = 5000;
     }
-    if (next(w, 3) == 0)
-        m->limits.mailbox_max_messages = 4;
+    m->mailbox_max = next(w, 3) == 0 ? 4 : 65536;
     m->drops = next(w, 2) == 0;
     app.slow_policy = m->drops ? PUSHERC_SLOW_DROP : PUSHERC_SLOW_CLOSE;
     app.activity_timeout_ms = M_ACTIVITY;
@@ -521,6 +520,8 @@ static void begin(struct world *w)
     app.max_presence_members = M_MAX_MEMBERS;
     app.max_client_events_per_s = PUSHERC_NO_LIMIT;
     FX_REQUIRE(fx_try_open(&w->fx, &m->limits, &hooks, m->worker_count, 0) == 0);
+    for (uint32_t i = 0; i < m->worker_count; i++)
+        w->fx.engine->workers[i].mailbox->max = m->mailbox_max;
     app.cache_ttl_s = M_CACHE_TTL_S;
     app.subscription_count_events = m->counts = next(w, 2) == 1;
     FX_REQUIRE(fx_try_put(&w->fx, &app) == 0);

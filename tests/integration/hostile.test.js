@@ -7,7 +7,7 @@ const { before, test } = require('node:test');
 const { APP, connect, dial, rawClient, request, sleep, startHost, tcp, until, upgradeHead, wsFrame } = require('./lib.js');
 
 const OPTIONS = {
-  max_frame_bytes: 65536, handshake_timeout_ms: 1500, request_timeout_ms: 1500, keep_alive_ms: 1500, close_timeout_ms: 500, pong_timeout_ms: 1000,
+  max_frame_bytes: 65536, handshake_timeout_ms: 1500, close_timeout_ms: 500, pong_timeout_ms: 1000,
   out_hard_bytes: 262144, out_soft_bytes: 65536, out_soft_ms: 1000,
 };
 const QUICK = { id: 'quick', key: 'quick-key', secret: 's', activity_timeout_ms: 1000 };
@@ -31,7 +31,7 @@ async function publish() {
 }
 
 before(async () => {
-  host = await startHost({ apps: [APP, QUICK, FLOOD], options: OPTIONS });
+  host = await startHost({ apps: [APP, QUICK, FLOOD], options: OPTIONS, constants: { request_timeout_ms: 1500, keep_alive_ms: 1500 } });
   witness = await connect(host);
   await witness.subscribe('steady');
   publisher = publish();

@@ -7,7 +7,7 @@ const vm = require('node:vm');
 const { APP, api, connect, request, signedQuery, startHost, tcp, until, upgradeHead } = require('./lib.js');
 
 let host;
-before(async () => { host = await startHost({ options: { keep_alive_ms: 400, handshake_timeout_ms: 1500, request_timeout_ms: 600, max_http_head_bytes: 4096, max_http_body_bytes: 5000 } }); });
+before(async () => { host = await startHost({ options: { handshake_timeout_ms: 1500, max_http_head_bytes: 4096, max_http_body_bytes: 5000 }, constants: { keep_alive_ms: 400, request_timeout_ms: 600 } }); });
 
 const BODY = '{"name":"event","channel":"orders","data":"{}"}';
 const target = (body = BODY) => `/apps/${APP.id}/events?${signedQuery(APP, 'POST', `/apps/${APP.id}/events`, { body })}`;

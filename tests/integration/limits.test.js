@@ -9,7 +9,7 @@ const NO_LIMIT = 4294967295;
 
 test('a full mailbox refuses events and loses none that it took', async (t) => {
   for (const workers of [1, 2]) {
-    const host = await startHost({ options: { worker_count: workers, mailbox_max_messages: 2 } }, t);
+    const host = await startHost({ options: { worker_count: workers }, constants: { mailbox_max_events: 2 } }, t);
     const clients = await Promise.all(Array.from({ length: 6 }, () => connect(host)));
     for (const client of clients) await client.subscribe('a');
     // A host that is told so tries again: an event may then come twice, but never out of order.

@@ -65,10 +65,8 @@ static inline struct pc_limits api_limits(void)
     return (struct pc_limits){
         .out_soft_bytes = 262144,
         .out_hard_bytes = 1048576,
-        .mailbox_max_messages = 1000,
         .max_auth_skew_s = 600,
         .idempotency_ms = 120000,
-        .idempotency_max_bytes = 65536,
     };
 }
 
@@ -134,14 +132,14 @@ static inline int api_try_open(struct api_fixture *f, const char *prefix, struct
         return rc;
     }
     f->engine = engine;
+    engine->constants.idempotency_max_bytes = 65536;
     for (size_t i = 0; i < API_READERS; i++) {
         struct api_reader *reader = &f->readers[i];
         pc_outq_init(&reader->q, &engine->workers[i / 2], api_no_overflow);
         reader->q.owner = (pusherc_socket_id){1000 + i, 2000 + i};
     }
     for (uint32_t i = 0; i < API_WORKERS && rc == 0; i++)
-        rc = pc_mailbox_new(&engine->workers[i].mailbox, &f->mem, limits.mailbox_max_messages,
-                            api_no_wake, NULL);
+        rc = pc_mailbox_new(&engine->workers[i].mailbox, &f->mem, 1000, api_no_wake, NULL);
     pusherc_app_options app = api_app();
     if (rc == 0)
         rc = api_try_put(f, &app);
@@ -153,6 +151,13 @@ static inline int api_try_open(struct api_fixture *f, const char *prefix, struct
 static inline void api_open(struct api_fixture *f, const char *prefix)
 {
     assert_int_equal(api_try_open(f, prefix, api_limits(), 0), 0);
+}
+
+/* How many events may be on their way to one worker. */
+static inline void api_set_mailboxes(struct api_fixture *f, uint32_t max)
+{
+    for (uint32_t i = 0; i < API_WORKERS; i++)
+        f->engine->workers[i].mailbox->max = max;
 }
 
 static inline int api_set_up(void **state)

@@ -336,10 +336,7 @@ static void limits_are_the_apps(void **state)
 static void a_full_mailbox_is_503(void **state)
 {
     struct api_fixture *f = *state;
-    struct pc_limits limits = api_limits();
-    limits.mailbox_max_messages = 2;
-    api_close(f);
-    assert_int_equal(api_try_open(f, "", limits, 0), 0);
+    api_set_mailboxes(f, 2);
     api_join(f, 0, "orders", NULL);
     for (size_t i = 0; i < 3; i++)
         api_publish(f, "{\"name\":\"e\",\"channel\":\"orders\",\"data\":\"d\"}");

@@ -164,28 +164,12 @@ static void defaults_are_those_of_the_library(void **state)
         size_t offset;
     } copied[] = {
 #define LIMIT(name) {#name, offsetof(struct pc_limits, name)}
-        LIMIT(max_connections),
-        LIMIT(max_frame_bytes),
-        LIMIT(max_http_body_bytes),
-        LIMIT(max_http_head_bytes),
-        LIMIT(handshake_timeout_ms),
-        LIMIT(request_timeout_ms),
-        LIMIT(keep_alive_ms),
-        LIMIT(pong_timeout_ms),
-        LIMIT(close_timeout_ms),
-        LIMIT(out_soft_bytes),
-        LIMIT(out_soft_ms),
-        LIMIT(out_hard_bytes),
-        LIMIT(mailbox_max_messages),
-        LIMIT(max_auth_skew_s),
-        LIMIT(idempotency_ms),
-        LIMIT(idempotency_max_bytes),
-        LIMIT(accept_traffic_percent),
-        LIMIT(webhook_batch_ms),
-        LIMIT(webhook_batch_events),
-        LIMIT(webhook_delay_ms),
-        LIMIT(webhook_timeout_ms),
-        LIMIT(webhook_retry_ms),
+        LIMIT(max_connections),        LIMIT(max_frame_bytes),      LIMIT(max_http_body_bytes),
+        LIMIT(max_http_head_bytes),    LIMIT(handshake_timeout_ms), LIMIT(pong_timeout_ms),
+        LIMIT(close_timeout_ms),       LIMIT(out_soft_bytes),       LIMIT(out_soft_ms),
+        LIMIT(out_hard_bytes),         LIMIT(max_auth_skew_s),      LIMIT(idempotency_ms),
+        LIMIT(accept_traffic_percent), LIMIT(webhook_batch_ms),     LIMIT(webhook_batch_events),
+        LIMIT(webhook_delay_ms),       LIMIT(webhook_timeout_ms),   LIMIT(webhook_retry_ms),
         LIMIT(webhook_max_queued),
 #undef LIMIT
     };
@@ -595,7 +579,7 @@ static void config_file_sets_server_and_apps(void **state)
 {
     static const char text[] = "\n{\"host\": \"::1\", \"port\": 7001, \"workers\": \"auto\","
                                "\"path_prefix\": \"/x\", \"log_level\": \"warn\", \"grace_ms\": 0,"
-                               "\"max_frame_bytes\": 1e4, \"keep_alive_ms\": null, \"apps\": ["
+                               "\"max_frame_bytes\": 1e4, \"pong_timeout_ms\": null, \"apps\": ["
                                "{\"id\": \"a\", \"key\": \"b\", \"secret\": \"c\"},"
                                "{\"id\": \"d\", \"key\": \"e\", \"secret\": \"f\","
                                "\"enableClientMessages\": true, \"max_connections\": 5,"

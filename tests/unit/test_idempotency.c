@@ -356,10 +356,7 @@ static void keys_are_the_apps_own(void **state)
 static void what_is_refused_takes_no_key(void **state)
 {
     struct api_fixture *f = *state;
-    struct pc_limits limits = api_limits();
-    limits.mailbox_max_messages = 1;
-    api_close(f);
-    assert_int_equal(api_try_open(f, "", limits, 0), 0);
+    api_set_mailboxes(f, 1);
     api_join(f, 0, "orders", NULL);
     with_header(f, "k");
     api_publish(f, "{\"name\":\"e\",\"channel\":\"bad name\",\"data\":\"d\"}");
@@ -529,10 +526,7 @@ static void a_batch_that_failed_goes_on_where_it_was(void **state)
         "{\"name\":\"e\",\"channel\":\"orders\",\"data\":\"2\",\"idempotency_key\":\"2\"},"
         "{\"name\":\"e\",\"channel\":\"orders\",\"data\":\"3\",\"idempotency_key\":\"3\"}]}";
     struct api_fixture *f = *state;
-    struct pc_limits limits = api_limits();
-    limits.mailbox_max_messages = 2;
-    api_close(f);
-    assert_int_equal(api_try_open(f, "", limits, 0), 0);
+    api_set_mailboxes(f, 2);
     api_join(f, 0, "orders", NULL);
     api_batch(f, batch);
     assert_int_equal(f->reply.status, 503);

@@ -364,7 +364,6 @@ static void crew_open(struct crew *crew)
     struct pc_limits limits = fx_limits();
     pusherc_app_options app = fx_app();
     app.max_client_events_per_s = PUSHERC_NO_LIMIT;
-    limits.mailbox_max_messages = UINT32_MAX;
     limits.out_hard_bytes = UINT32_MAX;
     memset(crew, 0, sizeof *crew);
     crew->fx.mem = pc_mem_make(NULL);
@@ -377,6 +376,7 @@ static void crew_open(struct crew *crew)
         w->index = i;
         pthread_mutex_init(&w->mutex, NULL);
         pthread_cond_init(&w->cond, NULL);
+        crew->fx.engine->workers[i].mailbox->max = UINT32_MAX;
         crew->fx.engine->workers[i].mailbox->wake = wake;
         crew->fx.engine->workers[i].mailbox->wake_ctx = w;
         for (uint32_t k = 0; k < EACH; k++)

@@ -6,6 +6,8 @@
 #include <string.h>
 #include <uv.h>
 
+#include "server/server.h"
+
 /* -- JSON in and out -- */
 
 void host_die(const char *what, const char *which)
@@ -102,8 +104,6 @@ static const struct field server_fields[] = {
     UINT32(pusherc_server_options, max_http_body_bytes),
     UINT32(pusherc_server_options, max_http_head_bytes),
     UINT32(pusherc_server_options, handshake_timeout_ms),
-    UINT32(pusherc_server_options, request_timeout_ms),
-    UINT32(pusherc_server_options, keep_alive_ms),
     UINT32(pusherc_server_options, identify_timeout_ms),
     UINT32(pusherc_server_options, auth_timeout_ms),
     STRING(pusherc_server_options, auth_path),
@@ -113,12 +113,10 @@ static const struct field server_fields[] = {
     UINT32(pusherc_server_options, out_soft_bytes),
     UINT32(pusherc_server_options, out_soft_ms),
     UINT32(pusherc_server_options, out_hard_bytes),
-    UINT32(pusherc_server_options, mailbox_max_messages),
     UINT32(pusherc_server_options, max_auth_skew_s),
     UINT32(pusherc_server_options, proxy_count),
     UINT32(pusherc_server_options, http_error_format),
     UINT32(pusherc_server_options, idempotency_ms),
-    UINT32(pusherc_server_options, idempotency_max_bytes),
     UINT32(pusherc_server_options, webhook_batch_ms),
     UINT32(pusherc_server_options, webhook_batch_events),
     UINT32(pusherc_server_options, webhook_delay_ms),
@@ -270,6 +268,20 @@ void host_free_app(struct app_memory *memory)
 
 /* -- life -- */
 
+/* What no option sets, so that a test need not wait for it. */
+static void set_constants(struct pc_engine *engine, const cJSON *values)
+{
+    struct pc_constants *constants = &engine->constants;
+    constants->request_timeout_ms =
+        (uint32_t)host_number(values, "request_timeout_ms", constants->request_timeout_ms);
+    constants->keep_alive_ms =
+        (uint32_t)host_number(values, "keep_alive_ms", constants->keep_alive_ms);
+    for (uint32_t i = 0; i < engine->worker_count; i++) {
+        struct pc_mailbox *box = engine->workers[i].mailbox;
+        box->max = (uint32_t)host_number(values, "mailbox_max_events", box->max);
+    }
+}
+
 static void make_server(struct host *host, size_t index, uv_loop_t *loop, bool poll)
 {
     pusherc_hooks hooks;
@@ -285,6 +297,8 @@ static void make_server(struct host *host, size_t index, uv_loop_t *loop, bool p
     options.hooks = &hooks;
     if (pusherc_server_new(&host->servers[index], &options, &info))
         host_die("pusherc_server_new", info.text);
+    set_constants(&host->servers[index]->engine,
+                  cJSON_GetObjectItemCaseSensitive(host->config, "constants"));
     rules_add(host, host->servers[index]);
     const cJSON *item;
     cJSON_ArrayForEach(item, cJSON_GetObjectItemCaseSensitive(host->config, "apps"))
