@@ -4,6 +4,43 @@
 
 #include "fanout/worker.h"
 
+struct pc_chunk *pc_chunk_take(struct pc_worker *worker)
+{
+    struct pc_chunk *chunk = worker->spare_chunks;
+    if (chunk) {
+        worker->spare_chunks = chunk->next;
+        worker->spare_chunk_count--;
+    } else {
+        chunk = pc_alloc(worker->mem, sizeof *chunk);
+        if (!chunk)
+            return NULL;
+    }
+    chunk->next = NULL;
+    chunk->head = chunk->tail = 0;
+    return chunk;
+}
+
+void pc_chunk_give(struct pc_worker *worker, struct pc_chunk *chunk)
+{
+    if (worker->spare_chunk_count >= PC_SPARE_CHUNKS) {
+        pc_free(worker->mem, chunk);
+        return;
+    }
+    chunk->next = worker->spare_chunks;
+    worker->spare_chunks = chunk;
+    worker->spare_chunk_count++;
+}
+
+void pc_chunks_free(struct pc_worker *worker)
+{
+    while (worker->spare_chunks) {
+        struct pc_chunk *chunk = worker->spare_chunks;
+        worker->spare_chunks = chunk->next;
+        pc_free(worker->mem, chunk);
+    }
+    worker->spare_chunk_count = 0;
+}
+
 void pc_outq_init(struct pc_outq *q, struct pc_worker *worker, void (*overflow)(struct pc_outq *q))
 {
     *q = (struct pc_outq){.worker = worker, .overflow = overflow};
@@ -16,7 +53,7 @@ static void drop_first_chunk(struct pc_outq *q)
     q->first = chunk->next;
     if (!q->first)
         q->last = NULL;
-    pc_worker_give_chunk(q->worker, chunk);
+    pc_chunk_give(q->worker, chunk);
 }
 
 void pc_outq_free(struct pc_outq *q)
@@ -46,7 +83,7 @@ int pc_outq_push(struct pc_outq *q, struct pc_slot *slot)
         return 0;
     struct pc_chunk *chunk = q->last;
     if (!chunk || chunk->tail == PC_CHUNK_SLOTS) {
-        chunk = pc_worker_take_chunk(q->worker);
+        chunk = pc_chunk_take(q->worker);
         if (!chunk)
             return PUSHERC_ENOMEM;
         if (q->last)
@@ -62,6 +99,19 @@ int pc_outq_push(struct pc_outq *q, struct pc_slot *slot)
     q->worker->queued_bytes += slot->len;
     pc_outq_mark(q);
     return 0;
+}
+
+int pc_outq_send(struct pc_outq *q, int opcode, pusherc_slice payload)
+{
+    struct pc_frame *frame = pc_frame_new(q->worker->mem, 1, opcode, payload);
+    if (!frame)
+        return PUSHERC_ENOMEM;
+    struct pc_slot *slot = &frame->slots[0];
+    pc_slot_begin(slot);
+    int err = pc_outq_push(q, slot);
+    pc_slot_unref(slot);
+    pc_frame_done(frame);
+    return err;
 }
 
 size_t pc_outq_gather(const struct pc_outq *q, struct iovec *iov, size_t max)
@@ -115,7 +165,7 @@ uint32_t pc_outq_drop(struct pc_outq *q)
     while (chunk->next) {
         struct pc_chunk *next = chunk->next;
         chunk->next = next->next;
-        pc_worker_give_chunk(q->worker, next);
+        pc_chunk_give(q->worker, next);
     }
     q->last = chunk;
     if (!keep)

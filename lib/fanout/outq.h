@@ -14,7 +14,8 @@
 
 struct pc_worker;
 
-#define PC_CHUNK_SLOTS 29 /* 256 bytes with its header */
+#define PC_CHUNK_SLOTS  29   /* 256 bytes with its header */
+#define PC_SPARE_CHUNKS 4096 /* 1 MiB of empty ones kept by each worker for the next burst */
 
 struct pc_chunk {
     struct pc_chunk *next;
@@ -39,6 +40,8 @@ struct pc_outq {
 void pc_outq_init(struct pc_outq *q, struct pc_worker *worker, void (*overflow)(struct pc_outq *q));
 void pc_outq_free(struct pc_outq *q); /* drops everything */
 
+/* Makes a frame for this queue alone and pushes it; opcode as in pc_frame_new(). 0 or PUSHERC_ENOMEM. */
+PC_CHECKED int pc_outq_send(struct pc_outq *q, int opcode, pusherc_slice payload);
 /* Takes a reference of its own. 0 or PUSHERC_ENOMEM; nothing happens on a closed queue. */
 PC_CHECKED int pc_outq_push(struct pc_outq *q, struct pc_slot *slot);
 
@@ -51,5 +54,10 @@ size_t pc_outq_gather(const struct pc_outq *q, struct iovec *iov, size_t max);
 void pc_outq_wrote(struct pc_outq *q, size_t written);
 /* Drops every frame of which no byte has been written. Returns how many. */
 uint32_t pc_outq_drop(struct pc_outq *q);
+
+/* The worker's pool of chunks. */
+struct pc_chunk *pc_chunk_take(struct pc_worker *worker); /* NULL: out of memory */
+void pc_chunk_give(struct pc_worker *worker, struct pc_chunk *chunk);
+void pc_chunks_free(struct pc_worker *worker);
 
 #endif

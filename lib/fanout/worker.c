@@ -1,9 +1,6 @@
 #include "fanout/worker.h"
 
-#include <pusherc/error.h>
-
 #include "fanout/engine.h"
-#include "fanout/later.h"
 
 void pc_worker_init(struct pc_worker *worker, struct pc_engine *engine, uint32_t index,
                     uint64_t now_ms)
@@ -22,42 +19,10 @@ void pc_worker_init(struct pc_worker *worker, struct pc_engine *engine, uint32_t
 
 void pc_worker_free(struct pc_worker *worker)
 {
-    pc_laters_forget(worker);
     pc_worker_written(worker);
-    while (worker->spare_chunks) {
-        struct pc_chunk *chunk = worker->spare_chunks;
-        worker->spare_chunks = chunk->next;
-        pc_free(worker->mem, chunk);
-    }
+    pc_chunks_free(worker);
     pc_map_free(&worker->by_id);
     pc_map_free(&worker->users);
-}
-
-struct pc_chunk *pc_worker_take_chunk(struct pc_worker *worker)
-{
-    struct pc_chunk *chunk = worker->spare_chunks;
-    if (chunk) {
-        worker->spare_chunks = chunk->next;
-        worker->spare_chunk_count--;
-    } else {
-        chunk = pc_alloc(worker->mem, sizeof *chunk);
-        if (!chunk)
-            return NULL;
-    }
-    chunk->next = NULL;
-    chunk->head = chunk->tail = 0;
-    return chunk;
-}
-
-void pc_worker_give_chunk(struct pc_worker *worker, struct pc_chunk *chunk)
-{
-    if (worker->spare_chunk_count >= PC_WORKER_SPARE_CHUNKS) {
-        pc_free(worker->mem, chunk);
-        return;
-    }
-    chunk->next = worker->spare_chunks;
-    worker->spare_chunks = chunk;
-    worker->spare_chunk_count++;
 }
 
 void pc_worker_delivered(struct pc_worker *worker, struct pc_app_live *live, uint64_t messages,
@@ -92,17 +57,4 @@ void pc_worker_written(struct pc_worker *worker)
             pc_app_live_unref(t->live);
     }
     worker->timed_count = 0;
-}
-
-int pc_worker_send(struct pc_outq *q, int opcode, pusherc_slice payload)
-{
-    struct pc_frame *frame = pc_frame_new(q->worker->mem, 1, opcode, payload);
-    if (!frame)
-        return PUSHERC_ENOMEM;
-    struct pc_slot *slot = &frame->slots[0];
-    pc_slot_begin(slot);
-    int rc = pc_outq_push(q, slot);
-    pc_slot_unref(slot);
-    pc_frame_done(frame);
-    return rc;
 }

@@ -35,8 +35,6 @@ struct pc_timed {
     struct pc_app_live *live; /* counted once for a run of equal ones */
 };
 
-#define PC_WORKER_SPARE_CHUNKS 4096 /* 1 MiB of empty queue chunks kept for the next burst */
-
 struct pc_worker {
     struct pc_engine *engine;
     void *runtime;            /* whatever runs it: net's loop, or a test */
@@ -53,7 +51,7 @@ struct pc_worker {
     uint64_t remembered;   /* answers that auth endpoints have left with sessions here: grant.h */
     struct pc_list laters; /* see later.h */
     struct pc_list dirty;  /* queues with something to write */
-    struct pc_chunk *spare_chunks;
+    struct pc_chunk *spare_chunks; /* outq.c's pool */
     uint32_t spare_chunk_count;
     size_t queued_bytes; /* of all queues */
     struct pc_worker_stats stats;
@@ -63,10 +61,8 @@ struct pc_worker {
 
 void pc_worker_init(struct pc_worker *worker, struct pc_engine *engine, uint32_t index,
                     uint64_t now_ms);
-void pc_worker_free(struct pc_worker *worker); /* after the last session and queue */
-
-struct pc_chunk *pc_worker_take_chunk(struct pc_worker *worker); /* NULL: out of memory */
-void pc_worker_give_chunk(struct pc_worker *worker, struct pc_chunk *chunk);
+void pc_worker_free(
+    struct pc_worker *worker); /* after the last session and queue, and pc_laters_forget() */
 
 /* Puts an event into the statistics that has just gone into the queues of `messages` subscribers. posted_ns 0: it is
  * not timed. */
@@ -74,8 +70,5 @@ void pc_worker_delivered(struct pc_worker *worker, struct pc_app_live *live, uin
                          uint64_t bytes, uint64_t posted_ns);
 /* What was delivered has been written: times it, with one look at the clock. */
 void pc_worker_written(struct pc_worker *worker);
-
-/* Makes a frame for one queue and pushes it. 0 or PUSHERC_ENOMEM. */
-PC_CHECKED int pc_worker_send(struct pc_outq *q, int opcode, pusherc_slice payload);
 
 #endif

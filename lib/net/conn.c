@@ -332,7 +332,7 @@ static void on_poll(uv_poll_t *poll, int status, int events)
 
 void pc_conn_send(struct pc_conn *conn, int opcode, pusherc_slice bytes)
 {
-    if (pc_worker_send(&conn->out, opcode, bytes)) {
+    if (pc_outq_send(&conn->out, opcode, bytes)) {
         conn->broken = true;
         pc_outq_mark(&conn->out);
     }

@@ -16,7 +16,7 @@ void pc_session_say(struct pc_session *s, struct pc_buf *message)
     if (s->state == PC_SESSION_OPEN) {
         if (s->q->bytes > s->worker->engine->limits.out_hard_bytes)
             pc_session_overflow(s); /* it asks and does not read the answers */
-        else if (pc_buf_status(message) || pc_worker_send(s->q, PC_WS_TEXT, pc_buf_slice(message)))
+        else if (pc_buf_status(message) || pc_outq_send(s->q, PC_WS_TEXT, pc_buf_slice(message)))
             pc_session_close(s, PC_CLOSE_INTERNAL, PC_S("Out of memory"));
         else
             pc_worker_delivered(s->worker, s->app->live, 1, message->len, 0);
@@ -47,7 +47,7 @@ void pc_session_close(struct pc_session *s, uint16_t code, pusherc_slice reason)
         pc_out_error(&message, code, reason);
         int rc = pc_buf_status(&message);
         if (rc == 0)
-            rc = pc_worker_send(s->q, PC_WS_TEXT, pc_buf_slice(&message));
+            rc = pc_outq_send(s->q, PC_WS_TEXT, pc_buf_slice(&message));
         pc_buf_free(&message);
         (void)rc; /* the close itself follows in any case */
     }

@@ -43,7 +43,7 @@ static int tear_down(void **state)
 /* Bytes as they are, without a WebSocket header. */
 static void push(struct fixture *f, const char *text)
 {
-    assert_int_equal(pc_worker_send(&f->q, 0, pc_slice_of(text)), 0);
+    assert_int_equal(pc_outq_send(&f->q, 0, pc_slice_of(text)), 0);
 }
 
 static void push_many(struct fixture *f, int from, int to)
@@ -174,20 +174,20 @@ static void an_empty_queue_owns_nothing(void **state)
 static void the_worker_keeps_a_bounded_number_of_chunks(void **state)
 {
     struct fixture *f = *state;
-    const uint32_t more = PC_WORKER_SPARE_CHUNKS + 10;
+    const uint32_t more = PC_SPARE_CHUNKS + 10;
     struct pc_chunk *list = NULL;
     for (uint32_t i = 0; i < more; i++) {
-        struct pc_chunk *chunk = pc_worker_take_chunk(f->worker);
+        struct pc_chunk *chunk = pc_chunk_take(f->worker);
         assert_non_null(chunk);
         chunk->next = list;
         list = chunk;
     }
     while (list) {
         struct pc_chunk *next = list->next;
-        pc_worker_give_chunk(f->worker, list);
+        pc_chunk_give(f->worker, list);
         list = next;
     }
-    assert_int_equal(f->worker->spare_chunk_count, PC_WORKER_SPARE_CHUNKS);
+    assert_int_equal(f->worker->spare_chunk_count, PC_SPARE_CHUNKS);
 }
 
 static void a_queue_that_got_something_is_dirty_once(void **state)
@@ -301,7 +301,7 @@ static void without_memory_nothing_is_queued(void **state)
             pc_free(&f->fx.mem, chunk);
         }
         f->fx.alloc.fail_at = f->fx.alloc.requests + i;
-        assert_int_equal(pc_worker_send(&f->q, PC_WS_TEXT, PC_S("y")), PUSHERC_ENOMEM);
+        assert_int_equal(pc_outq_send(&f->q, PC_WS_TEXT, PC_S("y")), PUSHERC_ENOMEM);
         expect_bytes(f, 0, 0);
     }
 }
