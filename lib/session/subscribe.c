@@ -3,7 +3,7 @@
 
 #include "auth/sign.h"
 #include "channel/cached.h"
-#include "fanout/publish.h"
+#include "fanout/posting.h"
 #include "fanout/view.h"
 #include "protocol/message_out.h"
 #include "session/blame.h"
