@@ -41,6 +41,8 @@ struct pc_views {
     struct pc_view items[PC_MAX_VIEWS];
 };
 
+struct pc_local;
+
 struct pc_channel {
     struct pc_map_node node; /* key: the app's uid, then the name */
     struct pc_shard *shard;
@@ -61,7 +63,8 @@ struct pc_channel {
     uint64_t offline_at_ms;
     struct pc_cached *cached; /* counted; what a cache channel keeps, see cached.h */
     struct pc_list of_cached;
-    void *local[]; /* per worker; only that worker looks at its own, without the lock */
+    struct pc_local *local
+        []; /* fanout/local.h; per worker; only that worker looks at its own, without the lock */
 };
 
 struct pc_directory {

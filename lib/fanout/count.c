@@ -1,7 +1,6 @@
 #include "fanout/count.h"
 
 #include "fanout/later.h"
-#include "fanout/view.h"
 #include "protocol/message_out.h"
 
 static void tell(struct pc_worker *worker, struct pc_app *app, struct pc_channel *channel,
@@ -18,8 +17,7 @@ static void tell(struct pc_worker *worker, struct pc_app *app, struct pc_channel
     pc_out_subscription_count(&message, channel->name, channel->subscriptions);
     int rc = pc_buf_status(&message);
     if (rc == 0)
-        rc = channel->views ? pc_publish_to_views(engine, channel, pc_buf_slice(&message), posting)
-                            : pc_publish_locked(engine, channel, pc_buf_slice(&message), posting);
+        rc = pc_post_message(engine, channel, pc_buf_slice(&message), posting);
     pc_buf_free(&message);
     if (rc == 0) {
         channel->count_told = channel->subscriptions;

@@ -5,7 +5,7 @@
 #ifndef PC_FANOUT_COUNT_H
 #define PC_FANOUT_COUNT_H
 
-#include "fanout/publish.h"
+#include "fanout/posting.h"
 
 #define PC_COUNT_FREELY      100  /* up to so many subscriptions every change is told */
 #define PC_COUNT_INTERVAL_MS 5000 /* above that at most once in this time */

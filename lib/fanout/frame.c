@@ -1,18 +1,13 @@
 #include "fanout/frame.h"
 
-#include "channel/directory.h"
-
-struct pc_frame *pc_frame_new(const struct pc_mem *mem, uint32_t slot_count, int opcode,
-                              pusherc_slice payload)
+/* All but the bytes, which begin at *bytes: there is room for `len` of them. */
+static struct pc_frame *make(const struct pc_mem *mem, uint32_t slot_count, size_t len,
+                             char **bytes)
 {
-    uint8_t header[PC_WS_MAX_HEADER];
-    size_t header_len = opcode ? pc_ws_header(header, (enum pc_ws_opcode)opcode, payload.len) : 0;
-    size_t fixed = sizeof(struct pc_frame) + slot_count * sizeof(struct pc_slot);
-    if (payload.len > INT32_MAX)
-        return NULL;
     /* The allocator aligns to 16 bytes; slots want a cache line to themselves, so round up by hand. */
     size_t slack = _Alignof(struct pc_slot);
-    char *block = pc_alloc(mem, sizeof(void *) + slack + fixed + header_len + payload.len);
+    size_t fixed = sizeof(struct pc_frame) + slot_count * sizeof(struct pc_slot);
+    char *block = pc_alloc(mem, sizeof(void *) + slack + fixed + len);
     if (!block)
         return NULL;
     uintptr_t at = ((uintptr_t)block + sizeof(void *) + slack - 1) & ~(uintptr_t)(slack - 1);
@@ -22,21 +17,57 @@ struct pc_frame *pc_frame_new(const struct pc_mem *mem, uint32_t slot_count, int
     frame->mem = *mem;
     atomic_init(&frame->workers, 1);
     frame->slot_count = slot_count;
-    frame->header_len = (uint32_t)header_len;
+    frame->header_len = 0;
+    frame->variants = NULL;
     frame->directory = NULL;
     frame->channel = NULL;
     frame->number = 0;
     frame->posted_ns = 0;
     frame->except = (pusherc_socket_id){0};
-    char *bytes = (char *)frame + fixed;
+    *bytes = (char *)frame + fixed;
+    for (uint32_t i = 0; i < slot_count; i++)
+        frame->slots[i] = (struct pc_slot){.frame = frame, .bytes = *bytes, .len = (uint32_t)len};
+    return frame;
+}
+
+struct pc_frame *pc_frame_new(const struct pc_mem *mem, uint32_t slot_count, int opcode,
+                              pusherc_slice payload)
+{
+    uint8_t header[PC_WS_MAX_HEADER];
+    size_t header_len = opcode ? pc_ws_header(header, (enum pc_ws_opcode)opcode, payload.len) : 0;
+    char *bytes;
+    if (payload.len > INT32_MAX)
+        return NULL;
+    struct pc_frame *frame = make(mem, slot_count, header_len + payload.len, &bytes);
+    if (!frame)
+        return NULL;
+    frame->header_len = (uint32_t)header_len;
     memcpy(bytes, header, header_len);
     if (payload.len)
         memcpy(bytes + header_len, payload.ptr, payload.len);
-    for (uint32_t i = 0; i < slot_count; i++) {
-        frame->slots[i] = (struct pc_slot){
-            .frame = frame, .bytes = bytes, .len = (uint32_t)(header_len + payload.len)};
-    }
     return frame;
+}
+
+struct pc_frame *pc_frame_new_variants(const struct pc_mem *mem, uint32_t slot_count)
+{
+    char *unused;
+    struct pc_variants *variants = pc_alloc_zero(mem, sizeof *variants);
+    if (!variants)
+        return NULL;
+    memset(variants->index, PC_NO_VARIANT, sizeof variants->index);
+    struct pc_frame *frame = make(mem, slot_count, 0, &unused);
+    if (frame)
+        frame->variants = variants;
+    else
+        pc_free(mem, variants);
+    return frame;
+}
+
+static void free_variants(const struct pc_mem *mem, struct pc_variants *variants)
+{
+    for (uint32_t i = 0; i < variants->count; i++)
+        pc_frame_done(variants->frames[i]);
+    pc_free(mem, variants);
 }
 
 void pc_frame_done(struct pc_frame *frame)
@@ -47,6 +78,8 @@ void pc_frame_done(struct pc_frame *frame)
     if (frame->channel)
         pc_channel_release(frame->directory, frame->channel);
     struct pc_mem mem = frame->mem;
+    if (frame->variants)
+        free_variants(&mem, frame->variants);
     pc_free(&mem, ((void **)(void *)frame)[-1]);
 }
 

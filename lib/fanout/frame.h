@@ -4,6 +4,10 @@
  * Counting has two levels. A frame counts the workers that hold it (atomic); inside a worker its slot
  * counts the queues (plain), because an atomic that two processors fight for costs thirty times more.
  * A slot is also the mail that brings the frame to its worker.
+ *
+ * An event is a frame that was posted (posting.h). As a rule all subscribers get this frame. If they get
+ * different bytes, the event's own frame is empty and has a table of frames, one row for each view and one
+ * column for each encoding; delivery looks up each subscriber's there.
  */
 #ifndef PC_FANOUT_FRAME_H
 #define PC_FANOUT_FRAME_H
@@ -13,12 +17,17 @@
 #include <pusherc/types.h>
 
 #include "base/slice.h"
+#include "channel/directory.h"
 #include "codec/ws.h"
 #include "fanout/mailbox.h"
 
 struct pc_frame;
-struct pc_directory;
-struct pc_channel;
+
+/* The forms in which queues take events. */
+enum pc_encoding {
+    PC_ENCODING_WS, /* WebSocket text messages */
+    PC_ENCODING_COUNT
+};
 
 /* One worker's hold on a frame. */
 struct pc_slot {
@@ -29,12 +38,26 @@ struct pc_slot {
     uint32_t refs; /* queues of this worker, and the mail while it is under way */
 } __attribute__((aligned(64)));
 
+#define PC_MAX_VARIANTS (PC_MAX_VIEWS * PC_ENCODING_COUNT)
+#define PC_NO_VARIANT   UINT8_MAX
+
+_Static_assert(PC_MAX_VARIANTS <= PC_NO_VARIANT, "a variant's index fits a byte");
+
+/* The frames of an event that is not the same for all. Each has as many slots as the event's own frame. */
+struct pc_variants {
+    uint64_t generation; /* of the channel's views when these were rendered */
+    uint32_t count;
+    struct pc_frame *frames[PC_MAX_VARIANTS];
+    uint8_t index[PC_MAX_VIEWS][PC_ENCODING_COUNT]; /* in frames; PC_NO_VARIANT = gets nothing */
+};
+
 struct pc_frame {
     struct pc_mem mem;
     _Atomic uint32_t workers; /* slots in use; plus its maker, until pc_frame_done() */
     uint32_t slot_count;
     uint32_t header_len; /* of the WebSocket header; 0 for HTTP */
-    /* Where it goes, for frames made by publishing */
+    /* Of events */
+    struct pc_variants *variants; /* owned; NULL = this frame is for all */
     struct pc_directory *directory;
     struct pc_channel *channel; /* held (holders++), or NULL */
     uint64_t number;            /* in its shard; subscribers who came later skip it */
@@ -47,7 +70,9 @@ struct pc_frame {
  * or longer than 2 GiB. The maker holds it until pc_frame_done(). */
 struct pc_frame *pc_frame_new(const struct pc_mem *mem, uint32_t slot_count, int opcode,
                               pusherc_slice payload);
-void pc_frame_done(struct pc_frame *frame);
+/* A frame without bytes and with an empty table of variants, which the caller fills. NULL: out of memory. */
+struct pc_frame *pc_frame_new_variants(const struct pc_mem *mem, uint32_t slot_count);
+void pc_frame_done(struct pc_frame *frame); /* NULL is harmless; no lock is held */
 
 /* The slot begins to be used, with one reference. */
 static inline void pc_slot_begin(struct pc_slot *slot)
@@ -62,6 +87,23 @@ static inline void pc_slot_unref(struct pc_slot *slot)
 {
     if (--slot->refs == 0)
         pc_slot_last(slot);
+}
+
+/* One worker's slots: this one of the event's own frame, and as many as there are variants. One mail brings them. */
+static inline void pc_event_begin(struct pc_slot *slot)
+{
+    const struct pc_frame *event = slot->frame;
+    pc_slot_begin(slot);
+    for (uint32_t i = 0; event->variants && i < event->variants->count; i++)
+        pc_slot_begin(&event->variants->frames[i]->slots[slot - event->slots]);
+}
+
+static inline void pc_event_unref(struct pc_slot *slot)
+{
+    const struct pc_frame *event = slot->frame;
+    for (uint32_t i = 0; event->variants && i < event->variants->count; i++)
+        pc_slot_unref(&event->variants->frames[i]->slots[slot - event->slots]);
+    pc_slot_unref(slot); /* the last one frees the table */
 }
 
 #endif

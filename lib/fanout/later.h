@@ -5,7 +5,7 @@
 #ifndef PC_FANOUT_LATER_H
 #define PC_FANOUT_LATER_H
 
-#include "fanout/publish.h"
+#include "fanout/posting.h"
 
 /* Called once, on the worker's thread, with the channel's shard locked. */
 typedef void (*pc_later_fn)(struct pc_worker *worker, struct pc_app *app,

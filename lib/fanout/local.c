@@ -2,22 +2,17 @@
 
 #include "fanout/subscription.h"
 
-static struct pc_local **local_of(struct pc_channel *channel, const struct pc_worker *worker)
-{
-    return (struct pc_local **)&channel->local[worker->index];
-}
-
 struct pc_local *pc_local_reserve(struct pc_worker *worker, struct pc_channel *channel,
                                   struct pc_app_live *live)
 {
-    struct pc_local *local = *local_of(channel, worker);
+    struct pc_local *local = pc_local_of(channel, worker);
     if (!local) {
         local = pc_alloc_zero(worker->mem, sizeof *local);
         if (!local)
             return NULL;
         local->channel = channel;
         local->live = live;
-        *local_of(channel, worker) = local;
+        channel->local[worker->index] = local;
     }
     if (local->count < local->cap)
         return local;
@@ -53,7 +48,16 @@ void pc_local_add(struct pc_worker *worker, struct pc_local *local, struct pc_su
     local->channel->interested |= UINT64_C(1) << worker->index;
     s->local = local;
     s->index = local->count;
-    local->targets[local->count++] = (struct pc_target){s->q, since, s, s->view};
+    local->targets[local->count++] = (struct pc_target){.q = s->q, .subscription = s};
+    pc_local_set_view(s, since);
+}
+
+void pc_local_set_view(struct pc_subscription *s, uint64_t since)
+{
+    struct pc_target *target = &s->local->targets[s->index];
+    bool has_view = s->view != PC_NO_VIEW;
+    target->view = has_view ? s->view : 0;
+    target->since = has_view || !s->local->channel->views ? since : UINT64_MAX;
 }
 
 void pc_local_remove(struct pc_worker *worker, struct pc_subscription *s)
@@ -62,7 +66,7 @@ void pc_local_remove(struct pc_worker *worker, struct pc_subscription *s)
     local->targets[s->index] = local->targets[--local->count];
     local->targets[s->index].subscription->index = s->index;
     if (local->count == 0) {
-        *local_of(local->channel, worker) = NULL;
+        local->channel->local[worker->index] = NULL;
         local->channel->interested &= ~(UINT64_C(1) << worker->index);
     }
 }
@@ -72,25 +76,82 @@ void pc_local_settle(struct pc_worker *worker, struct pc_channel *channel)
     struct pc_local *local = pc_local_of(channel, worker);
     if (!local || local->count > 0)
         return;
-    *local_of(channel, worker) = NULL;
+    channel->local[worker->index] = NULL;
     pc_local_shrink(worker, local);
 }
 
-void pc_local_deliver(struct pc_worker *worker, struct pc_slot *slot)
+/* -- delivery -- */
+
+/* How full a queue may be and still take `len` bytes more. */
+static inline size_t room_for(const struct pc_worker *worker, size_t len)
 {
-    const struct pc_frame *frame = slot->frame;
-    const struct pc_local *local = pc_local_of(frame->channel, worker);
-    const size_t room = pc_local_room(worker, slot->len);
-    const bool has_except = frame->except.a | frame->except.b;
+    size_t hard = worker->engine->limits.out_hard_bytes;
+    return hard > len ? hard - len : 0;
+}
+
+/* The event is for this target: it subscribed before and is not the one to be left out. */
+static inline bool is_for(const struct pc_frame *event, const struct pc_target *t, bool has_except)
+{
+    return event->number >= t->since && !(has_except && pc_same_id(t->q->owner, event->except));
+}
+
+/* Puts a frame into a subscriber's queue, if there is room; true if it did. */
+static inline bool push(const struct pc_target *t, struct pc_slot *slot, size_t room)
+{
+    if (t->q->bytes <= room && pc_outq_push(t->q, slot) == 0)
+        return true;
+    /* closes or skips; either way it leaves the list alone until the turn's end */
+    t->q->overflow(t->q);
+    return false;
+}
+
+/* One frame for all. */
+static void deliver_same(struct pc_worker *worker, const struct pc_local *local,
+                         struct pc_slot *slot)
+{
+    const struct pc_frame *event = slot->frame;
+    const size_t room = room_for(worker, slot->len);
+    const bool has_except = event->except.a | event->except.b;
     uint64_t delivered = 0;
-    if (!local)
-        return;
     for (uint32_t i = 0; i < local->count; i++) {
         const struct pc_target *t = &local->targets[i];
-        if (frame->number < t->since || (has_except && pc_same_id(t->q->owner, frame->except)))
-            continue;
-        delivered += pc_target_push(t, slot, room);
+        if (is_for(event, t, has_except))
+            delivered += push(t, slot, room);
     }
-    pc_worker_delivered(worker, local->live, delivered, delivered * (slot->len - frame->header_len),
-                        frame->posted_ns);
+    pc_worker_delivered(worker, local->live, delivered, delivered * (slot->len - event->header_len),
+                        event->posted_ns);
+}
+
+/* To each the frame of its view and encoding, if there is one. */
+static void deliver_variants(struct pc_worker *worker, const struct pc_local *local,
+                             const struct pc_slot *slot)
+{
+    const struct pc_frame *event = slot->frame;
+    const struct pc_variants *variants = event->variants;
+    const bool has_except = event->except.a | event->except.b;
+    uint64_t delivered = 0, bytes = 0;
+    for (uint32_t i = 0; i < local->count; i++) {
+        const struct pc_target *t = &local->targets[i];
+        uint8_t index = variants->index[t->view][t->q->encoding];
+        if (index == PC_NO_VARIANT || !is_for(event, t, has_except))
+            continue;
+        struct pc_frame *frame = variants->frames[index];
+        struct pc_slot *theirs = &frame->slots[slot - event->slots];
+        if (push(t, theirs, room_for(worker, theirs->len))) {
+            delivered++;
+            bytes += theirs->len - frame->header_len;
+        }
+    }
+    pc_worker_delivered(worker, local->live, delivered, bytes, event->posted_ns);
+}
+
+void pc_local_deliver(struct pc_mail *mail, struct pc_worker *worker)
+{
+    struct pc_slot *slot = PC_CONTAINER(mail, struct pc_slot, mail);
+    const struct pc_local *local = worker ? pc_local_of(slot->frame->channel, worker) : NULL;
+    if (local && slot->frame->variants)
+        deliver_variants(worker, local, slot);
+    else if (local)
+        deliver_same(worker, local, slot);
+    pc_event_unref(slot);
 }

@@ -11,9 +11,11 @@ struct pc_subscription;
 
 struct pc_target {
     struct pc_outq *q;
-    uint64_t since; /* events with smaller numbers are not for this one */
+    /* Events with smaller numbers are not for this one; UINT64_MAX: none is, for the channel has views and the
+     * subscription has none. */
+    uint64_t since;
     struct pc_subscription *subscription;
-    uint32_t view; /* a copy */
+    uint32_t view; /* which of an event's variants; 0 where all get the same */
 };
 struct pc_local {
     struct pc_channel *channel; /* alive while count > 0 */
@@ -29,6 +31,8 @@ struct pc_local *pc_local_reserve(struct pc_worker *worker, struct pc_channel *c
 /* Locked. Takes the room; events from `since` on are for it. Its q and view are set. */
 void pc_local_add(struct pc_worker *worker, struct pc_local *local, struct pc_subscription *s,
                   uint64_t since);
+/* Locked. Its view has changed; events from `since` on are for it. */
+void pc_local_set_view(struct pc_subscription *s, uint64_t since);
 /* Locked. pc_local_shrink() follows, with the lock or without. */
 void pc_local_remove(struct pc_worker *worker, struct pc_subscription *s);
 /* Locked. A list that is still empty goes. */
@@ -43,27 +47,12 @@ static inline struct pc_local *pc_local_of(const struct pc_channel *channel,
     return channel->local[worker->index];
 }
 
-/* Puts a frame into a subscriber's queue, if there is room; true if it did. `room`: see pc_local_room(). */
-static inline bool pc_target_push(const struct pc_target *t, struct pc_slot *slot, size_t room)
-{
-    if (t->q->bytes <= room && pc_outq_push(t->q, slot) == 0)
-        return true;
-    /* closes or skips; either way it leaves the list alone until the turn's end */
-    t->q->overflow(t->q);
-    return false;
-}
-/* How full a queue may be and still take `len` bytes more. */
-static inline size_t pc_local_room(const struct pc_worker *worker, size_t len)
-{
-    size_t hard = worker->engine->limits.out_hard_bytes;
-    return hard > len ? hard - len : 0;
-}
 static inline bool pc_same_id(pusherc_socket_id a, pusherc_socket_id b)
 {
     return a.a == b.a && a.b == b.b;
 }
 
-/* One event to this worker's subscribers. */
-void pc_local_deliver(struct pc_worker *worker, struct pc_slot *slot);
+/* The mail of an event (struct pc_slot): pushes the event into the queues of this worker's subscribers. */
+void pc_local_deliver(struct pc_mail *mail, struct pc_worker *worker);
 
 #endif

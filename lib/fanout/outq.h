@@ -31,12 +31,15 @@ struct pc_outq {
     uint32_t count;          /* frames */
     size_t bytes;            /* not written yet */
     pusherc_socket_id owner; /* zero until a session is established */
-    bool closed;             /* takes nothing more */
+    /* The form in which it takes events; does not change while it is subscribed. */
+    enum pc_encoding encoding;
+    bool closed; /* takes nothing more */
     /* An event does not fit within the limits, or memory ran out. Must not unsubscribe anything before
      * the worker's next flush: fan-out is walking its lists. */
     void (*overflow)(struct pc_outq *q);
 };
 
+/* For WebSocket text messages; a queue for another encoding is given it before its first subscription. */
 void pc_outq_init(struct pc_outq *q, struct pc_worker *worker, void (*overflow)(struct pc_outq *q));
 void pc_outq_free(struct pc_outq *q); /* drops everything */
 

@@ -2,11 +2,12 @@
 
 #include "channel/cached.h"
 #include "fanout/near_miss.h"
-#include "fanout/subscription.h"
+#include "fanout/posting.h"
 #include "fanout/view.h"
 #include "protocol/message_out.h"
 
 #define STACK_MESSAGE 4096 /* most events are encoded here and copied once */
+#define MAX_ROUNDS    64 /* recipients that keep changing while we encode: give up as if overloaded */
 
 int pc_publication_check(const struct pc_engine *engine, const struct pc_app *app,
                          const struct pc_publication *p, pusherc_errinfo *info)
@@ -70,218 +71,174 @@ int pc_publication_check(const struct pc_engine *engine, const struct pc_app *ap
     return 0;
 }
 
-/* On the worker: one reference for each subscriber who joined before the event. */
-static void deliver(struct pc_mail *mail, struct pc_worker *worker)
+/* One publication to one channel. */
+struct delivery {
+    struct pc_engine *engine;
+    const struct pc_app *app;
+    const struct pc_publication *publication;
+    uint64_t posted_ns; /* 0 = not timed */
+    pusherc_slice channel;
+    struct pc_channel_class class;
+    struct pc_cached *cached;          /* what the channel is to keep; NULL = nothing */
+    const struct pc_rule_match *match; /* the rule that covers it, if it is to keep something */
+};
+
+/* Locked, when the event is numbered: what newcomers are shown and what they hear fits together. */
+static void keep(const struct delivery *d, struct pc_channel *channel)
 {
-    struct pc_slot *slot = PC_CONTAINER(mail, struct pc_slot, mail);
-    if (worker)
-        pc_local_deliver(worker, slot);
-    pc_slot_unref(slot);
+    if (d->cached)
+        pc_channel_keep(&d->engine->directory, channel, d->cached, d->publication->now_ms);
 }
 
-/* Numbers the frame and posts it to every interested worker; it has a slot for each. */
-static int post(struct pc_engine *engine, struct pc_channel *channel, struct pc_posting *posting)
+/* Locked. *out is the channel, made if it is not there and has an event to keep, else NULL. */
+static int find_channel(const struct delivery *d, struct pc_shard *shard, struct pc_channel **out)
 {
-    struct pc_frame *frame = posting->frame;
-    struct pc_slot *slot = frame->slots;
-    int rc = 0;
-    frame->number = ++channel->shard->number;
-    frame->directory = &engine->directory;
-    frame->channel = channel;
-    channel->holders++;
-    for (uint64_t rest = channel->interested; rest; rest &= rest - 1) {
-        uint32_t w = (uint32_t)__builtin_ctzll(rest);
-        bool wake;
-        pc_slot_begin(slot);
-        slot->mail.run = deliver;
-        int posted = pc_mailbox_post(engine->workers[w].mailbox, &slot->mail, PC_MAIL_EVENT, &wake);
-        if (posted == 0) {
-            posting->wake |= (uint64_t)wake << w;
-            slot++;
-            continue;
-        }
-        /* The slot serves the next worker. A closed mailbox: that worker's subscribers are gone. */
-        atomic_fetch_sub_explicit(&frame->workers, 1, memory_order_relaxed);
-        if (posted == PUSHERC_EBACKLOG) {
-            atomic_fetch_add_explicit(&engine->mailbox_refused, 1, memory_order_relaxed);
-            rc = posted;
-        }
-    }
-    if (slot == frame->slots) { /* nobody took it: the last holder must not want the lock we hold */
-        channel->holders--;
-        frame->channel = NULL;
-    }
-    return rc;
-}
-
-int pc_publish_locked(struct pc_engine *engine, struct pc_channel *channel, pusherc_slice message,
-                      struct pc_posting *posting)
-{
-    uint32_t workers = (uint32_t)__builtin_popcountll(channel->interested);
-    if (workers == 0)
+    uint64_t uid = d->app->live->uid;
+    if (!d->cached) {
+        *out = pc_shard_find(shard, uid, d->channel);
         return 0;
-    posting->frame = pc_frame_new(&engine->mem, workers, PC_WS_TEXT, message);
-    return posting->frame ? post(engine, channel, posting) : PUSHERC_ENOMEM;
-}
-
-void pc_posting_note(struct pc_engine *engine, const struct pc_notice *notice,
-                     struct pc_posting *posting)
-{
-    const struct pc_observer *observer = &engine->observer;
-    if (pc_noticed(observer, notice->app, notice->kind))
-        posting->noted |= observer->note(observer->ctx, notice);
-}
-
-void pc_posting_finish(struct pc_engine *engine, struct pc_posting *posting)
-{
-    if (posting->noted)
-        engine->observer.wake(engine->observer.ctx);
-    for (uint64_t rest = posting->wake; rest; rest &= rest - 1)
-        pc_mailbox_wake(engine->workers[__builtin_ctzll(rest)].mailbox);
-    pc_frame_done(posting->frame);
-    pc_bundle_release(posting->bundle);
-}
-
-/* How many workers want this channel now, and whether audiences see different things on it. */
-static uint32_t interested_workers(struct pc_engine *engine, const struct pc_app *app,
-                                   pusherc_slice name, bool *rendered)
-{
-    struct pc_shard *shard = pc_directory_lock(&engine->directory, app->live->uid, name);
-    struct pc_channel *channel = pc_shard_find(shard, app->live->uid, name);
-    uint32_t n = channel ? (uint32_t)__builtin_popcountll(channel->interested) : 0;
-    *rendered = channel && channel->views;
-    pc_shard_unlock(shard);
-    return n;
-}
-
-/* Locked. The channel, made if it is not there and has an event to keep; *rc tells if that failed. */
-static struct pc_channel *find_target(struct pc_engine *engine, struct pc_shard *shard,
-                                      const struct pc_app *app, pusherc_slice name,
-                                      const struct pc_keeping *keeping, int *rc)
-{
-    if (!keeping->cached)
-        return pc_shard_find(shard, app->live->uid, name);
-    struct pc_channel *channel = pc_shard_get(&engine->directory, shard, app->live->uid, name,
-                                              keeping->class, &keeping->match);
-    *rc = channel ? 0 : PUSHERC_ENOMEM;
-    return channel;
-}
-
-void pc_keep(struct pc_engine *engine, struct pc_channel *channel, const struct pc_keeping *keeping)
-{
-    if (!keeping->cached)
-        return;
-    pc_channel_keep(&engine->directory, channel, keeping->cached, keeping->now_ms);
-}
-
-/* *rendered: audiences have appeared, and nothing was sent. */
-static int publish_encoded(struct pc_engine *engine, const struct pc_app *app, pusherc_slice name,
-                           const struct pc_publication *p, const struct pc_keeping *keeping,
-                           pusherc_slice message, uint32_t workers, bool *rendered)
-{
-    for (;;) {
-        struct pc_posting posting = {0};
-        if (workers > 0) {
-            posting.frame = pc_frame_new(&engine->mem, workers, PC_WS_TEXT, message);
-            if (!posting.frame)
-                return PUSHERC_ENOMEM;
-            posting.frame->except = p->except;
-            posting.frame->posted_ns = p->posted_ns;
-        }
-        int rc = 0;
-        struct pc_shard *shard = pc_directory_lock(&engine->directory, app->live->uid, name);
-        struct pc_channel *channel = find_target(engine, shard, app, name, keeping, &rc);
-        uint32_t now = channel ? (uint32_t)__builtin_popcountll(channel->interested) : 0;
-        *rendered = now > 0 && channel->views;
-        if (channel && now <= workers && !*rendered) {
-            if (now > 0)
-                rc = post(engine, channel, &posting);
-            pc_keep(engine, channel, keeping);
-        }
-        if (channel)
-            pc_channel_settle(&engine->directory, channel);
-        pc_shard_unlock(shard);
-        pc_posting_finish(engine, &posting);
-        if (now <= workers || *rendered)
-            return rc;
-        workers = now; /* more workers became interested while we encoded */
     }
+    *out = pc_shard_get(&d->engine->directory, shard, uid, d->channel, d->class, d->match);
+    return *out ? 0 : PUSHERC_ENOMEM;
 }
 
-static int publish_plain(struct pc_engine *engine, const struct pc_app *app, pusherc_slice name,
-                         const struct pc_publication *p, const struct pc_keeping *keeping,
-                         uint32_t workers, bool *rendered)
+/* Whom the event is for. Without recipients all is done: what is to be kept has been kept. */
+static int find_recipients(const struct delivery *d, struct pc_recipients *out)
 {
+    struct pc_channel *channel;
+    struct pc_shard *shard =
+        pc_directory_lock(&d->engine->directory, d->app->live->uid, d->channel);
+    int err = find_channel(d, shard, &channel);
+    out->workers = 0;
+    if (channel) {
+        pc_recipients_read(channel, out);
+        if (out->workers == 0) {
+            keep(d, channel);
+            pc_channel_settle(&d->engine->directory, channel);
+        }
+    }
+    pc_shard_unlock(shard);
+    return err;
+}
+
+static int encode(const struct delivery *d, const struct pc_recipients *recipients,
+                  struct pc_frame **out)
+{
+    const struct pc_publication *p = d->publication;
     char stack[STACK_MESSAGE];
     struct pc_buf message;
-    pc_buf_init_in(&message, &engine->mem, SIZE_MAX, stack, sizeof stack);
-    pc_out_event(&message, p->event, name, p->data, p->user_id);
-    int rc = pc_buf_status(&message);
-    if (rc == 0)
-        rc = publish_encoded(engine, app, name, p, keeping, pc_buf_slice(&message), workers,
-                             rendered);
+    pc_buf_init_in(&message, &d->engine->mem, SIZE_MAX, stack, sizeof stack);
+    pc_out_event(&message, p->event, d->channel, p->data, p->user_id);
+    int err = pc_buf_status(&message);
+    if (err == 0) {
+        *out = pc_event_new(d->engine, recipients->workers, pc_buf_slice(&message));
+        err = *out ? 0 : PUSHERC_ENOMEM;
+    }
     pc_buf_free(&message);
-    return rc;
+    return err;
 }
 
-/* What a cache channel will keep of this event, if it is one. */
-static int prepare_keeping(struct pc_engine *engine, const struct pc_app *app, pusherc_slice name,
-                           const struct pc_publication *p, struct pc_keeping *out)
+static int make_event(const struct delivery *d, const struct pc_recipients *recipients,
+                      struct pc_frame **out)
 {
-    *out = (struct pc_keeping){.class = pc_channel_classify(name), .now_ms = p->now_ms};
-    if (!p->cacheable || !out->class.cache)
-        return 0;
-    out->match = pc_rules_find(&engine->rules, app->id, name, out->class.kind);
-    out->cached = pc_cached_new(&engine->mem, p->event, p->data,
-                                p->now_ms + UINT64_C(1000) * app->options.cache_ttl_s);
-    return out->cached ? 0 : PUSHERC_ENOMEM;
+    const struct pc_publication *p = d->publication;
+    int err = recipients->has_views ? pc_view_event(d->engine, d->app, p, recipients, out)
+                                    : encode(d, recipients, out);
+    if (err)
+        return err;
+    (*out)->except = p->except;
+    (*out)->posted_ns = d->posted_ns;
+    return 0;
 }
 
-static void count(struct pc_engine *engine, const struct pc_app *app,
-                  const struct pc_publication *p, bool matched)
+/* Lets go of the recipients. *fits: false if others have come since they were read, and nothing was posted. */
+static int post_event(const struct delivery *d, struct pc_channel *channel, struct pc_frame *event,
+                      bool *fits)
 {
-    struct pc_app_live *live = app->live;
-    void (*add)(_Atomic uint64_t *, uint64_t) = p->worker ? pc_stat_add : pc_stat_add_shared;
-    struct pc_app_stats *stats = &live->stats[p->worker ? p->worker->index : live->worker_count];
-    pc_stat_add_shared(&engine->publishes, 1);
+    struct pc_shard *shard = channel->shard;
+    struct pc_posting posting = {.event = event};
+    int err = 0;
+    pthread_mutex_lock(&shard->mutex);
+    *fits = pc_event_fits(event, channel);
+    if (*fits) {
+        err = pc_post(d->engine, channel, &posting);
+        keep(d, channel);
+    }
+    channel->holders--;
+    pc_channel_settle(&d->engine->directory, channel);
+    pc_shard_unlock(shard);
+    pc_posting_finish(d->engine, &posting);
+    return err;
+}
+
+static void count(const struct delivery *d, bool matched)
+{
+    const struct pc_worker *worker = d->publication->worker;
+    struct pc_app_live *live = d->app->live;
+    void (*add)(_Atomic uint64_t *, uint64_t) = worker ? pc_stat_add : pc_stat_add_shared;
+    struct pc_app_stats *stats = &live->stats[worker ? worker->index : live->worker_count];
+    pc_stat_add_shared(&d->engine->publishes, 1);
     add(&stats->publishes, 1);
     if (matched)
         return;
-    pc_stat_add_shared(&engine->unmatched, 1);
+    pc_stat_add_shared(&d->engine->unmatched, 1);
     add(&stats->unmatched, 1);
+    pc_near_miss(d->engine, d->app, d->channel, d->publication->event);
 }
 
-static int publish_one(struct pc_engine *engine, const struct pc_app *app, pusherc_slice name,
-                       const struct pc_publication *p)
+static int deliver(const struct delivery *d)
 {
-    struct pc_keeping keeping;
-    bool rendered;
-    int rc = prepare_keeping(engine, app, name, p, &keeping);
-    if (rc)
-        return rc;
-    uint32_t workers = interested_workers(engine, app, name, &rendered);
-    count(engine, app, p, workers > 0);
-    if (workers == 0)
-        pc_near_miss(engine, app, name, p->event);
-    if (!rendered && (workers > 0 || keeping.cached))
-        rc = publish_plain(engine, app, name, p, &keeping, workers, &rendered);
-    if (rc == 0 && rendered)
-        rc = pc_publish_rendered(engine, app, name, p, &keeping);
-    pc_cached_unref(keeping.cached);
-    return rc;
+    for (int round = 0; round < MAX_ROUNDS; round++) {
+        struct pc_recipients recipients;
+        struct pc_frame *event;
+        bool fits;
+        int err = find_recipients(d, &recipients);
+        if (round == 0)
+            count(d, recipients.workers > 0);
+        if (err || recipients.workers == 0)
+            return err;
+        err = make_event(d, &recipients, &event);
+        if (err) {
+            pc_channel_release(&d->engine->directory, recipients.channel);
+            return err;
+        }
+        err = post_event(d, recipients.channel, event, &fits);
+        if (fits)
+            return err;
+    }
+    return PUSHERC_EBACKLOG;
+}
+
+/* A cache channel keeps the event, too. */
+static int deliver_cached(struct delivery *d)
+{
+    const struct pc_publication *p = d->publication;
+    struct pc_rule_match match =
+        pc_rules_find(&d->engine->rules, d->app->id, d->channel, d->class.kind);
+    d->match = &match;
+    d->cached = pc_cached_new(&d->engine->mem, p->event, p->data,
+                              p->now_ms + UINT64_C(1000) * d->app->options.cache_ttl_s);
+    int err = d->cached ? deliver(d) : PUSHERC_ENOMEM;
+    pc_cached_unref(d->cached);
+    d->cached = NULL;
+    return err;
 }
 
 int pc_publish(struct pc_engine *engine, const struct pc_app *app, const struct pc_publication *p)
 {
-    struct pc_publication timed = *p;
+    struct delivery d = {.engine = engine,
+                         .app = app,
+                         .publication = p,
+                         .posted_ns = engine->clock_ns ? engine->clock_ns() : 0};
     int rc = 0;
-    timed.posted_ns = engine->clock_ns ? engine->clock_ns() : 0;
     for (size_t i = 0; i < p->channel_count && rc == 0; i++) {
         bool repeated = false;
+        d.channel = p->channels[i];
+        d.class = pc_channel_classify(d.channel);
         for (size_t k = 0; k < i && !repeated; k++)
-            repeated = pc_slice_eq(p->channels[k], p->channels[i]);
+            repeated = pc_slice_eq(p->channels[k], d.channel);
         if (!repeated)
-            rc = publish_one(engine, app, p->channels[i], &timed);
+            rc = p->cacheable && d.class.cache ? deliver_cached(&d) : deliver(&d);
     }
     return rc;
 }

@@ -2,7 +2,8 @@
 
 #include "channel/cached.h"
 #include "fanout/count.h"
-#include "fanout/publish.h"
+#include "fanout/posting.h"
+#include "fanout/roster_view.h"
 #include "fanout/view.h"
 #include "protocol/message_out.h"
 
@@ -12,24 +13,19 @@ static int tell(struct pc_engine *engine, struct pc_channel *channel, struct pc_
 {
     int rc = pc_buf_status(message);
     if (rc == 0)
-        rc = channel->views ? pc_publish_to_views(engine, channel, pc_buf_slice(message), posting)
-                            : pc_publish_locked(engine, channel, pc_buf_slice(message), posting);
+        rc = pc_post_message(engine, channel, pc_buf_slice(message), posting);
     pc_buf_free(message);
     return rc;
 }
 
-/* Locked. `bundle` is what was rendered for a channel with views; taken over. */
+/* Locked. On a channel with views the posting has the event already. */
 static int announce_added(struct pc_engine *engine, struct pc_channel *channel,
-                          const struct pc_roster_member *member, struct pc_bundle **bundle,
-                          struct pc_posting *posting)
+                          const struct pc_roster_member *member, struct pc_posting *posting)
 {
     if (!channel->interested)
         return 0;
-    if (channel->views) {
-        struct pc_bundle *b = *bundle;
-        *bundle = NULL;
-        return pc_bundle_post(engine, channel, b, posting);
-    }
+    if (channel->views)
+        return pc_post(engine, channel, posting);
     char stack[1024];
     struct pc_buf message;
     pc_buf_init_in(&message, &engine->mem, SIZE_MAX, stack, sizeof stack);
@@ -52,7 +48,7 @@ static int announce_removed(struct pc_engine *engine, struct pc_channel *channel
 
 /* Locked. Everything about the member that can fail; undone on failure. */
 static int join_member(struct pc_engine *engine, struct pc_channel *channel,
-                       const struct pc_join *join, struct pc_bundle **bundle, struct pc_buf *roster,
+                       const struct pc_join *join, struct pc_buf *roster,
                        struct pc_roster_member **out, struct pc_posting *posting)
 {
     struct pc_roster_member *member;
@@ -70,7 +66,7 @@ static int join_member(struct pc_engine *engine, struct pc_channel *channel,
     }
     rc = rc ? rc : pc_buf_status(roster);
     if (rc == 0 && member->subscriptions == 1)
-        rc = announce_added(engine, channel, member, bundle, posting);
+        rc = announce_added(engine, channel, member, posting);
     if (rc == PUSHERC_EBACKLOG)
         rc = 0; /* one worker is drowning; refusing the newcomer would not help it */
     if (rc) {
@@ -109,9 +105,8 @@ static void note_change(struct pc_engine *engine, struct pc_app *app,
 
 /* Locked, everything there but nothing changed yet: the last part of a join that can fail, and the change. */
 static int join_locked(struct pc_worker *worker, const struct pc_join *join,
-                       struct pc_channel *channel, struct pc_bundle **bundle, struct pc_buf *roster,
-                       struct pc_subscription *s, struct pc_channel_change *change,
-                       struct pc_posting *posting)
+                       struct pc_channel *channel, struct pc_buf *roster, struct pc_subscription *s,
+                       struct pc_channel_change *change, struct pc_posting *posting)
 {
     struct pc_local *local = pc_local_reserve(worker, channel, join->app->live);
     int rc = local ? 0 : PUSHERC_ENOMEM;
@@ -119,7 +114,7 @@ static int join_locked(struct pc_worker *worker, const struct pc_join *join,
     if (rc == 0 && channel->views && join->view.len)
         rc = pc_channel_use_view(channel, join->view, &s->view);
     if (rc == 0 && join->class.kind == PUSHERC_CHANNEL_PRESENCE) {
-        rc = join_member(worker->engine, channel, join, bundle, roster, &s->member, posting);
+        rc = join_member(worker->engine, channel, join, roster, &s->member, posting);
         if (rc && s->view != PC_NO_VIEW)
             pc_channel_drop_view(channel, s->view);
     }
@@ -140,13 +135,13 @@ static int join_locked(struct pc_worker *worker, const struct pc_join *join,
     return 0;
 }
 
-/* One try; false, with *rc 0, if a channel's audiences changed since `bundle` was rendered for them. */
-static bool try_join(struct pc_worker *worker, const struct pc_join *join,
-                     struct pc_bundle **bundle, struct pc_buf *members, struct pc_subscription *s,
+/* One try; false, with *rc 0, if a channel's views changed since member_added (`event`) was rendered for them. Takes over the event. */
+static bool try_join(struct pc_worker *worker, const struct pc_join *join, struct pc_frame *event,
+                     struct pc_buf *members, struct pc_subscription *s,
                      struct pc_channel_change *change, int *rc)
 {
     struct pc_engine *engine = worker->engine;
-    struct pc_posting posting = {0};
+    struct pc_posting posting = {.event = event};
     uint64_t uid = join->app->live->uid;
     bool fits = true;
     struct pc_shard *shard = pc_directory_lock(&engine->directory, uid, join->channel);
@@ -155,9 +150,9 @@ static bool try_join(struct pc_worker *worker, const struct pc_join *join,
     *rc = channel ? 0 : PUSHERC_ENOMEM;
     if (channel) {
         if (channel->views && join->class.kind == PUSHERC_CHANNEL_PRESENCE)
-            fits = pc_bundle_fits(*bundle, channel);
+            fits = pc_event_fits(event, channel);
         if (fits)
-            *rc = join_locked(worker, join, channel, bundle, members, s, change, &posting);
+            *rc = join_locked(worker, join, channel, members, s, change, &posting);
         pc_channel_settle(&engine->directory, channel);
     }
     pc_shard_unlock(shard);
@@ -179,12 +174,11 @@ int pc_join(struct pc_worker *worker, const struct pc_join *join, struct pc_buf 
         return PUSHERC_ENOMEM;
     pc_buf_init(&raw, &engine->mem, SIZE_MAX);
     for (bool fitted = false; !fitted && rc == 0;) { /* again while the audiences change under us */
-        struct pc_bundle *bundle = NULL;
+        struct pc_frame *event = NULL;
         if (rendered)
-            rc = pc_bundle_member_added(engine, join, &bundle);
+            rc = pc_view_member_added(engine, join, &event);
         if (rc == 0)
-            fitted = try_join(worker, join, &bundle, rendered ? &raw : roster, s, change, &rc);
-        pc_bundle_release(bundle);
+            fitted = try_join(worker, join, event, rendered ? &raw : roster, s, change, &rc);
     }
     if (rc) {
         pc_free(worker->mem, s);
@@ -265,7 +259,6 @@ void pc_change_view(struct pc_subscription *s, pusherc_slice view)
     if (before != PC_NO_VIEW)
         pc_channel_drop_view(channel, before);
     if (s->view != before)
-        s->local->targets[s->index].since = ++channel->shard->number;
-    s->local->targets[s->index].view = s->view;
+        pc_local_set_view(s, ++channel->shard->number);
     pc_shard_unlock(channel->shard);
 }

@@ -1,7 +1,7 @@
 #include "fanout/watch.h"
 
 #include "fanout/later.h"
-#include "fanout/publish.h"
+#include "fanout/posting.h"
 #include "protocol/message_out.h"
 
 #define PREFIX     "#user-" /* no valid channel name begins so */
@@ -40,7 +40,7 @@ static int set_online(struct pc_engine *engine, struct pc_channel *user, bool on
         pc_out_watchlist(&message, &id, online, &id, !online);
         rc = pc_buf_status(&message);
         if (rc == 0)
-            rc = pc_publish_locked(engine, user, pc_buf_slice(&message), posting);
+            rc = pc_post_message(engine, user, pc_buf_slice(&message), posting);
         pc_buf_free(&message);
     }
     user->online = online;

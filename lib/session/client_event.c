@@ -1,4 +1,5 @@
 /* client-* events: checked, stripped to what subscribers may see, published to everybody else (section 2.9). */
+#include "fanout/posting.h"
 #include "fanout/publish.h"
 #include "session/handlers.h"
 #include "session/member.h"

@@ -4,7 +4,7 @@
 
 #include "auth/denial.h"
 #include "channel/cached.h"
-#include "fanout/publish.h"
+#include "fanout/posting.h"
 #include "fanout/view.h"
 #include "protocol/message_out.h"
 #include "session/grant.h"

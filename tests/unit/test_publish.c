@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "engine_fixture.h"
+#include "fanout/posting.h"
 
 #define CLIENTS 4
 #define HELLO   "{\"event\":\"hello\",\"channel\":\"news\",\"data\":\"1\"}\n"
@@ -510,10 +511,10 @@ static void a_message_of_ours_needs_somebody_to_read_it(void **state)
         struct pc_channel *channel =
             pc_shard_get(&engine->directory, shard, f->app->live->uid, PC_S("news"),
                          (struct pc_channel_class){PUSHERC_CHANNEL_PUBLIC, false}, NULL);
-        assert_int_equal(pc_publish_locked(engine, channel, PC_S("ours"), &posting), 0);
+        assert_int_equal(pc_post_message(engine, channel, PC_S("ours"), &posting), 0);
         pc_channel_settle(&engine->directory, channel);
         pc_shard_unlock(shard);
-        assert_true((posting.frame != NULL) == interested);
+        assert_true((posting.event != NULL) == interested);
         pc_posting_finish(engine, &posting);
     }
     expect_heard(f, 2, "ours\n");

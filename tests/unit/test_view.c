@@ -238,7 +238,7 @@ static void there_are_as_many_audiences_as_promised(void **state)
 static void a_channel_that_comes_again_has_its_own_audiences(void **state)
 {
     struct ax *ax = *state;
-    struct pc_bundle *bundle = NULL;
+    struct pc_frame *event = NULL;
     enter(ax, 0, "presence-t.1", "agent");
     struct pc_session *s = &ax->clients[0].session;
     struct pc_rule_match match = pc_rules_find(&ax->fx.engine->rules, s->app->id,
@@ -248,14 +248,14 @@ static void a_channel_that_comes_again_has_its_own_audiences(void **state)
                            .match = &match,
                            .user_id = PC_S("u"),
                            .user_info = PC_S("{\"secret\":1}")};
-    assert_int_equal(pc_bundle_member_added(ax->fx.engine, &join, &bundle), 0);
+    assert_int_equal(pc_view_member_added(ax->fx.engine, &join, &event), 0);
     fx_unsubscribe(&ax->clients[0], "presence-t.1");
     ax_heard(ax, 0);
     enter(ax, 0, "presence-t.1", "customer"); /* at the same place */
     struct pc_channel *channel =
         PC_CONTAINER(s->subscriptions.next, struct pc_subscription, of_session)->local->channel;
-    assert_false(pc_bundle_fits(bundle, channel));
-    pc_bundle_release(bundle);
+    assert_false(pc_event_fits(event, channel));
+    pc_frame_done(event);
 }
 
 static void without_memory_nobody_sees_another_audience(void **state)

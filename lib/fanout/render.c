@@ -1,0 +1,78 @@
+#include "fanout/render.h"
+
+#include <pusherc/error.h>
+
+#include "codec/json.h"
+
+pusherc_slice pusherc_render_view(const pusherc_render *render)
+{
+    return render->view;
+}
+
+pusherc_slice pusherc_render_app_id(const pusherc_render *render)
+{
+    return render->app->id;
+}
+
+pusherc_slice pusherc_render_channel(const pusherc_render *render)
+{
+    return render->channel;
+}
+
+pusherc_slice pusherc_render_event(const pusherc_render *render)
+{
+    return render->event;
+}
+
+pusherc_slice pusherc_render_data(const pusherc_render *render)
+{
+    return render->data;
+}
+
+pusherc_slice pusherc_render_param(const pusherc_render *render, const char *name)
+{
+    return pc_rule_param(render->match, pc_slice_of(name));
+}
+
+int pusherc_render_payload(pusherc_render *render, pusherc_slice data)
+{
+    render->replaced = false;
+    if (!pc_utf8_valid(data))
+        return PUSHERC_EINVAL;
+    if (data.len > render->engine->limits.out_hard_bytes / 2)
+        return PUSHERC_ELIMIT;
+    pc_buf_clear(&render->payload);
+    pc_buf_put(&render->payload, data);
+    render->replaced = pc_buf_status(&render->payload) == 0;
+    return pc_buf_status(&render->payload);
+}
+
+/* Any other answer than SAME or a valid replacement, mistakes included, is NOTHING. */
+static pusherc_render_verdict ask(struct pusherc_render *r)
+{
+    const pusherc_rule *rule = &r->match->rule->options;
+    r->replaced = false;
+    pusherc_render_verdict verdict = rule->render(r, rule->user_data);
+    if (verdict == PUSHERC_RENDER_SAME)
+        return verdict;
+    if (verdict != PUSHERC_RENDER_REPLACED || !r->replaced ||
+        (r->wants_json && pc_json_parse(pc_buf_slice(&r->payload)).type == PC_JSON_NONE))
+        return PUSHERC_RENDER_NOTHING;
+    return verdict;
+}
+
+bool pc_render(struct pusherc_render *r, pusherc_slice *out)
+{
+    switch (ask(r)) {
+    case PUSHERC_RENDER_SAME:
+        *out = r->data;
+        return true;
+    case PUSHERC_RENDER_REPLACED:
+        *out = pc_buf_slice(&r->payload);
+        return true;
+    case PUSHERC_RENDER_NOTHING:
+        break;
+    }
+    *out = PC_S("{}");
+    return r->wants_json;
+}

@@ -1,0 +1,64 @@
+#include "fanout/roster_view.h"
+
+#include "fanout/render.h"
+
+/* How a member travels from under the lock: its lengths, then its texts. */
+struct raw_member {
+    size_t id_len, info_len;
+};
+
+void pc_copy_members(const struct pc_channel *channel, struct pc_buf *raw)
+{
+    for (struct pc_list *l = channel->roster.in_order.next; l != &channel->roster.in_order;
+         l = l->next) {
+        const struct pc_roster_member *m = PC_CONTAINER(l, struct pc_roster_member, in_order);
+        struct raw_member lengths = {m->node.key.len, m->info.len};
+        pc_buf_put(raw, pc_slice((const char *)&lengths, sizeof lengths));
+        pc_buf_put(raw, m->node.key);
+        pc_buf_put(raw, m->info);
+    }
+}
+
+int pc_render_roster(struct pc_engine *engine, const struct pc_join *join, pusherc_slice raw,
+                     struct pc_buf *out)
+{
+    struct pusherc_render r = {.app = join->app,
+                               .engine = engine,
+                               .match = join->match,
+                               .channel = join->channel,
+                               .event = PC_S(PUSHERC_RENDER_MEMBER),
+                               .view = join->view,
+                               .wants_json = true};
+    struct pc_roster roster;
+    struct raw_member lengths;
+    pusherc_slice json;
+    int rc = 0;
+    pc_roster_init(&roster, &engine->mem, engine->seed);
+    pc_buf_init(&r.payload, &engine->mem, SIZE_MAX);
+    for (; rc == 0 && raw.len > 0;
+         raw = pc_slice_skip(raw, sizeof lengths + lengths.id_len + lengths.info_len)) {
+        struct pc_roster_member *unused;
+        memcpy(&lengths, raw.ptr, sizeof lengths);
+        pusherc_slice id = pc_slice(raw.ptr + sizeof lengths, lengths.id_len);
+        r.data = pc_slice(id.ptr + id.len, lengths.info_len);
+        pusherc_slice info = r.data;
+        if (join->view.len == 0) {
+            /* no audience: it sees itself, which client libraries need, and nobody else */
+            if (!pc_slice_eq(id, join->user_id))
+                continue;
+            info = PC_S("{}");
+        } else {
+            pc_render(&r, &info); /* never nothing: a member is a member to all */
+        }
+        rc = pc_roster_join(&roster, id, info, PUSHERC_NO_LIMIT, &unused);
+    }
+    if (rc == 0)
+        rc = pc_roster_json(&roster, &json);
+    if (rc == 0) {
+        pc_buf_put(out, json);
+        rc = pc_buf_status(out);
+    }
+    pc_buf_free(&r.payload);
+    pc_roster_free(&roster);
+    return rc;
+}
