@@ -1,11 +1,12 @@
 #include "session/grant.h"
 
-#include "session/change.h"
 #include "session/member.h"
 
+/* Somebody wants to know what comes of the next answer. */
 struct recheck {
     struct pc_list link;
-    struct pc_change *of;
+    pc_recheck_fn done;
+    void *ctx;
 };
 
 static void decided(struct pc_waiter *waiter, const struct pc_verdict *verdict);
@@ -48,19 +49,17 @@ static struct pc_grant *grant_new(struct pc_session *s, pusherc_slice channel,
     return grant;
 }
 
-/* Tells changes that waited for a grant what came of it. */
-static void report(const struct pc_mem *mem, struct pc_list *rechecks, bool asked, bool kept)
+/* Calls and frees all of the list. */
+static void report(const struct pc_mem *mem, struct pc_list *rechecks,
+                   enum pc_recheck_result result)
 {
     struct pc_list list;
     pc_list_take(&list, rechecks);
     while (!pc_list_empty(&list)) {
         struct recheck *recheck = PC_CONTAINER(list.next, struct recheck, link);
-        struct pc_change *of = recheck->of;
         pc_list_remove(&recheck->link);
+        recheck->done(recheck->ctx, result);
         pc_free(mem, recheck);
-        if (asked)
-            atomic_fetch_add_explicit(kept ? &of->kept : &of->revoked, 1, memory_order_relaxed);
-        pc_change_report(of);
     }
 }
 
@@ -69,12 +68,10 @@ void pc_grant_free(struct pc_grant *grant)
     struct pc_session *s = grant->session;
     pc_waiter_cancel(&grant->waiter);
     pc_timer_stop(&s->worker->timers, &grant->expiry);
-    if (grant->subscription)
-        grant->subscription->grant = NULL;
     pc_list_remove(&grant->of_session);
     s->grant_count--;
     pc_stat_sub(&s->worker->stats.grants, 1);
-    report(s->worker->mem, &grant->rechecks, false, false);
+    report(s->worker->mem, &grant->rechecks, PC_RECHECK_DROPPED);
     pc_identity_unref(grant->identity);
     pc_free(s->worker->mem, grant);
 }
@@ -90,7 +87,7 @@ void pc_grant_give_up(struct pc_grant *grant)
     pc_waiter_cancel(&grant->waiter);
     pc_timer_stop(&s->worker->timers, &grant->expiry);
     grant->state = PC_GRANT_REFUSED;
-    report(s->worker->mem, &grant->rechecks, false, false);
+    report(s->worker->mem, &grant->rechecks, PC_RECHECK_DROPPED);
 }
 
 /* -- asking -- */
@@ -150,8 +147,10 @@ void pc_grant_ask(struct pc_session *s, pusherc_slice channel, struct pc_channel
         grant = grant_new(s, channel, class, PC_GRANT_ASKED);
     if (!grant) {
         pc_session_refuse(s, channel,
-                          (struct pc_refusal){PUSHERC_DENIED_INTERNAL, 500, PC_S("Out of memory"),
-                                              match->rule, PC_S("")});
+                          (struct pc_refusal){.reason = PUSHERC_DENIED_INTERNAL,
+                                              .status = 500,
+                                              .text = PC_S("Out of memory"),
+                                              .rule = match->rule});
         return;
     }
     grant->state = PC_GRANT_ASKED;
@@ -187,9 +186,14 @@ static void on_expiry(struct pc_timer *timer, uint64_t now_ms)
 
 /* -- answers -- */
 
-static struct pc_refusal refusal_of(const struct pc_verdict *v, const struct pc_rule *rule)
+static struct pc_refusal refusal_of(const struct pc_grant *grant, const struct pc_verdict *v,
+                                    const struct pc_rule *rule)
 {
-    return (struct pc_refusal){v->reason, v->status, v->text, rule, PC_S("")};
+    return (struct pc_refusal){.reason = v->reason,
+                               .status = v->status,
+                               .text = v->text,
+                               .rule = rule,
+                               .who = grant->identity};
 }
 
 /* The verdict lets them in: the first time, or again. */
@@ -217,6 +221,7 @@ static void enter(struct pc_grant *grant, const struct pc_verdict *v,
         sub = pc_session_join(s, &join, &why);
     if (!sub) {
         why.rule = match->rule;
+        why.who = grant->identity;
         pc_session_refuse(s, join.channel, why);
         pc_grant_free(grant);
         return;
@@ -233,7 +238,6 @@ static void lose(struct pc_grant *grant, struct pc_refusal why)
     grant->state = PC_GRANT_LOST;
     grant->taken = true;
     grant->subscription = NULL;
-    sub->grant = NULL;
     start_expiry(grant, 0);
     pc_session_leave(s, sub);
     pc_session_revoked(s, pc_grant_channel(grant), why);
@@ -259,7 +263,7 @@ static void decided(struct pc_waiter *waiter, const struct pc_verdict *v)
         if (v->allowed) {
             enter(grant, v, &match);
         } else {
-            pc_session_refuse(s, pc_grant_channel(grant), refusal_of(v, match.rule));
+            pc_session_refuse(s, pc_grant_channel(grant), refusal_of(grant, v, match.rule));
             pc_grant_give_up(grant);
         }
         break;
@@ -268,7 +272,7 @@ static void decided(struct pc_waiter *waiter, const struct pc_verdict *v)
             pc_change_view(grant->subscription, v->view);
             start_expiry(grant, v->expires_in_ms);
         } else {
-            lose(grant, refusal_of(v, match.rule));
+            lose(grant, refusal_of(grant, v, match.rule));
         }
         break;
     case PC_GRANT_LOST:
@@ -287,7 +291,7 @@ static void decided(struct pc_waiter *waiter, const struct pc_verdict *v)
             pc_grant_free(grant);
         break;
     }
-    report(s->worker->mem, &rechecks, true, v->allowed);
+    report(s->worker->mem, &rechecks, v->allowed ? PC_RECHECK_KEPT : PC_RECHECK_REVOKED);
 }
 
 /* -- grants that came another way -- */
@@ -306,7 +310,6 @@ void pc_grant_stand(struct pc_grant *grant, struct pc_subscription *sub)
     grant->shown = true;
     grant->taken = false;
     grant->subscription = sub;
-    sub->grant = grant;
     if (grant->until_ms)
         pc_timer_arm(timers, &grant->expiry, grant->until_ms);
     else
@@ -338,7 +341,7 @@ void pc_grant_remember(struct pc_session *s, pusherc_slice channel, struct pc_ch
 
 /* -- changes of mind -- */
 
-static void recheck(struct pc_grant *grant, struct pc_change *change)
+void pc_grant_recheck(struct pc_grant *grant, pc_recheck_fn done, void *ctx)
 {
     struct recheck *entry = pc_alloc(grant->session->worker->mem, sizeof *entry);
     struct pc_rule_match match = match_of(grant);
@@ -346,40 +349,14 @@ static void recheck(struct pc_grant *grant, struct pc_change *change)
         .reason = PUSHERC_DENIED_INTERNAL, .status = 403, .text = PC_S("Out of memory")};
     if (!entry) { /* it cannot be asked, so it does not stand */
         decided(&grant->waiter, &now);
+        done(ctx, PC_RECHECK_REVOKED);
         return;
     }
-    entry->of = change;
-    atomic_fetch_add_explicit(&change->open, 1, memory_order_relaxed);
+    *entry = (struct recheck){.done = done, .ctx = ctx};
     pc_list_push_back(&grant->rechecks, &entry->link);
     /* a question under way has been outdated: its next answer serves */
     if (!pc_waiter_waits(&grant->waiter) && ask(grant, &match, true, &now))
         decided(&grant->waiter, &now);
-}
-
-void pc_grants_recheck(struct pc_session *s, struct pc_change *change, uint64_t after)
-{
-    for (struct pc_list *l = s->grants.next, *next; l != &s->grants; l = next) {
-        struct pc_grant *grant = PC_CONTAINER(l, struct pc_grant, of_session);
-        const struct pc_identity *who = pc_grant_identity(grant);
-        pusherc_slice user_id = who ? who->user_id : PC_S("");
-        next = l->next;
-        if (after != PC_ALL_GRANTS && grant->remembered <= after)
-            continue;
-        if (pc_grant_filter_fits(&change->filter, s->app->live->uid, user_id,
-                                 pc_grant_channel(grant)))
-            recheck(grant, change);
-    }
-}
-
-int pc_grants_recheck_all(struct pc_session *s)
-{
-    struct pc_grant_filter filter = {.app_uid = s->app->live->uid};
-    struct pc_change *change = pc_change_new(s->worker->engine, &filter, PC_S(""), PC_S(""));
-    if (!change)
-        return PUSHERC_ENOMEM;
-    pc_grants_recheck(s, change, PC_ALL_GRANTS);
-    pc_change_report(change);
-    return 0;
 }
 
 bool pc_grant_revoke(struct pc_session *s, pusherc_slice channel, pusherc_slice reason)
@@ -388,16 +365,18 @@ bool pc_grant_revoke(struct pc_session *s, pusherc_slice channel, pusherc_slice 
     struct pc_grant *grant = pc_grant_find(s, channel);
     if (!sub && !grant)
         return false;
-    struct pc_refusal why = {PUSHERC_DENIED_REVOKED, 403, reason, NULL, PC_S("")};
+    struct pc_refusal why = {.reason = PUSHERC_DENIED_REVOKED,
+                             .status = 403,
+                             .text = reason,
+                             .who = grant ? grant->identity : NULL};
     if (grant) {
         grant->taken = grant->state != PC_GRANT_ASKED || grant->taken;
         grant->subscription = NULL;
-        if (sub)
-            sub->grant = NULL;
-        pc_grant_give_up(grant);
     }
     if (sub)
         pc_session_leave(s, sub);
     pc_session_revoked(s, channel, why);
+    if (grant)
+        pc_grant_give_up(grant);
     return true;
 }

@@ -372,7 +372,7 @@ static void done_is_called_after_the_loss(void **state)
     struct pc_change *change = pc_change_new(ax->fx.engine, &filter, PC_S(""), PC_S(""));
     change->done = look;
     change->user_data = &l;
-    pc_grants_recheck(&ax->clients[0].session, change, PC_ALL_GRANTS);
+    pc_change_apply(change, ax->clients[0].session.worker);
     pc_change_report(change);
     ax_deny(ax);
     assert_true(l.lost);
