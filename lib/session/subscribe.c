@@ -1,39 +1,11 @@
 /* pusher:subscribe and pusher:unsubscribe (protocol sections 2.2 to 2.6): who decides, and what is answered. */
 #include <stdio.h>
 
-#include "auth/sign.h"
-#include "session/blame.h"
 #include "session/grant.h"
 #include "session/handlers.h"
 #include "session/member.h"
 #include "session/reply.h"
-
-/* `detail` receives the string that had to be signed, for the host. */
-static bool check_signature(struct pc_session *s, const struct pc_message_in *in,
-                            struct pc_buf *detail, struct pc_refusal *why)
-{
-    char id[PUSHERC_SOCKET_ID_STRLEN];
-    pusherc_slice id_slice = pc_slice(id, pusherc_socket_id_format(s->q->owner, id));
-    const char *text = NULL;
-    if (in->auth.len == 0)
-        return pc_refusal_set(why, PUSHERC_DENIED_NO_SIGNATURE, 401,
-                              "Auth info required to subscribe");
-    if (pc_verify_channel_auth(s->app->key, s->app->secret, id_slice, in->channel, in->channel_data,
-                               in->auth, &text) == 0)
-        return true;
-    pc_refusal_set(why, PUSHERC_DENIED_BAD_SIGNATURE, 401,
-                   text ? text : "The signature could not be checked");
-    pc_buf_put(detail, id_slice);
-    pc_buf_put_char(detail, ':');
-    pc_buf_put(detail, in->channel);
-    if (in->channel_data.len) {
-        pc_buf_put_char(detail, ':');
-        pc_buf_put(detail, in->channel_data);
-    }
-    why->detail = pc_buf_slice(detail);
-    pc_blame_message(s, in, why->detail);
-    return false;
-}
+#include "session/signature.h"
 
 /* One subscribe, until it joins, waits for a rule, or is refused. */
 struct attempt {
@@ -153,7 +125,9 @@ static void join_by_signature(struct attempt *a)
     char stack[PC_SESSION_STACK];
     struct pc_buf scratch;
     pc_buf_init_in(&scratch, a->s->worker->mem, SIZE_MAX, stack, sizeof stack);
-    bool ok = check_signature(a->s, a->in, &scratch, &a->why);
+    bool ok = a->in->auth.len ? pc_session_check_signature(a->s, a->in, 401, &scratch, &a->why)
+                              : pc_refusal_set(&a->why, PUSHERC_DENIED_NO_SIGNATURE, 401,
+                                               "Auth info required to subscribe");
     if (ok && a->join.class.kind == PUSHERC_CHANNEL_PRESENCE)
         ok = find_member(a, &scratch);
     if (ok)
@@ -167,17 +141,9 @@ static void join_by_signature(struct attempt *a)
  * with that signature proves that the grant which the endpoint left is the client's. */
 static void ask_rule(struct attempt *a)
 {
-    char id[PUSHERC_SOCKET_ID_STRLEN];
-    pusherc_slice id_slice = pc_slice(id, pusherc_socket_id_format(a->s->q->owner, id));
-    const struct pc_message_in *in = a->in;
-    const struct pc_app *app = a->s->app;
-    const char *text = NULL;
-    bool proven =
-        in->auth.len && pc_verify_channel_auth(app->key, app->secret, id_slice, in->channel,
-                                               in->channel_data, in->auth, &text) == 0;
-    if (!proven)
-        pc_grant_disown(a->s, in->channel);
-    pc_grant_ask(a->s, in->channel, a->join.class, &a->match);
+    if (!pc_session_is_signed(a->s, a->in))
+        pc_grant_disown(a->s, a->in->channel);
+    pc_grant_ask(a->s, a->in->channel, a->join.class, &a->match);
 }
 
 static void subscribe(struct attempt *a)
