@@ -248,12 +248,8 @@ static inline int ax_reauthorize(struct ax *ax, const char *user_id, const char 
         return PUSHERC_ENOMEM;
     change->done = ax_on_done;
     change->user_data = ax;
-    for (uint32_t i = 0; i < ax->fx.engine->worker_count; i++) {
-        struct pc_worker *worker = &ax->fx.engine->workers[i];
-        pc_decisions_outdate(worker, &change->filter);
-        for (struct pc_list *l = worker->sessions.next; l != &worker->sessions; l = l->next)
-            pc_grants_recheck(PC_CONTAINER(l, struct pc_session, of_worker), change, PC_ALL_GRANTS);
-    }
+    for (uint32_t i = 0; i < ax->fx.engine->worker_count; i++)
+        pc_change_apply(change, &ax->fx.engine->workers[i]);
     pc_change_report(change);
     return 0;
 }

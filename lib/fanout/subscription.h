@@ -9,7 +9,6 @@
 #include "fanout/local.h"
 
 struct pc_cached;
-struct pc_grant;
 
 #define PC_NO_VIEW UINT32_MAX
 
@@ -21,8 +20,6 @@ struct pc_subscription {
     uint32_t view;          /* in the channel's table, or PC_NO_VIEW */
     /* presence channels: counted in the roster; the id may be read without lock */
     struct pc_roster_member *member;
-    /* the session's: what the host said; NULL = a signature or nothing was asked for */
-    struct pc_grant *grant;
 };
 
 struct pc_join {

@@ -166,10 +166,12 @@ static pusherc_slice keep_text(struct pc_buf *text, pusherc_slice part)
     return copy;
 }
 
-static void decided(struct pc_waiter *waiter, const struct pc_verdict *v)
+static void decided(struct pc_waiter *waiter, const struct pc_question *question,
+                    const struct pc_verdict *v)
 {
     struct pc_auth_call *call = PC_CONTAINER(waiter, struct pc_auth_call, waiter);
     struct pc_engine *engine = call->conn->loop->engine;
+    (void)question;
     if (!v->allowed) {
         refuse(call, v->reason, v->status, v->text);
         return;
@@ -222,7 +224,7 @@ static void decide(struct pc_auth_call *call)
                                    .socket_id = call->query.socket,
                                    .alone = true}; /* whoever names a socket need not be it */
     if (pc_decide(worker, &question, &call->waiter, &now))
-        decided(&call->waiter, &now);
+        decided(&call->waiter, &question, &now);
 }
 
 static void identified(struct pc_conn *conn, struct pc_ask *ask)

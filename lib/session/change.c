@@ -53,6 +53,63 @@ void pc_change_report(struct pc_change *change)
     change_free(change);
 }
 
+/* -- asking grants again -- */
+
+#define ALL_GRANTS UINT64_MAX
+
+static struct pc_session *session_at(struct pc_list *link)
+{
+    return PC_CONTAINER(link, struct pc_session, of_worker);
+}
+
+static void rechecked(void *ctx, enum pc_recheck_result result)
+{
+    struct pc_change *change = ctx;
+    if (result == PC_RECHECK_KEPT)
+        atomic_fetch_add_explicit(&change->kept, 1, memory_order_relaxed);
+    else if (result == PC_RECHECK_REVOKED)
+        atomic_fetch_add_explicit(&change->revoked, 1, memory_order_relaxed);
+    pc_change_report(change);
+}
+
+/* Those grants of the session that fit the filter; but for ALL_GRANTS only those that an auth endpoint has left here
+ * after number `after`. */
+static void recheck_grants(struct pc_session *s, struct pc_change *change, uint64_t after)
+{
+    for (struct pc_list *l = s->grants.next, *next; l != &s->grants; l = next) {
+        struct pc_grant *grant = PC_CONTAINER(l, struct pc_grant, of_session);
+        const struct pc_identity *who = pc_grant_identity(grant);
+        pusherc_slice user_id = who ? who->user_id : PC_S("");
+        next = l->next;
+        if (after != ALL_GRANTS && grant->remembered <= after)
+            continue;
+        if (!pc_grant_filter_fits(&change->filter, s->app->live->uid, user_id,
+                                  pc_grant_channel(grant)))
+            continue;
+        atomic_fetch_add_explicit(&change->open, 1, memory_order_relaxed);
+        pc_grant_recheck(grant, rechecked, change);
+    }
+}
+
+static void recheck_worker(struct pc_worker *worker, struct pc_change *change, uint64_t after)
+{
+    for (struct pc_list *l = worker->sessions.next; l != &worker->sessions; l = l->next)
+        recheck_grants(session_at(l), change, after);
+}
+
+int pc_change_recheck_session(struct pc_session *s)
+{
+    struct pc_grant_filter filter = {.app_uid = s->app->live->uid};
+    struct pc_change *change = pc_change_new(s->worker->engine, &filter, PC_S(""), PC_S(""));
+    if (!change)
+        return PUSHERC_ENOMEM;
+    recheck_grants(s, change, ALL_GRANTS);
+    pc_change_report(change);
+    return 0;
+}
+
+/* -- two rounds -- */
+
 /* To every worker. One that has ended has nobody left whom it could concern. */
 static void send_round(struct pc_change *change,
                        void (*round)(struct pc_mail *mail, struct pc_worker *worker))
@@ -66,18 +123,12 @@ static void send_round(struct pc_change *change,
     }
 }
 
-static struct pc_session *session_at(struct pc_list *link)
-{
-    return PC_CONTAINER(link, struct pc_session, of_worker);
-}
-
 static void second_round(struct pc_mail *mail, struct pc_worker *worker)
 {
     struct pc_change_mail *m = PC_CONTAINER(mail, struct pc_change_mail, mail);
     struct pc_change *change = m->of;
     if (worker && worker->remembered != m->remembered)
-        for (struct pc_list *l = worker->sessions.next; l != &worker->sessions; l = l->next)
-            pc_grants_recheck(session_at(l), change, m->remembered);
+        recheck_worker(worker, change, m->remembered);
     pc_change_report(change);
 }
 
@@ -98,23 +149,27 @@ static void take_away_from_user(struct pc_worker *worker, const struct pc_change
     }
 }
 
+void pc_change_apply(struct pc_change *change, struct pc_worker *worker)
+{
+    pc_decisions_outdate(worker, &change->filter);
+    if (change->channel.len && change->filter.user_id.len) {
+        take_away_from_user(worker, change);
+    } else if (change->channel.len) {
+        struct pc_session *s = pc_session_find(worker, change->socket_id);
+        if (s)
+            take_away(s, change);
+    } else { /* losing a grant closes no session */
+        recheck_worker(worker, change, ALL_GRANTS);
+    }
+}
+
 static void first_round(struct pc_mail *mail, struct pc_worker *worker)
 {
     struct pc_change_mail *m = PC_CONTAINER(mail, struct pc_change_mail, mail);
     struct pc_change *change = m->of;
     if (worker) {
         m->remembered = worker->remembered;
-        pc_decisions_outdate(worker, &change->filter);
-        if (change->channel.len && change->filter.user_id.len) {
-            take_away_from_user(worker, change);
-        } else if (change->channel.len) {
-            struct pc_session *s = pc_session_find(worker, change->socket_id);
-            if (s)
-                take_away(s, change);
-        } else { /* losing a grant closes no session */
-            for (struct pc_list *l = worker->sessions.next; l != &worker->sessions; l = l->next)
-                pc_grants_recheck(session_at(l), change, PC_ALL_GRANTS);
-        }
+        pc_change_apply(change, worker);
     }
     if (atomic_fetch_sub_explicit(&change->unaware, 1, memory_order_acq_rel) == 1)
         send_round(change, second_round);

@@ -9,6 +9,8 @@
 
 #include "session/decision.h"
 
+struct pc_session;
+
 struct pc_change {
     struct pc_mem mem;
     struct pc_engine *engine;
@@ -31,7 +33,12 @@ struct pc_change *pc_change_new(struct pc_engine *engine, const struct pc_grant_
                                 pusherc_slice channel, pusherc_slice reason);
 /* Through all workers; it frees itself. 0 or PUSHERC_ENOMEM: nobody has heard of it, and it is freed. */
 PC_CHECKED int pc_change_send(struct pc_change *change);
-/* One less is open; the last one calls done and frees. */
+/* What the first round does on one worker. */
+void pc_change_apply(struct pc_change *change, struct pc_worker *worker);
+/* Closes one open report. The last one calls `done` and frees the change. */
 void pc_change_report(struct pc_change *change);
+
+/* Asks the host again about every grant of this session alone. 0 or PUSHERC_ENOMEM. */
+PC_CHECKED int pc_change_recheck_session(struct pc_session *session);
 
 #endif

@@ -14,11 +14,8 @@ struct pc_decision {
     struct pc_list to_ask; /* linked until the end of the turn */
     struct pc_timer deadline;
     pusherc_auth_request *request; /* out with the host, or NULL */
-    struct pc_app *app;            /* counted */
-    struct pc_identity *identity;  /* counted; NULL = anonymous */
-    struct pc_rule_match match;    /* values point into the channel below */
-    pusherc_slice channel;         /* in key */
-    pusherc_socket_id socket_id;
+    struct pc_question question;   /* app, identity: counted; match: the next; channel: in key */
+    struct pc_rule_match match;
     bool outdated; /* the answer under way does not count */
     char key[];
 };
@@ -80,16 +77,15 @@ void pc_decisions_free(struct pc_decisions *d)
     pc_free(d->worker->mem, d);
 }
 
-void pc_waiter_init(struct pc_waiter *waiter,
-                    void (*decided)(struct pc_waiter *waiter, const struct pc_verdict *verdict))
+void pc_waiter_init(struct pc_waiter *waiter, pc_decided_fn decided)
 {
     pc_list_init(&waiter->link);
     waiter->decision = NULL;
     waiter->decided = decided;
 }
 
-/* Takes it out of everything; whoever waited has been told or has left. */
-static void decision_free(struct pc_decision *decision, enum pc_request_state request_state)
+/* Ends the question: the answer will find nobody, and the same question asked now is another one. */
+static void decision_close(struct pc_decision *decision, enum pc_request_state request_state)
 {
     struct pc_worker *worker = decision->worker;
     if (decision->request)
@@ -97,9 +93,13 @@ static void decision_free(struct pc_decision *decision, enum pc_request_state re
     pc_timer_stop(&worker->timers, &decision->deadline);
     pc_list_remove(&decision->to_ask);
     pc_map_remove(&worker->decisions->open, &decision->node);
-    pc_app_unref(decision->app);
-    pc_identity_unref(decision->identity);
-    pc_free(worker->mem, decision);
+}
+
+static void decision_free(struct pc_decision *decision)
+{
+    pc_app_unref(decision->question.app);
+    pc_identity_unref(decision->question.identity);
+    pc_free(decision->worker->mem, decision);
 }
 
 void pc_waiter_cancel(struct pc_waiter *waiter)
@@ -107,8 +107,10 @@ void pc_waiter_cancel(struct pc_waiter *waiter)
     struct pc_decision *decision = waiter->decision;
     pc_list_remove(&waiter->link);
     waiter->decision = NULL;
-    if (decision && pc_list_empty(&decision->waiters))
-        decision_free(decision, PC_REQUEST_CANCELED);
+    if (decision && pc_list_empty(&decision->waiters)) {
+        decision_close(decision, PC_REQUEST_CANCELED);
+        decision_free(decision);
+    }
 }
 
 /* Tells everybody. A callback may cancel others that wait here, or ask anew. */
@@ -120,12 +122,13 @@ static void conclude(struct pc_decision *decision, const struct pc_verdict *verd
     for (struct pc_list *l = waiters.next; l != &waiters; l = l->next)
         /* it waits for nothing any more */
         PC_CONTAINER(l, struct pc_waiter, link)->decision = NULL;
-    decision_free(decision, request_state);
+    decision_close(decision, request_state);
     while (!pc_list_empty(&waiters)) {
         struct pc_waiter *w = PC_CONTAINER(waiters.next, struct pc_waiter, link);
         pc_list_remove(&w->link);
-        w->decided(w, verdict);
+        w->decided(w, &decision->question, verdict);
     }
+    decision_free(decision);
 }
 
 static void on_deadline(struct pc_timer *timer, uint64_t now_ms)
@@ -207,7 +210,7 @@ static bool find_cached(struct pc_decisions *d, pusherc_slice key, struct pc_ver
 static void remember(struct pc_decision *decision, const struct pc_verdict *v)
 {
     struct pc_decisions *d = decision->worker->decisions;
-    uint32_t cache_ms = decision->match.rule->options.cache_ms;
+    uint32_t cache_ms = decision->question.match->rule->options.cache_ms;
     if (cache_ms == 0 || is_alone(decision) ||
         (v->allowed && v->expires_in_ms && v->expires_in_ms < cache_ms))
         return;
@@ -236,10 +239,11 @@ static void remember(struct pc_decision *decision, const struct pc_verdict *v)
     c->verdict.view = copies[3];
     c->verdict.text = copies[4];
     c->until_ms = d->worker->now_ms + cache_ms;
-    c->app_uid = decision->app->live->uid;
-    c->channel = pc_slice(copies[0].ptr + (decision->channel.ptr - key.ptr), decision->channel.len);
-    if (decision->identity)
-        c->user = pc_slice(copies[0].ptr + KEY_HEAD, decision->identity->user_id.len);
+    c->app_uid = decision->question.app->live->uid;
+    c->channel = pc_slice(copies[0].ptr + (decision->question.channel.ptr - key.ptr),
+                          decision->question.channel.len);
+    if (decision->question.identity)
+        c->user = pc_slice(copies[0].ptr + KEY_HEAD, decision->question.identity->user_id.len);
     if (pc_map_insert(&d->cache, &c->node))
         pc_free(d->worker->mem, c);
     else
@@ -261,16 +265,15 @@ static struct pc_decision *decision_new(struct pc_worker *worker, const struct p
         return NULL;
     }
     decision->worker = worker;
-    decision->app = q->app;
+    decision->question = *q;
     pc_app_ref(q->app);
-    decision->identity = q->identity;
     pc_identity_ref(q->identity);
-    decision->socket_id = q->socket_id;
-    decision->channel = pc_slice(decision->key + key.len - q->channel.len, q->channel.len);
+    decision->question.channel = pc_slice(decision->key + key.len - q->channel.len, q->channel.len);
+    decision->question.match = &decision->match;
     decision->match = *q->match;
     for (size_t i = 0; i < q->match->rule->param_count; i++)
         decision->match.values[i].ptr =
-            decision->channel.ptr + (q->match->values[i].ptr - q->channel.ptr);
+            decision->question.channel.ptr + (q->match->values[i].ptr - q->channel.ptr);
     pc_list_init(&decision->waiters);
     pc_list_init(&decision->to_ask);
     pc_list_push_back(&worker->decisions->to_ask, &decision->to_ask);
@@ -347,12 +350,8 @@ static size_t collect(struct pc_list *list, const struct pc_rule *rule, pusherc_
         if (decision->match.rule != rule)
             continue;
         pc_list_remove(&decision->to_ask);
-        const struct pc_question question = {.app = decision->app,
-                                             .match = &decision->match,
-                                             .channel = decision->channel,
-                                             .identity = decision->identity,
-                                             .socket_id = decision->socket_id};
-        decision->request = pc_auth_request_new(decision->worker, &question, decision, on_answer);
+        decision->request =
+            pc_auth_request_new(decision->worker, &decision->question, decision, on_answer);
         out[n] = decision->request;
         if (out[n])
             n++;
@@ -394,9 +393,9 @@ bool pc_grant_filter_fits(const struct pc_grant_filter *f, uint64_t app_uid, pus
 static void outdate(struct pc_map_node *node, void *ctx)
 {
     struct pc_decision *decision = PC_CONTAINER(node, struct pc_decision, node);
-    pusherc_slice user = decision->identity ? decision->identity->user_id : PC_S("");
-    if (decision->request &&
-        pc_grant_filter_fits(ctx, decision->app->live->uid, user, decision->channel))
+    const struct pc_question *q = &decision->question;
+    pusherc_slice user = q->identity ? q->identity->user_id : PC_S("");
+    if (decision->request && pc_grant_filter_fits(ctx, q->app->live->uid, user, q->channel))
         decision->outdated = true;
 }
 

@@ -11,15 +11,18 @@
 
 struct pc_waiter;
 
+/* What came of a question; both are valid during the callback. */
+typedef void (*pc_decided_fn)(struct pc_waiter *waiter, const struct pc_question *question,
+                              const struct pc_verdict *verdict);
+
 /* One who waits; embed it. Calls back at most once, never from inside pc_decide(). */
 struct pc_waiter {
     struct pc_list link; /* initialise with pc_waiter_init() */
     struct pc_decision *decision;
-    void (*decided)(struct pc_waiter *waiter, const struct pc_verdict *verdict);
+    pc_decided_fn decided;
 };
 
-void pc_waiter_init(struct pc_waiter *waiter,
-                    void (*decided)(struct pc_waiter *waiter, const struct pc_verdict *verdict));
+void pc_waiter_init(struct pc_waiter *waiter, pc_decided_fn decided);
 
 /* True: *now is the answer (cached, or a refusal for lack of memory) and the waiter does not wait. */
 bool pc_decide(struct pc_worker *worker, const struct pc_question *question,

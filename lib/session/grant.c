@@ -1,14 +1,16 @@
 #include "session/grant.h"
 
-#include "session/change.h"
 #include "session/member.h"
 
+/* Somebody wants to know what comes of the next answer. */
 struct recheck {
     struct pc_list link;
-    struct pc_change *of;
+    pc_recheck_fn done;
+    void *ctx;
 };
 
-static void decided(struct pc_waiter *waiter, const struct pc_verdict *verdict);
+static void decided(struct pc_waiter *waiter, const struct pc_question *question,
+                    const struct pc_verdict *verdict);
 static void on_expiry(struct pc_timer *timer, uint64_t now_ms);
 
 /* -- the record -- */
@@ -48,19 +50,17 @@ static struct pc_grant *grant_new(struct pc_session *s, pusherc_slice channel,
     return grant;
 }
 
-/* Tells changes that waited for a grant what came of it. */
-static void report(const struct pc_mem *mem, struct pc_list *rechecks, bool asked, bool kept)
+/* Calls and frees all of the list. */
+static void report(const struct pc_mem *mem, struct pc_list *rechecks,
+                   enum pc_recheck_result result)
 {
     struct pc_list list;
     pc_list_take(&list, rechecks);
     while (!pc_list_empty(&list)) {
         struct recheck *recheck = PC_CONTAINER(list.next, struct recheck, link);
-        struct pc_change *of = recheck->of;
         pc_list_remove(&recheck->link);
+        recheck->done(recheck->ctx, result);
         pc_free(mem, recheck);
-        if (asked)
-            atomic_fetch_add_explicit(kept ? &of->kept : &of->revoked, 1, memory_order_relaxed);
-        pc_change_report(of);
     }
 }
 
@@ -69,12 +69,10 @@ void pc_grant_free(struct pc_grant *grant)
     struct pc_session *s = grant->session;
     pc_waiter_cancel(&grant->waiter);
     pc_timer_stop(&s->worker->timers, &grant->expiry);
-    if (grant->subscription)
-        grant->subscription->grant = NULL;
     pc_list_remove(&grant->of_session);
     s->grant_count--;
     pc_stat_sub(&s->worker->stats.grants, 1);
-    report(s->worker->mem, &grant->rechecks, false, false);
+    report(s->worker->mem, &grant->rechecks, PC_RECHECK_DROPPED);
     pc_identity_unref(grant->identity);
     pc_free(s->worker->mem, grant);
 }
@@ -90,23 +88,48 @@ void pc_grant_give_up(struct pc_grant *grant)
     pc_waiter_cancel(&grant->waiter);
     pc_timer_stop(&s->worker->timers, &grant->expiry);
     grant->state = PC_GRANT_REFUSED;
-    report(s->worker->mem, &grant->rechecks, false, false);
+    report(s->worker->mem, &grant->rechecks, PC_RECHECK_DROPPED);
 }
 
 /* -- asking -- */
 
-/* True: decided at once, see *now. */
-static bool ask(struct pc_grant *grant, const struct pc_rule_match *match, bool fresh,
-                struct pc_verdict *now)
+/* The rule that covers the grant's channel; there is one, for rules never change while we run. */
+static struct pc_rule_match match_of(const struct pc_grant *grant)
 {
-    struct pc_session *s = grant->session;
-    struct pc_question question = {.app = s->app,
-                                   .match = match,
-                                   .channel = pc_grant_channel(grant),
-                                   .identity = pc_grant_identity(grant),
-                                   .socket_id = s->q->owner,
-                                   .fresh = fresh};
-    return pc_decide(s->worker, &question, &grant->waiter, now);
+    const struct pc_session *s = grant->session;
+    return pc_rules_find(&s->worker->engine->rules, s->app->id, pc_grant_channel(grant),
+                         grant->class.kind);
+}
+
+static struct pc_question question_of(const struct pc_grant *grant, pusherc_slice channel,
+                                      const struct pc_rule_match *match)
+{
+    const struct pc_session *s = grant->session;
+    return (struct pc_question){.app = s->app,
+                                .match = match,
+                                .channel = channel,
+                                .identity = pc_grant_identity(grant),
+                                .socket_id = s->q->owner};
+}
+
+/* `channel` is the grant's, in the copy that the values of `match` point into. */
+static void ask(struct pc_grant *grant, pusherc_slice channel, const struct pc_rule_match *match,
+                bool fresh)
+{
+    struct pc_question question = question_of(grant, channel, match);
+    struct pc_verdict now;
+    question.fresh = fresh;
+    if (pc_decide(grant->session->worker, &question, &grant->waiter, &now))
+        decided(&grant->waiter, &question, &now);
+}
+
+/* Takes no cached answer. If an answer is awaited already, that one will do. */
+static void ask_again(struct pc_grant *grant)
+{
+    if (pc_waiter_waits(&grant->waiter))
+        return;
+    struct pc_rule_match match = match_of(grant);
+    ask(grant, pc_grant_channel(grant), &match, true);
 }
 
 size_t pc_grants_wanted(const struct pc_session *s, pusherc_slice but_for)
@@ -131,36 +154,26 @@ void pc_grant_disown(struct pc_session *s, pusherc_slice channel)
     pc_grant_give_up(grant);
 }
 
-/* The rule that covers the grant's channel; there is one, for rules never change while we run. */
-static struct pc_rule_match match_of(const struct pc_grant *grant)
-{
-    const struct pc_session *s = grant->session;
-    return pc_rules_find(&s->worker->engine->rules, s->app->id, pc_grant_channel(grant),
-                         grant->class.kind);
-}
-
 void pc_grant_ask(struct pc_session *s, pusherc_slice channel, struct pc_channel_class class,
                   const struct pc_rule_match *match)
 {
-    struct pc_verdict now;
     /* of an auth endpoint: then its identity counts; or lost */
     struct pc_grant *grant = pc_grant_find(s, channel);
-    struct pc_rule_match own = *match;
     if (!grant)
         grant = grant_new(s, channel, class, PC_GRANT_ASKED);
     if (!grant) {
         pc_session_refuse(s, channel,
-                          (struct pc_refusal){PUSHERC_DENIED_INTERNAL, 500, PC_S("Out of memory"),
-                                              match->rule, PC_S("")});
+                          (struct pc_refusal){.reason = PUSHERC_DENIED_INTERNAL,
+                                              .status = 500,
+                                              .text = PC_S("Out of memory"),
+                                              .rule = match->rule});
         return;
     }
     grant->state = PC_GRANT_ASKED;
     grant->shown = true; /* otherwise it has been disowned */
     pc_timer_stop(&s->worker->timers, &grant->expiry);
-    for (size_t i = 0; i < match->rule->param_count; i++)
-        own.values[i].ptr = grant->channel + (match->values[i].ptr - channel.ptr);
-    if (!pc_waiter_waits(&grant->waiter) && ask(grant, &own, false, &now))
-        decided(&grant->waiter, &now);
+    if (!pc_waiter_waits(&grant->waiter))
+        ask(grant, channel, match, false);
 }
 
 static void start_expiry(struct pc_grant *grant, uint32_t expires_in_ms)
@@ -176,33 +189,35 @@ static void start_expiry(struct pc_grant *grant, uint32_t expires_in_ms)
 static void on_expiry(struct pc_timer *timer, uint64_t now_ms)
 {
     struct pc_grant *grant = PC_CONTAINER(timer, struct pc_grant, expiry);
-    struct pc_rule_match match = match_of(grant);
-    struct pc_verdict now;
     (void)now_ms;
     if (grant->state == PC_GRANT_REMEMBERED)
         pc_grant_free(grant);
-    else if (!pc_waiter_waits(&grant->waiter) && ask(grant, &match, true, &now))
-        decided(&grant->waiter, &now);
+    else
+        ask_again(grant);
 }
 
 /* -- answers -- */
 
-static struct pc_refusal refusal_of(const struct pc_verdict *v, const struct pc_rule *rule)
+static struct pc_refusal refusal_of(const struct pc_grant *grant, const struct pc_verdict *v,
+                                    const struct pc_question *q)
 {
-    return (struct pc_refusal){v->reason, v->status, v->text, rule, PC_S("")};
+    return (struct pc_refusal){.reason = v->reason,
+                               .status = v->status,
+                               .text = v->text,
+                               .rule = q->match->rule,
+                               .who = grant->identity};
 }
 
 /* The verdict lets them in: the first time, or again. */
-static void enter(struct pc_grant *grant, const struct pc_verdict *v,
-                  const struct pc_rule_match *match)
+static void enter(struct pc_grant *grant, const struct pc_question *q, const struct pc_verdict *v)
 {
     struct pc_session *s = grant->session;
     const struct pc_identity *who = pc_grant_identity(grant);
     struct pc_join join = {.app = s->app,
                            .q = s->q,
-                           .channel = pc_grant_channel(grant),
+                           .channel = q->channel,
                            .class = grant->class,
-                           .match = match,
+                           .match = q->match,
                            .view = v->view,
                            .user_id = v->user_id,
                            .user_info = v->user_info};
@@ -216,7 +231,8 @@ static void enter(struct pc_grant *grant, const struct pc_verdict *v,
     if (ok)
         sub = pc_session_join(s, &join, &why);
     if (!sub) {
-        why.rule = match->rule;
+        why.rule = q->match->rule;
+        why.who = grant->identity;
         pc_session_refuse(s, join.channel, why);
         pc_grant_free(grant);
         return;
@@ -233,7 +249,6 @@ static void lose(struct pc_grant *grant, struct pc_refusal why)
     grant->state = PC_GRANT_LOST;
     grant->taken = true;
     grant->subscription = NULL;
-    sub->grant = NULL;
     start_expiry(grant, 0);
     pc_session_leave(s, sub);
     pc_session_revoked(s, pc_grant_channel(grant), why);
@@ -247,19 +262,19 @@ static void keep_verdict(struct pc_grant *grant, const struct pc_verdict *v)
     grant->until_ms = v->expires_in_ms ? grant->session->worker->now_ms + v->expires_in_ms : 0;
 }
 
-static void decided(struct pc_waiter *waiter, const struct pc_verdict *v)
+static void decided(struct pc_waiter *waiter, const struct pc_question *question,
+                    const struct pc_verdict *v)
 {
     struct pc_grant *grant = PC_CONTAINER(waiter, struct pc_grant, waiter);
     struct pc_session *s = grant->session;
-    struct pc_rule_match match = match_of(grant);
     struct pc_list rechecks; /* told when it has happened, which may free the grant */
     pc_list_take(&rechecks, &grant->rechecks);
     switch ((enum pc_grant_state)grant->state) {
     case PC_GRANT_ASKED:
         if (v->allowed) {
-            enter(grant, v, &match);
+            enter(grant, question, v);
         } else {
-            pc_session_refuse(s, pc_grant_channel(grant), refusal_of(v, match.rule));
+            pc_session_refuse(s, pc_grant_channel(grant), refusal_of(grant, v, question));
             pc_grant_give_up(grant);
         }
         break;
@@ -268,12 +283,12 @@ static void decided(struct pc_waiter *waiter, const struct pc_verdict *v)
             pc_change_view(grant->subscription, v->view);
             start_expiry(grant, v->expires_in_ms);
         } else {
-            lose(grant, refusal_of(v, match.rule));
+            lose(grant, refusal_of(grant, v, question));
         }
         break;
     case PC_GRANT_LOST:
         if (v->allowed)
-            enter(grant, v, &match);
+            enter(grant, question, v);
         break;
     case PC_GRANT_REMEMBERED:
         grant->taken = !v->allowed;
@@ -287,7 +302,7 @@ static void decided(struct pc_waiter *waiter, const struct pc_verdict *v)
             pc_grant_free(grant);
         break;
     }
-    report(s->worker->mem, &rechecks, true, v->allowed);
+    report(s->worker->mem, &rechecks, v->allowed ? PC_RECHECK_KEPT : PC_RECHECK_REVOKED);
 }
 
 /* -- grants that came another way -- */
@@ -306,7 +321,6 @@ void pc_grant_stand(struct pc_grant *grant, struct pc_subscription *sub)
     grant->shown = true;
     grant->taken = false;
     grant->subscription = sub;
-    sub->grant = grant;
     if (grant->until_ms)
         pc_timer_arm(timers, &grant->expiry, grant->until_ms);
     else
@@ -338,48 +352,22 @@ void pc_grant_remember(struct pc_session *s, pusherc_slice channel, struct pc_ch
 
 /* -- changes of mind -- */
 
-static void recheck(struct pc_grant *grant, struct pc_change *change)
+void pc_grant_recheck(struct pc_grant *grant, pc_recheck_fn done, void *ctx)
 {
     struct recheck *entry = pc_alloc(grant->session->worker->mem, sizeof *entry);
-    struct pc_rule_match match = match_of(grant);
-    struct pc_verdict now = {
-        .reason = PUSHERC_DENIED_INTERNAL, .status = 403, .text = PC_S("Out of memory")};
     if (!entry) { /* it cannot be asked, so it does not stand */
-        decided(&grant->waiter, &now);
+        struct pc_rule_match match = match_of(grant);
+        struct pc_question question = question_of(grant, pc_grant_channel(grant), &match);
+        const struct pc_verdict denied = {
+            .reason = PUSHERC_DENIED_INTERNAL, .status = 403, .text = PC_S("Out of memory")};
+        decided(&grant->waiter, &question, &denied);
+        done(ctx, PC_RECHECK_REVOKED);
         return;
     }
-    entry->of = change;
-    atomic_fetch_add_explicit(&change->open, 1, memory_order_relaxed);
+    *entry = (struct recheck){.done = done, .ctx = ctx};
     pc_list_push_back(&grant->rechecks, &entry->link);
-    /* a question under way has been outdated: its next answer serves */
-    if (!pc_waiter_waits(&grant->waiter) && ask(grant, &match, true, &now))
-        decided(&grant->waiter, &now);
-}
-
-void pc_grants_recheck(struct pc_session *s, struct pc_change *change, uint64_t after)
-{
-    for (struct pc_list *l = s->grants.next, *next; l != &s->grants; l = next) {
-        struct pc_grant *grant = PC_CONTAINER(l, struct pc_grant, of_session);
-        const struct pc_identity *who = pc_grant_identity(grant);
-        pusherc_slice user_id = who ? who->user_id : PC_S("");
-        next = l->next;
-        if (after != PC_ALL_GRANTS && grant->remembered <= after)
-            continue;
-        if (pc_grant_filter_fits(&change->filter, s->app->live->uid, user_id,
-                                 pc_grant_channel(grant)))
-            recheck(grant, change);
-    }
-}
-
-int pc_grants_recheck_all(struct pc_session *s)
-{
-    struct pc_grant_filter filter = {.app_uid = s->app->live->uid};
-    struct pc_change *change = pc_change_new(s->worker->engine, &filter, PC_S(""), PC_S(""));
-    if (!change)
-        return PUSHERC_ENOMEM;
-    pc_grants_recheck(s, change, PC_ALL_GRANTS);
-    pc_change_report(change);
-    return 0;
+    /* an answer on its way has been outdated by the change: the host is asked once more before it counts */
+    ask_again(grant);
 }
 
 bool pc_grant_revoke(struct pc_session *s, pusherc_slice channel, pusherc_slice reason)
@@ -388,16 +376,18 @@ bool pc_grant_revoke(struct pc_session *s, pusherc_slice channel, pusherc_slice 
     struct pc_grant *grant = pc_grant_find(s, channel);
     if (!sub && !grant)
         return false;
-    struct pc_refusal why = {PUSHERC_DENIED_REVOKED, 403, reason, NULL, PC_S("")};
+    struct pc_refusal why = {.reason = PUSHERC_DENIED_REVOKED,
+                             .status = 403,
+                             .text = reason,
+                             .who = grant ? grant->identity : NULL};
     if (grant) {
         grant->taken = grant->state != PC_GRANT_ASKED || grant->taken;
         grant->subscription = NULL;
-        if (sub)
-            sub->grant = NULL;
-        pc_grant_give_up(grant);
     }
     if (sub)
         pc_session_leave(s, sub);
     pc_session_revoked(s, channel, why);
+    if (grant)
+        pc_grant_give_up(grant);
     return true;
 }

@@ -9,7 +9,6 @@
 #include "fanout/subscription.h"
 #include "session/decision.h"
 
-struct pc_change;
 struct pc_session;
 
 enum pc_grant_state {
@@ -77,12 +76,14 @@ void pc_grant_remember(struct pc_session *session, pusherc_slice channel,
                        struct pc_channel_class class, struct pc_identity *identity,
                        const struct pc_verdict *verdict);
 
-/* Every grant of the session that fits the change is asked again and reports to it; but for PC_ALL_GRANTS only those
- * that an auth endpoint has left here after number `after`. */
-#define PC_ALL_GRANTS UINT64_MAX
-void pc_grants_recheck(struct pc_session *session, struct pc_change *change, uint64_t after);
-/* The same for all of them, on nobody's behalf. 0 or PUSHERC_ENOMEM. */
-PC_CHECKED int pc_grants_recheck_all(struct pc_session *session);
+enum pc_recheck_result {
+    PC_RECHECK_KEPT,
+    PC_RECHECK_REVOKED,
+    PC_RECHECK_DROPPED /* the grant went before there was an answer */
+};
+typedef void (*pc_recheck_fn)(void *ctx, enum pc_recheck_result result);
+/* Asks the host again. Calls `done` exactly once, perhaps before it returns; the grant may be freed by then. */
+void pc_grant_recheck(struct pc_grant *grant, pc_recheck_fn done, void *ctx);
 /* The host takes the channel away; false: the session has neither subscription nor grant. */
 bool pc_grant_revoke(struct pc_session *session, pusherc_slice channel, pusherc_slice reason);
 

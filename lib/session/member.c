@@ -7,7 +7,6 @@
 #include "fanout/posting.h"
 #include "fanout/view.h"
 #include "protocol/message_out.h"
-#include "session/grant.h"
 #include "session/reply.h"
 
 #define MAX_MEMBER_ID_CHARACTERS 128 /* Pusher's limit for presence user ids */
@@ -15,7 +14,7 @@
 bool pc_refusal_set(struct pc_refusal *why, pusherc_denial_reason reason, int status,
                     const char *text)
 {
-    *why = (struct pc_refusal){reason, status, pc_slice_of(text), NULL, PC_S("")};
+    *why = (struct pc_refusal){.reason = reason, .status = status, .text = pc_slice_of(text)};
     return false;
 }
 
@@ -35,9 +34,8 @@ static void say_subscription_error(struct pc_session *s, pusherc_slice channel,
 void pc_session_tell_host(struct pc_session *s, pusherc_slice channel, const struct pc_refusal *why)
 {
     struct pc_engine *engine = s->worker->engine;
-    const struct pc_grant *grant = pc_grant_find(s, channel);
     pc_stat_add_shared(&s->app->live->refusals.denials[why->reason], 1);
-    const struct pc_identity *who = grant ? pc_grant_identity(grant) : pc_session_identity(s);
+    const struct pc_identity *who = why->who ? why->who : pc_session_identity(s);
     pusherc_denial denial = {.struct_size = sizeof denial,
                              .reason = why->reason,
                              .app_id = s->app->id,
@@ -185,11 +183,9 @@ struct pc_subscription *pc_session_join(struct pc_session *s, const struct pc_jo
                       &change);
     } else if (rc == PUSHERC_ELIMIT) {
         pc_app_limited(s->app, PC_LIMIT_PRESENCE_MEMBERS);
-        *why = (struct pc_refusal){PUSHERC_DENIED_LIMIT, 403,
-                                   PC_S("The channel has its maximum of members"), NULL, PC_S("")};
+        pc_refusal_set(why, PUSHERC_DENIED_LIMIT, 403, "The channel has its maximum of members");
     } else {
-        *why = (struct pc_refusal){PUSHERC_DENIED_INTERNAL, 500, PC_S("Out of memory"), NULL,
-                                   PC_S("")};
+        pc_refusal_set(why, PUSHERC_DENIED_INTERNAL, 500, "Out of memory");
     }
     pc_buf_free(&roster);
     return sub;
@@ -201,10 +197,6 @@ void pc_session_leave(struct pc_session *s, struct pc_subscription *sub)
     struct pc_buf name, user_id;
     struct pc_channel_change change;
     pusherc_channel_kind kind = sub->local->channel->class.kind;
-    if (sub->grant) {
-        sub->grant->subscription = NULL;
-        pc_grant_free(sub->grant);
-    }
     /* the channel may go with its last subscription: hooks get a copy of its name */
     pc_buf_init_in(&name, s->worker->mem, SIZE_MAX, name_stack, sizeof name_stack);
     pc_buf_init_in(&user_id, s->worker->mem, SIZE_MAX, id_stack, sizeof id_stack);

@@ -16,9 +16,11 @@ struct pc_refusal {
     int status;
     pusherc_slice text;         /* for the client */
     const struct pc_rule *rule; /* that was asked, or NULL */
-    pusherc_slice detail;       /* for the host; len 0 = the text */
+    /* as whom the host was asked, for the host; NULL = as pc_session_identity() */
+    const struct pc_identity *who;
+    pusherc_slice detail; /* for the host; len 0 = the text */
 };
-/* Fills *why, without rule and detail. Returns false, so that a check can end with it. */
+/* Fills *why with these and nothing else. Returns false, so that a check can end with it. */
 bool pc_refusal_set(struct pc_refusal *why, pusherc_denial_reason reason, int status,
                     const char *text);
 

@@ -1,6 +1,7 @@
 #include "session/session.h"
 
 #include "protocol/message_out.h"
+#include "session/change.h"
 #include "session/grant.h"
 #include "session/handlers.h"
 #include "session/member.h"
@@ -14,7 +15,7 @@ static void on_identity_expired(struct pc_timer *timer, uint64_t now_ms)
 {
     struct pc_session *s = PC_CONTAINER(timer, struct pc_session_timer, timer)->session;
     (void)now_ms;
-    if (s->state == PC_SESSION_OPEN && pc_grants_recheck_all(s))
+    if (s->state == PC_SESSION_OPEN && pc_change_recheck_session(s))
         pc_session_close(s, PC_CLOSE_INTERNAL, PC_S("Out of memory"));
 }
 

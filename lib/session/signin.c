@@ -1,40 +1,19 @@
 /* pusher:signin (protocol section 2.11). */
-#include "auth/sign.h"
 #include "protocol/message_out.h"
-#include "session/blame.h"
 #include "session/handlers.h"
 #include "session/member.h"
 #include "session/reply.h"
-
-/* `detail` receives the string that had to be signed, for the host. */
-static bool check_signature(struct pc_session *s, const struct pc_message_in *in,
-                            struct pc_buf *detail, struct pc_refusal *why)
-{
-    char id[PUSHERC_SOCKET_ID_STRLEN];
-    pusherc_slice id_slice = pc_slice(id, pusherc_socket_id_format(s->q->owner, id));
-    const char *text = NULL;
-    if (in->auth.len == 0 || in->user_data.len == 0)
-        return pc_refusal_set(why, PUSHERC_DENIED_NO_SIGNATURE, PC_ERROR_UNAUTHORIZED,
-                              "auth and user_data are required to sign in");
-    if (pc_verify_user_auth(s->app->key, s->app->secret, id_slice, in->user_data, in->auth,
-                            &text) == 0)
-        return true;
-    pc_refusal_set(why, PUSHERC_DENIED_BAD_SIGNATURE, PC_ERROR_UNAUTHORIZED,
-                   text ? text : "The signature could not be checked");
-    pc_buf_put(detail, id_slice);
-    pc_buf_put(detail, PC_S("::user::"));
-    pc_buf_put(detail, in->user_data);
-    why->detail = pc_buf_slice(detail);
-    pc_blame_message(s, in, why->detail);
-    return false;
-}
+#include "session/signature.h"
 
 /* False: *why tells what to refuse with. `scratch` must live until then. */
 static bool check_user(struct pc_session *s, const struct pc_message_in *in, struct pc_buf *scratch,
                        struct pc_user_data *data, struct pc_refusal *why)
 {
     const char *text = NULL;
-    if (!check_signature(s, in, scratch, why))
+    if (in->auth.len == 0 || in->user_data.len == 0)
+        return pc_refusal_set(why, PUSHERC_DENIED_NO_SIGNATURE, PC_ERROR_UNAUTHORIZED,
+                              "auth and user_data are required to sign in");
+    if (!pc_session_check_signature(s, in, PC_ERROR_UNAUTHORIZED, scratch, why))
         return false;
     if (pc_user_data_parse(in->user_data, PC_S("id"), false, false, scratch, data, &text))
         return pc_refusal_set(why, PUSHERC_DENIED_BAD_MEMBER, PC_ERROR_UNAUTHORIZED,

@@ -142,8 +142,10 @@ struct claimed {
     unsigned allowed, denied;
 };
 
-static void on_claimed(struct pc_waiter *waiter, const struct pc_verdict *verdict)
+static void on_claimed(struct pc_waiter *waiter, const struct pc_question *question,
+                       const struct pc_verdict *verdict)
 {
+    (void)question;
     struct claimed *c = PC_CONTAINER(waiter, struct claimed, waiter);
     c->allowed += verdict->allowed;
     c->denied += !verdict->allowed;

@@ -402,10 +402,25 @@ static void done_is_called_after_the_loss(void **state)
     struct pc_change *change = pc_change_new(ax->fx.engine, &filter, PC_S(""), PC_S(""));
     change->done = look;
     change->user_data = &l;
-    pc_grants_recheck(&ax->clients[0].session, change, PC_ALL_GRANTS);
+    pc_change_apply(change, ax->clients[0].session.worker);
     pc_change_report(change);
     ax_deny(ax);
     assert_true(l.lost);
+}
+
+static void without_memory_a_recheck_revokes_and_is_counted(void **state)
+{
+    struct ax *ax = *state;
+    add_rule(ax, "t.{x}", 0);
+    ax_connect(ax, 0, 0, "7");
+    enter(ax, 0, "presence-t.1");
+    ax->fx.alloc.fail_at = ax->fx.alloc.requests + 2; /* the change itself is made */
+    assert_int_equal(ax_reauthorize(ax, "7", NULL), 0);
+    ax->fx.alloc.fail_at = 0;
+    assert_int_equal(ax->done, 1);
+    assert_int_equal(ax->kept, 0);
+    assert_int_equal(ax->revoked, 1);
+    heard(ax, 0, "subscription_error");
 }
 
 static void a_lost_member_leaves_and_comes_back(void **state)
@@ -852,6 +867,7 @@ int main(void)
         in_mode(rules_only, a_lost_grant_gets_nothing_more),
         in_mode(rules_only, an_event_on_its_way_does_not_overtake_the_loss),
         in_mode(rules_only, done_is_called_after_the_loss),
+        in_mode(rules_only, without_memory_a_recheck_revokes_and_is_counted),
         in_mode(rules_only, a_lost_member_leaves_and_comes_back),
         in_mode(rules_only, a_lost_grant_is_forgotten_with_the_wish),
         in_mode(rules_only, a_lost_grant_may_be_asked_for_again_by_the_client),
