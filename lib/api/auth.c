@@ -23,7 +23,7 @@ enum pc_auth_endpoint pc_auth_endpoint_of(const struct pc_engine *engine, pusher
 
 struct source {
     struct pc_json json; /* a JSON body's object, or NONE */
-    struct pc_http_param params[MAX_PARAMS];
+    struct pc_pair params[MAX_PARAMS];
     size_t param_count;
 };
 

@@ -41,7 +41,7 @@ PC_CHECKED int pc_sign_put_shared_secret(struct pc_buf *buf, pusherc_slice chann
 struct pc_signed_request {
     pusherc_slice method, path; /* path as sent, percent-encoding kept */
     pusherc_slice path_prefix;  /* what some SDKs leave out of the path they sign; may be empty */
-    const struct pc_http_param *params;
+    const struct pc_pair *params;
     size_t param_count;
     pusherc_slice body;
 };
@@ -63,7 +63,7 @@ enum pc_query_form {
 
 /* Appends the canonical query: all but "auth_signature", keys in lower case and sorted by them (equal keys
  * keep their order), values decoded. count <= PC_SIGN_MAX_PARAMS. */
-void pc_sign_put_query(struct pc_buf *buf, const struct pc_http_param *params, size_t count,
+void pc_sign_put_query(struct pc_buf *buf, const struct pc_pair *params, size_t count,
                        enum pc_query_form form);
 
 #endif

@@ -404,7 +404,7 @@ static void put_percent(struct pc_buf *buf, pusherc_slice text)
     }
 }
 
-static void put_percent_query(struct pc_buf *buf, const struct pc_http_param *params, size_t count)
+static void put_percent_query(struct pc_buf *buf, const struct pc_pair *params, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
         put_percent(buf, params[i].name);
@@ -420,24 +420,24 @@ static int put_signed_params(const pusherc_credentials *credentials,
                              pusherc_slice body, uint64_t unix_time_s, struct pc_buf *canonical,
                              struct pc_buf *query)
 {
-    struct pc_http_param all[PC_SIGN_MAX_PARAMS];
+    struct pc_pair all[PC_SIGN_MAX_PARAMS];
     char digits[24], md5[PC_MD5_HEX];
     struct pc_buf timestamp;
     size_t count = 0;
 
     pc_buf_init_in(&timestamp, canonical->mem, sizeof(digits), digits, sizeof(digits));
     pc_buf_put_u64(&timestamp, unix_time_s);
-    all[count++] = (struct pc_http_param){PC_S("auth_key"), credentials->key};
-    all[count++] = (struct pc_http_param){PC_S("auth_timestamp"), pc_buf_slice(&timestamp)};
-    all[count++] = (struct pc_http_param){PC_S("auth_version"), PC_S("1.0")};
+    all[count++] = (struct pc_pair){PC_S("auth_key"), credentials->key};
+    all[count++] = (struct pc_pair){PC_S("auth_timestamp"), pc_buf_slice(&timestamp)};
+    all[count++] = (struct pc_pair){PC_S("auth_version"), PC_S("1.0")};
     if (body.len) {
         int err = pc_md5_hex(body, md5);
         if (err)
             return err;
-        all[count++] = (struct pc_http_param){PC_S("body_md5"), pc_slice(md5, sizeof(md5))};
+        all[count++] = (struct pc_pair){PC_S("body_md5"), pc_slice(md5, sizeof(md5))};
     }
     for (size_t i = 0; i < param_count; i++)
-        all[count++] = (struct pc_http_param){params[i].name, params[i].value};
+        all[count++] = (struct pc_pair){params[i].name, params[i].value};
 
     pc_sign_put_query(canonical, all, count, PC_QUERY_AS_RECEIVED);
     put_percent_query(query, all, count);
@@ -510,7 +510,7 @@ int pusherc_verify_request(const pusherc_credentials *credentials, const char *m
                            const char *path, const pusherc_http_param *params, size_t param_count,
                            pusherc_slice body, uint64_t unix_time_s, uint32_t max_skew_s)
 {
-    struct pc_http_param copies[PC_SIGN_MAX_PARAMS];
+    struct pc_pair copies[PC_SIGN_MAX_PARAMS];
 
     if (!credentials_valid(credentials) || !method || !path || (!params && param_count) ||
         !slice_valid(body))
@@ -520,7 +520,7 @@ int pusherc_verify_request(const pusherc_credentials *credentials, const char *m
     for (size_t i = 0; i < param_count; i++) {
         if (!slice_valid(params[i].name) || !slice_valid(params[i].value))
             return PUSHERC_EINVAL;
-        copies[i] = (struct pc_http_param){params[i].name, params[i].value};
+        copies[i] = (struct pc_pair){params[i].name, params[i].value};
     }
 
     const struct pc_signed_request request = {

@@ -224,7 +224,7 @@ static size_t swallow(char *data, size_t size, size_t count, void *ctx)
 static bool has_field(const struct pc_endpoint *endpoint, pusherc_slice name)
 {
     for (size_t i = 0; i < endpoint->field_count; i++)
-        if (pc_slice_eq_nocase(pc_slice_of(endpoint->fields[i].name), name))
+        if (pc_slice_eq_nocase(endpoint->fields[i].name, name))
             return true;
     return false;
 }
@@ -260,7 +260,7 @@ static bool add_fields(struct transfer *t)
     if (ok && !has_field(e, PC_S("Accept")))
         ok = add_field(t, PC_S("Accept"), PC_S("application/json"));
     for (size_t i = 0; ok && i < e->field_count; i++)
-        ok = add_field(t, pc_slice_of(e->fields[i].name), pc_slice_of(e->fields[i].value));
+        ok = add_field(t, e->fields[i].name, e->fields[i].value);
     if (ok) { /* no waiting for "100 Continue" */
         struct curl_slist *longer = curl_slist_append(t->fields, "Expect:");
         ok = longer != NULL;
