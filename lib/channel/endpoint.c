@@ -4,7 +4,6 @@
 
 #define MAX_URL_BYTES    2048
 #define MAX_FILTER_BYTES 200
-#define MAX_FIELDS       16
 #define MAX_FIELD_BYTES  4096 /* of a name, and of a value */
 
 /*
@@ -118,7 +117,7 @@ static bool is_our_field(pusherc_slice name)
 
 static int check_fields(const struct check *check, const pusherc_webhook *hook)
 {
-    if (hook->header_count > MAX_FIELDS || (hook->header_count && !hook->headers))
+    if (hook->header_count > PC_ENDPOINT_MAX_FIELDS || (hook->header_count && !hook->headers))
         return refuse(check, "headers: at most 16, and not NULL");
     for (size_t i = 0; i < hook->header_count; i++) {
         pusherc_slice name = pc_slice_of(hook->headers[i].name);

@@ -13,6 +13,8 @@
 #include "codec/crypto.h"
 #include "codec/pairs.h"
 
+#define PC_ENDPOINT_MAX_FIELDS 16
+
 struct pc_endpoint {
     char *url;                    /* owned */
     uint32_t nth;                 /* of the app's endpoints with this URL, from 0 */
