@@ -68,17 +68,9 @@ int pc_verify_user_auth(pusherc_slice app_key, const struct pc_hmac_key *secret,
     return verify_auth(app_key, secret, parts, 3, auth, why);
 }
 
-void pc_sign_put_auth(struct pc_buf *buf, pusherc_slice app_key, const char hex[PC_SHA256_HEX])
-{
-    pc_buf_put(buf, PC_S("{\"auth\":\""));
-    pc_json_put_escaped(buf, app_key);
-    pc_buf_put_char(buf, ':');
-    pc_buf_put(buf, pc_slice(hex, PC_SHA256_HEX));
-    pc_buf_put_char(buf, '"');
-}
-
-int pc_sign_put_shared_secret(struct pc_buf *buf, pusherc_slice channel,
-                              const uint8_t master_key[PUSHERC_MASTER_KEY_SIZE])
+/* The base64 of SHA-256(channel, master key). */
+static int put_shared_secret(struct pc_buf *buf, pusherc_slice channel,
+                             const uint8_t master_key[PUSHERC_MASTER_KEY_SIZE])
 {
     uint8_t secret[PUSHERC_SHARED_SECRET_SIZE];
     char base64[4 * ((PUSHERC_SHARED_SECRET_SIZE + 2) / 3)];
@@ -92,6 +84,24 @@ int pc_sign_put_shared_secret(struct pc_buf *buf, pusherc_slice channel,
     }
     pc_wipe(secret, sizeof(secret));
     pc_wipe(base64, sizeof(base64));
+    return err;
+}
+
+int pc_sign_put_answer(struct pc_buf *buf, const struct pc_sign_answer *a)
+{
+    pc_buf_put(buf, PC_S("{\"auth\":\""));
+    pc_json_put_escaped(buf, a->app_key);
+    pc_buf_put_char(buf, ':');
+    pc_buf_put(buf, pc_slice(a->hex, PC_SHA256_HEX));
+    pc_buf_put_char(buf, '"');
+    if (a->data.len) {
+        pc_buf_put(buf, PC_S(",\""));
+        pc_buf_put(buf, a->data_name);
+        pc_buf_put(buf, PC_S("\":"));
+        pc_json_put_string(buf, a->data);
+    }
+    int err = a->master_key ? put_shared_secret(buf, a->channel, a->master_key) : 0;
+    pc_buf_put_char(buf, '}');
     return err;
 }
 

@@ -195,6 +195,21 @@ static int check_channel_data(pusherc_slice channel_data, pusherc_channel_kind k
     return pc_json_parse(channel_data).type == PC_JSON_OBJECT ? 0 : PUSHERC_EINVAL;
 }
 
+static int hand_over_answer(const struct pc_sign_answer *answer, char *out, size_t cap, size_t *len)
+{
+    struct pc_mem mem = pc_mem_make(NULL);
+    char storage[STACK_BYTES];
+    struct pc_buf buf;
+
+    pc_buf_init_in(&buf, &mem, NO_MAX, storage, sizeof(storage));
+    int err = pc_sign_put_answer(&buf, answer);
+    if (!err)
+        err = hand_over(&buf, out, cap, len);
+    pc_wipe(buf.ptr, buf.len); /* it may hold a shared secret */
+    pc_buf_free(&buf);
+    return err;
+}
+
 int pusherc_auth_response_json(const pusherc_credentials *credentials, pusherc_socket_id socket_id,
                                pusherc_slice channel, pusherc_slice channel_data, char *out,
                                size_t cap, size_t *len)
@@ -216,24 +231,14 @@ int pusherc_auth_response_json(const pusherc_credentials *credentials, pusherc_s
     if (err)
         return err;
 
-    struct pc_mem mem = pc_mem_make(NULL);
-    char storage[STACK_BYTES];
-    struct pc_buf buf;
-    pc_buf_init_in(&buf, &mem, NO_MAX, storage, sizeof(storage));
-    pc_sign_put_auth(&buf, credentials->key, hex);
-    if (channel_data.len) {
-        pc_buf_put(&buf, PC_S(",\"channel_data\":"));
-        pc_json_put_string(&buf, channel_data);
-    }
+    struct pc_sign_answer answer = {.app_key = credentials->key,
+                                    .hex = hex,
+                                    .data_name = PC_S("channel_data"),
+                                    .data = channel_data,
+                                    .channel = channel};
     if (kind == PUSHERC_CHANNEL_PRIVATE_ENCRYPTED)
-        err =
-            pc_sign_put_shared_secret(&buf, channel, (const uint8_t *)credentials->master_key.ptr);
-    pc_buf_put_char(&buf, '}');
-    if (!err)
-        err = hand_over(&buf, out, cap, len);
-    pc_wipe(buf.ptr, buf.len);
-    pc_buf_free(&buf);
-    return err;
+        answer.master_key = (const uint8_t *)credentials->master_key.ptr;
+    return hand_over_answer(&answer, out, cap, len);
 }
 
 int pusherc_user_auth_response_json(const pusherc_credentials *credentials,
@@ -251,17 +256,9 @@ int pusherc_user_auth_response_json(const pusherc_credentials *credentials,
     if (err)
         return err;
 
-    struct pc_mem mem = pc_mem_make(NULL);
-    char storage[STACK_BYTES];
-    struct pc_buf buf;
-    pc_buf_init_in(&buf, &mem, NO_MAX, storage, sizeof(storage));
-    pc_sign_put_auth(&buf, credentials->key, hex);
-    pc_buf_put(&buf, PC_S(",\"user_data\":"));
-    pc_json_put_string(&buf, user_data);
-    pc_buf_put_char(&buf, '}');
-    err = hand_over(&buf, out, cap, len);
-    pc_buf_free(&buf);
-    return err;
+    const struct pc_sign_answer answer = {
+        .app_key = credentials->key, .hex = hex, .data_name = PC_S("user_data"), .data = user_data};
+    return hand_over_answer(&answer, out, cap, len);
 }
 
 int pusherc_master_key_decode(pusherc_slice base64, uint8_t out[PUSHERC_MASTER_KEY_SIZE])
