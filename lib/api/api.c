@@ -146,14 +146,7 @@ static struct pc_app *find_app(const struct pc_api_request *request, pusherc_sli
 static struct pc_app *find_signer(const struct pc_api_request *request, struct pc_api_reply *reply,
                                   pusherc_slice *ask)
 {
-    static const pusherc_slice name = PUSHERC_LIT("auth_key=");
-    pusherc_slice query = request->message->query, key = PC_S("");
-    while (query.len && key.len == 0) {
-        pusherc_slice pair = pc_slice_first(query, pc_slice_find(query, '&'));
-        if (pc_slice_starts(pair, name))
-            key = pc_slice_skip(pair, name.len);
-        query = pc_slice_skip(query, pair.len + (pair.len < query.len));
-    }
+    pusherc_slice key = pc_query_value(request->message->query, PC_S("auth_key"));
     struct pc_app *app = look_up_app(request, key, true, reply, &key);
     if (app)
         return app;
@@ -241,7 +234,7 @@ static void handle_signed(const struct route *route, struct pc_api_call *call,
 
 static void handle_app(const struct route *route, struct pc_api_call *call, pusherc_slice channel)
 {
-    struct pc_http_param params[PC_SIGN_MAX_PARAMS];
+    struct pc_pair params[PC_SIGN_MAX_PARAMS];
     pusherc_slice query = call->request->message->query;
     char storage[QUERY_ROOM];
     struct pc_buf decoded;

@@ -23,7 +23,7 @@ struct pc_api_request {
 struct pc_api_reply {
     int status;
     const char *content_type; /* NULL = none */
-    struct pc_http_name_value fields[PC_API_MAX_FIELDS];
+    struct pc_pair fields[PC_API_MAX_FIELDS];
     size_t field_count;
     struct pc_buf body; /* starts in `storage`: most answers allocate nothing */
     size_t text_len;

@@ -23,7 +23,7 @@ enum pc_auth_endpoint pc_auth_endpoint_of(const struct pc_engine *engine, pusher
 
 struct source {
     struct pc_json json; /* a JSON body's object, or NONE */
-    struct pc_http_param params[MAX_PARAMS];
+    struct pc_pair params[MAX_PARAMS];
     size_t param_count;
 };
 
@@ -39,7 +39,7 @@ static pusherc_slice value_of(const struct source *source, pusherc_slice name, s
     return PC_S("");
 }
 
-static bool bad(struct pc_api_reply *reply, int status, const char *text)
+static bool refuse_query(struct pc_api_reply *reply, int status, const char *text)
 {
     pc_auth_put_refusal(reply, status, pc_slice_of(text));
     return false;
@@ -54,7 +54,7 @@ bool pc_auth_query_read(const struct pc_http_message *m, enum pc_auth_endpoint e
     /* Room for everything at once: what is decoded must not move. */
     pc_buf_init(&out->text, mem, SIZE_MAX);
     if (!pc_buf_reserve(&out->text, 2 * (m->body.len + m->query.len) + 64))
-        return bad(reply, 500, "Out of memory");
+        return refuse_query(reply, 500, "Out of memory");
     pusherc_slice type = pc_http_field(m, PC_S("Content-Type"));
     pusherc_slice form = m->query;
     if (m->body.len) {
@@ -62,31 +62,31 @@ bool pc_auth_query_read(const struct pc_http_message *m, enum pc_auth_endpoint e
         if (pc_slice_eq_nocase(pc_slice_first(type, json_type.len), json_type)) {
             source.json = pc_json_parse(m->body);
             if (source.json.type != PC_JSON_OBJECT)
-                return bad(reply, 400, "The body is not a JSON object");
+                return refuse_query(reply, 400, "The body is not a JSON object");
         } else {
             form = m->body;
         }
     }
     if (pc_http_params(form, source.params, MAX_PARAMS, &source.param_count, &out->text))
-        return bad(reply, 400, "Too many parameters");
+        return refuse_query(reply, 400, "Too many parameters");
     out->socket_id = value_of(&source, PC_S("socket_id"), &out->text);
     out->app_key = value_of(&source, PC_S("app_key"), &out->text);
     /* JSONP is a GET of a script element, which has no body */
     if (m->body.len == 0 && pc_slice_eq(m->method, PC_S("GET")))
         out->callback = value_of(&source, PC_S("callback"), &out->text);
     if (out->callback.len && !pc_auth_callback_valid(out->callback))
-        return bad(reply, 400, "Invalid callback");
+        return refuse_query(reply, 400, "Invalid callback");
     if (pusherc_socket_id_parse(out->socket_id, &out->socket) == PUSHERC_EINVAL)
-        return bad(reply, 400, "Invalid socket_id");
+        return refuse_query(reply, 400, "Invalid socket_id");
     if (endpoint == PC_AUTH_USER)
         return true;
     out->channel = value_of(&source, PC_S("channel_name"), &out->text);
     if (out->channel.len == 0)
-        return bad(reply, 403, "channel_name is missing");
+        return refuse_query(reply, 403, "channel_name is missing");
     if (!pc_channel_name_valid(out->channel, PC_CHANNEL_NAME_MAX, &out->class))
-        return bad(reply, 400, "Invalid channel_name");
+        return refuse_query(reply, 400, "Invalid channel_name");
     if (!pc_kind_needs_auth(out->class.kind))
-        return bad(reply, 403, "This channel needs no authorization");
+        return refuse_query(reply, 403, "This channel needs no authorization");
     return true;
 }
 
@@ -96,17 +96,6 @@ void pc_auth_query_free(struct pc_auth_query *query)
 }
 
 /* -- answering -- */
-
-static void put_signature(struct pc_api_reply *reply, const struct pc_app *app,
-                          const pusherc_slice *parts, size_t count, struct pc_buf *body)
-{
-    char hex[PC_SHA256_HEX];
-    if (pc_hmac_hex(app->secret, parts, count, hex)) {
-        pc_auth_put_refusal(reply, 500, PC_S("The answer could not be signed"));
-        return;
-    }
-    pc_sign_put_auth(body, app->key, hex);
-}
 
 /* {"user_id":...,"user_info":...} or with "id", as the SDKs write them. */
 static void put_user(struct pc_buf *out, pusherc_slice id_name, pusherc_slice id,
@@ -123,13 +112,22 @@ static void put_user(struct pc_buf *out, pusherc_slice id_name, pusherc_slice id
     pc_buf_put_char(out, '}');
 }
 
-static void finish(struct pc_api_reply *reply, struct pc_buf *data)
+/* Signs `parts`, and frees `data`. */
+static void put_answer(struct pc_api_reply *reply, const struct pc_app *app,
+                       const pusherc_slice *parts, size_t count, struct pc_sign_answer *answer,
+                       struct pc_buf *data)
 {
-    if (reply->status == 200) {
-        pc_buf_put_char(&reply->body, '}');
-        if (pc_buf_status(data) || pc_buf_status(&reply->body))
-            pc_api_out_of_memory(reply);
-    }
+    char hex[PC_SHA256_HEX];
+    answer->app_key = app->key;
+    answer->hex = hex;
+    answer->data = pc_buf_slice(data);
+    pc_api_begin(reply, 200, PC_API_JSON);
+    if (pc_hmac_hex(app->secret, parts, count, hex))
+        pc_auth_put_refusal(reply, 500, PC_S("The answer could not be signed"));
+    else if (pc_sign_put_answer(&reply->body, answer))
+        pc_auth_put_refusal(reply, 500, PC_S("The shared secret could not be made"));
+    if (pc_buf_status(data) || pc_buf_status(&reply->body))
+        pc_api_out_of_memory(reply);
     pc_buf_free(data);
 }
 
@@ -141,25 +139,18 @@ void pc_auth_put_channel(struct pc_api_reply *reply, const struct pc_app *app,
     struct pc_buf data;
     bool presence = q->class.kind == PUSHERC_CHANNEL_PRESENCE;
     bool encrypted = q->class.kind == PUSHERC_CHANNEL_PRIVATE_ENCRYPTED;
-    pc_buf_init_in(&data, reply->body.mem, SIZE_MAX, stack, sizeof stack);
+    struct pc_sign_answer answer = {.data_name = PC_S("channel_data"), .channel = q->channel};
     if (encrypted && !app->has_master_key) {
         pc_auth_put_refusal(reply, 403, PC_S("The app has no encryption_master_key"));
         return;
     }
-    pc_api_begin(reply, 200, PC_API_JSON);
+    answer.master_key = encrypted ? app->master_key : NULL;
+    pc_buf_init_in(&data, reply->body.mem, SIZE_MAX, stack, sizeof stack);
     if (presence)
         put_user(&data, PC_S("user_id"), user_id, user_info);
     const pusherc_slice parts[] = {q->socket_id, PC_S(":"), q->channel, PC_S(":"),
                                    pc_buf_slice(&data)};
-    put_signature(reply, app, parts, presence ? 5 : 3, &reply->body);
-    if (reply->status == 200 && presence) {
-        pc_buf_put(&reply->body, PC_S(",\"channel_data\":"));
-        pc_json_put_string(&reply->body, pc_buf_slice(&data));
-    }
-    if (reply->status == 200 && encrypted &&
-        pc_sign_put_shared_secret(&reply->body, q->channel, app->master_key))
-        pc_auth_put_refusal(reply, 500, PC_S("The shared secret could not be made"));
-    finish(reply, &data);
+    put_answer(reply, app, parts, presence ? 5 : 3, &answer, &data);
 }
 
 void pc_auth_put_user(struct pc_api_reply *reply, const struct pc_app *app,
@@ -167,16 +158,11 @@ void pc_auth_put_user(struct pc_api_reply *reply, const struct pc_app *app,
 {
     char stack[512];
     struct pc_buf data;
+    struct pc_sign_answer answer = {.data_name = PC_S("user_data")};
     pc_buf_init_in(&data, reply->body.mem, SIZE_MAX, stack, sizeof stack);
-    pc_api_begin(reply, 200, PC_API_JSON);
     put_user(&data, PC_S("id"), user_id, user_info);
     const pusherc_slice parts[] = {q->socket_id, PC_S("::user::"), pc_buf_slice(&data)};
-    put_signature(reply, app, parts, 3, &reply->body);
-    if (reply->status == 200) {
-        pc_buf_put(&reply->body, PC_S(",\"user_data\":"));
-        pc_json_put_string(&reply->body, pc_buf_slice(&data));
-    }
-    finish(reply, &data);
+    put_answer(reply, app, parts, 3, &answer, &data);
 }
 
 static bool is_name_char(char c, bool first)

@@ -21,7 +21,7 @@ struct pc_api_call {
     struct pc_app *app; /* borrowed; NULL on health pages */
     /* or the user's id: decoded from the path, not checked; len 0 = the route has none */
     pusherc_slice channel;
-    const struct pc_http_param *params; /* of the query, decoded */
+    const struct pc_pair *params; /* of the query, decoded */
     size_t param_count;
 };
 
@@ -71,7 +71,7 @@ void pc_api_once_end(struct pc_api_call *call, struct pc_api_once *once, bool do
 
 /* Is this parameter `name`, "name[]" or "name[3]"? Names are compared without regard to case, for
  * they are signed in lower case (protocol section 4.4). */
-bool pc_api_param_is(const struct pc_http_param *param, pusherc_slice name);
+bool pc_api_param_is(const struct pc_pair *param, pusherc_slice name);
 /* The first parameter of exactly that name; NULL = absent. */
 const pusherc_slice *pc_api_param(const struct pc_api_call *call, pusherc_slice name);
 

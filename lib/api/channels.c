@@ -16,7 +16,7 @@ static bool is_index(pusherc_slice text)
     return true;
 }
 
-bool pc_api_param_is(const struct pc_http_param *param, pusherc_slice name)
+bool pc_api_param_is(const struct pc_pair *param, pusherc_slice name)
 {
     pusherc_slice base = pc_slice_first(param->name, name.len);
     if (!pc_slice_eq_nocase(base, name))
@@ -30,10 +30,7 @@ bool pc_api_param_is(const struct pc_http_param *param, pusherc_slice name)
 
 const pusherc_slice *pc_api_param(const struct pc_api_call *call, pusherc_slice name)
 {
-    for (size_t i = 0; i < call->param_count; i++)
-        if (pc_slice_eq_nocase(call->params[i].name, name))
-            return &call->params[i].value;
-    return NULL;
+    return pc_pair_find(call->params, call->param_count, name);
 }
 
 void pc_api_info_add(struct pc_api_info *info, pusherc_slice list)

@@ -381,7 +381,7 @@ static uint64_t content_of(const struct pc_api_call *call, pusherc_slice endpoin
 {
     uint64_t content = pc_api_content(call, pc_api_content(call, 0, endpoint), call->channel);
     for (size_t i = 0; i < call->param_count; i++) {
-        const struct pc_http_param *param = &call->params[i];
+        const struct pc_pair *param = &call->params[i];
         if (pc_slice_eq_nocase(pc_slice_first(param->name, 5), PC_S("auth_")) ||
             pc_slice_eq_nocase(param->name, PC_S("body_md5")))
             continue;

@@ -15,18 +15,6 @@ struct page {
 
 /* -- metrics -- */
 
-/* ?json=1 */
-static bool wants_json(pusherc_slice query)
-{
-    while (query.len) {
-        pusherc_slice pair = pc_slice_first(query, pc_slice_find(query, '&'));
-        if (pc_slice_starts(pair, PC_S("json=")) && pair.len > sizeof "json=" - 1)
-            return true;
-        query = pc_slice_skip(query, pair.len + (pair.len < query.len));
-    }
-    return false;
-}
-
 static int append(pusherc_slice chunk, void *user_data)
 {
     struct pc_buf *body = user_data;
@@ -37,7 +25,7 @@ static int append(pusherc_slice chunk, void *user_data)
 static void metrics_page(struct pc_api_call *call)
 {
     struct pc_engine *engine = call->request->engine;
-    bool json = wants_json(call->request->message->query);
+    bool json = pc_query_value(call->request->message->query, PC_S("json")).len > 0; /* ?json=1 */
     pc_api_begin(call->reply, 200, json ? PC_API_JSON : METRICS_TYPE);
     if (engine->write_metrics(engine->server, json, append, &call->reply->body))
         pc_api_out_of_memory(call->reply);

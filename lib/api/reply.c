@@ -31,7 +31,7 @@ void pc_api_reply_free(struct pc_api_reply *reply)
 void pc_api_field(struct pc_api_reply *reply, pusherc_slice name, pusherc_slice value)
 {
     assert(reply->field_count < PC_API_MAX_FIELDS);
-    reply->fields[reply->field_count++] = (struct pc_http_name_value){name, value};
+    reply->fields[reply->field_count++] = (struct pc_pair){name, value};
 }
 
 void pc_api_field_number(struct pc_api_reply *reply, pusherc_slice name, uint32_t value)
@@ -49,7 +49,7 @@ void pc_api_field_number(struct pc_api_reply *reply, pusherc_slice name, uint32_
 void pc_api_begin(struct pc_api_reply *reply, int status, const char *content_type)
 {
     /* What browsers want to see; the same on every answer, as other servers do it (section 5.10) */
-    static const struct pc_http_name_value cors[] = {
+    static const struct pc_pair cors[] = {
         {PUSHERC_LIT("Access-Control-Allow-Origin"), PUSHERC_LIT("*")},
         {PUSHERC_LIT("Access-Control-Allow-Methods"),
          PUSHERC_LIT("GET, POST, PUT, DELETE, OPTIONS")},

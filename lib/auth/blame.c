@@ -444,10 +444,7 @@ void pc_blame_user(const struct pc_blame *blame, pusherc_slice socket_id, pusher
 
 static const pusherc_slice *find_param(const struct pc_signed_request *request, pusherc_slice name)
 {
-    for (size_t i = 0; i < request->param_count; i++)
-        if (pc_slice_eq_nocase(request->params[i].name, name))
-            return &request->params[i].value;
-    return NULL;
+    return pc_pair_find(request->params, request->param_count, name);
 }
 
 /* The string to sign with `query` in it. */
@@ -459,20 +456,15 @@ static bool try_request(const struct trial *t, pusherc_slice method, pusherc_sli
 }
 
 /* Splits, and decodes nothing. */
-static size_t split_raw(pusherc_slice query, struct pc_http_param *params)
+static size_t split_raw(pusherc_slice query, struct pc_pair *params)
 {
     size_t count = 0;
-    while (query.len && count < PC_SIGN_MAX_PARAMS) {
-        pusherc_slice pair = pc_slice_first(query, pc_slice_find(query, '&'));
-        query = pc_slice_skip(query, pair.len + (pair.len < query.len));
-        size_t eq = pc_slice_find(pair, '=');
-        params[count++] = (struct pc_http_param){pc_slice_first(pair, eq),
-                                                 pc_slice_skip(pair, eq < pair.len ? eq + 1 : eq)};
-    }
+    while (count < PC_SIGN_MAX_PARAMS && pc_query_next(&query, &params[count]))
+        count++;
     return count;
 }
 
-static bool is_named(const struct pc_http_param *param, pusherc_slice name)
+static bool is_named(const struct pc_pair *param, pusherc_slice name)
 {
     return pc_slice_eq_nocase(param->name, name);
 }
@@ -480,7 +472,7 @@ static bool is_named(const struct pc_http_param *param, pusherc_slice name)
 static bool try_queries(const struct trial *t, const struct pc_signed_request *r,
                         pusherc_slice raw_query, struct pc_buf *query)
 {
-    struct pc_http_param params[PC_SIGN_MAX_PARAMS];
+    struct pc_pair params[PC_SIGN_MAX_PARAMS];
     size_t count = split_raw(raw_query, params);
     pc_buf_clear(query);
     pc_sign_put_query(query, params, count, PC_QUERY_AS_RECEIVED);

@@ -68,17 +68,9 @@ int pc_verify_user_auth(pusherc_slice app_key, const struct pc_hmac_key *secret,
     return verify_auth(app_key, secret, parts, 3, auth, why);
 }
 
-void pc_sign_put_auth(struct pc_buf *buf, pusherc_slice app_key, const char hex[PC_SHA256_HEX])
-{
-    pc_buf_put(buf, PC_S("{\"auth\":\""));
-    pc_json_put_escaped(buf, app_key);
-    pc_buf_put_char(buf, ':');
-    pc_buf_put(buf, pc_slice(hex, PC_SHA256_HEX));
-    pc_buf_put_char(buf, '"');
-}
-
-int pc_sign_put_shared_secret(struct pc_buf *buf, pusherc_slice channel,
-                              const uint8_t master_key[PUSHERC_MASTER_KEY_SIZE])
+/* The base64 of SHA-256(channel, master key). */
+static int put_shared_secret(struct pc_buf *buf, pusherc_slice channel,
+                             const uint8_t master_key[PUSHERC_MASTER_KEY_SIZE])
 {
     uint8_t secret[PUSHERC_SHARED_SECRET_SIZE];
     char base64[4 * ((PUSHERC_SHARED_SECRET_SIZE + 2) / 3)];
@@ -92,6 +84,24 @@ int pc_sign_put_shared_secret(struct pc_buf *buf, pusherc_slice channel,
     }
     pc_wipe(secret, sizeof(secret));
     pc_wipe(base64, sizeof(base64));
+    return err;
+}
+
+int pc_sign_put_answer(struct pc_buf *buf, const struct pc_sign_answer *a)
+{
+    pc_buf_put(buf, PC_S("{\"auth\":\""));
+    pc_json_put_escaped(buf, a->app_key);
+    pc_buf_put_char(buf, ':');
+    pc_buf_put(buf, pc_slice(a->hex, PC_SHA256_HEX));
+    pc_buf_put_char(buf, '"');
+    if (a->data.len) {
+        pc_buf_put(buf, PC_S(",\""));
+        pc_buf_put(buf, a->data_name);
+        pc_buf_put(buf, PC_S("\":"));
+        pc_json_put_string(buf, a->data);
+    }
+    int err = a->master_key ? put_shared_secret(buf, a->channel, a->master_key) : 0;
+    pc_buf_put_char(buf, '}');
     return err;
 }
 
@@ -113,7 +123,7 @@ static bool cut_brackets(pusherc_slice *name)
     return true;
 }
 
-static bool has_arrays(const struct pc_http_param *params, size_t count)
+static bool has_arrays(const struct pc_pair *params, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
         pusherc_slice name = params[i].name;
@@ -129,7 +139,7 @@ struct query_key {
     bool merge;
 };
 
-static struct query_key query_key_of(const struct pc_http_param *param, enum pc_query_form form)
+static struct query_key query_key_of(const struct pc_pair *param, enum pc_query_form form)
 {
     struct query_key key = {param->name, false};
     if (form == PC_QUERY_ARRAYS_MERGED)
@@ -157,7 +167,7 @@ static bool same_name(pusherc_slice name, pusherc_slice known)
 }
 
 /* Stable insertion sort: SDKs send nearly sorted queries of a handful of parameters. */
-static size_t sort_params(const struct pc_http_param *params, size_t count, enum pc_query_form form,
+static size_t sort_params(const struct pc_pair *params, size_t count, enum pc_query_form form,
                           uint16_t order[PC_SIGN_MAX_PARAMS])
 {
     size_t sorted = 0;
@@ -185,7 +195,7 @@ static void put_lower(struct pc_buf *buf, pusherc_slice name)
     pc_buf_advance(buf, name.len);
 }
 
-void pc_sign_put_query(struct pc_buf *buf, const struct pc_http_param *params, size_t count,
+void pc_sign_put_query(struct pc_buf *buf, const struct pc_pair *params, size_t count,
                        enum pc_query_form form)
 {
     uint16_t order[PC_SIGN_MAX_PARAMS];
@@ -194,7 +204,7 @@ void pc_sign_put_query(struct pc_buf *buf, const struct pc_http_param *params, s
     assert(count <= PC_SIGN_MAX_PARAMS);
     size_t sorted = sort_params(params, count, form, order);
     for (size_t i = 0; i < sorted; i++) {
-        const struct pc_http_param *param = &params[order[i]];
+        const struct pc_pair *param = &params[order[i]];
         struct query_key key = query_key_of(param, form);
 
         if (key.merge && last.merge && compare_names(key.name, last.name) == 0) {
@@ -372,7 +382,7 @@ static int check_paths(const struct pc_hmac_key *secret, const struct pc_signed_
 
 /* Some HTTP clients of Ruby's SDK send "info=a&info=b" for what it has signed as "info[]=a&info[]=b". Names that occur
  * once more get the brackets; false: none does. Only of queries as SDKs send them: it compares each with each. */
-static bool bracket_repeated(const struct pc_signed_request *request, struct pc_http_param *out,
+static bool bracket_repeated(const struct pc_signed_request *request, struct pc_pair *out,
                              struct pc_buf *names)
 {
     bool any = false;
@@ -400,7 +410,7 @@ static int check_repeated(const struct pc_hmac_key *secret, const struct pc_sign
                           const struct paths *paths, struct pc_buf *query, const struct pc_mem *mem,
                           pusherc_slice signature)
 {
-    struct pc_http_param params[MAX_COMPARED_PARAMS];
+    struct pc_pair params[MAX_COMPARED_PARAMS];
     char storage[512];
     struct pc_buf names;
     int err = PUSHERC_EAUTH;

@@ -30,18 +30,24 @@ PC_CHECKED int pc_verify_user_auth(pusherc_slice app_key, const struct pc_hmac_k
                                    pusherc_slice socket_id, pusherc_slice user_data,
                                    pusherc_slice auth, const char **why);
 
-/* What auth endpoints answer with, the beginning and the end of an object: {"auth":"key:hex" and
- * ,"shared_secret":"..." for encrypted channels, the base64 of SHA-256(channel, master key). The second: 0 or
- * PUSHERC_EIO; the channel's name is valid. */
-void pc_sign_put_auth(struct pc_buf *buf, pusherc_slice app_key, const char hex[PC_SHA256_HEX]);
-PC_CHECKED int pc_sign_put_shared_secret(struct pc_buf *buf, pusherc_slice channel,
-                                         const uint8_t master_key[PUSHERC_MASTER_KEY_SIZE]);
+/* What auth endpoints answer: {"auth":"key:hex","channel_data":"...","shared_secret":"..."}. */
+struct pc_sign_answer {
+    pusherc_slice app_key;
+    const char *hex;         /* the signature, PC_SHA256_HEX long */
+    pusherc_slice data_name; /* "channel_data" or "user_data" */
+    pusherc_slice data;      /* JSON, told as a string; len 0 = left out */
+    pusherc_slice channel;   /* a valid name */
+    const uint8_t
+        *master_key; /* for the shared_secret of encrypted channels; NULL = it is left out */
+};
+/* 0 or PUSHERC_EIO: there was no shared secret. */
+PC_CHECKED int pc_sign_put_answer(struct pc_buf *buf, const struct pc_sign_answer *answer);
 
 /* A signed HTTP API request (4.4). `params` are decoded, in the order received. */
 struct pc_signed_request {
     pusherc_slice method, path; /* path as sent, percent-encoding kept */
     pusherc_slice path_prefix;  /* what some SDKs leave out of the path they sign; may be empty */
-    const struct pc_http_param *params;
+    const struct pc_pair *params;
     size_t param_count;
     pusherc_slice body;
 };
@@ -63,7 +69,7 @@ enum pc_query_form {
 
 /* Appends the canonical query: all but "auth_signature", keys in lower case and sorted by them (equal keys
  * keep their order), values decoded. count <= PC_SIGN_MAX_PARAMS. */
-void pc_sign_put_query(struct pc_buf *buf, const struct pc_http_param *params, size_t count,
+void pc_sign_put_query(struct pc_buf *buf, const struct pc_pair *params, size_t count,
                        enum pc_query_form form);
 
 #endif

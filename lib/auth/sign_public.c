@@ -195,6 +195,21 @@ static int check_channel_data(pusherc_slice channel_data, pusherc_channel_kind k
     return pc_json_parse(channel_data).type == PC_JSON_OBJECT ? 0 : PUSHERC_EINVAL;
 }
 
+static int hand_over_answer(const struct pc_sign_answer *answer, char *out, size_t cap, size_t *len)
+{
+    struct pc_mem mem = pc_mem_make(NULL);
+    char storage[STACK_BYTES];
+    struct pc_buf buf;
+
+    pc_buf_init_in(&buf, &mem, NO_MAX, storage, sizeof(storage));
+    int err = pc_sign_put_answer(&buf, answer);
+    if (!err)
+        err = hand_over(&buf, out, cap, len);
+    pc_wipe(buf.ptr, buf.len); /* it may hold a shared secret */
+    pc_buf_free(&buf);
+    return err;
+}
+
 int pusherc_auth_response_json(const pusherc_credentials *credentials, pusherc_socket_id socket_id,
                                pusherc_slice channel, pusherc_slice channel_data, char *out,
                                size_t cap, size_t *len)
@@ -216,24 +231,14 @@ int pusherc_auth_response_json(const pusherc_credentials *credentials, pusherc_s
     if (err)
         return err;
 
-    struct pc_mem mem = pc_mem_make(NULL);
-    char storage[STACK_BYTES];
-    struct pc_buf buf;
-    pc_buf_init_in(&buf, &mem, NO_MAX, storage, sizeof(storage));
-    pc_sign_put_auth(&buf, credentials->key, hex);
-    if (channel_data.len) {
-        pc_buf_put(&buf, PC_S(",\"channel_data\":"));
-        pc_json_put_string(&buf, channel_data);
-    }
+    struct pc_sign_answer answer = {.app_key = credentials->key,
+                                    .hex = hex,
+                                    .data_name = PC_S("channel_data"),
+                                    .data = channel_data,
+                                    .channel = channel};
     if (kind == PUSHERC_CHANNEL_PRIVATE_ENCRYPTED)
-        err =
-            pc_sign_put_shared_secret(&buf, channel, (const uint8_t *)credentials->master_key.ptr);
-    pc_buf_put_char(&buf, '}');
-    if (!err)
-        err = hand_over(&buf, out, cap, len);
-    pc_wipe(buf.ptr, buf.len);
-    pc_buf_free(&buf);
-    return err;
+        answer.master_key = (const uint8_t *)credentials->master_key.ptr;
+    return hand_over_answer(&answer, out, cap, len);
 }
 
 int pusherc_user_auth_response_json(const pusherc_credentials *credentials,
@@ -251,17 +256,9 @@ int pusherc_user_auth_response_json(const pusherc_credentials *credentials,
     if (err)
         return err;
 
-    struct pc_mem mem = pc_mem_make(NULL);
-    char storage[STACK_BYTES];
-    struct pc_buf buf;
-    pc_buf_init_in(&buf, &mem, NO_MAX, storage, sizeof(storage));
-    pc_sign_put_auth(&buf, credentials->key, hex);
-    pc_buf_put(&buf, PC_S(",\"user_data\":"));
-    pc_json_put_string(&buf, user_data);
-    pc_buf_put_char(&buf, '}');
-    err = hand_over(&buf, out, cap, len);
-    pc_buf_free(&buf);
-    return err;
+    const struct pc_sign_answer answer = {
+        .app_key = credentials->key, .hex = hex, .data_name = PC_S("user_data"), .data = user_data};
+    return hand_over_answer(&answer, out, cap, len);
 }
 
 int pusherc_master_key_decode(pusherc_slice base64, uint8_t out[PUSHERC_MASTER_KEY_SIZE])
@@ -404,7 +401,7 @@ static void put_percent(struct pc_buf *buf, pusherc_slice text)
     }
 }
 
-static void put_percent_query(struct pc_buf *buf, const struct pc_http_param *params, size_t count)
+static void put_percent_query(struct pc_buf *buf, const struct pc_pair *params, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
         put_percent(buf, params[i].name);
@@ -420,24 +417,24 @@ static int put_signed_params(const pusherc_credentials *credentials,
                              pusherc_slice body, uint64_t unix_time_s, struct pc_buf *canonical,
                              struct pc_buf *query)
 {
-    struct pc_http_param all[PC_SIGN_MAX_PARAMS];
+    struct pc_pair all[PC_SIGN_MAX_PARAMS];
     char digits[24], md5[PC_MD5_HEX];
     struct pc_buf timestamp;
     size_t count = 0;
 
     pc_buf_init_in(&timestamp, canonical->mem, sizeof(digits), digits, sizeof(digits));
     pc_buf_put_u64(&timestamp, unix_time_s);
-    all[count++] = (struct pc_http_param){PC_S("auth_key"), credentials->key};
-    all[count++] = (struct pc_http_param){PC_S("auth_timestamp"), pc_buf_slice(&timestamp)};
-    all[count++] = (struct pc_http_param){PC_S("auth_version"), PC_S("1.0")};
+    all[count++] = (struct pc_pair){PC_S("auth_key"), credentials->key};
+    all[count++] = (struct pc_pair){PC_S("auth_timestamp"), pc_buf_slice(&timestamp)};
+    all[count++] = (struct pc_pair){PC_S("auth_version"), PC_S("1.0")};
     if (body.len) {
         int err = pc_md5_hex(body, md5);
         if (err)
             return err;
-        all[count++] = (struct pc_http_param){PC_S("body_md5"), pc_slice(md5, sizeof(md5))};
+        all[count++] = (struct pc_pair){PC_S("body_md5"), pc_slice(md5, sizeof(md5))};
     }
     for (size_t i = 0; i < param_count; i++)
-        all[count++] = (struct pc_http_param){params[i].name, params[i].value};
+        all[count++] = (struct pc_pair){params[i].name, params[i].value};
 
     pc_sign_put_query(canonical, all, count, PC_QUERY_AS_RECEIVED);
     put_percent_query(query, all, count);
@@ -510,7 +507,7 @@ int pusherc_verify_request(const pusherc_credentials *credentials, const char *m
                            const char *path, const pusherc_http_param *params, size_t param_count,
                            pusherc_slice body, uint64_t unix_time_s, uint32_t max_skew_s)
 {
-    struct pc_http_param copies[PC_SIGN_MAX_PARAMS];
+    struct pc_pair copies[PC_SIGN_MAX_PARAMS];
 
     if (!credentials_valid(credentials) || !method || !path || (!params && param_count) ||
         !slice_valid(body))
@@ -520,7 +517,7 @@ int pusherc_verify_request(const pusherc_credentials *credentials, const char *m
     for (size_t i = 0; i < param_count; i++) {
         if (!slice_valid(params[i].name) || !slice_valid(params[i].value))
             return PUSHERC_EINVAL;
-        copies[i] = (struct pc_http_param){params[i].name, params[i].value};
+        copies[i] = (struct pc_pair){params[i].name, params[i].value};
     }
 
     const struct pc_signed_request request = {

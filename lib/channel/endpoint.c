@@ -4,7 +4,6 @@
 
 #define MAX_URL_BYTES    2048
 #define MAX_FILTER_BYTES 200
-#define MAX_FIELDS       16
 #define MAX_FIELD_BYTES  4096 /* of a name, and of a value */
 
 /*
@@ -118,7 +117,7 @@ static bool is_our_field(pusherc_slice name)
 
 static int check_fields(const struct check *check, const pusherc_webhook *hook)
 {
-    if (hook->header_count > MAX_FIELDS || (hook->header_count && !hook->headers))
+    if (hook->header_count > PC_ENDPOINT_MAX_FIELDS || (hook->header_count && !hook->headers))
         return refuse(check, "headers: at most 16, and not NULL");
     for (size_t i = 0; i < hook->header_count; i++) {
         pusherc_slice name = pc_slice_of(hook->headers[i].name);
@@ -184,11 +183,11 @@ uint32_t pc_kinds_with_pairs(uint32_t kinds)
 }
 
 /* Secrets travel in URLs and header fields. */
-static void free_text(const struct pc_mem *mem, char *text)
+static void free_secret(const struct pc_mem *mem, pusherc_slice text)
 {
-    if (text)
-        pc_wipe(text, strlen(text));
-    pc_free(mem, text);
+    if (text.ptr)
+        pc_wipe((char *)text.ptr, text.len);
+    pc_free(mem, (char *)text.ptr);
 }
 
 static void free_all(struct pc_endpoints *endpoints)
@@ -197,11 +196,11 @@ static void free_all(struct pc_endpoints *endpoints)
     for (size_t i = 0; i < endpoints->count; i++) {
         struct pc_endpoint *e = &endpoints->items[i];
         for (size_t f = 0; f < e->field_count; f++) {
-            free_text(&mem, e->fields[f].name);
-            free_text(&mem, e->fields[f].value);
+            free_secret(&mem, e->fields[f].name);
+            free_secret(&mem, e->fields[f].value);
         }
         pc_free(&mem, e->fields);
-        free_text(&mem, e->url);
+        free_secret(&mem, pc_slice_of(e->url));
         pc_free(&mem, (char *)e->prefix.ptr);
         pc_free(&mem, (char *)e->suffix.ptr);
     }
@@ -218,12 +217,6 @@ static int copy(const struct pc_mem *mem, const char *text, pusherc_slice *out)
     return out->ptr ? 0 : PUSHERC_ENOMEM;
 }
 
-static int copy_text(const struct pc_mem *mem, const char *text, char **out)
-{
-    *out = pc_dup(mem, pc_slice_of(text));
-    return *out ? 0 : PUSHERC_ENOMEM;
-}
-
 static int copy_fields(struct pc_endpoint *e, const struct pc_mem *mem, const pusherc_webhook *hook)
 {
     if (hook->header_count == 0)
@@ -232,9 +225,9 @@ static int copy_fields(struct pc_endpoint *e, const struct pc_mem *mem, const pu
     int rc = e->fields ? 0 : PUSHERC_ENOMEM;
     while (rc == 0 && e->field_count < hook->header_count) {
         const pusherc_webhook_header *from = &hook->headers[e->field_count];
-        struct pc_endpoint_field *to = &e->fields[e->field_count++];
-        rc = copy_text(mem, from->name, &to->name);
-        rc = rc ? rc : copy_text(mem, from->value, &to->value);
+        struct pc_pair *to = &e->fields[e->field_count++];
+        rc = copy(mem, from->name, &to->name);
+        rc = rc ? rc : copy(mem, from->value, &to->value);
     }
     return rc;
 }
@@ -248,7 +241,8 @@ static int copy_one(struct pc_endpoints *endpoints, const pusherc_webhook *hook)
     endpoints->count++; /* from here on free_all() sees it */
     e->kinds = hook->events ? hook->events : PUSHERC_WEBHOOK_ALL;
     endpoints->kinds |= pc_kinds_with_pairs(e->kinds);
-    int rc = copy_text(mem, hook->url, &e->url);
+    e->url = pc_dup(mem, pc_slice_of(hook->url));
+    int rc = e->url ? 0 : PUSHERC_ENOMEM;
     rc = rc ? rc : copy(mem, hook->channel_prefix, &e->prefix);
     rc = rc ? rc : copy(mem, hook->channel_suffix, &e->suffix);
     return rc ? rc : copy_fields(e, mem, hook);

@@ -11,17 +11,16 @@
 #include <pusherc/app.h>
 
 #include "codec/crypto.h"
+#include "codec/pairs.h"
 
-struct pc_endpoint_field {
-    char *name, *value; /* owned */
-};
+#define PC_ENDPOINT_MAX_FIELDS 16
 
 struct pc_endpoint {
     char *url;                    /* owned */
     uint32_t nth;                 /* of the app's endpoints with this URL, from 0 */
     uint32_t kinds;               /* PUSHERC_WEBHOOK_*: what it is sent */
     pusherc_slice prefix, suffix; /* of channels; owned */
-    struct pc_endpoint_field *fields;
+    struct pc_pair *fields;       /* owned, as are names and values */
     size_t field_count;
 };
 

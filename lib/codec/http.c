@@ -66,9 +66,9 @@ struct pc_http_parser {
     enum parser_state state;
     bool tell_continue;
     llhttp_t llhttp;
-    struct pc_buf head;                /* as sent, from the method to the empty line */
-    struct pc_buf body;                /* decoded */
-    struct pc_http_name_value *fields; /* owned; they point into head */
+    struct pc_buf head;     /* as sent, from the method to the empty line */
+    struct pc_buf body;     /* decoded */
+    struct pc_pair *fields; /* owned; they point into head */
     size_t field_cap;
     struct {
         size_t count;
@@ -274,7 +274,7 @@ static bool add_field(struct pc_http_parser *parser, pusherc_slice name, pusherc
         parser->known[known].count++;
         parser->known[known].value = value;
     }
-    parser->fields[count] = (struct pc_http_name_value){name, value};
+    parser->fields[count] = (struct pc_pair){name, value};
     parser->message.fields = parser->fields;
     parser->message.field_count = count + 1;
     return true;

@@ -10,12 +10,9 @@
 #include <stdint.h>
 
 #include "base/buf.h"
+#include "codec/pairs.h"
 
 #define PC_HTTP_MAX_FIELDS 100 /* header fields of one request; more is 431 */
-
-struct pc_http_name_value {
-    pusherc_slice name, value; /* value without white space around it */
-};
 
 /* One whole request. Everything is borrowed from the parser until pc_http_parser_next(). */
 struct pc_http_message {
@@ -23,7 +20,7 @@ struct pc_http_message {
     pusherc_slice target; /* as sent */
     pusherc_slice path;   /* of target, as sent; an absolute-form target is reduced to its path */
     pusherc_slice query;  /* of target, without '?', as sent */
-    const struct pc_http_name_value *fields;
+    const struct pc_pair *fields; /* values without white space around them */
     size_t field_count;
     pusherc_slice body;
     bool http10;     /* the client speaks HTTP/1.0 */
@@ -88,9 +85,9 @@ pusherc_slice pc_http_date(struct pc_http_date *date, uint64_t unix_time_s);
 /* Writing a response. */
 struct pc_http_reply {
     int status;
-    pusherc_slice date;                      /* len 0 = not told */
-    const char *content_type;                /* NULL = none */
-    const struct pc_http_name_value *fields; /* further fields, already checked */
+    pusherc_slice date;           /* len 0 = not told */
+    const char *content_type;     /* NULL = none */
+    const struct pc_pair *fields; /* further fields, already checked */
     size_t field_count;
     pusherc_slice body;
     bool keep_alive;
@@ -104,9 +101,6 @@ const char *pc_http_reason(int status); /* "Not Found"; "" if unknown */
 bool pc_http_field_valid(pusherc_slice name, pusherc_slice value);
 
 /* Query strings and forms: "a=1&b=%20". */
-struct pc_http_param {
-    pusherc_slice name, value; /* decoded */
-};
 /* Decodes %XX ('+' is a space when plus_is_space). Malformed escapes stay as they are. Without
  * escapes the result points into `text`, otherwise it is appended to scratch. 0 or its status. */
 PC_CHECKED int pc_http_decode(pusherc_slice text, bool plus_is_space, struct pc_buf *scratch,
@@ -114,7 +108,7 @@ PC_CHECKED int pc_http_decode(pusherc_slice text, bool plus_is_space, struct pc_
 /* Splits and decodes into at most max_params, '+' being a space. 0, PUSHERC_ELIMIT (too many), or
  * scratch's status. Room in scratch is reserved once at the start: the slices stay valid until the
  * caller appends to scratch again. */
-PC_CHECKED int pc_http_params(pusherc_slice query, struct pc_http_param *params, size_t max_params,
+PC_CHECKED int pc_http_params(pusherc_slice query, struct pc_pair *params, size_t max_params,
                               size_t *count, struct pc_buf *scratch);
 
 #endif

@@ -5,12 +5,8 @@
 
 pusherc_slice pc_http_field(const struct pc_http_message *message, pusherc_slice name)
 {
-    for (size_t i = 0; i < message->field_count; i++) {
-        const struct pc_http_name_value *f = &message->fields[i];
-        if (f->name.len == name.len && pc_slice_eq_nocase(f->name, name))
-            return f->value;
-    }
-    return pc_slice(NULL, 0);
+    const pusherc_slice *value = pc_pair_find(message->fields, message->field_count, name);
+    return value ? *value : pc_slice(NULL, 0);
 }
 
 static pusherc_slice trim(pusherc_slice s)
@@ -45,8 +41,8 @@ bool pc_http_field_has(const struct pc_http_message *message, pusherc_slice name
                        pusherc_slice token)
 {
     for (size_t i = 0; i < message->field_count; i++) {
-        const struct pc_http_name_value *f = &message->fields[i];
-        if (f->name.len != name.len || !pc_slice_eq_nocase(f->name, name))
+        const struct pc_pair *f = &message->fields[i];
+        if (!pc_slice_eq_nocase(f->name, name))
             continue;
         pusherc_slice list = f->value, item;
         while (pc_http_list_next(&list, &item))
@@ -59,7 +55,7 @@ bool pc_http_field_has(const struct pc_http_message *message, pusherc_slice name
 pusherc_slice pc_http_cookie(const struct pc_http_message *message, pusherc_slice name)
 {
     for (size_t i = 0; i < message->field_count; i++) {
-        const struct pc_http_name_value *f = &message->fields[i];
+        const struct pc_pair *f = &message->fields[i];
         if (!pc_slice_eq_nocase(f->name, PC_S("Cookie")))
             continue;
         pusherc_slice list = f->value, pair;
@@ -134,8 +130,8 @@ int pc_http_decode(pusherc_slice text, bool plus_is_space, struct pc_buf *scratc
     return 0;
 }
 
-int pc_http_params(pusherc_slice query, struct pc_http_param *params, size_t max_params,
-                   size_t *count, struct pc_buf *scratch)
+int pc_http_params(pusherc_slice query, struct pc_pair *params, size_t max_params, size_t *count,
+                   struct pc_buf *scratch)
 {
     *count = 0;
     /* Most queries have no escapes at all: one look instead of one at each name and value. */
@@ -144,16 +140,12 @@ int pc_http_params(pusherc_slice query, struct pc_http_param *params, size_t max
     if (escapes && !pc_buf_reserve(scratch, query.len))
         return pc_buf_status(scratch);
     size_t n = 0;
-    pusherc_slice pair;
-    while (take_piece(&query, '&', &pair)) {
-        if (pair.len == 0)
-            continue;
+    struct pc_pair pair;
+    while (pc_query_next(&query, &pair)) {
         if (n == max_params)
             return PUSHERC_ELIMIT;
-        struct pc_http_param *param = &params[n++];
-        size_t name = pc_slice_find(pair, '=');
-        param->name = pc_slice_first(pair, name);
-        param->value = pc_slice_skip(pair, name < pair.len ? name + 1 : name);
+        struct pc_pair *param = &params[n++];
+        *param = pair;
         if (!escapes)
             continue;
         int status = pc_http_decode(param->name, true, scratch, &param->name);

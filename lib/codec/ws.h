@@ -73,6 +73,6 @@ size_t pc_ws_close_frame(uint8_t out[PC_WS_CLOSE_SIZE], uint16_t code, pusherc_s
 PC_CHECKED int pc_ws_handshake(const struct pc_http_message *request, struct pc_buf *out,
                                int *status, const char **text);
 /* What an answer with that status has to say besides: 426 the version spoken, 405 the method. */
-const struct pc_http_name_value *pc_ws_refusal_fields(int status, size_t *count);
+const struct pc_pair *pc_ws_refusal_fields(int status, size_t *count);
 
 #endif

@@ -85,14 +85,14 @@ int pc_ws_handshake(const struct pc_http_message *request, struct pc_buf *out, i
     return pc_buf_status(out);
 }
 
-const struct pc_http_name_value *pc_ws_refusal_fields(int status, size_t *count)
+const struct pc_pair *pc_ws_refusal_fields(int status, size_t *count)
 {
-    static const struct pc_http_name_value upgrade[] = {
+    static const struct pc_pair upgrade[] = {
         {PUSHERC_LIT("Upgrade"), PUSHERC_LIT("websocket")},
         {PUSHERC_LIT("Connection"), PUSHERC_LIT("Upgrade")}, /* beside the reply's own */
         {PUSHERC_LIT("Sec-WebSocket-Version"), PUSHERC_LIT("13")},
     };
-    static const struct pc_http_name_value method[] = {
+    static const struct pc_pair method[] = {
         {PUSHERC_LIT("Allow"), PUSHERC_LIT("GET")},
     };
     *count = status == 426   ? sizeof upgrade / sizeof upgrade[0]

@@ -82,7 +82,7 @@ static void decode(struct pc_ask *ask)
         ask->param_count = 0;
 }
 
-static pusherc_slice value_of(const struct pc_http_param *params, size_t count, const char *name)
+static pusherc_slice value_of(const struct pc_pair *params, size_t count, const char *name)
 {
     for (size_t i = 0; i < count; i++)
         if (pc_slice_eq(params[i].name, pc_slice_of(name)))

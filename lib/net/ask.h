@@ -31,7 +31,7 @@ struct pc_ask {
     struct pc_http_parser *parser; /* owned once the connection has gone */
     const struct pc_http_message *message;
     struct pc_buf decoded; /* of the query and the path */
-    struct pc_http_param params[PC_ASK_MAX_PARAMS];
+    struct pc_pair params[PC_ASK_MAX_PARAMS];
     size_t param_count;
     pusherc_slice path; /* decoded */
     bool is_decoded;
@@ -57,8 +57,8 @@ struct pusherc_http_request {
     struct pc_ask ask;
     bool head_only;
     bool keep_alive;
-    struct pc_buf reply;        /* the whole response; empty = close without one */
-    struct pc_http_param *form; /* owned: the fields of a form, once one was asked for */
+    struct pc_buf reply;  /* the whole response; empty = close without one */
+    struct pc_pair *form; /* owned: the fields of a form, once one was asked for */
     size_t form_count;
     struct pc_buf form_text; /* of them, where it had to be decoded */
     bool form_read;

@@ -274,7 +274,7 @@ static bool reserved_field(pusherc_slice name)
 int pusherc_http_respond(pusherc_http_request *request, int status,
                          const pusherc_http_field *fields, size_t field_count, pusherc_slice body)
 {
-    struct pc_http_name_value copy[MAX_RESPONSE_FIELDS];
+    struct pc_pair copy[MAX_RESPONSE_FIELDS];
     struct pc_http_date date = {0}; /* not the loop's: this may be any thread */
     struct pc_http_reply reply = {.status = status,
                                   .fields = copy,
@@ -287,7 +287,7 @@ int pusherc_http_respond(pusherc_http_request *request, int status,
                  ? 0
                  : PUSHERC_EINVAL;
     for (size_t i = 0; rc == 0 && i < field_count; i++) {
-        copy[i] = (struct pc_http_name_value){fields[i].name, fields[i].value};
+        copy[i] = (struct pc_pair){fields[i].name, fields[i].value};
         if (!pc_http_field_valid(fields[i].name, fields[i].value) || reserved_field(fields[i].name))
             rc = PUSHERC_EINVAL;
     }

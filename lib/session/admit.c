@@ -51,22 +51,11 @@ static bool find_key(const struct pc_engine *engine, pusherc_slice path, struct 
     return ok;
 }
 
-/* The value of ?protocol=; len 0 = absent. Digits survive percent-encoding, so the raw value is enough. */
-static pusherc_slice protocol_param(pusherc_slice query)
-{
-    while (query.len) {
-        pusherc_slice pair = pc_slice_first(query, pc_slice_find(query, '&'));
-        if (pc_slice_starts(pair, PC_S("protocol=")))
-            return pc_slice_skip(pair, sizeof "protocol=" - 1);
-        query = pc_slice_skip(query, pair.len + (pair.len < query.len));
-    }
-    return PC_S("");
-}
-
 /* Refuses a present but wrong version; 0 = absent, which only the app's settings can judge. */
 static enum pc_admit_result read_protocol(pusherc_slice query, struct pc_admission *out)
 {
-    pusherc_slice text = protocol_param(query);
+    /* As sent: digits survive percent-encoding. */
+    pusherc_slice text = pc_query_value(query, PC_S("protocol"));
     uint64_t version;
     out->newcomer.protocol = 0;
     if (text.len == 0)

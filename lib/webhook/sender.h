@@ -1,7 +1,6 @@
 /*
- * Sends what webhook/queue.c says is due, over HTTP, on one loop of the server: libcurl's multi interface with the
- * loop's own polling. It is the engine's observer. The only file that knows libcurl is sender.c; without it
- * sender_none.c stands in, and no app may have webhooks.
+ * Sends what webhook/queue.c says is due, over HTTP, on one loop of the server. It is the engine's observer. Without
+ * libcurl (see net/fetch.h) there is no sender, and no app may have webhooks.
  */
 #ifndef PC_WEBHOOK_SENDER_H
 #define PC_WEBHOOK_SENDER_H

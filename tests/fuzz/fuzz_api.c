@@ -170,7 +170,7 @@ static bool sign(const struct server *server, const struct pc_http_message *mess
                  struct pc_buf *out, struct pc_buf *scratch)
 {
     static const char fixed[] = "auth_key=app-key&auth_timestamp=1700000000&auth_version=1.0";
-    struct pc_http_param params[PC_SIGN_MAX_PARAMS];
+    struct pc_pair params[PC_SIGN_MAX_PARAMS];
     char md5[PC_MD5_HEX], signature[PC_SHA256_HEX];
     struct pc_buf canonical;
     size_t count;

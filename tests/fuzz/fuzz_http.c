@@ -35,7 +35,7 @@ static bool within(pusherc_slice part, pusherc_slice whole)
 
 static void check_params(const struct pc_mem *mem, pusherc_slice query)
 {
-    struct pc_http_param params[MAX_PARAMS];
+    struct pc_pair params[MAX_PARAMS];
     struct pc_buf scratch;
     size_t count;
     pc_buf_init(&scratch, mem, HEAD_BYTES);
@@ -57,7 +57,7 @@ static void check_address(const struct pc_http_message *m)
         check((text[0] == '\0') == (address.len == 0));
         if (address.len == 0)
             continue;
-        const struct pc_http_name_value field = {PC_S("x-forwarded-for"), pc_slice_of(text)};
+        const struct pc_pair field = {PC_S("x-forwarded-for"), pc_slice_of(text)};
         const struct pc_http_message again = {.fields = &field, .field_count = 1};
         struct pc_address same = pc_client_address(-1, &again, 1);
         check(same.len == address.len && memcmp(same.bytes, address.bytes, same.len) == 0);

@@ -141,7 +141,7 @@ static bool is_own(pusherc_slice name)
 static void check_signed_anew(const struct pc_signed_request *request, const struct pc_mem *mem)
 {
     static pusherc_http_param params[PUSHERC_MAX_SIGNED_PARAMS];
-    static struct pc_http_param parsed[PC_SIGN_MAX_PARAMS];
+    static struct pc_pair parsed[PC_SIGN_MAX_PARAMS];
     pusherc_credentials credentials = PUSHERC_CREDENTIALS_INIT;
     credentials.key = PC_S("app-key");
     credentials.secret = PC_S("app-secret");
@@ -182,7 +182,7 @@ static void check_signed_anew(const struct pc_signed_request *request, const str
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static struct pc_http_param params[PC_SIGN_MAX_PARAMS + 1];
+    static struct pc_pair params[PC_SIGN_MAX_PARAMS + 1];
     struct pc_mem mem = pc_mem_make(NULL);
     struct pc_hmac_key *secret = NULL;
     pusherc_slice rest = pc_slice((const char *)data, size);

@@ -40,7 +40,7 @@ struct api_fixture {
     struct api_reader readers[API_READERS]; /* the first two on worker 0, the others on worker 1 */
     uint64_t unix_time_s;
     bool host_has_pages, app_asked;
-    const struct pc_http_name_value *fields; /* of every request */
+    const struct pc_pair *fields; /* of every request */
     size_t field_count;
     const struct pc_http_message *message; /* the one that is being handled */
     /* what the last request came to */
@@ -353,7 +353,7 @@ static inline const char *api_field(struct api_fixture *f, const char *name)
 {
     static char value[300];
     for (size_t i = 0; i < f->reply.field_count; i++) {
-        const struct pc_http_name_value *field = &f->reply.fields[i];
+        const struct pc_pair *field = &f->reply.fields[i];
         if (!pc_slice_eq_nocase(field->name, pc_slice_of(name)))
             continue;
         snprintf(value, sizeof(value), "%.*s", (int)field->value.len, field->value.ptr);

@@ -145,7 +145,7 @@ static void the_first_fault_decides(void **state)
     struct fx *fx = *state;
     pusherc_app_options app = fx_app();
     const char *const origins[] = {"example.org", NULL};
-    struct pc_http_name_value origin = {PC_S("Origin"), PC_S("https://other.net")};
+    struct pc_pair origin = {PC_S("Origin"), PC_S("https://other.net")};
     struct pc_http_message request = request_of("/app/app-key", "");
     struct pc_admission out;
     request.fields = &origin;

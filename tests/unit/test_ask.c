@@ -13,7 +13,7 @@
 
 /* What a host reads of a request, without a connection under it. */
 struct asked {
-    struct pc_http_name_value type;
+    struct pc_pair type;
     struct pc_http_message message;
     struct pusherc_http_request request;
 };
@@ -21,7 +21,7 @@ struct asked {
 static void ask(struct asked *asked, const struct pc_mem *mem, const char *type, pusherc_slice body)
 {
     memset(asked, 0, sizeof *asked);
-    asked->type = (struct pc_http_name_value){PC_S("content-type"), pc_slice_of(type)};
+    asked->type = (struct pc_pair){PC_S("content-type"), pc_slice_of(type)};
     asked->message.fields = &asked->type;
     asked->message.field_count = 1;
     asked->message.body = body;

@@ -378,8 +378,7 @@ static void causes_of_http_requests(void **state)
         {"GET", "/apps/app-id/channels", "auth_key=app-key&auth_version=1.0", SECRET, "x", NULL},
         {"GET", "/apps/app-id/channels", A, SECRET, "GET\n/apps/app-id/channels\n" A, NULL},
     };
-    static const struct pc_http_name_value proxy = {PUSHERC_LIT("X-Forwarded-Prefix"),
-                                                    PUSHERC_LIT("/ws")};
+    static const struct pc_pair proxy = {PUSHERC_LIT("X-Forwarded-Prefix"), PUSHERC_LIT("/ws")};
     (void)state;
     for (size_t i = 0; i < LENGTH(cases); i++) {
         struct api_fixture f;

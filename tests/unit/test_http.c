@@ -623,7 +623,7 @@ static void an_idle_parser_keeps_little_memory(void **state)
 static void fields_and_cookies_are_found(void **state)
 {
     (void)state;
-    static const struct pc_http_name_value fields[] = {
+    static const struct pc_pair fields[] = {
         {PUSHERC_LIT("Cookie"), PUSHERC_LIT("a=1; session=x=y;b = 2 ;none")},
         {PUSHERC_LIT("X-A"), PUSHERC_LIT("one, Two")},
         {PUSHERC_LIT("x-a"), PUSHERC_LIT(",three,,")},
@@ -644,11 +644,31 @@ static void fields_and_cookies_are_found(void **state)
     assert_int_equal(pc_http_cookie(&m, PC_S("A")).len, 0);
 }
 
+static void expect_query_value(const char *query, const char *name, const char *expected)
+{
+    pusherc_slice value = pc_query_value(pc_slice_of(query), pc_slice_of(name));
+    assert_int_equal(value.len, strlen(expected));
+    assert_memory_equal(value.len ? value.ptr : "", expected, value.len);
+}
+
+static void a_query_value_is_the_first_that_is_not_empty(void **state)
+{
+    (void)state;
+    expect_query_value("", "a", "");
+    expect_query_value("&&", "a", "");
+    expect_query_value("a", "a", "");
+    expect_query_value("b=1&ab=2&a=3&a=4", "a", "3");
+    expect_query_value("a&&a=&a=5&", "a", "5");
+    expect_query_value("a=x=y", "a", "x=y");
+    expect_query_value("A=1&a%3d=2", "a", "");
+    expect_query_value("a=%20+", "a", "%20+");
+}
+
 static void expect_params(const char *query, size_t max_params, const char *expected)
 {
     struct pc_mem mem = pc_mem_make(NULL);
     struct pc_buf scratch;
-    struct pc_http_param params[4];
+    struct pc_pair params[4];
     struct log log = {0};
     size_t count;
     pc_buf_init(&scratch, &mem, 1000);
@@ -709,7 +729,7 @@ static void expect_reply(const struct pc_http_reply *reply, const char *expected
 static void replies_are_written(void **state)
 {
     (void)state;
-    static const struct pc_http_name_value fields[] = {
+    static const struct pc_pair fields[] = {
         {PUSHERC_LIT("A"), PUSHERC_LIT("b")},
         {PUSHERC_LIT("C"), PUSHERC_LIT("")},
     };
@@ -791,6 +811,7 @@ int main(void)
         cmocka_unit_test(an_error_stays),
         cmocka_unit_test(an_idle_parser_keeps_little_memory),
         cmocka_unit_test(fields_and_cookies_are_found),
+        cmocka_unit_test(a_query_value_is_the_first_that_is_not_empty),
         cmocka_unit_test(query_strings_are_split_and_decoded),
         cmocka_unit_test(decoding_uses_scratch_only_for_escapes),
         cmocka_unit_test(replies_are_written),

@@ -222,8 +222,8 @@ static void pass(struct api_fixture *f, uint64_t ms)
 
 static void with_header(struct api_fixture *f, const char *key)
 {
-    static struct pc_http_name_value field;
-    field = (struct pc_http_name_value){PC_S("x-idempotency-key"), pc_slice_of(key)};
+    static struct pc_pair field;
+    field = (struct pc_pair){PC_S("x-idempotency-key"), pc_slice_of(key)};
     f->fields = &field;
     f->field_count = key ? 1 : 0;
 }

@@ -19,14 +19,13 @@
 /* Up to three fields X-Forwarded-For among others. */
 static void expect(int fd, uint32_t proxies, const char *const forwarded[3], const char *wanted)
 {
-    struct pc_http_name_value fields[5] = {{PC_S("Host"), PC_S("192.0.2.99")}};
+    struct pc_pair fields[5] = {{PC_S("Host"), PC_S("192.0.2.99")}};
     struct pc_http_message message = {.fields = fields, .field_count = 1};
     char text[PC_ADDRESS_STRLEN];
     for (size_t i = 0; i < 3 && forwarded[i]; i++)
-        fields[message.field_count++] = (struct pc_http_name_value){
+        fields[message.field_count++] = (struct pc_pair){
             i % 2 ? PC_S("x-forwarded-for") : PC_S("X-Forwarded-For"), pc_slice_of(forwarded[i])};
-    fields[message.field_count++] =
-        (struct pc_http_name_value){PC_S("X-Forwarded-Fo"), PC_S("192.0.2.98")};
+    fields[message.field_count++] = (struct pc_pair){PC_S("X-Forwarded-Fo"), PC_S("192.0.2.98")};
     struct pc_address address = pc_client_address(fd, &message, proxies);
     pc_address_format(&address, text);
     assert_string_equal(text, wanted);
@@ -138,7 +137,7 @@ static bool same_network(const char *a, const char *b)
     const char *texts[2] = {a, b};
     struct pc_address addresses[2];
     for (size_t i = 0; i < 2; i++) {
-        struct pc_http_name_value field = {PC_S("X-Forwarded-For"), pc_slice_of(texts[i])};
+        struct pc_pair field = {PC_S("X-Forwarded-For"), pc_slice_of(texts[i])};
         struct pc_http_message message = {.fields = &field, .field_count = 1};
         addresses[i] = pc_client_address(-1, &message, 1);
     }

@@ -639,7 +639,7 @@ struct outcome {
 /* Runs a request through both the inside and the public function. */
 static struct outcome run_with(const struct request *r, const struct pc_mem *mem)
 {
-    static struct pc_http_param params[PC_SIGN_MAX_PARAMS + 10];
+    static struct pc_pair params[PC_SIGN_MAX_PARAMS + 10];
     static pusherc_http_param public_params[PC_SIGN_MAX_PARAMS + 10];
     static char query[40000];
     struct pc_mem plain = pc_mem_make(NULL);
@@ -950,13 +950,13 @@ static void equal_keys_keep_the_order_received(void **state)
         {PUSHERC_LIT("K"), PUSHERC_LIT("1")},
         {PUSHERC_LIT("k"), PUSHERC_LIT("3")},
     };
-    struct pc_http_param all[3];
+    struct pc_pair all[3];
     struct pc_mem mem = pc_mem_make(NULL);
     struct pc_buf buf;
 
     (void)state;
     for (size_t i = 0; i < 3; i++)
-        all[i] = (struct pc_http_param){params[i].name, params[i].value};
+        all[i] = (struct pc_pair){params[i].name, params[i].value};
     pc_buf_init(&buf, &mem, 100);
     pc_sign_put_query(&buf, all, 3, PC_QUERY_AS_RECEIVED);
     assert_true(pc_slice_eq(pc_buf_slice(&buf), PC_S("k=2&k=1&k=3")));

@@ -616,7 +616,7 @@ static void shake(const char *request_line, const char *fields, struct log *log)
         assert_int_equal(out.len, 0);
         assert_non_null(text);
         add(log, "%d", status);
-        const struct pc_http_name_value *extra = pc_ws_refusal_fields(status, &count);
+        const struct pc_pair *extra = pc_ws_refusal_fields(status, &count);
         for (size_t i = 0; i < count; i++) {
             add(log, " ");
             add_bytes(log, extra[i].name);

@@ -1,0 +1,20 @@
+/* Names with values: the header fields of HTTP, and the parameters of a query string or form. Nothing allocates. */
+#ifndef PC_CODEC_PAIRS_H
+#define PC_CODEC_PAIRS_H
+
+#include "base/slice.h"
+
+struct pc_pair {
+    pusherc_slice name, value;
+};
+
+/* The first value of that name, compared without regard to case; NULL = absent. */
+const pusherc_slice *pc_pair_find(const struct pc_pair *pairs, size_t count, pusherc_slice name);
+
+/* Cuts the next "name=value" off a query string, both as sent; false when nothing is left. Empty pieces ("a=1&&b=2")
+ * are skipped. */
+bool pc_query_next(pusherc_slice *query, struct pc_pair *pair);
+/* The first value of exactly that name that is not empty, as sent; len 0 = there is none. */
+pusherc_slice pc_query_value(pusherc_slice query, pusherc_slice name);
+
+#endif

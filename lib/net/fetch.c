@@ -1,0 +1,445 @@
+/*
+ * How libcurl and libuv work together: libcurl tells which sockets it waits for (on_socket()) and when it wants to be
+ * called next (on_timer_wish()). libuv watches these, and each callback of libuv hands the news to libcurl, which reads
+ * and writes, and then takes what has ended from it (collect()).
+ */
+#include "net/fetch.h"
+
+#include <sys/socket.h>
+
+#include <curl/curl.h>
+#include <uv.h>
+
+#include <pusherc/error.h>
+#include <pusherc/version.h>
+
+#define MAX_IDLE 64 /* connections kept for the next request */
+
+struct pc_fetcher {
+    struct pc_companion companion; /* of the loop */
+    struct pc_loop *loop;
+    const struct pc_mem *mem; /* the engine's */
+    char *ca_file;            /* owned; NULL = the system's */
+    void (*done)(void *user, void *ctx, const struct pc_fetch_result *result);
+    void *user;
+    CURLM *multi; /* NULL until the first request */
+    struct pc_list fetches;
+    uint32_t under_way, max_under_way;
+    uv_timer_t timer;      /* libcurl's */
+    bool has_timer;        /* it is open */
+    uint32_t open_handles; /* the timer and one for each socket */
+    bool stopped, closed;
+    bool broken; /* libcurl could not be told of a socket: `multi` is of no use any more */
+};
+
+struct pc_fetch {
+    struct pc_list of_fetcher;
+    struct pc_fetcher *fetcher;
+    CURL *easy;
+    struct curl_slist *fields;
+    struct pc_buf *answer; /* borrowed; may be NULL */
+    void *ctx;
+    size_t answer_bytes;
+    const char *broken_off; /* why we did so; NULL = we did not */
+    char error[CURL_ERROR_SIZE];
+};
+
+struct socket_watch {
+    uv_poll_t poll;
+    struct pc_fetcher *fetcher;
+    curl_socket_t fd;
+};
+
+static void collect(struct pc_fetcher *f);
+
+/*
+ * libcurl asks for sockets to be watched and for a timer.
+ */
+
+static void on_poll_closed(uv_handle_t *handle)
+{
+    struct socket_watch *watch = handle->data;
+    watch->fetcher->open_handles--;
+    pc_free(watch->fetcher->mem, watch);
+}
+
+static void watch_close(struct socket_watch *watch)
+{
+    uv_close((uv_handle_t *)&watch->poll, on_poll_closed);
+}
+
+static void on_poll(uv_poll_t *poll, int status, int events)
+{
+    struct socket_watch *watch = poll->data;
+    struct pc_fetcher *f = watch->fetcher;
+    int running;
+    /* Reading or writing tells better than libuv what is wrong. */
+    int flags = status < 0 ? CURL_CSELECT_IN | CURL_CSELECT_OUT : 0;
+    if (events & UV_READABLE)
+        flags |= CURL_CSELECT_IN;
+    if (events & UV_WRITABLE)
+        flags |= CURL_CSELECT_OUT;
+    pc_loop_enter(f->loop);
+    curl_multi_socket_action(f->multi, watch->fd, flags, &running);
+    collect(f);
+}
+
+static struct socket_watch *watch_new(struct pc_fetcher *f, curl_socket_t fd)
+{
+    struct socket_watch *watch = pc_alloc_zero(f->mem, sizeof *watch);
+    if (!watch)
+        return NULL;
+    watch->fetcher = f;
+    watch->fd = fd;
+    watch->poll.data = watch;
+    if (uv_poll_init_socket(f->loop->uv, &watch->poll, fd)) {
+        pc_free(f->mem, watch);
+        return NULL;
+    }
+    f->open_handles++;
+    return watch;
+}
+
+static int on_socket(CURL *easy, curl_socket_t fd, int what, void *ctx, void *socket_ctx)
+{
+    struct pc_fetcher *f = ctx;
+    struct socket_watch *watch = socket_ctx;
+    (void)easy;
+    if (what == CURL_POLL_REMOVE) {
+        if (watch)
+            watch_close(watch);
+        curl_multi_assign(f->multi, fd, NULL);
+        return 0;
+    }
+    if (!watch)
+        watch = watch_new(f, fd);
+    int events = (what & CURL_POLL_IN ? UV_READABLE : 0) | (what & CURL_POLL_OUT ? UV_WRITABLE : 0);
+    if (!watch || uv_poll_start(&watch->poll, events, on_poll)) {
+        f->broken = true;
+        return -1;
+    }
+    curl_multi_assign(f->multi, fd, watch);
+    return 0;
+}
+
+static void on_timer(uv_timer_t *timer)
+{
+    struct pc_fetcher *f = timer->data;
+    int running;
+    pc_loop_enter(f->loop);
+    curl_multi_socket_action(f->multi, CURL_SOCKET_TIMEOUT, 0, &running);
+    collect(f);
+}
+
+static int on_timer_wish(CURLM *multi, long timeout_ms, void *ctx)
+{
+    struct pc_fetcher *f = ctx;
+    (void)multi;
+    if (timeout_ms < 0)
+        uv_timer_stop(&f->timer);
+    else
+        uv_timer_start(&f->timer, on_timer, (uint64_t)timeout_ms, 0);
+    return 0;
+}
+
+/* The process is the host's: what it forks shall not inherit our sockets. */
+static curl_socket_t open_socket(void *ctx, curlsocktype purpose, struct curl_sockaddr *address)
+{
+    (void)ctx;
+    (void)purpose;
+    return socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
+}
+
+/*
+ * Requests.
+ */
+
+/* Set up when first needed: a server that requests nothing does not pay for it. libcurl's global state is never given
+ * back: other users of it in this process may rely on it. */
+static bool open_multi(struct pc_fetcher *f)
+{
+    if (f->broken && f->under_way == 0) {
+        curl_multi_cleanup(f->multi);
+        f->multi = NULL;
+        f->broken = false;
+    }
+    if (f->multi)
+        return !f->broken;
+    if (curl_global_init(CURL_GLOBAL_DEFAULT))
+        return false;
+    f->multi = curl_multi_init();
+    if (!f->multi)
+        return false;
+    if (!f->has_timer) {
+        uv_timer_init(f->loop->uv, &f->timer); /* cannot fail */
+        f->timer.data = f;
+        f->has_timer = true;
+        f->open_handles++;
+    }
+    curl_multi_setopt(f->multi, CURLMOPT_SOCKETFUNCTION, on_socket);
+    curl_multi_setopt(f->multi, CURLMOPT_SOCKETDATA, f);
+    curl_multi_setopt(f->multi, CURLMOPT_TIMERFUNCTION, on_timer_wish);
+    curl_multi_setopt(f->multi, CURLMOPT_TIMERDATA, f);
+    curl_multi_setopt(f->multi, CURLMOPT_MAXCONNECTS, (long)MAX_IDLE);
+    return true;
+}
+
+/* False ends the transfer. */
+static bool count_answer(struct pc_fetch *fetch, size_t bytes)
+{
+    fetch->answer_bytes += bytes;
+    if (fetch->answer_bytes > PC_FETCH_MAX_ANSWER_BYTES)
+        fetch->broken_off = "the answer is too long";
+    return !fetch->broken_off;
+}
+
+static size_t on_head(char *data, size_t size, size_t count, void *ctx)
+{
+    (void)data;
+    return count_answer(ctx, size * count) ? size * count : 0;
+}
+
+static size_t on_body(char *data, size_t size, size_t count, void *ctx)
+{
+    struct pc_fetch *fetch = ctx;
+    if (!count_answer(fetch, size * count))
+        return 0;
+    if (!fetch->answer)
+        return size * count;
+    pc_buf_put(fetch->answer, pc_slice(data, size * count));
+    if (pc_buf_status(fetch->answer))
+        fetch->broken_off = pusherc_strerror(pc_buf_status(fetch->answer));
+    return fetch->broken_off ? 0 : size * count;
+}
+
+static bool add_line(struct pc_fetch *fetch, const char *line)
+{
+    struct curl_slist *longer = curl_slist_append(fetch->fields, line);
+    if (longer)
+        fetch->fields = longer;
+    return longer;
+}
+
+static bool add_field(struct pc_fetch *fetch, pusherc_slice name, pusherc_slice value)
+{
+    char stack[512];
+    struct pc_buf line;
+    pc_buf_init_in(&line, fetch->fetcher->mem, SIZE_MAX, stack, sizeof stack);
+    pc_buf_put(&line, name);
+    /* libcurl takes "Name:" as "leave that field out" and "Name;" as "send it empty". */
+    pc_buf_put(&line, value.len ? PC_S(": ") : PC_S(";"));
+    pc_buf_put(&line, value);
+    pc_buf_put_char(&line, '\0');
+    bool ok = pc_buf_status(&line) == 0 && add_line(fetch, line.ptr);
+    pc_buf_free(&line);
+    return ok;
+}
+
+static bool add_fields(struct pc_fetch *fetch, const struct pc_fetch_request *r)
+{
+    bool ok = add_line(fetch, "Expect:"); /* no waiting for "100 Continue" */
+    if (ok && !pc_pair_find(r->fields, r->field_count, PC_S("User-Agent")))
+        ok = add_line(fetch, "User-Agent: libpusherc/" PUSHERC_VERSION_STRING);
+    for (size_t i = 0; ok && i < r->field_count; i++)
+        ok = add_field(fetch, r->fields[i].name, r->fields[i].value);
+    return ok;
+}
+
+static bool set_options(struct pc_fetch *fetch, const struct pc_fetch_request *r)
+{
+    const char *ca = fetch->fetcher->ca_file;
+    CURL *h = fetch->easy;
+#define SET(option, value) (curl_easy_setopt(h, CURLOPT_##option, value) == CURLE_OK)
+    bool ok = SET(PRIVATE, fetch) && SET(ERRORBUFFER, fetch->error) && SET(URL, r->url) &&
+              SET(PROTOCOLS_STR, "http,https") && SET(FOLLOWLOCATION, 0L) &&
+              SET(HTTPHEADER, fetch->fields) && SET(WRITEFUNCTION, on_body) &&
+              SET(WRITEDATA, fetch) && SET(HEADERFUNCTION, on_head) && SET(HEADERDATA, fetch) &&
+              SET(TIMEOUT_MS, (long)r->timeout_ms);
+    if (ok && r->body.ptr)
+        ok = SET(POST, 1L) && SET(POSTFIELDSIZE_LARGE, (curl_off_t)r->body.len) &&
+             SET(POSTFIELDS, r->body.ptr);
+    ok = ok && SET(CUSTOMREQUEST, r->method);
+    /* The process is the host's: no signals, no settings from the environment, no waiting for the resolver's thread. */
+    ok = ok && SET(NOSIGNAL, 1L) && SET(PROXY, "") && SET(QUICK_EXIT, 1L) &&
+         SET(OPENSOCKETFUNCTION, open_socket) && SET(HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
+    /* libcurl sends again at once, unasked, what a kept connection did not take. That is right for one that the peer
+     * closed while it was idle, but not for a server that has just failed. */
+    ok = ok && SET(FRESH_CONNECT, r->on_new_connection ? 1L : 0L);
+    return ok && (!ca || (SET(CAINFO, ca) && SET(CAPATH, NULL)));
+#undef SET
+}
+
+static void fetch_free(struct pc_fetch *fetch)
+{
+    curl_easy_cleanup(fetch->easy);
+    curl_slist_free_all(fetch->fields);
+    pc_free(fetch->fetcher->mem, fetch);
+}
+
+bool pc_fetcher_has_room(const struct pc_fetcher *f)
+{
+    return f->under_way < f->max_under_way;
+}
+
+struct pc_fetch *pc_fetch_begin(struct pc_fetcher *f, const struct pc_fetch_request *request)
+{
+    if (f->stopped || !pc_fetcher_has_room(f) || !open_multi(f))
+        return NULL;
+    struct pc_fetch *fetch = pc_alloc_zero(f->mem, sizeof *fetch);
+    if (!fetch)
+        return NULL;
+    fetch->fetcher = f;
+    fetch->answer = request->answer;
+    fetch->ctx = request->ctx;
+    fetch->easy = curl_easy_init();
+    if (!fetch->easy || !add_fields(fetch, request) || !set_options(fetch, request) ||
+        curl_multi_add_handle(f->multi, fetch->easy) != CURLM_OK) {
+        fetch_free(fetch);
+        return NULL;
+    }
+    pc_list_push_back(&f->fetches, &fetch->of_fetcher);
+    f->under_way++;
+    return fetch;
+}
+
+/* Its handle goes back from libcurl, and its place is free. */
+static void take_back(struct pc_fetch *fetch)
+{
+    struct pc_fetcher *f = fetch->fetcher;
+    curl_multi_remove_handle(f->multi, fetch->easy);
+    pc_list_remove(&fetch->of_fetcher);
+    f->under_way--;
+}
+
+void pc_fetch_cancel(struct pc_fetch *fetch)
+{
+    take_back(fetch);
+    fetch_free(fetch);
+}
+
+/* `error` NULL = the answer came whole. */
+static void finish(struct pc_fetch *fetch, const char *error)
+{
+    struct pc_fetcher *f = fetch->fetcher;
+    long status = 0;
+    curl_easy_getinfo(fetch->easy, CURLINFO_RESPONSE_CODE, &status);
+    struct pc_fetch_result result = {.status = (int)status, .error = error};
+    take_back(fetch);
+    f->done(f->user, fetch->ctx, &result);
+    fetch_free(fetch);
+}
+
+static const char *error_of(const struct pc_fetch *fetch, CURLcode result)
+{
+    if (result == CURLE_OK)
+        return NULL;
+    if (fetch->broken_off)
+        return fetch->broken_off;
+    return *fetch->error ? fetch->error : curl_easy_strerror(result);
+}
+
+/* Takes what has ended from libcurl. */
+static void collect(struct pc_fetcher *f)
+{
+    CURLMsg *message;
+    int left;
+    while (f->multi && (message = curl_multi_info_read(f->multi, &left))) {
+        struct pc_fetch *fetch = NULL;
+        if (message->msg != CURLMSG_DONE)
+            continue;
+        curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, (char **)&fetch);
+        finish(fetch, error_of(fetch, message->data.result));
+    }
+    /* libcurl does nothing more, not even in time, once it could not be told of a socket. */
+    while (f->broken && !pc_list_empty(&f->fetches))
+        finish(PC_CONTAINER(f->fetches.next, struct pc_fetch, of_fetcher), "out of memory");
+}
+
+/*
+ * Life.
+ */
+
+/* One that would block the loop while it looks up a name, or that must be set up while there is one thread only, is
+ * not for us. */
+static bool curl_is_fit(void)
+{
+    const curl_version_info_data *version = curl_version_info(CURLVERSION_NOW);
+    int wanted = CURL_VERSION_ASYNCHDNS | CURL_VERSION_THREADSAFE;
+    return (version->features & wanted) == wanted;
+}
+
+void pc_fetcher_stop(struct pc_fetcher *f)
+{
+    f->stopped = true;
+    while (!pc_list_empty(&f->fetches))
+        finish(PC_CONTAINER(f->fetches.next, struct pc_fetch, of_fetcher),
+               "the server was stopped");
+}
+
+static void on_timer_closed(uv_handle_t *handle)
+{
+    struct pc_fetcher *f = handle->data;
+    f->open_handles--;
+}
+
+static void close_all(struct pc_fetcher *f)
+{
+    if (f->closed)
+        return;
+    f->closed = true;
+    pc_fetcher_stop(f);
+    if (f->multi)
+        curl_multi_cleanup(f->multi); /* closes the sockets, and their watches by on_socket() */
+    f->multi = NULL;
+    if (f->has_timer)
+        uv_close((uv_handle_t *)&f->timer, on_timer_closed);
+}
+
+static bool ended(struct pc_companion *companion)
+{
+    struct pc_fetcher *f = PC_CONTAINER(companion, struct pc_fetcher, companion);
+    close_all(f);
+    return f->open_handles == 0;
+}
+
+int pc_fetcher_new(struct pc_fetcher **out, struct pc_loop *loop,
+                   const struct pc_fetcher_options *options)
+{
+    struct pc_engine *engine = loop->engine;
+    *out = NULL;
+    if (!curl_is_fit()) {
+        PC_LOG(&engine->log, WARN, ((struct pc_log_about){.subject = "fetch"}),
+               "nothing can be sent to other servers (webhooks): this libcurl is not thread-safe, "
+               "or blocks to resolve names");
+        return PUSHERC_ENOSYS;
+    }
+    struct pc_fetcher *f = pc_alloc_zero(&engine->mem, sizeof *f);
+    if (!f)
+        return PUSHERC_ENOMEM;
+    f->companion = (struct pc_companion){.ended = ended};
+    f->loop = loop;
+    f->mem = &engine->mem;
+    f->done = options->done;
+    f->user = options->user;
+    f->max_under_way = options->max_under_way;
+    if (options->ca_file && !(f->ca_file = pc_dup(f->mem, pc_slice_of(options->ca_file)))) {
+        pc_free(f->mem, f);
+        return PUSHERC_ENOMEM;
+    }
+    pc_list_init(&f->fetches);
+    pc_loop_join(loop, &f->companion);
+    *out = f;
+    return 0;
+}
+
+void pc_fetcher_free(struct pc_fetcher *f)
+{
+    if (!f)
+        return;
+    close_all(f);
+    while (f->open_handles > 0) /* the loop was not started whole, so nobody else runs it */
+        uv_run(f->loop->uv, UV_RUN_ONCE);
+    pc_loop_leave(&f->companion);
+    pc_free(f->mem, f->ca_file);
+    pc_free(f->mem, f);
+}

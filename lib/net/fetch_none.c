@@ -1,0 +1,41 @@
+/* In place of fetch.c in a library without libcurl: there never is a fetcher, so only the first two are called. */
+#include "net/fetch.h"
+
+#include <pusherc/error.h>
+
+int pc_fetcher_new(struct pc_fetcher **out, struct pc_loop *loop,
+                   const struct pc_fetcher_options *options)
+{
+    (void)loop;
+    (void)options;
+    *out = NULL;
+    return PUSHERC_ENOSYS;
+}
+
+void pc_fetcher_free(struct pc_fetcher *fetcher)
+{
+    (void)fetcher;
+}
+
+void pc_fetcher_stop(struct pc_fetcher *fetcher)
+{
+    (void)fetcher;
+}
+
+bool pc_fetcher_has_room(const struct pc_fetcher *fetcher)
+{
+    (void)fetcher;
+    return false;
+}
+
+struct pc_fetch *pc_fetch_begin(struct pc_fetcher *fetcher, const struct pc_fetch_request *request)
+{
+    (void)fetcher;
+    (void)request;
+    return NULL;
+}
+
+void pc_fetch_cancel(struct pc_fetch *fetch)
+{
+    (void)fetch;
+}
