@@ -1,6 +1,11 @@
 #include "channel/app.h"
 
+#include <stdio.h>
+
+#include <pusherc/settings.h>
+
 #include "base/log.h"
+#include "base/setting.h"
 #include "protocol/names.h"
 
 void pc_app_live_ref(struct pc_app_live *live)
@@ -88,39 +93,19 @@ void pc_app_unref(struct pc_app *app)
     pc_free(&mem, app);
 }
 
-static uint32_t or_default(uint32_t value, uint32_t fallback)
-{
-    return value ? value : fallback;
-}
+#define ROW(kind, name, min, max, fallback, words, meaning)                                        \
+    PC_SETTING_ROW(pusherc_app_options, kind, name, min, max, fallback)
 
-/* Afterwards 0 means 0. */
-static uint32_t delay_or_default(uint32_t value, uint32_t fallback)
-{
-    return value == PUSHERC_NO_DELAY ? 0 : or_default(value, fallback);
-}
+/* clang-format off */
+static const struct pc_setting settings[] = {
+    PUSHERC_APP_SETTING_MAP(ROW)
+    PUSHERC_APP_HOST_SETTING_MAP(ROW)
+};
+/* clang-format on */
 
-static void apply_defaults(pusherc_app_options *o)
-{
-    o->activity_timeout_ms = or_default(o->activity_timeout_ms, 120000);
-    o->max_connections = or_default(o->max_connections, PUSHERC_NO_LIMIT);
-    o->max_channel_name_bytes = or_default(o->max_channel_name_bytes, PC_CHANNEL_NAME_MAX);
-    o->max_event_name_bytes = or_default(o->max_event_name_bytes, 200);
-    o->max_event_payload_bytes = or_default(o->max_event_payload_bytes, 10240);
-    o->max_event_channels = or_default(o->max_event_channels, 100);
-    o->max_batch_events = or_default(o->max_batch_events, 10);
-    o->max_presence_members = or_default(o->max_presence_members, 100);
-    o->max_user_info_bytes = or_default(o->max_user_info_bytes, 2048);
-    o->max_channels_per_connection = or_default(o->max_channels_per_connection, 1000);
-    o->max_client_events_per_s = or_default(o->max_client_events_per_s, 10);
-    o->max_backend_events_per_s = or_default(o->max_backend_events_per_s, PUSHERC_NO_LIMIT);
-    o->max_read_requests_per_s = or_default(o->max_read_requests_per_s, PUSHERC_NO_LIMIT);
-    o->max_connections_per_user = or_default(o->max_connections_per_user, PUSHERC_NO_LIMIT);
-    o->max_connections_per_ip = or_default(o->max_connections_per_ip, PUSHERC_NO_LIMIT);
-    o->max_watchlist_users = or_default(o->max_watchlist_users, PC_WATCHLIST_MAX);
-    o->user_authentication_timeout_ms = or_default(o->user_authentication_timeout_ms, 30000);
-    o->cache_ttl_s = or_default(o->cache_ttl_s, 1800);
-    o->offline_delay_ms = delay_or_default(o->offline_delay_ms, 3000);
-}
+#define SETTING_COUNT (sizeof settings / sizeof settings[0])
+
+_Static_assert(PUSHERC_MAX_CHANNEL_NAME_BYTES == PC_CHANNEL_NAME_MAX, "one limit of names");
 
 static bool read_master_key(const pusherc_app_options *o, uint8_t out[32])
 {
@@ -149,30 +134,11 @@ int pc_app_check(const pusherc_app_options *o, bool webhooks, pusherc_errinfo *i
         return pc_errinfo(info, PUSHERC_EINVAL, 0,
                           "app %.60s: encryption_master_key must be the base64 of exactly 32 bytes",
                           o->id);
-    if (o->activity_timeout_ms != 0 && o->activity_timeout_ms < 1000)
-        return pc_errinfo(info, PUSHERC_EINVAL, 0,
-                          "app %.60s: activity_timeout_ms must be 1000 or more", o->id);
-    if (o->max_channel_name_bytes > PC_CHANNEL_NAME_MAX)
-        return pc_errinfo(info, PUSHERC_EINVAL, 0,
-                          "app %.60s: max_channel_name_bytes must be at most %d", o->id,
-                          PC_CHANNEL_NAME_MAX);
-    if (o->max_event_channels > 100)
-        return pc_errinfo(info, PUSHERC_EINVAL, 0,
-                          "app %.60s: max_event_channels must be at most 100", o->id);
-    if (o->max_batch_events > 10)
-        return pc_errinfo(info, PUSHERC_EINVAL, 0, "app %.60s: max_batch_events must be at most 10",
-                          o->id);
-    if (o->max_watchlist_users > PC_WATCHLIST_MAX)
-        return pc_errinfo(info, PUSHERC_EINVAL, 0,
-                          "app %.60s: max_watchlist_users must be at most %d", o->id,
-                          PC_WATCHLIST_MAX);
-    if (o->auth_mode != PUSHERC_AUTH_SIGNATURE && o->auth_mode != PUSHERC_AUTH_RULES &&
-        o->auth_mode != PUSHERC_AUTH_EITHER)
-        return pc_errinfo(info, PUSHERC_EINVAL, 0, "app %.60s: auth_mode is none of PUSHERC_AUTH_*",
-                          o->id);
-    if (o->slow_policy != PUSHERC_SLOW_CLOSE && o->slow_policy != PUSHERC_SLOW_DROP)
-        return pc_errinfo(info, PUSHERC_EINVAL, 0,
-                          "app %.60s: slow_policy is none of PUSHERC_SLOW_*", o->id);
+    char about[80];
+    (void)snprintf(about, sizeof about, "app %.60s: ", o->id);
+    int err = pc_settings_check(settings, SETTING_COUNT, o, about, info);
+    if (err)
+        return err;
     if (o->webhook_count && !webhooks)
         return pc_errinfo(info, PUSHERC_ENOSYS, 0, "app %.60s: webhooks were not compiled in",
                           o->id);
@@ -206,7 +172,7 @@ int pc_app_new(struct pc_app **out, const struct pc_mem *mem, const pusherc_app_
     app->mem = *mem;
     atomic_init(&app->refs, 1);
     app->options = *options;
-    apply_defaults(&app->options);
+    pc_settings_fill(settings, SETTING_COUNT, &app->options);
     app->options.id = app->options.key = app->options.secret = NULL;
     app->options.encryption_master_key = NULL;
     app->has_master_key = options->encryption_master_key != NULL;

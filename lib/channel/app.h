@@ -21,8 +21,7 @@
 #include "channel/tally.h"
 #include "codec/crypto.h"
 
-#define PC_APP_ID_MAX    200 /* bytes of an id, and of a key */
-#define PC_WATCHLIST_MAX 100 /* users that one sign-in may watch (protocol section 2.13) */
+#define PC_APP_ID_MAX 200 /* bytes of an id, and of a key */
 
 /* The fields of pusherc_app_options that refuse something, for counting how often they did. */
 enum pc_app_limit {
