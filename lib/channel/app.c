@@ -79,9 +79,7 @@ void pc_app_unref(struct pc_app *app)
     if (!app || atomic_fetch_sub_explicit(&app->refs, 1, memory_order_acq_rel) != 1)
         return;
     struct pc_mem mem = app->mem;
-    for (char **o = app->origins; o && *o; o++)
-        pc_free(&mem, *o);
-    pc_free(&mem, app->origins);
+    pc_origins_free(&mem, app->origins);
     pc_hmac_key_free(app->secret);
     pc_wipe(app->master_key, sizeof app->master_key);
     if (app->secret_text.ptr)
@@ -145,24 +143,6 @@ int pc_app_check(const pusherc_app_options *o, bool webhooks, pusherc_errinfo *i
     return pc_endpoints_check(o, info);
 }
 
-static int copy_origins(struct pc_app *app, const char *const *origins)
-{
-    size_t n = 0;
-    while (origins[n])
-        n++;
-    app->origins = pc_alloc_array(&app->mem, n + 1, sizeof *app->origins);
-    if (!app->origins)
-        return PUSHERC_ENOMEM;
-    for (size_t i = 0; i < n; i++) {
-        app->origins[i] = pc_dup(&app->mem, pc_slice_of(origins[i]));
-        if (!app->origins[i])
-            return PUSHERC_ENOMEM;
-        for (char *c = app->origins[i]; *c; c++)
-            *c = pc_ascii_lower(*c);
-    }
-    return 0;
-}
-
 int pc_app_new(struct pc_app **out, const struct pc_mem *mem, const pusherc_app_options *options)
 {
     *out = NULL;
@@ -188,7 +168,7 @@ int pc_app_new(struct pc_app **out, const struct pc_mem *mem, const pusherc_app_
     if (rc == 0)
         rc = pc_hmac_key_new(&app->secret, mem, pc_slice_of(options->secret));
     if (rc == 0 && options->allowed_origins)
-        rc = copy_origins(app, options->allowed_origins);
+        rc = pc_origins_copy(mem, options->allowed_origins, &app->origins);
     if (rc) {
         pc_app_unref(app);
         return rc;
@@ -233,65 +213,4 @@ bool pc_app_take_events(struct pc_app *app, uint32_t count, uint64_t now_ms)
 bool pc_app_take_read(struct pc_app *app, uint64_t now_ms)
 {
     return take(app, &app->live->read_requests, app->options.max_read_requests_per_s, 1, now_ms);
-}
-
-/* '*' stands for any run of characters. Linear: on a mismatch only the last star is tried again. */
-static bool glob(const char *p, pusherc_slice s)
-{
-    const char *star = NULL;
-    size_t i = 0, mark = 0;
-    while (i < s.len) {
-        if (*p == '*') {
-            star = ++p;
-            mark = i;
-        } else if (*p == pc_ascii_lower(s.ptr[i]) && *p) {
-            p++;
-            i++;
-        } else if (star) {
-            p = star;
-            i = ++mark;
-        } else {
-            return false;
-        }
-    }
-    while (*p == '*')
-        p++;
-    return *p == '\0';
-}
-
-/* "https://example.org:8443" -> "example.org" */
-static pusherc_slice origin_host(pusherc_slice origin)
-{
-    for (size_t i = 0; i + 3 <= origin.len; i++) {
-        if (memcmp(origin.ptr + i, "://", 3) == 0) {
-            origin = pc_slice_skip(origin, i + 3);
-            break;
-        }
-    }
-    if (origin.len && origin.ptr[0] == '[')
-        return pc_slice_first(origin, pc_slice_find(origin, ']') + 1);
-    origin = pc_slice_first(origin, pc_slice_find(origin, '/')); /* browsers send no path */
-    return pc_slice_first(origin, pc_slice_find(origin, ':'));
-}
-
-bool pc_app_allows_origin(const struct pc_app *app, pusherc_slice origin)
-{
-    if (!app->origins)
-        return true;
-    pusherc_slice host = origin_host(origin);
-    for (char **pattern = app->origins; *pattern; pattern++) {
-        /* a pattern with a scheme is compared with the whole origin */
-        bool whole = strstr(*pattern, "://") != NULL;
-        if (glob(*pattern, whole ? origin : host))
-            return origin.len > 0 || strcmp(*pattern, "*") == 0;
-    }
-    return false;
-}
-
-bool pc_app_any_origin(const struct pc_app *app)
-{
-    for (char **pattern = app->origins; pattern && *pattern; pattern++)
-        if (strcmp(*pattern, "*") == 0)
-            return true;
-    return !app->origins;
 }

@@ -18,6 +18,7 @@
 #include "base/stat.h"
 #include "channel/endpoint.h"
 #include "channel/idempotency.h"
+#include "channel/origin.h"
 #include "channel/tally.h"
 #include "codec/crypto.h"
 
@@ -161,9 +162,13 @@ void pc_app_disconnect(struct pc_app *app);
 bool pc_app_take_events(struct pc_app *app, uint32_t count, uint64_t now_ms);
 bool pc_app_take_read(struct pc_app *app, uint64_t now_ms);
 
-/* No origin is kept out: allowed_origins is absent or has "*". */
-bool pc_app_any_origin(const struct pc_app *app);
-/* Origin header against the app's host patterns. An absent header passes only when any origin does. */
-bool pc_app_allows_origin(const struct pc_app *app, pusherc_slice origin);
+static inline bool pc_app_any_origin(const struct pc_app *app)
+{
+    return pc_origins_any(app->origins);
+}
+static inline bool pc_app_allows_origin(const struct pc_app *app, pusherc_slice origin)
+{
+    return pc_origins_allow(app->origins, origin);
+}
 
 #endif
