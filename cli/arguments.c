@@ -9,28 +9,29 @@
 #include "webhooks.h"
 
 /* clang-format off */
+/* Without a text: what the setting of that name means. */
 static const struct cli_option options[] = {
     {"config", "FILE", "settings and apps, in JSON"},
-    {"host", "H", "address to listen on (default 127.0.0.1)"},
-    {"port", "N", "port to listen on (default 6001); 0: the system picks one"},
-    {"path-prefix", "PATH", "serve below this path"},
+    {"host", "H", NULL},
+    {"port", "N", NULL},
+    {"path-prefix", "PATH", NULL},
     {"app", "ID:KEY:SECRET", "an app; may be repeated (default app-id:app-key:app-secret)"},
-    {"client-events", NULL, "allow client events in all apps"},
-    {"user-authentication", NULL, "close who has neither signed in nor got a private channel in time"},
-    {"subscription-count", NULL, "tell subscribers how many they are"},
-    {"webhook", "URL", "tell this endpoint what happens in all apps; may be repeated"},
-    {"workers", "N", "threads, 1 to 64, or \"auto\": one for each processor (default 1)"},
-    {"max-connections", "N", "sockets of all apps (default no limit)"},
-    {"tls-cert", "FILE", "certificate chain, PEM; serves TLS only"},
-    {"tls-key", "FILE", "private key, PEM"},
-    {"metrics", "on|off", "serve metrics (default on)"},
-    {"metrics-host", "H", "address to serve metrics on (default 127.0.0.1)"},
-    {"metrics-port", "N", "port to serve metrics on (default 9601); 0: the system picks one"},
-    {"metrics-prefix", "TEXT", "begins the names of metrics (default pusherc_)"},
-    {"grace-ms", "N", "how long a stop may take (default 3000)"},
-    {"log-level", "LEVEL", "off, error, warn, info, debug or trace (default info)"},
-    {"check", NULL, "read everything, print what would be used, and exit"},
-    {"help", NULL, "print this and exit"},
+    {"client-events", NULL, "client_events of every app"},
+    {"user-authentication", NULL, "user_authentication of every app"},
+    {"subscription-count", NULL, "subscription_count_events of every app"},
+    {"webhook", "URL", "an endpoint that is told everything, of every app; may be repeated"},
+    {"workers", "N", NULL},
+    {"max-connections", "N", NULL},
+    {"tls-cert", "FILE", NULL},
+    {"tls-key", "FILE", NULL},
+    {"metrics", "on|off", NULL},
+    {"metrics-host", "H", NULL},
+    {"metrics-port", "N", NULL},
+    {"metrics-prefix", "TEXT", NULL},
+    {"grace-ms", "N", NULL},
+    {"log-level", "LEVEL", NULL},
+    {"check", NULL, "print what would be used, and exit"},
+    {"help", NULL, "print the options, and exit"},
 };
 /* clang-format on */
 #define OPTION_COUNT (sizeof(options) / sizeof(options[0]))
@@ -79,9 +80,65 @@ void cli_arguments_free(struct cli_arguments *arguments)
     free(arguments->webhooks);
 }
 
+/* The setting that an option names: "log-level" is "log_level". NULL: it is none. */
+static const struct cli_setting *setting_of(const char *option_name)
+{
+    char name[32];
+
+    (void)snprintf(name, sizeof(name), "%s", option_name);
+    for (char *at = name; (at = strchr(at, '-')) != NULL;)
+        *at = '_';
+    return cli_server_setting(name);
+}
+
+/* "127.0.0.1" is shown as 127.0.0.1, -1 as what it means, null not at all. */
+static void print_default(FILE *file, const struct cli_setting *setting,
+                          const struct cli_settings *defaults)
+{
+    char *text = NULL;
+    size_t len = 0;
+    FILE *memory = open_memstream(&text, &len);
+
+    if (!memory)
+        return;
+    cli_setting_print(memory, defaults, setting);
+    if (fclose(memory) == 0 && strcmp(text, "null") != 0) {
+        size_t quote = text[0] == '"';
+        if (setting->kind == CLI_SETTING_LIMIT && strcmp(text, "-1") == 0)
+            (void)fputs(" (default no limit)", file);
+        else
+            (void)fprintf(file, " (default %.*s)", (int)(len - 2 * quote), text + quote);
+    }
+    free(text);
+}
+
+/* Without the marks of names. */
+static void print_meaning(FILE *file, const struct cli_setting *setting)
+{
+    for (const char *at = setting->meaning; *at; at++) {
+        if (*at != '`')
+            (void)fputc(*at, file);
+    }
+}
+
 void cli_arguments_print(FILE *file)
 {
-    cli_options_print(file, options, OPTION_COUNT);
+    struct cli_settings defaults;
+    struct cli_error error;
+
+    cli_settings_init(&defaults);
+    if (cli_settings_complete(&defaults, &error))
+        (void)fprintf(file, "  (%s)\n", error.text);
+    for (size_t i = 0; i < OPTION_COUNT; i++) {
+        cli_option_print(file, &options[i]);
+        if (!options[i].help) {
+            const struct cli_setting *setting = setting_of(options[i].name);
+            print_meaning(file, setting);
+            print_default(file, setting, &defaults);
+        }
+        (void)fputc('\n', file);
+    }
+    cli_settings_free(&defaults);
 }
 
 /* What options say about every app. */
@@ -118,17 +175,6 @@ static int gather_apps(const struct cli_arguments *arguments, struct cli_apps *a
         return -1;
     cli_apps_share(apps);
     return touch_apps(arguments, apps, error);
-}
-
-/* The setting that an option names: "log-level" is "log_level". NULL: it is none. */
-static const struct cli_setting *setting_of(const char *option_name)
-{
-    char name[32];
-
-    (void)snprintf(name, sizeof(name), "%s", option_name);
-    for (char *at = name; (at = strchr(at, '-')) != NULL;)
-        *at = '_';
-    return cli_server_setting(name);
 }
 
 static int gather_settings(const struct cli_arguments *arguments, struct cli_settings *settings,

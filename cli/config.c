@@ -137,9 +137,7 @@ static const char *wrong_type(const struct cli_setting *setting, const cJSON *it
     case CLI_SETTING_TEXT:
     case CLI_SETTING_SECRET:
     case CLI_SETTING_PATH:
-    case CLI_SETTING_LOG_LEVEL:
-    case CLI_SETTING_POLICY:
-    case CLI_SETTING_FORMAT:
+    case CLI_SETTING_CHOICE:
         break;
     }
     return cJSON_IsString(item) ? NULL : "a string";

@@ -58,14 +58,11 @@ int cli_options_next(struct cli_option_reader *reader, size_t *index, const char
     return 1;
 }
 
-void cli_options_print(FILE *file, const struct cli_option options[], size_t count)
+void cli_option_print(FILE *file, const struct cli_option *option)
 {
-    for (size_t i = 0; i < count; i++) {
-        char left[64];
+    char left[64];
 
-        (void)snprintf(left, sizeof(left), "--%s%s%s", options[i].name,
-                       options[i].argument ? " " : "",
-                       options[i].argument ? options[i].argument : "");
-        (void)fprintf(file, "  %-24s %s\n", left, options[i].help);
-    }
+    (void)snprintf(left, sizeof(left), "--%s%s%s", option->name, option->argument ? " " : "",
+                   option->argument ? option->argument : "");
+    (void)fprintf(file, "  %-24s %s", left, option->help ? option->help : "");
 }

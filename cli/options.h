@@ -12,7 +12,7 @@
 struct cli_option {
     const char *name;     /* without "--" */
     const char *argument; /* its name in --help; NULL = the option takes none */
-    const char *help;
+    const char *help;     /* NULL = the caller has more to say */
 };
 
 struct cli_option_reader {
@@ -29,7 +29,7 @@ struct cli_option_reader {
 int cli_options_next(struct cli_option_reader *reader, size_t *index, const char **value,
                      struct cli_error *error);
 
-/* One line for each option. */
-void cli_options_print(FILE *file, const struct cli_option options[], size_t count);
+/* What --help says, without the end of the line. */
+void cli_option_print(FILE *file, const struct cli_option *option);
 
 #endif

@@ -255,7 +255,7 @@ static int start(struct serving *serving)
         print_url("metrics on", "http", metrics_address, pusherc_server_port(serving->server, 1),
                   "/metrics");
     print_url("listening on", settings->tls_cert ? "https" : "http", address,
-              pusherc_server_port(serving->server, 0), settings->path_prefix);
+              pusherc_server_port(serving->server, 0), settings->server.path_prefix);
     cli_notify("READY=1");
     return 0;
 }
@@ -301,9 +301,6 @@ static int make_server(struct serving *serving)
     /* To the library, "off" is the default. */
     if (serving->settings.server.log_level != PUSHERC_LOG_OFF)
         serving->settings.server.log_fn = pusherc_log_to_stderr;
-    serving->settings.server.path_prefix = serving->settings.path_prefix;
-    serving->settings.server.metrics_prefix = serving->settings.metrics_prefix;
-    serving->settings.server.webhook_ca_file = serving->settings.webhook_ca_file;
     int status = pusherc_server_new(&serving->server, &serving->settings.server, &info);
     if (status) {
         (void)complain_info("", status, &info);

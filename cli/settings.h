@@ -1,27 +1,24 @@
 /*
  * The settings there are, of the server as a whole and of one app, whoever sets them: the config file, the
- * environment or an option. A table knows each by its name, so that all values are checked and shown alike.
- * (What other servers call them is in names.h, the list of apps in apps.h.)
+ * environment or an option. A table knows each by its name, so that all values are checked and shown alike; most of its
+ * rows are the library's (pusherc/settings.h). (What other servers call them is in names.h, the list of apps in apps.h.)
  */
 #ifndef CLI_SETTINGS_H
 #define CLI_SETTINGS_H
 
 #include <stdio.h>
 
-#include <pusherc/app.h>
-#include <pusherc/server.h>
+#include <pusherc/settings.h>
 
 #include "text.h"
 
 #define CLI_NO_PORT UINT32_MAX
 
+/* Every text is owned; NULL = the default. */
 struct cli_settings {
-    pusherc_server_options server; /* its strings are those below */
-    char *host;                    /* owned, as is every string here; NULL = the default */
-    char *path_prefix;
-    char *tls_cert, *tls_key, *tls_password;
-    char *metrics_host, *metrics_prefix;
-    char *webhook_ca_file;
+    pusherc_server_options server;
+    const char *host, *metrics_host;
+    const char *tls_cert, *tls_key, *tls_password;
     uint32_t port;
     uint32_t metrics_port;    /* CLI_NO_PORT until somebody asks for one */
     bool metrics_port_chosen; /* somebody has */
@@ -30,27 +27,27 @@ struct cli_settings {
     uint32_t grace_ms;
 };
 
+/* The kinds of pusherc/settings.h, and one of the program's own. */
 enum cli_setting_kind {
-    CLI_SETTING_TEXT,      /* char *, owned */
-    CLI_SETTING_SECRET,    /* the same, never shown */
-    CLI_SETTING_PATH,      /* char *, owned: a URL path, kept as "/a/b" */
-    CLI_SETTING_FLAG,      /* bool */
-    CLI_SETTING_NUMBER,    /* uint32_t from min to max */
-    CLI_SETTING_LIMIT,     /* the same, or -1 for PUSHERC_NO_LIMIT */
-    CLI_SETTING_DELAY,     /* the same, and 0 is PUSHERC_NO_DELAY */
-    CLI_SETTING_BIG,       /* uint64_t from min to max */
-    CLI_SETTING_WORKERS,   /* uint32_t: 1..64 or "auto" */
-    CLI_SETTING_LOG_LEVEL, /* an enum, by its words */
-    CLI_SETTING_POLICY,    /* the same */
-    CLI_SETTING_FORMAT     /* the same */
+    CLI_SETTING_TEXT,   /* const char *, owned */
+    CLI_SETTING_SECRET, /* the same, never shown */
+    CLI_SETTING_PATH,   /* the same: a URL path, kept as "/a/b" */
+    CLI_SETTING_FLAG,   /* bool */
+    CLI_SETTING_CHOICE, /* an enum, by its words */
+    CLI_SETTING_NUMBER, /* uint32_t from min to max */
+    CLI_SETTING_LIMIT,  /* the same, or -1 for PUSHERC_NO_LIMIT */
+    CLI_SETTING_DELAY,  /* the same, and 0 is PUSHERC_NO_DELAY */
+    CLI_SETTING_BIG,    /* uint64_t from min to max */
+    CLI_SETTING_WORKERS /* uint32_t: 1..64 or "auto" */
 };
 
 struct cli_setting {
     const char *name; /* in the config file; an option has '-' for '_' */
     enum cli_setting_kind kind;
-    size_t offset;     /* in struct cli_settings, or in pusherc_app_options */
-    uint32_t min, max; /* numbers */
-    uint32_t fallback; /* what 0 in a number stands for; the library's */
+    size_t offset;               /* in struct cli_settings, or in pusherc_app_options */
+    uint64_t min, max, fallback; /* of numbers; fallback: what 0 stands for */
+    const char *words;           /* of a choice: "one|two" */
+    const char *meaning;         /* one sentence; `...` marks names */
 };
 
 /* Of the server: in a struct cli_settings. */

@@ -75,20 +75,19 @@ const char *cli_nearest(const char *word, const char *const known[], size_t coun
     return nearest;
 }
 
-bool cli_parse_u32(const char *text, uint32_t *out)
+bool cli_parse_number(const char *text, uint64_t *out)
 {
     uint64_t value = 0;
 
     if (!*text)
         return false;
     for (; *text; text++) {
-        if (*text < '0' || *text > '9')
+        unsigned digit = (unsigned)(unsigned char)*text - '0';
+        if (digit > 9 || value > (UINT64_MAX - digit) / 10)
             return false;
-        value = value * 10 + (uint64_t)(*text - '0');
-        if (value > UINT32_MAX)
-            return false;
+        value = value * 10 + digit;
     }
-    *out = (uint32_t)value;
+    *out = value;
     return true;
 }
 

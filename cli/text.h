@@ -25,8 +25,8 @@ int cli_fail_no_memory(struct cli_error *error);
  * bytes are near to nothing. */
 const char *cli_nearest(const char *word, const char *const known[], size_t count);
 
-/* Decimal digits only; false if it is no such number. */
-bool cli_parse_u32(const char *text, uint32_t *out);
+/* Decimal digits only; false if it is no such number, or one of more than 64 bits. */
+bool cli_parse_number(const char *text, uint64_t *out);
 
 /* true false 1 0 yes no on off, in any case. */
 bool cli_parse_switch(const char *text, bool *out);

@@ -18,11 +18,11 @@
 #include "base/stat.h"
 #include "channel/endpoint.h"
 #include "channel/idempotency.h"
+#include "channel/origin.h"
 #include "channel/tally.h"
 #include "codec/crypto.h"
 
-#define PC_APP_ID_MAX    200 /* bytes of an id, and of a key */
-#define PC_WATCHLIST_MAX 100 /* users that one sign-in may watch (protocol section 2.13) */
+#define PC_APP_ID_MAX 200 /* bytes of an id, and of a key */
 
 /* The fields of pusherc_app_options that refuse something, for counting how often they did. */
 enum pc_app_limit {
@@ -162,9 +162,13 @@ void pc_app_disconnect(struct pc_app *app);
 bool pc_app_take_events(struct pc_app *app, uint32_t count, uint64_t now_ms);
 bool pc_app_take_read(struct pc_app *app, uint64_t now_ms);
 
-/* No origin is kept out: allowed_origins is absent or has "*". */
-bool pc_app_any_origin(const struct pc_app *app);
-/* Origin header against the app's host patterns. An absent header passes only when any origin does. */
-bool pc_app_allows_origin(const struct pc_app *app, pusherc_slice origin);
+static inline bool pc_app_any_origin(const struct pc_app *app)
+{
+    return pc_origins_any(app->origins);
+}
+static inline bool pc_app_allows_origin(const struct pc_app *app, pusherc_slice origin)
+{
+    return pc_origins_allow(app->origins, origin);
+}
 
 #endif

@@ -1,4 +1,4 @@
-#include <pusherc/app.h>
+#include <pusherc/settings.h>
 
 #include <assert.h>
 #include <float.h>
@@ -8,6 +8,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/setting.h"
 #include "base/slice.h"
 #include "codec/json.h"
 #include "codec/webhook_json.h"
@@ -26,13 +27,14 @@
 
 enum kind {
     KIND_TEXT,
+    KIND_SECRET,
     KIND_FLAG,
     KIND_NOT_FLAG, /* true clears the option */
+    KIND_CHOICE,
     KIND_NUMBER,
     KIND_DELAY,    /* a number, 0 for none */
     KIND_LIMIT,    /* a number, or -1 for none */
     KIND_LIMIT_KB, /* the same, the option is in bytes; may have a fraction */
-    KIND_POLICY,
     KIND_ORIGINS,
     KIND_WEBHOOKS
 };
@@ -41,71 +43,42 @@ enum kind {
 struct field {
     const char *name;
     enum kind kind;
-    size_t offset; /* in pusherc_app_options */
+    size_t offset;     /* in pusherc_app_options */
+    const char *words; /* of a choice */
 };
 
-#define AT(member) offsetof(pusherc_app_options, member)
+#define AT(member)                                          offsetof(pusherc_app_options, member)
+#define ROW(kind, name, min, max, fallback, words, meaning) {#name, KIND_##kind, AT(name), words},
 
+/* clang-format off */
 static const struct field fields[] = {
-    {"id", KIND_TEXT, AT(id)},
-    {"key", KIND_TEXT, AT(key)},
-    {"secret", KIND_TEXT, AT(secret)},
-    {"slow_policy", KIND_POLICY, AT(slow_policy)},
-    {"disabled", KIND_FLAG, AT(disabled)},
-    {"tls_only", KIND_FLAG, AT(tls_only)},
-    {"client_events", KIND_FLAG, AT(client_events)},
-    {"strict_user_info", KIND_FLAG, AT(strict_user_info)},
-    {"allow_missing_protocol", KIND_FLAG, AT(allow_missing_protocol)},
-    {"activity_timeout_ms", KIND_NUMBER, AT(activity_timeout_ms)},
-    {"max_connections", KIND_LIMIT, AT(max_connections)},
-    {"max_channel_name_bytes", KIND_LIMIT, AT(max_channel_name_bytes)},
-    {"max_event_name_bytes", KIND_LIMIT, AT(max_event_name_bytes)},
-    {"max_event_payload_bytes", KIND_LIMIT, AT(max_event_payload_bytes)},
-    {"max_event_channels", KIND_LIMIT, AT(max_event_channels)},
-    {"max_batch_events", KIND_LIMIT, AT(max_batch_events)},
-    {"max_presence_members", KIND_LIMIT, AT(max_presence_members)},
-    {"max_user_info_bytes", KIND_LIMIT, AT(max_user_info_bytes)},
-    {"max_channels_per_connection", KIND_LIMIT, AT(max_channels_per_connection)},
-    {"max_client_events_per_s", KIND_LIMIT, AT(max_client_events_per_s)},
-    {"max_backend_events_per_s", KIND_LIMIT, AT(max_backend_events_per_s)},
-    {"max_read_requests_per_s", KIND_LIMIT, AT(max_read_requests_per_s)},
-    {"max_connections_per_user", KIND_LIMIT, AT(max_connections_per_user)},
-    {"max_connections_per_ip", KIND_LIMIT, AT(max_connections_per_ip)},
-    {"max_watchlist_users", KIND_NUMBER, AT(max_watchlist_users)},
-    {"user_authentication", KIND_FLAG, AT(user_authentication)},
-    {"user_authentication_timeout_ms", KIND_NUMBER, AT(user_authentication_timeout_ms)},
-    {"subscription_count_events", KIND_FLAG, AT(subscription_count_events)},
-    {"watchlist_events", KIND_FLAG, AT(watchlist_events)},
-    {"offline_delay_ms", KIND_DELAY, AT(offline_delay_ms)},
-    {"terminate_matches_presence", KIND_FLAG, AT(terminate_matches_presence)},
-    {"jsonp", KIND_FLAG, AT(jsonp)},
-    {"cache_ttl_s", KIND_NUMBER, AT(cache_ttl_s)},
-    {"encryption_master_key", KIND_TEXT, AT(encryption_master_key)},
-    {"allowed_origins", KIND_ORIGINS, AT(allowed_origins)},
-    {"webhooks", KIND_WEBHOOKS, AT(webhooks)},
+    PUSHERC_APP_SETTING_MAP(ROW)
+    {"allowed_origins", KIND_ORIGINS, AT(allowed_origins), NULL},
+    {"webhooks", KIND_WEBHOOKS, AT(webhooks), NULL},
 
     /* soketi's names, where they differ */
-    {"app_id", KIND_TEXT, AT(id)},
-    {"app_key", KIND_TEXT, AT(key)},
-    {"app_secret", KIND_TEXT, AT(secret)},
-    {"enabled", KIND_NOT_FLAG, AT(disabled)},
-    {"enable_client_messages", KIND_FLAG, AT(client_events)},
-    {"max_channel_name_length", KIND_LIMIT, AT(max_channel_name_bytes)},
-    {"max_event_name_length", KIND_LIMIT, AT(max_event_name_bytes)},
-    {"max_event_payload_in_kb", KIND_LIMIT_KB, AT(max_event_payload_bytes)},
-    {"max_event_channels_at_once", KIND_LIMIT, AT(max_event_channels)},
-    {"max_event_batch_size", KIND_LIMIT, AT(max_batch_events)},
-    {"max_presence_members_per_channel", KIND_LIMIT, AT(max_presence_members)},
-    {"max_presence_member_size_in_kb", KIND_LIMIT_KB, AT(max_user_info_bytes)},
-    {"max_client_events_per_second", KIND_LIMIT, AT(max_client_events_per_s)},
-    {"max_client_events_per_sec", KIND_LIMIT, AT(max_client_events_per_s)},
-    {"max_backend_events_per_second", KIND_LIMIT, AT(max_backend_events_per_s)},
-    {"max_backend_events_per_sec", KIND_LIMIT, AT(max_backend_events_per_s)},
-    {"max_read_requests_per_second", KIND_LIMIT, AT(max_read_requests_per_s)},
-    {"max_read_req_per_sec", KIND_LIMIT, AT(max_read_requests_per_s)},
-    {"enable_user_authentication", KIND_FLAG, AT(user_authentication)},
-    {"enable_watchlist_events", KIND_FLAG, AT(watchlist_events)}, /* sockudo's */
+    {"app_id", KIND_TEXT, AT(id), NULL},
+    {"app_key", KIND_TEXT, AT(key), NULL},
+    {"app_secret", KIND_TEXT, AT(secret), NULL},
+    {"enabled", KIND_NOT_FLAG, AT(disabled), NULL},
+    {"enable_client_messages", KIND_FLAG, AT(client_events), NULL},
+    {"max_channel_name_length", KIND_NUMBER, AT(max_channel_name_bytes), NULL},
+    {"max_event_name_length", KIND_LIMIT, AT(max_event_name_bytes), NULL},
+    {"max_event_payload_in_kb", KIND_LIMIT_KB, AT(max_event_payload_bytes), NULL},
+    {"max_event_channels_at_once", KIND_NUMBER, AT(max_event_channels), NULL},
+    {"max_event_batch_size", KIND_NUMBER, AT(max_batch_events), NULL},
+    {"max_presence_members_per_channel", KIND_LIMIT, AT(max_presence_members), NULL},
+    {"max_presence_member_size_in_kb", KIND_LIMIT_KB, AT(max_user_info_bytes), NULL},
+    {"max_client_events_per_second", KIND_LIMIT, AT(max_client_events_per_s), NULL},
+    {"max_client_events_per_sec", KIND_LIMIT, AT(max_client_events_per_s), NULL},
+    {"max_backend_events_per_second", KIND_LIMIT, AT(max_backend_events_per_s), NULL},
+    {"max_backend_events_per_sec", KIND_LIMIT, AT(max_backend_events_per_s), NULL},
+    {"max_read_requests_per_second", KIND_LIMIT, AT(max_read_requests_per_s), NULL},
+    {"max_read_req_per_sec", KIND_LIMIT, AT(max_read_requests_per_s), NULL},
+    {"enable_user_authentication", KIND_FLAG, AT(user_authentication), NULL},
+    {"enable_watchlist_events", KIND_FLAG, AT(watchlist_events), NULL}, /* sockudo's */
 };
+/* clang-format on */
 
 #define FIELD_COUNT (sizeof(fields) / sizeof(fields[0]))
 
@@ -254,17 +227,31 @@ static int take_delay(struct reading *reading, const struct field *field, const 
     return 0;
 }
 
-static int take_policy(struct reading *reading, const struct field *field, const cJSON *item)
+static int refuse_word(const struct reading *reading, const struct field *field, const cJSON *item)
 {
-    pusherc_slow_policy *option = option_at(reading, field);
-    pusherc_slice word = pc_slice_of(cJSON_GetStringValue(item));
+    char why[100];
+    size_t len = 0;
+    pusherc_slice rest = pc_slice_of(field->words);
 
-    if (pc_slice_eq(word, PC_S("close")))
-        *option = PUSHERC_SLOW_CLOSE;
-    else if (pc_slice_eq(word, PC_S("drop")))
-        *option = PUSHERC_SLOW_DROP;
-    else
-        return refuse(reading, item, "must be \"close\" or \"drop\"");
+    while (rest.len > 0) {
+        size_t end = pc_slice_find(rest, '|');
+        bool last = end == rest.len;
+        const char *before = len == 0 ? "must be " : last ? " or " : ", ";
+        len +=
+            (size_t)snprintf(why + len, sizeof why - len, "%s\"%.*s\"", before, (int)end, rest.ptr);
+        assert(len < sizeof why);
+        rest = pc_slice_skip(rest, last ? end : end + 1);
+    }
+    return refuse(reading, item, why);
+}
+
+static int take_choice(struct reading *reading, const struct field *field, const cJSON *item)
+{
+    int choice = pc_setting_word(field->words, pc_slice_of(cJSON_GetStringValue(item)));
+
+    if (choice < 0)
+        return refuse_word(reading, field, item);
+    *(int *)option_at(reading, field) = choice; /* an enum: as large as an int */
     return 0;
 }
 
@@ -308,6 +295,7 @@ static int take_value(struct reading *reading, const struct field *field, const 
 {
     switch (field->kind) {
     case KIND_TEXT:
+    case KIND_SECRET:
         return take_text(reading, field, item);
     case KIND_FLAG:
     case KIND_NOT_FLAG:
@@ -318,8 +306,8 @@ static int take_value(struct reading *reading, const struct field *field, const 
     case KIND_LIMIT:
     case KIND_LIMIT_KB:
         return take_number(reading, field, item);
-    case KIND_POLICY:
-        return take_policy(reading, field, item);
+    case KIND_CHOICE:
+        return take_choice(reading, field, item);
     case KIND_ORIGINS:
         return take_origins(reading, item);
     case KIND_WEBHOOKS:

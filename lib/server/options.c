@@ -3,6 +3,10 @@
 #include <sched.h>
 #include <string.h>
 
+#include <pusherc/settings.h>
+
+#include "base/setting.h"
+
 #define MAX_METRICS_PREFIX 64
 
 void pusherc_server_options_init(pusherc_server_options *options)
@@ -20,45 +24,49 @@ void pusherc_tls_options_init(pusherc_tls_options *options)
     *options = (pusherc_tls_options)PUSHERC_TLS_OPTIONS_INIT;
 }
 
-static uint32_t or_default(uint32_t value, uint32_t fallback)
-{
-    return value ? value : fallback;
-}
+#define ROW(kind, name, min, max, fallback, words, meaning)                                        \
+    PC_SETTING_ROW(pusherc_server_options, kind, name, min, max, fallback)
 
-/* Afterwards 0 means 0. */
-static uint32_t delay_or_default(uint32_t value, uint32_t fallback)
-{
-    return value == PUSHERC_NO_DELAY ? 0 : or_default(value, fallback);
-}
+/* clang-format off */
+static const struct pc_setting settings[] = {
+    PUSHERC_SERVER_SETTING_MAP(ROW)
+    PUSHERC_SERVER_HOST_SETTING_MAP(ROW)
+};
+/* clang-format on */
 
-struct pc_limits pc_server_limits(const pusherc_server_options *o)
+#define SETTING_COUNT (sizeof settings / sizeof settings[0])
+
+struct pc_limits pc_server_limits(const pusherc_server_options *options)
 {
+    pusherc_server_options o = *options;
+    if (o.webhook_batch_ms == PUSHERC_NO_DELAY)
+        o.webhook_batch_events = 1;
+    pc_settings_fill(settings, SETTING_COUNT, &o);
     return (struct pc_limits){
-        .max_connections = or_default(o->max_connections, PUSHERC_NO_LIMIT),
-        .max_frame_bytes = or_default(o->max_frame_bytes, 65536),
-        .max_http_body_bytes = or_default(o->max_http_body_bytes, 1048576),
-        .max_http_head_bytes = or_default(o->max_http_head_bytes, 16384),
-        .handshake_timeout_ms = or_default(o->handshake_timeout_ms, 10000),
-        .identify_timeout_ms = or_default(o->identify_timeout_ms, 10000),
-        .auth_timeout_ms = or_default(o->auth_timeout_ms, 10000),
-        .pong_timeout_ms = or_default(o->pong_timeout_ms, 30000),
-        .close_timeout_ms = or_default(o->close_timeout_ms, 3000),
-        .out_soft_bytes = or_default(o->out_soft_bytes, 262144),
-        .out_soft_ms = or_default(o->out_soft_ms, 10000),
-        .out_hard_bytes = or_default(o->out_hard_bytes, 1048576),
-        .max_auth_skew_s = or_default(o->max_auth_skew_s, 600),
-        .proxy_count = o->proxy_count,
-        .max_cache_bytes = o->max_cache_bytes ? o->max_cache_bytes : 64u << 20,
-        .http_error_format = o->http_error_format,
-        .idempotency_ms = or_default(o->idempotency_ms, 120000),
-        .accept_traffic_percent = or_default(o->accept_traffic_percent, 85),
-        .webhook_batch_ms = delay_or_default(o->webhook_batch_ms, 250),
-        .webhook_batch_events =
-            o->webhook_batch_ms == PUSHERC_NO_DELAY ? 1 : or_default(o->webhook_batch_events, 20),
-        .webhook_delay_ms = delay_or_default(o->webhook_delay_ms, 3000),
-        .webhook_timeout_ms = or_default(o->webhook_timeout_ms, 10000),
-        .webhook_retry_ms = delay_or_default(o->webhook_retry_ms, 300000),
-        .webhook_max_queued = or_default(o->webhook_max_queued, 10000),
+        .max_connections = o.max_connections,
+        .max_frame_bytes = o.max_frame_bytes,
+        .max_http_body_bytes = o.max_http_body_bytes,
+        .max_http_head_bytes = o.max_http_head_bytes,
+        .handshake_timeout_ms = o.handshake_timeout_ms,
+        .identify_timeout_ms = o.identify_timeout_ms,
+        .auth_timeout_ms = o.auth_timeout_ms,
+        .pong_timeout_ms = o.pong_timeout_ms,
+        .close_timeout_ms = o.close_timeout_ms,
+        .out_soft_bytes = o.out_soft_bytes,
+        .out_soft_ms = o.out_soft_ms,
+        .out_hard_bytes = o.out_hard_bytes,
+        .max_auth_skew_s = o.max_auth_skew_s,
+        .proxy_count = o.proxy_count,
+        .max_cache_bytes = o.max_cache_bytes,
+        .http_error_format = o.http_error_format,
+        .idempotency_ms = o.idempotency_ms,
+        .accept_traffic_percent = o.accept_traffic_percent,
+        .webhook_batch_ms = o.webhook_batch_ms,
+        .webhook_batch_events = o.webhook_batch_events,
+        .webhook_delay_ms = o.webhook_delay_ms,
+        .webhook_timeout_ms = o.webhook_timeout_ms,
+        .webhook_retry_ms = o.webhook_retry_ms,
+        .webhook_max_queued = o.webhook_max_queued,
     };
 }
 
@@ -114,26 +122,12 @@ int pc_server_options_check(const pusherc_server_options *o, pusherc_errinfo *in
         return pc_errinfo(info, PUSHERC_EINVAL, 0,
                           "metrics_prefix: at most %d letters, digits, '_' and ':', no digit first",
                           MAX_METRICS_PREFIX);
-    if (o->accept_traffic_percent > 100)
-        return pc_errinfo(info, PUSHERC_EINVAL, 0, "accept_traffic_percent: 1..100");
     if (o->hooks && o->hooks->struct_size != sizeof *o->hooks)
         return pc_errinfo(info, PUSHERC_EINVAL, 0, "hooks: use PUSHERC_HOOKS_INIT");
     if (o->allocator &&
         (!o->allocator->malloc_fn || !o->allocator->realloc_fn || !o->allocator->free_fn))
         return pc_errinfo(info, PUSHERC_EINVAL, 0, "allocator: a function is missing");
-    if (o->http_error_format != PUSHERC_HTTP_ERRORS_TEXT &&
-        o->http_error_format != PUSHERC_HTTP_ERRORS_JSON)
-        return pc_errinfo(info, PUSHERC_EINVAL, 0,
-                          "http_error_format is none of PUSHERC_HTTP_ERRORS_*");
     if (o->out_soft_bytes && o->out_hard_bytes && o->out_soft_bytes > o->out_hard_bytes)
         return pc_errinfo(info, PUSHERC_EINVAL, 0, "out_soft_bytes is above out_hard_bytes");
-    if (o->webhook_batch_events > PUSHERC_MAX_WEBHOOK_EVENTS)
-        return pc_errinfo(info, PUSHERC_EINVAL, 0, "webhook_batch_events: at most %d",
-                          PUSHERC_MAX_WEBHOOK_EVENTS);
-    if (o->max_http_head_bytes > (64u << 20) || o->max_frame_bytes > (1u << 30) ||
-        o->max_http_body_bytes > (1u << 30))
-        return pc_errinfo(
-            info, PUSHERC_EINVAL, 0,
-            "max_http_head_bytes: at most 64 MiB; max_frame_bytes and max_http_body_bytes: 1 GiB");
-    return 0;
+    return pc_settings_check(settings, SETTING_COUNT, o, "", info);
 }

@@ -1,6 +1,8 @@
 /* The watchlist of a sign-in (protocol section 2.13): who of it is online now, and from now on. */
 #include <stdio.h>
 
+#include <pusherc/settings.h>
+
 #include "protocol/message_out.h"
 #include "session/handlers.h"
 #include "session/reply.h"
@@ -26,7 +28,7 @@ static bool is_watched(const struct pc_user_conn *conn, pusherc_slice id)
 
 /* What a walk over the list finds; ids are those of the watches. */
 struct found {
-    pusherc_slice online[PC_WATCHLIST_MAX], offline[PC_WATCHLIST_MAX];
+    pusherc_slice online[PUSHERC_MAX_WATCHLIST_USERS], offline[PUSHERC_MAX_WATCHLIST_USERS];
     size_t online_count, offline_count;
     bool invalid, too_many;
 };

@@ -160,9 +160,10 @@ static void every_number_has_its_spellings(void **state)
         {"cache_ttl_s", AT(cache_ttl_s), 1},
         {"offline_delay_ms", AT(offline_delay_ms), 1},
     };
-    static const size_t without_none[] = {AT(activity_timeout_ms), AT(max_watchlist_users),
-                                          AT(user_authentication_timeout_ms), AT(cache_ttl_s),
-                                          AT(offline_delay_ms)};
+    static const size_t without_none[] = {
+        AT(activity_timeout_ms), AT(max_watchlist_users), AT(user_authentication_timeout_ms),
+        AT(cache_ttl_s),         AT(offline_delay_ms),    AT(max_channel_name_bytes),
+        AT(max_event_channels),  AT(max_batch_events)};
     for (size_t i = 0; i < COUNT(cases); i++) {
         char json[100];
         (void)snprintf(json, sizeof(json), "{\"%s\":7}", cases[i].name);
@@ -184,6 +185,7 @@ static void every_number_has_its_spellings(void **state)
     }
     assert_int_equal(read_good("{\"offline_delay_ms\":0}").options[0].offline_delay_ms,
                      PUSHERC_NO_DELAY);
+    refused("{\"maxEventBatchSize\":-1}", "maxEventBatchSize: must be a number, 1 or more");
     refused("{\"offline_delay_ms\":-1}", "offline_delay_ms: must be a whole number, 0 or more");
     assert_int_equal(read_good("{\"maxEventPayloadInKb\":0.5}").options[0].max_event_payload_bytes,
                      512);

@@ -1,4 +1,4 @@
-/* Memory, slices, buffers, lists, rates, error names and the version. */
+/* Memory, slices, buffers, lists, rates, settings, error names and the version. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -9,12 +9,14 @@
 
 #include <cmocka.h>
 
+#include <pusherc/app.h>
 #include <pusherc/error.h>
 #include <pusherc/version.h>
 
 #include "base/buf.h"
 #include "base/list.h"
 #include "base/rate.h"
+#include "base/setting.h"
 #include "base/utc.h"
 #include "failing_alloc.h"
 
@@ -509,6 +511,106 @@ static void the_three_forms_of_the_version_agree(void **state)
     assert_int_not_equal(pusherc_features()[0], ' ');
 }
 
+/* Settings */
+
+struct example {
+    const char *text;
+    uint32_t number, limit, delay, count;
+    uint64_t big;
+    int choice;
+    bool flag;
+};
+
+/* clang-format off */
+static const struct pc_setting example_settings[] = {
+    PC_SETTING_ROW(struct example, TEXT, text, 0, 0, 0)
+    PC_SETTING_ROW(struct example, NUMBER, number, 10, 20, 15)
+    PC_SETTING_ROW(struct example, LIMIT, limit, 1, 100, PUSHERC_NO_LIMIT)
+    PC_SETTING_ROW(struct example, DELAY, delay, 0, 100, 30)
+    PC_SETTING_ROW(struct example, NUMBER, count, 0, UINT32_MAX, 0)
+    PC_SETTING_ROW(struct example, BIG, big, 1, UINT64_MAX, 4294967296)
+    PC_SETTING_ROW(struct example, CHOICE, choice, 0, 2, 0)
+    PC_SETTING_ROW(struct example, FLAG, flag, 0, 1, 0)
+};
+/* clang-format on */
+
+#define EXAMPLE_COUNT (sizeof example_settings / sizeof example_settings[0])
+
+static void what_is_zero_gets_the_default_of_its_row(void **state)
+{
+    struct example empty = {NULL, 0, 0, 0, 0, 0, 0, false};
+    struct example full = {"x", 11, 12, PUSHERC_NO_DELAY, 13, 14, 2, true};
+    (void)state;
+    pc_settings_fill(example_settings, EXAMPLE_COUNT, &empty);
+    assert_null(empty.text);
+    assert_int_equal(empty.number, 15);
+    assert_int_equal(empty.limit, PUSHERC_NO_LIMIT);
+    assert_int_equal(empty.delay, 30);
+    assert_int_equal(empty.count, 0);
+    assert_true(empty.big == 4294967296);
+    assert_int_equal(empty.choice, 0);
+    assert_false(empty.flag);
+    pc_settings_fill(example_settings, EXAMPLE_COUNT, &full);
+    assert_string_equal(full.text, "x");
+    assert_int_equal(full.number, 11);
+    assert_int_equal(full.limit, 12);
+    assert_int_equal(full.delay, 0);
+    assert_int_equal(full.count, 13);
+    assert_int_equal(full.big, 14);
+    assert_int_equal(full.choice, 2);
+    assert_true(full.flag);
+}
+
+static void a_setting_out_of_its_range_is_named(void **state)
+{
+    static const struct {
+        struct example options;
+        const char *why; /* NULL = nothing is wrong */
+    } cases[] = {
+        {{.number = 0}, NULL},
+        {{.number = 10,
+          .limit = 100,
+          .delay = 100,
+          .count = UINT32_MAX,
+          .big = UINT64_MAX,
+          .choice = 2},
+         NULL},
+        {{.number = 20, .limit = PUSHERC_NO_LIMIT, .delay = PUSHERC_NO_DELAY}, NULL},
+        {{.number = 9}, "about: number must be 10 or more"},
+        {{.number = 21}, "about: number must be at most 20"},
+        {{.number = UINT32_MAX}, "about: number must be at most 20"},
+        {{.limit = 101}, "about: limit must be at most 100"},
+        {{.delay = 101}, "about: delay must be at most 100"},
+        {{.choice = 3}, "about: choice is no value of its enum"},
+        {{.choice = -1}, "about: choice is no value of its enum"},
+        {{.number = 9, .limit = 101}, "about: number must be 10 or more"},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        pusherc_errinfo info = {0};
+        int err =
+            pc_settings_check(example_settings, EXAMPLE_COUNT, &cases[i].options, "about: ", &info);
+        assert_int_equal(err, cases[i].why ? PUSHERC_EINVAL : 0);
+        assert_string_equal(info.text, cases[i].why ? cases[i].why : "");
+    }
+}
+
+static void a_choice_is_one_of_its_words(void **state)
+{
+    static const struct {
+        const char *words, *word;
+        int choice;
+    } cases[] = {
+        {"one|two|three", "one", 0},  {"one|two|three", "two", 1}, {"one|two|three", "three", 2},
+        {"one|two|three", "tw", -1},  {"one|two|three", "", -1},   {"one|two|three", "one|two", -1},
+        {"one|two|three", "Two", -1}, {"one", "one", 0},           {"", "", -1},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+        assert_int_equal(pc_setting_word(cases[i].words, pc_slice_of(cases[i].word)),
+                         cases[i].choice);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -538,6 +640,9 @@ int main(void)
         cmocka_unit_test(a_rate_allows_so_many_in_a_second_and_starts_anew),
         cmocka_unit_test(a_refused_amount_takes_nothing),
         cmocka_unit_test(moments_become_dates_as_the_c_library_writes_them),
+        cmocka_unit_test(what_is_zero_gets_the_default_of_its_row),
+        cmocka_unit_test(a_setting_out_of_its_range_is_named),
+        cmocka_unit_test(a_choice_is_one_of_its_words),
         cmocka_unit_test(every_error_has_a_name_a_text_and_a_value_of_its_own),
         cmocka_unit_test(the_three_forms_of_the_version_agree),
     };

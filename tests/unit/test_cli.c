@@ -219,7 +219,7 @@ static void path_prefix_gets_its_slash(void **state)
         assert_int_equal(cli_setting_set(&settings, cli_server_setting("path_prefix"), "x", 1,
                                          cases[i][0], &error),
                          0);
-        assert_string_equal(settings.path_prefix, cases[i][1]);
+        assert_string_equal(settings.server.path_prefix, cases[i][1]);
     }
     cli_settings_free(&settings);
 }
@@ -595,7 +595,7 @@ static void config_file_sets_server_and_apps(void **state)
     assert_string_equal(settings.host, "::1");
     assert_int_equal(settings.port, 7001);
     assert_int_equal(settings.server.worker_count, PUSHERC_WORKERS_PER_CPU);
-    assert_string_equal(settings.path_prefix, "/x");
+    assert_string_equal(settings.server.path_prefix, "/x");
     assert_int_equal(settings.server.log_level, PUSHERC_LOG_WARN);
     assert_int_equal(settings.grace_ms, 0);
     assert_int_equal(settings.server.max_frame_bytes, 10000);
@@ -648,7 +648,7 @@ static void config_file_may_speak_soketi(void **state)
         assert_int_equal(fclose(file), 0);
         assert_int_equal(settings.server.log_level, PUSHERC_LOG_DEBUG);
         assert_int_equal(settings.port, 6002);
-        assert_string_equal(settings.path_prefix, "/ws");
+        assert_string_equal(settings.server.path_prefix, "/ws");
         assert_int_equal(settings.grace_ms, 100);
         assert_null(settings.tls_cert);
         assert_string_equal(settings.tls_password, "p");
