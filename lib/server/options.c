@@ -3,22 +3,9 @@
 #include <sched.h>
 #include <string.h>
 
+#include "base/options.h"
+
 #define MAX_METRICS_PREFIX 64
-
-void pusherc_server_options_init(pusherc_server_options *options)
-{
-    *options = (pusherc_server_options)PUSHERC_SERVER_OPTIONS_INIT;
-}
-
-void pusherc_listen_options_init(pusherc_listen_options *options)
-{
-    *options = (pusherc_listen_options)PUSHERC_LISTEN_OPTIONS_INIT;
-}
-
-void pusherc_tls_options_init(pusherc_tls_options *options)
-{
-    *options = (pusherc_tls_options)PUSHERC_TLS_OPTIONS_INIT;
-}
 
 static uint32_t or_default(uint32_t value, uint32_t fallback)
 {
@@ -101,13 +88,9 @@ static bool prefix_valid(pusherc_slice prefix)
     return prefix.len <= MAX_METRICS_PREFIX;
 }
 
-int pc_server_options_check(const pusherc_server_options *o, pusherc_errinfo *info)
+static int check(const pusherc_server_options *o, pusherc_errinfo *info)
 {
     pusherc_slice prefix = pc_slice_of(o->path_prefix);
-    if (o->struct_size != sizeof *o)
-        return pc_errinfo(
-            info, PUSHERC_EINVAL, 0,
-            "struct_size: use PUSHERC_SERVER_OPTIONS_INIT, and headers and library of one version");
     if (prefix.len && (prefix.ptr[0] != '/' || prefix.ptr[prefix.len - 1] == '/'))
         return pc_errinfo(info, PUSHERC_EINVAL, 0,
                           "path_prefix must begin with '/' and not end with it");
@@ -120,8 +103,6 @@ int pc_server_options_check(const pusherc_server_options *o, pusherc_errinfo *in
                           MAX_METRICS_PREFIX);
     if (o->accept_traffic_percent > 100)
         return pc_errinfo(info, PUSHERC_EINVAL, 0, "accept_traffic_percent: 1..100");
-    if (o->hooks && o->hooks->struct_size != sizeof *o->hooks)
-        return pc_errinfo(info, PUSHERC_EINVAL, 0, "hooks: use PUSHERC_HOOKS_INIT");
     if (o->allocator &&
         (!o->allocator->malloc_fn || !o->allocator->realloc_fn || !o->allocator->free_fn))
         return pc_errinfo(info, PUSHERC_EINVAL, 0, "allocator: a function is missing");
@@ -140,4 +121,15 @@ int pc_server_options_check(const pusherc_server_options *o, pusherc_errinfo *in
             info, PUSHERC_EINVAL, 0,
             "max_http_head_bytes: at most 64 MiB; max_frame_bytes and max_http_body_bytes: 1 GiB");
     return 0;
+}
+
+int pc_server_options_take(pusherc_server_options *out, pusherc_hooks *hooks,
+                           const pusherc_server_options *options, pusherc_errinfo *info)
+{
+    int err = PC_TAKE(server_options, out, options, info);
+    if (err == 0 && out->hooks) {
+        err = PC_TAKE(hooks, hooks, out->hooks, info);
+        out->hooks = hooks;
+    }
+    return err ? err : check(out, info);
 }
