@@ -110,7 +110,7 @@ struct cli_app *cli_apps_get(struct cli_apps *apps, const char *id)
 
     if (app)
         return app;
-    pusherc_app_options_init(&options);
+    pusherc_app_options_init(&options, sizeof options);
     options.id = id;
     options.key = CLI_DEFAULT_APP_KEY;
     options.secret = CLI_DEFAULT_APP_SECRET;

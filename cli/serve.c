@@ -120,7 +120,7 @@ static void reload_apps(struct serving *serving)
 
 static void fill_tls(const struct cli_settings *settings, pusherc_tls_options *tls)
 {
-    pusherc_tls_options_init(tls);
+    pusherc_tls_options_init(tls, sizeof *tls);
     tls->cert_file = settings->tls_cert;
     tls->key_file = settings->tls_key;
     tls->key_password = settings->tls_password;

@@ -58,7 +58,7 @@ void cli_settings_init(struct cli_settings *settings)
                                       .webhook_batching = true,
                                       .metrics_port = CLI_NO_PORT,
                                       .grace_ms = DEFAULT_GRACE_MS};
-    pusherc_server_options_init(&settings->server);
+    pusherc_server_options_init(&settings->server, sizeof settings->server);
     settings->server.log_level = PUSHERC_LOG_INFO;
 }
 

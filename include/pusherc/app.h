@@ -46,24 +46,15 @@ typedef struct pusherc_app_options {
     /** Base64 of 32 bytes: lets the auth endpoint hand out the shared secrets of private-encrypted- channels, and
      *  pusherc_publish() encrypt for them; NULL = the one refuses, the other relays. */
     const char *encryption_master_key;
-    pusherc_auth_mode auth_mode;     /**< default PUSHERC_AUTH_SIGNATURE */
-    pusherc_slow_policy slow_policy; /**< default PUSHERC_SLOW_CLOSE */
-    bool disabled;                   /**< clients get 4003, the HTTP API 403; default false */
-    bool tls_only;                   /**< clients without TLS get 4000; default false */
-    bool client_events;              /**< let clients send client-* events; default false */
-    bool strict_user_info;           /**< refuse a user_info that is no object; default false */
-    bool allow_missing_protocol;     /**< without ?protocol= it is 7, not 4008; default false */
-    /** Close with 4009 a client that has neither signed in nor got a private or presence channel (or a public one
-     *  that a rule guards) within user_authentication_timeout_ms, unless `identify` named its user; default
-     *  false. */
-    bool user_authentication;
-    bool subscription_count_events; /**< tell subscribers how many they are; default false */
-    bool
-        watchlist_events; /**< tell clients which users of their watchlist are online; default false */
-    /** Terminating a user's connections also closes those that only carry the id in a presence channel, as
-     *  Reverb does; default false. */
-    bool terminate_matches_presence;
-    bool jsonp; /**< the auth endpoints answer GET with ?callback= as a script; default false */
+    const struct pusherc_webhook
+        *webhooks;        /**< webhook_count of them, see webhook.h; NULL = none */
+    size_t webhook_count; /**< 0..PUSHERC_MAX_WEBHOOKS */
+    /** Patterns, the last one NULL; '*' is any run of characters, case does not matter. A pattern is held against
+     *  the host in "Origin"; one with "://" in it against the whole. Others are closed with 4009, as are clients
+     *  that send no Origin unless a pattern is "*". NULL = any. */
+    const char *const *allowed_origins;
+    pusherc_auth_mode auth_mode;      /**< default PUSHERC_AUTH_SIGNATURE */
+    pusherc_slow_policy slow_policy;  /**< default PUSHERC_SLOW_CLOSE */
     uint32_t activity_timeout_ms;     /**< silence until a ping; 1000 or more, default 120000 */
     uint32_t max_connections;         /**< established clients; default no limit; above it 4004 */
     uint32_t max_channel_name_bytes;  /**< 1..200, default 200 */
@@ -94,13 +85,23 @@ typedef struct pusherc_app_options {
     /** From a user's last connection to "offline" for those who watch, so that a page may be loaded again
      *  quietly; default 3000, PUSHERC_NO_DELAY = at once. */
     uint32_t offline_delay_ms;
-    const struct pusherc_webhook
-        *webhooks;        /**< webhook_count of them, see webhook.h; NULL = none */
-    size_t webhook_count; /**< 0..PUSHERC_MAX_WEBHOOKS */
-    /** Patterns, the last one NULL; '*' is any run of characters, case does not matter. A pattern is held against
-     *  the host in "Origin"; one with "://" in it against the whole. Others are closed with 4009, as are clients
-     *  that send no Origin unless a pattern is "*". NULL = any. */
-    const char *const *allowed_origins;
+    bool disabled;               /**< clients get 4003, the HTTP API 403; default false */
+    bool tls_only;               /**< clients without TLS get 4000; default false */
+    bool client_events;          /**< let clients send client-* events; default false */
+    bool strict_user_info;       /**< refuse a user_info that is no object; default false */
+    bool allow_missing_protocol; /**< without ?protocol= it is 7, not 4008; default false */
+    /** Close with 4009 a client that has neither signed in nor got a private or presence channel (or a public one
+     *  that a rule guards) within user_authentication_timeout_ms, unless `identify` named its user; default
+     *  false. */
+    bool user_authentication;
+    bool subscription_count_events; /**< tell subscribers how many they are; default false */
+    bool
+        watchlist_events; /**< tell clients which users of their watchlist are online; default false */
+    /** Terminating a user's connections also closes those that only carry the id in a presence channel, as
+     *  Reverb does; default false. */
+    bool terminate_matches_presence;
+    bool jsonp; /**< the auth endpoints answer GET with ?callback= as a script; default false */
+    uint8_t reserved_[2]; /**< zero */
 } pusherc_app_options;
 
 /* clang-format off */
@@ -109,14 +110,15 @@ typedef struct pusherc_app_options {
 /* clang-format on */
 
 /**
- * Fill in PUSHERC_APP_OPTIONS_INIT, for bindings.
+ * PUSHERC_APP_OPTIONS_INIT as a function, for other languages.
  *
- * @param options  overwritten
+ * @param out          overwritten with zeros and its size
+ * @param struct_size  sizeof(pusherc_app_options) as the caller knows it
  *
  * Thread: any. Blocks: no. In callbacks: yes. Owns: nothing.
  * Since: 0.1.
  */
-PUSHERC_API void pusherc_app_options_init(pusherc_app_options *options);
+PUSHERC_API void pusherc_app_options_init(pusherc_app_options *out, size_t struct_size);
 
 /**
  * Add an app, or replace the settings of the one with the same id.

@@ -30,12 +30,24 @@ typedef struct pusherc_grant {
     pusherc_slice user_info_json;
     pusherc_slice view;     /**< audience of this subscriber, UTF-8, 0..64 bytes; len 0 = none */
     uint32_t expires_in_ms; /**< then the rule is asked again; 0 = as long as the subscription */
+    uint32_t reserved_;     /**< zero */
 } pusherc_grant;
 
 /* clang-format off */
 /** Initialiser of a pusherc_grant. */
 #define PUSHERC_GRANT_INIT { .struct_size = sizeof(pusherc_grant) }
 /* clang-format on */
+
+/**
+ * PUSHERC_GRANT_INIT as a function, for other languages.
+ *
+ * @param out          overwritten with zeros and its size
+ * @param struct_size  sizeof(pusherc_grant) as the caller knows it
+ *
+ * Thread: any. Blocks: no. In callbacks: yes. Owns: nothing.
+ * Since: 0.1.
+ */
+PUSHERC_API void pusherc_grant_init(pusherc_grant *out, size_t struct_size);
 
 /**
  * The host's decision. Leads to exactly one pusherc_auth_allow() or pusherc_auth_deny() per request, here or
@@ -175,22 +187,33 @@ typedef struct pusherc_rule {
      *  "private-encrypted-", "presence-" and "cache-", so it begins with none of these; {x} is one or more
      *  characters without a dot. */
     const char *pattern;
-    /** PUSHERC_RULE_*; 0 = PUSHERC_RULE_DEFAULT, without PUSHERC_RULE_ENCRYPTED if there is a render function. */
-    uint32_t kinds;
     pusherc_authorize_fn authorize;             /**< this one ... */
     pusherc_authorize_batch_fn authorize_batch; /**< ... or this one, not both */
     /** NULL = everybody sees the same. Not with PUSHERC_RULE_ENCRYPTED: those payloads cannot be read. */
     pusherc_render_fn render;
+    void *user_data; /**< handed to each */
+    /** PUSHERC_RULE_*; 0 = PUSHERC_RULE_DEFAULT, without PUSHERC_RULE_ENCRYPTED if there is a render function. */
+    uint32_t kinds;
     /** Reuse an answer, a refusal too, for the same user and channel; 0 = never. Answers that end sooner are not
      *  kept; each worker keeps at most 8192. */
     uint32_t cache_ms;
-    void *user_data; /**< handed to each */
 } pusherc_rule;
 
 /* clang-format off */
 /** Initialiser of a pusherc_rule. */
 #define PUSHERC_RULE_INIT { .struct_size = sizeof(pusherc_rule) }
 /* clang-format on */
+
+/**
+ * PUSHERC_RULE_INIT as a function, for other languages.
+ *
+ * @param out          overwritten with zeros and its size
+ * @param struct_size  sizeof(pusherc_rule) as the caller knows it
+ *
+ * Thread: any. Blocks: no. In callbacks: yes. Owns: nothing.
+ * Since: 0.1.
+ */
+PUSHERC_API void pusherc_rule_init(pusherc_rule *out, size_t struct_size);
 
 /**
  * Add a rule. Where several patterns match a name, the most specific one decides, whatever the order they
@@ -322,6 +345,17 @@ typedef struct pusherc_grant_match {
 /* clang-format on */
 
 /**
+ * PUSHERC_GRANT_MATCH_INIT as a function, for other languages.
+ *
+ * @param out          overwritten with zeros and its size
+ * @param struct_size  sizeof(pusherc_grant_match) as the caller knows it
+ *
+ * Thread: any. Blocks: no. In callbacks: yes. Owns: nothing.
+ * Since: 0.1.
+ */
+PUSHERC_API void pusherc_grant_match_init(pusherc_grant_match *out, size_t struct_size);
+
+/**
  * A re-authorization has ended: `kept` grants stand, `revoked` ones are lost. Called exactly once for each call
  * that returned 0: on a worker thread with no lock held, or while the server stops perhaps on the calling one,
  * before the call returns. Must not block. May call what is marked "In callbacks: yes".
@@ -411,12 +445,12 @@ typedef enum pusherc_denial_reason {
 typedef struct pusherc_denial {
     size_t struct_size;           /**< bytes of this struct as the library knows it */
     pusherc_denial_reason reason; /**< why */
+    int status;                   /**< as told to the client: of HTTP, or its pusher:error code */
     pusherc_slice app_id;         /**< len 0 = the app was not found */
     pusherc_slice channel;        /**< len 0 = the connection or its sign-in */
     pusherc_slice pattern;        /**< of the rule that was asked; len 0 = none */
     pusherc_slice user_id;        /**< len 0 = anonymous */
     pusherc_socket_id socket_id;  /**< zero = there is none yet */
-    int status;                   /**< as told to the client: of HTTP, or its pusher:error code */
     pusherc_slice detail;         /**< a sentence, or the string that had to be signed */
 } pusherc_denial;
 

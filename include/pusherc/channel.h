@@ -27,9 +27,26 @@ typedef struct pusherc_channel_info {
     pusherc_slice name;          /**< with its prefix */
     pusherc_channel_kind kind;   /**< by the prefix */
     bool cache;                  /**< a "cache-" variant of its kind */
+    uint8_t reserved_[3];        /**< zero */
     uint64_t subscription_count; /**< 0 = not occupied */
     uint64_t user_count;         /**< distinct members; presence only, else 0 */
 } pusherc_channel_info;
+
+/* clang-format off */
+/** To be filled in by pusherc_get_channel(). */
+#define PUSHERC_CHANNEL_INFO_INIT { .struct_size = sizeof(pusherc_channel_info) }
+/* clang-format on */
+
+/**
+ * PUSHERC_CHANNEL_INFO_INIT as a function, for other languages.
+ *
+ * @param out          overwritten with zeros and its size
+ * @param struct_size  sizeof(pusherc_channel_info) as the caller knows it
+ *
+ * Thread: any. Blocks: no. In callbacks: yes. Owns: nothing.
+ * Since: 0.1.
+ */
+PUSHERC_API void pusherc_channel_info_init(pusherc_channel_info *out, size_t struct_size);
 
 /** One user of a presence channel, however many connections it has there. */
 typedef struct pusherc_member {

@@ -28,17 +28,29 @@ typedef struct pusherc_identity {
     size_t struct_size;           /**< sizeof(pusherc_identity) */
     pusherc_slice user_id;        /**< UTF-8, 0..200 bytes; len 0 = anonymous */
     pusherc_slice user_info_json; /**< JSON text, at most max_user_info_bytes; len 0 = none */
-    uint32_t expires_in_ms; /**< then every grant of the connection is asked again; 0 = never */
-    void *data;             /**< the host's own, see pusherc_conn_data() */
+    void *data;                   /**< the host's own, see pusherc_conn_data() */
     /** For `data`, also if that is NULL: when the connection is gone and with it every question about it, or
      *  when the identity was not taken. NULL = there is nothing to free. */
     pusherc_free_fn free_data;
+    uint32_t expires_in_ms; /**< then every grant of the connection is asked again; 0 = never */
+    uint32_t reserved_;     /**< zero */
 } pusherc_identity;
 
 /* clang-format off */
 /** Initialiser of a pusherc_identity. */
 #define PUSHERC_IDENTITY_INIT { .struct_size = sizeof(pusherc_identity) }
 /* clang-format on */
+
+/**
+ * PUSHERC_IDENTITY_INIT as a function, for other languages.
+ *
+ * @param out          overwritten with zeros and its size
+ * @param struct_size  sizeof(pusherc_identity) as the caller knows it
+ *
+ * Thread: any. Blocks: no. In callbacks: yes. Owns: nothing.
+ * Since: 0.1.
+ */
+PUSHERC_API void pusherc_identity_init(pusherc_identity *out, size_t struct_size);
 
 /**
  * What has become of a channel. One change may be several of these: OCCUPIED, MEMBER_ADDED, SUBSCRIPTION_COUNT
@@ -56,6 +68,7 @@ typedef enum pusherc_channel_event_type {
 typedef struct pusherc_channel_event {
     size_t struct_size;              /**< bytes of this struct as the library knows it */
     pusherc_channel_event_type type; /**< what happened */
+    uint32_t reserved_;              /**< zero */
     pusherc_slice app_id;            /**< the channel's app */
     pusherc_slice channel;           /**< with its prefix */
     pusherc_slice user_id;           /**< MEMBER_ADDED and MEMBER_REMOVED, else len 0 */
@@ -80,10 +93,12 @@ typedef struct pusherc_webhook_failure {
     pusherc_slice app_id; /**< whose webhook it is */
     pusherc_slice url;    /**< of the endpoint */
     pusherc_slice body;   /**< JSON, as the last request had it; see pusherc_sign_webhook() */
+    pusherc_slice
+        reason; /**< of the last failure, in words: "answered 500", "Connection refused" ... */
     uint32_t event_count; /**< in it */
     uint32_t attempts;    /**< requests made; 0 = the server was stopped before there was one */
     uint16_t last_status; /**< what the last one was answered with; 0 = there was no answer */
-    pusherc_slice reason; /**< the same in words: "answered 500", "Connection refused" ... */
+    uint8_t reserved_[6]; /**< zero */
 } pusherc_webhook_failure;
 
 /** The host's functions. Begin with PUSHERC_HOOKS_INIT; a NULL function is not wanted. */
@@ -124,6 +139,17 @@ typedef struct pusherc_hooks {
 /** Initialiser of a pusherc_hooks. */
 #define PUSHERC_HOOKS_INIT { .struct_size = sizeof(pusherc_hooks) }
 /* clang-format on */
+
+/**
+ * PUSHERC_HOOKS_INIT as a function, for other languages.
+ *
+ * @param out          overwritten with zeros and its size
+ * @param struct_size  sizeof(pusherc_hooks) as the caller knows it
+ *
+ * Thread: any. Blocks: no. In callbacks: yes. Owns: nothing.
+ * Since: 0.1.
+ */
+PUSHERC_API void pusherc_hooks_init(pusherc_hooks *out, size_t struct_size);
 
 /** @name Connections
  * A pusherc_conn is valid only inside the callback that received it; keep the socket id instead. Slices die

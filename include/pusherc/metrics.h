@@ -54,6 +54,17 @@ typedef struct pusherc_stats {
 /* clang-format on */
 
 /**
+ * PUSHERC_STATS_INIT as a function, for other languages.
+ *
+ * @param out          overwritten with zeros and its size
+ * @param struct_size  sizeof(pusherc_stats) as the caller knows it
+ *
+ * Thread: any. Blocks: no. In callbacks: yes. Owns: nothing.
+ * Since: 0.1.
+ */
+PUSHERC_API void pusherc_stats_init(pusherc_stats *out, size_t struct_size);
+
+/**
  * Read the counters. For `channels` the table of all channels is walked once.
  *
  * @param server  any state

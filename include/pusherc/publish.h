@@ -29,12 +29,24 @@ typedef struct pusherc_event {
     pusherc_socket_id except; /**< this connection gets no copy; zero = none */
     /** `data` is already what pusherc_encrypt_event() makes: relay it as it is; default false. */
     bool encrypted;
+    uint8_t reserved_[7]; /**< zero */
 } pusherc_event;
 
 /* clang-format off */
 /** Initialiser of a pusherc_event. */
 #define PUSHERC_EVENT_INIT { .struct_size = sizeof(pusherc_event) }
 /* clang-format on */
+
+/**
+ * PUSHERC_EVENT_INIT as a function, for other languages.
+ *
+ * @param out          overwritten with zeros and its size
+ * @param struct_size  sizeof(pusherc_event) as the caller knows it
+ *
+ * Thread: any. Blocks: no. In callbacks: yes. Owns: nothing.
+ * Since: 0.1.
+ */
+PUSHERC_API void pusherc_event_init(pusherc_event *out, size_t struct_size);
 
 /**
  * Send one event to the subscribers of its channels.

@@ -46,10 +46,10 @@ typedef struct pusherc_server_options {
     const pusherc_allocator *allocator; /**< NULL = the C library's */
     pusherc_log_fn log_fn;              /**< NULL = silent */
     void *log_user_data;                /**< handed to log_fn */
-    pusherc_log_level log_level;        /**< default PUSHERC_LOG_INFO */
 
-    struct uv_loop_s *loop; /**< attach to this loop; borrowed until the server is freed */
-    uint32_t worker_count;  /**< without `loop`: 1..64 or PUSHERC_WORKERS_*; default 1 */
+    struct uv_loop_s *loop;      /**< attach to this loop; borrowed until the server is freed */
+    pusherc_log_level log_level; /**< default PUSHERC_LOG_INFO */
+    uint32_t worker_count;       /**< without `loop`: 1..64 or PUSHERC_WORKERS_*; default 1 */
 
     const pusherc_hooks *hooks; /**< NULL = none */
     /** Path of the built-in auth endpoint for channels, below path_prefix; NULL = "/broadcasting/auth",
@@ -60,6 +60,13 @@ typedef struct pusherc_server_options {
     /** Serve below this path, e.g. "/ws": begins with '/', does not end with one, has no ' ?#%'; NULL = "". */
     const char *path_prefix;
 
+    /** Begins the names of metrics: 0..64 of [a-zA-Z0-9_:], no digit first; NULL = "pusherc_". With "soketi_"
+     *  dashboards made for soketi go on. */
+    const char *metrics_prefix;
+    const char *webhook_ca_file; /**< PEM: whom to trust with https://; NULL = the system's own */
+    /** What cache channels of all apps may keep; default 67108864. Above it the events that were published longest
+     *  ago are forgotten. */
+    uint64_t max_cache_bytes;
     /** Sockets, those that speak HTTP included; default no limit; above it new clients get 4100. A start with
      *  fewer descriptors than that (RLIMIT_NOFILE) logs a warning. */
     uint32_t max_connections;
@@ -79,16 +86,10 @@ typedef struct pusherc_server_options {
     /** What may wait for one client at most; default 1048576, then the app's slow_policy. */
     uint32_t out_hard_bytes;
     uint32_t max_auth_skew_s; /**< age of a signed HTTP request; default 600; above it 401 */
-    /** What cache channels of all apps may keep; default 67108864. Above it the events that were published longest
-     *  ago are forgotten. */
-    uint64_t max_cache_bytes;
     pusherc_http_error_format http_error_format; /**< default PUSHERC_HTTP_ERRORS_TEXT */
     /** How long an event that was published over HTTP with an idempotency key is not published again; default
      *  120000. */
     uint32_t idempotency_ms;
-    /** Begins the names of metrics: 0..64 of [a-zA-Z0-9_:], no digit first; NULL = "pusherc_". With "soketi_"
-     *  dashboards made for soketi go on. */
-    const char *metrics_prefix;
     /** Percent of the memory that this process may have: above it /accept-traffic answers 500; 1..100,
      *  default 85. */
     uint32_t accept_traffic_percent;
@@ -108,7 +109,7 @@ typedef struct pusherc_server_options {
     uint32_t webhook_retry_ms;
     /** Events that wait for one endpoint; default 10000; above it they are dropped and counted. */
     uint32_t webhook_max_queued;
-    const char *webhook_ca_file; /**< PEM: whom to trust with https://; NULL = the system's own */
+    uint32_t reserved_; /**< zero */
 } pusherc_server_options;
 
 /* clang-format off */
@@ -117,14 +118,15 @@ typedef struct pusherc_server_options {
 /* clang-format on */
 
 /**
- * Fill in PUSHERC_SERVER_OPTIONS_INIT, for bindings.
+ * PUSHERC_SERVER_OPTIONS_INIT as a function, for other languages.
  *
- * @param options  overwritten
+ * @param out          overwritten with zeros and its size
+ * @param struct_size  sizeof(pusherc_server_options) as the caller knows it
  *
  * Thread: any. Blocks: no. In callbacks: yes. Owns: nothing.
  * Since: 0.1.
  */
-PUSHERC_API void pusherc_server_options_init(pusherc_server_options *options);
+PUSHERC_API void pusherc_server_options_init(pusherc_server_options *out, size_t struct_size);
 
 /**
  * TLS for one listener: 1.2 and 1.3, with forward secrecy and session tickets. The files are read while
@@ -151,10 +153,11 @@ typedef struct pusherc_listen_options {
     size_t struct_size; /**< sizeof(pusherc_listen_options) */
     /** A numeric address, IPv6 without brackets: "0.0.0.0", "::" (both families) ... NULL = "127.0.0.1". */
     const char *host;
-    uint16_t port;    /**< 0 = the system picks; read it back with pusherc_server_port() */
-    uint32_t backlog; /**< connections that wait to be accepted; default 1024 */
     const pusherc_tls_options *tls; /**< NULL = plain */
+    uint32_t backlog;               /**< connections that wait to be accepted; default 1024 */
     pusherc_listen_purpose purpose; /**< default PUSHERC_LISTEN_CLIENTS */
+    uint16_t port;        /**< 0 = the system picks; read it back with pusherc_server_port() */
+    uint8_t reserved_[6]; /**< zero */
 } pusherc_listen_options;
 
 /* clang-format off */
@@ -165,24 +168,26 @@ typedef struct pusherc_listen_options {
 /* clang-format on */
 
 /**
- * Fill in PUSHERC_LISTEN_OPTIONS_INIT, for bindings.
+ * PUSHERC_TLS_OPTIONS_INIT as a function, for other languages.
  *
- * @param options  overwritten
+ * @param out          overwritten with zeros and its size
+ * @param struct_size  sizeof(pusherc_tls_options) as the caller knows it
  *
  * Thread: any. Blocks: no. In callbacks: yes. Owns: nothing.
  * Since: 0.1.
  */
-PUSHERC_API void pusherc_listen_options_init(pusherc_listen_options *options);
+PUSHERC_API void pusherc_tls_options_init(pusherc_tls_options *out, size_t struct_size);
 
 /**
- * Fill in PUSHERC_TLS_OPTIONS_INIT, for bindings.
+ * PUSHERC_LISTEN_OPTIONS_INIT as a function, for other languages.
  *
- * @param options  overwritten
+ * @param out          overwritten with zeros and its size
+ * @param struct_size  sizeof(pusherc_listen_options) as the caller knows it
  *
  * Thread: any. Blocks: no. In callbacks: yes. Owns: nothing.
  * Since: 0.1.
  */
-PUSHERC_API void pusherc_tls_options_init(pusherc_tls_options *options);
+PUSHERC_API void pusherc_listen_options_init(pusherc_listen_options *out, size_t struct_size);
 
 /**
  * Make a server. Nothing listens and no thread runs yet.

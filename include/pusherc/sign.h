@@ -39,6 +39,17 @@ typedef struct pusherc_credentials {
 #define PUSHERC_CREDENTIALS_INIT { .struct_size = sizeof(pusherc_credentials) }
 /* clang-format on */
 
+/**
+ * PUSHERC_CREDENTIALS_INIT as a function, for other languages.
+ *
+ * @param out          overwritten with zeros and its size
+ * @param struct_size  sizeof(pusherc_credentials) as the caller knows it
+ *
+ * Thread: any. Blocks: no. In callbacks: yes. Owns: nothing.
+ * Since: 0.1.
+ */
+PUSHERC_API void pusherc_credentials_init(pusherc_credentials *out, size_t struct_size);
+
 /** One query parameter, decoded: "a,b", not "a%2Cb". */
 typedef struct pusherc_http_param {
     pusherc_slice name;  /**< any bytes */

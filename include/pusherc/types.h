@@ -8,7 +8,6 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <string.h>
 
 #include <pusherc/export.h>
 
@@ -48,13 +47,7 @@ typedef struct pusherc_slice {
  * Thread: any. Blocks: no. In callbacks: yes. Owns: nothing.
  * Since: 0.1.
  */
-static inline pusherc_slice pusherc_slice_of(const char *text)
-{
-    pusherc_slice slice;
-    slice.ptr = text;
-    slice.len = text ? strlen(text) : 0;
-    return slice;
-}
+PUSHERC_API pusherc_slice pusherc_slice_of(const char *text);
 
 /**
  * Compare byte for byte. Not for secrets: the time it takes tells how much is right.
@@ -66,10 +59,14 @@ static inline pusherc_slice pusherc_slice_of(const char *text)
  * Thread: any. Blocks: no. In callbacks: yes. Owns: nothing.
  * Since: 0.1.
  */
-static inline bool pusherc_slice_equal(pusherc_slice a, pusherc_slice b)
-{
-    return a.len == b.len && (a.len == 0 || memcmp(a.ptr, b.ptr, a.len) == 0);
-}
+PUSHERC_API bool pusherc_slice_equal(pusherc_slice a, pusherc_slice b);
+
+/**
+ * Item `i` of an array of structs that begin with `struct_size`, as the library hands them out. A newer library's items
+ * are larger than the caller knows: go through them by this and not by `items[i]`.
+ */
+#define PUSHERC_AT(items, i)                                                                       \
+    ((__typeof__(&(items)[0]))(const void *)((const char *)(items) + (i) * (items)->struct_size))
 
 /**
  * A connection's name, printed as "<a>.<b>". Zero and zero mean "none".

@@ -49,17 +49,29 @@ typedef struct pusherc_webhook {
     /** "http://..." or "https://...", at most 2048 bytes. Redirects are not followed. Of several with one URL
      *  each is an endpoint of its own. */
     const char *url;
-    uint32_t events;                       /**< PUSHERC_WEBHOOK_*; 0 = PUSHERC_WEBHOOK_ALL */
     const char *channel_prefix;            /**< only of channels that begin so; NULL = any */
     const char *channel_suffix;            /**< only of channels that end so; NULL = any */
     const pusherc_webhook_header *headers; /**< header_count of them */
     size_t header_count;                   /**< 0..16 */
+    uint32_t events;                       /**< PUSHERC_WEBHOOK_*; 0 = PUSHERC_WEBHOOK_ALL */
+    uint32_t reserved_;                    /**< zero */
 } pusherc_webhook;
 
 /* clang-format off */
 /** Initialiser of a pusherc_webhook. */
 #define PUSHERC_WEBHOOK_INIT { .struct_size = sizeof(pusherc_webhook) }
 /* clang-format on */
+
+/**
+ * PUSHERC_WEBHOOK_INIT as a function, for other languages.
+ *
+ * @param out          overwritten with zeros and its size
+ * @param struct_size  sizeof(pusherc_webhook) as the caller knows it
+ *
+ * Thread: any. Blocks: no. In callbacks: yes. Owns: nothing.
+ * Since: 0.1.
+ */
+PUSHERC_API void pusherc_webhook_init(pusherc_webhook *out, size_t struct_size);
 
 PUSHERC_END_DECLS
 

@@ -1,6 +1,7 @@
 #include "auth/rules.h"
 
 #include "base/log.h"
+#include "base/options.h"
 #include "protocol/names.h"
 
 #define MAX_PATTERN 200 /* no channel name is longer */
@@ -188,8 +189,6 @@ static int check_reach(pusherc_slice pattern, pusherc_errinfo *info)
 static int check(const pusherc_rule *o, struct pc_rule *rule, pusherc_errinfo *info)
 {
     const char *shown = o->pattern ? o->pattern : "(none)";
-    if (o->struct_size != sizeof *o)
-        return pc_errinfo(info, PUSHERC_EINVAL, 0, "use PUSHERC_RULE_INIT");
     if (!pc_pattern_valid(pc_slice_of(o->pattern), rule->param_names, &rule->param_count))
         return pc_errinfo(
             info, PUSHERC_EINVAL, 0,
@@ -237,14 +236,19 @@ static void insert_sorted(struct pc_rules *rules, struct pc_rule *rule)
     rules->rules[at] = rule;
 }
 
-int pc_rules_add(struct pc_rules *rules, const pusherc_rule *options, pusherc_errinfo *info)
+int pc_rules_add(struct pc_rules *rules, const pusherc_rule *from, pusherc_errinfo *info)
 {
-    struct pc_rule checked = {.options = *options};
+    struct pc_rule checked = {0};
+    pusherc_rule taken, *const options = &taken;
+    int rc = PC_TAKE(rule, options, from, info);
+    if (rc)
+        return rc;
+    checked.options = taken;
     /* a pattern with views leaves encrypted channels out by itself */
     if (checked.options.kinds == 0)
         checked.options.kinds =
             PUSHERC_RULE_DEFAULT & ~(options->render ? PUSHERC_RULE_ENCRYPTED : 0u);
-    int rc = check(options, &checked, info);
+    rc = check(options, &checked, info);
     if (rc)
         return rc;
     pusherc_slice app_id = pc_slice_of(options->app_id), pattern = pc_slice_of(options->pattern);

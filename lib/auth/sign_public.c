@@ -4,6 +4,7 @@
 #include "auth/encrypt.h"
 #include "auth/sign.h"
 #include "base/buf.h"
+#include "base/options.h"
 #include "codec/json.h"
 #include "protocol/message_in.h"
 #include "protocol/names.h"
@@ -29,11 +30,19 @@ static bool key_valid(pusherc_slice key)
     return true;
 }
 
-static bool credentials_valid(const pusherc_credentials *credentials)
+/* From here on `credentials` are the library's own copy, which has all members. */
+static bool take_credentials(const pusherc_credentials **credentials, pusherc_credentials *taken)
 {
-    return credentials && credentials->struct_size == sizeof(*credentials) &&
-           key_valid(credentials->key) && credentials->secret.ptr && credentials->secret.len &&
-           slice_valid(credentials->master_key);
+    if (!*credentials || PC_TAKE(credentials, taken, *credentials, NULL))
+        return false;
+    *credentials = taken;
+    return true;
+}
+
+static bool credentials_valid(const pusherc_credentials **credentials, pusherc_credentials *taken)
+{
+    return take_credentials(credentials, taken) && key_valid(taken->key) && taken->secret.ptr &&
+           taken->secret.len && slice_valid(taken->master_key);
 }
 
 static bool channel_valid(pusherc_slice channel, pusherc_channel_kind *kind)
@@ -144,10 +153,11 @@ int pusherc_sign_channel(const pusherc_credentials *credentials, pusherc_socket_
                          pusherc_slice channel, pusherc_slice channel_data, char *out, size_t cap,
                          size_t *len)
 {
+    pusherc_credentials taken;
     pusherc_channel_kind kind;
     char hex[PC_SHA256_HEX];
 
-    if (!credentials_valid(credentials) || !socket_id_valid(socket_id) ||
+    if (!credentials_valid(&credentials, &taken) || !socket_id_valid(socket_id) ||
         !channel_valid(channel, &kind) || !slice_valid(channel_data))
         return PUSHERC_EINVAL;
     int err = sign_channel(credentials, socket_id, channel, channel_data, hex);
@@ -157,9 +167,10 @@ int pusherc_sign_channel(const pusherc_credentials *credentials, pusherc_socket_
 int pusherc_sign_user(const pusherc_credentials *credentials, pusherc_socket_id socket_id,
                       pusherc_slice user_data, char *out, size_t cap, size_t *len)
 {
+    pusherc_credentials taken;
     char hex[PC_SHA256_HEX];
 
-    if (!credentials_valid(credentials) || !socket_id_valid(socket_id) || !user_data.ptr ||
+    if (!credentials_valid(&credentials, &taken) || !socket_id_valid(socket_id) || !user_data.ptr ||
         user_data.len == 0)
         return PUSHERC_EINVAL;
     int err = sign_user(credentials, socket_id, user_data, hex);
@@ -214,9 +225,10 @@ int pusherc_auth_response_json(const pusherc_credentials *credentials, pusherc_s
                                pusherc_slice channel, pusherc_slice channel_data, char *out,
                                size_t cap, size_t *len)
 {
+    pusherc_credentials taken;
     pusherc_channel_kind kind;
 
-    if (!credentials_valid(credentials) || !socket_id_valid(socket_id) ||
+    if (!credentials_valid(&credentials, &taken) || !socket_id_valid(socket_id) ||
         !channel_valid(channel, &kind))
         return PUSHERC_EINVAL;
     if (kind == PUSHERC_CHANNEL_PRIVATE_ENCRYPTED &&
@@ -245,7 +257,8 @@ int pusherc_user_auth_response_json(const pusherc_credentials *credentials,
                                     pusherc_socket_id socket_id, pusherc_slice user_data, char *out,
                                     size_t cap, size_t *len)
 {
-    if (!credentials_valid(credentials) || !socket_id_valid(socket_id) || !user_data.ptr)
+    pusherc_credentials taken;
+    if (!credentials_valid(&credentials, &taken) || !socket_id_valid(socket_id) || !user_data.ptr)
         return PUSHERC_EINVAL;
     int err = check_user_object(user_data, true);
     if (err)
@@ -278,21 +291,23 @@ int pusherc_master_key_decode(pusherc_slice base64, uint8_t out[PUSHERC_MASTER_K
  * End-to-end encryption.
  */
 
-static bool may_encrypt(const pusherc_credentials *credentials, pusherc_slice channel)
+static bool may_encrypt(const pusherc_credentials **credentials, pusherc_credentials *taken,
+                        pusherc_slice channel)
 {
     pusherc_channel_kind kind;
 
-    return credentials && credentials->struct_size == sizeof(*credentials) &&
-           credentials->master_key.ptr && credentials->master_key.len == PUSHERC_MASTER_KEY_SIZE &&
-           channel_valid(channel, &kind) && kind == PUSHERC_CHANNEL_PRIVATE_ENCRYPTED;
+    return take_credentials(credentials, taken) && taken->master_key.ptr &&
+           taken->master_key.len == PUSHERC_MASTER_KEY_SIZE && channel_valid(channel, &kind) &&
+           kind == PUSHERC_CHANNEL_PRIVATE_ENCRYPTED;
 }
 
 int pusherc_shared_secret(const pusherc_credentials *credentials, pusherc_slice channel,
                           uint8_t out[PUSHERC_SHARED_SECRET_SIZE])
 {
+    pusherc_credentials taken;
     uint8_t secret[PUSHERC_SHARED_SECRET_SIZE];
 
-    if (!may_encrypt(credentials, channel) || !out)
+    if (!may_encrypt(&credentials, &taken, channel) || !out)
         return PUSHERC_EINVAL;
     int err = pc_crypto_init();
     if (!err)
@@ -315,11 +330,12 @@ static int encrypt(struct pc_buf *buf, pusherc_slice channel, pusherc_slice data
 static int use_master_key(const pusherc_credentials *credentials, pusherc_slice channel,
                           pusherc_slice text, crypt_fn fn, char *out, size_t cap, size_t *len)
 {
+    pusherc_credentials taken;
     struct pc_mem mem = pc_mem_make(NULL);
     char storage[STACK_BYTES];
     struct pc_buf buf;
 
-    if (!may_encrypt(credentials, channel) || !slice_valid(text))
+    if (!may_encrypt(&credentials, &taken, channel) || !slice_valid(text))
         return PUSHERC_EINVAL;
     pc_buf_init_in(&buf, &mem, NO_MAX, storage, sizeof(storage));
     int err = pc_crypto_init();
@@ -446,10 +462,11 @@ int pusherc_sign_request(const pusherc_credentials *credentials, const char *met
                          pusherc_slice body, uint64_t unix_time_s, char *out, size_t cap,
                          size_t *len)
 {
+    pusherc_credentials taken;
     char upper[METHOD_MAX_BYTES + 1];
 
-    if (!credentials_valid(credentials) || !method || !upper_method(method, upper) || !path ||
-        !path_valid(path) || !slice_valid(body))
+    if (!credentials_valid(&credentials, &taken) || !method || !upper_method(method, upper) ||
+        !path || !path_valid(path) || !slice_valid(body))
         return PUSHERC_EINVAL;
     if (param_count > PUSHERC_MAX_SIGNED_PARAMS - 5)
         return PUSHERC_ELIMIT;
@@ -507,9 +524,10 @@ int pusherc_verify_request(const pusherc_credentials *credentials, const char *m
                            const char *path, const pusherc_http_param *params, size_t param_count,
                            pusherc_slice body, uint64_t unix_time_s, uint32_t max_skew_s)
 {
+    pusherc_credentials taken;
     struct pc_pair copies[PC_SIGN_MAX_PARAMS];
 
-    if (!credentials_valid(credentials) || !method || !path || (!params && param_count) ||
+    if (!credentials_valid(&credentials, &taken) || !method || !path || (!params && param_count) ||
         !slice_valid(body))
         return PUSHERC_EINVAL;
     if (param_count > PC_SIGN_MAX_PARAMS)
@@ -537,7 +555,8 @@ int pusherc_verify_request(const pusherc_credentials *credentials, const char *m
 int pusherc_sign_webhook(const pusherc_credentials *credentials, pusherc_slice body,
                          char out[PUSHERC_HMAC_HEX_SIZE])
 {
-    if (!credentials_valid(credentials))
+    pusherc_credentials taken;
+    if (!credentials_valid(&credentials, &taken))
         return PUSHERC_EINVAL;
     return pusherc_hmac_sha256_hex(credentials->secret, body, out);
 }
@@ -545,9 +564,11 @@ int pusherc_sign_webhook(const pusherc_credentials *credentials, pusherc_slice b
 int pusherc_verify_webhook(const pusherc_credentials *credentials, pusherc_slice body,
                            pusherc_slice signature_hex)
 {
+    pusherc_credentials taken;
     char hex[PC_SHA256_HEX];
 
-    if (!credentials_valid(credentials) || !slice_valid(body) || !slice_valid(signature_hex))
+    if (!credentials_valid(&credentials, &taken) || !slice_valid(body) ||
+        !slice_valid(signature_hex))
         return PUSHERC_EINVAL;
     int err = hmac_hex(credentials->secret, &body, 1, hex);
     if (err)

@@ -1,5 +1,15 @@
 #include "base/slice.h"
 
+pusherc_slice pusherc_slice_of(const char *text)
+{
+    return pc_slice_of(text);
+}
+
+bool pusherc_slice_equal(pusherc_slice a, pusherc_slice b)
+{
+    return pc_slice_eq(a, b);
+}
+
 #include <stdint.h>
 
 bool pc_slice_eq_nocase(pusherc_slice a, pusherc_slice b)

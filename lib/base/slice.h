@@ -17,12 +17,12 @@ static inline pusherc_slice pc_slice(const char *ptr, size_t len)
 /* NULL gives the empty slice. */
 static inline pusherc_slice pc_slice_of(const char *text)
 {
-    return pusherc_slice_of(text);
+    return (pusherc_slice){text, text ? strlen(text) : 0};
 }
 
 static inline bool pc_slice_eq(pusherc_slice a, pusherc_slice b)
 {
-    return pusherc_slice_equal(a, b);
+    return a.len == b.len && (a.len == 0 || memcmp(a.ptr, b.ptr, a.len) == 0);
 }
 
 static inline bool pc_slice_starts(pusherc_slice s, pusherc_slice prefix)

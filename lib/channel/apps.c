@@ -1,6 +1,7 @@
 #include "channel/apps.h"
 
 #include "base/log.h"
+#include "base/options.h"
 
 void pc_apps_init(struct pc_apps *apps, const struct pc_mem *mem, const uint64_t seed[2],
                   uint32_t worker_count)
@@ -112,12 +113,23 @@ static int exchange(struct pc_apps *apps, struct change *changes, size_t count,
     return rc;
 }
 
+/* The host's struct may be another release's. */
+static int check(const struct pc_apps *apps, const pusherc_app_options *options,
+                 pusherc_errinfo *info)
+{
+    pusherc_app_options taken;
+    int rc = PC_TAKE(app_options, &taken, options, info);
+    return rc ? rc : pc_app_check(&taken, apps->webhooks, info);
+}
+
 static int prepare(struct pc_apps *apps, const pusherc_app_options *options, struct change *change,
                    pusherc_errinfo *info)
 {
-    int rc = pc_app_new(&change->app, &apps->mem, options);
-    if (rc == 0 && options->webhook_count)
-        rc = pc_endpoints_new(&change->endpoints, &apps->mem, options);
+    pusherc_app_options taken;
+    int rc = PC_TAKE(app_options, &taken, options, info);
+    rc = rc ? rc : pc_app_new(&change->app, &apps->mem, &taken);
+    if (rc == 0 && taken.webhook_count)
+        rc = pc_endpoints_new(&change->endpoints, &apps->mem, &taken);
     return rc ? pc_errinfo(info, rc, 0, "app %s: %s", options->id, pusherc_strerror(rc)) : 0;
 }
 
@@ -126,14 +138,14 @@ int pc_apps_put(struct pc_apps *apps, const pusherc_app_options *options, size_t
 {
     int rc = 0;
     for (size_t i = 0; i < count && rc == 0; i++)
-        rc = pc_app_check(&options[i], apps->webhooks, info);
+        rc = check(apps, PUSHERC_AT(options, i), info);
     if (rc || count == 0)
         return rc;
     struct change *changes = pc_alloc_array(&apps->mem, count, sizeof *changes);
     if (!changes)
         return pc_errinfo(info, PUSHERC_ENOMEM, 0, "app %s: out of memory", options->id);
     for (size_t i = 0; i < count && rc == 0; i++)
-        rc = prepare(apps, &options[i], &changes[i], info);
+        rc = prepare(apps, PUSHERC_AT(options, i), &changes[i], info);
     if (rc == 0)
         rc = exchange(apps, changes, count, info);
     for (size_t i = 0; i < count; i++) {

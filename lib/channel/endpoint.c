@@ -1,6 +1,7 @@
 #include "channel/endpoint.h"
 
 #include "base/log.h"
+#include "base/options.h"
 
 #define MAX_URL_BYTES    2048
 #define MAX_FILTER_BYTES 200
@@ -133,10 +134,12 @@ static int check_fields(const struct check *check, const pusherc_webhook *hook)
     return 0;
 }
 
-static int check_one(const struct check *check, const pusherc_webhook *hook)
+static int check_one(const struct check *check, const pusherc_webhook *from)
 {
-    if (hook->struct_size != sizeof *hook)
-        return refuse(check, "use PUSHERC_WEBHOOK_INIT");
+    pusherc_webhook taken, *const hook = &taken;
+    pusherc_errinfo why;
+    if (PC_TAKE(webhook, hook, from, &why))
+        return refuse(check, why.text);
     if (!url_valid(pc_slice_of(hook->url)))
         return refuse(check, "url must be \"http://\" or \"https://\" with a host, at most 2048 "
                              "bytes, without spaces");
@@ -162,7 +165,7 @@ int pc_endpoints_check(const pusherc_app_options *options, pusherc_errinfo *info
                           "control characters",
                           options->id);
     for (check.number = 1; check.number <= options->webhook_count && rc == 0; check.number++)
-        rc = check_one(&check, &options->webhooks[check.number - 1]);
+        rc = check_one(&check, PUSHERC_AT(options->webhooks, check.number - 1));
     return rc;
 }
 
@@ -232,9 +235,13 @@ static int copy_fields(struct pc_endpoint *e, const struct pc_mem *mem, const pu
     return rc;
 }
 
-static int copy_one(struct pc_endpoints *endpoints, const pusherc_webhook *hook)
+static int copy_one(struct pc_endpoints *endpoints, const pusherc_webhook *from)
 {
     const struct pc_mem *mem = &endpoints->mem;
+    pusherc_webhook taken, *const hook = &taken;
+    int rc = PC_TAKE(webhook, hook, from, NULL);
+    if (rc)
+        return rc;
     struct pc_endpoint *e = &endpoints->items[endpoints->count];
     for (size_t i = 0; i < endpoints->count; i++)
         e->nth += strcmp(endpoints->items[i].url, hook->url) == 0;
@@ -242,7 +249,7 @@ static int copy_one(struct pc_endpoints *endpoints, const pusherc_webhook *hook)
     e->kinds = hook->events ? hook->events : PUSHERC_WEBHOOK_ALL;
     endpoints->kinds |= pc_kinds_with_pairs(e->kinds);
     e->url = pc_dup(mem, pc_slice_of(hook->url));
-    int rc = e->url ? 0 : PUSHERC_ENOMEM;
+    rc = e->url ? 0 : PUSHERC_ENOMEM;
     rc = rc ? rc : copy(mem, hook->channel_prefix, &e->prefix);
     rc = rc ? rc : copy(mem, hook->channel_suffix, &e->suffix);
     return rc ? rc : copy_fields(e, mem, hook);
@@ -262,7 +269,7 @@ int pc_endpoints_new(struct pc_endpoints **out, const struct pc_mem *mem,
     rc = rc ? rc : copy(mem, options->key, &endpoints->app_key);
     rc = rc ? rc : pc_hmac_key_new(&endpoints->secret, mem, pc_slice_of(options->secret));
     for (size_t i = 0; i < options->webhook_count && rc == 0; i++)
-        rc = copy_one(endpoints, &options->webhooks[i]);
+        rc = copy_one(endpoints, PUSHERC_AT(options->webhooks, i));
     if (rc)
         free_all(endpoints);
     else

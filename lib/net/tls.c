@@ -20,6 +20,7 @@
 #include <pusherc/error.h>
 
 #include "base/buf.h"
+#include "base/options.h"
 
 #define TICKET_LIFETIME_S 7200 /* who comes back within spares both sides the certificate */
 /* one record, or a handshake's answers: a chain is at most 16 KiB */
@@ -222,12 +223,14 @@ static int configure(struct pc_tls_config *config)
 }
 
 int pc_tls_config_new(struct pc_tls_config **out, const struct pc_mem *mem, struct pc_log *log,
-                      const pusherc_tls_options *options, pusherc_errinfo *info)
+                      const pusherc_tls_options *from, pusherc_errinfo *info)
 {
     char text[128];
+    pusherc_tls_options taken, *const options = &taken;
     *out = NULL;
-    if (options->struct_size != sizeof *options)
-        return pc_errinfo(info, PUSHERC_EINVAL, 0, "tls: use PUSHERC_TLS_OPTIONS_INIT");
+    int rc = PC_TAKE(tls_options, options, from, info);
+    if (rc)
+        return rc;
     if (!options->cert_file || !options->key_file)
         return pc_errinfo(info, PUSHERC_EINVAL, 0, "tls: cert_file and key_file are both needed");
     struct pc_tls_config *config = pc_alloc_zero(mem, sizeof *config);
@@ -240,7 +243,7 @@ int pc_tls_config_new(struct pc_tls_config **out, const struct pc_mem *mem, stru
     mbedtls_x509_crt_init(&config->chain);
     mbedtls_pk_init(&config->key);
     mbedtls_ssl_ticket_init(&config->tickets);
-    int rc = load_files(config, options, info);
+    rc = load_files(config, options, info);
     if (rc)
         goto fail;
     int error = configure(config);

@@ -11,19 +11,11 @@ struct pc_app *pc_server_app(pusherc_server *server, const char *app_id, int *rc
     return app;
 }
 
-void pusherc_app_options_init(pusherc_app_options *options)
-{
-    *options = (pusherc_app_options)PUSHERC_APP_OPTIONS_INIT;
-}
-
 int pusherc_server_put_apps(pusherc_server *server, const pusherc_app_options *options,
                             size_t count, pusherc_errinfo *info)
 {
     if (!server || (count > 0 && !options))
         return pc_errinfo(info, PUSHERC_EINVAL, 0, "NULL argument");
-    for (size_t i = 0; i < count; i++)
-        if (options[i].struct_size != sizeof *options)
-            return pc_errinfo(info, PUSHERC_EINVAL, 0, "use PUSHERC_APP_OPTIONS_INIT");
     return pc_apps_put(&server->engine.apps, options, count, info);
 }
 

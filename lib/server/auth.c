@@ -1,6 +1,7 @@
 /* Rules, re-authorization and explanations (pusherc/auth.h). */
 #include <pusherc/auth.h>
 
+#include "base/options.h"
 #include "codec/json.h"
 #include "server/server.h"
 #include "session/change.h"
@@ -22,21 +23,20 @@ int pusherc_reauthorize(pusherc_server *server, const char *app_id,
                         void *user_data)
 {
     int rc;
-    if (match &&
-        (match->struct_size != sizeof *match || match->user_id.len > PC_IDENTITY_MAX_ID ||
-         (match->channel_pattern.len && !pc_pattern_valid(match->channel_pattern, NULL, NULL))))
+    pusherc_grant_match taken = {0};
+    if (match && PC_TAKE(grant_match, &taken, match, NULL))
+        return PUSHERC_EINVAL;
+    if (taken.user_id.len > PC_IDENTITY_MAX_ID ||
+        (taken.channel_pattern.len && !pc_pattern_valid(taken.channel_pattern, NULL, NULL)))
         return PUSHERC_EINVAL;
     struct pc_app *app = pc_server_app(server, app_id, &rc);
     if (!app)
         return rc;
-    struct pc_grant_filter filter = {.app_uid = app->live->uid};
+    struct pc_grant_filter filter = {
+        .app_uid = app->live->uid, .user_id = taken.user_id, .pattern = taken.channel_pattern};
     pc_app_unref(app);
     if (!pc_server_runs(server))
         return PUSHERC_ESTATE;
-    if (match) {
-        filter.user_id = match->user_id;
-        filter.pattern = match->channel_pattern;
-    }
     struct pc_change *change = pc_change_new(&server->engine, &filter, PC_S(""), PC_S(""));
     if (!change)
         return PUSHERC_ENOMEM;

@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <time.h>
 
+#include "base/options.h"
 #include "net/ask.h"
 #include "server/server.h"
 
@@ -130,8 +131,7 @@ static bool is_foreign_cookie(const pusherc_identify_request *r)
 
 static int check_identity(const pusherc_identify_request *r, const pusherc_identity *identity)
 {
-    if (identity->struct_size != sizeof *identity || identity->user_id.len > PC_IDENTITY_MAX_ID ||
-        !pc_utf8_valid(identity->user_id) ||
+    if (identity->user_id.len > PC_IDENTITY_MAX_ID || !pc_utf8_valid(identity->user_id) ||
         identity->user_info_json.len > r->app->options.max_user_info_bytes ||
         (identity->user_info_json.len &&
          pc_json_parse(identity->user_info_json).type == PC_JSON_NONE))
@@ -139,10 +139,13 @@ static int check_identity(const pusherc_identify_request *r, const pusherc_ident
     return is_foreign_cookie(r) ? PUSHERC_EAUTH : 0;
 }
 
-/* Takes over identity->data in any case. */
-static int take_identity(pusherc_identify_request *r, const pusherc_identity *identity)
+/* Takes over the identity's data in any case: it lies before every first release's end, so it can be read always. */
+static int take_identity(pusherc_identify_request *r, const pusherc_identity *from)
 {
-    int rc = check_identity(r, identity);
+    pusherc_identity taken = {.data = from->data, .free_data = from->free_data};
+    const pusherc_identity *identity = &taken;
+    int rc = PC_TAKE(identity, &taken, from, NULL);
+    rc = rc ? rc : check_identity(r, identity);
     if (rc == 0) {
         r->identity = pc_identity_new(&r->ask.mem, identity->user_id, identity->user_info_json);
         rc = r->identity ? 0 : PUSHERC_ENOMEM;
@@ -204,9 +207,7 @@ int pusherc_app_answer(pusherc_app_request *request, const pusherc_app_options *
     if (options) {
         rc = PUSHERC_ECANCELED;
         if (pc_mailbox_pin(request->ask.box)) { /* the engine stays while we put */
-            rc = options->struct_size == sizeof *options
-                     ? pc_apps_put(&request->engine->apps, options, 1, NULL)
-                     : PUSHERC_EINVAL;
+            rc = pc_apps_put(&request->engine->apps, options, 1, NULL);
             pc_mailbox_unpin(request->ask.box);
         }
     }

@@ -1,4 +1,5 @@
 /* Listeners: bound before the start, and given another certificate at any time after it. */
+#include "base/options.h"
 #include "net/listener.h"
 #include "net/tls.h"
 #include "server/server.h"
@@ -7,22 +8,24 @@ int pusherc_server_listen(pusherc_server *server, const pusherc_listen_options *
                           pusherc_errinfo *info)
 {
     const pusherc_listen_options defaults = PUSHERC_LISTEN_OPTIONS_INIT;
-    const pusherc_listen_options *o = options ? options : &defaults;
+    pusherc_listen_options taken, *const o = &taken;
     int fds[PUSHERC_WORKERS_MAX];
     uint16_t port;
     struct pc_tls_config *tls = NULL;
+    if (!server)
+        return pc_errinfo(info, PUSHERC_EINVAL, 0, "server: NULL");
+    int rc = PC_TAKE(listen_options, o, options ? options : &defaults, info);
+    if (rc)
+        return rc;
     const bool metrics = o->purpose == PUSHERC_LISTEN_METRICS;
-    if (!server || o->struct_size != sizeof *o)
-        return pc_errinfo(info, PUSHERC_EINVAL, 0, "use PUSHERC_LISTEN_OPTIONS_INIT");
     if (!metrics && o->purpose != PUSHERC_LISTEN_CLIENTS)
         return pc_errinfo(info, PUSHERC_EINVAL, 0, "purpose is none of PUSHERC_LISTEN_*");
     if (atomic_load(&server->state) != PC_SERVER_NEW)
         return pc_errinfo(info, PUSHERC_ESTATE, 0, "listeners are added before start");
     if (server->listener_count == PC_MAX_LISTENERS)
         return pc_errinfo(info, PUSHERC_EINVAL, 0, "at most %d listeners", PC_MAX_LISTENERS);
-    int rc = o->tls
-                 ? pc_tls_config_new(&tls, &server->engine.mem, &server->engine.log, o->tls, info)
-                 : 0;
+    if (o->tls)
+        rc = pc_tls_config_new(&tls, &server->engine.mem, &server->engine.log, o->tls, info);
     if (rc)
         return rc;
     /* operators come one by one */

@@ -5,24 +5,10 @@
 
 #include <pusherc/settings.h>
 
+#include "base/options.h"
 #include "base/setting.h"
 
 #define MAX_METRICS_PREFIX 64
-
-void pusherc_server_options_init(pusherc_server_options *options)
-{
-    *options = (pusherc_server_options)PUSHERC_SERVER_OPTIONS_INIT;
-}
-
-void pusherc_listen_options_init(pusherc_listen_options *options)
-{
-    *options = (pusherc_listen_options)PUSHERC_LISTEN_OPTIONS_INIT;
-}
-
-void pusherc_tls_options_init(pusherc_tls_options *options)
-{
-    *options = (pusherc_tls_options)PUSHERC_TLS_OPTIONS_INIT;
-}
 
 #define ROW(kind, name, min, max, fallback, words, meaning)                                        \
     PC_SETTING_ROW(pusherc_server_options, kind, name, min, max, fallback)
@@ -105,13 +91,9 @@ static bool prefix_valid(pusherc_slice prefix)
     return prefix.len <= MAX_METRICS_PREFIX;
 }
 
-int pc_server_options_check(const pusherc_server_options *o, pusherc_errinfo *info)
+static int check(const pusherc_server_options *o, pusherc_errinfo *info)
 {
     pusherc_slice prefix = pc_slice_of(o->path_prefix);
-    if (o->struct_size != sizeof *o)
-        return pc_errinfo(
-            info, PUSHERC_EINVAL, 0,
-            "struct_size: use PUSHERC_SERVER_OPTIONS_INIT, and headers and library of one version");
     if (prefix.len && (prefix.ptr[0] != '/' || prefix.ptr[prefix.len - 1] == '/'))
         return pc_errinfo(info, PUSHERC_EINVAL, 0,
                           "path_prefix must begin with '/' and not end with it");
@@ -122,12 +104,21 @@ int pc_server_options_check(const pusherc_server_options *o, pusherc_errinfo *in
         return pc_errinfo(info, PUSHERC_EINVAL, 0,
                           "metrics_prefix: at most %d letters, digits, '_' and ':', no digit first",
                           MAX_METRICS_PREFIX);
-    if (o->hooks && o->hooks->struct_size != sizeof *o->hooks)
-        return pc_errinfo(info, PUSHERC_EINVAL, 0, "hooks: use PUSHERC_HOOKS_INIT");
     if (o->allocator &&
         (!o->allocator->malloc_fn || !o->allocator->realloc_fn || !o->allocator->free_fn))
         return pc_errinfo(info, PUSHERC_EINVAL, 0, "allocator: a function is missing");
     if (o->out_soft_bytes && o->out_hard_bytes && o->out_soft_bytes > o->out_hard_bytes)
         return pc_errinfo(info, PUSHERC_EINVAL, 0, "out_soft_bytes is above out_hard_bytes");
     return pc_settings_check(settings, SETTING_COUNT, o, "", info);
+}
+
+int pc_server_options_take(pusherc_server_options *out, pusherc_hooks *hooks,
+                           const pusherc_server_options *options, pusherc_errinfo *info)
+{
+    int err = PC_TAKE(server_options, out, options, info);
+    if (err == 0 && out->hooks) {
+        err = PC_TAKE(hooks, hooks, out->hooks, info);
+        out->hooks = hooks;
+    }
+    return err ? err : check(out, info);
 }

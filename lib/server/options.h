@@ -4,9 +4,10 @@
 
 #include "server/server.h"
 
-/* 0 or PUSHERC_EINVAL, with the field's name in `info`. */
-PC_CHECKED int pc_server_options_check(const pusherc_server_options *options,
-                                       pusherc_errinfo *info);
+/* Copies the host's options to `out`, and its hooks, if it has some, to `hooks`, where out->hooks then points. 0 or
+ * PUSHERC_EINVAL, with the field's name in `info`. */
+PC_CHECKED int pc_server_options_take(pusherc_server_options *out, pusherc_hooks *hooks,
+                                      const pusherc_server_options *options, pusherc_errinfo *info);
 /* Mode and number of workers; 0 = the combination makes no sense. */
 uint32_t pc_server_workers(const pusherc_server_options *options, enum pc_server_mode *mode);
 /* with defaults applied */

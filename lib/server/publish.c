@@ -3,6 +3,7 @@
 
 #include "auth/encrypt.h"
 #include "base/clock.h"
+#include "base/options.h"
 #include "fanout/publish.h"
 #include "server/server.h"
 
@@ -38,10 +39,12 @@ static int encrypt_data(const pusherc_server *server, const struct pc_app *app, 
 }
 
 static int make_ready(const pusherc_server *server, const struct pc_app *app,
-                      const pusherc_event *event, struct ready *ready)
+                      const pusherc_event *from, struct ready *ready)
 {
-    if (event->struct_size != sizeof *event)
-        return PUSHERC_EINVAL;
+    pusherc_event taken, *const event = &taken;
+    int rc = PC_TAKE(event, event, from, NULL);
+    if (rc)
+        return rc;
     ready->p = (struct pc_publication){.event = event->name,
                                        .channels = event->channels,
                                        .channel_count = event->channels ? event->channel_count : 0,
@@ -49,7 +52,7 @@ static int make_ready(const pusherc_server *server, const struct pc_app *app,
                                        .cacheable = true,
                                        .now_ms = pc_clock_us() / 1000,
                                        .except = event->except};
-    int rc = pc_publication_check(&server->engine, app, &ready->p, NULL);
+    rc = pc_publication_check(&server->engine, app, &ready->p, NULL);
     if (rc || event->encrypted || !app->has_master_key || !has_encrypted_channel(&ready->p))
         return rc;
     return encrypt_data(server, app, ready);
@@ -68,7 +71,7 @@ int pusherc_publish_batch(pusherc_server *server, const char *app_id, const push
     if (!pc_server_runs(server))
         rc = PUSHERC_ESTATE;
     for (size_t i = 0; rc == 0 && i < count; i++)
-        rc = make_ready(server, app, &events[i], &ready[i]);
+        rc = make_ready(server, app, PUSHERC_AT(events, i), &ready[i]);
     for (size_t i = 0; rc == 0 && i < count; i++)
         rc = pc_publish(&server->engine, app, &ready[i].p);
     for (size_t i = 0; i < count; i++)

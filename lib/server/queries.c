@@ -2,6 +2,7 @@
 #include <pusherc/channel.h>
 
 #include "base/clock.h"
+#include "base/options.h"
 #include "channel/cached.h"
 #include "server/server.h"
 
@@ -84,19 +85,20 @@ int pusherc_get_channel(pusherc_server *server, const char *app_id, pusherc_slic
 {
     int rc;
     struct pc_channel_class class;
-    if (!out || !pc_channel_name_valid(name, PC_CHANNEL_NAME_MAX, &class))
+    if (!out || !pc_can_give(out, &pc_sized_channel_info) ||
+        !pc_channel_name_valid(name, PC_CHANNEL_NAME_MAX, &class))
         return PUSHERC_EINVAL;
     struct pc_app *app = pc_server_app(server, app_id, &rc);
     if (!app)
         return rc;
-    *out = (pusherc_channel_info){
-        .struct_size = sizeof *out, .kind = class.kind, .cache = class.cache};
+    pusherc_channel_info info = {.kind = class.kind, .cache = class.cache};
     struct pc_shard *shard = pc_directory_lock(&server->engine.directory, app->live->uid, name);
     const struct pc_channel *channel = pc_shard_find(shard, app->live->uid, name);
     if (channel)
-        describe(channel, out);
+        describe(channel, &info);
     pc_shard_unlock(shard);
-    out->name = name;
+    info.name = name;
+    pc_give(out, &info, &pc_sized_channel_info);
     pc_app_unref(app);
     return 0;
 }

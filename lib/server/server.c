@@ -52,12 +52,13 @@ int pusherc_server_new(pusherc_server **out, const pusherc_server_options *optio
                        pusherc_errinfo *info)
 {
     const pusherc_server_options defaults = PUSHERC_SERVER_OPTIONS_INIT;
-    const pusherc_server_options *o = options ? options : &defaults;
+    pusherc_server_options taken, *const o = &taken;
+    pusherc_hooks hooks;
     enum pc_server_mode mode;
     if (!out)
         return pc_errinfo(info, PUSHERC_EINVAL, 0, "out: NULL");
     *out = NULL;
-    int rc = pc_server_options_check(o, info);
+    int rc = pc_server_options_take(o, &hooks, options ? options : &defaults, info);
     if (rc)
         return rc;
     uint32_t workers = pc_server_workers(o, &mode);

@@ -1,3 +1,4 @@
+#include "base/options.h"
 #include "server/metrics.h"
 
 void pc_server_count(pusherc_server *server, pusherc_stats *out)
@@ -40,10 +41,11 @@ void pc_server_count(pusherc_server *server, pusherc_stats *out)
 
 int pusherc_server_stats(pusherc_server *server, pusherc_stats *out)
 {
-    if (!server || !out || out->struct_size != sizeof *out)
+    pusherc_stats stats = {0};
+    if (!server || !out || !pc_can_give(out, &pc_sized_stats))
         return PUSHERC_EINVAL;
-    *out = (pusherc_stats)PUSHERC_STATS_INIT;
-    pc_server_count(server, out);
-    out->channels = pc_directory_occupied(&server->engine.directory);
+    pc_server_count(server, &stats);
+    stats.channels = pc_directory_occupied(&server->engine.directory);
+    pc_give(out, &stats, &pc_sized_stats);
     return 0;
 }

@@ -1,5 +1,6 @@
 #include "session/auth_request.h"
 
+#include "base/options.h"
 #include "codec/json.h"
 #include "session/identity.h"
 
@@ -141,9 +142,10 @@ static int hand_back(pusherc_auth_request *r, int before)
                                             : PUSHERC_ECANCELED;
 }
 
-static int copy_grant(pusherc_auth_request *r, const pusherc_grant *g)
+static int copy_grant(pusherc_auth_request *r, const pusherc_grant *from)
 {
-    if (g->struct_size != sizeof *g || g->user_id.len > 4 * 128 || !pc_utf8_valid(g->user_id) ||
+    pusherc_grant taken, *const g = &taken;
+    if (PC_TAKE(grant, g, from, NULL) || g->user_id.len > 4 * 128 || !pc_utf8_valid(g->user_id) ||
         g->view.len > PC_MAX_VIEW_NAME || !pc_utf8_valid(g->view) ||
         g->user_info_json.len > r->max_user_info ||
         (g->user_info_json.len && pc_json_parse(g->user_info_json).type == PC_JSON_NONE))

@@ -230,7 +230,9 @@ static void wrong_webhooks_are_refused_without_telling_their_values(void **state
     REFUSED("app 1: webhook 2: channel_prefix and");
     hooks[1].channel_suffix = NULL;
     hooks[1].struct_size = 0;
-    REFUSED("app 1: webhook 2: use PUSHERC_WEBHOOK_INIT");
+    REFUSED(
+        "app 1: webhook 2: pusherc_webhook: struct_size is 0: begin with the struct's _INIT macro "
+        "or function");
     options.webhook_count = LENGTH(hooks);
     REFUSED("app 1: webhooks: at most 16");
     options.webhook_count = 1;

@@ -123,7 +123,7 @@ static void names_longer_than_any_channel_are_refused(void **state)
     struct fixture *f = *state;
     char name[10001];
     const size_t lengths[] = {201, 225, 1000, sizeof name - 1};
-    pusherc_channel_info info;
+    pusherc_channel_info info = PUSHERC_CHANNEL_INFO_INIT;
     struct seen seen = {0};
     memset(name, 'x', sizeof name);
     memcpy(name, "presence-", 9);
@@ -145,7 +145,7 @@ static void names_longer_than_any_channel_are_refused(void **state)
 static void what_cannot_be_asked_is_refused(void **state)
 {
     struct fixture *f = *state;
-    pusherc_channel_info info;
+    pusherc_channel_info info = PUSHERC_CHANNEL_INFO_INIT;
     struct seen seen = {0};
     const pusherc_slice news = PUSHERC_LIT("news"), presence = PUSHERC_LIT("presence-x");
     assert_int_equal(pusherc_get_channel(f->server, "app-id", news, NULL), PUSHERC_EINVAL);
@@ -192,7 +192,7 @@ static void channels_are_listed_with_their_counts(void **state)
 static void one_channel_is_described(void **state)
 {
     struct fixture *f = *state;
-    pusherc_channel_info info;
+    pusherc_channel_info info = PUSHERC_CHANNEL_INFO_INIT;
     join(f, "presence-cache-room", "ann", "{}");
     assert_int_equal(pusherc_get_channel(f->server, "app-id", PC_S("presence-cache-room"), &info),
                      0);

@@ -112,9 +112,10 @@ static void take_channels(const pusherc_channel_info *items, size_t count, void 
 {
     cJSON *channels = cJSON_AddArrayToObject(user_data, "channels");
     for (size_t i = 0; i < count; i++) {
+        const pusherc_channel_info *item = PUSHERC_AT(items, i);
         cJSON *channel = cJSON_CreateObject();
-        host_add_slice(channel, "name", items[i].name);
-        add_channel(channel, &items[i]);
+        host_add_slice(channel, "name", item->name);
+        add_channel(channel, item);
         cJSON_AddItemToArray(channels, channel);
     }
 }
@@ -123,9 +124,10 @@ static void take_members(const pusherc_member *items, size_t count, void *user_d
 {
     cJSON *members = cJSON_AddArrayToObject(user_data, "members");
     for (size_t i = 0; i < count; i++) {
+        const pusherc_member *item = PUSHERC_AT(items, i);
         cJSON *member = cJSON_CreateObject();
-        host_add_slice(member, "user", items[i].user_id);
-        host_add_slice(member, "info", items[i].info_json);
+        host_add_slice(member, "user", item->user_id);
+        host_add_slice(member, "info", item->info_json);
         cJSON_AddItemToArray(members, member);
     }
 }

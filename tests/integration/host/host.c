@@ -253,7 +253,7 @@ static struct webhooks *read_webhooks(const cJSON *list, pusherc_app_options *op
 
 void host_read_app(const cJSON *object, pusherc_app_options *options, struct app_memory *memory)
 {
-    pusherc_app_options_init(options);
+    pusherc_app_options_init(options, sizeof *options);
     read_fields(app_fields, object, options);
     memory->origins =
         read_origins(cJSON_GetObjectItemCaseSensitive(object, "allowed_origins"), options);

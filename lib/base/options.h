@@ -1,0 +1,58 @@
+/*
+ * Public structs that grow. A host is compiled with the headers of one release and may run with the library of another,
+ * so that the two may know different members of a struct. The host says in `struct_size` how much it knows. Releases only
+ * append members, so what both know is a common beginning: a struct that comes in is copied into the library's own as far
+ * as that reaches, and the rest is zero, which is every member's default. What only the host knows must be zero, because
+ * a setting that the library cannot respect must not be dropped silently. A struct that goes out is written as far as the
+ * host's reaches.
+ *
+ * Arrays of such structs step by the host's size: PUSHERC_AT().
+ */
+#ifndef PC_BASE_OPTIONS_H
+#define PC_BASE_OPTIONS_H
+
+#include <pusherc/pusherc.h>
+
+#include "base/mem.h"
+
+/* Those that a host makes, as X(name, last, reserved): the last member that the first release has, and whether that is
+ * the `reserved_` which must be zero. `last` never changes: what ends behind it is the smallest size that is taken. */
+#define PC_SIZED_STRUCTS(X)                                                                        \
+    X(app_options, reserved_, true)                                                                \
+    X(channel_info, user_count, false)                                                             \
+    X(credentials, master_key, false)                                                              \
+    X(event, reserved_, true)                                                                      \
+    X(grant, reserved_, true)                                                                      \
+    X(grant_match, channel_pattern, false)                                                         \
+    X(hooks, on_webhook_failed, false)                                                             \
+    X(identity, reserved_, true)                                                                   \
+    X(listen_options, reserved_, true)                                                             \
+    X(rule, cache_ms, false)                                                                       \
+    X(server_options, reserved_, true)                                                             \
+    X(stats, webhook_queued, false)                                                                \
+    X(tls_options, key_password, false)                                                            \
+    X(webhook, reserved_, true)
+
+struct pc_sized_struct {
+    const char *name;
+    size_t size;          /* here */
+    size_t first_size;    /* in its first release */
+    size_t reserved_size; /* of the member before first_size that must be zero; 0 = there is none */
+};
+
+#define PC_DECLARE(name, last, reserved) extern const struct pc_sized_struct pc_sized_##name;
+PC_SIZED_STRUCTS(PC_DECLARE)
+#undef PC_DECLARE
+
+/* Copies the host's pusherc_NAME at `in` to the library's at `out`. 0, or PUSHERC_EINVAL with the reason in `info`. */
+#define PC_TAKE(name, out, in, info)                                                               \
+    pc_take_options(1 ? (out) : (pusherc_##name *)0, 1 ? (in) : (const pusherc_##name *)0,         \
+                    &pc_sized_##name, (info))
+PC_CHECKED int pc_take_options(void *out, const void *in, const struct pc_sized_struct *kind,
+                               pusherc_errinfo *info);
+
+/* Whether a struct that the host wants filled has a usable struct_size, and then: copies the library's `from` to it. */
+bool pc_can_give(const void *out, const struct pc_sized_struct *kind);
+void pc_give(void *out, const void *from, const struct pc_sized_struct *kind);
+
+#endif

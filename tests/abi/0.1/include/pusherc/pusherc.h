@@ -1,0 +1,23 @@
+/**
+ * @file pusherc.h
+ * Everything public, in one include.
+ */
+#ifndef PUSHERC_H
+#define PUSHERC_H
+
+#include <pusherc/alloc.h>
+#include <pusherc/app.h>
+#include <pusherc/auth.h>
+#include <pusherc/channel.h>
+#include <pusherc/error.h>
+#include <pusherc/hooks.h>
+#include <pusherc/log.h>
+#include <pusherc/metrics.h>
+#include <pusherc/publish.h>
+#include <pusherc/server.h>
+#include <pusherc/sign.h>
+#include <pusherc/types.h>
+#include <pusherc/version.h>
+#include <pusherc/webhook.h>
+
+#endif /* PUSHERC_H */
