@@ -9,7 +9,6 @@
 #include <stdatomic.h>
 
 #include <pusherc/app.h>
-#include <pusherc/channel.h>
 
 #include "auth/denial.h"
 #include "base/list.h"
@@ -20,6 +19,7 @@
 #include "channel/idempotency.h"
 #include "channel/tally.h"
 #include "codec/crypto.h"
+#include "protocol/names.h"
 
 #define PC_APP_ID_MAX    200 /* bytes of an id, and of a key */
 #define PC_WATCHLIST_MAX 100 /* users that one sign-in may watch (protocol section 2.13) */
@@ -59,8 +59,6 @@ enum pc_connect_error {
     PC_CONNECT_OTHER, /* codes of the host's own, and want of memory */
     PC_CONNECT_ERROR_COUNT
 };
-
-#define PC_KIND_COUNT (PUSHERC_CHANNEL_USER + 1)
 
 /* What one worker counts for one app; written by that worker only. */
 struct pc_app_stats {

@@ -257,14 +257,6 @@ static const struct app_family app_families[] = {
 };
 /* clang-format on */
 
-static const char *const kind_names[PC_KIND_COUNT] = {
-    [PUSHERC_CHANNEL_PUBLIC] = "public",
-    [PUSHERC_CHANNEL_PRIVATE] = "private",
-    [PUSHERC_CHANNEL_PRIVATE_ENCRYPTED] = "private-encrypted",
-    [PUSHERC_CHANNEL_PRESENCE] = "presence",
-    [PUSHERC_CHANNEL_USER] = "user",
-};
-
 static const char *const limit_names[PC_LIMIT_COUNT] = {
     [PC_LIMIT_CONNECTIONS] = "max_connections",
     [PC_LIMIT_CONNECTIONS_PER_USER] = "max_connections_per_user",
@@ -354,7 +346,7 @@ static void put_kinds(struct out *out, const struct apps *apps, const char *name
         const struct pc_app *app = apps->items[i];
         for (size_t k = 0; k < PC_KIND_COUNT; k++)
             if (sum_of(app, AT(subscribed[0]) + k * sizeof(uint64_t)))
-                put_app_sample(out, app->id, "channel_type", kind_names[k],
+                put_app_sample(out, app->id, "channel_type", pc_kind_label((pusherc_channel_kind)k),
                                sum_of(app, offset + k * sizeof(uint64_t)));
     }
     end_family(out);
