@@ -285,16 +285,9 @@ static const char *const denial_names[PC_DENIAL_COUNT] = {
 };
 
 static const char *const connect_names[PC_CONNECT_ERROR_COUNT] = {
-    [PC_CONNECT_TLS_ONLY] = "tls_only",
-    [PC_CONNECT_UNKNOWN_APP] = "unknown_app",
-    [PC_CONNECT_APP_DISABLED] = "app_disabled",
-    [PC_CONNECT_OVER_QUOTA] = "over_quota",
-    [PC_CONNECT_PATH_NOT_FOUND] = "path_not_found",
-    [PC_CONNECT_BAD_VERSION] = "bad_version",
-    [PC_CONNECT_UNAUTHORIZED] = "unauthorized",
-    [PC_CONNECT_OVER_CAPACITY] = "over_capacity",
-    [PC_CONNECT_CLOSING] = "closing",
-    [PC_CONNECT_OTHER] = "other",
+#define LABEL(name, label) label,
+    PC_CONNECT_ERROR_MAP(LABEL)
+#undef LABEL
 };
 
 struct apps {
