@@ -299,29 +299,24 @@ PUSHERC_API void *pusherc_auth_conn_data(const pusherc_auth_request *request);
 /**
  * Grant the channel.
  *
- * @param request  consumed, whatever is returned but ESTATE
+ * @param request  consumed, whatever is returned: not to be used again, as with every request object
  * @param grant    copied; NULL = PUSHERC_GRANT_INIT
  * @return 0, or
  *         PUSHERC_EINVAL     a field of the grant breaks its rule; denied instead
  *         PUSHERC_ENOMEM     denied instead
  *         PUSHERC_ETIMEDOUT  too late: it was denied after auth_timeout_ms
- *         PUSHERC_ECANCELED  nobody waits for it any more
- *         PUSHERC_ESTATE     answered before; noticed while the request is among the last
- *                            PUSHERC_AUTH_KEPT_ANSWERS answered ones of its worker, undefined after that
+ *         PUSHERC_ECANCELED  the client or the server has gone
  *
  * Thread: any, also after the server was freed (ECANCELED). Blocks: no. In callbacks: yes. Owns: the request.
  * Since: 0.1.
  */
 PUSHERC_API int pusherc_auth_allow(pusherc_auth_request *request, const pusherc_grant *grant);
 
-/** Answered requests that a worker keeps, so that a second answer can be refused. */
-#define PUSHERC_AUTH_KEPT_ANSWERS 256
-
 /**
  * Refuse the channel: the client gets pusher:error and pusher:subscription_error, or the auth endpoint answers
  * with `status`.
  *
- * @param request  consumed
+ * @param request  consumed, whatever is returned
  * @param status   400..499; 0 = 403
  * @param reason   UTF-8, for the client, cut at 120 bytes; NUL-terminated; NULL = "Forbidden"
  * @return as pusherc_auth_allow(); PUSHERC_EINVAL: denied with 403

@@ -85,7 +85,7 @@ static struct counts look_up(const struct pc_api_call *call, pusherc_slice name)
 
 static bool is_presence(pusherc_slice channel)
 {
-    return pc_slice_starts(channel, PC_S("presence-"));
+    return pc_channel_classify(channel).kind == PUSHERC_CHANNEL_PRESENCE;
 }
 
 static void put_number(struct pc_buf *body, pusherc_slice name, uint64_t number, bool *first)

@@ -333,30 +333,19 @@ static bool try_name(const struct trial *t, pusherc_slice *parts, size_t count, 
     return found && say_of(t, "it was made for the name ", name, ": sign the whole name");
 }
 
-static const pusherc_slice prefixes[] = {
-    PUSHERC_LIT("private-encrypted-cache-"),
-    PUSHERC_LIT("private-encrypted-"),
-    PUSHERC_LIT("private-cache-"),
-    PUSHERC_LIT("private-"),
-    PUSHERC_LIT("presence-cache-"),
-    PUSHERC_LIT("presence-"),
-    PUSHERC_LIT("cache-"),
-};
-
-#define PREFIX_COUNT (sizeof prefixes / sizeof prefixes[0])
-
 /* `name` by itself, and with each of the prefixes. */
 static bool try_prefixes(const struct trial *t, pusherc_slice *parts, size_t count,
                          pusherc_slice name)
 {
     char text[PC_ANY_CHANNEL_NAME_MAX + 32];
     bool found = try_name(t, parts, count, name);
-    for (size_t i = 0; i < PREFIX_COUNT && !found; i++) {
-        if (prefixes[i].len + name.len > sizeof text || name.len == 0)
+    for (size_t i = 0; i < PC_CHANNEL_PREFIX_COUNT && !found; i++) {
+        pusherc_slice prefix = pc_channel_prefixes[i].text;
+        if (prefix.len + name.len > sizeof text || name.len == 0)
             continue;
-        memcpy(text, prefixes[i].ptr, prefixes[i].len);
-        memcpy(text + prefixes[i].len, name.ptr, name.len);
-        found = try_name(t, parts, count, pc_slice(text, prefixes[i].len + name.len));
+        memcpy(text, prefix.ptr, prefix.len);
+        memcpy(text + prefix.len, name.ptr, name.len);
+        found = try_name(t, parts, count, pc_slice(text, prefix.len + name.len));
     }
     return found;
 }
@@ -365,10 +354,8 @@ static bool try_prefixes(const struct trial *t, pusherc_slice *parts, size_t cou
 static bool try_names(const struct trial *t, pusherc_slice *parts, size_t count)
 {
     char text[PC_ANY_CHANNEL_NAME_MAX];
-    pusherc_slice name = parts[2], stem = name;
-    for (size_t i = 0; i < PREFIX_COUNT && stem.len == name.len; i++)
-        if (pc_slice_starts(name, prefixes[i]))
-            stem = pc_slice_skip(name, prefixes[i].len);
+    pusherc_slice name = parts[2];
+    pusherc_slice stem = pc_slice_skip(name, pc_channel_prefix_of(name)->text.len);
     if (try_prefixes(t, parts, count, stem) || try_prefixes(t, parts, count, name))
         return true;
     if (name.len > sizeof text)

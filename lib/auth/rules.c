@@ -97,16 +97,10 @@ bool pc_pattern_matches(pusherc_slice p, pusherc_slice s, pusherc_slice *values)
 
 pusherc_slice pc_rule_subject(pusherc_slice channel)
 {
-    static const pusherc_slice kinds[] = {PUSHERC_LIT("private-encrypted-"),
-                                          PUSHERC_LIT("private-"), PUSHERC_LIT("presence-")};
-    static const pusherc_slice cache = PUSHERC_LIT("cache-");
-    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
-        if (pc_slice_starts(channel, kinds[i])) {
-            channel = pc_slice_skip(channel, kinds[i].len);
-            break;
-        }
-    }
-    return pc_slice_starts(channel, cache) ? pc_slice_skip(channel, cache.len) : channel;
+    const struct pc_channel_prefix *prefix = pc_channel_prefix_of(channel);
+    if (prefix->is.kind == PUSHERC_CHANNEL_USER)
+        return channel;
+    return pc_slice_skip(channel, prefix->text.len);
 }
 
 uint32_t pc_rule_kind(pusherc_channel_kind kind)

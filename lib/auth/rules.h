@@ -40,9 +40,10 @@ void pc_rules_free(struct pc_rules *rules);
 PC_CHECKED int pc_rules_add(struct pc_rules *rules, const pusherc_rule *rule,
                             pusherc_errinfo *info);
 
-/* The name without its type prefixes: what patterns are matched against. */
+/* What patterns are matched against: the name without its prefix. A user's own channel keeps it, since no rule covers
+ * such a name. */
 pusherc_slice pc_rule_subject(pusherc_slice channel);
-uint32_t pc_rule_kind(pusherc_channel_kind kind); /* PUSHERC_RULE_*; 0 = no rule can cover it */
+uint32_t pc_rule_kind(pusherc_channel_kind kind); /* PUSHERC_RULE_*; 0: rules cannot cover it */
 
 /* The rule that decides about this channel. */
 struct pc_rule_match pc_rules_find(const struct pc_rules *rules, pusherc_slice app_id,

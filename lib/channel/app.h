@@ -9,7 +9,6 @@
 #include <stdatomic.h>
 
 #include <pusherc/app.h>
-#include <pusherc/channel.h>
 
 #include "auth/denial.h"
 #include "base/list.h"
@@ -21,6 +20,8 @@
 #include "channel/origin.h"
 #include "channel/tally.h"
 #include "codec/crypto.h"
+#include "protocol/close.h"
+#include "protocol/names.h"
 
 #define PC_APP_ID_MAX 200 /* bytes of an id, and of a key */
 
@@ -44,23 +45,6 @@ enum pc_app_limit {
     PC_LIMIT_COUNT
 };
 #define PC_RATE_COUNT (PC_LIMIT_COUNT - PC_LIMIT_CLIENT_EVENTS)
-
-/* Why a client was turned away. */
-enum pc_connect_error {
-    PC_CONNECT_TLS_ONLY,
-    PC_CONNECT_UNKNOWN_APP,
-    PC_CONNECT_APP_DISABLED,
-    PC_CONNECT_OVER_QUOTA,
-    PC_CONNECT_PATH_NOT_FOUND,
-    PC_CONNECT_BAD_VERSION,
-    PC_CONNECT_UNAUTHORIZED,
-    PC_CONNECT_OVER_CAPACITY,
-    PC_CONNECT_CLOSING,
-    PC_CONNECT_OTHER, /* codes of the host's own, and want of memory */
-    PC_CONNECT_ERROR_COUNT
-};
-
-#define PC_KIND_COUNT (PUSHERC_CHANNEL_USER + 1)
 
 /* What one worker counts for one app; written by that worker only. */
 struct pc_app_stats {

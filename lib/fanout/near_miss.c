@@ -5,20 +5,6 @@
 #define MAX_NAMES    3  /* that are told */
 #define SHOWN_BYTES  80 /* of each name and of the event's */
 
-/* What "private-encrypted-cache-orders" and its kin begin with. */
-static const pusherc_slice prefixes[] = {
-    PUSHERC_LIT(""),
-    PUSHERC_LIT("private-"),
-    PUSHERC_LIT("presence-"),
-    PUSHERC_LIT("private-encrypted-"),
-    PUSHERC_LIT("cache-"),
-    PUSHERC_LIT("private-cache-"),
-    PUSHERC_LIT("presence-cache-"),
-    PUSHERC_LIT("private-encrypted-cache-"),
-};
-
-#define PREFIX_COUNT (sizeof prefixes / sizeof prefixes[0])
-
 static char fold(char c)
 {
     return c == '.' || c == '_' ? '-' : pc_ascii_lower(c);
@@ -33,18 +19,30 @@ static size_t begins(pusherc_slice name, pusherc_slice word)
     return word.len;
 }
 
+/* The length of the first word of the name if prefixes are made of it: "private-", "encrypted-", "cache-". */
+static size_t prefix_word(pusherc_slice name)
+{
+    for (size_t i = 0; i < PC_CHANNEL_PREFIX_COUNT; i++) {
+        pusherc_slice rest = pc_channel_prefixes[i].text;
+        if (pc_channel_prefixes[i].is.kind == PUSHERC_CHANNEL_USER)
+            continue;
+        while (rest.len) {
+            pusherc_slice word = pc_slice_first(rest, pc_slice_find(rest, '-') + 1);
+            if (begins(name, word))
+                return word.len;
+            rest = pc_slice_skip(rest, word.len);
+        }
+    }
+    return 0;
+}
+
 /* The name without all prefixes, however often they stand there: Echo puts "private-" before names that have it
  * already. */
 static pusherc_slice stem_of(pusherc_slice name)
 {
-    size_t n;
-    do {
-        n = begins(name, PC_S("private-"));
-        n = n ? n : begins(name, PC_S("presence-"));
-        n = n ? n : begins(name, PC_S("encrypted-"));
-        n = n ? n : begins(name, PC_S("cache-"));
-        name = pc_slice_skip(name, n);
-    } while (n);
+    size_t len;
+    while ((len = prefix_word(name)) > 0)
+        name = pc_slice_skip(name, len);
     return name;
 }
 
@@ -87,13 +85,14 @@ static bool is_occupied(struct pc_engine *engine, uint64_t app_uid, pusherc_slic
 static void look(struct pc_engine *engine, const struct pc_app *app, struct found *found)
 {
     char text[PC_ANY_CHANNEL_NAME_MAX];
-    for (size_t i = 0; i < PREFIX_COUNT; i++) {
-        size_t len = prefixes[i].len + found->stem.len;
-        if (len > sizeof text || found->stem.len == 0)
+    for (size_t i = PC_CHANNEL_PREFIX_COUNT; i-- > 0;) {
+        pusherc_slice prefix = pc_channel_prefixes[i].text;
+        size_t len = prefix.len + found->stem.len;
+        if (len > sizeof text || found->stem.len == 0 ||
+            pc_channel_prefixes[i].is.kind == PUSHERC_CHANNEL_USER)
             continue;
-        if (prefixes[i].len)
-            memcpy(text, prefixes[i].ptr, prefixes[i].len);
-        memcpy(text + prefixes[i].len, found->stem.ptr, found->stem.len);
+        memcpy(text, prefix.ptr, prefix.len);
+        memcpy(text + prefix.len, found->stem.ptr, found->stem.len);
         pusherc_slice name = pc_slice(text, len);
         if (!pc_slice_eq(name, found->name) && is_occupied(engine, app->live->uid, name))
             add(found, name);

@@ -7,7 +7,8 @@
 #define PREFIX     "#user-" /* no valid channel name begins so */
 #define PREFIX_LEN (sizeof PREFIX - 1)
 
-_Static_assert(PREFIX_LEN <= sizeof PC_USER_CHANNEL - 1, "the directory has room for the name");
+_Static_assert(PREFIX_LEN <= sizeof PUSHERC_USER_CHANNEL_PREFIX - 1,
+               "the directory has room for the name");
 
 static pusherc_slice id_of(const struct pc_channel *user)
 {

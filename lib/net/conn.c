@@ -124,8 +124,7 @@ static void on_timeout(struct pc_timer *timer, uint64_t now_ms)
         pc_conn_host_timeout(conn);
         break;
     case PC_WAIT_GOODBYE:
-        pc_session_close(&conn->session, PC_CLOSE_RECONNECT,
-                         PC_S("Server is closing, please reconnect"));
+        pc_session_close(&conn->session, PC_CLOSE_RECONNECT, pc_close_text(PC_CLOSE_RECONNECT));
         break;
     case PC_WAIT_NEXT:
         pc_conn_finish(conn);

@@ -44,7 +44,7 @@ void pc_conn_ws_message(void *user, enum pc_ws_opcode opcode, pusherc_slice payl
         pc_session_message(&conn->session, payload);
     else
         pc_session_close(&conn->session, PC_CLOSE_UNSUPPORTED_DATA,
-                         PC_S("Binary messages are not supported"));
+                         pc_close_text(PC_CLOSE_UNSUPPORTED_DATA));
 }
 
 void pc_conn_ws_ping(void *user)
@@ -255,7 +255,8 @@ static void admitted(struct pc_conn *conn, const struct pc_http_message *request
     }
     struct pusherc_identify_request *r = pc_alloc_zero(conn->loop->worker->mem, sizeof *r);
     if (!r) {
-        turn_away(conn, request, newcomer->app, PC_CLOSE_INTERNAL, PC_S("Out of memory"));
+        turn_away(conn, request, newcomer->app, PC_CLOSE_INTERNAL,
+                  pc_close_text(PC_CLOSE_INTERNAL));
         pc_newcomer_free(newcomer);
         return;
     }

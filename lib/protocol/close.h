@@ -1,36 +1,71 @@
-/* Close codes (protocol section 1.7): what each means and what pusher-js does after it. */
+/*
+ * Close codes (protocol section 1.7). What pusher-js does after one goes by its hundred: after 4000 to 4099 it gives up
+ * (4000: it tries again over TLS), after 4100 to 4199 it connects again after a second, after 4200 to 4299 at once.
+ */
 #ifndef PC_PROTOCOL_CLOSE_H
 #define PC_PROTOCOL_CLOSE_H
 
-enum pc_close_code {
-    PC_CLOSE_NORMAL = 1000,
-    PC_CLOSE_UNSUPPORTED_DATA = 1003, /* a binary message */
-    PC_CLOSE_ABNORMAL = 1006,         /* never sent: there was no Close frame */
-    PC_CLOSE_INTERNAL = 1011,
-    /* 4000..4099: pusher-js gives up (4000: retries over TLS) */
-    PC_CLOSE_TLS_ONLY = 4000,
-    PC_CLOSE_UNKNOWN_APP = 4001,
-    PC_CLOSE_APP_DISABLED = 4003,
-    PC_CLOSE_OVER_QUOTA = 4004,
-    PC_CLOSE_PATH_NOT_FOUND = 4005,
-    PC_CLOSE_BAD_VERSION = 4006,
-    PC_CLOSE_UNSUPPORTED_VERSION = 4007,
-    PC_CLOSE_NO_VERSION = 4008,
-    PC_CLOSE_UNAUTHORIZED = 4009,
-    /* 4100..4199: it retries after a second */
-    PC_CLOSE_OVER_CAPACITY = 4100,
-    /* 4200..4299: it retries at once */
-    PC_CLOSE_RECONNECT = 4200,
-    PC_CLOSE_NO_PONG = 4201
+#include <stdint.h>
+
+#include "base/slice.h"
+
+/* Why a client was turned away, as X(name, label): `label` is the name in metrics. */
+#define PC_CONNECT_ERROR_MAP(X)                                                                    \
+    X(TLS_ONLY, "tls_only")                                                                        \
+    X(UNKNOWN_APP, "unknown_app")                                                                  \
+    X(APP_DISABLED, "app_disabled")                                                                \
+    X(OVER_QUOTA, "over_quota")                                                                    \
+    X(PATH_NOT_FOUND, "path_not_found")                                                            \
+    X(BAD_VERSION, "bad_version")                                                                  \
+    X(UNAUTHORIZED, "unauthorized")                                                                \
+    X(OVER_CAPACITY, "over_capacity")                                                              \
+    X(CLOSING, "closing")                                                                          \
+    X(OTHER, "other") /* codes of the host's own, and lack of memory */
+
+enum pc_connect_error {
+#define PC_ENUM_(name, label) PC_CONNECT_##name,
+    PC_CONNECT_ERROR_MAP(PC_ENUM_)
+#undef PC_ENUM_
+    PC_CONNECT_ERROR_COUNT
 };
 
-/* pusher:error codes that never close. */
+/* Every code as X(name, code, error, text): `error` is what a client turned away with it is counted as, `text` the
+ * reason in the Close frame if there is nothing better to say. */
+#define PC_CLOSE_MAP(X)                                                                            \
+    X(UNSUPPORTED_DATA, 1003, OTHER, "Binary messages are not supported")                          \
+    X(ABNORMAL, 1006, OTHER, "") /* never sent: there was no Close frame */                        \
+    X(INTERNAL, 1011, OTHER, "Out of memory")                                                      \
+    X(TLS_ONLY, 4000, TLS_ONLY, "The app accepts TLS connections only")                            \
+    X(UNKNOWN_APP, 4001, UNKNOWN_APP, "The app does not exist")                                    \
+    X(APP_DISABLED, 4003, APP_DISABLED, "The app is not enabled")                                  \
+    X(OVER_QUOTA, 4004, OVER_QUOTA, "The app is over its connection quota")                        \
+    X(PATH_NOT_FOUND, 4005, PATH_NOT_FOUND, "Path not found")                                      \
+    X(BAD_VERSION, 4006, BAD_VERSION, "Invalid protocol version: not an integer")                  \
+    X(UNSUPPORTED_VERSION, 4007, BAD_VERSION, "Unsupported protocol version: use 4 to 7")          \
+    X(NO_VERSION, 4008, BAD_VERSION, "No protocol version was given")                              \
+    X(UNAUTHORIZED, 4009, UNAUTHORIZED, "Not authorized")                                          \
+    X(OVER_CAPACITY, 4100, OVER_CAPACITY, "The server is over capacity")                           \
+    X(RECONNECT, 4200, CLOSING, "Server is closing, please reconnect")                             \
+    X(NO_PONG, 4201, OTHER, "Pong reply not received")
+
+enum pc_close_code {
+#define PC_ENUM_(name, code, error, text) PC_CLOSE_##name = (code),
+    PC_CLOSE_MAP(PC_ENUM_)
+#undef PC_ENUM_
+};
+
+/* "code" of a pusher:error after which the connection stays open. */
 enum pc_error_code {
-    PC_ERROR_PLAIN = 0,         /* "code": null */
-    PC_ERROR_OVER_QUOTA = 4004, /* of a user's connections, when one signs in */
-    PC_ERROR_UNAUTHORIZED = 4009,
+    PC_ERROR_PLAIN = 0,                        /* "code": null */
+    PC_ERROR_OVER_QUOTA = PC_CLOSE_OVER_QUOTA, /* of a user's connections, when one signs in */
+    PC_ERROR_UNAUTHORIZED = PC_CLOSE_UNAUTHORIZED,
     PC_ERROR_CLIENT_EVENT = 4301,
     PC_ERROR_WATCHLIST = 4302
 };
+
+/* The text of the table; "" for a code of the host's own. */
+pusherc_slice pc_close_text(uint16_t code);
+/* PC_CONNECT_OTHER for a code of the host's own. */
+enum pc_connect_error pc_connect_error_of(uint16_t code);
 
 #endif

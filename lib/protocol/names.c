@@ -2,19 +2,26 @@
 
 #include <pusherc/error.h>
 
-/* Longer prefixes stand before the ones they begin with. Without the dash a name is public: "privateer". */
+#define CACHE "cache-"
+
+/* A prefix ends with its dash: "privateer" is public. */
+const struct pc_channel_prefix pc_channel_prefixes[PC_CHANNEL_PREFIX_COUNT] = {
+#define PREFIXES(name, value, prefix, label, cache, auth, client_events)                           \
+    {PUSHERC_LIT(prefix CACHE), {PUSHERC_CHANNEL_##name, cache}},                                  \
+        {PUSHERC_LIT(prefix), {PUSHERC_CHANNEL_##name, false}},
+    PUSHERC_CHANNEL_KIND_MAP(PREFIXES)
+#undef PREFIXES
+};
+
+/* Also holds PC_KIND_COUNT against the values: one that is too large does not compile. */
 static const struct {
-    pusherc_slice prefix;
-    struct pc_channel_class is;
-} prefixes[] = {
-    {PUSHERC_LIT("private-encrypted-cache-"), {PUSHERC_CHANNEL_PRIVATE_ENCRYPTED, true}},
-    {PUSHERC_LIT("private-encrypted-"), {PUSHERC_CHANNEL_PRIVATE_ENCRYPTED, false}},
-    {PUSHERC_LIT("private-cache-"), {PUSHERC_CHANNEL_PRIVATE, true}},
-    {PUSHERC_LIT("private-"), {PUSHERC_CHANNEL_PRIVATE, false}},
-    {PUSHERC_LIT("presence-cache-"), {PUSHERC_CHANNEL_PRESENCE, true}},
-    {PUSHERC_LIT("presence-"), {PUSHERC_CHANNEL_PRESENCE, false}},
-    {PUSHERC_LIT("cache-"), {PUSHERC_CHANNEL_PUBLIC, true}},
-    {PUSHERC_LIT(PC_USER_CHANNEL), {PUSHERC_CHANNEL_USER, false}},
+    const char *label;
+    bool auth, client_events;
+} kinds[PC_KIND_COUNT] = {
+#define KIND(name, value, prefix, label, cache, auth, client_events)                               \
+    [PUSHERC_CHANNEL_##name] = {label, auth, client_events},
+    PUSHERC_CHANNEL_KIND_MAP(KIND)
+#undef KIND
 };
 
 /* [-a-zA-Z0-9_=@,.;]; a table because every publish checks every name. */
@@ -41,15 +48,42 @@ static bool all_in_alphabet(pusherc_slice s)
     return true;
 }
 
+const char *pc_kind_label(pusherc_channel_kind kind)
+{
+    return kinds[kind].label;
+}
+
+bool pc_kind_needs_auth(pusherc_channel_kind kind)
+{
+    return kinds[kind].auth;
+}
+
+bool pc_kind_takes_client_events(pusherc_channel_kind kind)
+{
+    return kinds[kind].client_events;
+}
+
+/* Most names have no prefix, and every publish classifies its names. */
+static bool may_begin_prefix(char c)
+{
+#define BEGINS(name, value, prefix, label, cache, auth, client_events) || c == (prefix)[0]
+    return c == CACHE[0] PUSHERC_CHANNEL_KIND_MAP(BEGINS);
+#undef BEGINS
+}
+
+const struct pc_channel_prefix *pc_channel_prefix_of(pusherc_slice name)
+{
+    const struct pc_channel_prefix *at = pc_channel_prefixes;
+    if (name.len == 0 || !may_begin_prefix(name.ptr[0]))
+        return &pc_channel_prefixes[PC_CHANNEL_PREFIX_COUNT - 1];
+    while (!pc_slice_starts(name, at->text))
+        at++;
+    return at;
+}
+
 struct pc_channel_class pc_channel_classify(pusherc_slice name)
 {
-    char first = name.len ? name.ptr[0] : '\0';
-    if (first == 'p' || first == 'c' || first == '#') {
-        for (size_t i = 0; i < sizeof(prefixes) / sizeof(prefixes[0]); i++)
-            if (pc_slice_starts(name, prefixes[i].prefix))
-                return prefixes[i].is;
-    }
-    return (struct pc_channel_class){PUSHERC_CHANNEL_PUBLIC, false};
+    return pc_channel_prefix_of(name)->is;
 }
 
 bool pc_channel_name_valid(pusherc_slice name, size_t max_bytes, struct pc_channel_class *out)
@@ -67,7 +101,7 @@ bool pc_user_id_valid(pusherc_slice id)
 
 pusherc_slice pc_user_channel_id(pusherc_slice channel)
 {
-    static const pusherc_slice prefix = PUSHERC_LIT(PC_USER_CHANNEL);
+    static const pusherc_slice prefix = PUSHERC_LIT(PUSHERC_USER_CHANNEL_PREFIX);
 
     if (!pc_slice_starts(channel, prefix))
         return pc_slice(NULL, 0);

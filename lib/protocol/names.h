@@ -8,15 +8,18 @@
 
 #include "base/slice.h"
 
-/* For whoever gave a name that is none. */
+/* For messages about a name that breaks the grammar. */
 #define PC_CHANNEL_NAME_RULE "allowed are A-Z a-z 0-9 _ - = @ , . ;"
 
 #define PC_CHANNEL_NAME_MAX 200 /* what every SDK lets through; Pusher documents 164 */
 #define PC_USER_ID_MAX      200 /* of signed-in users */
 
-#define PC_USER_CHANNEL "#server-to-user-" /* and the user's id */
-/* Bytes of the longest name there is. */
-#define PC_ANY_CHANNEL_NAME_MAX (sizeof PC_USER_CHANNEL - 1 + PC_USER_ID_MAX)
+/* Bytes of the longest valid name. */
+#define PC_ANY_CHANNEL_NAME_MAX (sizeof PUSHERC_USER_CHANNEL_PREFIX - 1 + PC_USER_ID_MAX)
+
+/* For arrays indexed by pusherc_channel_kind. */
+#define PC_KIND_ROW_(...) +1
+#define PC_KIND_COUNT     (0 PUSHERC_CHANNEL_KIND_MAP(PC_KIND_ROW_))
 
 /* What a channel name says about its channel. */
 struct pc_channel_class {
@@ -24,18 +27,28 @@ struct pc_channel_class {
     bool cache;
 };
 
-static inline bool pc_kind_needs_auth(pusherc_channel_kind kind)
-{
-    return kind == PUSHERC_CHANNEL_PRIVATE || kind == PUSHERC_CHANNEL_PRIVATE_ENCRYPTED ||
-           kind == PUSHERC_CHANNEL_PRESENCE;
-}
+/* Every prefix, with and without "cache-", in the order in which a name is held against them: the first that fits
+ * decides. The last one is "". */
+struct pc_channel_prefix {
+    pusherc_slice text;
+    struct pc_channel_class is;
+};
+#define PC_CHANNEL_PREFIX_COUNT (2 * PC_KIND_COUNT)
+extern const struct pc_channel_prefix pc_channel_prefixes[PC_CHANNEL_PREFIX_COUNT];
+
+/* Never NULL: the prefix "" fits every name. */
+const struct pc_channel_prefix *pc_channel_prefix_of(pusherc_slice name);
+
+const char *pc_kind_label(pusherc_channel_kind kind); /* "private-encrypted" */
+bool pc_kind_needs_auth(pusherc_channel_kind kind);
+bool pc_kind_takes_client_events(pusherc_channel_kind kind);
 
 /* Fills `out` from the prefix, also when it returns false, and checks alphabet and length:
  * 1..max_bytes. User channels are valid when what follows "#server-to-user-" is a user id, however
  * long the whole is. */
 bool pc_channel_name_valid(pusherc_slice name, size_t max_bytes, struct pc_channel_class *out);
 
-/* What the prefix says, whether or not the rest makes it a name. */
+/* What the prefix says, whether or not the name is valid. */
 struct pc_channel_class pc_channel_classify(pusherc_slice name);
 
 /* 1..200 of the channel alphabet: ids of signed-in users, not of presence members. */

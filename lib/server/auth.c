@@ -86,23 +86,6 @@ static void put_member(struct pc_buf *out, const char *name, pusherc_slice text)
     pc_json_put_string(out, text);
 }
 
-static const char *kind_name(pusherc_channel_kind kind)
-{
-    switch (kind) {
-    case PUSHERC_CHANNEL_PUBLIC:
-        return "public";
-    case PUSHERC_CHANNEL_PRIVATE:
-        return "private";
-    case PUSHERC_CHANNEL_PRIVATE_ENCRYPTED:
-        return "private-encrypted";
-    case PUSHERC_CHANNEL_PRESENCE:
-        return "presence";
-    case PUSHERC_CHANNEL_USER:
-        return "user";
-    }
-    return "unknown";
-}
-
 static const char *mode_name(pusherc_auth_mode mode)
 {
     switch (mode) {
@@ -116,24 +99,26 @@ static const char *mode_name(pusherc_auth_mode mode)
     return "unknown";
 }
 
+/* The label of the kind that one bit PUSHERC_RULE_* stands for. */
+static const char *rule_kind_label(uint32_t bit)
+{
+    unsigned kind = 0;
+    while (pc_rule_kind((pusherc_channel_kind)kind) != bit)
+        kind++;
+    return pc_kind_label((pusherc_channel_kind)kind);
+}
+
 static void put_kinds(struct pc_buf *out, uint32_t kinds)
 {
-    static const struct {
-        uint32_t bit;
-        pusherc_slice name;
-    } names[] = {{PUSHERC_RULE_PUBLIC, PUSHERC_LIT("\"public\"")},
-                 {PUSHERC_RULE_PRIVATE, PUSHERC_LIT("\"private\"")},
-                 {PUSHERC_RULE_PRESENCE, PUSHERC_LIT("\"presence\"")},
-                 {PUSHERC_RULE_ENCRYPTED, PUSHERC_LIT("\"private-encrypted\"")}};
     bool first = true;
     pc_buf_put(out, PC_S(",\"kinds\":["));
-    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
-        if (!(kinds & names[i].bit))
+    for (uint32_t bit = 1; bit <= kinds; bit <<= 1) {
+        if (!(kinds & bit))
             continue;
         if (!first)
             pc_buf_put_char(out, ',');
         first = false;
-        pc_buf_put(out, names[i].name);
+        pc_json_put_string(out, pc_slice_of(rule_kind_label(bit)));
     }
     pc_buf_put_char(out, ']');
 }
@@ -210,7 +195,7 @@ static void explain(struct pc_buf *out, const struct pc_engine *engine, const st
     pusherc_slice subject = pc_rule_subject(channel);
     struct pc_rule_match match = pc_rules_find(&engine->rules, app->id, channel, class.kind);
     put_member(out, "name", subject);
-    put_member(out, "kind", pc_slice_of(kind_name(class.kind)));
+    put_member(out, "kind", pc_slice_of(pc_kind_label(class.kind)));
     put_member(out, "mode", pc_slice_of(mode_name(app->options.auth_mode)));
     put_member(out, "user_id", user_id);
     put_tried(out, &engine->rules, app, subject, pc_rule_kind(class.kind));

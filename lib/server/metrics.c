@@ -257,14 +257,6 @@ static const struct app_family app_families[] = {
 };
 /* clang-format on */
 
-static const char *const kind_names[PC_KIND_COUNT] = {
-    [PUSHERC_CHANNEL_PUBLIC] = "public",
-    [PUSHERC_CHANNEL_PRIVATE] = "private",
-    [PUSHERC_CHANNEL_PRIVATE_ENCRYPTED] = "private-encrypted",
-    [PUSHERC_CHANNEL_PRESENCE] = "presence",
-    [PUSHERC_CHANNEL_USER] = "user",
-};
-
 static const char *const limit_names[PC_LIMIT_COUNT] = {
     [PC_LIMIT_CONNECTIONS] = "max_connections",
     [PC_LIMIT_CONNECTIONS_PER_USER] = "max_connections_per_user",
@@ -293,16 +285,9 @@ static const char *const denial_names[PC_DENIAL_COUNT] = {
 };
 
 static const char *const connect_names[PC_CONNECT_ERROR_COUNT] = {
-    [PC_CONNECT_TLS_ONLY] = "tls_only",
-    [PC_CONNECT_UNKNOWN_APP] = "unknown_app",
-    [PC_CONNECT_APP_DISABLED] = "app_disabled",
-    [PC_CONNECT_OVER_QUOTA] = "over_quota",
-    [PC_CONNECT_PATH_NOT_FOUND] = "path_not_found",
-    [PC_CONNECT_BAD_VERSION] = "bad_version",
-    [PC_CONNECT_UNAUTHORIZED] = "unauthorized",
-    [PC_CONNECT_OVER_CAPACITY] = "over_capacity",
-    [PC_CONNECT_CLOSING] = "closing",
-    [PC_CONNECT_OTHER] = "other",
+#define LABEL(name, label) label,
+    PC_CONNECT_ERROR_MAP(LABEL)
+#undef LABEL
 };
 
 struct apps {
@@ -354,7 +339,7 @@ static void put_kinds(struct out *out, const struct apps *apps, const char *name
         const struct pc_app *app = apps->items[i];
         for (size_t k = 0; k < PC_KIND_COUNT; k++)
             if (sum_of(app, AT(subscribed[0]) + k * sizeof(uint64_t)))
-                put_app_sample(out, app->id, "channel_type", kind_names[k],
+                put_app_sample(out, app->id, "channel_type", pc_kind_label((pusherc_channel_kind)k),
                                sum_of(app, offset + k * sizeof(uint64_t)));
     }
     end_family(out);

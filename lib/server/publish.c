@@ -89,7 +89,7 @@ int pusherc_publish(pusherc_server *server, const char *app_id, const pusherc_ev
 int pusherc_send_to_user(pusherc_server *server, const char *app_id, pusherc_slice user_id,
                          pusherc_slice name, pusherc_slice data)
 {
-    static const pusherc_slice prefix = PUSHERC_LIT(PC_USER_CHANNEL);
+    static const pusherc_slice prefix = PUSHERC_LIT(PUSHERC_USER_CHANNEL_PREFIX);
     char channel[PC_ANY_CHANNEL_NAME_MAX];
     if (!pc_user_id_valid(user_id))
         return PUSHERC_EINVAL;

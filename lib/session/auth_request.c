@@ -65,12 +65,6 @@ void pc_auth_request_leave(pusherc_auth_request *request, enum pc_request_state 
     atomic_compare_exchange_strong(&request->state, &open, (int)why);
 }
 
-void pc_auth_request_drop_identity(pusherc_auth_request *request)
-{
-    pc_identity_unref(request->identity);
-    request->identity = NULL;
-}
-
 /* -- the host reads -- */
 
 pusherc_slice pusherc_auth_app_id(const pusherc_auth_request *request)
@@ -108,19 +102,6 @@ void *pusherc_auth_conn_data(const pusherc_auth_request *request)
 
 /* -- the host answers -- */
 
-/* The host may write its answer: 0, or what to return at once. */
-static int claim(pusherc_auth_request *r, int *before)
-{
-    int state = atomic_load_explicit(&r->state, memory_order_acquire);
-    do {
-        if (state == PC_REQUEST_ANSWERED)
-            return PUSHERC_ESTATE;
-    } while (!atomic_compare_exchange_weak_explicit(&r->state, &state, PC_REQUEST_ANSWERED,
-                                                    memory_order_acq_rel, memory_order_acquire));
-    *before = state;
-    return 0;
-}
-
 static void deny(pusherc_auth_request *r, pusherc_denial_reason reason, int status,
                  pusherc_slice text)
 {
@@ -130,9 +111,10 @@ static void deny(pusherc_auth_request *r, pusherc_denial_reason reason, int stat
         .reason = reason, .status = status, .text = pc_slice(r->reason, text.len)};
 }
 
-/* Sends it to its worker, which keeps it for a while; to nobody, if that has gone. */
-static int hand_back(pusherc_auth_request *r, int before)
+/* Sends the answer to the request's worker, which frees the request; frees it here if the worker has gone. */
+static int hand_back(pusherc_auth_request *r)
 {
+    int before = atomic_exchange(&r->state, PC_REQUEST_ANSWERED);
     if (pc_mailbox_send(r->box, &r->mail, PC_MAIL_CONTROL)) {
         pc_auth_request_free(r);
         return PUSHERC_ECANCELED;
@@ -169,26 +151,20 @@ static int copy_grant(pusherc_auth_request *r, const pusherc_grant *from)
 
 int pusherc_auth_allow(pusherc_auth_request *request, const pusherc_grant *grant)
 {
-    int before;
-    int rc = claim(request, &before);
-    if (rc)
-        return rc;
+    int rc = 0;
     request->verdict = (struct pc_verdict){.allowed = true};
     if (grant)
         rc = copy_grant(request, grant);
     if (rc)
         deny(request, PUSHERC_DENIED_INTERNAL, 500,
              PC_S("The application's answer was not usable"));
-    int sent = hand_back(request, before);
+    int sent = hand_back(request);
     return rc ? rc : sent;
 }
 
 int pusherc_auth_deny(pusherc_auth_request *request, int status, const char *reason)
 {
-    int before;
-    int rc = claim(request, &before);
-    if (rc)
-        return rc;
+    int rc = 0;
     pusherc_slice text = reason ? pc_slice_of(reason) : PC_S("Forbidden");
     if ((status != 0 && (status < 400 || status > 499)) || !pc_utf8_valid(text)) {
         rc = PUSHERC_EINVAL;
@@ -196,6 +172,6 @@ int pusherc_auth_deny(pusherc_auth_request *request, int status, const char *rea
         text = PC_S("Forbidden");
     }
     deny(request, PUSHERC_DENIED_BY_RULE, status ? status : 403, text);
-    int sent = hand_back(request, before);
+    int sent = hand_back(request);
     return rc ? rc : sent;
 }

@@ -1,7 +1,7 @@
 /*
  * The object in which the host holds a question about a channel: what it may read, its answer, and the way back. It
- * belongs to the host from the question to the answer, on any thread, even when the server has gone; then to the
- * worker that asked (decision.h).
+ * belongs to the host from the question to the answer, on any thread, even when the server has gone. The answer
+ * consumes it: it goes back to the worker that asked (decision.h), which frees it.
  */
 #ifndef PC_SESSION_AUTH_REQUEST_H
 #define PC_SESSION_AUTH_REQUEST_H
@@ -71,7 +71,5 @@ pc_auth_request_new(struct pc_worker *worker, const struct pc_question *question
 void pc_auth_request_free(pusherc_auth_request *request);
 /* Nobody waits for its answer any more; the host is told with which state when it answers. */
 void pc_auth_request_leave(pusherc_auth_request *request, enum pc_request_state why);
-/* The host's data must not wait as long as the answer is kept. */
-void pc_auth_request_drop_identity(pusherc_auth_request *request);
 
 #endif

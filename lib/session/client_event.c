@@ -97,7 +97,7 @@ void pc_session_client_event(struct pc_session *s, const struct pc_message_in *i
         return;
     }
     if (!pc_channel_name_valid(in->channel, o->max_channel_name_bytes, &class) ||
-        (class.kind != PUSHERC_CHANNEL_PRIVATE && class.kind != PUSHERC_CHANNEL_PRESENCE)) {
+        !pc_kind_takes_client_events(class.kind)) {
         refuse(s, PC_ERROR_PLAIN,
                "Client events are only supported on private and presence channels");
         return;

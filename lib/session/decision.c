@@ -37,9 +37,6 @@ struct pc_decisions {
     struct pc_list to_ask;
     struct pc_map cache;
     struct pc_list cache_by_age; /* oldest first */
-    /* owned; answered, so that a second answer is noticed */
-    pusherc_auth_request *kept[PUSHERC_AUTH_KEPT_ANSWERS];
-    size_t next_kept;
 };
 
 int pc_decisions_new(struct pc_decisions **out, struct pc_worker *worker)
@@ -67,9 +64,6 @@ void pc_decisions_free(struct pc_decisions *d)
 {
     if (!d)
         return;
-    for (size_t i = 0; i < PUSHERC_AUTH_KEPT_ANSWERS; i++)
-        if (d->kept[i])
-            pc_auth_request_free(d->kept[i]);
     while (!pc_list_empty(&d->cache_by_age))
         forget_cached(d, PC_CONTAINER(d->cache_by_age.next, struct cached, by_age));
     pc_map_free(&d->cache);
@@ -306,27 +300,9 @@ bool pc_decide(struct pc_worker *worker, const struct pc_question *q, struct pc_
     return false;
 }
 
-static void keep(struct pc_decisions *d, pusherc_auth_request *r)
+static void take_answer(struct pc_decision *decision, const struct pc_verdict *verdict)
 {
-    if (d->kept[d->next_kept])
-        pc_auth_request_free(d->kept[d->next_kept]);
-    pc_auth_request_drop_identity(r);
-    d->kept[d->next_kept] = r;
-    d->next_kept = (d->next_kept + 1) % PUSHERC_AUTH_KEPT_ANSWERS;
-}
-
-static void on_answer(struct pc_mail *mail, struct pc_worker *worker)
-{
-    pusherc_auth_request *r = PC_CONTAINER(mail, pusherc_auth_request, mail);
-    if (!worker) {
-        pc_auth_request_free(r);
-        return;
-    }
-    struct pc_decision *decision = r->decision;
-    r->decision = NULL;
-    keep(worker->decisions, r); /* before callbacks: they may free nothing of it within this turn */
-    if (!decision)
-        return;
+    struct pc_worker *worker = decision->worker;
     decision->request = NULL;
     if (decision->outdated) {
         decision->outdated = false;
@@ -335,8 +311,16 @@ static void on_answer(struct pc_mail *mail, struct pc_worker *worker)
         pc_list_push_back(&worker->decisions->to_ask, &decision->to_ask);
         return;
     }
-    remember(decision, &r->verdict);
-    conclude(decision, &r->verdict, PC_REQUEST_ANSWERED);
+    remember(decision, verdict);
+    conclude(decision, verdict, PC_REQUEST_ANSWERED);
+}
+
+static void on_answer(struct pc_mail *mail, struct pc_worker *worker)
+{
+    pusherc_auth_request *r = PC_CONTAINER(mail, pusherc_auth_request, mail);
+    if (worker && r->decision)
+        take_answer(r->decision, &r->verdict);
+    pc_auth_request_free(r);
 }
 
 /* Takes this rule's questions out of the list, up to max; the first is its own. */

@@ -139,7 +139,7 @@ static void liveness(struct pc_timer *timer, uint64_t now_ms)
     uint64_t next_ms = s->seen_ms + s->app->options.activity_timeout_ms;
     if (s->pinged_ms) {
         if (now_ms - s->pinged_ms >= limits->pong_timeout_ms) {
-            pc_session_close(s, PC_CLOSE_NO_PONG, PC_S("Pong reply not received"));
+            pc_session_close(s, PC_CLOSE_NO_PONG, pc_close_text(PC_CLOSE_NO_PONG));
             return;
         }
         next_ms = s->pinged_ms + limits->pong_timeout_ms;

@@ -254,7 +254,7 @@ static bool note_for(struct pc_webhooks *hooks, struct pc_endpoints *endpoints,
 
 bool pc_webhooks_note(struct pc_webhooks *hooks, const struct pc_notice *notice, uint64_t now_ms)
 {
-    if (pc_slice_starts(notice->channel, PC_S(PC_USER_CHANNEL)))
+    if (pc_slice_starts(notice->channel, PC_S(PUSHERC_USER_CHANNEL_PREFIX)))
         return false;
     struct pc_endpoints *endpoints = pc_app_endpoints(notice->app->live);
     if (!endpoints)

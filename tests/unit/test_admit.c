@@ -315,6 +315,38 @@ static void a_refused_connection_is_not_counted(void **state)
     assert_int_equal(result, PC_ADMIT_REFUSED);
 }
 
+static void refusals_are_counted_by_what_their_code_means(void **state)
+{
+    static const struct {
+        uint16_t code;
+        enum pc_connect_error error;
+    } cases[] = {
+        {4000, PC_CONNECT_TLS_ONLY},       {4001, PC_CONNECT_UNKNOWN_APP},
+        {4003, PC_CONNECT_APP_DISABLED},   {4004, PC_CONNECT_OVER_QUOTA},
+        {4005, PC_CONNECT_PATH_NOT_FOUND}, {4006, PC_CONNECT_BAD_VERSION},
+        {4007, PC_CONNECT_BAD_VERSION},    {4008, PC_CONNECT_BAD_VERSION},
+        {4009, PC_CONNECT_UNAUTHORIZED},   {4100, PC_CONNECT_OVER_CAPACITY},
+        {4200, PC_CONNECT_CLOSING},        {1011, PC_CONNECT_OTHER},
+        {4002, PC_CONNECT_OTHER},          {4999, PC_CONNECT_OTHER},
+    };
+    struct fx *fx = *state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        uint64_t before = fx->engine->strangers.connects[cases[i].error];
+        pc_admit_count_error(fx->engine, NULL, cases[i].code);
+        if (fx->engine->strangers.connects[cases[i].error] != before + 1)
+            fail_msg("%u", cases[i].code);
+    }
+}
+
+static void texts_of_close_codes_fit_a_close_frame(void **state)
+{
+    (void)state;
+#define FITS(name, code, error, text) assert_in_range(sizeof(text), 1, 124);
+    PC_CLOSE_MAP(FITS)
+#undef FITS
+    assert_int_equal(pc_close_text(4999).len, 0);
+}
+
 #define admit_test(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
 
 int main(void)
@@ -328,6 +360,8 @@ int main(void)
         admit_test(a_prefix_comes_first),
         admit_test(connections_of_one_address_are_counted),
         admit_test(a_refused_connection_is_not_counted),
+        admit_test(refusals_are_counted_by_what_their_code_means),
+        cmocka_unit_test(texts_of_close_codes_fit_a_close_frame),
     };
     return cmocka_run_group_tests_name("admit", tests, NULL, NULL);
 }

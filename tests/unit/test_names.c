@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -56,6 +57,29 @@ static void names_are_classified_by_their_prefix(void **state)
         if (is.kind != c->kind || is.cache != c->cache)
             fail_msg("%s is taken for kind %d, cache %d", c->name, (int)is.kind, is.cache);
     }
+}
+
+/* The order of the rows in PUSHERC_CHANNEL_KIND_MAP matters. */
+static void every_prefix_decides_about_its_names(void **state)
+{
+    char name[100];
+    (void)state;
+    for (size_t i = 0; i < PC_CHANNEL_PREFIX_COUNT; i++) {
+        pusherc_slice prefix = pc_channel_prefixes[i].text;
+        snprintf(name, sizeof name, "%.*sx", (int)prefix.len, prefix.ptr);
+        if (pc_channel_prefix_of(pc_slice_of(name)) != &pc_channel_prefixes[i])
+            fail_msg("%s goes by another prefix", name);
+    }
+    assert_int_equal(pc_channel_prefixes[PC_CHANNEL_PREFIX_COUNT - 1].text.len, 0);
+}
+
+static void every_kind_has_its_place_and_its_label(void **state)
+{
+    (void)state;
+    for (unsigned k = 0; k < PC_KIND_COUNT; k++)
+        assert_non_null(pc_kind_label((pusherc_channel_kind)k));
+    assert_string_equal(pc_kind_label(PUSHERC_CHANNEL_PRIVATE_ENCRYPTED), "private-encrypted");
+    assert_string_equal(pc_kind_label(PUSHERC_CHANNEL_PUBLIC), "public");
 }
 
 static void names_outside_the_grammar_are_refused(void **state)
@@ -198,6 +222,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(names_are_classified_by_their_prefix),
+        cmocka_unit_test(every_prefix_decides_about_its_names),
+        cmocka_unit_test(every_kind_has_its_place_and_its_label),
         cmocka_unit_test(names_outside_the_grammar_are_refused),
         cmocka_unit_test(every_byte_is_judged_as_documented),
         cmocka_unit_test(a_name_may_be_as_long_as_the_limit),
