@@ -9,7 +9,8 @@
 #define MAX_PROTOCOL 7
 #define MIN_PROTOCOL 4
 
-static enum pc_admit_result refuse(struct pc_admission *out, uint16_t code, const char *reason)
+static enum pc_admit_result refuse_client(struct pc_admission *out, uint16_t code,
+                                          const char *reason)
 {
     out->code = code;
     snprintf(out->reason, sizeof out->reason, "%s", reason);
@@ -51,7 +52,8 @@ static bool find_key(const struct pc_engine *engine, pusherc_slice path, struct 
     return ok;
 }
 
-/* The value of ?protocol=; len 0 = absent. Digits survive percent-encoding, so the raw value is enough. */
+/* The value of ?protocol=; len 0 = absent. Digits survive percent-encoding, so the raw value is
+ * enough. */
 static pusherc_slice protocol_param(pusherc_slice query)
 {
     while (query.len) {
@@ -72,10 +74,10 @@ static enum pc_admit_result read_protocol(pusherc_slice query, struct pc_admissi
     if (text.len == 0)
         return PC_ADMIT_OK;
     if (!pc_slice_to_u64(text, &version))
-        return refuse(out, PC_CLOSE_BAD_VERSION, "Invalid protocol version: not an integer");
+        return refuse_client(out, PC_CLOSE_BAD_VERSION, "Invalid protocol version: not an integer");
     if (version < MIN_PROTOCOL || version > MAX_PROTOCOL)
-        return refuse(out, PC_CLOSE_UNSUPPORTED_VERSION,
-                      "Unsupported protocol version: use 4 to 7");
+        return refuse_client(out, PC_CLOSE_UNSUPPORTED_VERSION,
+                             "Unsupported protocol version: use 4 to 7");
     out->newcomer.protocol = (uint8_t)version;
     return PC_ADMIT_OK;
 }
@@ -86,9 +88,9 @@ enum pc_admit_result pc_admit_request(struct pc_engine *engine,
 {
     *out = (struct pc_admission){0};
     if (atomic_load_explicit(&engine->draining, memory_order_relaxed))
-        return refuse(out, PC_CLOSE_RECONNECT, "Server is closing, please reconnect");
+        return refuse_client(out, PC_CLOSE_RECONNECT, "Server is closing, please reconnect");
     if (!find_key(engine, request->path, out))
-        return refuse(out, PC_CLOSE_PATH_NOT_FOUND, "Path not found");
+        return refuse_client(out, PC_CLOSE_PATH_NOT_FOUND, "Path not found");
     return read_protocol(request->query, out);
 }
 
@@ -111,7 +113,7 @@ static enum pc_admit_result check_quotas(struct pc_app *app, pusherc_slice addre
     int rc = 0;
     if (!pc_app_connect(app)) {
         pc_app_limited(app, PC_LIMIT_CONNECTIONS);
-        return refuse(out, PC_CLOSE_OVER_QUOTA, "The app is over its connection quota");
+        return refuse_client(out, PC_CLOSE_OVER_QUOTA, "The app is over its connection quota");
     }
     if (address.len && max != PUSHERC_NO_LIMIT)
         rc = pc_tally_take(&app->live->per_address, address, max, &out->newcomer.of_address);
@@ -119,9 +121,9 @@ static enum pc_admit_result check_quotas(struct pc_app *app, pusherc_slice addre
         return PC_ADMIT_OK;
     pc_app_disconnect(app);
     if (rc == PUSHERC_ENOMEM)
-        return refuse(out, PC_CLOSE_INTERNAL, "Out of memory");
+        return refuse_client(out, PC_CLOSE_INTERNAL, "Out of memory");
     pc_app_limited(app, PC_LIMIT_CONNECTIONS_PER_IP);
-    return refuse(out, PC_CLOSE_OVER_QUOTA, "Too many connections from this address");
+    return refuse_client(out, PC_CLOSE_OVER_QUOTA, "Too many connections from this address");
 }
 
 static enum pc_admit_result check_app(const struct pc_engine *engine, struct pc_app *app,
@@ -131,21 +133,21 @@ static enum pc_admit_result check_app(const struct pc_engine *engine, struct pc_
     const pusherc_app_options *o = &app->options;
     if (out->newcomer.protocol == 0) {
         if (!o->allow_missing_protocol)
-            return refuse(out, PC_CLOSE_NO_VERSION, "No protocol version was given");
+            return refuse_client(out, PC_CLOSE_NO_VERSION, "No protocol version was given");
         out->newcomer.protocol = MAX_PROTOCOL;
     }
     if (o->disabled)
-        return refuse(out, PC_CLOSE_APP_DISABLED, "The app is not enabled");
+        return refuse_client(out, PC_CLOSE_APP_DISABLED, "The app is not enabled");
     if (o->tls_only && !tls)
-        return refuse(out, PC_CLOSE_TLS_ONLY, "The app accepts TLS connections only");
+        return refuse_client(out, PC_CLOSE_TLS_ONLY, "The app accepts TLS connections only");
     if (!pc_app_allows_origin(app, pc_http_field(request, PC_S("Origin"))))
-        return refuse(out, PC_CLOSE_UNAUTHORIZED, "Origin not allowed");
+        return refuse_client(out, PC_CLOSE_UNAUTHORIZED, "Origin not allowed");
     enum pc_admit_result result = check_quotas(app, address, out);
     if (result == PC_ADMIT_OK && atomic_load_explicit(&engine->sockets, memory_order_relaxed) >
                                      engine->limits.max_connections) {
         pc_app_disconnect(app);
         pc_tally_drop(&app->live->per_address, out->newcomer.of_address);
-        return refuse(out, PC_CLOSE_OVER_CAPACITY, "The server is over capacity");
+        return refuse_client(out, PC_CLOSE_OVER_CAPACITY, "The server is over capacity");
     }
     return result;
 }
@@ -155,9 +157,10 @@ enum pc_admit_result pc_admit_app(struct pc_engine *engine, const struct pc_http
 {
     struct pc_app *app = pc_apps_by_key(&engine->apps, pc_slice(out->key, out->key_len));
     if (!app) {
-        /* A missing version comes before an unknown key in the order of checks, and no app can excuse it. */
+        /* A missing version comes before an unknown key in the order of checks, and no app can
+         * excuse it. */
         if (out->newcomer.protocol == 0)
-            return refuse(out, PC_CLOSE_NO_VERSION, "No protocol version was given");
+            return refuse_client(out, PC_CLOSE_NO_VERSION, "No protocol version was given");
         return unknown_app(out);
     }
     enum pc_admit_result result = check_app(engine, app, request, tls, address, out);

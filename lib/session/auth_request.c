@@ -107,7 +107,7 @@ void *pusherc_auth_conn_data(const pusherc_auth_request *request)
 
 /* -- the host answers -- */
 
-/* The host may write its answer: 0, or what to return at once. */
+/* Claims the right to write the answer. 0, or the error that the caller returns. */
 static int claim(pusherc_auth_request *r, int *before)
 {
     int state = atomic_load_explicit(&r->state, memory_order_acquire);
@@ -129,7 +129,7 @@ static void deny(pusherc_auth_request *r, pusherc_denial_reason reason, int stat
         .reason = reason, .status = status, .text = pc_slice(r->reason, text.len)};
 }
 
-/* Sends it to its worker, which keeps it for a while; to nobody, if that has gone. */
+/* Sends the request to its worker, or frees it if the worker has ended. */
 static int hand_back(pusherc_auth_request *r, int before)
 {
     if (pc_mailbox_send(r->box, &r->mail, PC_MAIL_CONTROL)) {
