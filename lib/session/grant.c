@@ -14,7 +14,7 @@
  * both, `revoked` is set: the client may still hold a signature from the time when it was allowed,
  * and only the rule can let it in. A yes clears that.
  *
- *     ASKED ------- yes -------> STANDING -- no --> LOST -- unsubscribe --> REFUSED -- yes --> freed
+ *     ASKED ------- yes -------> STANDING -- no --> LOST -- unsubscribe -> REFUSED -- yes -> freed
  *     REMEMBERED -- subscribe -> STANDING <- yes -- LOST
  *
  * A grant waits for at most one answer. Whatever asks meanwhile gets that one.
