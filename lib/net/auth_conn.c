@@ -222,7 +222,7 @@ static void decide(struct pc_auth_call *call)
                                    .channel = call->query.channel,
                                    .identity = call->identity,
                                    .socket_id = call->query.socket,
-                                   .alone = true}; /* whoever names a socket need not be it */
+                                   .unshared = true}; /* anybody can name a socket */
     if (pc_decide(worker, &question, &call->waiter, &now))
         decided(&call->waiter, &question, &now);
 }

@@ -9,17 +9,17 @@
 #define MAX_PROTOCOL 7
 #define MIN_PROTOCOL 4
 
-static enum pc_admit_result refuse_because(struct pc_admission *out, uint16_t code,
-                                           pusherc_slice reason)
+static enum pc_admit_result refuse_client_because(struct pc_admission *out, uint16_t code,
+                                                  pusherc_slice reason)
 {
     out->code = code;
     snprintf(out->reason, sizeof out->reason, "%.*s", (int)reason.len, reason.ptr);
     return PC_ADMIT_REFUSED;
 }
 
-static enum pc_admit_result refuse(struct pc_admission *out, uint16_t code)
+static enum pc_admit_result refuse_client(struct pc_admission *out, uint16_t code)
 {
-    return refuse_because(out, code, pc_close_text(code));
+    return refuse_client_because(out, code, pc_close_text(code));
 }
 
 bool pc_strip_prefix(const struct pc_engine *engine, pusherc_slice path, pusherc_slice *out)
@@ -67,9 +67,9 @@ static enum pc_admit_result read_protocol(pusherc_slice query, struct pc_admissi
     if (text.len == 0)
         return PC_ADMIT_OK;
     if (!pc_slice_to_u64(text, &version))
-        return refuse(out, PC_CLOSE_BAD_VERSION);
+        return refuse_client(out, PC_CLOSE_BAD_VERSION);
     if (version < MIN_PROTOCOL || version > MAX_PROTOCOL)
-        return refuse(out, PC_CLOSE_UNSUPPORTED_VERSION);
+        return refuse_client(out, PC_CLOSE_UNSUPPORTED_VERSION);
     out->newcomer.protocol = (uint8_t)version;
     return PC_ADMIT_OK;
 }
@@ -80,9 +80,9 @@ enum pc_admit_result pc_admit_request(struct pc_engine *engine,
 {
     *out = (struct pc_admission){0};
     if (pc_engine_is_draining(engine))
-        return refuse(out, PC_CLOSE_RECONNECT);
+        return refuse_client(out, PC_CLOSE_RECONNECT);
     if (!find_key(engine, request->path, out))
-        return refuse(out, PC_CLOSE_PATH_NOT_FOUND);
+        return refuse_client(out, PC_CLOSE_PATH_NOT_FOUND);
     return read_protocol(request->query, out);
 }
 
@@ -105,7 +105,7 @@ static enum pc_admit_result check_quotas(struct pc_app *app, pusherc_slice addre
     int rc = 0;
     if (!pc_app_connect(app)) {
         pc_app_limited(app, PC_LIMIT_CONNECTIONS);
-        return refuse(out, PC_CLOSE_OVER_QUOTA);
+        return refuse_client(out, PC_CLOSE_OVER_QUOTA);
     }
     if (address.len && max != PUSHERC_NO_LIMIT)
         rc = pc_tally_take(&app->live->per_address, address, max, &out->newcomer.of_address);
@@ -113,9 +113,10 @@ static enum pc_admit_result check_quotas(struct pc_app *app, pusherc_slice addre
         return PC_ADMIT_OK;
     pc_app_disconnect(app);
     if (rc == PUSHERC_ENOMEM)
-        return refuse(out, PC_CLOSE_INTERNAL);
+        return refuse_client(out, PC_CLOSE_INTERNAL);
     pc_app_limited(app, PC_LIMIT_CONNECTIONS_PER_IP);
-    return refuse_because(out, PC_CLOSE_OVER_QUOTA, PC_S("Too many connections from this address"));
+    return refuse_client_because(out, PC_CLOSE_OVER_QUOTA,
+                                 PC_S("Too many connections from this address"));
 }
 
 static enum pc_admit_result check_app(const struct pc_engine *engine, struct pc_app *app,
@@ -125,21 +126,21 @@ static enum pc_admit_result check_app(const struct pc_engine *engine, struct pc_
     const pusherc_app_options *o = &app->options;
     if (out->newcomer.protocol == 0) {
         if (!o->allow_missing_protocol)
-            return refuse(out, PC_CLOSE_NO_VERSION);
+            return refuse_client(out, PC_CLOSE_NO_VERSION);
         out->newcomer.protocol = MAX_PROTOCOL;
     }
     if (o->disabled)
-        return refuse(out, PC_CLOSE_APP_DISABLED);
+        return refuse_client(out, PC_CLOSE_APP_DISABLED);
     if (o->tls_only && !tls)
-        return refuse(out, PC_CLOSE_TLS_ONLY);
+        return refuse_client(out, PC_CLOSE_TLS_ONLY);
     if (!pc_app_allows_origin(app, pc_http_field(request, PC_S("Origin"))))
-        return refuse_because(out, PC_CLOSE_UNAUTHORIZED, PC_S("Origin not allowed"));
+        return refuse_client_because(out, PC_CLOSE_UNAUTHORIZED, PC_S("Origin not allowed"));
     enum pc_admit_result result = check_quotas(app, address, out);
     if (result == PC_ADMIT_OK && atomic_load_explicit(&engine->sockets, memory_order_relaxed) >
                                      engine->limits.max_connections) {
         pc_app_disconnect(app);
         pc_tally_drop(&app->live->per_address, out->newcomer.of_address);
-        return refuse(out, PC_CLOSE_OVER_CAPACITY);
+        return refuse_client(out, PC_CLOSE_OVER_CAPACITY);
     }
     return result;
 }
@@ -149,9 +150,10 @@ enum pc_admit_result pc_admit_app(struct pc_engine *engine, const struct pc_http
 {
     struct pc_app *app = pc_apps_by_key(&engine->apps, pc_slice(out->key, out->key_len));
     if (!app) {
-        /* A missing version comes before an unknown key in the order of checks, and no app can excuse it. */
+        /* A missing version comes before an unknown key in the order of checks, and no app can
+         * excuse it. */
         if (out->newcomer.protocol == 0)
-            return refuse(out, PC_CLOSE_NO_VERSION);
+            return refuse_client(out, PC_CLOSE_NO_VERSION);
         return unknown_app(out);
     }
     enum pc_admit_result result = check_app(engine, app, request, tls, address, out);

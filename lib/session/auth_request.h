@@ -15,7 +15,8 @@ struct pc_identity;
 
 #define PC_MAX_DENIAL 120 /* bytes of a reason that clients and the log get */
 
-/* What came of a question; texts are valid during the callback or until the caller's next call. */
+/* The answer to a question. Texts are valid during the callback, or until the next call of
+ * pc_decide(). */
 struct pc_verdict {
     bool allowed;
     pusherc_slice user_id, user_info, view; /* allowed */
@@ -27,28 +28,28 @@ struct pc_verdict {
 
 struct pc_question {
     struct pc_app *app;
-    const struct pc_rule_match *match; /* with a rule */
+    const struct pc_rule_match *match; /* its rule is not NULL */
     pusherc_slice channel;
     struct pc_identity *identity; /* NULL = anonymous */
     pusherc_socket_id socket_id;
-    bool fresh; /* no cached answer will do */
-    /* nobody else may be given its answer, now or later: all that is known is what the asker claims */
-    bool alone;
+    bool fresh; /* do not take a cached answer */
+    /* do not share or cache the answer: the asker only claims to be this socket */
+    bool unshared;
 };
 
 enum pc_request_state {
-    PC_REQUEST_OPEN = 0,  /* waits for the host */
+    PC_REQUEST_OPEN = 0,  /* the host has not answered */
     PC_REQUEST_ANSWERED,  /* the answer is on its way or has arrived */
     PC_REQUEST_TIMED_OUT, /* denied meanwhile; the host still owns it */
-    PC_REQUEST_CANCELED   /* nobody waits; the host still owns it */
+    PC_REQUEST_CANCELED   /* no waiter is left; the host still owns it */
 };
 
 struct pusherc_auth_request {
-    struct pc_mail mail; /* brings the answer; it was given before that ran */
+    struct pc_mail mail; /* brings the answer to the worker */
     struct pc_mem mem;
     struct pc_mailbox *box;       /* counted */
     _Atomic int state;            /* enum pc_request_state */
-    struct pc_decision *decision; /* worker only; NULL = nobody waits */
+    struct pc_decision *decision; /* worker only; NULL = no waiter is left */
     struct pc_identity *identity; /* counted; NULL = anonymous */
     pusherc_socket_id socket_id;
     pusherc_slice app_id, channel, user_id; /* in text */
@@ -61,15 +62,15 @@ struct pusherc_auth_request {
     char text[];
 };
 
-/* To be handed to the host; `answered` runs on the worker, or with NULL when that has ended, and then frees it.
- * NULL = out of memory. */
+/* For the host. After the answer `answered` runs on the worker, which then owns the request; or
+ * with NULL if the worker has ended, and then it frees the request. NULL = out of memory. */
 PC_CHECKED pusherc_auth_request *
 pc_auth_request_new(struct pc_worker *worker, const struct pc_question *question,
                     struct pc_decision *decision,
                     void (*answered)(struct pc_mail *mail, struct pc_worker *worker));
-/* The worker's, once it was answered. */
+/* Only after it was answered. */
 void pc_auth_request_free(pusherc_auth_request *request);
-/* Nobody waits for its answer any more; the host is told with which state when it answers. */
+/* No waiter is left. The host gets an error that tells this state when it answers. */
 void pc_auth_request_leave(pusherc_auth_request *request, enum pc_request_state why);
 
 #endif

@@ -34,7 +34,8 @@ void pc_blame_end(struct pc_blame_apps *apps)
     pc_app_unref(apps->key_owner);
 }
 
-/* Ids of other connections of the same app here: whoever reconnects gets another id than it had. */
+/* Ids of other connections of the same app on this worker: a client that reconnected may have
+ * signed for its old id. */
 static size_t other_sockets(const struct pc_session *s, char texts[][PUSHERC_SOCKET_ID_STRLEN],
                             pusherc_slice ids[PC_BLAME_MAX_OTHERS])
 {

@@ -10,7 +10,7 @@ struct pc_blame_apps {
     struct pc_app *apps[PC_BLAME_MAX_OTHERS]; /* counted */
     struct pc_blame_secret secrets[PC_BLAME_MAX_OTHERS];
     size_t count;
-    struct pc_app *key_owner; /* counted; NULL = the key is the app's own, or nobody's */
+    struct pc_app *key_owner; /* counted; NULL = the key is the app's own, or no app's */
 };
 
 /* `app_key` is what was sent as such. pc_blame_end() follows. */
@@ -19,8 +19,8 @@ struct pc_blame pc_blame_begin(struct pc_engine *engine, const struct pc_app *ap
                                struct pc_blame_apps *apps);
 void pc_blame_end(struct pc_blame_apps *apps);
 
-/* A SUBSCRIBE or SIGNIN whose signature was refused: a line, if level "debug" is wanted and this is not the tenth in
- * a moment. */
+/* Logs why the signature of a SUBSCRIBE or SIGNIN was wrong: at level "debug", and at most
+ * PC_BLAME_PER_S times a second. */
 void pc_blame_message(struct pc_session *s, const struct pc_message_in *in, pusherc_slice to_sign);
 
 #endif

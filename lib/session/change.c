@@ -3,11 +3,24 @@
 #include "session/grant.h"
 #include "session/session.h"
 
-/* A change on its way to one worker, twice. */
+/*
+ * How a change reaches every grant. Round 1: on each worker, cached and pending decisions become
+ * invalid (pc_decisions_outdate()), and the grants that fit the filter are rechecked. An answer may
+ * still be in flight then: an auth endpoint's worker has decided by the old facts and has sent the
+ * answer to the worker of the socket, which has not seen it in round 1. Mailboxes keep their order,
+ * so every such answer arrives before a mail that is sent after the last worker has finished round
+ * 1. That mail is round 2: it rechecks the grants that endpoints have left on this worker since
+ * round 1, found by the worker's count of such answers.
+ *
+ * `open` counts what has not reported: round 2 of each worker, and each recheck. The last report
+ * calls `done`.
+ */
+
+/* Carries a change to one worker, in both rounds. */
 struct pc_change_mail {
     struct pc_mail mail;
     struct pc_change *of;
-    uint64_t remembered; /* the worker's count at the first round */
+    uint64_t endpoint_answers; /* the worker's count at the first round */
 };
 
 struct pc_change *pc_change_new(struct pc_engine *engine, const struct pc_grant_filter *filter,
@@ -72,8 +85,8 @@ static void rechecked(void *ctx, enum pc_recheck_result result)
     pc_change_report(change);
 }
 
-/* Those grants of the session that fit the filter; but for ALL_GRANTS only those that an auth endpoint has left here
- * after number `after`. */
+/* Rechecks the session's grants that fit the filter. Unless `after` is ALL_GRANTS: only those
+ * that an auth endpoint has left here after that number. */
 static void recheck_grants(struct pc_session *s, struct pc_change *change, uint64_t after)
 {
     for (struct pc_list *l = s->grants.next, *next; l != &s->grants; l = next) {
@@ -81,7 +94,7 @@ static void recheck_grants(struct pc_session *s, struct pc_change *change, uint6
         const struct pc_identity *who = pc_grant_identity(grant);
         pusherc_slice user_id = who ? who->user_id : PC_S("");
         next = l->next;
-        if (after != ALL_GRANTS && grant->remembered <= after)
+        if (after != ALL_GRANTS && grant->endpoint_answer <= after)
             continue;
         if (!pc_grant_filter_fits(&change->filter, s->app->live->uid, user_id,
                                   pc_grant_channel(grant)))
@@ -110,12 +123,12 @@ int pc_change_recheck_session(struct pc_session *s)
 
 /* -- two rounds -- */
 
-/* To every worker. One that has ended has nobody left whom it could concern. */
+/* Sends to every worker. A worker that has ended has no sessions, so its round ends here. */
 static void send_round(struct pc_change *change,
                        void (*round)(struct pc_mail *mail, struct pc_worker *worker))
 {
     struct pc_engine *engine = change->engine;
-    struct pc_change_mail *mails = change->mails; /* with the last mail the change may go */
+    struct pc_change_mail *mails = change->mails; /* the last mail may free the change */
     for (uint32_t i = 0, count = engine->worker_count; i < count; i++) {
         mails[i].mail.run = round;
         if (pc_mailbox_send(engine->workers[i].mailbox, &mails[i].mail, PC_MAIL_CONTROL))
@@ -127,25 +140,25 @@ static void second_round(struct pc_mail *mail, struct pc_worker *worker)
 {
     struct pc_change_mail *m = PC_CONTAINER(mail, struct pc_change_mail, mail);
     struct pc_change *change = m->of;
-    if (worker && worker->remembered != m->remembered)
-        recheck_worker(worker, change, m->remembered);
+    if (worker && worker->endpoint_answers != m->endpoint_answers)
+        recheck_worker(worker, change, m->endpoint_answers);
     pc_change_report(change);
 }
 
-static void take_away(struct pc_session *s, const struct pc_change *change)
+static void revoke(struct pc_session *s, const struct pc_change *change)
 {
     if (s->app->live->uid == change->filter.app_uid)
         pc_grant_revoke(s, change->channel, change->reason);
 }
 
-static void take_away_from_user(struct pc_worker *worker, const struct pc_change *change)
+static void revoke_from_user(struct pc_worker *worker, const struct pc_change *change)
 {
     for (struct pc_list *l = worker->sessions.next; l != &worker->sessions; l = l->next) {
         struct pc_session *s = session_at(l);
         const struct pc_grant *grant = pc_grant_find(s, change->channel);
         const struct pc_identity *who = grant ? pc_grant_identity(grant) : pc_session_identity(s);
         if (who && pc_slice_eq(who->user_id, change->filter.user_id))
-            take_away(s, change);
+            revoke(s, change);
     }
 }
 
@@ -153,11 +166,11 @@ void pc_change_apply(struct pc_change *change, struct pc_worker *worker)
 {
     pc_decisions_outdate(worker, &change->filter);
     if (change->channel.len && change->filter.user_id.len) {
-        take_away_from_user(worker, change);
+        revoke_from_user(worker, change);
     } else if (change->channel.len) {
         struct pc_session *s = pc_session_find(worker, change->socket_id);
         if (s)
-            take_away(s, change);
+            revoke(s, change);
     } else { /* losing a grant closes no session */
         recheck_worker(worker, change, ALL_GRANTS);
     }
@@ -168,10 +181,10 @@ static void first_round(struct pc_mail *mail, struct pc_worker *worker)
     struct pc_change_mail *m = PC_CONTAINER(mail, struct pc_change_mail, mail);
     struct pc_change *change = m->of;
     if (worker) {
-        m->remembered = worker->remembered;
+        m->endpoint_answers = worker->endpoint_answers;
         pc_change_apply(change, worker);
     }
-    if (atomic_fetch_sub_explicit(&change->unaware, 1, memory_order_acq_rel) == 1)
+    if (atomic_fetch_sub_explicit(&change->first_left, 1, memory_order_acq_rel) == 1)
         send_round(change, second_round);
 }
 
@@ -185,7 +198,7 @@ int pc_change_send(struct pc_change *change)
     }
     for (uint32_t i = 0; i < count; i++)
         change->mails[i].of = change;
-    atomic_init(&change->unaware, count);
+    atomic_init(&change->first_left, count);
     atomic_init(&change->open, count);
     send_round(change, first_round);
     return 0;

@@ -1,4 +1,5 @@
-/* client-* events: checked, stripped to what subscribers may see, published to everybody else (section 2.9). */
+/* client-* events: checked, reduced to what subscribers may see, published to all other
+ * subscribers (section 2.9). */
 #include "fanout/posting.h"
 #include "fanout/publish.h"
 #include "session/handlers.h"
@@ -10,7 +11,7 @@ static struct pc_app_stats *stats_of(const struct pc_session *s)
     return pc_app_stats(s->app, s->worker->index);
 }
 
-static void refuse(struct pc_session *s, uint16_t code, const char *text)
+static void refuse_event(struct pc_session *s, uint16_t code, const char *text)
 {
     pc_stat_add(&stats_of(s)->client_events_refused, 1);
     pc_session_say_error(s, code, text);
@@ -37,7 +38,7 @@ static void relay(struct pc_session *s, const struct pc_message_in *in, pusherc_
                                       .user_id = user_id};
         if (engine->hooks.on_client_event((const pusherc_conn *)s, &event,
                                           engine->hooks.user_data)) {
-            refuse(s, PC_ERROR_CLIENT_EVENT, "Client event rejected by the application");
+            refuse_event(s, PC_ERROR_CLIENT_EVENT, "Client event rejected by the application");
             return;
         }
     }
@@ -50,8 +51,8 @@ static void relay(struct pc_session *s, const struct pc_message_in *in, pusherc_
                                .worker = s->worker};
     int rc = pc_publish(engine, s->app, &p);
     if (rc) {
-        refuse(s, PC_ERROR_CLIENT_EVENT,
-               rc == PUSHERC_EBACKLOG ? "The server is overloaded" : "Out of memory");
+        refuse_event(s, PC_ERROR_CLIENT_EVENT,
+                     rc == PUSHERC_EBACKLOG ? "The server is overloaded" : "Out of memory");
         return;
     }
     pc_stat_add(&stats_of(s)->client_events, 1);
@@ -92,28 +93,29 @@ void pc_session_client_event(struct pc_session *s, const struct pc_message_in *i
     const pusherc_app_options *o = &s->app->options;
     struct pc_channel_class class;
     if (!o->client_events) {
-        refuse(s, PC_ERROR_CLIENT_EVENT,
-               "To send client events, you must enable this feature for the app");
+        refuse_event(s, PC_ERROR_CLIENT_EVENT,
+                     "To send client events, you must enable this feature for the app");
         return;
     }
     if (!pc_channel_name_valid(in->channel, o->max_channel_name_bytes, &class) ||
         !pc_kind_takes_client_events(class.kind)) {
-        refuse(s, PC_ERROR_PLAIN,
-               "Client events are only supported on private and presence channels");
+        refuse_event(s, PC_ERROR_PLAIN,
+                     "Client events are only supported on private and presence channels");
         return;
     }
     const struct pc_subscription *sub = pc_session_subscription(s, in->channel);
     if (!sub) {
-        refuse(s, PC_ERROR_PLAIN, "Client events can only be sent to subscribed channels");
+        refuse_event(s, PC_ERROR_PLAIN, "Client events can only be sent to subscribed channels");
         return;
     }
     if (!take_event(s)) {
-        refuse(s, PC_ERROR_CLIENT_EVENT, "The rate limit for sending client events was exceeded");
+        refuse_event(s, PC_ERROR_CLIENT_EVENT,
+                     "The rate limit for sending client events was exceeded");
         return;
     }
     if (in->event.len > o->max_event_name_bytes) {
         pc_app_limited(s->app, PC_LIMIT_EVENT_NAME);
-        refuse(s, PC_ERROR_CLIENT_EVENT, "The event name is too long");
+        refuse_event(s, PC_ERROR_CLIENT_EVENT, "The event name is too long");
         return;
     }
     char stack[PC_SESSION_STACK];
@@ -122,10 +124,10 @@ void pc_session_client_event(struct pc_session *s, const struct pc_message_in *i
     pc_buf_init_in(&scratch, s->worker->mem, SIZE_MAX, stack, sizeof stack);
     int rc = event_data(in, &scratch, &data);
     if (rc)
-        refuse(s, PC_ERROR_PLAIN,
-               rc == PUSHERC_EINVAL ? "Invalid message format" : "Out of memory");
+        refuse_event(s, PC_ERROR_PLAIN,
+                     rc == PUSHERC_EINVAL ? "Invalid message format" : "Out of memory");
     else if (!data_fits(s, data))
-        refuse(s, PC_ERROR_CLIENT_EVENT, "The event data is too large");
+        refuse_event(s, PC_ERROR_CLIENT_EVENT, "The event data is too large");
     else
         relay(s, in, data, sub->member ? sub->member->node.key : PC_S(""));
     pc_buf_free(&scratch);

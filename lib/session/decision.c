@@ -5,18 +5,30 @@
 #define MAX_BATCH  64   /* questions handed to one authorize_batch call */
 #define MAX_CACHED 8192 /* answers one worker remembers */
 
-/* -- a worker's questions -- */
+/*
+ * How it works. pc_decide() looks for a cached answer, then for an open decision with the same key
+ * (app, who asks, channel), and joins its waiters or opens one. Who asks is the user if there is
+ * one, or else the socket; a question about a socket that the asker only claims to be (`unshared`)
+ * gets a number of its own, so that its answer is neither shared nor cached. At the end of the turn
+ * pc_decisions_ask() hands the new questions to the host, those of one rule in batches.
+ *
+ * A decision is closed in one of three ways: by the answer, by its deadline, or by its last waiter
+ * leaving. After the last two the host still owns the request object; it is told when it answers,
+ * and the answer then finds no decision. If the host's facts have changed in between (`outdated`),
+ * the answer is thrown away and the question asked once more. So an answer that reaches a waiter
+ * was always begun after the last change that concerns it.
+ */
 
 struct pc_decision {
-    struct pc_map_node node; /* key: who asks, and for what */
+    struct pc_map_node node; /* see write_key() */
     struct pc_worker *worker;
     struct pc_list waiters;
     struct pc_list to_ask; /* linked until the end of the turn */
     struct pc_timer deadline;
-    pusherc_auth_request *request; /* out with the host, or NULL */
-    struct pc_question question;   /* app, identity: counted; match: the next; channel: in key */
+    pusherc_auth_request *request; /* the host has it; NULL = not asked yet, or answered */
+    struct pc_question question;   /* app and identity counted; match is the next member */
     struct pc_rule_match match;
-    bool outdated; /* the answer under way does not count */
+    bool outdated; /* the pending answer is invalid: ask again when it arrives */
     char key[];
 };
 
@@ -32,7 +44,7 @@ struct cached {
 
 struct pc_decisions {
     struct pc_worker *worker;
-    uint64_t last_alone; /* in keys that nobody else has */
+    uint64_t last_unshared; /* number in the key of the latest unshared question */
     struct pc_map open;
     struct pc_list to_ask;
     struct pc_map cache;
@@ -78,7 +90,8 @@ void pc_waiter_init(struct pc_waiter *waiter, pc_decided_fn decided)
     waiter->decided = decided;
 }
 
-/* Ends the question: the answer will find nobody, and the same question asked now is another one. */
+/* Takes the decision out of the tables: its answer will find no decision, and the same question
+ * opens a new one. */
 static void decision_close(struct pc_decision *decision, enum pc_request_state request_state)
 {
     struct pc_worker *worker = decision->worker;
@@ -107,14 +120,13 @@ void pc_waiter_cancel(struct pc_waiter *waiter)
     }
 }
 
-/* Tells everybody. A callback may cancel others that wait here, or ask anew. */
+/* Calls all waiters. A callback may cancel other waiters of this decision, or ask again. */
 static void conclude(struct pc_decision *decision, const struct pc_verdict *verdict,
                      enum pc_request_state request_state)
 {
     struct pc_list waiters;
     pc_list_take(&waiters, &decision->waiters);
     for (struct pc_list *l = waiters.next; l != &waiters; l = l->next)
-        /* it waits for nothing any more */
         PC_CONTAINER(l, struct pc_waiter, link)->decision = NULL;
     decision_close(decision, request_state);
     while (!pc_list_empty(&waiters)) {
@@ -142,9 +154,9 @@ static void on_deadline(struct pc_timer *timer, uint64_t now_ms)
 /* -- keys: app, who asks, channel -- */
 
 enum asker_kind {
-    ASKER_USER = 'u', /* a user id that looks like a socket's bytes is still a user's */
+    ASKER_USER = 'u', /* keeps a user id apart from a socket with the same bytes */
     ASKER_SOCKET = 's',
-    ASKER_ALONE = 'a'
+    ASKER_UNSHARED = 'a'
 };
 
 struct asker {
@@ -153,13 +165,13 @@ struct asker {
     const char *bytes;
 };
 
-static struct asker asker_of(const struct pc_question *q, const uint64_t *alone)
+static struct asker asker_of(const struct pc_question *q, const uint64_t *unshared)
 {
     if (q->identity && q->identity->user_id.len)
         return (struct asker){ASKER_USER, (uint32_t)q->identity->user_id.len,
                               q->identity->user_id.ptr};
-    if (q->alone)
-        return (struct asker){ASKER_ALONE, sizeof *alone, (const char *)alone};
+    if (q->unshared)
+        return (struct asker){ASKER_UNSHARED, sizeof *unshared, (const char *)unshared};
     return (struct asker){ASKER_SOCKET, sizeof q->socket_id, (const char *)&q->socket_id};
 }
 
@@ -179,9 +191,9 @@ static pusherc_slice write_key(const struct pc_question *q, const struct asker *
     return pc_slice(out, KEY_HEAD + who->len + q->channel.len);
 }
 
-static bool is_alone(const struct pc_decision *decision)
+static bool is_unshared(const struct pc_decision *decision)
 {
-    return decision->key[sizeof(uint64_t)] == ASKER_ALONE;
+    return decision->key[sizeof(uint64_t)] == ASKER_UNSHARED;
 }
 
 /* -- cached answers -- */
@@ -200,12 +212,12 @@ static bool find_cached(struct pc_decisions *d, pusherc_slice key, struct pc_ver
     return true;
 }
 
-/* Without memory it is simply not remembered. */
-static void remember(struct pc_decision *decision, const struct pc_verdict *v)
+/* Does nothing if memory is short. */
+static void cache_answer(struct pc_decision *decision, const struct pc_verdict *v)
 {
     struct pc_decisions *d = decision->worker->decisions;
     uint32_t cache_ms = decision->question.match->rule->options.cache_ms;
-    if (cache_ms == 0 || is_alone(decision) ||
+    if (cache_ms == 0 || is_unshared(decision) ||
         (v->allowed && v->expires_in_ms && v->expires_in_ms < cache_ms))
         return;
     pusherc_slice key = decision->node.key;
@@ -282,8 +294,8 @@ bool pc_decide(struct pc_worker *worker, const struct pc_question *q, struct pc_
 {
     struct pc_decisions *d = worker->decisions;
     char bytes[MAX_KEY];
-    d->last_alone += q->alone;
-    struct asker who = asker_of(q, &d->last_alone);
+    d->last_unshared += q->unshared;
+    struct asker who = asker_of(q, &d->last_unshared);
     pusherc_slice key = write_key(q, &who, bytes);
     if (!q->fresh && find_cached(d, key, now))
         return true;
@@ -311,7 +323,7 @@ static void take_answer(struct pc_decision *decision, const struct pc_verdict *v
         pc_list_push_back(&worker->decisions->to_ask, &decision->to_ask);
         return;
     }
-    remember(decision, verdict);
+    cache_answer(decision, verdict);
     conclude(decision, verdict, PC_REQUEST_ANSWERED);
 }
 
@@ -323,7 +335,7 @@ static void on_answer(struct pc_mail *mail, struct pc_worker *worker)
     pc_auth_request_free(r);
 }
 
-/* Takes this rule's questions out of the list, up to max; the first is its own. */
+/* Makes requests of up to `max` of this rule's questions and takes them out of the list. */
 static size_t collect(struct pc_list *list, const struct pc_rule *rule, pusherc_auth_request **out,
                       size_t max)
 {
@@ -339,7 +351,7 @@ static size_t collect(struct pc_list *list, const struct pc_rule *rule, pusherc_
         out[n] = decision->request;
         if (out[n])
             n++;
-        else /* its deadline will refuse it; sooner, since nobody is going to answer */
+        else /* the host is not asked: let the deadline deny it at once */
             pc_timer_arm(&decision->worker->timers, &decision->deadline, decision->worker->now_ms);
     }
     return n;

@@ -2,7 +2,25 @@
 
 #include "session/member.h"
 
-/* Somebody wants to know what comes of the next answer. */
+/*
+ * How a grant lives. A subscribe on a channel that a rule covers makes one (ASKED) and asks the
+ * host; a yes subscribes the client (STANDING), a no refuses it and frees the grant. An auth
+ * endpoint's yes makes one before the subscribe (REMEMBERED), which a signed subscribe takes over
+ * or a timer ends.
+ *
+ * A standing grant is asked again when it expires and when the host's facts change (change.c). A no
+ * then ends the subscription, and the grant stays: LOST while the client still wants the channel,
+ * so that a later yes subscribes it again without its doing, and REFUSED after it unsubscribed. In
+ * both, `revoked` is set: the client may still hold a signature from the time when it was allowed,
+ * and only the rule can let it in. A yes clears that.
+ *
+ *     ASKED ------- yes -------> STANDING -- no --> LOST -- unsubscribe -> REFUSED -- yes -> freed
+ *     REMEMBERED -- subscribe -> STANDING <- yes -- LOST
+ *
+ * A grant waits for at most one answer. Whatever asks meanwhile gets that one.
+ */
+
+/* A caller that is told what the next answer is. */
 struct recheck {
     struct pc_list link;
     pc_recheck_fn done;
@@ -80,8 +98,8 @@ void pc_grant_free(struct pc_grant *grant)
 void pc_grant_give_up(struct pc_grant *grant)
 {
     struct pc_session *s = grant->session;
-    /* where only rules decide, there is nothing to guard against */
-    if (!grant->taken || s->app->options.auth_mode == PUSHERC_AUTH_RULES) {
+    /* where only rules decide, signatures need no guard */
+    if (!grant->revoked || s->app->options.auth_mode == PUSHERC_AUTH_RULES) {
         pc_grant_free(grant);
         return;
     }
@@ -93,7 +111,7 @@ void pc_grant_give_up(struct pc_grant *grant)
 
 /* -- asking -- */
 
-/* The rule that covers the grant's channel; there is one, for rules never change while we run. */
+/* The rule that covers the channel. There is one: rules do not change after the start. */
 static struct pc_rule_match match_of(const struct pc_grant *grant)
 {
     const struct pc_session *s = grant->session;
@@ -132,23 +150,23 @@ static void ask_again(struct pc_grant *grant)
     ask(grant, pc_grant_channel(grant), &match, true);
 }
 
-size_t pc_grants_wanted(const struct pc_session *s, pusherc_slice but_for)
+size_t pc_grants_wanted(const struct pc_session *s, pusherc_slice except)
 {
     size_t n = 0;
     for (const struct pc_list *l = s->grants.next; l != &s->grants; l = l->next) {
         const struct pc_grant *grant = PC_CONTAINER(l, struct pc_grant, of_session);
         bool wanted = grant->state == PC_GRANT_ASKED || grant->state == PC_GRANT_LOST;
-        n += wanted && !pc_slice_eq(pc_grant_channel(grant), but_for);
+        n += wanted && !pc_slice_eq(pc_grant_channel(grant), except);
     }
     return n;
 }
 
-void pc_grant_disown(struct pc_session *s, pusherc_slice channel)
+void pc_grant_drop_unproven(struct pc_session *s, pusherc_slice channel)
 {
     struct pc_grant *grant = pc_grant_find(s, channel);
-    if (!grant || !grant->identity || grant->shown)
+    if (!grant || !grant->identity || grant->proven)
         return;
-    pc_waiter_cancel(&grant->waiter); /* a question about somebody else */
+    pc_waiter_cancel(&grant->waiter); /* it asks about the wrong identity */
     pc_identity_unref(grant->identity);
     grant->identity = NULL;
     pc_grant_give_up(grant);
@@ -157,7 +175,7 @@ void pc_grant_disown(struct pc_session *s, pusherc_slice channel)
 void pc_grant_ask(struct pc_session *s, pusherc_slice channel, struct pc_channel_class class,
                   const struct pc_rule_match *match)
 {
-    /* of an auth endpoint: then its identity counts; or lost */
+    /* perhaps remembered from an auth endpoint, and then with its identity; or lost, or refused */
     struct pc_grant *grant = pc_grant_find(s, channel);
     if (!grant)
         grant = grant_new(s, channel, class, PC_GRANT_ASKED);
@@ -170,13 +188,13 @@ void pc_grant_ask(struct pc_session *s, pusherc_slice channel, struct pc_channel
         return;
     }
     grant->state = PC_GRANT_ASKED;
-    grant->shown = true; /* otherwise it has been disowned */
+    grant->proven = true; /* unproven ones have been given up */
     pc_timer_stop(&s->worker->timers, &grant->expiry);
     if (!pc_waiter_waits(&grant->waiter))
         ask(grant, channel, match, false);
 }
 
-static void start_expiry(struct pc_grant *grant, uint32_t expires_in_ms)
+static void set_expiry(struct pc_grant *grant, uint32_t expires_in_ms)
 {
     struct pc_worker *worker = grant->session->worker;
     if (expires_in_ms)
@@ -185,7 +203,7 @@ static void start_expiry(struct pc_grant *grant, uint32_t expires_in_ms)
         pc_timer_stop(&worker->timers, &grant->expiry);
 }
 
-/* A grant has run out: one that nobody has used yet is forgotten, a standing one is asked again. */
+/* Frees a grant that the client has not used in time; asks again about a standing one. */
 static void on_expiry(struct pc_timer *timer, uint64_t now_ms)
 {
     struct pc_grant *grant = PC_CONTAINER(timer, struct pc_grant, expiry);
@@ -208,7 +226,7 @@ static struct pc_refusal refusal_of(const struct pc_grant *grant, const struct p
                                .who = grant->identity};
 }
 
-/* The verdict lets them in: the first time, or again. */
+/* Subscribes the client after a yes: for the first time, or again. */
 static void enter(struct pc_grant *grant, const struct pc_question *q, const struct pc_verdict *v)
 {
     struct pc_session *s = grant->session;
@@ -238,18 +256,19 @@ static void enter(struct pc_grant *grant, const struct pc_question *q, const str
         return;
     }
     pc_grant_stand(grant, sub);
-    start_expiry(grant, v->expires_in_ms);
+    set_expiry(grant, v->expires_in_ms);
 }
 
-/* It had the channel and has it no more; what it wants is not forgotten. */
+/* Ends the subscription after a no. The grant stays, so that a later yes can subscribe the
+ * client again. */
 static void lose(struct pc_grant *grant, struct pc_refusal why)
 {
     struct pc_session *s = grant->session;
     struct pc_subscription *sub = grant->subscription;
     grant->state = PC_GRANT_LOST;
-    grant->taken = true;
+    grant->revoked = true;
     grant->subscription = NULL;
-    start_expiry(grant, 0);
+    set_expiry(grant, 0);
     pc_session_leave(s, sub);
     pc_session_revoked(s, pc_grant_channel(grant), why);
 }
@@ -267,7 +286,7 @@ static void decided(struct pc_waiter *waiter, const struct pc_question *question
 {
     struct pc_grant *grant = PC_CONTAINER(waiter, struct pc_grant, waiter);
     struct pc_session *s = grant->session;
-    struct pc_list rechecks; /* told when it has happened, which may free the grant */
+    struct pc_list rechecks; /* called at the end, when the grant may have been freed */
     pc_list_take(&rechecks, &grant->rechecks);
     switch ((enum pc_grant_state)grant->state) {
     case PC_GRANT_ASKED:
@@ -281,7 +300,7 @@ static void decided(struct pc_waiter *waiter, const struct pc_question *question
     case PC_GRANT_STANDING:
         if (v->allowed) {
             pc_change_view(grant->subscription, v->view);
-            start_expiry(grant, v->expires_in_ms);
+            set_expiry(grant, v->expires_in_ms);
         } else {
             lose(grant, refusal_of(grant, v, question));
         }
@@ -291,7 +310,7 @@ static void decided(struct pc_waiter *waiter, const struct pc_question *question
             enter(grant, question, v);
         break;
     case PC_GRANT_REMEMBERED:
-        grant->taken = !v->allowed;
+        grant->revoked = !v->allowed;
         if (v->allowed)
             keep_verdict(grant, v);
         else
@@ -305,7 +324,7 @@ static void decided(struct pc_waiter *waiter, const struct pc_question *question
     report(s->worker->mem, &rechecks, v->allowed ? PC_RECHECK_KEPT : PC_RECHECK_REVOKED);
 }
 
-/* -- grants that came another way -- */
+/* -- grants without a question -- */
 
 struct pc_grant *pc_grant_prepare(struct pc_session *s, pusherc_slice channel,
                                   struct pc_channel_class class)
@@ -318,8 +337,8 @@ void pc_grant_stand(struct pc_grant *grant, struct pc_subscription *sub)
 {
     struct pc_timers *timers = &grant->session->worker->timers;
     grant->state = PC_GRANT_STANDING;
-    grant->shown = true;
-    grant->taken = false;
+    grant->proven = true;
+    grant->revoked = false;
     grant->subscription = sub;
     if (grant->until_ms)
         pc_timer_arm(timers, &grant->expiry, grant->until_ms);
@@ -327,7 +346,7 @@ void pc_grant_stand(struct pc_grant *grant, struct pc_subscription *sub)
         pc_timer_stop(timers, &grant->expiry);
 }
 
-/* a client that asked an auth endpoint subscribes at once, or not at all */
+/* clients subscribe right after the auth endpoint has answered */
 #define REMEMBER_MS 60000
 
 void pc_grant_remember(struct pc_session *s, pusherc_slice channel, struct pc_channel_class class,
@@ -335,7 +354,7 @@ void pc_grant_remember(struct pc_session *s, pusherc_slice channel, struct pc_ch
 {
     struct pc_grant *grant = pc_grant_find(s, channel);
     if (grant && (grant->state == PC_GRANT_STANDING || grant->state == PC_GRANT_ASKED))
-        return; /* it is subscribed, or being asked: that answer counts */
+        return; /* the answer to its own subscribe counts */
     if (grant)
         pc_grant_free(grant);
     if (s->grant_count >= s->app->options.max_channels_per_connection)
@@ -345,17 +364,17 @@ void pc_grant_remember(struct pc_session *s, pusherc_slice channel, struct pc_ch
         return;
     grant->identity = identity;
     pc_identity_ref(identity);
-    grant->remembered = ++s->worker->remembered;
+    grant->endpoint_answer = ++s->worker->endpoint_answers;
     keep_verdict(grant, v);
-    start_expiry(grant, REMEMBER_MS);
+    set_expiry(grant, REMEMBER_MS);
 }
 
-/* -- changes of mind -- */
+/* -- changes of the host's facts -- */
 
 void pc_grant_recheck(struct pc_grant *grant, pc_recheck_fn done, void *ctx)
 {
     struct recheck *entry = pc_alloc(grant->session->worker->mem, sizeof *entry);
-    if (!entry) { /* it cannot be asked, so it does not stand */
+    if (!entry) { /* the host cannot be asked, so the grant does not stand */
         struct pc_rule_match match = match_of(grant);
         struct pc_question question = question_of(grant, pc_grant_channel(grant), &match);
         const struct pc_verdict denied = {
@@ -366,7 +385,8 @@ void pc_grant_recheck(struct pc_grant *grant, pc_recheck_fn done, void *ctx)
     }
     *entry = (struct recheck){.done = done, .ctx = ctx};
     pc_list_push_back(&grant->rechecks, &entry->link);
-    /* an answer on its way has been outdated by the change: the host is asked once more before it counts */
+    /* an answer on its way has been outdated by the change: the host is asked once more before
+     * it counts */
     ask_again(grant);
 }
 
@@ -381,7 +401,7 @@ bool pc_grant_revoke(struct pc_session *s, pusherc_slice channel, pusherc_slice 
                              .text = reason,
                              .who = grant ? grant->identity : NULL};
     if (grant) {
-        grant->taken = grant->state != PC_GRANT_ASKED || grant->taken;
+        grant->revoked = grant->state != PC_GRANT_ASKED || grant->revoked;
         grant->subscription = NULL;
     }
     if (sub)

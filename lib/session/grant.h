@@ -1,7 +1,7 @@
 /*
- * What the host said about one connection and one channel, and what becomes of it: asked for, standing with
- * its subscription, remembered from an auth endpoint until the client subscribes, or lost and asked again
- * when the host's facts change.
+ * The grant of one connection for one channel: what the host has said about it, or is being asked.
+ * One exists for every channel that a rule covers and the client wants, and for an auth endpoint's
+ * answer that the client has not used yet. grant.c explains the states.
  */
 #ifndef PC_SESSION_GRANT_H
 #define PC_SESSION_GRANT_H
@@ -12,12 +12,11 @@
 struct pc_session;
 
 enum pc_grant_state {
-    PC_GRANT_ASKED = 0,  /* the client waits for its first answer */
-    PC_GRANT_REMEMBERED, /* the client has a signed answer and is expected to subscribe with it */
-    PC_GRANT_STANDING,   /* it has a subscription */
-    PC_GRANT_LOST,       /* it had one; the client still wants it */
-    /* taken away, and not wanted now: kept because of signatures the client still has */
-    PC_GRANT_REFUSED
+    PC_GRANT_ASKED = 0,  /* the client has subscribed and waits for the answer */
+    PC_GRANT_REMEMBERED, /* an auth endpoint has allowed it; the client is expected to subscribe */
+    PC_GRANT_STANDING,   /* the client is subscribed */
+    PC_GRANT_LOST,   /* it was subscribed and the rule denied it; rejoins when the rule allows it */
+    PC_GRANT_REFUSED /* revoked and no longer wanted; kept so that signatures stay refused */
 };
 
 struct pc_grant {
@@ -28,14 +27,15 @@ struct pc_grant {
     struct pc_identity *identity;
     struct pc_waiter waiter;
     struct pc_timer expiry;
-    struct pc_list rechecks; /* changes that wait for its answer */
-    uint64_t
-        remembered; /* its number among what this worker was told by auth endpoints; 0 = was not */
+    struct pc_list rechecks; /* struct recheck: who is told what the next answer is */
+    /* sequence number of the auth endpoint's answer on this worker; 0: it came from elsewhere */
+    uint64_t endpoint_answer;
     struct pc_channel_class class;
     uint8_t state; /* enum pc_grant_state */
-    bool
-        shown; /* the client has shown the endpoint's answer, or stands by it: `identity` may speak for it */
-    bool taken; /* allowed once, then denied: until the rule says yes, a signature will not do */
+    /* the client has presented the endpoint's answer, so decisions may use `identity` */
+    bool proven;
+    /* the rule denied what it allowed before: signatures are refused until it allows again */
+    bool revoked;
     uint8_t view_len;
     char view[PC_MAX_VIEW_NAME]; /* REMEMBERED */
     uint64_t until_ms;           /* REMEMBERED; 0 = does not end */
@@ -48,30 +48,34 @@ static inline pusherc_slice pc_grant_channel(const struct pc_grant *grant)
     return pc_slice(grant->channel, grant->channel_len);
 }
 
-/* NULL: this session has none for the channel. */
+/* NULL: the session has no grant for the channel. */
 struct pc_grant *pc_grant_find(struct pc_session *session, pusherc_slice channel);
-/* Takes it out of everything; the subscription, if there is one, stays and has no grant. */
+/* Cancels its question and its rechecks. Its subscription stays. */
 void pc_grant_free(struct pc_grant *grant);
 
-/* As whom the host is asked about it; NULL = anonymous. */
+/* The identity that the host is asked about; NULL = anonymous. */
 struct pc_identity *pc_grant_identity(const struct pc_grant *grant);
 
-/* Subscriptions that the client waits for, but for this channel. */
-size_t pc_grants_wanted(const struct pc_session *session, pusherc_slice but_for);
-/* The client subscribes without the auth endpoint's answer: if it never showed that, who asked there may be anybody
- * who knows the socket's id, and is forgotten. */
-void pc_grant_disown(struct pc_session *session, pusherc_slice channel);
-/* The client subscribes and a rule decides: asks, and answers the client when the host has. */
+/* Number of channels, without `except`, that the client wants and is not subscribed to. */
+size_t pc_grants_wanted(const struct pc_session *session, pusherc_slice except);
+/* Call it when the client subscribes without the auth endpoint's signature. Gives up a grant
+ * whose identity is not proven: anybody who knows the socket id can ask an endpoint about it. */
+void pc_grant_drop_unproven(struct pc_session *session, pusherc_slice channel);
+/* The client subscribes and a rule decides: asks the host, and joins or refuses when the answer
+ * is there. The values of `match` point into `channel`. */
 void pc_grant_ask(struct pc_session *session, pusherc_slice channel, struct pc_channel_class class,
                   const struct pc_rule_match *match);
-/* For a subscription by signature on a channel that a rule covers: what was remembered, or a new one. NULL = out
- * of memory. Then pc_grant_stand(), or if there is no subscription pc_grant_give_up(). */
+/* The grant for a subscription by signature on a channel that a rule covers: the remembered one,
+ * or a new one. NULL = out of memory. Call pc_grant_stand() next, or pc_grant_give_up() if joining
+ * failed. */
 struct pc_grant *pc_grant_prepare(struct pc_session *session, pusherc_slice channel,
                                   struct pc_channel_class class);
 void pc_grant_stand(struct pc_grant *grant, struct pc_subscription *subscription);
-/* The client does not want it any more. */
+/* The client does not want the channel any more. Frees the grant, or keeps it as REFUSED if it
+ * was revoked. */
 void pc_grant_give_up(struct pc_grant *grant);
-/* An auth endpoint has allowed this to the session, asked by `identity`, which may be NULL. */
+/* An auth endpoint has allowed the channel to this session, asked by `identity` (NULL =
+ * anonymous). */
 void pc_grant_remember(struct pc_session *session, pusherc_slice channel,
                        struct pc_channel_class class, struct pc_identity *identity,
                        const struct pc_verdict *verdict);
@@ -79,12 +83,13 @@ void pc_grant_remember(struct pc_session *session, pusherc_slice channel,
 enum pc_recheck_result {
     PC_RECHECK_KEPT,
     PC_RECHECK_REVOKED,
-    PC_RECHECK_DROPPED /* the grant went before there was an answer */
+    PC_RECHECK_DROPPED /* the grant was freed or given up before the answer */
 };
 typedef void (*pc_recheck_fn)(void *ctx, enum pc_recheck_result result);
-/* Asks the host again. Calls `done` exactly once, perhaps before it returns; the grant may be freed by then. */
+/* Asks the host again. Calls `done` exactly once, perhaps before this returns; the grant may be
+ * freed by then. */
 void pc_grant_recheck(struct pc_grant *grant, pc_recheck_fn done, void *ctx);
-/* The host takes the channel away; false: the session has neither subscription nor grant. */
+/* The host takes the channel away. False: the session has neither a subscription nor a grant. */
 bool pc_grant_revoke(struct pc_session *session, pusherc_slice channel, pusherc_slice reason);
 
 #endif

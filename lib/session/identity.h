@@ -1,4 +1,5 @@
-/* Who a connection is to the host, or who it signed in as: immutable, counted, one allocation. */
+/* The user of a connection, by the host's answer or by sign-in. Immutable, counted, one
+ * allocation. */
 #ifndef PC_SESSION_IDENTITY_H
 #define PC_SESSION_IDENTITY_H
 
@@ -17,7 +18,7 @@ struct pc_identity {
     /* counted: the host's identity below a sign-in, for its data; or NULL */
     struct pc_identity *base;
     void *data;                /* the host's; set once before it is shared */
-    pusherc_free_fn free_data; /* called for data by whoever lets go last; NULL = nothing to free */
+    pusherc_free_fn free_data; /* called for data with the last reference; NULL = nothing to free */
 };
 
 /* Counted for the caller; NULL = out of memory. */

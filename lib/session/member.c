@@ -53,7 +53,8 @@ void pc_session_tell_host(struct pc_session *s, pusherc_slice channel, const str
         engine->hooks.on_denied(&denial, engine->hooks.user_data);
 }
 
-/* Two messages: the documented one, and the one that makes the client library's error callback run (2.4). */
+/* Two messages: the documented one, and the one that makes the client library's error callback
+ * run (2.4). */
 void pc_session_refuse(struct pc_session *s, pusherc_slice channel, struct pc_refusal why)
 {
     pusherc_slice shown = pc_utf8_cut(channel, PC_MAX_SHOWN_NAME);
@@ -105,7 +106,8 @@ static void report(struct pc_session *s, pusherc_channel_event_type type, pusher
     engine->hooks.on_channel(&event, engine->hooks.user_data);
 }
 
-/* Order as a webhook consumer expects it: a channel is occupied before it has members, and the reverse. */
+/* Order as a webhook consumer expects it: a channel is occupied before it has members, and the
+ * reverse. */
 static void report_change(struct pc_session *s, bool joined, pusherc_slice channel,
                           pusherc_channel_kind kind, pusherc_slice user_id,
                           const struct pc_channel_change *change)

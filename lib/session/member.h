@@ -1,6 +1,6 @@
 /*
- * A session as a member of channels: joining, leaving, and telling the client, the log and the host what came of it.
- * Who decides whether it may join is in subscribe.c and grant.c, which call this.
+ * A session as a member of channels: joining, leaving, and telling the client, the log and the host
+ * what came of it. Who decides whether it may join is in subscribe.c and grant.c, which call this.
  */
 #ifndef PC_SESSION_MEMBER_H
 #define PC_SESSION_MEMBER_H
@@ -34,7 +34,8 @@ void pc_session_tell_host(struct pc_session *session, pusherc_slice channel,
 
 /* NULL: the session is not subscribed to the channel. */
 struct pc_subscription *pc_session_subscription(struct pc_session *session, pusherc_slice channel);
-/* Presence: do the member's id and info keep the limits? True for other kinds. False: *why says why. */
+/* Presence: do the member's id and info keep the limits? True for other kinds. False: *why says
+ * why. */
 bool pc_session_check_member(struct pc_session *session, const struct pc_join *join,
                              struct pc_refusal *why);
 /* Joins and answers the client. NULL: *why says what to refuse with. */

@@ -2,6 +2,13 @@
 
 #include "protocol/message_out.h"
 
+/* The only place that knows how text is sent. */
+static int send_text(struct pc_session *s, const struct pc_buf *message)
+{
+    int err = pc_buf_status(message);
+    return err ? err : pc_outq_send(s->q, PC_WS_TEXT, pc_buf_slice(message));
+}
+
 void pc_session_say_fixed(struct pc_session *s, void (*write)(struct pc_buf *message))
 {
     char stack[64];
@@ -16,7 +23,7 @@ void pc_session_say(struct pc_session *s, struct pc_buf *message)
     if (s->state == PC_SESSION_OPEN) {
         if (s->q->bytes > s->worker->engine->limits.out_hard_bytes)
             pc_session_overflow(s); /* it asks and does not read the answers */
-        else if (pc_buf_status(message) || pc_outq_send(s->q, PC_WS_TEXT, pc_buf_slice(message)))
+        else if (send_text(s, message))
             pc_session_close(s, PC_CLOSE_INTERNAL, PC_S("Out of memory"));
         else
             pc_worker_delivered(s->worker, s->app->live, 1, message->len, 0);
@@ -45,11 +52,9 @@ void pc_session_close(struct pc_session *s, uint16_t code, pusherc_slice reason)
         struct pc_buf message;
         pc_buf_init_in(&message, s->worker->mem, PC_SESSION_STACK, stack, sizeof stack);
         pc_out_error(&message, code, reason);
-        int rc = pc_buf_status(&message);
-        if (rc == 0)
-            rc = pc_outq_send(s->q, PC_WS_TEXT, pc_buf_slice(&message));
+        int err = send_text(s, &message);
         pc_buf_free(&message);
-        (void)rc; /* the close itself follows in any case */
+        (void)err; /* the close itself follows in any case */
     }
     s->state = PC_SESSION_CLOSING;
     s->close_code = code;
@@ -115,5 +120,5 @@ void pc_session_timer_free(struct pc_session *s, struct pc_session_timer **timer
 
 void pc_session_authorized(struct pc_session *s)
 {
-    pc_session_timer_free(s, &s->stranger);
+    pc_session_timer_free(s, &s->unauthorized);
 }

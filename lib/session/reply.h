@@ -10,7 +10,8 @@
 /* Bytes on the stack for one message. */
 #define PC_SESSION_STACK 2048
 
-/* Sends the message and frees the buffer. Closes the session with 1011 if the buffer or the queue ran out of memory. */
+/* Sends the message and frees the buffer. Closes the session with 1011 if the buffer or the
+ * queue ran out of memory. */
 void pc_session_say(struct pc_session *session, struct pc_buf *message);
 /* A message without variable parts: pc_out_ping, pc_out_pong. */
 void pc_session_say_fixed(struct pc_session *session, void (*write)(struct pc_buf *message));
@@ -20,7 +21,8 @@ void pc_session_say_error(struct pc_session *session, uint16_t code, const char 
 void pc_session_close(struct pc_session *session, uint16_t code, pusherc_slice reason);
 /* The queue is full, or has been above its soft limit for too long. */
 void pc_session_overflow(struct pc_session *session);
-/* Call it after each write. True while the queue is above the soft limit: do not read from this client. */
+/* Call it after each write. True while the queue is above the soft limit: do not read from this
+ * client. */
 bool pc_session_slow(struct pc_session *session);
 
 /* A timer that most sessions do without. */
@@ -33,8 +35,8 @@ void pc_session_timer_start(struct pc_session *session, struct pc_session_timer 
                             pc_timer_fn fire, uint64_t ms);
 void pc_session_timer_free(struct pc_session *session, struct pc_session_timer **timer);
 
-/* The client signed in or joined a channel that needs authorization, so it is not closed for being anonymous
- * (section 1.9). */
+/* The client signed in or joined a channel that needs authorization, so it is not closed for
+ * being anonymous (section 1.9). */
 void pc_session_authorized(struct pc_session *session);
 
 #endif

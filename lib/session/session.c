@@ -7,7 +7,7 @@
 #include "session/member.h"
 #include "session/reply.h"
 
-#define MALFORMED_IN_A_ROW 100 /* then it is no client of this protocol (section 1.10) */
+#define MALFORMED_IN_A_ROW 100 /* more: it is not a client of this protocol (section 1.10) */
 
 static void liveness(struct pc_timer *timer, uint64_t now_ms);
 
@@ -26,7 +26,7 @@ void pc_session_expire_identity(struct pc_session *s, uint32_t expires_in_ms)
 }
 
 /* Authorized connections (section 1.9). */
-static void on_still_stranger(struct pc_timer *timer, uint64_t now_ms)
+static void on_unauthorized(struct pc_timer *timer, uint64_t now_ms)
 {
     struct pc_session *s = PC_CONTAINER(timer, struct pc_session_timer, timer)->session;
     (void)now_ms;
@@ -77,11 +77,12 @@ int pc_session_open(struct pc_session *s, struct pc_worker *worker, struct pc_ou
     pc_out_established(&message, q->owner, (app->options.activity_timeout_ms + 999) / 1000);
     pc_session_say(s, &message);
     if (app->options.user_authentication && !s->as_identified)
-        pc_session_timer_start(s, &s->stranger, on_still_stranger,
+        pc_session_timer_start(s, &s->unauthorized, on_unauthorized,
                                app->options.user_authentication_timeout_ms);
     if (engine->hooks.on_open)
         engine->hooks.on_open((const pusherc_conn *)s, engine->hooks.user_data);
-    /* while the host was asked who this is: the order to close the app's connections did not find it */
+    /* the app may have been removed while the host was asked who this is, too early for the
+     * order to close */
     if (atomic_load_explicit(&app->live->removed, memory_order_acquire))
         pc_session_close(s, PC_CLOSE_UNKNOWN_APP, PC_S("The app was removed"));
     return 0;
@@ -107,7 +108,7 @@ void pc_session_end(struct pc_session *s)
         engine->hooks.on_close((const pusherc_conn *)s, s->close_code, engine->hooks.user_data);
     pc_timer_stop(&worker->timers, &s->liveness);
     pc_session_timer_free(s, &s->identity_expiry);
-    pc_session_timer_free(s, &s->stranger);
+    pc_session_timer_free(s, &s->unauthorized);
     pc_list_remove(&s->of_worker);
     pc_map_remove(&worker->by_id, &s->by_id);
     pc_stat_sub(&worker->stats.connections, 1);
@@ -183,7 +184,7 @@ static void dispatch(struct pc_session *s, const struct pc_message_in *in)
         pc_session_say_fixed(s, pc_out_pong);
         break;
     case PC_IN_PONG:
-        break; /* it has been seen: that is all a pong says */
+        break; /* a pong is a sign of life only, and that has been noted */
     case PC_IN_CLIENT_EVENT:
         pc_session_client_event(s, in);
         break;

@@ -1,7 +1,11 @@
 /*
- * One client's protocol: what it says, what it is answered, what it is subscribed to, whether it lives.
- * No sockets: messages come in as text, answers go to an out-queue, and three functions of the transport
- * do the rest. Unit tests and fuzzers drive a session directly. One worker's thread.
+ * A session is one client's side of the protocol: its messages, its subscriptions, its liveness. It
+ * needs no socket: messages come in as text, answers go to an out-queue, and struct pc_transport
+ * does the rest. So unit tests and fuzzers drive it directly. One worker's thread.
+ *
+ * Files, from the bottom: reply.c sends and closes; member.c joins, leaves and tells; grant.c holds
+ * what the host has allowed; subscribe.c, signin.c and client_event.c handle messages; session.c
+ * opens, dispatches and ends.
  */
 #ifndef PC_SESSION_SESSION_H
 #define PC_SESSION_SESSION_H
@@ -18,10 +22,10 @@
 
 struct pc_session;
 
-/* What carries a session. */
+/* What carries a session: a WebSocket, or a test. */
 struct pc_transport {
-    /* Sends the transport's own close after everything queued, then ends the session (pc_session_end())
-     * before the worker sleeps; never from inside this call. */
+    /* Sends the transport's own close after everything queued, then ends the session
+     * (pc_session_end()) before the worker sleeps; never from inside this call. */
     void (*close)(struct pc_session *session, uint16_t code, pusherc_slice reason);
     void (*ping)(struct pc_session *session); /* below the protocol: a WebSocket PING */
 };
@@ -29,7 +33,7 @@ struct pc_transport {
 enum pc_session_state {
     PC_SESSION_OPEN = 0, /* established: waits for messages */
     PC_SESSION_CLOSING,  /* the close is queued: waits for the transport */
-    PC_SESSION_ENDED     /* belongs to nothing any more */
+    PC_SESSION_ENDED     /* left all lists and gave everything back */
 };
 
 struct pc_session {
@@ -37,17 +41,19 @@ struct pc_session {
     const struct pc_transport *transport;
     struct pc_outq *q;           /* the transport's */
     struct pc_app *app;          /* counted, and one of its connections */
-    struct pc_count *of_address; /* it is one of its address's connections; NULL = not counted */
+    struct pc_count *of_address; /* its address's count of connections; NULL = not counted */
     struct pc_list of_worker;
     struct pc_map_node by_id;
     struct pc_list subscriptions; /* latest last */
-    struct pc_list grants;        /* what the host said about channels */
+    struct pc_list grants;        /* struct pc_grant: what the host has allowed, or is asked */
     struct pc_identity *identity; /* the host's answer; counted; NULL = anonymous */
     struct pc_identity *user;     /* pusher:signin; counted; NULL = not signed in */
-    /* owned: its entries in the worker's index of users, for the two above; NULL = has no user id */
+    /* owned: its entries in the worker's index of users, for the two above; NULL = has no user
+     * id */
     struct pc_user_conn *as_identified, *as_signed_in;
     struct pc_session_timer *identity_expiry; /* owned; NULL = the identity does not expire */
-    struct pc_session_timer *stranger;        /* owned; NULL = need not show who it is (any more) */
+    /* owned: closes the session unless it authorizes in time; NULL = it may stay */
+    struct pc_session_timer *unauthorized;
     struct pc_timer liveness;
     uint64_t seen_ms;      /* last traffic from the client */
     uint64_t pinged_ms;    /* 0 = no answer is awaited */
@@ -60,34 +66,35 @@ struct pc_session {
     uint8_t malformed;   /* messages in a row that made no sense */
 };
 
-/* Makes an admitted connection a session and says pusher:connection_established. Takes over the newcomer and the
- * queue's ownership name. 0; PUSHERC_ELIMIT: its user has too many connections; PUSHERC_ENOMEM. Then nothing was
- * taken over. */
+/* Makes an admitted connection a session and sends pusher:connection_established. Takes over the
+ * newcomer and gives the queue its owner's id. 0; or PUSHERC_ELIMIT (the user has too many
+ * connections), PUSHERC_ENOMEM: nothing was taken over. */
 PC_CHECKED int pc_session_open(struct pc_session *session, struct pc_worker *worker,
                                struct pc_outq *q, const struct pc_transport *transport,
                                const struct pc_newcomer *newcomer);
-/* Leaves every channel, calls on_close, gives everything back. Once; harmless on a session never opened. */
+/* Leaves every channel, calls on_close, gives everything back. Harmless on a session that ended
+ * or was never opened. */
 void pc_session_end(struct pc_session *session);
 
 /* A text message of the client. */
 void pc_session_message(struct pc_session *session, pusherc_slice text);
-/* Anything came from the client: a frame, a pong. */
+/* Call it for any sign of life: a frame, a pong. */
 static inline void pc_session_seen(struct pc_session *session)
 {
     session->seen_ms = session->worker->now_ms;
 }
 
-/* NULL if this worker has none of that id. */
+/* NULL: this worker has no session with that id. */
 static inline struct pc_session *pc_session_find(struct pc_worker *worker, pusherc_socket_id id)
 {
     struct pc_map_node *node = pc_map_find(&worker->by_id, pc_slice((const char *)&id, sizeof id));
     return node ? PC_CONTAINER(node, struct pc_session, by_id) : NULL;
 }
 
-/* All grants are asked again when this time is over; 0 = never. */
+/* When this time is over, the host is asked again about all grants; 0 = never. */
 void pc_session_expire_identity(struct pc_session *session, uint32_t expires_in_ms);
 
-/* Who it is: signed in as, or else who the host says; NULL = anonymous. */
+/* The signed-in user, or else the host's answer at connect; NULL = anonymous. */
 static inline struct pc_identity *pc_session_identity(const struct pc_session *session)
 {
     return session->user ? session->user : session->identity;

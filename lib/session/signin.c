@@ -5,7 +5,7 @@
 #include "session/reply.h"
 #include "session/signature.h"
 
-/* False: *why tells what to refuse with. `scratch` must live until then. */
+/* False: *why says what to refuse with, and may point into `scratch`. */
 static bool check_user(struct pc_session *s, const struct pc_message_in *in, struct pc_buf *scratch,
                        struct pc_user_data *data, struct pc_refusal *why)
 {
@@ -32,13 +32,13 @@ static bool check_user(struct pc_session *s, const struct pc_message_in *in, str
     return true;
 }
 
-/* The user has as many connections as the app allows: this one stays, and is nobody's. */
+/* The user has as many connections as the app allows. The connection stays open without a user. */
 static bool over_quota(struct pc_refusal *why)
 {
     return pc_refusal_set(why, PUSHERC_DENIED_LIMIT, PC_ERROR_OVER_QUOTA, PC_USER_OVER_QUOTA);
 }
 
-/* From here on it is that user, or nothing has changed. */
+/* Signs the session in as the user. False: nothing has changed. */
 static bool become(struct pc_session *s, const struct pc_user_data *data, struct pc_refusal *why)
 {
     struct pc_identity *user = pc_identity_new(s->worker->mem, data->id, data->info);
@@ -51,7 +51,7 @@ static bool become(struct pc_session *s, const struct pc_user_data *data, struct
                                     : pc_refusal_set(why, PUSHERC_DENIED_INTERNAL,
                                                      PC_ERROR_UNAUTHORIZED, "Out of memory");
     }
-    /* rules get to see the host's own data, whoever it signed in as */
+    /* rules read the host's data of the connection in the user's place */
     if (s->identity) {
         user->base = s->identity;
         user->data = s->identity->data;

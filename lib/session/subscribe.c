@@ -1,4 +1,5 @@
-/* pusher:subscribe and pusher:unsubscribe (protocol sections 2.2 to 2.6): who decides, and what is answered. */
+/* pusher:subscribe and pusher:unsubscribe (protocol sections 2.2 to 2.6): who decides, and what
+ * is answered. */
 #include <stdio.h>
 
 #include "session/grant.h"
@@ -52,7 +53,7 @@ static bool check_name(struct attempt *a)
 /* -- who decides -- */
 
 enum decider {
-    DECIDER_NONE, /* a public name without a rule: everybody may join */
+    DECIDER_NONE, /* a public name without a rule: any client may join */
     DECIDER_SIGNATURE,
     DECIDER_RULE,
     DECIDER_MISSING /* the app allows rules only, and no rule covers the name */
@@ -63,7 +64,7 @@ static enum decider decider_of(const struct attempt *a)
     const struct pc_rule *rule = a->match.rule;
     if (!pc_kind_needs_auth(a->join.class.kind))
         return rule ? DECIDER_RULE : DECIDER_NONE;
-    if (a->grant && a->grant->taken)
+    if (a->grant && a->grant->revoked)
         return DECIDER_RULE;
     switch (a->s->app->options.auth_mode) {
     case PUSHERC_AUTH_SIGNATURE:
@@ -76,8 +77,8 @@ static enum decider decider_of(const struct attempt *a)
     return rule ? DECIDER_RULE : DECIDER_MISSING;
 }
 
-/* Joins without asking the host. If a rule covers the channel, the subscription gets a grant, so that the rule can
- * be asked again later; a grant that an auth endpoint has left names the view. */
+/* Joins without asking the host. If a rule covers the channel, the subscription gets a grant, so
+ * that the rule can be asked again later; a grant that an auth endpoint has left names the view. */
 static void join_now(struct attempt *a)
 {
     struct pc_session *s = a->s;
@@ -137,12 +138,13 @@ static void join_by_signature(struct attempt *a)
     pc_buf_free(&scratch);
 }
 
-/* Anybody can name this socket to an auth endpoint. Only its client gets the signature that answers, so a subscribe
- * with that signature proves that the grant which the endpoint left is the client's. */
+/* Anybody can name this socket to an auth endpoint. Only its client gets the signature that
+ * answers, so a subscribe with that signature proves that the grant which the endpoint left is the
+ * client's. */
 static void ask_rule(struct attempt *a)
 {
     if (!pc_session_is_signed(a->s, a->in))
-        pc_grant_disown(a->s, a->in->channel);
+        pc_grant_drop_unproven(a->s, a->in->channel);
     pc_grant_ask(a->s, a->in->channel, a->join.class, &a->match);
 }
 
@@ -174,8 +176,8 @@ static void subscribe(struct attempt *a)
 
 /* -- messages -- */
 
-/* Sends a plain error: the message makes no sense in the channel's state. No subscription changes, so there is no
- * subscription_error. */
+/* Sends a plain error: the message makes no sense in the channel's state. No subscription
+ * changes, so there is no subscription_error. */
 static void say_confused(struct pc_session *s, const char *before, pusherc_slice channel,
                          const char *after)
 {

@@ -52,7 +52,7 @@ static struct pc_user *find_or_add(struct pc_worker *worker, pusherc_slice key)
     return user;
 }
 
-/* A connection that is the user's both ways is one connection. */
+/* A connection whose connect identity and sign-in name the same user counts once. */
 static bool is_counted(const struct pc_user_conn *conn, pusherc_slice user_id)
 {
     const struct pc_session *s = conn->session;

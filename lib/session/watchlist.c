@@ -7,7 +7,15 @@
 #include "session/handlers.h"
 #include "session/reply.h"
 
-/* Ids as they stand in the list; integers are taken, too, for lists are written by hand. False: it is none. */
+/*
+ * How it works. Every sign-in replaces the list: the session stops watching all, then watches each
+ * id of the list once, up to max_watchlist_users. Watching is a subscription to the user's channel
+ * (fanout/watch.h), which takes a number as every join does, so the status that is sent here and
+ * the "online" and "offline" events that follow fit together. The status of all users goes out in
+ * one message at the end; faults of the list are plain errors before it.
+ */
+
+/* Accepts strings and integers, because lists are written by hand. False: not an id. */
 static bool read_id(struct pc_json item, struct pc_buf *scratch, pusherc_slice *id)
 {
     int64_t number;
@@ -26,14 +34,14 @@ static bool is_watched(const struct pc_user_conn *conn, pusherc_slice id)
     return false;
 }
 
-/* What a walk over the list finds; ids are those of the watches. */
+/* What a walk over the list finds. The ids belong to the watches. */
 struct found {
     pusherc_slice online[PUSHERC_MAX_WATCHLIST_USERS], offline[PUSHERC_MAX_WATCHLIST_USERS];
     size_t online_count, offline_count;
     bool invalid, too_many;
 };
 
-/* Without memory the session is closed: half a list would be taken for the whole. */
+/* Closes the session if memory is short: the client would take half a list for the whole. */
 static void watch_one(struct pc_session *s, pusherc_slice id, struct found *found)
 {
     struct pc_subscription *watch;

@@ -168,7 +168,7 @@ static void whoever_only_claims_a_socket_gets_an_answer_of_its_own(void **state)
                                    .match = &match,
                                    .channel = pc_slice_of(name),
                                    .socket_id = ax->clients[0].q.owner,
-                                   .alone = true};
+                                   .unshared = true};
     ax_subscribe(ax, 0, name);
     for (size_t i = 0; i < 3; i++) {
         pc_waiter_init(&claimed[i].waiter, on_claimed);

@@ -50,6 +50,15 @@ static void add_rule(struct ax *ax, const char *pattern, uint32_t kinds)
     ax_add(ax, &rule);
 }
 
+/* What most tests begin with: the rule t.{x}, and client 0 on worker 0. user NULL = anonymous. */
+static struct ax *begin(void **state, const char *user)
+{
+    struct ax *ax = *state;
+    add_rule(ax, "t.{x}", 0);
+    ax_connect(ax, 0, 0, user);
+    return ax;
+}
+
 static void heard(struct ax *ax, size_t i, const char *needle)
 {
     const char *text = ax_heard(ax, i);
@@ -298,9 +307,7 @@ static void a_refused_sign_in_is_told(void **state)
 
 static void the_grant_says_who_joins_or_else_the_identity(void **state)
 {
-    struct ax *ax = *state;
-    add_rule(ax, "t.{x}", 0);
-    ax_connect(ax, 0, 0, "7");
+    struct ax *ax = begin(state, "7");
     ax_connect(ax, 1, 1, "8");
     enter(ax, 0, "presence-t.1");
     ax->grant.user_id = PC_S("nine");
@@ -316,9 +323,7 @@ static void the_grant_says_who_joins_or_else_the_identity(void **state)
 
 static void a_sign_in_is_who_asks(void **state)
 {
-    struct ax *ax = *state;
-    add_rule(ax, "t.{x}", 0);
-    ax_connect(ax, 0, 0, "7");
+    struct ax *ax = begin(state, "7");
     fx_sign_in(&ax->clients[0], "{\"id\":\"signed\"}");
     heard(ax, 0, "signin_success");
     ax_subscribe(ax, 0, "private-t.1");
@@ -331,9 +336,7 @@ static void a_sign_in_is_who_asks(void **state)
 
 static void a_lost_grant_gets_nothing_more(void **state)
 {
-    struct ax *ax = *state;
-    add_rule(ax, "t.{x}", 0);
-    ax_connect(ax, 0, 0, "7");
+    struct ax *ax = begin(state, "7");
     ax_connect(ax, 1, 1, "8");
     enter(ax, 0, "private-t.1");
     enter(ax, 1, "private-t.1");
@@ -364,9 +367,7 @@ static void a_lost_grant_gets_nothing_more(void **state)
 
 static void an_event_on_its_way_does_not_overtake_the_loss(void **state)
 {
-    struct ax *ax = *state;
-    add_rule(ax, "t.{x}", 0);
-    ax_connect(ax, 0, 0, "7");
+    struct ax *ax = begin(state, "7");
     enter(ax, 0, "private-t.1");
     ax_reauthorize(ax, NULL, NULL);
     pusherc_auth_request *r = ax_next(ax);
@@ -393,10 +394,8 @@ static void look(uint64_t kept, uint64_t revoked, void *user_data)
 
 static void done_is_called_after_the_loss(void **state)
 {
-    struct ax *ax = *state;
+    struct ax *ax = begin(state, "7");
     struct look l = {ax, false};
-    add_rule(ax, "t.{x}", 0);
-    ax_connect(ax, 0, 0, "7");
     enter(ax, 0, "presence-t.1");
     struct pc_grant_filter filter = {.app_uid = ax->clients[0].session.app->live->uid};
     struct pc_change *change = pc_change_new(ax->fx.engine, &filter, PC_S(""), PC_S(""));
@@ -410,9 +409,7 @@ static void done_is_called_after_the_loss(void **state)
 
 static void without_memory_a_recheck_revokes_and_is_counted(void **state)
 {
-    struct ax *ax = *state;
-    add_rule(ax, "t.{x}", 0);
-    ax_connect(ax, 0, 0, "7");
+    struct ax *ax = begin(state, "7");
     enter(ax, 0, "presence-t.1");
     ax->fx.alloc.fail_at = ax->fx.alloc.requests + 2; /* the change itself is made */
     assert_int_equal(ax_reauthorize(ax, "7", NULL), 0);
@@ -423,11 +420,24 @@ static void without_memory_a_recheck_revokes_and_is_counted(void **state)
     heard(ax, 0, "subscription_error");
 }
 
+static void a_denial_names_who_asked_the_auth_endpoint(void **state)
+{
+    struct ax *ax = begin(state, NULL);
+    remember(ax, 0, "private-t.1", "7", "", 0);
+    fx_subscribe(&ax->clients[0], "private-t.1");
+    heard(ax, 0, "subscription_succeeded");
+    ax_reauthorize(ax, "7", NULL);
+    ax_deny(ax);
+    assert_string_equal(ax_denied(ax), "BY_RULE private-t.1 (t.{x}) 7 403 no\n");
+    ax_reauthorize(ax, "7", NULL);
+    ax_allow(ax); /* it is subscribed again */
+    assert_true(pc_grant_revoke(&ax->clients[0].session, PC_S("private-t.1"), PC_S("gone")));
+    assert_string_equal(ax_denied(ax), "REVOKED private-t.1 () 7 403 gone\n");
+}
+
 static void a_lost_member_leaves_and_comes_back(void **state)
 {
-    struct ax *ax = *state;
-    add_rule(ax, "t.{x}", 0);
-    ax_connect(ax, 0, 0, "7");
+    struct ax *ax = begin(state, "7");
     ax_connect(ax, 1, 1, "8");
     enter(ax, 0, "presence-t.1");
     enter(ax, 1, "presence-t.1");
@@ -451,9 +461,7 @@ static void a_lost_member_leaves_and_comes_back(void **state)
 
 static void a_lost_grant_is_forgotten_with_the_wish(void **state)
 {
-    struct ax *ax = *state;
-    add_rule(ax, "t.{x}", 0);
-    ax_connect(ax, 0, 0, "7");
+    struct ax *ax = begin(state, "7");
     enter(ax, 0, "private-t.1");
     ax_reauthorize(ax, NULL, NULL);
     ax_deny(ax);
@@ -470,9 +478,7 @@ static void a_lost_grant_is_forgotten_with_the_wish(void **state)
 
 static void a_lost_grant_may_be_asked_for_again_by_the_client(void **state)
 {
-    struct ax *ax = *state;
-    add_rule(ax, "t.{x}", 0);
-    ax_connect(ax, 0, 0, "7");
+    struct ax *ax = begin(state, "7");
     enter(ax, 0, "private-t.1");
     ax_reauthorize(ax, NULL, NULL);
     ax_deny(ax);
@@ -484,9 +490,7 @@ static void a_lost_grant_may_be_asked_for_again_by_the_client(void **state)
 
 static void a_second_change_while_the_first_is_asked_counts_as_well(void **state)
 {
-    struct ax *ax = *state;
-    add_rule(ax, "t.{x}", 0);
-    ax_connect(ax, 0, 0, "7");
+    struct ax *ax = begin(state, "7");
     enter(ax, 0, "private-t.1");
     ax_reauthorize(ax, NULL, NULL);
     pusherc_auth_request *r = ax_next(ax);
@@ -502,9 +506,7 @@ static void a_second_change_while_the_first_is_asked_counts_as_well(void **state
 
 static void leaving_ends_a_re_authorization(void **state)
 {
-    struct ax *ax = *state;
-    add_rule(ax, "t.{x}", 0);
-    ax_connect(ax, 0, 0, "7");
+    struct ax *ax = begin(state, "7");
     ax_connect(ax, 1, 1, "8");
     enter(ax, 0, "private-t.1");
     enter(ax, 1, "private-t.1");
@@ -521,9 +523,7 @@ static void leaving_ends_a_re_authorization(void **state)
 
 static void silence_loses_a_grant(void **state)
 {
-    struct ax *ax = *state;
-    add_rule(ax, "t.{x}", 0);
-    ax_connect(ax, 0, 0, "7");
+    struct ax *ax = begin(state, "7");
     enter(ax, 0, "private-t.1");
     ax_reauthorize(ax, NULL, NULL);
     pusherc_auth_request *r = ax_next(ax);
@@ -537,9 +537,7 @@ static void silence_loses_a_grant(void **state)
 
 static void a_grant_with_an_end_is_asked_again(void **state)
 {
-    struct ax *ax = *state;
-    add_rule(ax, "t.{x}", 0);
-    ax_connect(ax, 0, 0, "7");
+    struct ax *ax = begin(state, "7");
     ax->grant.expires_in_ms = 5000;
     enter(ax, 0, "private-t.1");
     ax_pass(ax, 4999);
@@ -555,9 +553,7 @@ static void a_grant_with_an_end_is_asked_again(void **state)
 
 static void an_identity_with_an_end_has_all_grants_asked_again(void **state)
 {
-    struct ax *ax = *state;
-    add_rule(ax, "t.{x}", 0);
-    ax_connect(ax, 0, 0, "7");
+    struct ax *ax = begin(state, "7");
     enter(ax, 0, "private-t.1");
     enter(ax, 0, "private-t.2");
     pc_session_expire_identity(&ax->clients[0].session, 1000);
@@ -573,9 +569,7 @@ static void an_identity_with_an_end_has_all_grants_asked_again(void **state)
 
 static void the_host_takes_a_channel_away(void **state)
 {
-    struct ax *ax = *state;
-    add_rule(ax, "t.{x}", 0);
-    ax_connect(ax, 0, 0, "7");
+    struct ax *ax = begin(state, "7");
     enter(ax, 0, "private-t.1");
     struct pc_session *s = &ax->clients[0].session;
     assert_true(pc_grant_revoke(s, PC_S("private-t.1"), PC_S("enough")));
@@ -597,9 +591,7 @@ static void the_host_takes_a_channel_away(void **state)
 
 static void a_signed_subscribe_has_the_grant_made_for_it(void **state)
 {
-    struct ax *ax = *state;
-    add_rule(ax, "t.{x}", 0);
-    ax_connect(ax, 0, 0, NULL);
+    struct ax *ax = begin(state, NULL);
     remember(ax, 0, "private-t.1", "7", "agent", 5000);
     fx_subscribe(&ax->clients[0], "private-t.1");
     heard(ax, 0, "subscription_succeeded");
@@ -620,9 +612,7 @@ static void a_signed_subscribe_has_the_grant_made_for_it(void **state)
 
 static void a_grant_that_nobody_uses_is_forgotten(void **state)
 {
-    struct ax *ax = *state;
-    add_rule(ax, "t.{x}", 0);
-    ax_connect(ax, 0, 0, NULL);
+    struct ax *ax = begin(state, NULL);
     remember(ax, 0, "private-t.1", "7", "agent", 0);
     assert_int_equal(ax->clients[0].session.grant_count, 1);
     ax_pass(ax, 59999);
@@ -633,9 +623,7 @@ static void a_grant_that_nobody_uses_is_forgotten(void **state)
 
 static void a_remembered_grant_ends_when_the_host_said_so(void **state)
 {
-    struct ax *ax = *state;
-    add_rule(ax, "t.{x}", 0);
-    ax_connect(ax, 0, 0, NULL);
+    struct ax *ax = begin(state, NULL);
     remember(ax, 0, "private-t.1", "7", "agent", 5000);
     ax_pass(ax, 4000);
     fx_subscribe(&ax->clients[0], "private-t.1");
@@ -646,9 +634,7 @@ static void a_remembered_grant_ends_when_the_host_said_so(void **state)
 
 static void without_a_token_a_remembered_grant_is_asked_for_once(void **state)
 {
-    struct ax *ax = *state;
-    add_rule(ax, "t.{x}", 0);
-    ax_connect(ax, 0, 0, NULL);
+    struct ax *ax = begin(state, NULL);
     remember(ax, 0, "private-t.1", "7", "agent", 0);
     ax_subscribe(ax, 0, "private-t.1");
     ax_subscribe(ax, 0, "private-t.1");
@@ -665,9 +651,7 @@ static void without_a_token_a_remembered_grant_is_asked_for_once(void **state)
 /* Anybody may name a socket to the endpoint, or have somebody else's browser do it. */
 static void only_who_shows_the_answer_is_who_asked_for_it(void **state)
 {
-    struct ax *ax = *state;
-    add_rule(ax, "t.{x}", 0);
-    ax_connect(ax, 0, 0, NULL);
+    struct ax *ax = begin(state, NULL);
     for (int round = 0; round < 3; round++) {
         remember(ax, 0, "private-t.1", "7", "agent", 0);
         if (round == 1) { /* while that is asked again */
@@ -703,10 +687,8 @@ static void only_who_shows_the_answer_is_who_asked_for_it(void **state)
 
 static void questions_under_way_count_as_channels(void **state)
 {
-    struct ax *ax = *state;
+    struct ax *ax = begin(state, "7");
     char name[32];
-    add_rule(ax, "t.{x}", 0);
-    ax_connect(ax, 0, 0, "7");
     struct pc_session *s = &ax->clients[0].session;
     uint32_t max = s->app->options.max_channels_per_connection;
     s->app->options.max_channels_per_connection = 3;
@@ -737,9 +719,7 @@ static void questions_under_way_count_as_channels(void **state)
 /* A client keeps what it has signed: it must not get by it what was taken away. */
 static void a_signature_does_not_bring_back_what_was_lost(void **state)
 {
-    struct ax *ax = *state;
-    add_rule(ax, "t.{x}", 0);
-    ax_connect(ax, 0, 0, "7");
+    struct ax *ax = begin(state, "7");
     fx_subscribe(&ax->clients[0], "private-t.1");
     heard(ax, 0, "subscription_succeeded");
     ax_reauthorize(ax, NULL, NULL);
@@ -763,9 +743,7 @@ static void a_signature_does_not_bring_back_what_was_lost(void **state)
 
 static void nor_what_was_lost_before_it_was_used(void **state)
 {
-    struct ax *ax = *state;
-    add_rule(ax, "t.{x}", 0);
-    ax_connect(ax, 0, 0, NULL);
+    struct ax *ax = begin(state, NULL);
     remember(ax, 0, "private-t.1", "7", "agent", 0);
     ax_reauthorize(ax, "7", NULL);
     ax_deny(ax);
@@ -782,9 +760,7 @@ static void nor_what_was_lost_before_it_was_used(void **state)
 
 static void a_signed_subscribe_while_it_is_asked_again_is_decided_by_the_answer(void **state)
 {
-    struct ax *ax = *state;
-    add_rule(ax, "t.{x}", 0);
-    ax_connect(ax, 0, 0, NULL);
+    struct ax *ax = begin(state, NULL);
     remember(ax, 0, "private-t.1", "7", "agent", 0);
     ax_reauthorize(ax, "7", NULL);
     fx_subscribe(&ax->clients[0], "private-t.1");
@@ -867,6 +843,7 @@ int main(void)
         in_mode(rules_only, a_lost_grant_gets_nothing_more),
         in_mode(rules_only, an_event_on_its_way_does_not_overtake_the_loss),
         in_mode(rules_only, done_is_called_after_the_loss),
+        in_mode(either, a_denial_names_who_asked_the_auth_endpoint),
         in_mode(rules_only, without_memory_a_recheck_revokes_and_is_counted),
         in_mode(rules_only, a_lost_member_leaves_and_comes_back),
         in_mode(rules_only, a_lost_grant_is_forgotten_with_the_wish),

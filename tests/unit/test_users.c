@@ -905,7 +905,7 @@ static void without_memory_a_stranger_cannot_stay(void **state)
         done = f.fx.alloc.fail_at > f.fx.alloc.requests;
         f.fx.alloc.fail_at = 0;
         fx_settle(&f.fx);
-        assert_true(rc == PUSHERC_ENOMEM || f.clients[0].over || f.clients[0].session.stranger);
+        assert_true(rc == PUSHERC_ENOMEM || f.clients[0].over || f.clients[0].session.unauthorized);
         assert_true(done == (rc == 0 && !f.clients[0].over));
         assert_int_equal(close_all(&f), 0);
     }
