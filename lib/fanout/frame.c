@@ -72,7 +72,7 @@ static void free_variants(const struct pc_mem *mem, struct pc_variants *variants
 
 void pc_frame_done(struct pc_frame *frame)
 {
-    /* release: our last reads come before the free; acquire: the free comes after everybody's reads */
+    /* release: our last reads come before the free; acquire: the free comes after the reads of all others */
     if (!frame || atomic_fetch_sub_explicit(&frame->workers, 1, memory_order_acq_rel) != 1)
         return;
     if (frame->channel)

@@ -62,7 +62,7 @@ struct pc_frame {
     struct pc_channel *channel; /* held (holders++), or NULL */
     uint64_t number;            /* in its shard; subscribers who came later skip it */
     uint64_t posted_ns;         /* 0 = not timed */
-    pusherc_socket_id except;   /* zero = nobody */
+    pusherc_socket_id except;   /* zero = no client */
     struct pc_slot slots[];     /* then the bytes */
 };
 

@@ -58,7 +58,7 @@ static bool alike(pusherc_slice a, pusherc_slice b)
 
 /* What was found, as text: "a", "b" and "c" */
 struct found {
-    pusherc_slice name, stem; /* of the channel that has nobody */
+    pusherc_slice name, stem; /* of the channel without subscribers */
     size_t count;
     struct pc_buf text;
 };

@@ -1,7 +1,7 @@
 /*
- * "Nothing arrived, and nothing says why": an event that reached nobody, while somebody subscribes to a name that
- * differs only in what people get wrong: a prefix too many or too few, '.' for '-' or '_', case. Told to whoever reads
- * the log at level "debug", never to the publisher, who may be no friend of the subscribers.
+ * Explains an event that reached no subscriber: finds channels that have subscribers and whose names differ only in
+ * what people get wrong: a prefix too many or too few, '.' for '-' or '_', case. The names are written to the log at
+ * level "debug". The publisher is not told, for it may not be allowed to know them.
  */
 #ifndef PC_FANOUT_NEAR_MISS_H
 #define PC_FANOUT_NEAR_MISS_H

@@ -1,6 +1,6 @@
 /*
- * Posting: an event gets a number and goes to the mailboxes of the workers that have subscribers. All that is
- * published comes through here, whoever publishes it.
+ * Posting: an event gets a number and goes to the mailboxes of the workers that have subscribers. The events of
+ * publishers and the messages of our own come through here.
  *
  * An event is made without a lock, for the recipients that the channel had when they were read
  * (pc_recipients_read()). It is posted with the channel's shard locked, if it still fits them

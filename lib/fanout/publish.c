@@ -171,6 +171,7 @@ static int post_event(const struct delivery *d, struct pc_channel *channel, stru
     return err;
 }
 
+/* One that reached no subscriber is looked into, for the log. */
 static void count(const struct delivery *d, bool matched)
 {
     const struct pc_worker *worker = d->publication->worker;
@@ -186,6 +187,12 @@ static void count(const struct delivery *d, bool matched)
     pc_near_miss(d->engine, d->app, d->channel, d->publication->event);
 }
 
+/*
+ * The shard is locked twice, and never while the event is encoded or the host renders. The first look says for how
+ * many workers and for which views the event is made, so that one without subscribers costs a look-up only; the
+ * channel is held until the second, which numbers the event and posts it. If the recipients have grown in between,
+ * the event does not fit them and is made again.
+ */
 static int deliver(const struct delivery *d)
 {
     for (int round = 0; round < MAX_ROUNDS; round++) {
@@ -210,17 +217,17 @@ static int deliver(const struct delivery *d)
 }
 
 /* A cache channel keeps the event, too. */
-static int deliver_cached(struct delivery *d)
+static int deliver_cached(const struct delivery *uncached)
 {
-    const struct pc_publication *p = d->publication;
+    struct delivery d = *uncached;
+    const struct pc_publication *p = d.publication;
     struct pc_rule_match match =
-        pc_rules_find(&d->engine->rules, d->app->id, d->channel, d->class.kind);
-    d->match = &match;
-    d->cached = pc_cached_new(&d->engine->mem, p->event, p->data,
-                              p->now_ms + UINT64_C(1000) * d->app->options.cache_ttl_s);
-    int err = d->cached ? deliver(d) : PUSHERC_ENOMEM;
-    pc_cached_unref(d->cached);
-    d->cached = NULL;
+        pc_rules_find(&d.engine->rules, d.app->id, d.channel, d.class.kind);
+    d.match = &match;
+    d.cached = pc_cached_new(&d.engine->mem, p->event, p->data,
+                             p->now_ms + UINT64_C(1000) * d.app->options.cache_ttl_s);
+    int err = d.cached ? deliver(&d) : PUSHERC_ENOMEM;
+    pc_cached_unref(d.cached);
     return err;
 }
 
@@ -230,15 +237,15 @@ int pc_publish(struct pc_engine *engine, const struct pc_app *app, const struct 
                          .app = app,
                          .publication = p,
                          .posted_ns = engine->clock_ns ? engine->clock_ns() : 0};
-    int rc = 0;
-    for (size_t i = 0; i < p->channel_count && rc == 0; i++) {
+    int err = 0;
+    for (size_t i = 0; i < p->channel_count && err == 0; i++) {
         bool repeated = false;
         d.channel = p->channels[i];
         d.class = pc_channel_classify(d.channel);
         for (size_t k = 0; k < i && !repeated; k++)
             repeated = pc_slice_eq(p->channels[k], d.channel);
         if (!repeated)
-            rc = p->cacheable && d.class.cache ? deliver_cached(&d) : deliver(&d);
+            err = p->cacheable && d.class.cache ? deliver_cached(&d) : deliver(&d);
     }
-    return rc;
+    return err;
 }

@@ -16,10 +16,10 @@ struct pc_publication {
     size_t channel_count;
     pusherc_slice data;
     pusherc_slice user_id;    /* client events on presence channels, else len 0 */
-    pusherc_socket_id except; /* zero = nobody */
+    pusherc_socket_id except; /* zero = no client */
     bool cacheable;           /* cache channels keep it; client events are not */
     uint64_t now_ms;          /* monotonic; for what is kept */
-    struct pc_worker *worker; /* whose thread this is; NULL = none's, or not known */
+    struct pc_worker *worker; /* the worker whose thread this is; NULL = none, or not known */
 };
 
 /* What a server SDK or the host may publish under this app's settings. 0; PUSHERC_EINVAL; PUSHERC_ELIMIT for

@@ -43,7 +43,7 @@ int pc_render_roster(struct pc_engine *engine, const struct pc_join *join, pushe
         r.data = pc_slice(id.ptr + id.len, lengths.info_len);
         pusherc_slice info = r.data;
         if (join->view.len == 0) {
-            /* no audience: it sees itself, which client libraries need, and nobody else */
+            /* without a view it sees itself only, which client libraries need */
             if (!pc_slice_eq(id, join->user_id))
                 continue;
             info = PC_S("{}");

@@ -18,7 +18,7 @@ struct pc_app_live;
 struct pc_engine;
 struct pc_decisions;
 
-/* Written by the worker only, read by anybody: relaxed, no contention. */
+/* Written by the worker only, read by any thread: relaxed, no contention. */
 struct pc_worker_stats {
     _Atomic uint64_t connections, connections_total, sockets, subscriptions;
     _Atomic uint64_t messages_in, messages_out, bytes_in, bytes_out, write_calls;
@@ -45,7 +45,7 @@ struct pc_worker {
     struct pc_mailbox *mailbox;
     struct pc_list sessions; /* every established one: the root of what is alive */
     struct pc_map by_id;     /* the same by socket id */
-    struct pc_map users;     /* those that are somebody's, by user: see session/user.h */
+    struct pc_map users;     /* those that have a user, by user: see session/user.h */
     /* the session layer's questions to the host; owned by the runtime */
     struct pc_decisions *decisions;
     uint64_t endpoint_answers;     /* that auth endpoints have left with sessions here: grant.h */
