@@ -99,7 +99,7 @@ static enum pc_admit_result check_quotas(struct pc_app *app, pusherc_slice addre
     uint32_t max = app->options.max_connections_per_ip;
     int rc = 0;
     if (!pc_app_connect(app)) {
-        pc_app_limited(app, PC_LIMIT_CONNECTIONS);
+        pc_app_limited(app, PC_APP_max_connections);
         return refuse(out, PC_CLOSE_OVER_QUOTA, "The app is over its connection quota");
     }
     if (address.len && max != PUSHERC_NO_LIMIT)
@@ -109,7 +109,7 @@ static enum pc_admit_result check_quotas(struct pc_app *app, pusherc_slice addre
     pc_app_disconnect(app);
     if (rc == PUSHERC_ENOMEM)
         return refuse(out, PC_CLOSE_INTERNAL, "Out of memory");
-    pc_app_limited(app, PC_LIMIT_CONNECTIONS_PER_IP);
+    pc_app_limited(app, PC_APP_max_connections_per_ip);
     return refuse(out, PC_CLOSE_OVER_QUOTA, "Too many connections from this address");
 }
 
