@@ -61,11 +61,11 @@ int pc_publication_check(const struct pc_engine *engine, const struct pc_app *ap
                           "it has %zu bytes",
                           o->max_event_payload_bytes, p->data.len);
     }
-    if (p->data.len > engine->limits.out_hard_bytes / 2)
+    if (p->data.len > engine->options.out_hard_bytes / 2)
         return pc_errinfo(
             info, PUSHERC_ELIMIT, 0,
             "The data content of this event does not fit into a connection's queue (%u bytes)",
-            engine->limits.out_hard_bytes);
+            engine->options.out_hard_bytes);
     if (!pc_utf8_valid(p->data))
         return pc_errinfo(info, PUSHERC_EINVAL, 0, "The data is not UTF-8");
     return 0;

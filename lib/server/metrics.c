@@ -63,7 +63,7 @@ static void put(struct out *out, const char *text)
 
 static void put_name(struct out *out, const char *suffix)
 {
-    put(out, out->server->engine.metrics_prefix);
+    put(out, out->server->engine.options.metrics_prefix);
     put(out, out->family);
     put(out, suffix);
 }

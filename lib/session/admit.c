@@ -18,7 +18,7 @@ static enum pc_admit_result refuse(struct pc_admission *out, uint16_t code, cons
 
 bool pc_strip_prefix(const struct pc_engine *engine, pusherc_slice path, pusherc_slice *out)
 {
-    pusherc_slice prefix = pc_slice_of(engine->path_prefix);
+    pusherc_slice prefix = pc_slice_of(engine->options.path_prefix);
     if (!pc_slice_starts(path, prefix))
         return false;
     *out = pc_slice_skip(path, prefix.len);
@@ -38,7 +38,7 @@ static bool find_key(const struct pc_engine *engine, pusherc_slice path, struct 
     pusherc_slice key;
     if (!pc_admit_path(engine, path))
         return false;
-    path = pc_slice_skip(path, strlen(engine->path_prefix) + sizeof "/app/" - 1);
+    path = pc_slice_skip(path, strlen(engine->options.path_prefix) + sizeof "/app/" - 1);
     pc_buf_init_in(&scratch, &engine->mem, sizeof stack, stack, sizeof stack);
     bool ok = path.len > 0 && pc_slice_find(path, '/') == path.len &&
               pc_http_decode(path, false, &scratch, &key) == 0 && key.len < sizeof out->key;
@@ -131,7 +131,7 @@ static enum pc_admit_result check_app(const struct pc_engine *engine, struct pc_
         return refuse(out, PC_CLOSE_UNAUTHORIZED, "Origin not allowed");
     enum pc_admit_result result = check_quotas(app, address, out);
     if (result == PC_ADMIT_OK && atomic_load_explicit(&engine->sockets, memory_order_relaxed) >
-                                     engine->limits.max_connections) {
+                                     engine->options.max_connections) {
         pc_app_disconnect(app);
         pc_tally_drop(&app->live->per_address, out->newcomer.of_address);
         return refuse(out, PC_CLOSE_OVER_CAPACITY, "The server is over capacity");

@@ -533,7 +533,7 @@ static void traffic_is_refused_above_the_threshold(void **state)
     pusherc_slice id, key;
     (void)state;
     for (uint32_t percent = 0; percent <= 100; percent += 100) {
-        server->engine.limits.accept_traffic_percent =
+        server->engine.options.accept_traffic_percent =
             percent; /* 0: whatever is used is too much */
         pc_api_reply_init(&reply, &server->engine.mem);
         assert_int_equal(pc_api_handle(&request, &reply, &id, &key), PC_API_REPLY);
