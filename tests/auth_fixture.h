@@ -119,7 +119,7 @@ static inline void ax_close(struct ax *ax)
 static inline int ax_try_open(struct ax *ax, uint32_t workers, pusherc_auth_mode mode,
                               size_t fail_at)
 {
-    struct pc_limits limits = fx_limits();
+    pusherc_server_options limits = fx_limits();
     pusherc_app_options app = fx_app();
     *ax = (struct ax){.grant = PUSHERC_GRANT_INIT};
     ax->hooks = (pusherc_hooks)PUSHERC_HOOKS_INIT;

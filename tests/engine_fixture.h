@@ -51,9 +51,9 @@ struct fx_client {
     size_t told; /* bytes that fx_heard() has handed out */
 };
 
-static inline struct pc_limits fx_limits(void)
+static inline pusherc_server_options fx_limits(void)
 {
-    return (struct pc_limits){
+    return (pusherc_server_options){
         .max_connections = PUSHERC_NO_LIMIT,
         .pong_timeout_ms = 30000,
         .out_soft_bytes = 262144,
@@ -97,13 +97,15 @@ static inline void fx_close(struct fx *fx)
 }
 
 /* With memory from fx->mem. 0 or PUSHERC_ENOMEM; then everything has been given back. */
-static inline int fx_try_open_here(struct fx *fx, const struct pc_limits *limits,
+static inline int fx_try_open_here(struct fx *fx, const pusherc_server_options *limits,
                                    const pusherc_hooks *hooks, uint32_t workers)
 {
     struct pc_engine *engine = pc_alloc_zero(&fx->mem, sizeof *engine);
     if (!engine)
         return PUSHERC_ENOMEM;
-    int rc = pc_engine_init(engine, &fx->mem, limits, hooks, PC_S(""), workers, FX_START_MS);
+    pusherc_server_options options = *limits;
+    options.hooks = hooks;
+    int rc = pc_engine_init(engine, &fx->mem, &options, workers, FX_START_MS);
     if (rc) {
         pc_free(&fx->mem, engine);
         return rc;
@@ -120,7 +122,7 @@ static inline int fx_try_open_here(struct fx *fx, const struct pc_limits *limits
 }
 
 /* The same with counted memory, whose fail_at-th request fails; 0 = none. Not for threads. */
-static inline int fx_try_open(struct fx *fx, const struct pc_limits *limits,
+static inline int fx_try_open(struct fx *fx, const pusherc_server_options *limits,
                               const pusherc_hooks *hooks, uint32_t workers, size_t fail_at)
 {
     *fx = (struct fx){.engine = NULL};
@@ -137,7 +139,7 @@ static inline int fx_try_put(struct fx *fx, const pusherc_app_options *options)
 /* With the app of fx_app() and without limits. */
 static inline void fx_open(struct fx *fx, uint32_t workers)
 {
-    struct pc_limits limits = fx_limits();
+    pusherc_server_options limits = fx_limits();
     pusherc_app_options app = fx_app();
     FX_REQUIRE(fx_try_open(fx, &limits, NULL, workers, 0) == 0);
     FX_REQUIRE(fx_try_put(fx, &app) == 0);

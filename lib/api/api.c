@@ -173,7 +173,7 @@ static void log_cause(struct pc_api_call *call, const struct pc_signed_request *
     struct pc_blame blame = pc_blame_begin(engine, call->app, *signature, *key, &apps);
     bool found = pc_blame_request(&blame, signed_request, request->message->query,
                                   pc_http_field(request->message, PC_S("X-Forwarded-Prefix")),
-                                  request->unix_time_s, engine->limits.max_auth_skew_s, &cause);
+                                  request->unix_time_s, engine->options.max_auth_skew_s, &cause);
     pc_blame_end(&apps);
     pusherc_slice path = pc_slice_first(signed_request->path, 80);
     if (found)
@@ -191,7 +191,7 @@ static bool check_request_signature(struct pc_api_call *call)
     const struct pc_signed_request signed_request = {
         .method = message->method,
         .path = message->path,
-        .path_prefix = pc_slice_of(engine->path_prefix),
+        .path_prefix = pc_slice_of(engine->options.path_prefix),
         .params = call->params,
         .param_count = call->param_count,
         .body = message->body,
@@ -199,7 +199,7 @@ static bool check_request_signature(struct pc_api_call *call)
     pc_api_begin_text(call->reply, 401);
     int rc =
         pc_verify_request(call->app->key, call->app->secret, &signed_request, request->unix_time_s,
-                          engine->limits.max_auth_skew_s, &engine->mem, &call->reply->body);
+                          engine->options.max_auth_skew_s, &engine->mem, &call->reply->body);
     if (rc == PUSHERC_EAUTH)
         log_cause(call, &signed_request);
     else if (rc == PUSHERC_ENOMEM)

@@ -12,9 +12,10 @@
 
 enum pc_auth_endpoint pc_auth_endpoint_of(const struct pc_engine *engine, pusherc_slice path)
 {
-    if (engine->auth_path && pc_slice_eq(path, pc_slice_of(engine->auth_path)))
+    if (*engine->options.auth_path && pc_slice_eq(path, pc_slice_of(engine->options.auth_path)))
         return PC_AUTH_CHANNEL;
-    if (engine->user_auth_path && pc_slice_eq(path, pc_slice_of(engine->user_auth_path)))
+    if (*engine->options.user_auth_path &&
+        pc_slice_eq(path, pc_slice_of(engine->options.user_auth_path)))
         return PC_AUTH_USER;
     return PC_AUTH_NONE;
 }

@@ -54,7 +54,7 @@ static bool add_channel(const struct reading *r, pusherc_slice name)
     struct event *event = r->event;
     uint32_t max = r->call->app->options.max_event_channels;
     if (event->channel_count == max) {
-        pc_app_limited(r->call->app, PC_LIMIT_EVENT_CHANNELS);
+        pc_app_limited(r->call->app, PC_APP_max_event_channels);
         refuse(r, 400, "Cannot broadcast to more than ");
         pc_buf_put_u64(&r->call->reply->body, max);
         pc_api_say(r->call->reply, PC_S(" channels at once."));
@@ -494,7 +494,7 @@ static size_t count_batch(struct pc_api_call *call, struct pc_json batch)
         pc_api_plain(call->reply, 400, "The batch is empty.");
     if (count <= max)
         return count;
-    pc_app_limited(call->app, PC_LIMIT_BATCH_EVENTS);
+    pc_app_limited(call->app, PC_APP_max_batch_events);
     pc_api_plain(call->reply, 400, "Cannot batch-send more than ");
     pc_buf_put_u64(&call->reply->body, max);
     pc_api_say(call->reply, PC_S(" events at once."));

@@ -52,7 +52,7 @@ bool pc_api_once_begin(struct pc_api_call *call, struct pc_api_once *once, pushe
 {
     const struct pc_api_request *request = call->request;
     const struct pc_idempotency_limits keep = {request->engine->constants.idempotency_max_bytes,
-                                               request->engine->limits.idempotency_ms};
+                                               request->engine->options.idempotency_ms};
     switch (pc_idempotency_begin(&call->app->live->idempotency, &keep, once->key, once->content,
                                  answer, request->worker->now_ms, stored, &once->entry)) {
     case PC_IDEMPOTENCY_FIRST:

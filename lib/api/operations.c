@@ -77,7 +77,7 @@ void pc_api_accept_traffic(struct pc_api_call *call)
     struct pc_buf *body = &call->reply->body;
     struct memory m = read_memory();
     bool full =
-        m.percent_of_100 > (uint64_t)call->request->engine->limits.accept_traffic_percent * 100;
+        m.percent_of_100 > (uint64_t)call->request->engine->options.accept_traffic_percent * 100;
     pc_api_begin(call->reply, full ? 500 : 200, PC_API_JSON);
     put_member(body, "{\"memory\":{\"usedSize\":", m.used);
     put_member(body, ",\"totalSize\":", m.total);

@@ -13,10 +13,10 @@ static uint32_t rate_left(struct pc_app *app, const struct pc_rate *rate, uint32
     return left;
 }
 
-static void count_check(const struct pc_api_call *call, enum pc_app_limit rate)
+static void count_check(const struct pc_api_call *call, enum pc_app_setting rate)
 {
     struct pc_app_stats *stats = pc_app_stats(call->app, call->request->worker->index);
-    pc_stat_add(&stats->rate_checks[rate - PC_LIMIT_CLIENT_EVENTS], 1);
+    pc_stat_add(&stats->rate_checks[rate - PC_APP_max_client_events_per_s], 1);
 }
 
 bool pc_api_take_events(struct pc_api_call *call, uint32_t count)
@@ -25,10 +25,10 @@ bool pc_api_take_events(struct pc_api_call *call, uint32_t count)
     uint32_t limit = app->options.max_backend_events_per_s;
     if (limit == PUSHERC_NO_LIMIT)
         return true;
-    count_check(call, PC_LIMIT_BACKEND_EVENTS);
+    count_check(call, PC_APP_max_backend_events_per_s);
     if (pc_app_take_events(app, count, call->request->worker->now_ms))
         return true;
-    pc_app_limited(app, PC_LIMIT_BACKEND_EVENTS);
+    pc_app_limited(app, PC_APP_max_backend_events_per_s);
     pc_api_too_many(call->reply, limit, rate_left(app, &app->live->backend_events, limit));
     return false;
 }
@@ -39,10 +39,10 @@ bool pc_api_take_read(struct pc_api_call *call)
     uint32_t limit = app->options.max_read_requests_per_s;
     if (limit == PUSHERC_NO_LIMIT)
         return true;
-    count_check(call, PC_LIMIT_READ_REQUESTS);
+    count_check(call, PC_APP_max_read_requests_per_s);
     if (pc_app_take_read(app, call->request->worker->now_ms))
         return true;
-    pc_app_limited(app, PC_LIMIT_READ_REQUESTS);
+    pc_app_limited(app, PC_APP_max_read_requests_per_s);
     pc_api_too_many(call->reply, limit, rate_left(app, &app->live->read_requests, limit));
     return false;
 }

@@ -9,6 +9,7 @@
 #include <stdatomic.h>
 
 #include <pusherc/app.h>
+#include <pusherc/settings.h>
 
 #include "auth/denial.h"
 #include "base/list.h"
@@ -25,26 +26,18 @@
 
 #define PC_APP_ID_MAX 200 /* bytes of an id, and of a key */
 
-/* The fields of pusherc_app_options that refuse something, for counting how often they did. */
-enum pc_app_limit {
-    PC_LIMIT_CONNECTIONS,
-    PC_LIMIT_CONNECTIONS_PER_USER,
-    PC_LIMIT_CONNECTIONS_PER_IP,
-    PC_LIMIT_CHANNEL_NAME,
-    PC_LIMIT_EVENT_NAME,
-    PC_LIMIT_EVENT_PAYLOAD,
-    PC_LIMIT_EVENT_CHANNELS,
-    PC_LIMIT_BATCH_EVENTS,
-    PC_LIMIT_PRESENCE_MEMBERS,
-    PC_LIMIT_USER_INFO,
-    PC_LIMIT_CHANNELS_PER_CONNECTION,
-    PC_LIMIT_WATCHLIST_USERS,
-    PC_LIMIT_CLIENT_EVENTS, /* the last three are rates */
-    PC_LIMIT_BACKEND_EVENTS,
-    PC_LIMIT_READ_REQUESTS,
-    PC_LIMIT_COUNT
+/* The settings of an app, each with the name of its field: what one has refused is counted under its number. */
+enum pc_app_setting {
+#define PC_APP_SETTING_(kind, name, min, max, fallback, words, meaning) PC_APP_##name,
+    PUSHERC_APP_SETTING_MAP(PC_APP_SETTING_)
+#undef PC_APP_SETTING_
+    PC_APP_SETTING_COUNT
 };
-#define PC_RATE_COUNT (PC_LIMIT_COUNT - PC_LIMIT_CLIENT_EVENTS)
+
+/* Three settings in a row are rates. */
+#define PC_RATE_COUNT 3
+_Static_assert(PC_APP_max_read_requests_per_s - PC_APP_max_client_events_per_s + 1 == PC_RATE_COUNT,
+               "rates are counted from max_client_events_per_s on");
 
 /* What one worker counts for one app; written by that worker only. */
 struct pc_app_stats {
@@ -56,7 +49,7 @@ struct pc_app_stats {
         unmatched; /* (event, channel) pairs, and those without subscriber */
     _Atomic uint64_t client_events, client_events_refused;
     _Atomic uint64_t slow_closed, slow_dropped;
-    _Atomic uint64_t rate_checks[PC_RATE_COUNT]; /* from PC_LIMIT_CLIENT_EVENTS on */
+    _Atomic uint64_t rate_checks[PC_RATE_COUNT]; /* from max_client_events_per_s on */
     _Atomic uint64_t subscribed[PC_KIND_COUNT], unsubscribed[PC_KIND_COUNT];
     /* Channels now. One may be occupied on this worker and vacated on another: only the sum means anything. */
     _Atomic uint64_t occupied[PC_KIND_COUNT];
@@ -65,8 +58,8 @@ struct pc_app_stats {
 
 /* What is rare enough to be counted by any thread in one place. */
 struct pc_app_refusals {
-    _Atomic uint64_t limits[PC_LIMIT_COUNT];
-    _Atomic uint64_t denials[PC_DENIAL_COUNT]; /* by pusherc_denial_reason */
+    _Atomic uint64_t limits[PC_APP_SETTING_COUNT]; /* of the settings that are limits */
+    _Atomic uint64_t denials[PC_DENIAL_COUNT];     /* by pusherc_denial_reason */
     _Atomic uint64_t connects[PC_CONNECT_ERROR_COUNT];
 };
 
@@ -129,7 +122,7 @@ static inline struct pc_app_stats *pc_app_stats(const struct pc_app *app, uint32
     return &app->live->stats[worker];
 }
 /* A limit of the app has refused something. */
-static inline void pc_app_limited(const struct pc_app *app, enum pc_app_limit limit)
+static inline void pc_app_limited(const struct pc_app *app, enum pc_app_setting limit)
 {
     pc_stat_add_shared(&app->live->refusals.limits[limit], 1);
 }

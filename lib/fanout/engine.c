@@ -5,20 +5,55 @@
 #include "codec/crypto.h"
 #include "fanout/later.h"
 
+/* The texts among the options. */
+#define TEXT_COUNT 4
+
+static const char **text_of(struct pc_engine *engine, size_t i)
+{
+    pusherc_server_options *o = &engine->options;
+    const char **const texts[TEXT_COUNT] = {&o->path_prefix, &o->auth_path, &o->user_auth_path,
+                                            &o->metrics_prefix};
+    return texts[i];
+}
+
+static void free_texts(struct pc_engine *engine)
+{
+    for (size_t i = 0; i < TEXT_COUNT; i++)
+        pc_free(&engine->mem, (char *)*text_of(engine, i));
+}
+
+static int keep_options(struct pc_engine *engine, const pusherc_server_options *options)
+{
+    int err = 0;
+    engine->options = *options;
+    engine->options.allocator = NULL;
+    engine->options.log_fn = NULL;
+    engine->options.log_user_data = NULL;
+    engine->options.loop = NULL;
+    engine->options.hooks = NULL;
+    engine->options.webhook_ca_file = NULL;
+    if (options->hooks)
+        engine->hooks = *options->hooks;
+    for (size_t i = 0; i < TEXT_COUNT; i++) {
+        const char **text = text_of(engine, i);
+        *text = pc_dup(&engine->mem, pc_slice_of(*text));
+        err = *text ? err : PUSHERC_ENOMEM;
+    }
+    if (err)
+        free_texts(engine);
+    return err;
+}
+
 int pc_engine_init(struct pc_engine *engine, const struct pc_mem *mem,
-                   const struct pc_limits *limits, const pusherc_hooks *hooks,
-                   pusherc_slice path_prefix, uint32_t worker_count, uint64_t now_ms)
+                   const pusherc_server_options *options, uint32_t worker_count, uint64_t now_ms)
 {
     uint64_t seeds[4];
     engine->mem = *mem;
-    engine->limits = *limits;
     engine->constants = (struct pc_constants){
         .request_timeout_ms = 30000,
         .keep_alive_ms = 75000,
         .idempotency_max_bytes = 4194304,
     };
-    if (hooks)
-        engine->hooks = *hooks;
     int rc = pc_crypto_init();
     if (rc == 0)
         rc = pc_random(seeds, sizeof seeds);
@@ -28,18 +63,17 @@ int pc_engine_init(struct pc_engine *engine, const struct pc_mem *mem,
     pc_idgen_init(&engine->ids, seeds + 2);
     pc_wipe(seeds, sizeof seeds);
 
-    engine->path_prefix = pc_dup(mem, path_prefix);
     engine->workers = pc_alloc_array(mem, worker_count, sizeof *engine->workers);
-    if (!engine->path_prefix || !engine->workers) {
-        pc_free(mem, engine->path_prefix);
+    rc = engine->workers ? keep_options(engine, options) : PUSHERC_ENOMEM;
+    if (rc) {
         pc_free(mem, engine->workers);
-        return PUSHERC_ENOMEM;
+        return rc;
     }
     engine->worker_count = worker_count;
     pc_rules_init(&engine->rules, &engine->mem);
     pc_apps_init(&engine->apps, &engine->mem, engine->seed, worker_count);
     pc_directory_init(&engine->directory, &engine->mem, engine->seed, worker_count);
-    engine->directory.max_cached_bytes = limits->max_cache_bytes;
+    engine->directory.max_cached_bytes = options->max_cache_bytes;
     for (uint32_t i = 0; i < worker_count; i++)
         pc_worker_init(&engine->workers[i], engine, i, now_ms);
     return 0;
@@ -55,8 +89,5 @@ void pc_engine_free(struct pc_engine *engine)
     pc_directory_free(&engine->directory);
     pc_apps_free(&engine->apps);
     pc_rules_free(&engine->rules);
-    pc_free(&engine->mem, engine->path_prefix);
-    pc_free(&engine->mem, engine->auth_path);
-    pc_free(&engine->mem, engine->user_auth_path);
-    pc_free(&engine->mem, engine->metrics_prefix);
+    free_texts(engine);
 }

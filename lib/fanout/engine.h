@@ -19,20 +19,6 @@
 #include "fanout/notice.h"
 #include "fanout/worker.h"
 
-/* pusherc_server_options with defaults applied. */
-struct pc_limits {
-    uint32_t max_connections, max_frame_bytes, max_http_body_bytes, max_http_head_bytes;
-    uint32_t handshake_timeout_ms, identify_timeout_ms, auth_timeout_ms;
-    uint32_t pong_timeout_ms, close_timeout_ms;
-    uint32_t out_soft_bytes, out_soft_ms, out_hard_bytes;
-    uint32_t max_auth_skew_s, accept_traffic_percent, proxy_count;
-    uint64_t max_cache_bytes;
-    uint32_t idempotency_ms;
-    pusherc_http_error_format http_error_format;
-    uint32_t webhook_batch_ms, webhook_batch_events, webhook_delay_ms, webhook_timeout_ms,
-        webhook_retry_ms, webhook_max_queued;
-};
-
 /* The same for every server: no host has had a reason to set them. They are members of the engine and not
  * macros, so that a test can set them between pc_engine_init() and the start. */
 struct pc_constants {
@@ -44,14 +30,14 @@ struct pc_constants {
 struct pc_engine {
     struct pc_mem mem;
     struct pc_log log;
-    struct pc_limits limits;
+    /* The host's, with defaults applied. Texts are owned and not NULL. Allocator, log, loop, hooks and
+     * webhook_ca_file are kept elsewhere. */
+    pusherc_server_options options;
     struct pc_constants constants;
     pusherc_hooks hooks;
     struct pc_observer observer;      /* set before start */
     struct pc_webhook_stats webhooks; /* the observer's */
     struct pusherc_server *server;    /* the facade's object; opaque here */
-    char *auth_path, *user_auth_path; /* NULL = none; owned */
-    char *path_prefix;                /* "" or "/..." without a slash at its end; owned */
     uint64_t seed[2];                 /* of every table keyed by strangers */
     struct pc_idgen ids;
     struct pc_apps apps;
@@ -60,21 +46,21 @@ struct pc_engine {
     uint32_t worker_count;
     struct pc_worker *workers; /* worker_count of them */
     _Atomic bool draining;     /* a stop has begun */
-    _Atomic uint32_t sockets;  /* of all workers, against limits.max_connections */
+    _Atomic uint32_t sockets;  /* of all workers, against options.max_connections */
     _Atomic uint64_t publishes, unmatched, mailbox_refused;
     struct pc_app_refusals strangers; /* what could not be counted for an app */
     uint64_t (*clock_ns)(void);       /* monotonic; given by the runtime. NULL: nothing is timed */
     uint16_t port;                    /* of the first listener, a label of metrics */
-    char *metrics_prefix;             /* owned */
     /* The facade's: writes all metrics, as pusherc_server_metrics() or as JSON. */
     int (*write_metrics)(struct pusherc_server *server, bool json, pusherc_write_fn write,
                          void *user_data);
 };
 
-/* Everything but the mailboxes, which come with their event loops. */
+/* Everything but the mailboxes, which come with their event loops. `options` have their defaults; what they point to is
+ * copied. */
 PC_CHECKED int pc_engine_init(struct pc_engine *engine, const struct pc_mem *mem,
-                              const struct pc_limits *limits, const pusherc_hooks *hooks,
-                              pusherc_slice path_prefix, uint32_t worker_count, uint64_t now_ms);
+                              const pusherc_server_options *options, uint32_t worker_count,
+                              uint64_t now_ms);
 void pc_engine_free(struct pc_engine *engine);
 
 static inline bool pc_engine_is_draining(const struct pc_engine *engine)

@@ -85,7 +85,7 @@ void pc_local_settle(struct pc_worker *worker, struct pc_channel *channel)
 /* How full a queue may be and still take `len` bytes more. */
 static inline size_t room_for(const struct pc_worker *worker, size_t len)
 {
-    size_t hard = worker->engine->limits.out_hard_bytes;
+    size_t hard = worker->engine->options.out_hard_bytes;
     return hard > len ? hard - len : 0;
 }
 

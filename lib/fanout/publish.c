@@ -16,7 +16,7 @@ int pc_publication_check(const struct pc_engine *engine, const struct pc_app *ap
     if (p->event.len == 0)
         return pc_errinfo(info, PUSHERC_EINVAL, 0, "The event name is missing");
     if (p->event.len > o->max_event_name_bytes) {
-        pc_app_limited(app, PC_LIMIT_EVENT_NAME);
+        pc_app_limited(app, PC_APP_max_event_name_bytes);
         return pc_errinfo(info, PUSHERC_EINVAL, 0,
                           "The event name is too long: %zu bytes, the maximum is %u", p->event.len,
                           o->max_event_name_bytes);
@@ -29,7 +29,7 @@ int pc_publication_check(const struct pc_engine *engine, const struct pc_app *ap
     if (p->channel_count == 0)
         return pc_errinfo(info, PUSHERC_EINVAL, 0, "The event names no channel");
     if (p->channel_count > o->max_event_channels) {
-        pc_app_limited(app, PC_LIMIT_EVENT_CHANNELS);
+        pc_app_limited(app, PC_APP_max_event_channels);
         return pc_errinfo(info, PUSHERC_EINVAL, 0,
                           "Cannot broadcast to more than %u channels at once",
                           o->max_event_channels);
@@ -42,7 +42,7 @@ int pc_publication_check(const struct pc_engine *engine, const struct pc_app *ap
         size_t max = user ? PC_ANY_CHANNEL_NAME_MAX : o->max_channel_name_bytes;
         pusherc_slice shown = pc_utf8_cut(name, 64);
         if (name.len > max) {
-            pc_app_limited(app, PC_LIMIT_CHANNEL_NAME);
+            pc_app_limited(app, PC_APP_max_channel_name_bytes);
             return pc_errinfo(
                 info, PUSHERC_EINVAL, 0,
                 "The channel name is too long: %zu bytes, the maximum is %zu: %.*s...", name.len,
@@ -55,17 +55,17 @@ int pc_publication_check(const struct pc_engine *engine, const struct pc_app *ap
         }
     }
     if (p->data.len > o->max_event_payload_bytes) {
-        pc_app_limited(app, PC_LIMIT_EVENT_PAYLOAD);
+        pc_app_limited(app, PC_APP_max_event_payload_bytes);
         return pc_errinfo(info, PUSHERC_ELIMIT, 0,
                           "The data content of this event exceeds the allowed maximum (%u bytes): "
                           "it has %zu bytes",
                           o->max_event_payload_bytes, p->data.len);
     }
-    if (p->data.len > engine->limits.out_hard_bytes / 2)
+    if (p->data.len > engine->options.out_hard_bytes / 2)
         return pc_errinfo(
             info, PUSHERC_ELIMIT, 0,
             "The data content of this event does not fit into a connection's queue (%u bytes)",
-            engine->limits.out_hard_bytes);
+            engine->options.out_hard_bytes);
     if (!pc_utf8_valid(p->data))
         return pc_errinfo(info, PUSHERC_EINVAL, 0, "The data is not UTF-8");
     return 0;

@@ -39,7 +39,7 @@ int pusherc_render_payload(pusherc_render *render, pusherc_slice data)
     render->replaced = false;
     if (!pc_utf8_valid(data))
         return PUSHERC_EINVAL;
-    if (data.len > render->engine->limits.out_hard_bytes / 2)
+    if (data.len > render->engine->options.out_hard_bytes / 2)
         return PUSHERC_ELIMIT;
     pc_buf_clear(&render->payload);
     pc_buf_put(&render->payload, data);

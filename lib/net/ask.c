@@ -29,7 +29,7 @@ void pc_ask_init(struct pc_ask *ask, struct pc_conn *conn, const struct pc_http_
     pc_buf_init(&ask->decoded, &ask->mem, SIZE_MAX);
     pc_peer_describe(conn->fd, ask->peer, sizeof ask->peer);
     struct pc_address client =
-        pc_client_address(conn->fd, message, conn->loop->engine->limits.proxy_count);
+        pc_client_address(conn->fd, message, conn->loop->engine->options.proxy_count);
     pc_address_format(&client, ask->client);
     conn->ask = ask;
     conn->state = PC_CONN_HOST;

@@ -255,7 +255,7 @@ static void identify(struct pc_auth_call *call)
         refuse(call, PUSHERC_DENIED_INTERNAL, 500, PC_S("Out of memory"));
         return;
     }
-    pc_conn_set_wait(conn, PC_WAIT_HOST, conn->loop->engine->limits.identify_timeout_ms);
+    pc_conn_set_wait(conn, PC_WAIT_HOST, conn->loop->engine->options.identify_timeout_ms);
     pc_ask_init(&r->ask, conn, message_of(conn), identified, pc_identify_dispose);
     r->app = call->app;
     pc_app_ref(r->app);

@@ -30,8 +30,8 @@ static void on_overflow(struct pc_outq *q)
 struct pc_conn *pc_conn_new(struct pc_loop *loop, int fd, struct pc_tls_config *tls)
 {
     struct pc_engine *engine = loop->engine;
-    struct pc_http_limits limits = {engine->limits.max_http_head_bytes,
-                                    engine->limits.max_http_body_bytes};
+    struct pc_http_limits limits = {engine->options.max_http_head_bytes,
+                                    engine->options.max_http_body_bytes};
     struct pc_conn *conn = pc_alloc_zero(&engine->mem, sizeof *conn);
     if (!conn)
         goto fail;
@@ -49,7 +49,7 @@ struct pc_conn *pc_conn_new(struct pc_loop *loop, int fd, struct pc_tls_config *
     loop->conn_count++;
     atomic_fetch_add_explicit(&engine->sockets, 1, memory_order_relaxed);
     pc_stat_add(&loop->worker->stats.sockets, 1);
-    pc_conn_set_wait(conn, PC_WAIT_HEAD, engine->limits.handshake_timeout_ms);
+    pc_conn_set_wait(conn, PC_WAIT_HEAD, engine->options.handshake_timeout_ms);
     pc_conn_watch(conn);
     return conn;
 
@@ -343,7 +343,7 @@ void pc_conn_finish(struct pc_conn *conn)
         return;
     conn->state = PC_CONN_DRAINING;
     conn->out.closed = true;
-    pc_conn_set_wait(conn, PC_WAIT_PEER_CLOSE, conn->loop->engine->limits.close_timeout_ms);
+    pc_conn_set_wait(conn, PC_WAIT_PEER_CLOSE, conn->loop->engine->options.close_timeout_ms);
     pc_outq_mark(&conn->out);
     pc_conn_watch(conn);
 }
@@ -431,7 +431,7 @@ static bool write_queue(struct pc_conn *conn, struct pc_flush *pass)
             /* who takes a large answer slowly is given time while it takes */
             if (conn->state == PC_CONN_DRAINING)
                 pc_conn_set_wait(conn, PC_WAIT_PEER_CLOSE,
-                                 conn->loop->engine->limits.close_timeout_ms);
+                                 conn->loop->engine->options.close_timeout_ms);
         }
         conn->write_blocked = n < (ssize_t)asked;
     }
@@ -508,7 +508,7 @@ void pc_conn_flush(struct pc_conn *conn, struct pc_flush *pass)
     if (conn->state == PC_CONN_WEBSOCKET)
         conn->throttled = conn->out.bytes > 0 && pc_session_slow(&conn->session);
     else if (conn->state == PC_CONN_HTTP)
-        conn->throttled = conn->out.bytes > conn->loop->engine->limits.out_soft_bytes;
+        conn->throttled = conn->out.bytes > conn->loop->engine->options.out_soft_bytes;
     pc_conn_watch(conn);
     if (was_throttled && !conn->throttled)
         pc_conn_resume(conn);

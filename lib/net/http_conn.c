@@ -34,7 +34,7 @@ static void put_reply(struct pc_conn *conn, struct pc_api_reply *reply,
     char stack[2048];
     struct pc_buf out;
     bool keep_alive = m && m->keep_alive && !stopping(conn);
-    if (conn->loop->engine->limits.http_error_format == PUSHERC_HTTP_ERRORS_JSON)
+    if (conn->loop->engine->options.http_error_format == PUSHERC_HTTP_ERRORS_JSON)
         pc_api_error_as_json(reply);
     struct pc_http_reply http = {.status = reply->status,
                                  .date = pc_loop_date(conn->loop),
@@ -144,7 +144,7 @@ bool pc_conn_ask_for_app(struct pc_conn *conn, const struct pc_http_message *m, 
         r = pc_alloc_zero(conn->loop->worker->mem, sizeof *r);
     if (!r)
         return false;
-    pc_conn_set_wait(conn, PC_WAIT_HOST, conn->loop->engine->limits.identify_timeout_ms);
+    pc_conn_set_wait(conn, PC_WAIT_HOST, conn->loop->engine->options.identify_timeout_ms);
     pc_ask_init(&r->ask, conn, m, app_answered, app_dispose);
     r->engine = conn->loop->engine;
     pusherc_slice name = id.len ? id : key;
@@ -217,7 +217,7 @@ static void note_progress(struct pc_conn *conn)
         if (conn->wait != PC_WAIT_BODY)
             pc_conn_set_wait(conn, PC_WAIT_BODY, engine->constants.request_timeout_ms);
     } else if (conn->wait != PC_WAIT_HEAD) {
-        pc_conn_set_wait(conn, PC_WAIT_HEAD, engine->limits.handshake_timeout_ms);
+        pc_conn_set_wait(conn, PC_WAIT_HEAD, engine->options.handshake_timeout_ms);
     }
 }
 
@@ -225,7 +225,7 @@ void pc_conn_http_input(struct pc_conn *conn, pusherc_slice bytes)
 {
     while (bytes.len > 0 && conn->state == PC_CONN_HTTP) {
         /* Somebody sends requests and does not read the answers: they wait, and so do its next requests. */
-        if (conn->out.bytes > conn->loop->engine->limits.out_soft_bytes) {
+        if (conn->out.bytes > conn->loop->engine->options.out_soft_bytes) {
             conn->throttled = true;
             pc_conn_save(conn, bytes);
             pc_outq_mark(&conn->out);

@@ -266,7 +266,7 @@ void pc_loop_stop(struct pc_loop *loop, uint64_t grace_ms)
         pc_conn_say_goodbye(PC_CONTAINER(l, struct pc_conn, of_loop), grace_ms);
     }
     pc_timer_arm(&worker->timers, &loop->stop_timer,
-                 worker->now_ms + grace_ms + loop->engine->limits.close_timeout_ms);
+                 worker->now_ms + grace_ms + loop->engine->options.close_timeout_ms);
     for (struct pc_list *l = loop->companions.prev; l != &loop->companions; l = l->prev) {
         struct pc_companion *companion = PC_CONTAINER(l, struct pc_companion, of_loop);
         if (companion->stop)

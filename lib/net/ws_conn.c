@@ -23,7 +23,7 @@ static void transport_close(struct pc_session *session, uint16_t code, pusherc_s
     pc_ws_closing(&conn->ws);
     if (conn->state < PC_CONN_CLOSING) {
         conn->state = PC_CONN_CLOSING;
-        pc_conn_set_wait(conn, PC_WAIT_PEER_CLOSE, conn->loop->engine->limits.close_timeout_ms);
+        pc_conn_set_wait(conn, PC_WAIT_PEER_CLOSE, conn->loop->engine->options.close_timeout_ms);
     }
 }
 
@@ -61,7 +61,7 @@ void pc_conn_ws_send(void *user, pusherc_slice frame)
 {
     struct pc_conn *conn = user;
     /* Somebody who pings and never reads is a slow client like any other. */
-    if (conn->out.bytes > conn->loop->engine->limits.out_hard_bytes)
+    if (conn->out.bytes > conn->loop->engine->options.out_hard_bytes)
         pc_session_overflow(&conn->session);
     else
         pc_conn_send(conn, 0, frame);
@@ -139,7 +139,7 @@ static void become_websocket(struct pc_conn *conn)
     conn->http = NULL;
     conn->app_asked = false;
     conn->state = PC_CONN_WEBSOCKET;
-    pc_ws_init(&conn->ws, conn->loop->engine->limits.max_frame_bytes);
+    pc_ws_init(&conn->ws, conn->loop->engine->options.max_frame_bytes);
     pc_conn_set_wait(conn, PC_WAIT_NOTHING, 0);
 }
 
@@ -160,7 +160,7 @@ static void say_no(struct pc_conn *conn, const struct pc_app *app, uint16_t code
     conn->out.closed = true;
     pc_ws_closing(&conn->ws);
     conn->state = PC_CONN_CLOSING;
-    pc_conn_set_wait(conn, PC_WAIT_PEER_CLOSE, conn->loop->engine->limits.close_timeout_ms);
+    pc_conn_set_wait(conn, PC_WAIT_PEER_CLOSE, conn->loop->engine->options.close_timeout_ms);
     PC_LOG(&conn->loop->engine->log, DEBUG, ((struct pc_log_about){.subject = "ws"}),
            "connection refused, %u %.*s", code, (int)reason.len, reason.ptr);
 }
@@ -260,7 +260,7 @@ static void admitted(struct pc_conn *conn, const struct pc_http_message *request
         pc_newcomer_free(newcomer);
         return;
     }
-    pc_conn_set_wait(conn, PC_WAIT_HOST, conn->loop->engine->limits.identify_timeout_ms);
+    pc_conn_set_wait(conn, PC_WAIT_HOST, conn->loop->engine->options.identify_timeout_ms);
     pc_ask_init(&r->ask, conn, request, identified, pc_identify_dispose);
     r->newcomer = *newcomer;
     r->app = newcomer->app;
@@ -272,7 +272,7 @@ void pc_conn_upgrade(struct pc_conn *conn, const struct pc_http_message *request
 {
     struct pc_admission admission;
     struct pc_engine *engine = conn->loop->engine;
-    struct pc_address client = pc_client_address(conn->fd, request, engine->limits.proxy_count);
+    struct pc_address client = pc_client_address(conn->fd, request, engine->options.proxy_count);
     enum pc_admit_result result = pc_admit_request(engine, request, &admission);
     if (result == PC_ADMIT_OK)
         result = pc_admit_app(engine, request, conn->tls != NULL, pc_address_network(&client),

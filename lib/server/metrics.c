@@ -63,7 +63,7 @@ static void put(struct out *out, const char *text)
 
 static void put_name(struct out *out, const char *suffix)
 {
-    put(out, out->server->engine.metrics_prefix);
+    put(out, out->server->engine.options.metrics_prefix);
     put(out, out->family);
     put(out, suffix);
 }
@@ -257,23 +257,8 @@ static const struct app_family app_families[] = {
 };
 /* clang-format on */
 
-static const char *const limit_names[PC_LIMIT_COUNT] = {
-    [PC_LIMIT_CONNECTIONS] = "max_connections",
-    [PC_LIMIT_CONNECTIONS_PER_USER] = "max_connections_per_user",
-    [PC_LIMIT_CONNECTIONS_PER_IP] = "max_connections_per_ip",
-    [PC_LIMIT_CHANNEL_NAME] = "max_channel_name_bytes",
-    [PC_LIMIT_EVENT_NAME] = "max_event_name_bytes",
-    [PC_LIMIT_EVENT_PAYLOAD] = "max_event_payload_bytes",
-    [PC_LIMIT_EVENT_CHANNELS] = "max_event_channels",
-    [PC_LIMIT_BATCH_EVENTS] = "max_batch_events",
-    [PC_LIMIT_PRESENCE_MEMBERS] = "max_presence_members",
-    [PC_LIMIT_USER_INFO] = "max_user_info_bytes",
-    [PC_LIMIT_CHANNELS_PER_CONNECTION] = "max_channels_per_connection",
-    [PC_LIMIT_WATCHLIST_USERS] = "max_watchlist_users",
-    [PC_LIMIT_CLIENT_EVENTS] = "max_client_events_per_s",
-    [PC_LIMIT_BACKEND_EVENTS] = "max_backend_events_per_s",
-    [PC_LIMIT_READ_REQUESTS] = "max_read_requests_per_s",
-};
+#define NAME(kind, name, min, max, fallback, words, meaning) #name,
+static const char *const limit_names[] = {PUSHERC_APP_SETTING_MAP(NAME)};
 
 static const char *const rate_names[PC_RATE_COUNT] = {"client_events", "backend_events",
                                                       "read_requests"};
@@ -388,8 +373,8 @@ static void put_rates(struct out *out, const struct apps *apps)
                  "How often something was refused because of its rate.");
     for (size_t i = 0; i < apps->count; i++)
         put_enumerated(out, apps->items[i]->id, "limiter_type",
-                       &apps->items[i]->live->refusals.limits[PC_LIMIT_CLIENT_EVENTS], rate_names,
-                       PC_RATE_COUNT);
+                       &apps->items[i]->live->refusals.limits[PC_APP_max_client_events_per_s],
+                       rate_names, PC_RATE_COUNT);
     end_family(out);
 }
 
@@ -417,7 +402,7 @@ static void put_refusals(struct out *out, const struct apps *apps)
     begin_family(out, "limit_refusals_total", COUNTER, "What a limit of the app has refused.");
     for (size_t i = 0; i < apps->count; i++)
         put_enumerated(out, apps->items[i]->id, "limit", apps->items[i]->live->refusals.limits,
-                       limit_names, PC_LIMIT_COUNT);
+                       limit_names, PC_APP_SETTING_COUNT);
     end_family(out);
 }
 

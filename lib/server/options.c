@@ -22,38 +22,19 @@ static const struct pc_setting settings[] = {
 
 #define SETTING_COUNT (sizeof settings / sizeof settings[0])
 
-struct pc_limits pc_server_limits(const pusherc_server_options *options)
+static void fill(pusherc_server_options *o)
 {
-    pusherc_server_options o = *options;
-    if (o.webhook_batch_ms == PUSHERC_NO_DELAY)
-        o.webhook_batch_events = 1;
-    pc_settings_fill(settings, SETTING_COUNT, &o);
-    return (struct pc_limits){
-        .max_connections = o.max_connections,
-        .max_frame_bytes = o.max_frame_bytes,
-        .max_http_body_bytes = o.max_http_body_bytes,
-        .max_http_head_bytes = o.max_http_head_bytes,
-        .handshake_timeout_ms = o.handshake_timeout_ms,
-        .identify_timeout_ms = o.identify_timeout_ms,
-        .auth_timeout_ms = o.auth_timeout_ms,
-        .pong_timeout_ms = o.pong_timeout_ms,
-        .close_timeout_ms = o.close_timeout_ms,
-        .out_soft_bytes = o.out_soft_bytes,
-        .out_soft_ms = o.out_soft_ms,
-        .out_hard_bytes = o.out_hard_bytes,
-        .max_auth_skew_s = o.max_auth_skew_s,
-        .proxy_count = o.proxy_count,
-        .max_cache_bytes = o.max_cache_bytes,
-        .http_error_format = o.http_error_format,
-        .idempotency_ms = o.idempotency_ms,
-        .accept_traffic_percent = o.accept_traffic_percent,
-        .webhook_batch_ms = o.webhook_batch_ms,
-        .webhook_batch_events = o.webhook_batch_events,
-        .webhook_delay_ms = o.webhook_delay_ms,
-        .webhook_timeout_ms = o.webhook_timeout_ms,
-        .webhook_retry_ms = o.webhook_retry_ms,
-        .webhook_max_queued = o.webhook_max_queued,
-    };
+    if (o->webhook_batch_ms == PUSHERC_NO_DELAY)
+        o->webhook_batch_events = 1;
+    if (!o->log_level)
+        o->log_level = PUSHERC_LOG_INFO;
+    if (!o->auth_path)
+        o->auth_path = "/broadcasting/auth";
+    if (!o->user_auth_path)
+        o->user_auth_path = "/broadcasting/user-auth";
+    if (!o->metrics_prefix)
+        o->metrics_prefix = "pusherc_";
+    pc_settings_fill(settings, SETTING_COUNT, o);
 }
 
 static uint32_t cpu_count(void)
@@ -120,5 +101,8 @@ int pc_server_options_take(pusherc_server_options *out, pusherc_hooks *hooks,
         err = PC_TAKE(hooks, hooks, out->hooks, info);
         out->hooks = hooks;
     }
-    return err ? err : check(out, info);
+    err = err ? err : check(out, info);
+    if (err == 0)
+        fill(out);
+    return err;
 }

@@ -30,24 +30,6 @@ static int make_loops(pusherc_server *server, uv_loop_t *host_loop, pusherc_erri
     return 0;
 }
 
-static int set_auth_path(struct pc_engine *engine, const char *path, const char *fallback,
-                         char **out)
-{
-    pusherc_slice text = pc_slice_of(path ? path : fallback);
-    if (text.len == 0)
-        return 0;
-    *out = pc_dup(&engine->mem, text);
-    return *out ? 0 : PUSHERC_ENOMEM;
-}
-
-static int set_auth_paths(struct pc_engine *engine, const pusherc_server_options *o)
-{
-    int rc = set_auth_path(engine, o->auth_path, "/broadcasting/auth", &engine->auth_path);
-    return rc ? rc
-              : set_auth_path(engine, o->user_auth_path, "/broadcasting/user-auth",
-                              &engine->user_auth_path);
-}
-
 int pusherc_server_new(pusherc_server **out, const pusherc_server_options *options,
                        pusherc_errinfo *info)
 {
@@ -67,14 +49,12 @@ int pusherc_server_new(pusherc_server **out, const pusherc_server_options *optio
                           PUSHERC_WORKERS_MAX);
 
     struct pc_mem mem = pc_mem_make(o->allocator);
-    struct pc_limits limits = pc_server_limits(o);
     pusherc_server *server = pc_alloc_zero(&mem, sizeof *server);
     if (!server)
         return pc_errinfo(info, PUSHERC_ENOMEM, 0, "out of memory");
     server->mode = mode;
     pthread_mutex_init(&server->mutex, NULL);
-    rc = pc_engine_init(&server->engine, &mem, &limits, o->hooks, pc_slice_of(o->path_prefix),
-                        workers, 0);
+    rc = pc_engine_init(&server->engine, &mem, o, workers, 0);
     if (rc) {
         pc_errinfo(info, rc, 0, "%s", pusherc_strerror(rc));
         goto fail;
@@ -82,14 +62,10 @@ int pusherc_server_new(pusherc_server **out, const pusherc_server_options *optio
     server->engine.server = server;
     server->engine.clock_ns = uv_hrtime;
     server->engine.write_metrics = pc_server_write_metrics;
-    pc_log_init(&server->engine.log, o->log_fn, o->log_user_data,
-                o->log_level ? o->log_level : PUSHERC_LOG_INFO);
+    pc_log_init(&server->engine.log, o->log_fn, o->log_user_data, o->log_level);
     server->loops = pc_alloc_array(&mem, workers, sizeof *server->loops);
     server->threads = pc_alloc_array(&mem, workers, sizeof *server->threads);
-    server->engine.metrics_prefix =
-        pc_dup(&mem, pc_slice_of(o->metrics_prefix ? o->metrics_prefix : "pusherc_"));
-    if (!server->loops || !server->threads || !server->engine.metrics_prefix ||
-        set_auth_paths(&server->engine, o))
+    if (!server->loops || !server->threads)
         rc = pc_errinfo(info, PUSHERC_ENOMEM, 0, "out of memory");
     else
         rc = make_loops(server, o->loop, info);
@@ -163,7 +139,7 @@ static void warn_of_open_origins(struct pc_engine *engine)
 
 static void warn_of_few_descriptors(struct pc_engine *engine)
 {
-    uint32_t limit = pc_descriptor_limit(), clients = engine->limits.max_connections;
+    uint32_t limit = pc_descriptor_limit(), clients = engine->options.max_connections;
     struct pc_log_about about = {.subject = "net"};
     if (clients != PUSHERC_NO_LIMIT && (uint64_t)clients + SPARE_DESCRIPTORS > limit)
         PC_LOG(&engine->log, WARN, about,

@@ -24,7 +24,7 @@ static enum pc_admit_result refuse_client(struct pc_admission *out, uint16_t cod
 
 bool pc_strip_prefix(const struct pc_engine *engine, pusherc_slice path, pusherc_slice *out)
 {
-    pusherc_slice prefix = pc_slice_of(engine->path_prefix);
+    pusherc_slice prefix = pc_slice_of(engine->options.path_prefix);
     if (!pc_slice_starts(path, prefix))
         return false;
     *out = pc_slice_skip(path, prefix.len);
@@ -44,7 +44,7 @@ static bool find_key(const struct pc_engine *engine, pusherc_slice path, struct 
     pusherc_slice key;
     if (!pc_admit_path(engine, path))
         return false;
-    path = pc_slice_skip(path, strlen(engine->path_prefix) + sizeof "/app/" - 1);
+    path = pc_slice_skip(path, strlen(engine->options.path_prefix) + sizeof "/app/" - 1);
     pc_buf_init_in(&scratch, &engine->mem, sizeof stack, stack, sizeof stack);
     bool ok = path.len > 0 && pc_slice_find(path, '/') == path.len &&
               pc_http_decode(path, false, &scratch, &key) == 0 && key.len < sizeof out->key;
@@ -104,7 +104,7 @@ static enum pc_admit_result check_quotas(struct pc_app *app, pusherc_slice addre
     uint32_t max = app->options.max_connections_per_ip;
     int rc = 0;
     if (!pc_app_connect(app)) {
-        pc_app_limited(app, PC_LIMIT_CONNECTIONS);
+        pc_app_limited(app, PC_APP_max_connections);
         return refuse_client(out, PC_CLOSE_OVER_QUOTA);
     }
     if (address.len && max != PUSHERC_NO_LIMIT)
@@ -114,7 +114,7 @@ static enum pc_admit_result check_quotas(struct pc_app *app, pusherc_slice addre
     pc_app_disconnect(app);
     if (rc == PUSHERC_ENOMEM)
         return refuse_client(out, PC_CLOSE_INTERNAL);
-    pc_app_limited(app, PC_LIMIT_CONNECTIONS_PER_IP);
+    pc_app_limited(app, PC_APP_max_connections_per_ip);
     return refuse_client_because(out, PC_CLOSE_OVER_QUOTA,
                                  PC_S("Too many connections from this address"));
 }
@@ -137,7 +137,7 @@ static enum pc_admit_result check_app(const struct pc_engine *engine, struct pc_
         return refuse_client_because(out, PC_CLOSE_UNAUTHORIZED, PC_S("Origin not allowed"));
     enum pc_admit_result result = check_quotas(app, address, out);
     if (result == PC_ADMIT_OK && atomic_load_explicit(&engine->sockets, memory_order_relaxed) >
-                                     engine->limits.max_connections) {
+                                     engine->options.max_connections) {
         pc_app_disconnect(app);
         pc_tally_drop(&app->live->per_address, out->newcomer.of_address);
         return refuse_client(out, PC_CLOSE_OVER_CAPACITY);

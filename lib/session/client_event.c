@@ -76,7 +76,7 @@ static bool take_event(struct pc_session *s)
     pc_stat_add(&stats_of(s)->rate_checks[0], 1);
     bool ok = pc_rate_take(&s->client_events, per_s, 1, s->worker->now_ms);
     if (!ok)
-        pc_app_limited(s->app, PC_LIMIT_CLIENT_EVENTS);
+        pc_app_limited(s->app, PC_APP_max_client_events_per_s);
     return ok;
 }
 
@@ -84,7 +84,7 @@ static bool data_fits(const struct pc_session *s, pusherc_slice data)
 {
     bool fits = data.len <= s->app->options.max_event_payload_bytes;
     if (!fits)
-        pc_app_limited(s->app, PC_LIMIT_EVENT_PAYLOAD);
+        pc_app_limited(s->app, PC_APP_max_event_payload_bytes);
     return fits;
 }
 
@@ -114,7 +114,7 @@ void pc_session_client_event(struct pc_session *s, const struct pc_message_in *i
         return;
     }
     if (in->event.len > o->max_event_name_bytes) {
-        pc_app_limited(s->app, PC_LIMIT_EVENT_NAME);
+        pc_app_limited(s->app, PC_APP_max_event_name_bytes);
         refuse_event(s, PC_ERROR_CLIENT_EVENT, "The event name is too long");
         return;
     }

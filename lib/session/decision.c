@@ -285,7 +285,7 @@ static struct pc_decision *decision_new(struct pc_worker *worker, const struct p
     pc_list_push_back(&worker->decisions->to_ask, &decision->to_ask);
     pc_timer_init(&decision->deadline, on_deadline);
     pc_timer_arm(&worker->timers, &decision->deadline,
-                 worker->now_ms + worker->engine->limits.auth_timeout_ms);
+                 worker->now_ms + worker->engine->options.auth_timeout_ms);
     return decision;
 }
 
@@ -319,7 +319,7 @@ static void take_answer(struct pc_decision *decision, const struct pc_verdict *v
     if (decision->outdated) {
         decision->outdated = false;
         pc_timer_arm(&worker->timers, &decision->deadline,
-                     worker->now_ms + worker->engine->limits.auth_timeout_ms);
+                     worker->now_ms + worker->engine->options.auth_timeout_ms);
         pc_list_push_back(&worker->decisions->to_ask, &decision->to_ask);
         return;
     }

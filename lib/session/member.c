@@ -184,7 +184,7 @@ struct pc_subscription *pc_session_join(struct pc_session *s, const struct pc_jo
         report_change(s, true, pc_subscription_channel(sub), join->class.kind, join->user_id,
                       &change);
     } else if (rc == PUSHERC_ELIMIT) {
-        pc_app_limited(s->app, PC_LIMIT_PRESENCE_MEMBERS);
+        pc_app_limited(s->app, PC_APP_max_presence_members);
         pc_refusal_set(why, PUSHERC_DENIED_LIMIT, 403, "The channel has its maximum of members");
     } else {
         pc_refusal_set(why, PUSHERC_DENIED_INTERNAL, 500, "Out of memory");
@@ -223,7 +223,7 @@ bool pc_session_check_member(struct pc_session *s, const struct pc_join *join,
         return pc_refusal_set(why, PUSHERC_DENIED_LIMIT, 413,
                               "The user_id is longer than 128 characters");
     if (join->user_info.len > s->app->options.max_user_info_bytes) {
-        pc_app_limited(s->app, PC_LIMIT_USER_INFO);
+        pc_app_limited(s->app, PC_APP_max_user_info_bytes);
         return pc_refusal_set(why, PUSHERC_DENIED_LIMIT, 413, "The user_info is too large");
     }
     return true;

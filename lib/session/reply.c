@@ -21,7 +21,7 @@ void pc_session_say_fixed(struct pc_session *s, void (*write)(struct pc_buf *mes
 void pc_session_say(struct pc_session *s, struct pc_buf *message)
 {
     if (s->state == PC_SESSION_OPEN) {
-        if (s->q->bytes > s->worker->engine->limits.out_hard_bytes)
+        if (s->q->bytes > s->worker->engine->options.out_hard_bytes)
             pc_session_overflow(s); /* it asks and does not read the answers */
         else if (send_text(s, message))
             pc_session_close(s, PC_CLOSE_INTERNAL, PC_S("Out of memory"));
@@ -80,15 +80,15 @@ void pc_session_overflow(struct pc_session *s)
 
 bool pc_session_slow(struct pc_session *s)
 {
-    const struct pc_limits *limits = &s->worker->engine->limits;
+    const pusherc_server_options *options = &s->worker->engine->options;
     uint64_t now_ms = s->worker->now_ms;
-    if (s->q->bytes <= limits->out_soft_bytes) {
+    if (s->q->bytes <= options->out_soft_bytes) {
         s->over_soft_ms = 0;
         return false;
     }
     if (s->over_soft_ms == 0)
         s->over_soft_ms = now_ms;
-    else if (now_ms - s->over_soft_ms >= limits->out_soft_ms &&
+    else if (now_ms - s->over_soft_ms >= options->out_soft_ms &&
              s->app->options.slow_policy == PUSHERC_SLOW_CLOSE)
         pc_session_overflow(s);
     return true;

@@ -129,7 +129,7 @@ void pc_session_end(struct pc_session *s)
 static void liveness(struct pc_timer *timer, uint64_t now_ms)
 {
     struct pc_session *s = PC_CONTAINER(timer, struct pc_session, liveness);
-    const struct pc_limits *limits = &s->worker->engine->limits;
+    const pusherc_server_options *options = &s->worker->engine->options;
     if (s->state != PC_SESSION_OPEN)
         return;
     if (s->over_soft_ms)
@@ -139,11 +139,11 @@ static void liveness(struct pc_timer *timer, uint64_t now_ms)
     uint64_t silent_ms = now_ms - s->seen_ms;
     uint64_t next_ms = s->seen_ms + s->app->options.activity_timeout_ms;
     if (s->pinged_ms) {
-        if (now_ms - s->pinged_ms >= limits->pong_timeout_ms) {
+        if (now_ms - s->pinged_ms >= options->pong_timeout_ms) {
             pc_session_close(s, PC_CLOSE_NO_PONG, pc_close_text(PC_CLOSE_NO_PONG));
             return;
         }
-        next_ms = s->pinged_ms + limits->pong_timeout_ms;
+        next_ms = s->pinged_ms + options->pong_timeout_ms;
     } else if (silent_ms >= s->app->options.activity_timeout_ms) {
         s->pinged_ms = now_ms;
         if (s->protocol >= 5)
@@ -152,7 +152,7 @@ static void liveness(struct pc_timer *timer, uint64_t now_ms)
         /* looked at earlier if need be: an answered ping is followed by the next silence */
         uint64_t activity_ms = s->app->options.activity_timeout_ms;
         next_ms = now_ms +
-                  (activity_ms < limits->pong_timeout_ms ? activity_ms : limits->pong_timeout_ms);
+                  (activity_ms < options->pong_timeout_ms ? activity_ms : options->pong_timeout_ms);
     }
     if (s->state == PC_SESSION_OPEN)
         pc_timer_arm(&s->worker->timers, &s->liveness, next_ms);

@@ -22,7 +22,7 @@ static bool check_user(struct pc_session *s, const struct pc_message_in *in, str
         return pc_refusal_set(why, PUSHERC_DENIED_BAD_MEMBER, PC_ERROR_UNAUTHORIZED,
                               "Invalid user id");
     if (data->info.len > s->app->options.max_user_info_bytes) {
-        pc_app_limited(s->app, PC_LIMIT_USER_INFO);
+        pc_app_limited(s->app, PC_APP_max_user_info_bytes);
         return pc_refusal_set(why, PUSHERC_DENIED_LIMIT, PC_ERROR_UNAUTHORIZED,
                               "The user_info is too large");
     }

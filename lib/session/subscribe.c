@@ -34,7 +34,7 @@ static bool check_name(struct attempt *a)
     size_t max = channel.len && channel.ptr[0] == '#' ? SIZE_MAX : o->max_channel_name_bytes;
     if (!pc_channel_name_valid(channel, max, &a->join.class)) {
         if (channel.len > max)
-            pc_app_limited(s->app, PC_LIMIT_CHANNEL_NAME);
+            pc_app_limited(s->app, PC_APP_max_channel_name_bytes);
         return pc_refusal_set(&a->why, PUSHERC_DENIED_BAD_NAME, 400, "Invalid channel name");
     }
     if (a->join.class.kind == PUSHERC_CHANNEL_USER &&
@@ -43,7 +43,7 @@ static bool check_name(struct attempt *a)
                               "Only that user may subscribe, after signing in");
     if (pc_grants_wanted(s, channel) + s->subscription_count >= o->max_channels_per_connection ||
         s->grant_count > o->max_channels_per_connection) {
-        pc_app_limited(s->app, PC_LIMIT_CHANNELS_PER_CONNECTION);
+        pc_app_limited(s->app, PC_APP_max_channels_per_connection);
         return pc_refusal_set(&a->why, PUSHERC_DENIED_LIMIT, 403,
                               "Too many channels on one connection");
     }

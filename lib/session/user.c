@@ -67,7 +67,7 @@ static int count(struct pc_user_conn *conn, pusherc_slice user_id)
         return 0;
     int rc = pc_tally_take(&app->live->per_user, user_id, max, &conn->counted);
     if (rc == PUSHERC_ELIMIT)
-        pc_app_limited(app, PC_LIMIT_CONNECTIONS_PER_USER);
+        pc_app_limited(app, PC_APP_max_connections_per_user);
     return rc;
 }
 

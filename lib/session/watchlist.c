@@ -88,7 +88,7 @@ void pc_session_watch(struct pc_session *s, struct pc_json watchlist)
     }
     if (found.too_many) {
         char text[96];
-        pc_app_limited(s->app, PC_LIMIT_WATCHLIST_USERS);
+        pc_app_limited(s->app, PC_APP_max_watchlist_users);
         snprintf(text, sizeof text, "The watchlist is limited to %u users: the first %u are kept",
                  s->app->options.max_watchlist_users, s->app->options.max_watchlist_users);
         pc_session_say_error(s, PC_ERROR_WATCHLIST, text);

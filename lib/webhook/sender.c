@@ -82,7 +82,7 @@ static bool begin(struct pc_sender *s, struct pc_webhook_batch *batch)
         .fields = fields,
         .field_count = count,
         .body = batch->body,
-        .timeout_ms = s->engine->limits.webhook_timeout_ms,
+        .timeout_ms = s->engine->options.webhook_timeout_ms,
         .on_new_connection = batch->attempts > 1,
         .ctx = batch,
     };
@@ -230,7 +230,7 @@ static bool ended(struct pc_companion *companion);
 int pc_sender_new(struct pc_sender **out, struct pc_loop *loop, const char *ca_file)
 {
     struct pc_engine *engine = loop->engine;
-    const struct pc_limits *l = &engine->limits;
+    const pusherc_server_options *l = &engine->options;
     const struct pc_webhook_settings settings = {
         .batch_ms = l->webhook_batch_ms,
         .batch_events = l->webhook_batch_events,
@@ -290,7 +290,7 @@ static void stop(struct pc_companion *companion, uint64_t grace_ms)
     struct pc_sender *s = PC_CONTAINER(companion, struct pc_sender, companion);
     if (s->closing)
         return;
-    uint64_t stop_ms = now_ms(s) + grace_ms + s->engine->limits.close_timeout_ms;
+    uint64_t stop_ms = now_ms(s) + grace_ms + s->engine->options.close_timeout_ms;
     if (stop_ms < s->stop_ms)
         s->stop_ms = stop_ms;
     pc_webhooks_stop(s->webhooks, now_ms(s));
@@ -342,7 +342,7 @@ static bool ended(struct pc_companion *companion)
         return false;
     if (!s->last_call) {
         /* The last clients may have been cut off when patience ended: what that made gets its attempt, too. */
-        uint64_t least_ms = now_ms(s) + s->engine->limits.close_timeout_ms;
+        uint64_t least_ms = now_ms(s) + s->engine->options.close_timeout_ms;
         s->last_call = true;
         s->stop_ms = s->stop_ms > least_ms ? s->stop_ms : least_ms;
         run(s);

@@ -8,8 +8,9 @@ MANUAL = pathlib.Path("docs/man/pusherc.1")
 
 # Fields that are no setting: lists, functions, and what pusherc/settings.h says has rules of its own.
 OTHERS = {
-    "app": {"struct_size", "webhooks", "webhook_count", "allowed_origins"},
-    "server": {"struct_size", "allocator", "log_fn", "log_user_data", "log_level", "loop", "worker_count", "hooks"},
+    "app": {"struct_size", "reserved_", "webhooks", "webhook_count", "allowed_origins"},
+    "server": {"struct_size", "reserved_", "allocator", "log_fn", "log_user_data", "log_level", "loop", "worker_count",
+               "hooks"},
 }
 # Rows of the page that are no setting of a table.
 LISTS = {"allowed_origins", "webhooks", "apps"}

@@ -93,7 +93,7 @@ struct m_member {
 };
 
 struct model {
-    struct pc_limits limits;
+    pusherc_server_options limits;
     uint32_t mailbox_max;
     bool drops; /* slow policy */
     uint64_t now_ms, clock;

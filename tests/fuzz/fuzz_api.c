@@ -64,7 +64,7 @@ static void subscribe(struct server *server, struct pc_app *app, const char *cha
 
 static struct server *start(void)
 {
-    struct pc_limits limits = {
+    pusherc_server_options limits = {
         .out_hard_bytes = 1 << 20, .max_auth_skew_s = 600, .idempotency_ms = 120000};
     pusherc_app_options options = PUSHERC_APP_OPTIONS_INIT;
     struct server *server = calloc(1, sizeof *server);
@@ -73,7 +73,7 @@ static struct server *start(void)
     options.id = "app-id";
     options.key = "app-key";
     options.secret = "app-secret";
-    MUST(pc_engine_init(&server->engine, &server->mem, &limits, NULL, PC_S(""), 1, 1000) == 0);
+    MUST(pc_engine_init(&server->engine, &server->mem, &limits, 1, 1000) == 0);
     server->engine.constants.idempotency_max_bytes = 4096;
     struct pc_worker *worker = &server->engine.workers[0];
     MUST(pc_mailbox_new(&worker->mailbox, &server->mem, 10000, no_wake, NULL) == 0);

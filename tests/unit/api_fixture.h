@@ -60,9 +60,9 @@ static inline void api_no_overflow(struct pc_outq *q)
     (void)q;
 }
 
-static inline struct pc_limits api_limits(void)
+static inline pusherc_server_options api_limits(void)
 {
-    return (struct pc_limits){
+    return (pusherc_server_options){
         .out_soft_bytes = 262144,
         .out_hard_bytes = 1048576,
         .max_auth_skew_s = 600,
@@ -115,8 +115,8 @@ static inline void api_close(struct api_fixture *f)
 }
 
 /* 0 or PUSHERC_ENOMEM; then everything has been given back. */
-static inline int api_try_open(struct api_fixture *f, const char *prefix, struct pc_limits limits,
-                               size_t fail_at)
+static inline int api_try_open(struct api_fixture *f, const char *prefix,
+                               pusherc_server_options limits, size_t fail_at)
 {
     memset(f, 0, sizeof(*f));
     pusherc_allocator allocator = failing_alloc_init(&f->alloc, fail_at);
@@ -126,7 +126,8 @@ static inline int api_try_open(struct api_fixture *f, const char *prefix, struct
     struct pc_engine *engine = pc_alloc_zero(&f->mem, sizeof(*engine));
     if (!engine)
         return PUSHERC_ENOMEM;
-    int rc = pc_engine_init(engine, &f->mem, &limits, NULL, pc_slice_of(prefix), API_WORKERS, 1000);
+    limits.path_prefix = prefix;
+    int rc = pc_engine_init(engine, &f->mem, &limits, API_WORKERS, 1000);
     if (rc) {
         pc_free(&f->mem, engine);
         return rc;

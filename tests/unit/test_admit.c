@@ -159,7 +159,7 @@ static void the_first_fault_decides(void **state)
     struct pc_app *full = pc_apps_by_id(&fx->engine->apps, PC_S("app-id"));
     assert_true(pc_app_connect(full));
     atomic_store(&fx->engine->sockets, 11);
-    fx->engine->limits.max_connections = 10;
+    fx->engine->options.max_connections = 10;
 
     const struct {
         uint16_t code;
@@ -213,9 +213,9 @@ static void a_missing_version_may_be_forgiven(void **state)
 static void a_prefix_comes_first(void **state)
 {
     struct fx *fx = *state;
-    char *none = fx->engine->path_prefix;
+    const char *none = fx->engine->options.path_prefix;
     pusherc_slice rest;
-    fx->engine->path_prefix = "/ws/x";
+    fx->engine->options.path_prefix = "/ws/x";
     expect(fx, "/ws/x/app/app-key", "protocol=7", 0, "");
     expect(fx, "/app/app-key", "protocol=7", 4005, "Path not found");
     expect(fx, "/ws/xapp/app-key", "protocol=7", 4005, "Path not found");
@@ -228,7 +228,7 @@ static void a_prefix_comes_first(void **state)
     assert_true(pc_slice_eq(rest, PC_S("/")));
     assert_false(pc_strip_prefix(fx->engine, PC_S("/ws/x"), &rest));
     assert_false(pc_strip_prefix(fx->engine, PC_S("/ws/xy"), &rest));
-    fx->engine->path_prefix = none;
+    fx->engine->options.path_prefix = none;
 }
 
 /* How many of the address are let in before it is 4004. */
@@ -301,11 +301,11 @@ static void a_refused_connection_is_not_counted(void **state)
     assert_string_equal(out.reason, "The app is over its connection quota");
     pc_newcomer_free(&first.newcomer);
 
-    fx->engine->limits.max_connections = 0;
+    fx->engine->options.max_connections = 0;
     fx->engine->sockets = 1;
     assert_int_equal(try_admit(fx, &request, false, PC_S("a"), &out), PC_ADMIT_REFUSED);
     assert_int_equal(out.code, 4100);
-    fx->engine->limits.max_connections = 1;
+    fx->engine->options.max_connections = 1;
     assert_int_equal(try_admit(fx, &request, false, PC_S("a"), &first), PC_ADMIT_OK);
     pc_newcomer_free(&first.newcomer);
 

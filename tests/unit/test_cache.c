@@ -232,7 +232,7 @@ static void each_audience_gets_its_own_of_what_is_kept(void **state)
 static void without_memory_an_event_is_kept_whole_or_not(void **state)
 {
     (void)state;
-    struct pc_limits limits = fx_limits();
+    pusherc_server_options limits = fx_limits();
     pusherc_app_options options = fx_app();
     bool failed = true;
     for (size_t n = 1; failed; n++) {

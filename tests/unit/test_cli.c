@@ -163,7 +163,7 @@ static void defaults_are_those_of_the_library(void **state)
         const char *name;
         size_t offset;
     } copied[] = {
-#define LIMIT(name) {#name, offsetof(struct pc_limits, name)}
+#define LIMIT(name) {#name, offsetof(pusherc_server_options, name)}
         LIMIT(max_connections),        LIMIT(max_frame_bytes),      LIMIT(max_http_body_bytes),
         LIMIT(max_http_head_bytes),    LIMIT(handshake_timeout_ms), LIMIT(pong_timeout_ms),
         LIMIT(close_timeout_ms),       LIMIT(out_soft_bytes),       LIMIT(out_soft_ms),
@@ -176,19 +176,21 @@ static void defaults_are_those_of_the_library(void **state)
     const uint64_t seed[2] = {1, 2};
     pusherc_server_options server = PUSHERC_SERVER_OPTIONS_INIT;
     pusherc_app_options app_options = PUSHERC_APP_OPTIONS_INIT;
-    struct pc_limits limits = pc_server_limits(&server);
+    pusherc_server_options filled;
+    pusherc_hooks hooks;
     struct pc_mem mem = pc_mem_make(NULL);
     struct pc_apps apps;
 
     (void)state;
+    assert_int_equal(pc_server_options_take(&filled, &hooks, &server, NULL), 0);
     for (size_t i = 0; i < sizeof(copied) / sizeof(copied[0]); i++) {
         const struct cli_setting *setting = cli_server_setting(copied[i].name);
         uint32_t number;
-        memcpy(&number, (const char *)&limits + copied[i].offset, sizeof(number));
+        memcpy(&number, (const char *)&filled + copied[i].offset, sizeof(number));
         assert_non_null(setting);
         assert_int_equal(setting->fallback, number);
     }
-    assert_int_equal(cli_server_setting("max_cache_bytes")->fallback, limits.max_cache_bytes);
+    assert_int_equal(cli_server_setting("max_cache_bytes")->fallback, filled.max_cache_bytes);
 
     assert_int_equal(pc_crypto_init(), 0);
     pc_apps_init(&apps, &mem, seed, 1);

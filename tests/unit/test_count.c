@@ -18,7 +18,7 @@ struct nx {
 static int set_up(void **state)
 {
     struct nx *nx = calloc(1, sizeof *nx);
-    struct pc_limits limits = fx_limits();
+    pusherc_server_options limits = fx_limits();
     pusherc_app_options app = fx_app();
     FX_REQUIRE(nx);
     app.subscription_count_events = true;

@@ -165,13 +165,12 @@ static void on_done(void *user, void *ctx, const struct pc_fetch_result *result)
 /* 0 or PUSHERC_ENOMEM; then everything but the loop and the server is missing. */
 static int try_open(struct fixture *f, uint32_t max_under_way, size_t fail_at)
 {
-    struct pc_limits limits = fx_limits();
+    pusherc_server_options limits = fx_limits();
     int sys;
     *f = (struct fixture){.fetcher = NULL};
     pusherc_allocator allocator = failing_alloc_init(&f->alloc, 0);
     f->mem = pc_mem_make(&allocator);
-    assert_int_equal(pc_engine_init(&f->engine, &f->mem, &limits, NULL, PC_S(""), 1, FX_START_MS),
-                     0);
+    assert_int_equal(pc_engine_init(&f->engine, &f->mem, &limits, 1, FX_START_MS), 0);
     assert_int_equal(pc_loop_init(&f->loop, &f->engine.workers[0], NULL, &sys), 0);
     server_open(&f->server, f->loop.uv);
     const struct pc_fetcher_options options = {

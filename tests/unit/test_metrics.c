@@ -194,7 +194,7 @@ static void client_events_and_their_refusals_are_counted(void **state)
     assert_int_equal(SUM(client_events), 10);
     assert_int_equal(SUM(client_events_refused), 3);
     assert_int_equal(SUM(rate_checks[0]), 12);
-    assert_int_equal(refusals->limits[PC_LIMIT_CLIENT_EVENTS], 2);
+    assert_int_equal(refusals->limits[PC_APP_max_client_events_per_s], 2);
     assert_int_equal(SUM(publishes), 10);
 }
 
@@ -211,7 +211,7 @@ static void denials_are_counted_by_reason_and_limit(void **state)
     const struct pc_app_refusals *refusals = &the_app()->live->refusals;
     assert_int_equal(refusals->denials[PUSHERC_DENIED_BAD_SIGNATURE], 1);
     assert_int_equal(refusals->denials[PUSHERC_DENIED_BAD_NAME], 1);
-    assert_int_equal(refusals->limits[PC_LIMIT_CHANNEL_NAME], 1);
+    assert_int_equal(refusals->limits[PC_APP_max_channel_name_bytes], 1);
 }
 
 /* -- writing -- */
@@ -270,7 +270,7 @@ static void text_has_families_with_escaped_labels(void **state)
     app->live->stats[0].connected = 2;
     app->live->stats[1].connected = 3;
     app->live->stats[2].publishes = 7; /* of no worker */
-    app->live->refusals.limits[PC_LIMIT_CONNECTIONS] = 4;
+    app->live->refusals.limits[PC_APP_max_connections] = 4;
     server->engine.strangers.connects[PC_CONNECT_UNKNOWN_APP] = 1;
     pc_histogram_observe(&app->live->stats[0].latency, 1500);
     pc_histogram_observe(&app->live->stats[1].latency, 6000001);
@@ -326,7 +326,7 @@ static void every_value_of_a_label_is_documented(void **state)
     pusherc_server *server = server_with("app-id", NULL);
     struct pc_app *app = pc_apps_only(&server->engine.apps);
     struct pc_app_refusals *refusals = &app->live->refusals;
-    for (size_t i = 0; i < PC_LIMIT_COUNT; i++)
+    for (size_t i = 0; i < PC_APP_SETTING_COUNT; i++)
         refusals->limits[i] = 1;
     for (size_t i = 0; i < PC_DENIAL_COUNT; i++)
         refusals->denials[i] = 1;
@@ -401,8 +401,8 @@ static void json_is_an_array_of_families(void **state)
     struct page *page = *state;
     pusherc_server *server = server_with("a\"b\x01", NULL);
     struct pc_app *app = pc_apps_only(&server->engine.apps);
-    app->live->refusals.limits[PC_LIMIT_CONNECTIONS] = 4;
-    app->live->refusals.limits[PC_LIMIT_EVENT_NAME] = 5;
+    app->live->refusals.limits[PC_APP_max_connections] = 4;
+    app->live->refusals.limits[PC_APP_max_event_name_bytes] = 5;
     assert_int_equal(pc_server_write_metrics(server, true, take, page), 0);
     struct pc_json all = pc_json_parse(pc_slice(page->text, page->len));
     assert_int_equal(all.type, PC_JSON_ARRAY);
@@ -533,7 +533,7 @@ static void traffic_is_refused_above_the_threshold(void **state)
     pusherc_slice id, key;
     (void)state;
     for (uint32_t percent = 0; percent <= 100; percent += 100) {
-        server->engine.limits.accept_traffic_percent =
+        server->engine.options.accept_traffic_percent =
             percent; /* 0: whatever is used is too much */
         pc_api_reply_init(&reply, &server->engine.mem);
         assert_int_equal(pc_api_handle(&request, &reply, &id, &key), PC_API_REPLY);

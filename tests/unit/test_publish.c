@@ -172,7 +172,7 @@ static void what_fits_into_no_queue_is_refused_at_the_source(void **state)
         .event = PC_S("e"), .channels = news, .channel_count = 1, .data = pc_slice(data, 1025)};
     pusherc_errinfo info = {0};
     memset(data, 'd', sizeof data);
-    f->fx.engine->limits.out_hard_bytes = 2048;
+    f->fx.engine->options.out_hard_bytes = 2048;
     assert_int_equal(pc_publication_check(f->fx.engine, f->app, &p, &info), PUSHERC_ELIMIT);
     assert_string_equal(
         info.text,

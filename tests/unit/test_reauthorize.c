@@ -252,9 +252,9 @@ static void revoked_is_silent_and_granted_loses_nothing(void **state)
     (void)state;
     ax_open(ax, FX_WORKERS, PUSHERC_AUTH_RULES);
     ax->fx.engine->hooks.on_denied = NULL;
-    ax->fx.engine->limits.out_hard_bytes = UINT32_MAX;
-    ax->fx.engine->limits.auth_timeout_ms = UINT32_MAX;
-    ax->fx.engine->limits.pong_timeout_ms = UINT32_MAX;
+    ax->fx.engine->options.out_hard_bytes = UINT32_MAX;
+    ax->fx.engine->options.auth_timeout_ms = UINT32_MAX;
+    ax->fx.engine->options.pong_timeout_ms = UINT32_MAX;
     pthread_mutex_init(&host.mutex, NULL);
     rule.pattern = "t.{n}";
     rule.authorize = authorize;

@@ -63,7 +63,7 @@ static void expect_log(struct fixture *f, const char *text)
 
 /* -- set-up -- */
 
-static void open_with(struct fixture *f, const struct pc_limits *limits,
+static void open_with(struct fixture *f, const pusherc_server_options *limits,
                       const pusherc_app_options *app)
 {
     pusherc_hooks hooks = PUSHERC_HOOKS_INIT;
@@ -78,7 +78,7 @@ static void open_with(struct fixture *f, const struct pc_limits *limits,
 
 static void open_app(struct fixture *f, const pusherc_app_options *app)
 {
-    struct pc_limits limits = fx_limits();
+    pusherc_server_options limits = fx_limits();
     open_with(f, &limits, app);
 }
 
@@ -388,7 +388,7 @@ static void what_we_send_is_no_sign_of_life(void **state)
 
 static void open_small(struct fixture *f, pusherc_slow_policy policy)
 {
-    struct pc_limits limits = fx_limits();
+    pusherc_server_options limits = fx_limits();
     pusherc_app_options app = fx_app();
     limits.out_soft_bytes = 1000;
     limits.out_hard_bytes = 2000;
@@ -578,7 +578,7 @@ static void without_memory_one_session_fails_and_the_rest_goes_on(void **state)
     (void)state;
     while (failed) {
         static struct fixture f;
-        struct pc_limits limits = fx_limits();
+        pusherc_server_options limits = fx_limits();
         pusherc_app_options app = fx_app();
         memset(&f, 0, sizeof f);
         assert_int_equal(fx_try_open(&f.fx, &limits, NULL, 2, 0), 0);
@@ -611,7 +611,7 @@ static void without_memory_there_is_no_engine(void **state)
     (void)state;
     for (size_t n = 1; failed; n++) {
         struct fx fx;
-        struct pc_limits limits = fx_limits();
+        pusherc_server_options limits = fx_limits();
         int rc = fx_try_open(&fx, &limits, NULL, 2, n);
         failed = failing_alloc_hit(&fx.alloc);
         assert_int_equal(rc, failed ? PUSHERC_ENOMEM : 0);

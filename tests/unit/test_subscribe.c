@@ -80,7 +80,7 @@ static void on_denied(const pusherc_denial *denial, void *user_data)
 
 static void open_app(struct fixture *f, const pusherc_app_options *app)
 {
-    struct pc_limits limits = fx_limits();
+    pusherc_server_options limits = fx_limits();
     pusherc_hooks hooks = PUSHERC_HOOKS_INIT;
     hooks.user_data = f;
     hooks.on_channel = on_channel;

@@ -22,7 +22,7 @@ struct fixture {
 
 static void open_app(struct fixture *f, const pusherc_app_options *app)
 {
-    struct pc_limits limits = fx_limits();
+    pusherc_server_options limits = fx_limits();
     limits.max_auth_skew_s = 600;
     limits.auth_timeout_ms = 10000;
     memset(f, 0, sizeof *f);

@@ -175,11 +175,10 @@ static void clients_read_what_was_rendered_for_their_view(void **state)
 {
     struct crew crew = {.done = 0};
     struct crew_thread threads[WORKERS + PUBLISHERS];
-    struct pc_limits limits = fx_limits();
+    pusherc_server_options limits = fx_limits();
     pusherc_app_options app = fx_app();
     pusherc_rule rule = PUSHERC_RULE_INIT;
     (void)state;
-    limits.mailbox_max_messages = 64;
     crew.fx.mem = pc_mem_make(NULL);
     assert_int_equal(fx_try_open_here(&crew.fx, &limits, NULL, WORKERS), 0);
     assert_int_equal(fx_try_put(&crew.fx, &app), 0);
@@ -192,7 +191,8 @@ static void clients_read_what_was_rendered_for_their_view(void **state)
                                PUSHERC_CHANNEL_PRESENCE);
     assert_non_null(crew.match.rule);
     for (uint32_t i = 0; i < WORKERS; i++)
-        crew.fx.engine->workers[i].mailbox->wake = wake;
+        crew.fx.engine->workers[i].mailbox->wake = wake,
+        crew.fx.engine->workers[i].mailbox->max = 64;
     for (uint32_t i = 0; i < WORKERS + PUBLISHERS; i++) {
         threads[i] = (struct crew_thread){&crew, i < WORKERS ? i : i - WORKERS, 0};
         assert_int_equal(

@@ -179,7 +179,7 @@ static void expect_truth(struct crew *crew)
 static void run(uint32_t offline_delay_ms)
 {
     static struct crew crew;
-    struct pc_limits limits = fx_limits();
+    pusherc_server_options limits = fx_limits();
     pusherc_app_options app = fx_app();
     app.watchlist_events = true;
     app.offline_delay_ms = offline_delay_ms;

@@ -361,7 +361,7 @@ static uint64_t crew_clock(void)
 
 static void crew_open(struct crew *crew)
 {
-    struct pc_limits limits = fx_limits();
+    pusherc_server_options limits = fx_limits();
     pusherc_app_options app = fx_app();
     app.max_client_events_per_s = PUSHERC_NO_LIMIT;
     limits.out_hard_bytes = UINT32_MAX;
