@@ -1,11 +1,13 @@
 /**
  * @file auth.h
- * Who may have which channel, decided by the host's own functions; and what each audience sees.
+ * Authorization by the host's own functions: which user may have which channel, and what each audience sees.
  *
- * A rule is a name pattern and a function. When a client wants a channel that the rule covers, the
- * function gets a request object and answers it once, now or later, from any thread. A positive answer
- * is a grant: it is stored with the subscription, can end by itself, and is asked again when the host
- * says that its facts have changed. The whole model is on two pages in docs/authorization.md.
+ * A rule is a name pattern and a function. When a client wants a channel whose name matches, the function receives a
+ * request object. The host answers it once, now or later, from any thread. A positive answer is a grant. The server
+ * stores it with the subscription, lets it expire if the host wishes, and asks for it again when the host says that
+ * its facts have changed. docs/authorization.md explains the model on two pages.
+ *
+ * Unless said otherwise: Thread: any. Blocks: no. In callbacks: yes. Owns: nothing. Since: 0.1.
  */
 #ifndef PUSHERC_AUTH_H
 #define PUSHERC_AUTH_H
@@ -15,21 +17,18 @@
 
 PUSHERC_BEGIN_DECLS
 
-/** "May they have this channel?", to be answered once. */
+/** The question "may this user have this channel?". The host answers it once. */
 typedef struct pusherc_auth_request pusherc_auth_request;
 
-/**
- * The stored positive answer for one connection and one channel. Begin with PUSHERC_GRANT_INIT; copied on
- * allow.
- */
+/** A positive answer for one connection and one channel. Begin with PUSHERC_GRANT_INIT; copied on allow. */
 typedef struct pusherc_grant {
     size_t struct_size; /**< sizeof(pusherc_grant) */
-    /** Presence: who joins, 1..128 characters of UTF-8; len 0 = the identity's user id. */
+    /** Presence: the user that joins, 1..128 characters of UTF-8; len 0 = the identity's user id. */
     pusherc_slice user_id;
     /** Presence: what other members see, JSON text, at most max_user_info_bytes; len 0 = the identity's. */
     pusherc_slice user_info_json;
     pusherc_slice view;     /**< audience of this subscriber, UTF-8, 0..64 bytes; len 0 = none */
-    uint32_t expires_in_ms; /**< then the rule is asked again; 0 = as long as the subscription */
+    uint32_t expires_in_ms; /**< after that the rule is asked again; 0 = never */
     uint32_t reserved_;     /**< zero */
 } pusherc_grant;
 
@@ -39,76 +38,72 @@ typedef struct pusherc_grant {
 /* clang-format on */
 
 /**
- * PUSHERC_GRANT_INIT as a function, for other languages.
+ * Do what PUSHERC_GRANT_INIT does, for other languages.
  *
  * @param out          overwritten with zeros and its size
  * @param struct_size  sizeof(pusherc_grant) as the caller knows it
- *
- * Thread: any. Blocks: no. In callbacks: yes. Owns: nothing.
- * Since: 0.1.
  */
 PUSHERC_API void pusherc_grant_init(pusherc_grant *out, size_t struct_size);
 
 /**
- * The host's decision. Leads to exactly one pusherc_auth_allow() or pusherc_auth_deny() per request, here or
- * later, from any thread, also after the server was freed. After auth_timeout_ms the client hears "denied"
- * in any case; only the answer frees the request.
+ * The host's decision. It answers each request exactly once with pusherc_auth_allow() or pusherc_auth_deny(), in the
+ * function or later, from any thread, also after the server was freed. After auth_timeout_ms the client is told
+ * "denied" without an answer, but only the answer frees the request.
  *
- * Called on a worker thread with no lock held, at the end of the loop turn in which the question arose; must
- * not block. May call what is marked "In callbacks: yes". The same question in flight (same user, same
- * channel; anonymous: same connection) is asked once by each worker.
+ * Called on a worker thread with no lock held, at the end of the loop turn in which the question arose. Must not
+ * block. May call functions marked "In callbacks: yes". While a question waits for its answer, a worker does not ask
+ * it again; questions are the same if user and channel are, and those of anonymous clients if the connection is, too.
  */
 typedef void (*pusherc_authorize_fn)(pusherc_auth_request *request, void *user_data);
 
 /**
- * As pusherc_authorize_fn, for up to 64 of a rule's questions of one loop turn: `count` requests, 1 or more, each
- * to be answered on its own. The array dies on return, the requests do not.
+ * As pusherc_authorize_fn, for up to 64 questions of a rule that arose in one loop turn: `count` requests, 1 or more.
+ * Each is answered separately. The array is valid until the function returns, the requests until they are answered.
  */
 typedef void (*pusherc_authorize_batch_fn)(pusherc_auth_request *const *requests, size_t count,
                                            void *user_data);
 
-/** One event on its way to one audience; valid during the call of pusherc_render_fn only. */
+/** One event for one audience. Valid only during the call of pusherc_render_fn. */
 typedef struct pusherc_render pusherc_render;
 
 /** What an audience sees of an event. */
 typedef enum pusherc_render_verdict {
     PUSHERC_RENDER_SAME = 0, /**< the payload as it is */
-    PUSHERC_RENDER_REPLACED, /**< what pusherc_render_payload() was given */
-    PUSHERC_RENDER_NOTHING   /**< no event at all */
+    PUSHERC_RENDER_REPLACED, /**< the payload that was given to pusherc_render_payload() */
+    PUSHERC_RENDER_NOTHING   /**< no event */
 } pusherc_render_verdict;
 
 /**
- * What one audience sees of one event: called once per view that has subscribers, never per subscriber, on
- * the publishing thread, with no lock held; it must not block. Subscribers without a view get nothing on
- * channels of a rule with a render function. A value that is none of the verdicts counts as NOTHING.
+ * Decides what one audience sees of one event. Called once for each view that has subscribers, not for each
+ * subscriber, on the publishing thread, with no lock held. Must not block. If a channel's rule has a render function,
+ * subscribers without a view get nothing. Any value that is not a verdict counts as NOTHING.
  *
- * Events are those of publishers and clients by their names; and PUSHERC_RENDER_MEMBER with a presence
- * member's user_info as data: NOTHING then means "{}".
+ * Events of publishers and clients come under their names. PUSHERC_RENDER_MEMBER comes with the user_info of a
+ * presence member as data; NOTHING then means "{}".
  */
 typedef pusherc_render_verdict (*pusherc_render_fn)(pusherc_render *render, void *user_data);
 
-/** Event name under which a member's user_info is rendered. */
+/** Event name under which the user_info of a member is rendered. */
 #define PUSHERC_RENDER_MEMBER "pusher_internal:member"
 
 /** @name Reading a render call
- * Slices die with the call.
+ * Slices are valid until the render function returns.
  *
- * Thread: the call's. Blocks: no. In callbacks: only this one. Owns: nothing.
- * Since: 0.1.
+ * Thread: the call's. In callbacks: only this one.
  * @{ */
 
 /**
  * The audience.
  *
- * @param render  the call's
- * @return 1..64 bytes, as a grant named it
+ * @param render  of the call
+ * @return 1..64 bytes, as in a grant
  */
 PUSHERC_API pusherc_slice pusherc_render_view(const pusherc_render *render);
 
 /**
  * The app.
  *
- * @param render  the call's
+ * @param render  of the call
  * @return its id
  */
 PUSHERC_API pusherc_slice pusherc_render_app_id(const pusherc_render *render);
@@ -116,7 +111,7 @@ PUSHERC_API pusherc_slice pusherc_render_app_id(const pusherc_render *render);
 /**
  * The channel.
  *
- * @param render  the call's
+ * @param render  of the call
  * @return its whole name
  */
 PUSHERC_API pusherc_slice pusherc_render_channel(const pusherc_render *render);
@@ -124,7 +119,7 @@ PUSHERC_API pusherc_slice pusherc_render_channel(const pusherc_render *render);
 /**
  * The event's name.
  *
- * @param render  the call's
+ * @param render  of the call
  * @return the name, or PUSHERC_RENDER_MEMBER
  */
 PUSHERC_API pusherc_slice pusherc_render_event(const pusherc_render *render);
@@ -132,15 +127,15 @@ PUSHERC_API pusherc_slice pusherc_render_event(const pusherc_render *render);
 /**
  * The payload as it was published.
  *
- * @param render  the call's
+ * @param render  of the call
  * @return UTF-8; for PUSHERC_RENDER_MEMBER the user_info, JSON text
  */
 PUSHERC_API pusherc_slice pusherc_render_data(const pusherc_render *render);
 
 /**
- * What the channel's name has in place of a parameter of the rule's pattern.
+ * The part of the channel's name that stands for a parameter of the rule's pattern.
  *
- * @param render  the call's
+ * @param render  of the call
  * @param name    "uuid" for "{uuid}"; NUL-terminated
  * @return 1 byte or more; len 0 = the pattern has no such parameter
  */
@@ -148,23 +143,22 @@ PUSHERC_API pusherc_slice pusherc_render_param(const pusherc_render *render, con
 /** @} */
 
 /**
- * Give this view a payload of its own; return PUSHERC_RENDER_REPLACED afterwards.
+ * Give this view its own payload. Return PUSHERC_RENDER_REPLACED afterwards.
  *
- * @param render  the call's
+ * @param render  of the call
  * @param data    UTF-8, at most out_hard_bytes / 2; copied. For PUSHERC_RENDER_MEMBER JSON text
  * @return 0, or (then the view gets nothing, whatever the verdict, unless a later call succeeds)
- *         PUSHERC_EINVAL  no UTF-8
+ *         PUSHERC_EINVAL  not UTF-8
  *         PUSHERC_ELIMIT  too long
  *         PUSHERC_ENOMEM
  *
- * Thread: the call's. Blocks: no. In callbacks: only this one. Owns: nothing.
- * Since: 0.1.
+ * Thread: the call's. In callbacks: only this one.
  */
 PUSHERC_API int pusherc_render_payload(pusherc_render *render, pusherc_slice data);
 
 /** @name Kinds of channels that a rule covers
  * @{ */
-/** Names without such a prefix, which need no authorization otherwise: guarding them must be asked for. */
+/** Names without a prefix. They need no authorization unless a rule with this kind covers them. */
 #define PUSHERC_RULE_PUBLIC 0x1u
 /** "private-" */
 #define PUSHERC_RULE_PRIVATE 0x2u
@@ -172,30 +166,32 @@ PUSHERC_API int pusherc_render_payload(pusherc_render *render, pusherc_slice dat
 #define PUSHERC_RULE_PRESENCE 0x4u
 /** "private-encrypted-" */
 #define PUSHERC_RULE_ENCRYPTED 0x8u
-/** What needs authorization anyway. */
+/** The kinds that always need authorization. */
 #define PUSHERC_RULE_DEFAULT (PUSHERC_RULE_PRIVATE | PUSHERC_RULE_PRESENCE | PUSHERC_RULE_ENCRYPTED)
 /** @} */
 
-/** Parameters that one pattern may have. */
-#define PUSHERC_RULE_MAX_PARAMS 8
+/** Limits of rules. */
+enum {
+    PUSHERC_RULE_MAX_PARAMS = 8 /**< parameters of one pattern */
+};
 
-/** A pattern of channel names, and who decides about them. Begin with PUSHERC_RULE_INIT; copied. */
+/** A pattern of channel names, and the functions that decide about them. Begin with PUSHERC_RULE_INIT; copied. */
 typedef struct pusherc_rule {
     size_t struct_size; /**< sizeof(pusherc_rule) */
     const char *app_id; /**< NULL = every app */
-    /** As Laravel writes them: "tickets.{uuid}". Matched against the whole name without its "private-",
-     *  "private-encrypted-", "presence-" and "cache-", so it begins with none of these; {x} is one or more
-     *  characters without a dot. */
+    /** As in Laravel: "tickets.{uuid}", where {x} stands for one or more characters without a dot. It is compared with
+     *  the whole name without "private-", "private-encrypted-", "presence-" and "cache-", and must not begin with one
+     *  of these. */
     const char *pattern;
     pusherc_authorize_fn authorize;             /**< this one ... */
     pusherc_authorize_batch_fn authorize_batch; /**< ... or this one, not both */
-    /** NULL = everybody sees the same. Not with PUSHERC_RULE_ENCRYPTED: those payloads cannot be read. */
+    /** NULL = all audiences see the same. Not with PUSHERC_RULE_ENCRYPTED: the server cannot read those payloads. */
     pusherc_render_fn render;
-    void *user_data; /**< handed to each */
+    void *user_data; /**< passed to each function */
     /** PUSHERC_RULE_*; 0 = PUSHERC_RULE_DEFAULT, without PUSHERC_RULE_ENCRYPTED if there is a render function. */
     uint32_t kinds;
-    /** Reuse an answer, a refusal too, for the same user and channel; 0 = never. Answers that end sooner are not
-     *  kept; each worker keeps at most 8192. */
+    /** How long an answer, positive or negative, is used again for the same user and channel; 0 = never. Grants that
+     *  expire sooner are not kept. A worker keeps at most 8192 answers. */
     uint32_t cache_ms;
 } pusherc_rule;
 
@@ -205,45 +201,38 @@ typedef struct pusherc_rule {
 /* clang-format on */
 
 /**
- * PUSHERC_RULE_INIT as a function, for other languages.
+ * Do what PUSHERC_RULE_INIT does, for other languages.
  *
  * @param out          overwritten with zeros and its size
  * @param struct_size  sizeof(pusherc_rule) as the caller knows it
- *
- * Thread: any. Blocks: no. In callbacks: yes. Owns: nothing.
- * Since: 0.1.
  */
 PUSHERC_API void pusherc_rule_init(pusherc_rule *out, size_t struct_size);
 
 /**
- * Add a rule. Where several patterns match a name, the most specific one decides, whatever the order they
- * were added in: fewer parameters first, then more literal characters, then the later first parameter;
- * an app's own rule comes before one for every app.
+ * Add a rule. If several patterns match a name, the most specific one decides; the order in which they were added
+ * does not matter. A rule of the app comes before a rule for every app; then the pattern with fewer parameters, then
+ * the one with more literal characters, then the one whose first parameter comes later.
  *
  * @param server  not started
  * @param rule    copied
  * @param info    filled on failure; may be NULL
- * @return 0, or
- *         PUSHERC_EINVAL  a NULL argument; the pattern is malformed, begins with a prefix such as "private-",
- *                         has what no channel name may have, a parameter twice or more than
- *                         PUSHERC_RULE_MAX_PARAMS; no function, or both; an unknown kind; render together with
- *                         PUSHERC_RULE_ENCRYPTED
- *         PUSHERC_EEXIST  the same names of the same app and a kind in common are covered already
+ * @return 0, or (then nothing has changed)
+ *         PUSHERC_EINVAL  an argument is NULL; the pattern is malformed, begins with a prefix such as "private-",
+ *                         has a character that no channel name may have, has a parameter twice, or more than
+ *                         PUSHERC_RULE_MAX_PARAMS; there is no function, or both; a kind is unknown; there is a render
+ *                         function together with PUSHERC_RULE_ENCRYPTED
+ *         PUSHERC_EEXIST  another rule of the app covers the same names and shares a kind
  *         PUSHERC_ESTATE  started
  *         PUSHERC_ENOMEM
- *         (then nothing has changed)
  *
- * Thread: setup. Blocks: no. In callbacks: no. Owns: nothing.
- * Since: 0.1.  Source: Laravel's channel patterns; docs/authorization.md tells where we differ.
+ * Thread: setup. In callbacks: no.
+ * Source: Laravel's channel patterns; docs/authorization.md lists the differences.
  */
 PUSHERC_API int pusherc_server_add_rule(pusherc_server *server, const pusherc_rule *rule,
                                         pusherc_errinfo *info);
 
 /** @name Reading an authorization request
  * Slices are borrowed until the request is answered.
- *
- * Thread: any. Blocks: no. In callbacks: yes. Owns: nothing.
- * Since: 0.1.
  * @{ */
 
 /**
@@ -255,7 +244,7 @@ PUSHERC_API int pusherc_server_add_rule(pusherc_server *server, const pusherc_ru
 PUSHERC_API pusherc_slice pusherc_auth_app_id(const pusherc_auth_request *request);
 
 /**
- * The channel that is wanted.
+ * The channel that the client wants.
  *
  * @param request  not answered yet
  * @return its whole name
@@ -263,7 +252,7 @@ PUSHERC_API pusherc_slice pusherc_auth_app_id(const pusherc_auth_request *reques
 PUSHERC_API pusherc_slice pusherc_auth_channel(const pusherc_auth_request *request);
 
 /**
- * What the channel's name has in place of a parameter of the rule's pattern.
+ * The part of the channel's name that stands for a parameter of the rule's pattern.
  *
  * @param request  not answered yet
  * @param name     "uuid" for "{uuid}"; NUL-terminated
@@ -272,7 +261,7 @@ PUSHERC_API pusherc_slice pusherc_auth_channel(const pusherc_auth_request *reque
 PUSHERC_API pusherc_slice pusherc_auth_param(const pusherc_auth_request *request, const char *name);
 
 /**
- * Who asks: the user that the connection signed in as (pusher:signin), or else that of its identity.
+ * The user: the one that the connection signed in as (pusher:signin), otherwise the one of its identity.
  *
  * @param request  not answered yet
  * @return the user id; len 0 = anonymous
@@ -280,15 +269,15 @@ PUSHERC_API pusherc_slice pusherc_auth_param(const pusherc_auth_request *request
 PUSHERC_API pusherc_slice pusherc_auth_user_id(const pusherc_auth_request *request);
 
 /**
- * One of the connections that ask.
+ * One of the connections that wait for the answer.
  *
  * @param request  not answered yet
- * @return its socket id; zero when an auth endpoint was asked for one that is not this server's
+ * @return its socket id; zero if an auth endpoint was asked for a connection of another server
  */
 PUSHERC_API pusherc_socket_id pusherc_auth_socket_id(const pusherc_auth_request *request);
 
 /**
- * What the host attached to the identity of who asks. It lives until the request is answered.
+ * What the host attached to the identity of that connection. It is not freed before the request is answered.
  *
  * @param request  not answered yet
  * @return pusherc_identity.data, or NULL
@@ -299,34 +288,32 @@ PUSHERC_API void *pusherc_auth_conn_data(const pusherc_auth_request *request);
 /**
  * Grant the channel.
  *
- * @param request  consumed, whatever is returned: not to be used again, as with every request object
+ * @param request  consumed, whatever is returned: do not use it again, as with every request object
  * @param grant    copied; NULL = PUSHERC_GRANT_INIT
  * @return 0, or
- *         PUSHERC_EINVAL     a field of the grant breaks its rule; denied instead
- *         PUSHERC_ENOMEM     denied instead
- *         PUSHERC_ETIMEDOUT  too late: it was denied after auth_timeout_ms
- *         PUSHERC_ECANCELED  the client or the server has gone
+ *         PUSHERC_EINVAL     a field of the grant breaks its rule; the channel is denied
+ *         PUSHERC_ENOMEM     the channel is denied
+ *         PUSHERC_ETIMEDOUT  the channel was denied before, after auth_timeout_ms
+ *         PUSHERC_ECANCELED  no client waits for the answer any more, or the server was freed
  *
- * Thread: any, also after the server was freed (ECANCELED). Blocks: no. In callbacks: yes. Owns: the request.
- * Since: 0.1.
+ * Thread: any, also after the server was freed. Owns: the request.
  */
 PUSHERC_API int pusherc_auth_allow(pusherc_auth_request *request, const pusherc_grant *grant);
 
 /**
- * Refuse the channel: the client gets pusher:error and pusher:subscription_error, or the auth endpoint answers
- * with `status`.
+ * Refuse the channel. The client gets pusher:error and pusher:subscription_error; the auth endpoint answers with
+ * `status`.
  *
  * @param request  consumed, whatever is returned
  * @param status   400..499; 0 = 403
  * @param reason   UTF-8, for the client, cut at 120 bytes; NUL-terminated; NULL = "Forbidden"
- * @return as pusherc_auth_allow(); PUSHERC_EINVAL: denied with 403
+ * @return as pusherc_auth_allow(); after PUSHERC_EINVAL the channel is denied with 403
  *
- * Thread: any. Blocks: no. In callbacks: yes. Owns: the request.
- * Since: 0.1.
+ * Owns: the request.
  */
 PUSHERC_API int pusherc_auth_deny(pusherc_auth_request *request, int status, const char *reason);
 
-/** Which grants a change concerns. PUSHERC_GRANT_MATCH_INIT is every grant of the app. */
+/** Which grants a change concerns. PUSHERC_GRANT_MATCH_INIT matches every grant of the app. */
 typedef struct pusherc_grant_match {
     size_t struct_size;    /**< sizeof(pusherc_grant_match) */
     pusherc_slice user_id; /**< only grants of this user, at most 200 bytes; len 0 = any */
@@ -340,29 +327,27 @@ typedef struct pusherc_grant_match {
 /* clang-format on */
 
 /**
- * PUSHERC_GRANT_MATCH_INIT as a function, for other languages.
+ * Do what PUSHERC_GRANT_MATCH_INIT does, for other languages.
  *
  * @param out          overwritten with zeros and its size
  * @param struct_size  sizeof(pusherc_grant_match) as the caller knows it
- *
- * Thread: any. Blocks: no. In callbacks: yes. Owns: nothing.
- * Since: 0.1.
  */
 PUSHERC_API void pusherc_grant_match_init(pusherc_grant_match *out, size_t struct_size);
 
 /**
- * A re-authorization has ended: `kept` grants stand, `revoked` ones are lost. Called exactly once for each call
- * that returned 0: on a worker thread with no lock held, or while the server stops perhaps on the calling one,
- * before the call returns. Must not block. May call what is marked "In callbacks: yes".
+ * A re-authorization has ended: `kept` grants stand, `revoked` ones are lost. Called exactly once for each call that
+ * returned 0, on a worker thread, with no lock held. While the server stops, it may run on the calling thread before
+ * the call returns. Must not block. May call functions marked "In callbacks: yes".
  */
 typedef void (*pusherc_reauthorized_fn)(uint64_t kept, uint64_t revoked, void *user_data);
 
 /**
- * The host's facts have changed: ask again for every live grant that matches, and for every question that
- * is under way. A lost grant stops delivery at once on its worker, and on every worker before `done` is
- * called: no event published after that reaches it. Its client gets pusher:subscription_error with status 403,
- * presence members leave. A lost grant is asked again by later calls that match, and resumes with
- * pusher_internal:subscription_succeeded when it is granted again, until the client unsubscribes.
+ * Ask the rules again, because the host's facts have changed: for every grant that matches, and for every question
+ * that waits for its answer. When a grant is revoked, its worker stops delivery at once. When `done` is called, all
+ * workers have: no event that is published after that reaches a client whose grant was revoked. Such a client gets
+ * pusher:subscription_error with status 403, and leaves if it is a presence member. A revoked grant is asked for
+ * again by later calls that match. If it is granted then, the subscription resumes with
+ * pusher_internal:subscription_succeeded, unless the client has unsubscribed.
  *
  * @param server     started
  * @param app_id     known app; NUL-terminated
@@ -370,37 +355,31 @@ typedef void (*pusherc_reauthorized_fn)(uint64_t kept, uint64_t revoked, void *u
  * @param done       may be NULL
  * @param user_data  for `done`
  * @return 0, or (then `done` is not called)
- *         PUSHERC_EINVAL  a NULL server or app_id, a malformed pattern, or the user id is too long
+ *         PUSHERC_EINVAL  server or app_id is NULL, the pattern is malformed, or the user id is too long
  *         PUSHERC_ENOENT  unknown app
- *         PUSHERC_ESTATE  server not started, or stopped
- *         PUSHERC_ENOMEM  nothing was asked
- *
- * Thread: any. Blocks: no. In callbacks: yes. Owns: nothing.
- * Since: 0.1.
+ *         PUSHERC_ESTATE  not started, or stopped
+ *         PUSHERC_ENOMEM  no rule was asked
  */
 PUSHERC_API int pusherc_reauthorize(pusherc_server *server, const char *app_id,
                                     const pusherc_grant_match *match, pusherc_reauthorized_fn done,
                                     void *user_data);
 
 /**
- * Take one channel away without asking: from one connection, or from every connection of one user. Nothing
- * keeps a client from subscribing anew; where a rule covers the channel it is asked then, signature or not.
+ * Unsubscribe one connection, or all connections of one user, from a channel, without asking a rule. The client may
+ * subscribe again. If a rule covers the channel, it is asked then, even if the client sends a signature.
  *
  * @param server     started
  * @param app_id     known app; NUL-terminated
  * @param socket_id  the connection; zero = by user
- * @param user_id    with a zero socket_id: whose connections (identity or sign-in)
- * @param channel    the full channel name
+ * @param user_id    if socket_id is zero: the user of the connections (identity or sign-in)
+ * @param channel    the whole channel name
  * @param reason     UTF-8, for the client, cut at 120 bytes; NUL-terminated; NULL = "Unsubscribed by the application"
- * @return 0 when handed over, or
- *         PUSHERC_EINVAL  a NULL server or app_id, a bad channel name, a reason that is no UTF-8, neither
- *                         socket nor user id, or the user id is longer than 200 bytes
+ * @return 0 when handed to the workers, or
+ *         PUSHERC_EINVAL  server or app_id is NULL, the channel name is not valid, the reason is not UTF-8, there is
+ *                         neither socket nor user id, or the user id is longer than 200 bytes
  *         PUSHERC_ENOENT  unknown app
- *         PUSHERC_ESTATE  server not started, or stopped
- *         PUSHERC_ENOMEM  some workers have not heard of it: call again
- *
- * Thread: any. Blocks: no. In callbacks: yes. Owns: nothing.
- * Since: 0.1.
+ *         PUSHERC_ESTATE  not started, or stopped
+ *         PUSHERC_ENOMEM  only some workers know of it: call again
  */
 PUSHERC_API int pusherc_server_unsubscribe(pusherc_server *server, const char *app_id,
                                            pusherc_socket_id socket_id, pusherc_slice user_id,
@@ -436,55 +415,49 @@ typedef enum pusherc_denial_reason {
 #undef PUSHERC_ENUM_
 } pusherc_denial_reason;
 
-/** For the hook on_denied; slices die with it. Never holds secrets or signatures. */
+/** For the hook on_denied. Slices are valid until it returns. Never holds secrets or signatures. */
 typedef struct pusherc_denial {
-    size_t struct_size;           /**< bytes of this struct as the library knows it */
+    size_t struct_size;           /**< bytes of this struct, as the library knows it */
     pusherc_denial_reason reason; /**< why */
-    int status;                   /**< as told to the client: of HTTP, or its pusher:error code */
-    pusherc_slice app_id;         /**< len 0 = the app was not found */
-    pusherc_slice channel;        /**< len 0 = the connection or its sign-in */
-    pusherc_slice pattern;        /**< of the rule that was asked; len 0 = none */
-    pusherc_slice user_id;        /**< len 0 = anonymous */
-    pusherc_socket_id socket_id;  /**< zero = there is none yet */
-    pusherc_slice detail;         /**< a sentence, or the string that had to be signed */
+    int status;           /**< what the client was told: a status of HTTP, or a pusher:error code */
+    pusherc_slice app_id; /**< len 0 = the app was not found */
+    pusherc_slice channel;       /**< len 0 = a connection or a sign-in was refused */
+    pusherc_slice pattern;       /**< of the rule that was asked; len 0 = none */
+    pusherc_slice user_id;       /**< len 0 = anonymous */
+    pusherc_socket_id socket_id; /**< zero = there is none yet */
+    pusherc_slice detail;        /**< a sentence, or the string to be signed */
 } pusherc_denial;
 
 /**
  * The name of a reason, for log lines.
  *
  * @param reason  any number
- * @return "BY_RULE" for PUSHERC_DENIED_BY_RULE, "UNKNOWN" for any other number; static, never NULL
- *
- * Thread: any. Blocks: no. In callbacks: yes. Owns: nothing.
- * Since: 0.1.
+ * @return for example "BY_RULE" for PUSHERC_DENIED_BY_RULE; "UNKNOWN" for other numbers; static, never NULL
  */
 PUSHERC_API const char *pusherc_denial_name(pusherc_denial_reason reason);
 
 /**
- * Receives JSON text, which dies on return. Called on the asking thread with no lock held; may call what the
- * caller of pusherc_explain() may.
+ * Receives JSON text, valid until the function returns. Called on the asking thread with no lock held. May call
+ * whatever the caller of pusherc_explain() may call.
  */
 typedef void (*pusherc_explain_fn)(pusherc_slice json, void *user_data);
 
 /**
- * Tell what would decide about a channel, without asking the host: which patterns were tried, which one
- * wins, its parameters, and what the app's mode makes of it. One JSON object:
+ * Explain how a channel would be decided, without asking the host: which patterns were tried, which one wins, its
+ * parameters, and the effect of the app's mode. The result is one JSON object:
  * {"app","channel","name","kind","mode","user_id","tried":[{"pattern","kinds","matches"}],"rule":pattern or
  * null,"params":{},"outcome":"ask rule"|"signature"|"signature or rule"|"public"|"denied","reason":text}.
  *
  * @param server   any state
  * @param app_id   known app; NUL-terminated
  * @param channel  a channel name, valid or not
- * @param user_id  as whom; len 0 = anonymous
+ * @param user_id  the user who asks; len 0 = anonymous
  * @param done     called exactly once on success, before this call returns
  * @param user_data  for `done`
  * @return 0, or (then `done` is not called)
- *         PUSHERC_EINVAL  a NULL argument, or a text that is no UTF-8
+ *         PUSHERC_EINVAL  an argument is NULL, or a text is not UTF-8
  *         PUSHERC_ENOENT  unknown app
  *         PUSHERC_ENOMEM
- *
- * Thread: any. Blocks: no. In callbacks: yes. Owns: nothing.
- * Since: 0.1.
  */
 PUSHERC_API int pusherc_explain(pusherc_server *server, const char *app_id, pusherc_slice channel,
                                 pusherc_slice user_id, pusherc_explain_fn done, void *user_data);

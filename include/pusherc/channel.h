@@ -1,11 +1,11 @@
 /**
  * @file channel.h
- * Channel names and kinds; asking which channels and members there are.
+ * Names and kinds of channels; queries of channels and their members.
+ *
+ * Unless said otherwise: Thread: any. Blocks: no. In callbacks: yes. Owns: nothing. Since: 0.1.
  */
 #ifndef PUSHERC_CHANNEL_H
 #define PUSHERC_CHANNEL_H
-
-#include <stdbool.h>
 
 #include <pusherc/error.h>
 #include <pusherc/types.h>
@@ -37,109 +37,102 @@ typedef enum pusherc_channel_kind {
 #undef PUSHERC_ENUM_
 } pusherc_channel_kind;
 
-/** One channel as a query found it. */
+/** One channel at the time of a query. */
 typedef struct pusherc_channel_info {
-    size_t struct_size;          /**< bytes of this struct as the library knows it */
+    size_t struct_size;          /**< in lists: bytes of this struct, as the library knows it */
     pusherc_slice name;          /**< with its prefix */
     pusherc_channel_kind kind;   /**< by the prefix */
-    bool cache;                  /**< a "cache-" variant of its kind */
+    bool cache;                  /**< the "cache-" variant of its kind */
     uint8_t reserved_[3];        /**< zero */
     uint64_t subscription_count; /**< 0 = not occupied */
-    uint64_t user_count;         /**< distinct members; presence only, else 0 */
+    uint64_t user_count;         /**< distinct members of a presence channel; otherwise 0 */
 } pusherc_channel_info;
 
 /* clang-format off */
-/** To be filled in by pusherc_get_channel(). */
+/** Initialiser of a pusherc_channel_info that pusherc_get_channel() fills. */
 #define PUSHERC_CHANNEL_INFO_INIT { .struct_size = sizeof(pusherc_channel_info) }
 /* clang-format on */
 
 /**
- * PUSHERC_CHANNEL_INFO_INIT as a function, for other languages.
+ * Do what PUSHERC_CHANNEL_INFO_INIT does, for other languages.
  *
  * @param out          overwritten with zeros and its size
  * @param struct_size  sizeof(pusherc_channel_info) as the caller knows it
- *
- * Thread: any. Blocks: no. In callbacks: yes. Owns: nothing.
- * Since: 0.1.
  */
 PUSHERC_API void pusherc_channel_info_init(pusherc_channel_info *out, size_t struct_size);
 
-/** One user of a presence channel, however many connections it has there. */
+/** One user of a presence channel. A user with several connections there is one member. */
 typedef struct pusherc_member {
-    size_t struct_size;      /**< bytes of this struct as the library knows it */
-    pusherc_slice user_id;   /**< 1 byte or more of any UTF-8 */
-    pusherc_slice info_json; /**< JSON text; "{}" if the member brought none */
+    size_t struct_size;      /**< bytes of this struct, as the library knows it */
+    pusherc_slice user_id;   /**< UTF-8, 1 byte or more */
+    pusherc_slice info_json; /**< JSON text; "{}" if the member has no user_info */
 } pusherc_member;
 
-/** What a cache channel keeps. */
+/** The event that a cache channel keeps. */
 typedef struct pusherc_cached_event {
-    size_t struct_size; /**< bytes of this struct as the library knows it */
-    pusherc_slice name; /**< the event's */
+    size_t struct_size; /**< bytes of this struct, as the library knows it */
+    pusherc_slice name; /**< of the event */
     pusherc_slice data; /**< as it was published, before any rendering */
-    uint64_t ttl_ms;    /**< until it is forgotten; 1 or more */
+    uint64_t ttl_ms;    /**< time until the event is forgotten; 1 or more */
 } pusherc_cached_event;
 
 /**
- * Receives what a query found: `count` items, in no order, which die on return. Called exactly once for each
- * query that returns 0, before that returns, on its thread and with no lock held; may call what the caller of
- * the query may.
+ * Receives the result of a query: `count` items, in no order. Take each by PUSHERC_AT(items, i). The items are valid
+ * until the function returns. It is called exactly once for each query that returns 0, before the query returns, on
+ * its thread and with no lock held. It may call whatever the caller of the query may call.
  */
 typedef void (*pusherc_channels_fn)(const pusherc_channel_info *items, size_t count,
                                     void *user_data);
-/** As pusherc_channels_fn; the members in the order they came. */
+/** As pusherc_channels_fn. The members are in the order in which they joined. */
 typedef void (*pusherc_members_fn)(const pusherc_member *items, size_t count, void *user_data);
-/** As pusherc_channels_fn; `event` NULL: nothing is kept. */
+/** As pusherc_channels_fn. `event` is NULL if the channel keeps no event. */
 typedef void (*pusherc_cached_event_fn)(const pusherc_cached_event *event, void *user_data);
 
 /**
- * Tell a channel name's kind. Needs no server.
+ * Find out the kind of a channel from its name. Needs no server.
  *
- * @param name   1..200 bytes; a user channel: an id of 1..200 bytes after "#server-to-user-"
+ * @param name   1..200 bytes; for a user channel an id of 1..200 bytes after "#server-to-user-"
  * @param kind   filled on success
  * @param cache  filled on success; may be NULL
  * @return 0, or (then nothing is filled)
  *         PUSHERC_EINVAL  `kind` is NULL; the name is empty, too long, or has a character outside
- *                         [-a-zA-Z0-9_=@,.;] (a leading '#' is taken only in "#server-to-user-{id}")
+ *                         [-a-zA-Z0-9_=@,.;] (a leading '#' is valid only in "#server-to-user-{id}")
  *
- * Thread: any. Blocks: no. In callbacks: yes. Owns: nothing.
- * Since: 0.1.  Source: Pusher Channels, "channel naming conventions".
+ * Source: Pusher Channels, "channel naming conventions".
  */
 PUSHERC_API int pusherc_channel_classify(pusherc_slice name, pusherc_channel_kind *kind,
                                          bool *cache);
 
 /**
- * List the occupied channels of an app, user channels left out.
+ * List the occupied channels of an app, without user channels.
  *
  * @param server  any state
  * @param app_id  known app; NUL-terminated
- * @param prefix  only names that start with it; len 0 = all
+ * @param prefix  list only names that begin with it; len 0 = all
  * @param done    called exactly once on success, before this call returns, on the calling thread
  * @param user_data  for `done`
  * @return 0, or (then `done` is not called)
- *         PUSHERC_EINVAL  a NULL argument
+ *         PUSHERC_EINVAL  an argument is NULL
  *         PUSHERC_ENOENT  unknown app
  *         PUSHERC_ENOMEM  no memory for the copy
  *
- * Thread: any. Blocks: no, but takes as long as the copy and `done` do. In callbacks: yes. Owns: nothing.
- * Since: 0.1.
+ * Blocks: no, but takes as long as the copy and `done` do.
  */
 PUSHERC_API int pusherc_list_channels(pusherc_server *server, const char *app_id,
                                       pusherc_slice prefix, pusherc_channels_fn done,
                                       void *user_data);
 
 /**
- * Look one channel up.
+ * Look up one channel.
  *
  * @param server  any state
  * @param app_id  known app; NUL-terminated
  * @param name    a valid channel name
- * @param out     filled on success, with `name` as given; an unoccupied channel has zero counts
+ * @param out     begins as PUSHERC_CHANNEL_INFO_INIT; filled on success, `name` points to what the caller gave. The
+ *                counts of a channel that is not occupied are zero
  * @return 0, or (then nothing is filled)
- *         PUSHERC_EINVAL  a NULL argument or a bad name
+ *         PUSHERC_EINVAL  an argument is NULL, the name is not valid, or out->struct_size is wrong
  *         PUSHERC_ENOENT  unknown app
- *
- * Thread: any. Blocks: no. In callbacks: yes. Owns: nothing.
- * Since: 0.1.
  */
 PUSHERC_API int pusherc_get_channel(pusherc_server *server, const char *app_id, pusherc_slice name,
                                     pusherc_channel_info *out);
@@ -149,35 +142,34 @@ PUSHERC_API int pusherc_get_channel(pusherc_server *server, const char *app_id, 
  *
  * @param server   any state
  * @param app_id   known app; NUL-terminated
- * @param channel  a presence channel's name
- * @param done     as in pusherc_list_channels(); count 0 for an unoccupied channel
+ * @param channel  the name of a presence channel
+ * @param done     as in pusherc_list_channels(); count is 0 for a channel that is not occupied
  * @param user_data  for `done`
  * @return 0, or (then `done` is not called)
- *         PUSHERC_EINVAL  a NULL argument, a bad name, or no presence channel
+ *         PUSHERC_EINVAL  an argument is NULL, the name is not valid, or is not that of a presence channel
  *         PUSHERC_ENOENT  unknown app
  *         PUSHERC_ENOMEM  no memory for the copy
  *
- * Thread: any. Blocks: no, but takes as long as the copy and `done` do. In callbacks: yes. Owns: nothing.
- * Since: 0.1.
+ * Blocks: no, but takes as long as the copy and `done` do.
  */
 PUSHERC_API int pusherc_list_members(pusherc_server *server, const char *app_id,
                                      pusherc_slice channel, pusherc_members_fn done,
                                      void *user_data);
 
 /**
- * Look at the event that a cache channel keeps for newcomers.
+ * Look at the event that a cache channel keeps for new subscribers.
  *
  * @param server   any state
  * @param app_id   known app; NUL-terminated
- * @param channel  a cache channel's name, occupied or not
- * @param done     as in pusherc_list_channels(); event NULL when nothing is kept
+ * @param channel  the name of a cache channel, occupied or not
+ * @param done     as in pusherc_list_channels(); event is NULL if the channel keeps none
  * @param user_data  for `done`
  * @return 0, or (then `done` is not called)
- *         PUSHERC_EINVAL  a NULL argument, a bad name, or no cache channel
+ *         PUSHERC_EINVAL  an argument is NULL, the name is not valid, or is not that of a cache channel
  *         PUSHERC_ENOENT  unknown app
  *
- * Thread: any. Blocks: no, but takes as long as `done` does. In callbacks: yes. Owns: nothing.
- * Since: 0.1.  Source: Pusher Channels, "cache channels".
+ * Blocks: no, but takes as long as `done` does.
+ * Source: Pusher Channels, "cache channels".
  */
 PUSHERC_API int pusherc_get_cached_event(pusherc_server *server, const char *app_id,
                                          pusherc_slice channel, pusherc_cached_event_fn done,

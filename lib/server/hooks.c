@@ -139,7 +139,7 @@ static int check_identity(const pusherc_identify_request *r, const pusherc_ident
     return is_foreign_cookie(r) ? PUSHERC_EAUTH : 0;
 }
 
-/* Takes over the identity's data in any case: it lies before every first release's end, so it can be read always. */
+/* Takes over the identity's data in any case: the first release has it, so it can be read whatever struct_size says. */
 static int take_identity(pusherc_identify_request *r, const pusherc_identity *from)
 {
     pusherc_identity taken = {.data = from->data, .free_data = from->free_data};

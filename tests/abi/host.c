@@ -118,6 +118,18 @@ static pusherc_server *make(void)
     apps[0].auth_mode = PUSHERC_AUTH_RULES;
     MUST(pusherc_server_put_apps(server, apps, 2, &info) == 0);
 
+    if (strstr(pusherc_features(), "webhooks")) {
+        pusherc_webhook endpoints[2] = {PUSHERC_WEBHOOK_INIT, PUSHERC_WEBHOOK_INIT};
+        endpoints[0].url = endpoints[1].url = "http://127.0.0.1:1/";
+        apps[1].webhooks = endpoints;
+        apps[1].webhook_count = 2;
+        MUST(pusherc_server_put_app(server, &apps[1], &info) == 0);
+        endpoints[1].url = "no url";
+        MUST(pusherc_server_put_app(server, &apps[1], &info) == PUSHERC_EINVAL);
+        MUST(strstr(info.text, "webhook 2: url"));
+        apps[1].webhook_count = 0;
+    }
+
     pusherc_rule rule = PUSHERC_RULE_INIT;
     rule.pattern = "room";
     rule.authorize = authorize;

@@ -5,29 +5,27 @@
 #ifndef PUSHERC_ALLOC_H
 #define PUSHERC_ALLOC_H
 
-#include <stddef.h>
-
-#include <pusherc/export.h>
+#include <pusherc/types.h>
 
 PUSHERC_BEGIN_DECLS
 
 /**
- * Where one server gets its memory: all that the library itself asks for. libuv, cJSON and Mbed TLS, which
- * the host may share, keep the allocator they have.
+ * Where one server gets its memory. The functions serve what the library itself allocates. libuv, cJSON and
+ * Mbed TLS, which the host may use as well, keep their own allocators.
  *
- * The functions are called from every thread that calls into the server and from its workers, several at
- * a time, and with a lock of the library held: they must be thread-safe and must not call the library.
- * All three are needed. Questions to the host may outlive the server, and with them these functions.
+ * The functions are called from every thread that calls into the server and from the workers, at the same time, and
+ * while the library holds a lock: they must be thread-safe and must not call the library. All three are needed.
+ * They must outlive the server if questions to the host do.
  * Since: 0.1.
  */
 typedef struct pusherc_allocator {
-    /** `size` bytes (1 or more), aligned as malloc() aligns; NULL when there are none. */
+    /** Returns `size` bytes (1 or more), aligned as malloc() aligns; NULL if there is no memory. */
     void *(*malloc_fn)(size_t size, void *user_data);
-    /** As realloc(): `ptr` may be NULL, `size` is 1 or more; NULL leaves the old block as it is. */
+    /** Does what realloc() does: `ptr` may be NULL, `size` is 1 or more; on NULL the old block stays. */
     void *(*realloc_fn)(void *ptr, size_t size, void *user_data);
-    /** Takes back what the two others gave; NULL must be harmless. */
+    /** Frees a block of the other two; does nothing for NULL. */
     void (*free_fn)(void *ptr, void *user_data);
-    void *user_data; /**< handed to each */
+    void *user_data; /**< passed to each function */
 } pusherc_allocator;
 
 PUSHERC_END_DECLS

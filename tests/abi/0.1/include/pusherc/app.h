@@ -1,11 +1,11 @@
 /**
  * @file app.h
  * Apps: tenants with an id, a key, a secret and limits of their own.
+ *
+ * Unless said otherwise: Thread: any. Blocks: no. In callbacks: yes. Owns: nothing. Since: 0.1.
  */
 #ifndef PUSHERC_APP_H
 #define PUSHERC_APP_H
-
-#include <stdbool.h>
 
 #include <pusherc/error.h>
 #include <pusherc/types.h>
@@ -13,50 +13,76 @@
 
 PUSHERC_BEGIN_DECLS
 
-/** What happens to a connection that cannot keep up. */
+/** What happens to a client that cannot keep up with its events. */
 typedef enum pusherc_slow_policy {
-    PUSHERC_SLOW_CLOSE = 0, /**< close it with 4100 */
-    PUSHERC_SLOW_DROP       /**< keep it, skip events for it, count them */
+    PUSHERC_SLOW_CLOSE = 0, /**< the server closes it with 4100 */
+    PUSHERC_SLOW_DROP       /**< the server keeps it, skips events for it, and counts them */
 } pusherc_slow_policy;
 
 /**
- * What decides about private, presence and encrypted channels. Public names are free unless a rule guards them;
- * such a name asks its rule in any mode.
+ * Who decides about private, presence and encrypted channels. Public channels are open to all, unless a rule covers
+ * the name: then the rule is asked in every mode.
  */
 typedef enum pusherc_auth_mode {
-    PUSHERC_AUTH_SIGNATURE = 0, /**< a signature of the app's secret: Pusher's own way */
-    PUSHERC_AUTH_RULES,         /**< only the host's rules; signatures count for nothing */
-    PUSHERC_AUTH_EITHER         /**< a signature if one is sent, else a rule */
+    PUSHERC_AUTH_SIGNATURE = 0, /**< a signature made with the app's secret, as at Pusher */
+    PUSHERC_AUTH_RULES,         /**< only the host's rules; signatures have no effect */
+    PUSHERC_AUTH_EITHER         /**< a signature if the client sends one, otherwise a rule */
 } pusherc_auth_mode;
 
-/** Switches a limit off. Zero in a field means its documented default. */
+/** Switches a limit off. Zero in a field means its default. */
 #define PUSHERC_NO_LIMIT UINT32_MAX
-/** Switches a delay off. Zero in a field means its documented default. */
+/** Switches a delay off. Zero in a field means its default. */
 #define PUSHERC_NO_DELAY UINT32_MAX
 
 /**
- * An app's settings. Begin with PUSHERC_APP_OPTIONS_INIT; zero in a field means its default. Everything is
- * borrowed until the call returns.
+ * Settings of an app. Begin with PUSHERC_APP_OPTIONS_INIT; zero in a field means its default. All of it is borrowed
+ * until the call returns.
  */
 typedef struct pusherc_app_options {
     size_t struct_size; /**< sizeof(pusherc_app_options) */
+
+    /** @name Identity
+     * @{ */
     const char *id;     /**< 1..200 bytes of UTF-8, no '/': part of the HTTP API's paths */
     const char *key;    /**< 1..200 bytes of UTF-8, no ':' or '/': part of the clients' URL */
-    const char *secret; /**< 1 byte or more: what signatures are made with; never logged */
-    /** Base64 of 32 bytes: lets the auth endpoint hand out the shared secrets of private-encrypted- channels, and
-     *  pusherc_publish() encrypt for them; NULL = the one refuses, the other relays. */
+    const char *secret; /**< 1 byte or more: the key of signatures; never logged */
+    /** Base64 of 32 bytes. With it the auth endpoint hands out the shared secrets of private-encrypted- channels, and
+     *  pusherc_publish() encrypts for them. NULL = the endpoint refuses, and pusherc_publish() relays. */
     const char *encryption_master_key;
-    const struct pusherc_webhook
-        *webhooks;        /**< webhook_count of them, see webhook.h; NULL = none */
-    size_t webhook_count; /**< 0..PUSHERC_MAX_WEBHOOKS */
-    /** Patterns, the last one NULL; '*' is any run of characters, case does not matter. A pattern is held against
-     *  the host in "Origin"; one with "://" in it against the whole. Others are closed with 4009, as are clients
-     *  that send no Origin unless a pattern is "*". NULL = any. */
+    /** @} */
+
+    /** @name Origins and webhooks
+     * @{ */
+    /** Patterns, the last one NULL; '*' stands for any characters, upper and lower case are the same. A pattern is
+     *  compared with the host in "Origin", a pattern with "://" with all of it. Other clients are closed with 4009,
+     *  as are clients without Origin unless a pattern is "*". NULL = any origin. */
     const char *const *allowed_origins;
-    pusherc_auth_mode auth_mode;      /**< default PUSHERC_AUTH_SIGNATURE */
-    pusherc_slow_policy slow_policy;  /**< default PUSHERC_SLOW_CLOSE */
-    uint32_t activity_timeout_ms;     /**< silence until a ping; 1000 or more, default 120000 */
-    uint32_t max_connections;         /**< established clients; default no limit; above it 4004 */
+    const pusherc_webhook *webhooks; /**< webhook_count of them, see webhook.h; NULL = none */
+    size_t webhook_count;            /**< 0..PUSHERC_MAX_WEBHOOKS */
+    /** @} */
+
+    /** @name Policies
+     * @{ */
+    pusherc_auth_mode auth_mode;     /**< default PUSHERC_AUTH_SIGNATURE */
+    pusherc_slow_policy slow_policy; /**< default PUSHERC_SLOW_CLOSE */
+    /** @} */
+
+    /** @name Limits of connections
+     * Connections that were opened while there was no limit are not counted.
+     * @{ */
+    uint32_t max_connections; /**< established clients; default no limit; above it 4004 */
+    /** Connections of one user id: those signed in as the user, and those whose identity (the answer to `identify`)
+     *  has the id; default no limit. Above it a client with an identity is closed with 4004. A sign-in is refused with
+     *  error 4004, and the connection stays open without a user. */
+    uint32_t max_connections_per_user;
+    /** Connections of one client address (see pusherc_server_options.proxy_count); default no limit; above it 4004.
+     *  A /64 of IPv6 counts as one address. Clients without an address are not counted. */
+    uint32_t max_connections_per_ip;
+    uint32_t max_channels_per_connection; /**< subscriptions of one client; default 1000 */
+    /** @} */
+
+    /** @name Limits of names, payloads and members
+     * @{ */
     uint32_t max_channel_name_bytes;  /**< 1..200, default 200 */
     uint32_t max_event_name_bytes;    /**< default 200 */
     uint32_t max_event_payload_bytes; /**< default 10240 */
@@ -64,44 +90,46 @@ typedef struct pusherc_app_options {
     uint32_t max_batch_events;        /**< of one batch over HTTP; 1..10, default 10 */
     uint32_t max_presence_members;    /**< distinct users of one channel; default 100 */
     uint32_t max_user_info_bytes;     /**< of one user, as JSON; default 2048 */
-    /** What one client may make the server remember; default 1000. */
-    uint32_t max_channels_per_connection;
+    /** Of one sign-in; 1..100, default 100. The rest of a longer list is left out, with error 4302. */
+    uint32_t max_watchlist_users;
+    /** @} */
+
+    /** @name Limits per second
+     * @{ */
     uint32_t max_client_events_per_s;  /**< of one connection; default 10; above it error 4301 */
     uint32_t max_backend_events_per_s; /**< over HTTP; default no limit; above it 429 */
     uint32_t max_read_requests_per_s;  /**< GET of the HTTP API; default no limit; above it 429 */
-    /** Of one user id: connections that signed in as the user and those whose identity, the answer to `identify`,
-     *  has the id; default no limit. Above it a client that was identified is closed with 4004, and a sign-in is
-     *  refused with error 4004: the connection stays, and is nobody's. Connections from before there was a limit
-     *  are not counted. */
-    uint32_t max_connections_per_user;
-    /** Of one client address (see pusherc_server_options.proxy_count); a /64 of IPv6 counts as one, and clients
-     *  without an address are not counted; default no limit, above it 4004. Connections from before there was a
-     *  limit are not counted. */
-    uint32_t max_connections_per_ip;
-    uint32_t
-        max_watchlist_users; /**< of one sign-in; 1..100, default 100; more are left out, with error 4302 */
-    uint32_t user_authentication_timeout_ms; /**< default 30000 */
+    /** @} */
+
+    /** @name Times
+     * @{ */
+    uint32_t activity_timeout_ms; /**< silence before a ping; 1000 or more, default 120000 */
+    uint32_t user_authentication_timeout_ms; /**< see user_authentication; default 30000 */
     uint32_t cache_ttl_s; /**< how long a cache channel keeps its last event; default 1800 */
-    /** From a user's last connection to "offline" for those who watch, so that a page may be loaded again
-     *  quietly; default 3000, PUSHERC_NO_DELAY = at once. */
+    /** How long to wait after a user's last connection closed before telling watchers "offline", so that reloading a
+     *  page is not seen; default 3000, PUSHERC_NO_DELAY = tell at once. */
     uint32_t offline_delay_ms;
-    bool disabled;               /**< clients get 4003, the HTTP API 403; default false */
-    bool tls_only;               /**< clients without TLS get 4000; default false */
-    bool client_events;          /**< let clients send client-* events; default false */
-    bool strict_user_info;       /**< refuse a user_info that is no object; default false */
-    bool allow_missing_protocol; /**< without ?protocol= it is 7, not 4008; default false */
-    /** Close with 4009 a client that has neither signed in nor got a private or presence channel (or a public one
-     *  that a rule guards) within user_authentication_timeout_ms, unless `identify` named its user; default
-     *  false. */
+    /** @} */
+
+    /** @name Switches
+     * The default of each is false.
+     * @{ */
+    bool disabled;               /**< clients get 4003, the HTTP API 403 */
+    bool tls_only;               /**< clients without TLS get 4000 */
+    bool client_events;          /**< clients may send client-* events */
+    bool strict_user_info;       /**< refuse a user_info that is not an object */
+    bool allow_missing_protocol; /**< a URL without ?protocol= means 7 instead of 4008 */
+    /** Close a client with 4009 if it neither signs in nor joins a private or presence channel, or a public one that
+     *  a rule covers, within user_authentication_timeout_ms. Clients whose user `identify` named stay. */
     bool user_authentication;
-    bool subscription_count_events; /**< tell subscribers how many they are; default false */
-    bool
-        watchlist_events; /**< tell clients which users of their watchlist are online; default false */
-    /** Terminating a user's connections also closes those that only carry the id in a presence channel, as
-     *  Reverb does; default false. */
+    bool subscription_count_events; /**< tell subscribers how many subscriptions the channel has */
+    bool watchlist_events;          /**< tell clients which users of their watchlist are online */
+    /** Terminating a user's connections also closes those that have the user's id only in a presence channel, as
+     *  Reverb does. */
     bool terminate_matches_presence;
-    bool jsonp; /**< the auth endpoints answer GET with ?callback= as a script; default false */
+    bool jsonp;           /**< the auth endpoints answer GET with ?callback= as a script */
     uint8_t reserved_[2]; /**< zero */
+    /** @} */
 } pusherc_app_options;
 
 /* clang-format off */
@@ -110,98 +138,86 @@ typedef struct pusherc_app_options {
 /* clang-format on */
 
 /**
- * PUSHERC_APP_OPTIONS_INIT as a function, for other languages.
+ * Do what PUSHERC_APP_OPTIONS_INIT does, for other languages.
  *
  * @param out          overwritten with zeros and its size
  * @param struct_size  sizeof(pusherc_app_options) as the caller knows it
- *
- * Thread: any. Blocks: no. In callbacks: yes. Owns: nothing.
- * Since: 0.1.
  */
 PUSHERC_API void pusherc_app_options_init(pusherc_app_options *out, size_t struct_size);
 
 /**
- * Add an app, or replace the settings of the one with the same id.
+ * Add an app, or replace the settings of the app with the same id.
  *
- * Replaced settings hold for new connections and HTTP requests at once; open connections keep the
- * settings they were opened under. Counters (connections, rates) carry over.
+ * New settings apply at once to new connections and HTTP requests. Open connections keep the settings under which
+ * they were opened. Counters (connections, rates) carry over.
  *
  * @param server   any state
  * @param options  copied
  * @param info     filled on failure; may be NULL
  * @return 0, or (then nothing has changed)
- *         PUSHERC_EINVAL  a NULL argument, or a field breaks its rule; `info` names it
+ *         PUSHERC_EINVAL  an argument is NULL, or a field breaks its rule; `info` names it
  *         PUSHERC_EEXIST  the key belongs to another app
- *         PUSHERC_ENOSYS  it has webhooks, and those were not compiled in
+ *         PUSHERC_ENOSYS  the app has webhooks, and the library was built without
  *         PUSHERC_ENOMEM
- *
- * Thread: any. Blocks: no. In callbacks: yes. Owns: nothing.
- * Since: 0.1.
  */
 PUSHERC_API int pusherc_server_put_app(pusherc_server *server, const pusherc_app_options *options,
                                        pusherc_errinfo *info);
 
 /**
- * Add or replace several apps at once, all or none. A key may move from one of them to another, and two may swap
- * theirs.
+ * Add or replace several apps at once, all or none. A key may move from one of these apps to another, and two apps
+ * may swap their keys.
  *
  * @param server   any state
  * @param options  count of them; copied
  * @param count    0 is no error
  * @param info     filled on failure; may be NULL
  * @return 0, or (then nothing has changed)
- *         PUSHERC_EINVAL  a NULL argument, or a field breaks its rule; `info` names it
- *         PUSHERC_EEXIST  an id is given twice, or a key belongs to another app
- *         PUSHERC_ENOSYS  one has webhooks, and those were not compiled in
+ *         PUSHERC_EINVAL  an argument is NULL, or a field breaks its rule; `info` names it
+ *         PUSHERC_EEXIST  an id appears twice, or a key belongs to another app
+ *         PUSHERC_ENOSYS  an app has webhooks, and the library was built without
  *         PUSHERC_ENOMEM
- *
- * Thread: any. Blocks: no. In callbacks: yes. Owns: nothing.
- * Since: 0.1.
  */
 PUSHERC_API int pusherc_server_put_apps(pusherc_server *server, const pusherc_app_options *options,
                                         size_t count, pusherc_errinfo *info);
 
 /**
- * Forget an app. New clients get 4001; its open connections are closed with 4001.
+ * Remove an app. New clients get 4001, and its open connections are closed with 4001.
  *
  * @param server  any state
  * @param app_id  NUL-terminated
  * @return 0, or
- *         PUSHERC_EINVAL   a NULL argument
- *         PUSHERC_ENOENT   no such app
- *         PUSHERC_ENOMEM   the app is forgotten, but some of its connections stay open
- *
- * Thread: any. Blocks: no. In callbacks: yes. Owns: nothing.
- * Since: 0.1.
+ *         PUSHERC_EINVAL   an argument is NULL
+ *         PUSHERC_ENOENT   unknown app
+ *         PUSHERC_ENOMEM   the app is removed, but some of its connections stay open
  */
 PUSHERC_API int pusherc_server_remove_app(pusherc_server *server, const char *app_id);
 
 /**
- * Receives one app read from JSON; `options` and its strings die on return. Called on the reading thread, once
- * for each app, in order; may call what the reader may. Anything but 0 stops the reading and is returned by it.
+ * Receives one app that was read from JSON. `options` and its strings are valid until the function returns. It is
+ * called on the reading thread, once for each app, in order, and may call whatever the reader may call. If it does
+ * not return 0, the reading ends and returns the same value.
  */
 typedef int (*pusherc_app_fn)(const pusherc_app_options *options, void *user_data);
 
 /**
- * Read app settings from JSON text: one object, or an array of objects. Field names may be written as in
- * pusherc_app_options or as soketi writes them (maxConnections, enableClientMessages, AppKey ...). All apps are
- * read before the first is handed over: a slip in the last one changes nothing.
+ * Read app settings from JSON text: one object, or an array of objects. Field names may be those of
+ * pusherc_app_options or those of soketi (maxConnections, enableClientMessages, AppKey ...). All apps are read
+ * before the first is handed over, so that an error in the last one changes nothing.
  *
- * Memory is cJSON's, not the server's allocator's; what held secrets is wiped.
+ * Memory comes from cJSON's allocator, not from the server's. Memory that held secrets is wiped.
  *
  * @param json       UTF-8 text, at most 1 MiB
  * @param each       called for each app, before this call returns
  * @param user_data  for `each`
- * @param info       filled on failure, unless `each` failed; names the field, the app by its number, and a
- *                   known name like it; may be NULL
+ * @param info       filled on failure, unless `each` failed; names the field, the number of the app, and a known
+ *                   name that is similar; may be NULL
  * @return 0, what `each` returned if that was not 0, or
- *         PUSHERC_EINVAL  `each` is NULL; not JSON; an unknown field, one given twice, or a value of the wrong
- *                         type; `each` was not called
- *         PUSHERC_ELIMIT  text too long; `each` was not called
- *         PUSHERC_ENOMEM  perhaps after some apps have been handed over
+ *         PUSHERC_EINVAL  `each` is NULL; the text is not JSON; a field is unknown, appears twice, or has a value of
+ *                         the wrong type; `each` was not called
+ *         PUSHERC_ELIMIT  the text is too long; `each` was not called
+ *         PUSHERC_ENOMEM  perhaps after some apps were handed over
  *
- * Thread: any. Blocks: no. In callbacks: yes. Owns: nothing.
- * Since: 0.1.  Source: soketi's application fields.
+ * Source: soketi's application fields.
  */
 PUSHERC_API int pusherc_apps_from_json(pusherc_slice json, pusherc_app_fn each, void *user_data,
                                        pusherc_errinfo *info);

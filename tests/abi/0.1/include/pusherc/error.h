@@ -1,6 +1,8 @@
 /**
  * @file error.h
  * What calls return when they fail.
+ *
+ * Unless said otherwise: Thread: any. Blocks: no. In callbacks: yes. Owns: nothing. Since: 0.1.
  */
 #ifndef PUSHERC_ERROR_H
 #define PUSHERC_ERROR_H
@@ -10,8 +12,8 @@
 PUSHERC_BEGIN_DECLS
 
 /**
- * Every error as X(name, value, text). The enum, pusherc_err_name() and pusherc_strerror() are made of this
- * list; bindings can be, too. Values lie in [-20999, -20000], where neither -errno nor a UV_E* code does.
+ * Every error as X(name, value, text). The enum, pusherc_err_name() and pusherc_strerror() are made from this
+ * list, and bindings can use it. Values lie in [-20999, -20000], apart from -errno and the UV_E* codes.
  */
 #define PUSHERC_ERROR_MAP(X)                                                                       \
     X(EINVAL, -20001, "invalid argument")                                                          \
@@ -31,25 +33,25 @@ PUSHERC_BEGIN_DECLS
     X(ENOSYS, -20015, "not compiled in")
 
 /**
- * 0, or what went wrong. A value keeps its meaning for ever; later versions may add some.
+ * 0, or what went wrong. A value never changes its meaning. Later versions may add values.
  *
- * | code      | what it says                                      | what to do                                |
+ * | code      | meaning                                           | what to do                                |
  * |-----------|---------------------------------------------------|-------------------------------------------|
- * | EINVAL    | an argument breaks a rule of its function         | correct the call; trying again is no use  |
- * | ENOMEM    | the allocator had nothing left                    | nothing happened unless the call says so  |
- * | ESTATE    | not in this state of the server, not on this thread | see "Thread:" and the call's description |
- * | ENOENT    | no such app, channel or connection                | it may come later, or be gone             |
- * | EEXIST    | the name or key is taken                          | choose another one                        |
- * | ELIMIT    | above a limit that an option sets                 | send less, or set the limit               |
- * | ENOBUFS   | the output does not fit                           | call again with the capacity told         |
+ * | EINVAL    | an argument breaks a rule of the function         | correct the call; do not try it again     |
+ * | ENOMEM    | the allocator returned NULL                       | nothing happened unless the call says so  |
+ * | ESTATE    | the server's state or the thread forbids the call | see "Thread:" and the call's description  |
+ * | ENOENT    | the app, channel or connection does not exist     | it may be gone, or not there yet          |
+ * | EEXIST    | the name or key is in use                         | choose another one                        |
+ * | ELIMIT    | a limit that an option sets was exceeded          | send less, or raise the limit             |
+ * | ENOBUFS   | the output does not fit                           | call again with the capacity in *len      |
  * | EPROTO    | the peer broke the protocol                       | the connection is lost                    |
- * | EAUTH     | a signature or permission is not right            | refuse the peer                           |
- * | EIO       | socket, file or system failed                     | look at pusherc_errinfo.sys               |
- * | ETLS      | certificate, key or handshake                     | look at pusherc_errinfo.text              |
- * | ETIMEDOUT | no answer, or the answer came too late            | whoever waited has been told so           |
- * | ECANCELED | the connection or the server has gone             | nothing: whatever was handed in is freed  |
+ * | EAUTH     | a signature or permission check failed            | refuse the peer                           |
+ * | EIO       | a socket, a file or the system failed             | look at pusherc_errinfo.sys               |
+ * | ETLS      | a certificate, key or handshake failed            | look at pusherc_errinfo.text              |
+ * | ETIMEDOUT | there was no answer, or it came too late          | the client has been told                  |
+ * | ECANCELED | the connection or the server is gone              | nothing: what was handed in is freed      |
  * | EBACKLOG  | a queue between threads is full                   | try later, or drop it                     |
- * | ENOSYS    | left out when the library was built               | see pusherc_features()                    |
+ * | ENOSYS    | the library was built without this                | see pusherc_features()                    |
  */
 typedef enum pusherc_error {
     PUSHERC_OK = 0, /**< success */
@@ -59,23 +61,20 @@ typedef enum pusherc_error {
 } pusherc_error;
 
 /**
- * Why a set-up call failed, for people: bind, key files, options. Calls that take one accept NULL; on success
- * it is as it was.
+ * Why a set-up call failed (bind, key files, options), in words for people. Calls that take one accept NULL, and
+ * leave it as it was on success.
  */
 typedef struct pusherc_errinfo {
     int code;       /**< pusherc_error: what the call returned */
-    int sys;        /**< -errno, UV_E* or Mbed TLS's code; 0 if there is none */
-    char text[192]; /**< one sentence, NUL-terminated, cut if too long; names no secret */
+    int sys;        /**< -errno, UV_E* or a code of Mbed TLS; 0 = none */
+    char text[192]; /**< one sentence, NUL-terminated, cut if too long; without secrets */
 } pusherc_errinfo;
 
 /**
  * The name of a code.
  *
  * @param code  any number
- * @return "EINVAL", "OK" for 0, "UNKNOWN" for what is none of ours; static, never NULL
- *
- * Thread: any. Blocks: no. In callbacks: yes. Owns: nothing.
- * Since: 0.1.
+ * @return for example "EINVAL"; "OK" for 0, "UNKNOWN" for other numbers; static, never NULL
  */
 PUSHERC_API const char *pusherc_err_name(int code);
 
@@ -83,11 +82,7 @@ PUSHERC_API const char *pusherc_err_name(int code);
  * What a code means, in English and without context.
  *
  * @param code  any number
- * @return the text of PUSHERC_ERROR_MAP, "success" for 0, "unknown error" for what is none of ours; static,
- *         never NULL
- *
- * Thread: any. Blocks: no. In callbacks: yes. Owns: nothing.
- * Since: 0.1.
+ * @return the text in PUSHERC_ERROR_MAP; "success" for 0, "unknown error" for other numbers; static, never NULL
  */
 PUSHERC_API const char *pusherc_strerror(int code);
 

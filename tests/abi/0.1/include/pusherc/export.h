@@ -1,35 +1,30 @@
 /**
  * @file export.h
- * Marks on declarations. PUSHERC_STATIC is for hosts that link the static library on Windows.
+ * Marks on declarations.
+ *
+ * If PUSHERC_DECLARATIONS_ONLY is defined, the headers include no standard header and use no attribute. What the
+ * preprocessor then prints are plain declarations, as the parsers of PHP's FFI and Python's cffi read them.
  */
 #ifndef PUSHERC_EXPORT_H
 #define PUSHERC_EXPORT_H
 
-/** A function of the library's interface. */
-#if defined(PUSHERC_STATIC)
+#if !defined(__GNUC__) || defined(PUSHERC_DECLARATIONS_ONLY)
+/** A function that the library exports. */
 #    define PUSHERC_API
-#elif defined(_WIN32) && defined(PUSHERC_BUILDING)
-#    define PUSHERC_API __declspec(dllexport)
-#elif defined(_WIN32)
-#    define PUSHERC_API __declspec(dllimport)
-#else
-#    define PUSHERC_API __attribute__((visibility("default")))
-#endif
-
-/** The compiler warns when the result is not looked at. */
-#if defined(__GNUC__)
-#    define PUSHERC_NODISCARD __attribute__((warn_unused_result))
-#else
+/** The compiler warns if a caller ignores the result. */
 #    define PUSHERC_NODISCARD
+#else
+#    define PUSHERC_API       __attribute__((visibility("default")))
+#    define PUSHERC_NODISCARD __attribute__((warn_unused_result))
 #endif
 
 #ifdef __cplusplus
 #    define PUSHERC_BEGIN_DECLS extern "C" {
 #    define PUSHERC_END_DECLS   }
 #else
-/** Before declarations, so that C++ finds the C functions. */
+/** Stands before declarations, so that C++ finds the C functions. */
 #    define PUSHERC_BEGIN_DECLS
-/** Behind them. */
+/** Stands behind them. */
 #    define PUSHERC_END_DECLS
 #endif
 

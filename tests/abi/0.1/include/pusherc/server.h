@@ -1,20 +1,20 @@
 /**
  * @file server.h
- * A server's life: make, listen, start, stop, free; and the three ways to run it.
+ * The life of a server: make, listen, start, stop, free; and the three ways to run it.
  *
- * | mode    | options                              | who runs it                                  |
+ * | mode    | options                              | what runs it                                 |
  * |---------|--------------------------------------|----------------------------------------------|
- * | threads | worker_count 1..64 (default 1)       | as many threads of ours, one loop each       |
+ * | threads | worker_count 1..64 (default 1)       | that many threads of the library             |
  * | attach  | loop = your uv_loop_t                | your uv_run()                                |
  * | poll    | worker_count = PUSHERC_WORKERS_NONE  | your calls of pusherc_server_poll()          |
  *
- * Calls marked "setup" come from one thread, before start. Calls marked "any" may come from any
- * thread between new and free.
+ * Make calls marked "setup" from one thread, before the start. Calls marked "any" may come from any thread between
+ * pusherc_server_new() and pusherc_server_free().
+ *
+ * Unless said otherwise: Thread: any. Blocks: no. In callbacks: yes. Owns: nothing. Since: 0.1.
  */
 #ifndef PUSHERC_SERVER_H
 #define PUSHERC_SERVER_H
-
-#include <stdbool.h>
 
 #include <pusherc/alloc.h>
 #include <pusherc/error.h>
@@ -28,52 +28,114 @@ PUSHERC_BEGIN_DECLS
 #define PUSHERC_WORKERS_PER_CPU UINT32_MAX
 /** No thread: the host calls pusherc_server_poll(). */
 #define PUSHERC_WORKERS_NONE (UINT32_MAX - 1)
-/** The most worker threads of one server. */
-#define PUSHERC_WORKERS_MAX 64
 
-/** The body of an error over HTTP. */
+/** Limits of a server. */
+enum {
+    PUSHERC_WORKERS_MAX = 64 /**< the most worker threads */
+};
+
+/** The body of an HTTP error. */
 typedef enum pusherc_http_error_format {
     PUSHERC_HTTP_ERRORS_TEXT = 0, /**< one line of text, as Pusher's */
     PUSHERC_HTTP_ERRORS_JSON      /**< {"error":"the line","code":401}, as soketi's */
 } pusherc_http_error_format;
 
 /**
- * How a server works. Begin with PUSHERC_SERVER_OPTIONS_INIT; zero in a field means its default. Everything but
+ * Settings of a server. Begin with PUSHERC_SERVER_OPTIONS_INIT; zero in a field means its default. All of it but
  * `loop` is borrowed until the call returns.
  */
 typedef struct pusherc_server_options {
-    size_t struct_size;                 /**< sizeof(pusherc_server_options) */
-    const pusherc_allocator *allocator; /**< NULL = the C library's */
-    pusherc_log_fn log_fn;              /**< NULL = silent */
-    void *log_user_data;                /**< handed to log_fn */
+    size_t struct_size; /**< sizeof(pusherc_server_options) */
 
+    /** @name Host, workers, log
+     * @{ */
+    const pusherc_hooks *hooks;  /**< NULL = none */
     struct uv_loop_s *loop;      /**< attach to this loop; borrowed until the server is freed */
-    pusherc_log_level log_level; /**< default PUSHERC_LOG_INFO */
     uint32_t worker_count;       /**< without `loop`: 1..64 or PUSHERC_WORKERS_*; default 1 */
+    pusherc_log_level log_level; /**< default PUSHERC_LOG_INFO */
+    pusherc_log_fn log_fn;       /**< NULL = silent */
+    void *log_user_data;         /**< passed to log_fn */
+    const pusherc_allocator *allocator; /**< NULL = the C library's */
+    /** @} */
 
-    const pusherc_hooks *hooks; /**< NULL = none */
-    /** Path of the built-in auth endpoint for channels, below path_prefix; NULL = "/broadcasting/auth",
-     *  "" = none. It is served when there is a rule or an identify hook. */
-    const char *auth_path;
-    /** The same for users; NULL = "/broadcasting/user-auth", "" = none. */
-    const char *user_auth_path;
-    /** Serve below this path, e.g. "/ws": begins with '/', does not end with one, has no ' ?#%'; NULL = "". */
+    /** @name Paths and names
+     * @{ */
+    /** Serve below this path, e.g. "/ws": begins with '/', does not end with it, has no ' ?#%'; NULL = "". */
     const char *path_prefix;
-
+    /** Path of the built-in auth endpoint for channels, below path_prefix; NULL = "/broadcasting/auth", "" = none.
+     *  It is served if there is a rule or an identify hook. */
+    const char *auth_path;
+    /** As auth_path, for users; NULL = "/broadcasting/user-auth", "" = none. */
+    const char *user_auth_path;
     /** Begins the names of metrics: 0..64 of [a-zA-Z0-9_:], no digit first; NULL = "pusherc_". With "soketi_"
-     *  dashboards made for soketi go on. */
+     *  dashboards made for soketi work. */
     const char *metrics_prefix;
-    const char *webhook_ca_file; /**< PEM: whom to trust with https://; NULL = the system's own */
-    /** What cache channels of all apps may keep; default 67108864. Above it the events that were published longest
-     *  ago are forgotten. */
+    /** @} */
+
+    /** @name Limits
+     * @{ */
+    /** Memory for the events that cache channels of all apps keep; default 67108864. Above it the events that were
+     *  published longest ago are forgotten. */
     uint64_t max_cache_bytes;
-    /** Sockets, those that speak HTTP included; default no limit; above it new clients get 4100. A start with
-     *  fewer descriptors than that (RLIMIT_NOFILE) logs a warning. */
+    /** Sockets, those that speak HTTP included; default no limit; above it new clients get 4100. If the process may
+     *  open fewer descriptors (RLIMIT_NOFILE), the start logs a warning. */
     uint32_t max_connections;
     uint32_t max_frame_bytes;     /**< one message of a client; default 65536; above it 1009 */
     uint32_t max_http_body_bytes; /**< default 1048576; above it 413 */
     uint32_t max_http_head_bytes; /**< request line and fields; default 16384; above it 431, 414 */
-    /** From accept, or a later request's first byte, to a complete head; default 10000, then 408. */
+    /** @} */
+
+    /** @name HTTP
+     * @{ */
+    /** Number of reverse proxies in front, each of which appends its peer's address to X-Forwarded-For. The client's
+     *  address is the entry at that position from the right. Only safe if clients cannot reach the port directly.
+     *  Default 0: the address of the TCP peer, which also counts if the field is absent, shorter, or has no address
+     *  at that position. */
+    uint32_t proxy_count;
+    uint32_t max_auth_skew_s; /**< age of a signed request; default 600; above it 401 */
+    pusherc_http_error_format http_error_format; /**< default PUSHERC_HTTP_ERRORS_TEXT */
+    /** How long an event that was published with an idempotency key is not published again; default 120000. */
+    uint32_t idempotency_ms;
+    /** Memory for idempotency keys of one app; default 4194304. Above it the oldest are forgotten. */
+    uint32_t idempotency_max_bytes;
+    /** /accept-traffic answers 500 while this process uses more than this percentage of the memory that it may
+     *  use; 1..100, default 85. */
+    uint32_t accept_traffic_percent;
+    /** @} */
+
+    /** @name Webhooks
+     * @{ */
+    const char *webhook_ca_file; /**< PEM: trusted authorities for https://; NULL = the system's */
+    /** Events for one endpoint are gathered this long before they are sent together; default 250;
+     *  PUSHERC_NO_DELAY = each event is sent at once in its own request. */
+    uint32_t webhook_batch_ms;
+    /** A batch is sent earlier if it has this many events; 1..1000, default 20. */
+    uint32_t webhook_batch_events;
+    /** How long to wait after the last one left before sending member_removed or channel_vacated. A return within
+     *  that time cancels it. Default 3000, PUSHERC_NO_DELAY = send at once. */
+    uint32_t webhook_delay_ms;
+    uint32_t webhook_timeout_ms; /**< for one request; default 10000 */
+    /** From a batch's first request to its last; default 300000, PUSHERC_NO_DELAY = one request only. */
+    uint32_t webhook_retry_ms;
+    /** Events that wait for one endpoint; default 10000; above it they are dropped and counted. */
+    uint32_t webhook_max_queued;
+    /** @} */
+
+    /** @name Queues
+     * @{ */
+    /** Bytes that wait for one client; default 262144. Above it the server reads nothing from the client. */
+    uint32_t out_soft_bytes;
+    /** How long a client may stay above out_soft_bytes before PUSHERC_SLOW_CLOSE closes it; default 10000. */
+    uint32_t out_soft_ms;
+    /** The most that may wait for one client; default 1048576; above it the app's slow_policy applies. */
+    uint32_t out_hard_bytes;
+    /** Events on their way to one worker; default 65536; above it PUSHERC_EBACKLOG. */
+    uint32_t mailbox_max_messages;
+    /** @} */
+
+    /** @name Timeouts
+     * @{ */
+    /** From accept, or from the first byte of a later request, to a complete head; default 10000, then 408. */
     uint32_t handshake_timeout_ms;
     uint32_t request_timeout_ms; /**< from the head to a complete body; default 30000, then 408 */
     uint32_t keep_alive_ms;      /**< HTTP between two requests; default 75000, then closed */
@@ -82,39 +144,7 @@ typedef struct pusherc_server_options {
     uint32_t auth_timeout_ms;  /**< for the host's answer to a rule; default 10000, then denied */
     uint32_t pong_timeout_ms;  /**< for the answer to a ping; default 30000, then 4201 */
     uint32_t close_timeout_ms; /**< for the peer's half of a close; default 3000, then cut off */
-    /** Waiting for one client; default 262144. Above it nothing is read from the client, ... */
-    uint32_t out_soft_bytes;
-    uint32_t out_soft_ms; /**< ... after this long PUSHERC_SLOW_CLOSE closes it; default 10000 */
-    /** What may wait for one client at most; default 1048576, then the app's slow_policy. */
-    uint32_t out_hard_bytes;
-    /** Events on their way to one worker; default 65536; above it PUSHERC_EBACKLOG. */
-    uint32_t mailbox_max_messages;
-    uint32_t max_auth_skew_s; /**< age of a signed HTTP request; default 600; above it 401 */
-    pusherc_http_error_format http_error_format; /**< default PUSHERC_HTTP_ERRORS_TEXT */
-    /** How long an event that was published over HTTP with an idempotency key is not published again; default
-     *  120000. */
-    uint32_t idempotency_ms;
-    /** What is remembered of such events for each app; default 4194304; above it the oldest goes first. */
-    uint32_t idempotency_max_bytes;
-    /** Percent of the memory that this process may have: above it /accept-traffic answers 500; 1..100,
-     *  default 85. */
-    uint32_t accept_traffic_percent;
-    /** Reverse proxies in front, each of which appends the address of its own peer to X-Forwarded-For: a client's
-     *  address is the one at this place from the right there. It is believed, so nobody but the proxies may reach
-     *  the port. Default 0: the TCP peer, as when the field is absent, shorter, or holds no address there. */
-    uint32_t proxy_count;
-    /** Events for one webhook endpoint are gathered so long, ... default 250; PUSHERC_NO_DELAY = each is sent
-     *  at once and by itself. */
-    uint32_t webhook_batch_ms;
-    uint32_t webhook_batch_events; /**< ... or until there are so many; 1..1000, default 20 */
-    /** From the last member or subscription to member_removed or channel_vacated, which are not sent if it
-     *  returns meanwhile; default 3000, PUSHERC_NO_DELAY = at once. */
-    uint32_t webhook_delay_ms;
-    uint32_t webhook_timeout_ms; /**< for one webhook request; default 10000 */
-    /** From a webhook's first request to its last; default 300000, PUSHERC_NO_DELAY = there is only one. */
-    uint32_t webhook_retry_ms;
-    /** Events that wait for one endpoint; default 10000; above it they are dropped and counted. */
-    uint32_t webhook_max_queued;
+    /** @} */
     uint32_t reserved_; /**< zero */
 } pusherc_server_options;
 
@@ -124,79 +154,73 @@ typedef struct pusherc_server_options {
 /* clang-format on */
 
 /**
- * PUSHERC_SERVER_OPTIONS_INIT as a function, for other languages.
+ * Do what PUSHERC_SERVER_OPTIONS_INIT does, for other languages.
  *
  * @param out          overwritten with zeros and its size
  * @param struct_size  sizeof(pusherc_server_options) as the caller knows it
- *
- * Thread: any. Blocks: no. In callbacks: yes. Owns: nothing.
- * Since: 0.1.
  */
 PUSHERC_API void pusherc_server_options_init(pusherc_server_options *out, size_t struct_size);
 
 /**
- * TLS for one listener: 1.2 and 1.3, with forward secrecy and session tickets. The files are read while
- * pusherc_server_listen() or pusherc_server_reload_tls() runs.
+ * TLS for one listener: versions 1.2 and 1.3, with forward secrecy and session tickets. The files are read during
+ * pusherc_server_listen() or pusherc_server_reload_tls().
  */
 typedef struct pusherc_tls_options {
     size_t struct_size;    /**< sizeof(pusherc_tls_options) */
     const char *cert_file; /**< PEM: the server's own certificate, then the chain */
-    /** PEM: its key; a connection costs half as much with ECDSA as with RSA. */
+    /** PEM: the certificate's key. A connection costs half as much with ECDSA as with RSA. */
     const char *key_file;
     const char *key_password; /**< NULL = none */
 } pusherc_tls_options;
 
+/* clang-format off */
+/** Initialiser of a pusherc_tls_options. */
+#define PUSHERC_TLS_OPTIONS_INIT { .struct_size = sizeof(pusherc_tls_options) }
+/* clang-format on */
+
+/**
+ * Do what PUSHERC_TLS_OPTIONS_INIT does, for other languages.
+ *
+ * @param out          overwritten with zeros and its size
+ * @param struct_size  sizeof(pusherc_tls_options) as the caller knows it
+ */
+PUSHERC_API void pusherc_tls_options_init(pusherc_tls_options *out, size_t struct_size);
+
 /** What a listener serves. */
 typedef enum pusherc_listen_purpose {
     PUSHERC_LISTEN_CLIENTS = 0, /**< WebSocket, the HTTP API, auth endpoints, the host's pages */
-    /** Pages for operators and nothing else: /metrics (with ?json=1 as JSON), /usage, /ready, /up, /live and /.
-     *  Not for strangers. */
+    /** Only pages for operators: /metrics (with ?json=1 as JSON), /usage, /ready, /up, /live and /. Keep it away from
+     *  the public. */
     PUSHERC_LISTEN_METRICS
 } pusherc_listen_purpose;
 
-/** Where to listen. Everything is borrowed until the call returns. */
+/** Where to listen. All of it is borrowed until the call returns. */
 typedef struct pusherc_listen_options {
     size_t struct_size; /**< sizeof(pusherc_listen_options) */
     /** A numeric address, IPv6 without brackets: "0.0.0.0", "::" (both families) ... NULL = "127.0.0.1". */
     const char *host;
     const pusherc_tls_options *tls; /**< NULL = plain */
-    uint32_t backlog;               /**< connections that wait to be accepted; default 1024 */
+    uint32_t backlog;               /**< connections that wait for accept; default 1024 */
     pusherc_listen_purpose purpose; /**< default PUSHERC_LISTEN_CLIENTS */
-    uint16_t port;        /**< 0 = the system picks; read it back with pusherc_server_port() */
+    uint16_t port;        /**< 0 = the system chooses; read it with pusherc_server_port() */
     uint8_t reserved_[6]; /**< zero */
 } pusherc_listen_options;
 
 /* clang-format off */
 /** Initialiser of a pusherc_listen_options. */
 #define PUSHERC_LISTEN_OPTIONS_INIT { .struct_size = sizeof(pusherc_listen_options) }
-/** Initialiser of a pusherc_tls_options. */
-#define PUSHERC_TLS_OPTIONS_INIT { .struct_size = sizeof(pusherc_tls_options) }
 /* clang-format on */
 
 /**
- * PUSHERC_TLS_OPTIONS_INIT as a function, for other languages.
- *
- * @param out          overwritten with zeros and its size
- * @param struct_size  sizeof(pusherc_tls_options) as the caller knows it
- *
- * Thread: any. Blocks: no. In callbacks: yes. Owns: nothing.
- * Since: 0.1.
- */
-PUSHERC_API void pusherc_tls_options_init(pusherc_tls_options *out, size_t struct_size);
-
-/**
- * PUSHERC_LISTEN_OPTIONS_INIT as a function, for other languages.
+ * Do what PUSHERC_LISTEN_OPTIONS_INIT does, for other languages.
  *
  * @param out          overwritten with zeros and its size
  * @param struct_size  sizeof(pusherc_listen_options) as the caller knows it
- *
- * Thread: any. Blocks: no. In callbacks: yes. Owns: nothing.
- * Since: 0.1.
  */
 PUSHERC_API void pusherc_listen_options_init(pusherc_listen_options *out, size_t struct_size);
 
 /**
- * Make a server. Nothing listens and no thread runs yet.
+ * Make a server. It does not listen yet, and no thread runs.
  *
  * @param out      the server, NULL on failure
  * @param options  copied; NULL = defaults
@@ -204,155 +228,141 @@ PUSHERC_API void pusherc_listen_options_init(pusherc_listen_options *out, size_t
  * @return 0, or
  *         PUSHERC_EINVAL  `out` is NULL, or a field breaks its rule; `info` names it
  *         PUSHERC_ENOMEM
- *         PUSHERC_EIO     the loop or the random generator could not be set up
+ *         PUSHERC_EIO     the event loop or the random generator failed
  *
- * Thread: setup. Blocks: no. In callbacks: yes. Owns: the server, until pusherc_server_free().
- * Since: 0.1.
+ * Thread: setup. Owns: the server, until pusherc_server_free().
  */
 PUSHERC_API int pusherc_server_new(pusherc_server **out, const pusherc_server_options *options,
                                    pusherc_errinfo *info);
 
 /**
- * Add a listener and bind it. Connections are accepted from start on.
+ * Add a listener and bind it. It accepts connections once the server is started.
  *
  * @param server   not started
- * @param options  copied; NULL = 127.0.0.1 and a port that the system picks
+ * @param options  copied; NULL = 127.0.0.1 and a port that the system chooses
  * @param info     filled on failure, e.g. "address in use: 0.0.0.0:6001"; may be NULL
  * @return 0, or
- *         PUSHERC_EINVAL  a NULL server, no numeric address, a file is not named in tls, an unknown purpose, or
- *                         more than 16 listeners
+ *         PUSHERC_EINVAL  server is NULL, the address is not numeric, tls lacks a file name, the purpose is unknown,
+ *                         or there are 16 listeners already
  *         PUSHERC_EIO     bind failed; info->sys has the UV_E* code
- *         PUSHERC_ETLS    certificate or key unusable, `info` says why; info->sys has Mbed TLS's code
- *         PUSHERC_ENOSYS  TLS was not compiled in
+ *         PUSHERC_ETLS    the certificate or key cannot be used, `info` says why; info->sys has Mbed TLS's code
+ *         PUSHERC_ENOSYS  the library was built without TLS
  *         PUSHERC_ESTATE  already started
- *         PUSHERC_ENOMEM  some workers may have it and others not: only to be freed. After the other
- *                         errors the server is as before, and another address may be tried
+ *         PUSHERC_ENOMEM  only some workers may have the listener: free the server. After the other errors the server
+ *                         is as before, and you may try another address
  *
- * Thread: setup. Blocks: for files. In callbacks: no. Owns: nothing.
- * Since: 0.1.
+ * Thread: setup. Blocks: for files. In callbacks: no.
  */
 PUSHERC_API int pusherc_server_listen(pusherc_server *server, const pusherc_listen_options *options,
                                       pusherc_errinfo *info);
 
 /**
- * The port a listener is bound to.
+ * The port that a listener is bound to.
  *
  * @param server    any state
  * @param listener  0 for the first pusherc_server_listen(), 1 for the second, ...
  * @return the port, 0 if there is no such listener
- *
- * Thread: any. Blocks: no. In callbacks: yes. Owns: nothing.
- * Since: 0.1.
  */
 PUSHERC_API uint16_t pusherc_server_port(const pusherc_server *server, size_t listener);
 
 /**
- * Give a listener that speaks TLS another certificate and key. New connections get them; those that are open keep
- * theirs. Session tickets handed out before are of no use any more, which costs their holders a whole handshake.
+ * Give a TLS listener another certificate and key. New connections use them; open connections keep theirs. Session
+ * tickets from before become useless, so that their clients make a full handshake.
  *
  * @param server    started
  * @param listener  0 for the first pusherc_server_listen(), 1 for the second, ...
  * @param tls       read before this call returns
  * @param info      filled on failure; may be NULL
- * @return 0 when handed over to the workers, or (then nothing has changed)
- *         PUSHERC_EINVAL  a NULL argument, no such listener or one without TLS, or a file is not named
- *         PUSHERC_ETLS    certificate or key unusable, `info` says why; info->sys has Mbed TLS's code
+ * @return 0 when handed to the workers, or (then nothing has changed)
+ *         PUSHERC_EINVAL  an argument is NULL, the listener does not exist or has no TLS, or a file name is missing
+ *         PUSHERC_ETLS    the certificate or key cannot be used, `info` says why; info->sys has Mbed TLS's code
  *         PUSHERC_ESTATE  not started, or stopping
  *         PUSHERC_ENOMEM
  *
- * Thread: any. Blocks: for files. In callbacks: yes. Owns: nothing.
- * Since: 0.1.
+ * Blocks: for files.
  */
 PUSHERC_API int pusherc_server_reload_tls(pusherc_server *server, size_t listener,
                                           const pusherc_tls_options *tls, pusherc_errinfo *info);
 
 /**
- * Begin to accept. Threads mode: starts the threads. Attach mode: call it on the loop's thread.
+ * Begin to accept connections. In threads mode it starts the threads. In attach mode call it on the loop's thread.
  *
- * @param server  not started; a server without a listener may still adopt
+ * @param server  not started; a server without a listener can still adopt sockets
  * @param info    filled on failure; may be NULL
  * @return 0, or
- *         PUSHERC_EINVAL  a NULL server
- *         PUSHERC_ESTATE  it was started or stopped before; nothing has changed
- *         PUSHERC_EIO     listening or making a thread failed, info->sys has the UV_E* code; the server can
- *                         only be freed
+ *         PUSHERC_EINVAL  server is NULL
+ *         PUSHERC_ESTATE  started or stopped before; nothing has changed
+ *         PUSHERC_EIO     listening or starting a thread failed; info->sys has the UV_E* code; free the server
  *
- * Thread: setup. Blocks: no. In callbacks: no. Owns: nothing.
- * Since: 0.1.
+ * Thread: setup. In callbacks: no.
  */
 PUSHERC_API int pusherc_server_start(pusherc_server *server, pusherc_errinfo *info);
 
 /**
- * Poll mode: do everything that is due, waiting at most timeout_ms for something to do.
+ * Poll mode: do the work that is due. If there is none, wait for some, timeout_ms at most.
  *
  * @param server      started, with worker_count = PUSHERC_WORKERS_NONE
  * @param timeout_ms  0 = do not wait
- * @return 1 = call again; 0 = stopped, there is nothing left to do; or
+ * @return 1 = call again; 0 = stopped, all work is done; or
  *         PUSHERC_ESTATE  not in poll mode, not started, or called from a callback
  *
- * Thread: always the same one. Blocks: at most timeout_ms. In callbacks: no. Owns: nothing.
- * Since: 0.1.
+ * Thread: always the same one. Blocks: at most timeout_ms. In callbacks: no.
  */
 PUSHERC_API int pusherc_server_poll(pusherc_server *server, uint32_t timeout_ms);
 
 /**
- * Take over an accepted TCP socket, for hosts whose own server owns the port. Workers get them in turn. It
- * speaks plain HTTP and WebSocket, and becomes non-blocking.
+ * Take over an accepted TCP socket. This is for hosts whose own server owns the port. The workers receive such
+ * sockets in turn. The socket speaks plain HTTP and WebSocket, and becomes non-blocking.
  *
  * @param server     started
  * @param os_socket  connected stream socket
- * @param head       what the host has already read of it, from the request line on; copied; at most
+ * @param head       what the host has read from it already, from the request line on; copied; at most
  *                   max_http_head_bytes + max_http_body_bytes
- * @return 0: the socket is the library's; or (then it still is the caller's)
- *         PUSHERC_EINVAL    a NULL server, no stream socket, or `head` is too long
+ * @return 0: the socket belongs to the library; or (then it still belongs to the caller)
+ *         PUSHERC_EINVAL    server is NULL, it is not a stream socket, or `head` is too long
  *         PUSHERC_ESTATE    not started, or stopping
- *         PUSHERC_EBACKLOG  the worker whose turn it is has too much to do; the next call asks another one
+ *         PUSHERC_EBACKLOG  the next worker's mailbox is full; the next call tries another worker
  *         PUSHERC_ENOMEM
  *
- * Thread: any. Blocks: no. In callbacks: yes. Owns: the socket, on success.
- * Since: 0.1.
+ * Owns: the socket, on success.
  */
 PUSHERC_API int pusherc_server_adopt(pusherc_server *server, intptr_t os_socket,
                                      pusherc_slice head);
 
 /**
- * Called once, when a stop has ended: every connection is gone and no hook will be called any more. On the loop's
- * thread in attach and poll mode, on one of the library's otherwise; for a server that was not started on the
- * thread that stops it, before pusherc_server_stop() returns. May call what is marked "In callbacks: yes"; in
- * attach mode also pusherc_server_free().
+ * Called once when the stop has ended: all connections are gone, and no hook will be called again. It runs on the
+ * loop's thread in attach and poll mode, otherwise on a thread of the library. For a server that was not started it
+ * runs on the thread that calls pusherc_server_stop(), before that returns. It may call functions marked
+ * "In callbacks: yes", in attach mode also pusherc_server_free().
  */
 typedef void (*pusherc_stopped_fn)(pusherc_server *server, void *user_data);
 
 /**
- * Stop: /ready turns red, listeners close, clients are told (4200) in random order spread over
- * grace_ms, queues are flushed, what is left is cut off, `stopped` is called. Webhooks that wait are sent, for as
- * long as clients are left and close_timeout_ms more at most.
+ * Stop the server: /ready answers 503, the listeners close, clients are closed with 4200 at random moments within
+ * grace_ms, their queues are flushed, remaining connections are cut off, and `stopped` is called. Waiting webhooks
+ * are sent as long as clients are left, and for close_timeout_ms more at most.
  *
  * @param server    any state; a server that was not started stops at once
- * @param grace_ms  0 = tell everybody at once
- * @param stopped   may be NULL; not called by a repeated stop
+ * @param grace_ms  0 = close all clients at once
+ * @param stopped   may be NULL; ignored if the server is already stopping
  * @param user_data for `stopped`
  * @return 0, or
- *         PUSHERC_EINVAL  a NULL server
+ *         PUSHERC_EINVAL  server is NULL
  *         PUSHERC_ESTATE  already stopping; a smaller grace_ms still takes effect
- *         PUSHERC_ENOMEM  not every worker has heard of it, and `stopped` waits: call again
- *
- * Thread: any. Blocks: no. In callbacks: yes. Owns: nothing.
- * Since: 0.1.
+ *         PUSHERC_ENOMEM  only some workers are stopping, and `stopped` is not called yet: call again
  */
 PUSHERC_API int pusherc_server_stop(pusherc_server *server, uint32_t grace_ms,
                                     pusherc_stopped_fn stopped, void *user_data);
 
 /**
- * Free a server. Requests that the host has not answered yet may still be answered afterwards; the
- * answer is ECANCELED.
+ * Free a server. Requests that the host has not answered yet may still be answered afterwards; the answer returns
+ * ECANCELED.
  *
- * @param server  threads and poll mode: any state, a running one is stopped without grace;
- *                attach mode: never started, or `stopped` has been called. NULL is a no-op
+ * @param server  threads and poll mode: any state, a running server is stopped without grace;
+ *                attach mode: never started, or `stopped` has been called. NULL does nothing
  *
- * Thread: none of ours; attach and poll: the loop's. Blocks: until the threads have ended. In callbacks: no,
- * but in attach mode `stopped` may free. Owns: the server is gone.
- * Since: 0.1.
+ * Thread: not one of the library's; in attach and poll mode the loop's. Blocks: until the threads have ended.
+ * In callbacks: no, except in `stopped` in attach mode. Owns: the server is gone.
  */
 PUSHERC_API void pusherc_server_free(pusherc_server *server);
 
@@ -361,40 +371,38 @@ PUSHERC_API void pusherc_server_free(pusherc_server *server);
  *
  * @param server      started
  * @param app_id      known app; NUL-terminated
- * @param socket_id   a connection that is gone meanwhile is no error
+ * @param socket_id   if the connection is gone already, that is no error
  * @param close_code  1000 or 4000..4999
  * @param reason      UTF-8, cut at 123 bytes; NUL-terminated; NULL = ""
- * @return 0 when handed over, or
- *         PUSHERC_EINVAL  a NULL argument, the zero id, another close_code, or the reason is no UTF-8
+ * @return 0 when handed to the workers, or
+ *         PUSHERC_EINVAL  an argument is NULL, the id is zero, close_code is another number, or the reason is not
+ *                         UTF-8
  *         PUSHERC_ENOENT  unknown app
- *         PUSHERC_ESTATE  server not started, or stopped
+ *         PUSHERC_ESTATE  not started, or stopped
  *         PUSHERC_ENOMEM  the connection may stay open
- *
- * Thread: any. Blocks: no. In callbacks: yes. Owns: nothing.
- * Since: 0.1.
  */
 PUSHERC_API int pusherc_server_disconnect(pusherc_server *server, const char *app_id,
                                           pusherc_socket_id socket_id, uint16_t close_code,
                                           const char *reason);
 
 /**
- * Close every connection of a user: those that signed in as the user (pusher:signin) and those whose identity,
- * the answer to `identify`, has this id. Connections that only carry the id in a presence channel stay.
- * The user may connect again; to keep somebody out, let identify say no first.
+ * Close all connections of a user: those that signed in as the user (pusher:signin), and those whose identity, the
+ * answer to `identify`, has this id. Connections that have the id only in a presence channel stay. The user may
+ * connect again; to prevent that, let `identify` refuse the user first.
  *
  * @param server      started
  * @param app_id      known app; NUL-terminated
- * @param user_id     1..200 bytes; a user who is not connected is no error
- * @param close_code  1000 or 4000..4999; Pusher's API uses 4009, after which pusher-js does not return
+ * @param user_id     1..200 bytes; if the user is not connected, that is no error
+ * @param close_code  1000 or 4000..4999; Pusher's API uses 4009, after which pusher-js does not reconnect
  * @param reason      UTF-8, cut at 123 bytes; NUL-terminated; NULL = ""
- * @return 0 when handed over, or
- *         PUSHERC_EINVAL  a NULL argument, another close_code, a user_id too long, or the reason is no UTF-8
+ * @return 0 when handed to the workers, or
+ *         PUSHERC_EINVAL  an argument is NULL, close_code is another number, the user_id is too long, or the reason is
+ *                         not UTF-8
  *         PUSHERC_ENOENT  unknown app
- *         PUSHERC_ESTATE  server not started, or stopped
+ *         PUSHERC_ESTATE  not started, or stopped
  *         PUSHERC_ENOMEM  some connections may stay open
  *
- * Thread: any. Blocks: no. In callbacks: yes. Owns: nothing.
- * Since: 0.1.  Source: Pusher Channels HTTP API, "POST terminate user connections", for signed-in users.
+ * Source: Pusher Channels HTTP API, "POST terminate user connections", for signed-in users.
  */
 PUSHERC_API int pusherc_server_disconnect_user(pusherc_server *server, const char *app_id,
                                                pusherc_slice user_id, uint16_t close_code,

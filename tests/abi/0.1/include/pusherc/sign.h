@@ -1,12 +1,13 @@
 /**
  * @file sign.h
- * Pusher's signatures, and its end-to-end encryption, without a server: for auth endpoints, HTTP API clients and
- * webhook receivers.
+ * Pusher's signatures and its end-to-end encryption, without a server: for auth endpoints, clients of the HTTP API,
+ * and receivers of webhooks.
  *
- * Stateless. Functions that write text NUL-terminate it, and tell its length without NUL in *len if
- * `len` is not NULL. When `cap` is too small they return PUSHERC_ENOBUFS, leave `out` as it was and
- * put the capacity needed into *len; `out` may be NULL when `cap` is 0. After any other failure `out`
- * and *len are as they were.
+ * The functions have no state. Those that write text end it with NUL, and put its length without NUL into *len, unless
+ * `len` is NULL. If `cap` is too small they return PUSHERC_ENOBUFS, leave `out` as it was, and put the capacity that
+ * they need into *len; `out` may be NULL if `cap` is 0. After any other failure `out` and *len are as they were.
+ *
+ * Unless said otherwise: Thread: any. Blocks: no. In callbacks: yes. Owns: nothing. Since: 0.1.
  */
 #ifndef PUSHERC_SIGN_H
 #define PUSHERC_SIGN_H
@@ -16,16 +17,16 @@
 
 PUSHERC_BEGIN_DECLS
 
-/** 64 hex digits and NUL. */
-#define PUSHERC_HMAC_HEX_SIZE 65
-/** Bytes of the master key of end-to-end encrypted channels. */
-#define PUSHERC_MASTER_KEY_SIZE 32
-/** Bytes of the secret of one such channel, which its subscribers know. */
-#define PUSHERC_SHARED_SECRET_SIZE 32
-/** Query parameters that pusherc_verify_request() looks at. */
-#define PUSHERC_MAX_SIGNED_PARAMS 256
+/** Sizes of keys and signatures. */
+enum {
+    PUSHERC_HMAC_HEX_SIZE = 65,   /**< 64 hex digits and NUL */
+    PUSHERC_MASTER_KEY_SIZE = 32, /**< bytes of the master key of end-to-end encrypted channels */
+    PUSHERC_SHARED_SECRET_SIZE =
+        32, /**< bytes of the secret that subscribers of such a channel share */
+    PUSHERC_MAX_SIGNED_PARAMS = 256 /**< query parameters of one signed request */
+};
 
-/** What an app is known by. Everything is borrowed until the call returns. */
+/** The keys of an app. All of it is borrowed until the call returns. */
 typedef struct pusherc_credentials {
     size_t struct_size;       /**< sizeof(pusherc_credentials) */
     pusherc_slice app_id;     /**< not used for signing; part of HTTP API paths */
@@ -35,18 +36,15 @@ typedef struct pusherc_credentials {
 } pusherc_credentials;
 
 /* clang-format off */
-/** Empty credentials to fill in. */
+/** Initialiser of a pusherc_credentials. */
 #define PUSHERC_CREDENTIALS_INIT { .struct_size = sizeof(pusherc_credentials) }
 /* clang-format on */
 
 /**
- * PUSHERC_CREDENTIALS_INIT as a function, for other languages.
+ * Do what PUSHERC_CREDENTIALS_INIT does, for other languages.
  *
  * @param out          overwritten with zeros and its size
  * @param struct_size  sizeof(pusherc_credentials) as the caller knows it
- *
- * Thread: any. Blocks: no. In callbacks: yes. Owns: nothing.
- * Since: 0.1.
  */
 PUSHERC_API void pusherc_credentials_init(pusherc_credentials *out, size_t struct_size);
 
@@ -57,18 +55,17 @@ typedef struct pusherc_http_param {
 } pusherc_http_param;
 
 /**
- * HMAC-SHA256 in lower-case hex.
+ * Compute HMAC-SHA256, in lower-case hex.
  *
  * @param secret  the key, 1 byte or more
  * @param data    any bytes
  * @param out     filled on success
  * @return 0, or (then `out` is as it was)
- *         PUSHERC_EINVAL  empty secret
+ *         PUSHERC_EINVAL  the secret is empty
  *         PUSHERC_ENOMEM
- *         PUSHERC_EIO     the crypto library refused
+ *         PUSHERC_EIO     the crypto library failed
  *
- * Thread: any. Blocks: no. In callbacks: yes. Owns: nothing.
- * Since: 0.1.  Source: RFC 2104, RFC 4231.
+ * Source: RFC 2104, RFC 4231.
  */
 PUSHERC_API PUSHERC_NODISCARD int pusherc_hmac_sha256_hex(pusherc_slice secret, pusherc_slice data,
                                                           char out[PUSHERC_HMAC_HEX_SIZE]);
@@ -77,21 +74,20 @@ PUSHERC_API PUSHERC_NODISCARD int pusherc_hmac_sha256_hex(pusherc_slice secret, 
  * Sign a subscription: "key:hex", the "auth" of pusher:subscribe.
  *
  * @param credentials   key and secret
- * @param socket_id     the subscriber's; not zero
+ * @param socket_id     of the subscriber; not zero
  * @param channel       a valid channel name, see pusherc_channel_classify()
- * @param channel_data  member data, byte for byte as the client will send it; len 0 = none. Presence
- *                      channels need it, unless the client signs in
+ * @param channel_data  member data, exactly the bytes that the client will send; len 0 = none. Presence channels need
+ *                      it, unless the client signs in
  * @param out           cap bytes; key.len + 66 are enough
  * @param cap           bytes at `out`
- * @param len           length or needed capacity; may be NULL
+ * @param len           the length, or the capacity needed; may be NULL
  * @return 0, or
  *         PUSHERC_EINVAL   credentials, socket id or channel break a rule
  *         PUSHERC_ENOBUFS  see the top of this file
  *         PUSHERC_ENOMEM
- *         PUSHERC_EIO      the crypto library refused
+ *         PUSHERC_EIO      the crypto library failed
  *
- * Thread: any. Blocks: no. In callbacks: yes. Owns: nothing.
- * Since: 0.1.  Source: Pusher Channels, "authenticating users / generating the authentication string".
+ * Source: Pusher Channels, "authenticating users / generating the authentication string".
  */
 PUSHERC_API PUSHERC_NODISCARD int pusherc_sign_channel(const pusherc_credentials *credentials,
                                                        pusherc_socket_id socket_id,
@@ -103,15 +99,14 @@ PUSHERC_API PUSHERC_NODISCARD int pusherc_sign_channel(const pusherc_credentials
  * Sign a sign-in: "key:hex", the "auth" of pusher:signin.
  *
  * @param credentials  key and secret
- * @param socket_id    the connection's; not zero
- * @param user_data    JSON text, byte for byte as the client will send it; 1 byte or more
+ * @param socket_id    of the connection; not zero
+ * @param user_data    JSON text, exactly the bytes that the client will send; 1 byte or more
  * @param out          cap bytes; key.len + 66 are enough
  * @param cap          bytes at `out`
- * @param len          length or needed capacity; may be NULL
+ * @param len          the length, or the capacity needed; may be NULL
  * @return as pusherc_sign_channel()
  *
- * Thread: any. Blocks: no. In callbacks: yes. Owns: nothing.
- * Since: 0.1.  Source: Pusher Channels, "user authentication".
+ * Source: Pusher Channels, "user authentication".
  */
 PUSHERC_API PUSHERC_NODISCARD int pusherc_sign_user(const pusherc_credentials *credentials,
                                                     pusherc_socket_id socket_id,
@@ -119,25 +114,24 @@ PUSHERC_API PUSHERC_NODISCARD int pusherc_sign_user(const pusherc_credentials *c
                                                     size_t *len);
 
 /**
- * Write the body with which an auth endpoint admits a client to a channel, as JSON: {"auth":...},
- * with "channel_data" if given, and with "shared_secret" for an encrypted channel. Answer it with
- * status 200; refusals are yours to write (403, any body).
+ * Write the JSON body with which an auth endpoint lets a client into a channel: {"auth":...}, with "channel_data" if
+ * it is given, and with "shared_secret" for an encrypted channel. Send it with status 200. To refuse a client, answer
+ * with 403 and any body.
  *
- * The shared secret is base64 of SHA-256(channel, master key): who has it can read the channel.
+ * The shared secret is base64 of SHA-256(channel, master key). A client that has it can read the channel.
  *
- * @param credentials   key and secret; for private-encrypted- channels the master key too
+ * @param credentials   key and secret; for private-encrypted- channels also the master key
  * @param socket_id     as the client sent it, read by pusherc_socket_id_parse(); not zero
  * @param channel       as the client sent it: a valid name
- * @param channel_data  JSON object as UTF-8; on presence channels with a "user_id" that is a string or an
- *                      integer, at most 128 characters are advised; len 0 = none
+ * @param channel_data  JSON object as UTF-8; on presence channels with a "user_id", a string or an integer of
+ *                      preferably at most 128 characters; len 0 = none
  * @param out           cap bytes
  * @param cap           bytes at `out`
- * @param len           length or needed capacity; may be NULL
+ * @param len           the length, or the capacity needed; may be NULL
  * @return as pusherc_sign_channel(); also
- *         PUSHERC_EINVAL  channel_data breaks its rule; an encrypted channel without master key
+ *         PUSHERC_EINVAL  channel_data breaks its rule, or the channel is encrypted and there is no master key
  *
- * Thread: any. Blocks: no. In callbacks: yes. Owns: nothing.
- * Since: 0.1.  Source: Pusher Channels, "authorizing users", "encrypted channels".
+ * Source: Pusher Channels, "authorizing users", "encrypted channels".
  */
 PUSHERC_API PUSHERC_NODISCARD int pusherc_auth_response_json(const pusherc_credentials *credentials,
                                                              pusherc_socket_id socket_id,
@@ -146,8 +140,7 @@ PUSHERC_API PUSHERC_NODISCARD int pusherc_auth_response_json(const pusherc_crede
                                                              size_t cap, size_t *len);
 
 /**
- * Write the body with which an auth endpoint lets a client sign in, as JSON:
- * {"auth":...,"user_data":...}.
+ * Write the JSON body with which an auth endpoint lets a client sign in: {"auth":...,"user_data":...}.
  *
  * @param credentials  key and secret
  * @param socket_id    as the client sent it; not zero
@@ -155,86 +148,81 @@ PUSHERC_API PUSHERC_NODISCARD int pusherc_auth_response_json(const pusherc_crede
  *                     channel alphabet; optional "user_info" (object) and "watchlist" (ids)
  * @param out          cap bytes
  * @param cap          bytes at `out`
- * @param len          length or needed capacity; may be NULL
+ * @param len          the length, or the capacity needed; may be NULL
  * @return as pusherc_sign_channel(); also
  *         PUSHERC_EINVAL  user_data breaks its rule
  *
- * Thread: any. Blocks: no. In callbacks: yes. Owns: nothing.
- * Since: 0.1.  Source: Pusher Channels, "user authentication".
+ * Source: Pusher Channels, "user authentication".
  */
 PUSHERC_API PUSHERC_NODISCARD int
 pusherc_user_auth_response_json(const pusherc_credentials *credentials, pusherc_socket_id socket_id,
                                 pusherc_slice user_data, char *out, size_t cap, size_t *len);
 
 /**
- * Read a master key in the form that Pusher's SDKs are configured with.
+ * Read a master key in the form in which Pusher's SDKs are configured.
  *
  * @param base64  44 characters with padding
  * @param out     filled on success
- * @return 0, or PUSHERC_EINVAL: not base64, or not of exactly PUSHERC_MASTER_KEY_SIZE bytes
+ * @return 0, or PUSHERC_EINVAL: not base64 of exactly PUSHERC_MASTER_KEY_SIZE bytes
  *
- * Thread: any. Blocks: no. In callbacks: yes. Owns: nothing.
- * Since: 0.1.  Source: Pusher Channels, "encrypted channels".
+ * Source: Pusher Channels, "encrypted channels".
  */
 PUSHERC_API PUSHERC_NODISCARD int pusherc_master_key_decode(pusherc_slice base64,
                                                             uint8_t out[PUSHERC_MASTER_KEY_SIZE]);
 
 /**
- * The secret that everybody who may read an encrypted channel shares: SHA-256 of its name and the master key.
- * Auth endpoints hand it out in base64, which pusherc_auth_response_json() does.
+ * Compute the secret that the subscribers of an encrypted channel share: SHA-256 of its name and the master key. Auth
+ * endpoints send it in base64, as pusherc_auth_response_json() writes it.
  *
- * @param credentials  the master key; key and secret are not looked at
+ * @param credentials  the master key; key and secret are not used
  * @param channel      a valid private-encrypted- name
  * @param out          filled on success; wipe it after use
- * @return 0, PUSHERC_EINVAL (credentials or channel break a rule) or PUSHERC_EIO (the crypto library refused)
+ * @return 0, PUSHERC_EINVAL (credentials or channel break a rule) or PUSHERC_EIO (the crypto library failed)
  *
- * Thread: any. Blocks: no. In callbacks: yes. Owns: nothing.
- * Since: 0.1.  Source: Pusher Channels, "encrypted channels".
+ * Source: Pusher Channels, "encrypted channels".
  */
 PUSHERC_API PUSHERC_NODISCARD int pusherc_shared_secret(const pusherc_credentials *credentials,
                                                         pusherc_slice channel,
                                                         uint8_t out[PUSHERC_SHARED_SECRET_SIZE]);
 
 /**
- * Encrypt the data of one event for one channel: {"nonce":...,"ciphertext":...}, which is what its "data" then is.
- * Each call takes a fresh random nonce, so that no two results are the same. pusherc_publish() does this by itself
- * for an app with a master key; this is for those who publish over HTTP, or keep the key from the server.
+ * Encrypt the data of one event for one channel. The result, {"nonce":...,"ciphertext":...}, is the event's new
+ * "data". Each call uses a new random nonce, so that no two results are the same. pusherc_publish() encrypts by
+ * itself for an app with a master key; use this to publish over HTTP, or if the server must not have the key.
  *
- * @param credentials  the master key; key and secret are not looked at
+ * @param credentials  the master key; key and secret are not used
  * @param channel      a valid private-encrypted- name; subscribers of another channel cannot read the result
  * @param data         any bytes; clients expect JSON as UTF-8
  * @param out          cap bytes; 4 * ((data.len + 18) / 3) + 62 are enough
  * @param cap          bytes at `out`
- * @param len          length or needed capacity; may be NULL
+ * @param len          the length, or the capacity needed; may be NULL
  * @return 0, or
  *         PUSHERC_EINVAL   credentials or channel break a rule
- *         PUSHERC_ENOSYS   compiled without encryption, see pusherc_features()
+ *         PUSHERC_ENOSYS   the library was built without encryption, see pusherc_features()
  *         PUSHERC_ENOBUFS  see the top of this file
  *         PUSHERC_ENOMEM
- *         PUSHERC_EIO      the crypto library refused, or has no random bytes
+ *         PUSHERC_EIO      the crypto library failed, or has no random bytes
  *
- * Thread: any. Blocks: no. In callbacks: yes. Owns: nothing.
- * Since: 0.1.  Source: Pusher Channels, "encrypted channels".
+ * Source: Pusher Channels, "encrypted channels".
  */
 PUSHERC_API PUSHERC_NODISCARD int pusherc_encrypt_event(const pusherc_credentials *credentials,
                                                         pusherc_slice channel, pusherc_slice data,
                                                         char *out, size_t cap, size_t *len);
 
 /**
- * Read the data of an event of an encrypted channel, such as webhooks carry it.
+ * Decrypt the data of an event of an encrypted channel, for example from a webhook.
  *
- * @param credentials  the master key; key and secret are not looked at
- * @param channel      the event's: a valid private-encrypted- name
+ * @param credentials  the master key; key and secret are not used
+ * @param channel      of the event: a valid private-encrypted- name
  * @param encrypted    JSON as pusherc_encrypt_event() writes it, members in any order
- * @param out          cap bytes; encrypted.len are enough. What was encrypted, and NUL; wipe it after use
+ * @param out          cap bytes; encrypted.len are enough; receives the data and NUL; wipe it after use
  * @param cap          bytes at `out`
- * @param len          length or needed capacity; may be NULL
+ * @param len          the length, or the capacity needed; may be NULL
  * @return as pusherc_encrypt_event(); also
- *         PUSHERC_EINVAL  `encrypted` is not of that form
- *         PUSHERC_EAUTH   encrypted for another channel or with another key, or changed since
+ *         PUSHERC_EINVAL  `encrypted` does not have that form
+ *         PUSHERC_EAUTH   it was encrypted for another channel or with another key, or was changed later
  *
- * Thread: any. Blocks: no. In callbacks: yes. Owns: nothing.
- * Since: 0.1.  Source: Pusher Channels, "encrypted channels".
+ * Source: Pusher Channels, "encrypted channels".
  */
 PUSHERC_API PUSHERC_NODISCARD int pusherc_decrypt_event(const pusherc_credentials *credentials,
                                                         pusherc_slice channel,
@@ -242,29 +230,28 @@ PUSHERC_API PUSHERC_NODISCARD int pusherc_decrypt_event(const pusherc_credential
                                                         size_t cap, size_t *len);
 
 /**
- * Sign an HTTP API request. Writes the whole query string, percent-encoded and without '?': auth_key,
+ * Sign a request of the HTTP API. Writes the whole query string, percent-encoded, without '?': auth_key,
  * auth_timestamp, auth_version, body_md5 if there is a body, your parameters, auth_signature.
  *
  * @param credentials  key and secret
- * @param method       "GET" or "POST"; other letters work, in either case, at most 15
- * @param path         begins with '/', percent-encoded as it will be sent; no '?', '#', space or control
- * @param params       param_count further parameters; names are lower-cased for signing, and are not
- *                     empty, not "body_md5" and do not begin with "auth_"
+ * @param method       "GET" or "POST"; any other letters, upper or lower case, at most 15
+ * @param path         begins with '/', percent-encoded as it will be sent; no '?', '#', space or control character
+ * @param params       param_count further parameters. Names are signed in lower case; they must not be empty or
+ *                     "body_md5", and must not begin with "auth_"
  * @param param_count  0..PUSHERC_MAX_SIGNED_PARAMS - 5
  * @param body         exactly as it will be sent; len 0 = none
  * @param unix_time_s  now; servers accept 600 s of difference
  * @param out          cap bytes
  * @param cap          bytes at `out`
- * @param len          length or needed capacity; may be NULL
+ * @param len          the length, or the capacity needed; may be NULL
  * @return 0, or
  *         PUSHERC_EINVAL   an argument breaks a rule
  *         PUSHERC_ELIMIT   too many parameters
  *         PUSHERC_ENOBUFS  see the top of this file
  *         PUSHERC_ENOMEM
- *         PUSHERC_EIO      the crypto library refused
+ *         PUSHERC_EIO      the crypto library failed
  *
- * Thread: any. Blocks: no. In callbacks: yes. Owns: nothing.
- * Since: 0.1.  Source: Pusher Channels HTTP API, "generating authentication signatures".
+ * Source: Pusher Channels HTTP API, "generating authentication signatures".
  */
 PUSHERC_API PUSHERC_NODISCARD int
 pusherc_sign_request(const pusherc_credentials *credentials, const char *method, const char *path,
@@ -272,26 +259,25 @@ pusherc_sign_request(const pusherc_credentials *credentials, const char *method,
                      uint64_t unix_time_s, char *out, size_t cap, size_t *len);
 
 /**
- * Check an HTTP API request: parameters present and not repeated, key, version, time, signature, and
- * the MD5 of the body. The forms in which the SDKs sign array parameters and escaped paths are known.
+ * Check a request of the HTTP API: whether the parameters are present and not repeated, the key, version, time,
+ * signature, and the MD5 of the body. Array parameters and escaped paths may be signed in any of the SDKs' forms.
  *
  * @param credentials  key and secret
  * @param method       as received, upper case
- * @param path         as received, percent-encoding kept, without query. If your server adds a prefix that
- *                     clients do not sign, try again without it
- * @param params       param_count query parameters, decoded, in the order received
+ * @param path         as received, still percent-encoded, without query. If your server adds a prefix that clients
+ *                     do not sign, try again without it
+ * @param params       param_count query parameters, decoded, in the order in which they came
  * @param param_count  more than PUSHERC_MAX_SIGNED_PARAMS are refused
  * @param body         raw
  * @param unix_time_s  now
- * @param max_skew_s   accepted difference to auth_timestamp, inclusive; 0 = 600
+ * @param max_skew_s   largest accepted difference to auth_timestamp; 0 = 600
  * @return 0, or
- *         PUSHERC_EAUTH   answer 401. Digests are compared in a time that tells nothing about them
- *         PUSHERC_EINVAL  a NULL argument, or credentials break a rule
+ *         PUSHERC_EAUTH   answer 401. Digests are compared in constant time
+ *         PUSHERC_EINVAL  an argument is NULL, or credentials break a rule
  *         PUSHERC_ENOMEM
- *         PUSHERC_EIO     the crypto library refused
+ *         PUSHERC_EIO     the crypto library failed
  *
- * Thread: any. Blocks: no. In callbacks: yes. Owns: nothing.
- * Since: 0.1.  Source: Pusher Channels HTTP API, "authentication".
+ * Source: Pusher Channels HTTP API, "authentication".
  */
 PUSHERC_API PUSHERC_NODISCARD int pusherc_verify_request(const pusherc_credentials *credentials,
                                                          const char *method, const char *path,
@@ -300,34 +286,32 @@ PUSHERC_API PUSHERC_NODISCARD int pusherc_verify_request(const pusherc_credentia
                                                          uint64_t unix_time_s, uint32_t max_skew_s);
 
 /**
- * Sign a webhook: the value of X-Pusher-Signature.
+ * Sign a webhook: compute the value of X-Pusher-Signature.
  *
  * @param credentials  the secret; the key goes into X-Pusher-Key
  * @param body         exactly as it will be sent
  * @param out          filled on success
  * @return 0, PUSHERC_EINVAL (credentials break a rule), PUSHERC_ENOMEM or PUSHERC_EIO
  *
- * Thread: any. Blocks: no. In callbacks: yes. Owns: nothing.
- * Since: 0.1.  Source: Pusher Channels, "webhooks / security".
+ * Source: Pusher Channels, "webhooks / security".
  */
 PUSHERC_API PUSHERC_NODISCARD int pusherc_sign_webhook(const pusherc_credentials *credentials,
                                                        pusherc_slice body,
                                                        char out[PUSHERC_HMAC_HEX_SIZE]);
 
 /**
- * Check a webhook that was received. Choose the credentials by the field X-Pusher-Key first.
+ * Check a webhook that was received. Choose the credentials by the field X-Pusher-Key before.
  *
  * @param credentials    key and secret
  * @param body           raw
  * @param signature_hex  the field X-Pusher-Signature
  * @return 0, or
- *         PUSHERC_EAUTH   not signed with this secret; upper-case hex does not count
+ *         PUSHERC_EAUTH   not signed with this secret, or the hex is in upper case
  *         PUSHERC_EINVAL  credentials break a rule
  *         PUSHERC_ENOMEM
- *         PUSHERC_EIO     the crypto library refused
+ *         PUSHERC_EIO     the crypto library failed
  *
- * Thread: any. Blocks: no. In callbacks: yes. Owns: nothing.
- * Since: 0.1.  Source: Pusher Channels, "webhooks / security".
+ * Source: Pusher Channels, "webhooks / security".
  */
 PUSHERC_API PUSHERC_NODISCARD int pusherc_verify_webhook(const pusherc_credentials *credentials,
                                                          pusherc_slice body,
