@@ -448,6 +448,7 @@ typedef void (*pusherc_explain_fn)(pusherc_slice json, void *user_data);
  *         PUSHERC_EINVAL  a NULL argument, or a text that is no UTF-8
  *         PUSHERC_ENOENT  unknown app
  *         PUSHERC_ENOMEM
+ *         PUSHERC_ENOSYS  compiled without explanations, see pusherc_features()
  *
  * Thread: any. Blocks: no. In callbacks: yes. Owns: nothing.
  * Since: 0.1.

@@ -44,7 +44,7 @@ PUSHERC_API const char *pusherc_version_string(void);
 /**
  * What was compiled in that can be left out. A call that needs something else returns PUSHERC_ENOSYS.
  *
- * @return words with a space between, such as "tls", "encryption" and "webhooks"; "" for none; static
+ * @return words with a space between, such as "tls", "encryption", "webhooks" and "explain"; "" for none; static
  *
  * Thread: any. Blocks: no. In callbacks: yes. Owns: nothing.
  * Since: 0.1.

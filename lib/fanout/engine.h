@@ -18,6 +18,7 @@
 #include "channel/directory.h"
 #include "fanout/notice.h"
 #include "fanout/worker.h"
+#include "why/why.h"
 
 /* pusherc_server_options with defaults applied. */
 struct pc_limits {
@@ -62,6 +63,11 @@ struct pc_engine {
     int (*write_metrics)(struct pusherc_server *server, bool json, pusherc_write_fn write,
                          void *user_data);
 };
+
+static inline struct pc_why pc_engine_why(struct pc_engine *engine)
+{
+    return (struct pc_why){&engine->mem, &engine->log, &engine->apps, &engine->directory};
+}
 
 /* Everything but the mailboxes, which come with their event loops. */
 PC_CHECKED int pc_engine_init(struct pc_engine *engine, const struct pc_mem *mem,

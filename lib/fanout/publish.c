@@ -1,7 +1,6 @@
 #include "fanout/publish.h"
 
 #include "channel/cached.h"
-#include "fanout/near_miss.h"
 #include "fanout/subscription.h"
 #include "fanout/view.h"
 #include "protocol/message_out.h"
@@ -261,8 +260,10 @@ static int publish_one(struct pc_engine *engine, const struct pc_app *app, pushe
         return rc;
     uint32_t workers = interested_workers(engine, app, name, &rendered);
     count(engine, app, p, workers > 0);
-    if (workers == 0)
-        pc_near_miss(engine, app, name, p->event);
+    if (workers == 0 && pc_log_wants(&engine->log, PUSHERC_LOG_DEBUG)) {
+        const struct pc_why why = pc_engine_why(engine);
+        pc_why_unmatched(&why, app, name, p->event);
+    }
     if (!rendered && (workers > 0 || keeping.cached))
         rc = publish_plain(engine, app, name, p, &keeping, workers, &rendered);
     if (rc == 0 && rendered)

@@ -1,7 +1,7 @@
 /* pusher:signin (protocol section 2.11). */
 #include "auth/sign.h"
 #include "protocol/message_out.h"
-#include "session/blame.h"
+#include "session/explain.h"
 #include "session/session.h"
 
 static bool refuse(struct pc_refusal *why, pusherc_denial_reason reason, const char *text)
@@ -29,7 +29,7 @@ static bool check_signature(struct pc_session *s, const struct pc_message_in *in
     pc_buf_put(detail, PC_S("::user::"));
     pc_buf_put(detail, in->user_data);
     why->detail = pc_buf_slice(detail);
-    pc_blame_message(s, in, why->detail);
+    pc_session_explain(s, in, why->detail);
     return false;
 }
 

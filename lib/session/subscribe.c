@@ -7,7 +7,7 @@
 #include "fanout/publish.h"
 #include "fanout/view.h"
 #include "protocol/message_out.h"
-#include "session/blame.h"
+#include "session/explain.h"
 #include "session/grant.h"
 #include "session/session.h"
 
@@ -260,7 +260,7 @@ static bool check_signature(struct pc_session *s, const struct pc_message_in *in
         pc_buf_put(detail, in->channel_data);
     }
     why->detail = pc_buf_slice(detail);
-    pc_blame_message(s, in, why->detail);
+    pc_session_explain(s, in, why->detail);
     return false;
 }
 
