@@ -458,6 +458,7 @@ typedef void (*pusherc_explain_fn)(pusherc_slice json, void *user_data);
  *         PUSHERC_EINVAL  an argument is NULL, or a text is not UTF-8
  *         PUSHERC_ENOENT  unknown app
  *         PUSHERC_ENOMEM
+ *         PUSHERC_ENOSYS  the library was built without explanations, see pusherc_features()
  */
 PUSHERC_API int pusherc_explain(pusherc_server *server, const char *app_id, pusherc_slice channel,
                                 pusherc_slice user_id, pusherc_explain_fn done, void *user_data);

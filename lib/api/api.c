@@ -5,7 +5,7 @@
 #include "api/call.h"
 #include "auth/sign.h"
 #include "session/admit.h"
-#include "session/blame.h"
+#include "why/why.h"
 
 #define QUERY_ROOM  1024 /* of decoded parameters; a longer query costs an allocation */
 #define MAX_CAPTURE 2    /* segments of a path that a route takes out */
@@ -160,27 +160,24 @@ static struct pc_app *find_signer(const struct pc_api_request *request, struct p
 /* Only the operator's log gets the reason; telling the caller would help guessing. */
 static void log_cause(struct pc_api_call *call, const struct pc_signed_request *signed_request)
 {
-    char text[PC_BLAME_MAX_BYTES];
-    struct pc_buf cause;
-    struct pc_blame_apps apps;
     const struct pc_api_request *request = call->request;
     struct pc_engine *engine = request->engine;
     const pusherc_slice *signature = pc_api_param(call, PC_S("auth_signature"));
     const pusherc_slice *key = pc_api_param(call, PC_S("auth_key"));
-    if (!signature || !key || !PC_LOG_AFFORDS(&engine->log, DEBUG, PC_BLAME_PER_S))
+    if (!signature || !key || !PC_WHY_AFFORDS(&engine->log))
         return;
-    pc_buf_init_in(&cause, &engine->mem, sizeof text, text, sizeof text);
-    struct pc_blame blame = pc_blame_begin(engine, call->app, *signature, *key, &apps);
-    bool found = pc_blame_request(&blame, signed_request, request->message->query,
-                                  pc_http_field(request->message, PC_S("X-Forwarded-Prefix")),
-                                  request->unix_time_s, engine->options.max_auth_skew_s, &cause);
-    pc_blame_end(&apps);
-    pusherc_slice path = pc_slice_first(signed_request->path, 80);
-    if (found)
-        PC_LOG(&engine->log, DEBUG,
-               ((struct pc_log_about){.subject = "auth", .app_id = call->app->id}),
-               "wrong signature of %.*s %.*s: %.*s", (int)signed_request->method.len,
-               signed_request->method.ptr, (int)path.len, path.ptr, (int)cause.len, cause.ptr);
+    const struct pc_why why = pc_engine_why(engine);
+    const struct pc_why_request refused = {
+        .app = call->app,
+        .request = signed_request,
+        .key = *key,
+        .signature = *signature,
+        .raw_query = request->message->query,
+        .forwarded_prefix = pc_http_field(request->message, PC_S("X-Forwarded-Prefix")),
+        .unix_time_s = request->unix_time_s,
+        .max_skew_s = engine->options.max_auth_skew_s,
+    };
+    pc_why_request(&why, &refused);
 }
 
 static bool check_request_signature(struct pc_api_call *call)

@@ -21,11 +21,8 @@ static const char features[] = ""
 #ifdef PC_WITH_WEBHOOKS
                                " webhooks"
 #endif
-#ifdef PC_WITH_DEFLATE
-                               " deflate"
-#endif
-#ifdef PC_WITH_REDIS
-                               " redis"
+#ifdef PC_WITH_EXPLAIN
+                               " explain"
 #endif
     ;
 

@@ -143,6 +143,17 @@ int pc_app_check(const pusherc_app_options *o, bool webhooks, pusherc_errinfo *i
     return pc_endpoints_check(o, info);
 }
 
+static int keep_secret_text(struct pc_app *app, pusherc_slice secret)
+{
+#ifdef PC_WITH_EXPLAIN
+    app->secret_text = pc_slice(pc_dup(&app->mem, secret), secret.len);
+    return app->secret_text.ptr ? 0 : PUSHERC_ENOMEM;
+#else
+    (void)app, (void)secret;
+    return 0;
+#endif
+}
+
 int pc_app_new(struct pc_app **out, const struct pc_mem *mem, const pusherc_app_options *options)
 {
     *out = NULL;
@@ -163,8 +174,9 @@ int pc_app_new(struct pc_app **out, const struct pc_mem *mem, const pusherc_app_
     app->options.webhook_count = 0;
     app->id = pc_slice(pc_dup(mem, pc_slice_of(options->id)), strlen(options->id));
     app->key = pc_slice(pc_dup(mem, pc_slice_of(options->key)), strlen(options->key));
-    app->secret_text = pc_slice(pc_dup(mem, pc_slice_of(options->secret)), strlen(options->secret));
-    int rc = app->id.ptr && app->key.ptr && app->secret_text.ptr ? 0 : PUSHERC_ENOMEM;
+    int rc = app->id.ptr && app->key.ptr ? 0 : PUSHERC_ENOMEM;
+    if (rc == 0)
+        rc = keep_secret_text(app, pc_slice_of(options->secret));
     if (rc == 0)
         rc = pc_hmac_key_new(&app->secret, mem, pc_slice_of(options->secret));
     if (rc == 0 && options->allowed_origins)

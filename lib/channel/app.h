@@ -92,7 +92,7 @@ struct pc_app {
     struct pc_map_node by_id, by_key; /* the registry's, while this is the current snapshot */
     pusherc_slice id, key;
     struct pc_hmac_key *secret; /* owned */
-    /* owned, wiped; looked at only to find out what a wrong signature was made with (auth/blame.h) */
+    /* owned, wiped; only why/signature.h reads it. Empty in a build without that. */
     pusherc_slice secret_text;
     /* id, key, secret, allowed_origins and webhooks of `options` are not kept; numbers are never 0
      * (delays may be) */

@@ -18,6 +18,7 @@
 #include "channel/directory.h"
 #include "fanout/notice.h"
 #include "fanout/worker.h"
+#include "why/why.h"
 
 /* The same for every server: no host has had a reason to set them. They are members of the engine and not
  * macros, so that a test can set them between pc_engine_init() and the start. */
@@ -55,6 +56,11 @@ struct pc_engine {
     int (*write_metrics)(struct pusherc_server *server, bool json, pusherc_write_fn write,
                          void *user_data);
 };
+
+static inline struct pc_why pc_engine_why(struct pc_engine *engine)
+{
+    return (struct pc_why){&engine->mem, &engine->log, &engine->apps, &engine->directory};
+}
 
 /* Everything but the mailboxes, which come with their event loops. `options` have their defaults; what they point to is
  * copied. */

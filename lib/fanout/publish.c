@@ -1,7 +1,6 @@
 #include "fanout/publish.h"
 
 #include "channel/cached.h"
-#include "fanout/near_miss.h"
 #include "fanout/posting.h"
 #include "fanout/view.h"
 #include "protocol/message_out.h"
@@ -184,7 +183,10 @@ static void count(const struct delivery *d, bool matched)
         return;
     pc_stat_add_shared(&d->engine->unmatched, 1);
     add(&stats->unmatched, 1);
-    pc_near_miss(d->engine, d->app, d->channel, d->publication->event);
+    if (pc_log_wants(&d->engine->log, PUSHERC_LOG_DEBUG)) {
+        const struct pc_why why = pc_engine_why(d->engine);
+        pc_why_unmatched(&why, d->app, d->channel, d->publication->event);
+    }
 }
 
 /*

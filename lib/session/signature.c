@@ -1,7 +1,7 @@
 #include "session/signature.h"
 
 #include "auth/sign.h"
-#include "session/blame.h"
+#include "session/explain.h"
 
 struct socket_text {
     char bytes[PUSHERC_SOCKET_ID_STRLEN];
@@ -59,6 +59,6 @@ bool pc_session_check_signature(struct pc_session *s, const struct pc_message_in
                    text ? text : "The signature could not be checked");
     put_string_to_sign(s, in, scratch);
     why->detail = pc_buf_slice(scratch);
-    pc_blame_message(s, in, why->detail);
+    pc_session_explain(s, in, why->detail);
     return false;
 }

@@ -9,8 +9,8 @@
 #include <pusherc/error.h>
 #include <pusherc/sign.h>
 
-#include "auth/blame.h"
 #include "auth/sign.h"
+#include "why/signature.h"
 
 #define NOW 1700000000U
 
@@ -82,55 +82,66 @@ static void check_as_it_is(const struct pc_hmac_key *secret,
     pc_buf_free(&why);
 }
 
+#ifdef PC_WITH_EXPLAIN
 static void check_cause(struct pc_buf *cause, const struct pc_hmac_key *secret,
                         const pusherc_slice *parts, size_t count, bool sent)
 {
     char hex[PC_SHA256_HEX];
-    check(pc_buf_status(cause) == 0 && cause->len <= PC_BLAME_MAX_BYTES);
+    check(pc_buf_status(cause) == 0 && cause->len <= PC_WHY_MAX_BYTES);
     check(pc_hmac_hex(secret, parts, count, hex) == 0);
     check(sent || !contains(pc_buf_slice(cause), pc_slice(hex, sizeof(hex))));
     pc_buf_free(cause);
 }
 
-static void check_blame(const struct pc_hmac_key *secret, const struct pc_signed_request *request,
-                        pusherc_slice query, const struct pc_mem *mem)
+static void check_diagnosis(const struct pc_hmac_key *secret,
+                            const struct pc_signed_request *request, pusherc_slice query,
+                            const struct pc_mem *mem)
 {
-    const struct pc_blame_secret other = {PC_S("other"), secret};
-    struct pc_blame blame = {.mem = mem,
-                             .signature = request->path,
-                             .app_id = PC_S("app-id"),
-                             .app_key = PC_S("app-key"),
-                             .secret_text = PC_S("app-secret"),
-                             .secret = secret,
-                             .others = &other,
-                             .other_count = 1};
+    const struct pc_why_secret other = {PC_S("other"), secret};
+    struct pc_wrong_signature wrong = {.mem = mem,
+                                       .text = request->path,
+                                       .app_id = PC_S("app-id"),
+                                       .app_key = PC_S("app-key"),
+                                       .secret_text = PC_S("app-secret"),
+                                       .secret = secret,
+                                       .others = &other,
+                                       .other_count = 1};
     const pusherc_slice parts[] = {PC_S("1.2"), PC_S(":"), query, PC_S(":"), request->body};
     const pusherc_slice user[] = {PC_S("1.2"), PC_S("::user::"), request->body};
     char auth[8 + PC_SHA256_HEX];
     struct pc_buf cause;
     for (int i = 0; i < 2; i++) { /* as sent, and with some digest, so that everything is tried */
         pc_buf_init(&cause, mem, SIZE_MAX / 2);
-        pc_blame_channel(&blame, PC_S("1.2"), query, request->body, parts, 1, &cause);
+        pc_why_channel_auth(&wrong, PC_S("1.2"), query, request->body, parts, 1, &cause);
         check_cause(&cause, secret, parts, request->body.len ? 5 : 3, i == 0);
         pc_buf_init(&cause, mem, SIZE_MAX / 2);
-        pc_blame_user(&blame, PC_S("1.2"), request->body, parts, 1, &cause);
+        pc_why_user_auth(&wrong, PC_S("1.2"), request->body, parts, 1, &cause);
         check_cause(&cause, secret, user, 3, i == 0);
         memcpy(auth, "app-key:", 8);
         memset(auth + 8, '0', PC_SHA256_HEX);
-        blame.signature = pc_slice(auth, sizeof(auth));
+        wrong.text = pc_slice(auth, sizeof(auth));
     }
     if (request->param_count > PC_SIGN_MAX_PARAMS)
         return;
     char hex[PC_SHA256_HEX];
     expected_digest(secret, request, mem, hex);
-    blame.signature = pc_slice(auth + 8, PC_SHA256_HEX);
+    wrong.text = pc_slice(auth + 8, PC_SHA256_HEX);
     pc_buf_init(&cause, mem, SIZE_MAX / 2);
-    (void)pc_blame_request(&blame, request, query, PC_S("/prefix"), NOW, 600, &cause);
-    check(cause.len <= PC_BLAME_MAX_BYTES);
+    (void)pc_why_request_signature(&wrong, request, query, PC_S("/prefix"), NOW, 600, &cause);
+    check(cause.len <= PC_WHY_MAX_BYTES);
     check(!contains(pc_buf_slice(&cause), pc_slice(hex, sizeof(hex))) ||
           was_sent(request, pc_slice(hex, sizeof(hex))));
     pc_buf_free(&cause);
 }
+
+#else
+static void check_diagnosis(const struct pc_hmac_key *secret,
+                            const struct pc_signed_request *request, pusherc_slice query,
+                            const struct pc_mem *mem)
+{
+    (void)secret, (void)request, (void)query, (void)mem;
+}
+#endif
 
 static bool is_own(pusherc_slice name)
 {
@@ -200,7 +211,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (pc_http_params(query, params, sizeof(params) / sizeof(params[0]), &request.param_count,
                        &scratch) == 0) {
         check_as_it_is(secret, &request, &mem);
-        check_blame(secret, &request, query, &mem);
+        check_diagnosis(secret, &request, query, &mem);
         check_signed_anew(&request, &mem);
     }
     pc_buf_free(&scratch);

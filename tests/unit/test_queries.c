@@ -10,6 +10,7 @@
 
 #include <pusherc/channel.h>
 #include <pusherc/publish.h>
+#include <pusherc/version.h>
 
 #include "fanout/subscription.h"
 #include "server/server.h"
@@ -223,6 +224,27 @@ static void members_are_listed_in_the_order_they_came(void **state)
     assert_int_equal(seen.count, 0);
 }
 
+static void on_explained(pusherc_slice json, void *user_data)
+{
+    struct seen *seen = user_data;
+    seen->calls++;
+    snprintf(seen->text, sizeof seen->text, "%.*s", (int)json.len, json.ptr);
+}
+
+/* What explains needs the secret as text; a build without it must not keep that. */
+static void explanations_and_secrets_as_text_go_together(void **state)
+{
+    struct fixture *f = *state;
+    struct seen seen = {0};
+    bool explains = strstr(pusherc_features(), "explain") != NULL;
+    assert_int_equal(
+        pusherc_explain(f->server, "app-id", PC_S("private-x"), PC_S("7"), on_explained, &seen),
+        explains ? 0 : PUSHERC_ENOSYS);
+    assert_int_equal(seen.calls, explains);
+    assert_true(!explains || strstr(seen.text, "\"kind\":\"private\""));
+    assert_true(pc_slice_eq(f->app->secret_text, explains ? PC_S("app-secret") : PC_S("")));
+}
+
 #define server_test(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
 
 static void on_cached(const pusherc_cached_event *event, void *user_data)
@@ -272,6 +294,7 @@ int main(void)
         server_test(channels_are_listed_with_their_counts),
         server_test(one_channel_is_described),
         server_test(members_are_listed_in_the_order_they_came),
+        server_test(explanations_and_secrets_as_text_go_together),
         server_test(the_event_that_a_cache_channel_keeps_is_told),
     };
     return cmocka_run_group_tests_name("queries", tests, NULL, NULL);

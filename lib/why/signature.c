@@ -1,7 +1,8 @@
-#include "auth/blame.h"
+#include "why/signature.h"
 
 #include "codec/json.h"
 #include "protocol/names.h"
+#include "why/json_style.h"
 
 #define MAX_TRIED_BYTES 4096 /* a longer string to sign is tried in a few forms only */
 #define SHOWN_BYTES     80
@@ -12,7 +13,7 @@
 
 /* The digest that was sent, in the one form that digests are compared in. */
 struct trial {
-    const struct pc_blame *blame;
+    const struct pc_wrong_signature *wrong;
     char hex[PC_SHA256_HEX];
     struct pc_buf *cause;
 };
@@ -23,7 +24,7 @@ static bool say(const struct trial *t, const char *sentence)
     return true;
 }
 
-static void say_nothing(const struct trial *t)
+static void say_unknown(const struct trial *t)
 {
     say(t, "none of the usual mistakes: most likely it was made with another secret");
 }
@@ -58,7 +59,7 @@ static bool fits_text(const struct trial *t, pusherc_slice text, const pusherc_s
                       size_t count)
 {
     struct pc_hmac_key *key;
-    if (pc_hmac_key_new(&key, t->blame->mem, text))
+    if (pc_hmac_key_new(&key, t->wrong->mem, text))
         return false;
     bool same = fits(t, key, parts, count);
     pc_hmac_key_free(key);
@@ -75,8 +76,8 @@ static bool is_hex(pusherc_slice s)
     return true;
 }
 
-/* A digest that can be compared; *form is what is wrong with how it is written, if the rest is right. False: it is
- * none, and that has been said. */
+/* Reads a digest that can be compared; *form tells what is wrong with how it is written, if the rest is right. False:
+ * it cannot be a digest, which has been said. */
 static bool read_digest(struct trial *t, pusherc_slice sent, const char **form)
 {
     uint8_t bytes[PC_SHA256_SIZE];
@@ -114,7 +115,7 @@ static bool try_secrets(const struct trial *t, const pusherc_slice *parts, size_
         {"\"", "\"", "it was made with the secret in double quotes"},
         {"'", "'", "it was made with the secret in single quotes"},
     };
-    const struct pc_blame *b = t->blame;
+    const struct pc_wrong_signature *b = t->wrong;
     pusherc_slice secret = b->secret_text;
     for (size_t i = 0; i < b->other_count; i++)
         if (fits(t, b->others[i].key, parts, count))
@@ -148,13 +149,13 @@ static bool try_secrets(const struct trial *t, const pusherc_slice *parts, size_
     return false;
 }
 
-/* What can be wrong with the key before the colon: then false, and it has been said. */
+/* Looks at the key before the colon. False: it is wrong, which has been said. */
 static bool read_auth(struct trial *t, const char **form)
 {
-    const struct pc_blame *b = t->blame;
-    size_t colon = pc_slice_find(b->signature, ':');
-    pusherc_slice key = pc_slice_first(b->signature, colon);
-    if (colon == b->signature.len) {
+    const struct pc_wrong_signature *b = t->wrong;
+    size_t colon = pc_slice_find(b->text, ':');
+    pusherc_slice key = pc_slice_first(b->text, colon);
+    if (colon == b->text.len) {
         say(t, "there is no ':' in it: it must be the app's key, ':' and 64 hex digits");
         return false;
     }
@@ -167,96 +168,17 @@ static bool read_auth(struct trial *t, const char **form)
                                            : "before the ':' is not this app's key");
         return false;
     }
-    return read_digest(t, pc_slice_skip(b->signature, colon + 1), form);
+    return read_digest(t, pc_slice_skip(b->text, colon + 1), form);
 }
 
 /*
- * JSON that was written anew on its way: what other languages make of the same value.
+ * Data that was written anew on its way.
  */
-
-struct style {
-    bool spaced, escaped, slashes;
-};
-
-static void put_escape(struct pc_buf *buf, uint32_t unit)
-{
-    static const char digits[] = "0123456789abcdef";
-    const char text[] = {'\\',
-                         'u',
-                         digits[unit >> 12 & 15],
-                         digits[unit >> 8 & 15],
-                         digits[unit >> 4 & 15],
-                         digits[unit & 15]};
-    pc_buf_put(buf, pc_slice(text, sizeof text));
-}
-
-static uint32_t code_point(const char *p, size_t len)
-{
-    uint32_t c = (unsigned char)p[0] & (0xffu >> (len + 1));
-    for (size_t i = 1; i < len; i++)
-        c = c << 6 | ((unsigned char)p[i] & 0x3f);
-    return c;
-}
-
-static void put_text(struct pc_buf *buf, pusherc_slice text, struct style style)
-{
-    const char *end = text.ptr + text.len;
-    for (const char *p = text.ptr; text.len && p < end;) {
-        size_t len = pc_utf8_sequence(p, end);
-        uint32_t c = len > 1 ? code_point(p, len) : 0;
-        if (len <= 1 && *p == '/' && style.slashes)
-            pc_buf_put(buf, PC_S("\\/"));
-        else if (len <= 1 || !style.escaped)
-            pc_json_put_escaped(buf, pc_slice(p, len ? len : 1));
-        else if (c < 0x10000)
-            put_escape(buf, c);
-        else {
-            put_escape(buf, 0xd800 + ((c - 0x10000) >> 10));
-            put_escape(buf, 0xdc00 + ((c - 0x10000) & 0x3ff));
-        }
-        p += len ? len : 1;
-    }
-}
-
-/* The end of the string that begins at `p`. The text is valid JSON. */
-static const char *string_end(const char *p)
-{
-    for (p++; *p != '"'; p++)
-        if (*p == '\\')
-            p++;
-    return p + 1;
-}
-
-static void put_anew(struct pc_buf *buf, pusherc_slice json, struct style style,
-                     struct pc_buf *scratch)
-{
-    const char *end = json.ptr + json.len;
-    for (const char *p = json.ptr; p < end;) {
-        if (*p == '"') {
-            const char *behind = string_end(p);
-            struct pc_json string = {PC_JSON_STRING, pc_slice(p, (size_t)(behind - p))};
-            pusherc_slice text;
-            pc_buf_clear(scratch);
-            if (pc_json_string(string, scratch, &text))
-                text = pc_slice(p + 1, string.raw.len - 2);
-            pc_buf_put_char(buf, '"');
-            put_text(buf, text, style);
-            pc_buf_put_char(buf, '"');
-            p = behind;
-            continue;
-        }
-        if (!strchr(" \t\r\n", *p))
-            pc_buf_put_char(buf, *p);
-        if ((*p == ',' || *p == ':') && style.spaced)
-            pc_buf_put_char(buf, ' ');
-        p++;
-    }
-}
 
 /* `parts` end with the data; they are tried with each form of it. */
 static bool try_data(const struct trial *t, pusherc_slice *parts, size_t count, const char *what)
 {
-    static const struct style styles[] = {
+    static const struct pc_json_style styles[] = {
         {false, false, false},                      /* JavaScript, Go */
         {false, true, true},                        /* PHP */
         {false, true, false},  {true, true, false}, /* Python */
@@ -267,20 +189,20 @@ static bool try_data(const struct trial *t, pusherc_slice *parts, size_t count, 
     bool found = false;
     if (data.len == 0 || data.len > MAX_TRIED_BYTES)
         return false;
-    pc_buf_init(&anew, t->blame->mem, SIZE_MAX);
-    pc_buf_init(&scratch, t->blame->mem, SIZE_MAX);
+    pc_buf_init(&anew, t->wrong->mem, SIZE_MAX);
+    pc_buf_init(&scratch, t->wrong->mem, SIZE_MAX);
     if (pc_json_parse(data).type != PC_JSON_NONE) {
         for (size_t i = 0; i < sizeof styles / sizeof styles[0] && !found; i++) {
             pc_buf_clear(&anew);
-            put_anew(&anew, data, styles[i], &scratch);
+            pc_json_put_styled(&anew, data, styles[i], &scratch);
             parts[count - 1] = pc_buf_slice(&anew);
-            found = pc_buf_status(&anew) == 0 && fits(t, t->blame->secret, parts, count);
+            found = pc_buf_status(&anew) == 0 && fits(t, t->wrong->secret, parts, count);
         }
         if (!found) { /* encoded once more */
             pc_buf_clear(&anew);
             pc_json_put_string(&anew, data);
             parts[count - 1] = pc_buf_slice(&anew);
-            found = pc_buf_status(&anew) == 0 && fits(t, t->blame->secret, parts, count);
+            found = pc_buf_status(&anew) == 0 && fits(t, t->wrong->secret, parts, count);
         }
     }
     parts[count - 1] = data;
@@ -308,7 +230,7 @@ static bool try_sockets(const struct trial *t, pusherc_slice *parts, size_t coun
     bool found = false;
     for (size_t i = 0; i < other_count && !found; i++) {
         parts[0] = others[i];
-        found = fits(t, t->blame->secret, parts, count) &&
+        found = fits(t, t->wrong->secret, parts, count) &&
                 say_of(t, "it was made for another connection, ", others[i],
                        ": ask with the socket_id of the one that sends it");
     }
@@ -317,7 +239,7 @@ static bool try_sockets(const struct trial *t, pusherc_slice *parts, size_t coun
         memcpy(escaped + dot, "%2E", 3);
         memcpy(escaped + dot + 3, own.ptr + dot + 1, own.len - dot - 1);
         parts[0] = pc_slice(escaped, own.len + 2);
-        found = fits(t, t->blame->secret, parts, count) &&
+        found = fits(t, t->wrong->secret, parts, count) &&
                 say_of(t, "it was made for a socket_id that was URL-encoded, ", parts[0], "");
     }
     parts[0] = own;
@@ -328,7 +250,7 @@ static bool try_name(const struct trial *t, pusherc_slice *parts, size_t count, 
 {
     pusherc_slice own = parts[2];
     parts[2] = name;
-    bool found = !pc_slice_eq(name, own) && fits(t, t->blame->secret, parts, count);
+    bool found = !pc_slice_eq(name, own) && fits(t, t->wrong->secret, parts, count);
     parts[2] = own;
     return found && say_of(t, "it was made for the name ", name, ": sign the whole name");
 }
@@ -365,12 +287,12 @@ static bool try_names(const struct trial *t, pusherc_slice *parts, size_t count)
     return try_name(t, parts, count, pc_slice(text, name.len));
 }
 
-static bool blame_channel(struct trial *t, pusherc_slice *parts, const pusherc_slice *others,
-                          size_t other_count)
+static bool explain_channel(struct trial *t, pusherc_slice *parts, const pusherc_slice *others,
+                            size_t other_count)
 {
     pusherc_slice channel = parts[2], data = parts[4];
     const pusherc_slice as_user[] = {parts[0], PC_S("::user::"), data};
-    const struct pc_hmac_key *secret = t->blame->secret;
+    const struct pc_hmac_key *secret = t->wrong->secret;
     size_t count = data.len ? 5 : 3;
     const char *form;
     if (!read_auth(t, &form))
@@ -388,26 +310,27 @@ static bool blame_channel(struct trial *t, pusherc_slice *parts, const pusherc_s
            try_sockets(t, parts, count, others, other_count);
 }
 
-void pc_blame_channel(const struct pc_blame *blame, pusherc_slice socket_id, pusherc_slice channel,
-                      pusherc_slice channel_data, const pusherc_slice *other_sockets,
-                      size_t other_socket_count, struct pc_buf *cause)
+void pc_why_channel_auth(const struct pc_wrong_signature *wrong, pusherc_slice socket_id,
+                         pusherc_slice channel, pusherc_slice channel_data,
+                         const pusherc_slice *other_sockets, size_t other_socket_count,
+                         struct pc_buf *cause)
 {
-    struct trial t = {.blame = blame, .cause = cause};
+    struct trial t = {.wrong = wrong, .cause = cause};
     pusherc_slice parts[] = {socket_id, PC_S(":"), channel, PC_S(":"), channel_data};
-    if (!blame_channel(&t, parts, other_sockets, other_socket_count))
-        say_nothing(&t);
+    if (!explain_channel(&t, parts, other_sockets, other_socket_count))
+        say_unknown(&t);
 }
 
-static bool blame_user(struct trial *t, pusherc_slice *parts, const pusherc_slice *others,
-                       size_t other_count)
+static bool explain_user(struct trial *t, pusherc_slice *parts, const pusherc_slice *others,
+                         size_t other_count)
 {
     const pusherc_slice as_channel[] = {parts[0], PC_S(":"), parts[2]};
     const char *form;
     if (!read_auth(t, &form))
         return true;
-    if (form && fits(t, t->blame->secret, parts, 3))
+    if (form && fits(t, t->wrong->secret, parts, 3))
         return say(t, form);
-    if (fits(t, t->blame->secret, as_channel, 3))
+    if (fits(t, t->wrong->secret, as_channel, 3))
         return say(t, "it was made as for a subscription, with \":\" in place of \"::user::\"");
     if (parts[2].len > MAX_TRIED_BYTES)
         return false;
@@ -415,14 +338,14 @@ static bool blame_user(struct trial *t, pusherc_slice *parts, const pusherc_slic
            try_sockets(t, parts, 3, others, other_count);
 }
 
-void pc_blame_user(const struct pc_blame *blame, pusherc_slice socket_id, pusherc_slice user_data,
-                   const pusherc_slice *other_sockets, size_t other_socket_count,
-                   struct pc_buf *cause)
+void pc_why_user_auth(const struct pc_wrong_signature *wrong, pusherc_slice socket_id,
+                      pusherc_slice user_data, const pusherc_slice *other_sockets,
+                      size_t other_socket_count, struct pc_buf *cause)
 {
-    struct trial t = {.blame = blame, .cause = cause};
+    struct trial t = {.wrong = wrong, .cause = cause};
     pusherc_slice parts[] = {socket_id, PC_S("::user::"), user_data};
-    if (!blame_user(&t, parts, other_sockets, other_socket_count))
-        say_nothing(&t);
+    if (!explain_user(&t, parts, other_sockets, other_socket_count))
+        say_unknown(&t);
 }
 
 /*
@@ -439,7 +362,7 @@ static bool try_request(const struct trial *t, pusherc_slice method, pusherc_sli
                         const struct pc_buf *query, const char *sentence)
 {
     const pusherc_slice parts[] = {method, PC_S("\n"), path, PC_S("\n"), pc_buf_slice(query)};
-    return pc_buf_status(query) == 0 && fits(t, t->blame->secret, parts, 5) && say(t, sentence);
+    return pc_buf_status(query) == 0 && fits(t, t->wrong->secret, parts, 5) && say(t, sentence);
 }
 
 /* Splits, and decodes nothing. */
@@ -494,13 +417,13 @@ static bool try_path(const struct trial *t, const struct pc_signed_request *r, p
                      pusherc_slice behind, const struct pc_buf *query)
 {
     struct pc_buf path;
-    pc_buf_init(&path, t->blame->mem, SIZE_MAX);
+    pc_buf_init(&path, t->wrong->mem, SIZE_MAX);
     pc_buf_put(&path, before);
     pc_buf_put(&path, r->path);
     pc_buf_put(&path, behind);
     const pusherc_slice parts[] = {r->method, PC_S("\n"), pc_buf_slice(&path), PC_S("\n"),
                                    pc_buf_slice(query)};
-    bool found = pc_buf_status(&path) == 0 && fits(t, t->blame->secret, parts, 5);
+    bool found = pc_buf_status(&path) == 0 && fits(t, t->wrong->secret, parts, 5);
     if (found)
         say_of(t, "it was made for the path ", pc_buf_slice(&path),
                ", and another arrived: something on the way changes it");
@@ -508,14 +431,14 @@ static bool try_path(const struct trial *t, const struct pc_signed_request *r, p
     return found;
 }
 
-static bool blame_signature(struct trial *t, const struct pc_signed_request *r,
-                            pusherc_slice raw_query, pusherc_slice forwarded_prefix,
-                            struct pc_buf *query)
+static bool explain_signature(struct trial *t, const struct pc_signed_request *r,
+                              pusherc_slice raw_query, pusherc_slice forwarded_prefix,
+                              struct pc_buf *query)
 {
     char lower[16];
     const char *form;
-    const struct pc_blame *b = t->blame;
-    if (!read_digest(t, b->signature, &form))
+    const struct pc_wrong_signature *b = t->wrong;
+    if (!read_digest(t, b->text, &form))
         return true; /* said */
     pc_sign_put_query(query, r->params, r->param_count, PC_QUERY_AS_RECEIVED);
     const pusherc_slice parts[] = {r->method, PC_S("\n"), r->path, PC_S("\n"), pc_buf_slice(query)};
@@ -542,7 +465,7 @@ static bool blame_signature(struct trial *t, const struct pc_signed_request *r,
 }
 
 /* The signature is right, and with it body_md5 is what the publisher wanted to send. */
-static bool blame_body(const struct trial *t, const struct pc_signed_request *r)
+static bool explain_body(const struct trial *t, const struct pc_signed_request *r)
 {
     const pusherc_slice *sent = find_param(r, PC_S("body_md5"));
     char md5[PC_MD5_HEX];
@@ -555,9 +478,9 @@ static bool blame_body(const struct trial *t, const struct pc_signed_request *r)
     return say(t, " bytes arrived; was it changed, or encoded anew, after it was signed?");
 }
 
-static bool blame_key(const struct trial *t, pusherc_slice key)
+static bool explain_key(const struct trial *t, pusherc_slice key)
 {
-    const struct pc_blame *b = t->blame;
+    const struct pc_wrong_signature *b = t->wrong;
     if (b->key_owner.len)
         return say_of(t, "auth_key is the key of app ", b->key_owner,
                       ", and the path has the id of another one");
@@ -566,7 +489,8 @@ static bool blame_key(const struct trial *t, pusherc_slice key)
     return say(t, "auth_key is not the key of this app, nor of another one here");
 }
 
-static bool blame_time(const struct trial *t, uint64_t sent_s, uint64_t now_s, uint32_t max_skew_s)
+static bool explain_time(const struct trial *t, uint64_t sent_s, uint64_t now_s,
+                         uint32_t max_skew_s)
 {
     uint64_t off = sent_s > now_s ? sent_s - now_s : now_s - sent_s;
     uint64_t in_s = sent_s / 1000;
@@ -579,37 +503,38 @@ static bool blame_time(const struct trial *t, uint64_t sent_s, uint64_t now_s, u
                       : " seconds: a clock is wrong");
 }
 
-bool pc_blame_request(const struct pc_blame *blame, const struct pc_signed_request *request,
-                      pusherc_slice raw_query, pusherc_slice forwarded_prefix, uint64_t unix_time_s,
-                      uint32_t max_skew_s, struct pc_buf *cause)
+bool pc_why_request_signature(const struct pc_wrong_signature *wrong,
+                              const struct pc_signed_request *request, pusherc_slice raw_query,
+                              pusherc_slice forwarded_prefix, uint64_t unix_time_s,
+                              uint32_t max_skew_s, struct pc_buf *cause)
 {
-    struct trial t = {.blame = blame, .cause = cause};
+    struct trial t = {.wrong = wrong, .cause = cause};
     const pusherc_slice *key = find_param(request, PC_S("auth_key"));
     const pusherc_slice *time = find_param(request, PC_S("auth_timestamp"));
-    const struct pc_hmac_key *secret = blame->secret;
+    const struct pc_hmac_key *secret = wrong->secret;
     struct pc_buf query, why;
     uint64_t sent_s;
     if (!key || !time || !pc_slice_to_u64(*time, &sent_s))
         return false; /* the answer says it all */
-    if (!pc_slice_eq(*key, blame->app_key))
-        return blame_key(&t, *key);
+    if (!pc_slice_eq(*key, wrong->app_key))
+        return explain_key(&t, *key);
     if ((sent_s > unix_time_s ? sent_s - unix_time_s : unix_time_s - sent_s) > max_skew_s)
-        return blame_time(&t, sent_s, unix_time_s, max_skew_s);
-    pc_buf_init(&why, blame->mem, PC_SIGN_MAX_WHY);
-    pc_buf_init(&query, blame->mem, SIZE_MAX);
+        return explain_time(&t, sent_s, unix_time_s, max_skew_s);
+    pc_buf_init(&why, wrong->mem, PC_SIGN_MAX_WHY);
+    pc_buf_init(&query, wrong->mem, SIZE_MAX);
     /* without its body: is it the signature, or the body? */
     struct pc_signed_request head = *request;
     head.body = PC_S("");
-    int rc = pc_verify_request(blame->app_key, secret, &head, sent_s, 0, blame->mem, &why);
+    int rc = pc_verify_request(wrong->app_key, secret, &head, sent_s, 0, wrong->mem, &why);
     bool found = false;
     if (rc == 0 || pc_slice_starts(pc_buf_slice(&why), PC_S("Invalid body_md5")))
-        found = blame_body(&t, request);
+        found = explain_body(&t, request);
     else if (pc_slice_starts(pc_buf_slice(&why), PC_S("Invalid signature")))
-        found = blame_signature(&t, request, raw_query, forwarded_prefix, &query);
+        found = explain_signature(&t, request, raw_query, forwarded_prefix, &query);
     else
         rc = 0;
     if (rc && !found)
-        say_nothing(&t);
+        say_unknown(&t);
     pc_buf_free(&query);
     pc_buf_free(&why);
     return rc || found;

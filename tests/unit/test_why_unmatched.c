@@ -193,5 +193,5 @@ int main(void)
         cmocka_unit_test(it_costs_what_the_level_allows),
         cmocka_unit_test(long_names_make_one_line),
     };
-    return cmocka_run_group_tests_name("test_near_miss", tests, NULL, NULL);
+    return cmocka_run_group_tests_name("test_why_unmatched", tests, NULL, NULL);
 }

@@ -1,8 +1,8 @@
 /* What the log says of wrong signatures: each usual mistake is made once, and must be told as what it is. */
 #include "unit/api_fixture.h"
 
-#include "auth/blame.h"
-#include "session/blame.h"
+#include "why/signature.h"
+#include "why/why.h"
 
 #define LENGTH(array) (sizeof(array) / sizeof((array)[0]))
 
@@ -13,9 +13,9 @@ struct bench {
     struct failing_alloc alloc;
     struct pc_mem mem;
     struct pc_hmac_key *secret, *other;
-    struct pc_blame_secret others[1];
-    struct pc_blame blame;
-    char cause[PC_BLAME_MAX_BYTES + 1];
+    struct pc_why_secret others[1];
+    struct pc_wrong_signature wrong;
+    char cause[PC_WHY_MAX_BYTES + 1];
 };
 
 static void bench_open(struct bench *b, const char *secret)
@@ -25,14 +25,14 @@ static void bench_open(struct bench *b, const char *secret)
     assert_int_equal(pc_crypto_init(), 0);
     assert_int_equal(pc_hmac_key_new(&b->secret, &b->mem, pc_slice_of(secret)), 0);
     assert_int_equal(pc_hmac_key_new(&b->other, &b->mem, PC_S("other-secret")), 0);
-    b->others[0] = (struct pc_blame_secret){PC_S("shop"), b->other};
-    b->blame = (struct pc_blame){.mem = &b->mem,
-                                 .app_id = PC_S("app-id"),
-                                 .app_key = PC_S(KEY),
-                                 .secret_text = pc_slice_of(secret),
-                                 .secret = b->secret,
-                                 .others = b->others,
-                                 .other_count = 1};
+    b->others[0] = (struct pc_why_secret){PC_S("shop"), b->other};
+    b->wrong = (struct pc_wrong_signature){.mem = &b->mem,
+                                           .app_id = PC_S("app-id"),
+                                           .app_key = PC_S(KEY),
+                                           .secret_text = pc_slice_of(secret),
+                                           .secret = b->secret,
+                                           .others = b->others,
+                                           .other_count = 1};
 }
 
 static void bench_close(struct bench *b)
@@ -166,10 +166,10 @@ static void causes_of_subscriptions(void **state)
         snprintf(auth, sizeof auth, KEY ":%s", hex);
         snprintf(to_sign, sizeof to_sign, "1234.5678:%s%s%s", c->channel, *c->data ? ":" : "",
                  c->data);
-        b.blame.signature = pc_slice_of(auth);
-        pc_buf_init(&cause, &b.mem, PC_BLAME_MAX_BYTES);
-        pc_blame_channel(&b.blame, PC_S("1234.5678"), pc_slice_of(c->channel), pc_slice_of(c->data),
-                         sockets, 2, &cause);
+        b.wrong.text = pc_slice_of(auth);
+        pc_buf_init(&cause, &b.mem, PC_WHY_MAX_BYTES);
+        pc_why_channel_auth(&b.wrong, PC_S("1234.5678"), pc_slice_of(c->channel),
+                            pc_slice_of(c->data), sockets, 2, &cause);
         expect_cause(&b, &cause, SECRET, to_sign, c->cause);
         pc_buf_free(&cause);
     }
@@ -208,10 +208,10 @@ static void causes_of_odd_forms(void **state)
     for (size_t i = 0; i < LENGTH(cases); i++) {
         struct pc_buf cause;
         snprintf(text, sizeof text, "%s%s", cases[i].before, cases[i].hex);
-        b.blame.signature = pc_slice_of(text);
-        b.blame.key_owner = pc_slice_of(cases[i].owner);
-        pc_buf_init(&cause, &b.mem, PC_BLAME_MAX_BYTES);
-        pc_blame_channel(&b.blame, PC_S("1.2"), PC_S("private-x"), PC_S(""), NULL, 0, &cause);
+        b.wrong.text = pc_slice_of(text);
+        b.wrong.key_owner = pc_slice_of(cases[i].owner);
+        pc_buf_init(&cause, &b.mem, PC_WHY_MAX_BYTES);
+        pc_why_channel_auth(&b.wrong, PC_S("1.2"), PC_S("private-x"), PC_S(""), NULL, 0, &cause);
         expect_cause(&b, &cause, SECRET, "1.2:private-x", cases[i].cause);
         pc_buf_free(&cause);
     }
@@ -243,9 +243,9 @@ static void causes_of_sign_ins(void **state)
         struct pc_buf cause;
         hmac(cases[i].secret, cases[i].signed_text, hex);
         snprintf(auth, sizeof auth, KEY ":%s", hex);
-        b.blame.signature = pc_slice_of(auth);
-        pc_buf_init(&cause, &b.mem, PC_BLAME_MAX_BYTES);
-        pc_blame_user(&b.blame, PC_S("1.2"), PC_S("{\"id\":\"7\"}"), sockets, 1, &cause);
+        b.wrong.text = pc_slice_of(auth);
+        pc_buf_init(&cause, &b.mem, PC_WHY_MAX_BYTES);
+        pc_why_user_auth(&b.wrong, PC_S("1.2"), PC_S("{\"id\":\"7\"}"), sockets, 1, &cause);
         expect_cause(&b, &cause, SECRET, "1.2::user::{\"id\":\"7\"}", cases[i].cause);
         pc_buf_free(&cause);
     }
@@ -262,9 +262,9 @@ static void a_secret_with_white_space_here_is_told(void **state)
     bench_open(&b, "app-secret\n");
     hmac("app-secret", "1.2:private-x", hex);
     snprintf(auth, sizeof auth, KEY ":%s", hex);
-    b.blame.signature = pc_slice_of(auth);
-    pc_buf_init(&cause, &b.mem, PC_BLAME_MAX_BYTES);
-    pc_blame_channel(&b.blame, PC_S("1.2"), PC_S("private-x"), PC_S(""), NULL, 0, &cause);
+    b.wrong.text = pc_slice_of(auth);
+    pc_buf_init(&cause, &b.mem, PC_WHY_MAX_BYTES);
+    pc_why_channel_auth(&b.wrong, PC_S("1.2"), PC_S("private-x"), PC_S(""), NULL, 0, &cause);
     expect_cause(&b, &cause, "app-secret\n", "1.2:private-x",
                  "it was made with the secret without the white space that it has here");
     pc_buf_free(&cause);
@@ -441,7 +441,7 @@ static void it_is_looked_for_a_few_times_in_a_second(void **state)
         send(f, &c);
         said += lines.text[0] != '\0';
     }
-    assert_in_range(said, 1, 4 * PC_BLAME_PER_S); /* a busy machine may take some seconds */
+    assert_in_range(said, 1, 4 * PC_WHY_PER_S); /* a busy machine may take some seconds */
 }
 
 static void without_memory_less_is_found(void **state)
@@ -452,14 +452,14 @@ static void without_memory_less_is_found(void **state)
     bench_open(&b, SECRET);
     hmac(SECRET, "1.2:presence-x:{\"user_id\": \"7\"}", hex);
     snprintf(auth, sizeof auth, KEY ":%s", hex);
-    b.blame.signature = pc_slice_of(auth);
+    b.wrong.text = pc_slice_of(auth);
     for (size_t n = 1; n < 60; n++) {
-        char text[PC_BLAME_MAX_BYTES];
+        char text[PC_WHY_MAX_BYTES];
         struct pc_buf cause;
         pc_buf_init_in(&cause, &b.mem, sizeof text, text, sizeof text);
         b.alloc.fail_at = b.alloc.requests + n;
-        pc_blame_channel(&b.blame, PC_S("1.2"), PC_S("presence-x"), PC_S("{\"user_id\":\"7\"}"),
-                         NULL, 0, &cause);
+        pc_why_channel_auth(&b.wrong, PC_S("1.2"), PC_S("presence-x"), PC_S("{\"user_id\":\"7\"}"),
+                            NULL, 0, &cause);
         b.alloc.fail_at = 0;
         assert_true(cause.len > 0);
     }
@@ -478,5 +478,5 @@ int main(void)
         api_test(it_is_looked_for_a_few_times_in_a_second),
         cmocka_unit_test(without_memory_less_is_found),
     };
-    return cmocka_run_group_tests_name("test_blame", tests, NULL, NULL);
+    return cmocka_run_group_tests_name("test_why_signature", tests, NULL, NULL);
 }

@@ -1,4 +1,9 @@
-#include "fanout/near_miss.h"
+/*
+ * "Nothing arrived, and nothing says why": names like the one that an event was published to. First a few lookups: the
+ * same stem (the name without its prefixes) with each prefix. If none has subscribers, one walk over the app's channels
+ * compares stems without regard to case and to which of '.', '-' and '_' stands between words.
+ */
+#include "why/why.h"
 
 #define LOOKS_PER_S  20 /* each is a few lookups */
 #define PASSES_PER_S 1  /* each is a walk over all channels there are */
@@ -72,9 +77,9 @@ static void add(struct found *found, pusherc_slice name)
     pc_buf_put_char(&found->text, '"');
 }
 
-static bool is_occupied(struct pc_engine *engine, uint64_t app_uid, pusherc_slice name)
+static bool is_occupied(const struct pc_why *why, uint64_t app_uid, pusherc_slice name)
 {
-    struct pc_shard *shard = pc_directory_lock(&engine->directory, app_uid, name);
+    struct pc_shard *shard = pc_directory_lock(why->directory, app_uid, name);
     const struct pc_channel *channel = pc_shard_find(shard, app_uid, name);
     bool occupied = channel && channel->subscriptions > 0;
     pc_shard_unlock(shard);
@@ -82,7 +87,7 @@ static bool is_occupied(struct pc_engine *engine, uint64_t app_uid, pusherc_slic
 }
 
 /* The same stem with each of the prefixes. */
-static void look(struct pc_engine *engine, const struct pc_app *app, struct found *found)
+static void look(const struct pc_why *why, const struct pc_app *app, struct found *found)
 {
     char text[PC_ANY_CHANNEL_NAME_MAX];
     for (size_t i = PC_CHANNEL_PREFIX_COUNT; i-- > 0;) {
@@ -94,7 +99,7 @@ static void look(struct pc_engine *engine, const struct pc_app *app, struct foun
         memcpy(text, prefix.ptr, prefix.len);
         memcpy(text + prefix.len, found->stem.ptr, found->stem.len);
         pusherc_slice name = pc_slice(text, len);
-        if (!pc_slice_eq(name, found->name) && is_occupied(engine, app->live->uid, name))
+        if (!pc_slice_eq(name, found->name) && is_occupied(why, app->live->uid, name))
             add(found, name);
     }
 }
@@ -107,26 +112,26 @@ static void compare(const struct pc_channel *channel, void *ctx)
         add(found, channel->name);
 }
 
-void pc_near_miss_say(struct pc_engine *engine, const struct pc_app *app, pusherc_slice channel,
+void pc_why_unmatched(const struct pc_why *why, const struct pc_app *app, pusherc_slice channel,
                       pusherc_slice event)
 {
     char text[MAX_NAMES * (SHOWN_BYTES + 4)];
     struct found found = {.name = channel, .stem = stem_of(channel)};
     const struct pc_log_about about = {.subject = "fanout", .app_id = app->id};
     pusherc_slice name = pc_utf8_cut(channel, SHOWN_BYTES), what = pc_utf8_cut(event, SHOWN_BYTES);
-    if (!PC_LOG_AFFORDS(&engine->log, DEBUG, LOOKS_PER_S))
+    if (!PC_LOG_AFFORDS(why->log, DEBUG, LOOKS_PER_S))
         return;
-    pc_buf_init_in(&found.text, &engine->mem, sizeof text, text, sizeof text);
-    look(engine, app, &found);
-    if (found.count == 0 && PC_LOG_AFFORDS(&engine->log, DEBUG, PASSES_PER_S))
-        pc_directory_each(&engine->directory, app->live->uid, PC_S(""), compare, &found);
+    pc_buf_init_in(&found.text, why->mem, sizeof text, text, sizeof text);
+    look(why, app, &found);
+    if (found.count == 0 && PC_LOG_AFFORDS(why->log, DEBUG, PASSES_PER_S))
+        pc_directory_each(why->directory, app->live->uid, PC_S(""), compare, &found);
     if (found.count)
-        PC_LOG(&engine->log, DEBUG, about,
+        PC_LOG(why->log, DEBUG, about,
                "event \"%.*s\" on \"%.*s\" reached nobody; subscribers are on %.*s%s",
                (int)what.len, what.ptr, (int)name.len, name.ptr, (int)found.text.len,
                found.text.ptr, found.count > MAX_NAMES ? " and others" : "");
     else
-        PC_LOG(&engine->log, DEBUG, about,
+        PC_LOG(why->log, DEBUG, about,
                "event \"%.*s\" on \"%.*s\" reached nobody; nobody subscribes to it", (int)what.len,
                what.ptr, (int)name.len, name.ptr);
 }

@@ -1,0 +1,50 @@
+/*
+ * Finds out how a refused signature was made. Programs that sign wrongly mostly make one of a few mistakes, and each of
+ * them can be tried: another secret, another name, data that was encoded anew. One attempt makes some dozens of digests,
+ * so callers limit how often they ask. What is found is for the operator's log and not for the client, because it tells
+ * which other apps the server has. It holds neither a secret nor a digest that would be right.
+ */
+#ifndef PC_WHY_SIGNATURE_H
+#define PC_WHY_SIGNATURE_H
+
+#include "auth/sign.h"
+
+#define PC_WHY_MAX_BYTES 400 /* of a sentence */
+
+/* Another app of the server. */
+struct pc_why_secret {
+    pusherc_slice app_id;
+    const struct pc_hmac_key *key;
+};
+
+/* What is known of a signature that did not fit. */
+struct pc_wrong_signature {
+    const struct pc_mem *mem;
+    pusherc_slice text; /* as sent: "key:hex" of clients, the hex of an HTTP request */
+    pusherc_slice app_id, app_key;
+    pusherc_slice secret_text;
+    const struct pc_hmac_key *secret;
+    pusherc_slice key_owner; /* id of the app whose key was sent, if it is another one */
+    const struct pc_why_secret *others;
+    size_t other_count;
+};
+
+/* Each appends a sentence to `cause`, at most PC_WHY_MAX_BYTES; also if no mistake fits. */
+
+/* A subscription; other_sockets: printed ids of connections that it may have been made for. */
+void pc_why_channel_auth(const struct pc_wrong_signature *wrong, pusherc_slice socket_id,
+                         pusherc_slice channel, pusherc_slice channel_data,
+                         const pusherc_slice *other_sockets, size_t other_socket_count,
+                         struct pc_buf *cause);
+void pc_why_user_auth(const struct pc_wrong_signature *wrong, pusherc_slice socket_id,
+                      pusherc_slice user_data, const pusherc_slice *other_sockets,
+                      size_t other_socket_count, struct pc_buf *cause);
+
+/* An HTTP request that pc_verify_request() refused. `raw_query` as sent; `forwarded_prefix` is what a proxy says it
+ * removed from the path. False: the answer to the client has said everything. */
+bool pc_why_request_signature(const struct pc_wrong_signature *wrong,
+                              const struct pc_signed_request *request, pusherc_slice raw_query,
+                              pusherc_slice forwarded_prefix, uint64_t unix_time_s,
+                              uint32_t max_skew_s, struct pc_buf *cause);
+
+#endif

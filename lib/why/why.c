@@ -1,0 +1,96 @@
+/* The log lines about wrong signatures. */
+#include "why/why.h"
+
+#include "why/signature.h"
+
+#define SHOWN_BYTES 200 /* of the string to sign */
+
+/* What the registry knows, for one attempt. */
+struct known {
+    struct pc_app *apps[PC_WHY_MAX_OTHERS]; /* counted */
+    size_t count;
+    struct pc_why_secret secrets[PC_WHY_MAX_OTHERS];
+    struct pc_app *key_owner; /* counted; NULL: the key is the app's own, or no app has it */
+};
+
+/* `key` is what was sent as the app's key. let_go() follows. */
+static struct pc_wrong_signature look_up(struct known *known, const struct pc_why *why,
+                                         const struct pc_app *app, pusherc_slice signature,
+                                         pusherc_slice key)
+{
+    known->count = pc_apps_some(why->apps, known->apps, PC_WHY_MAX_OTHERS);
+    known->key_owner = pc_slice_eq(key, app->key) ? NULL : pc_apps_by_key(why->apps, key);
+    struct pc_wrong_signature wrong = {
+        .mem = why->mem,
+        .text = signature,
+        .app_id = app->id,
+        .app_key = app->key,
+        .secret_text = app->secret_text,
+        .secret = app->secret,
+        .key_owner = known->key_owner ? known->key_owner->id : PC_S(""),
+        .others = known->secrets,
+    };
+    for (size_t i = 0; i < known->count; i++)
+        if (known->apps[i]->live != app->live)
+            known->secrets[wrong.other_count++] =
+                (struct pc_why_secret){known->apps[i]->id, known->apps[i]->secret};
+    return wrong;
+}
+
+static void let_go(struct known *known)
+{
+    for (size_t i = 0; i < known->count; i++)
+        pc_app_unref(known->apps[i]);
+    pc_app_unref(known->key_owner);
+}
+
+static void explain_message(const struct pc_why *why, const struct pc_why_message *m,
+                            struct pc_buf *cause)
+{
+    const struct pc_message_in *in = m->in;
+    char texts[PC_WHY_MAX_OTHERS][PUSHERC_SOCKET_ID_STRLEN];
+    char own_text[PUSHERC_SOCKET_ID_STRLEN];
+    pusherc_slice ids[PC_WHY_MAX_OTHERS];
+    pusherc_slice own = pc_slice(own_text, pusherc_socket_id_format(m->socket_id, own_text));
+    pusherc_slice key = pc_slice_first(in->auth, pc_slice_find(in->auth, ':'));
+    size_t count = 0;
+    struct known known;
+    for (; count < m->other_count && count < PC_WHY_MAX_OTHERS; count++)
+        ids[count] =
+            pc_slice(texts[count], pusherc_socket_id_format(m->others[count], texts[count]));
+    struct pc_wrong_signature wrong = look_up(&known, why, m->app, in->auth, key);
+    if (in->type == PC_IN_SIGNIN)
+        pc_why_user_auth(&wrong, own, in->user_data, ids, count, cause);
+    else
+        pc_why_channel_auth(&wrong, own, in->channel, in->channel_data, ids, count, cause);
+    let_go(&known);
+}
+
+void pc_why_message(const struct pc_why *why, const struct pc_why_message *m)
+{
+    char text[PC_WHY_MAX_BYTES];
+    struct pc_buf cause;
+    pc_buf_init_in(&cause, why->mem, sizeof text, text, sizeof text);
+    explain_message(why, m, &cause);
+    pusherc_slice shown = pc_utf8_cut(m->to_sign, SHOWN_BYTES);
+    PC_LOG(why->log, DEBUG, ((struct pc_log_about){"auth", m->app->id, m->socket_id}),
+           "wrong signature: \"%.*s%s\" had to be signed; %.*s", (int)shown.len, shown.ptr,
+           shown.len < m->to_sign.len ? "..." : "", (int)cause.len, cause.ptr);
+}
+
+void pc_why_request(const struct pc_why *why, const struct pc_why_request *r)
+{
+    char text[PC_WHY_MAX_BYTES];
+    struct pc_buf cause;
+    struct known known;
+    pc_buf_init_in(&cause, why->mem, sizeof text, text, sizeof text);
+    struct pc_wrong_signature wrong = look_up(&known, why, r->app, r->signature, r->key);
+    bool found = pc_why_request_signature(&wrong, r->request, r->raw_query, r->forwarded_prefix,
+                                          r->unix_time_s, r->max_skew_s, &cause);
+    let_go(&known);
+    pusherc_slice method = r->request->method, path = pc_slice_first(r->request->path, 80);
+    if (found)
+        PC_LOG(why->log, DEBUG, ((struct pc_log_about){.subject = "auth", .app_id = r->app->id}),
+               "wrong signature of %.*s %.*s: %.*s", (int)method.len, method.ptr, (int)path.len,
+               path.ptr, (int)cause.len, cause.ptr);
+}
