@@ -424,8 +424,15 @@ static bool has_nul_escape(pusherc_slice text)
 }
 
 /*
- * Text to cJSON's tree. cJSON's own parser keeps a record of its last error for the whole process, which two threads
- * would write at once; reads past the end of some broken texts; and takes others that are none.
+ * Text to cJSON's tree, by our own cursor and not by cJSON_ParseWithLengthOpts(), for these reasons:
+ *
+ * - It keeps one error pointer for the whole process. A host that follows cJSON's manual reads cJSON_GetErrorPtr() after
+ *   its own parsing has failed; while we parse in another thread it gets a pointer made of two errors, and may crash. No
+ *   lock of ours can keep the host's threads out.
+ * - When memory runs out in the midst of a text it frees what it has read, secrets included, without wiping them.
+ * - It does not tell want of memory from a text that it does not take (half a surrogate pair).
+ * - It takes what is no JSON (01, 1., control characters in strings), and reads past the end of some broken texts; so the
+ *   cursor has to validate the text anyway.
  */
 
 /* NUL-terminated, in cJSON's memory. */

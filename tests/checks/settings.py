@@ -23,21 +23,25 @@ class Row:
 
 
 def with_meanings(page, heading, rows):
-    """The page with the last cells of the table below the heading taken from the rows, which must be the same ones."""
-    meanings = {row.name: row.meaning for row in rows}
+    """The page with the last cells of the table below the heading taken from the rows; a row that it lacks comes in."""
     start = page.index(f"\n## {heading}\n")
     end = page.find("\n## ", start + 1)
-    lines, found = [], []
-    for line in page[start:end].split("\n"):
-        match = re.match(r"\| `(\w+)` \|", line)
-        if match and match[1] not in LISTS:
-            found.append(match[1])
-            cells = re.split(r"(?<!\\)\|", line)
-            cells[-2] = f" {meanings.get(match[1], 'there is no such setting')} "
-            line = "|".join(cells)
-        lines.append(line)
-    for name in sorted(set(meanings) ^ set(found)):
-        print(f"{MARKDOWN}, {heading}: {name} is only in one of table and page")
+    lines = page[start:end].split("\n")
+    columns = next(line for line in lines if line.startswith("| setting |")).split(" | ")
+    at = {match[1]: i for i, line in enumerate(lines) if (match := re.match(r"\| `(\w+)` \|", line))}
+    for name in at.keys() - {row.name for row in rows} - LISTS:
+        print(f"{MARKDOWN}, {heading}: there is no setting {name}")
+    before = 0
+    for row in rows:
+        if row.name in at:
+            before = lines.index(next(line for line in lines if line.startswith(f"| `{row.name}` |")))
+            cells = re.split(r"(?<!\\)\|", lines[before])
+            lines[before] = "|".join(cells[:-2] + [f" {row.meaning} ", ""])
+        else:
+            default = "-1" if row.default == "no limit" else "false" if row.kind == "FLAG" else row.default
+            cells = [f"`{default}`" if column == "default" else "" for column in columns[1:-1]]
+            before += 1
+            lines.insert(before, "| " + " | ".join([f"`{row.name}`", *cells, row.meaning]).replace("|  |", "| |") + " |")
     return page[:start] + "\n".join(lines) + page[end:]
 
 

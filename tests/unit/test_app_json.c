@@ -464,6 +464,7 @@ static void secrets_do_not_stay_in_freed_memory(void **state)
         "{\"secret\":\"sesame\"}",
         "[{\"id\":\"1\"},{\"secret\":\"sesame\"}]",
         "{\"AppSecret\":\"sesame\",\"wrong\":1}",
+        "{\"secret\":\"sesame\",\"id\":\"\\ud800\"}",
     };
     cJSON_Hooks hooks = {hooked_malloc, hooked_free};
     cJSON_InitHooks(&hooks);
@@ -473,6 +474,14 @@ static void secrets_do_not_stay_in_freed_memory(void **state)
         secret_left = false;
         (void)pusherc_apps_from_json(pc_slice_of(texts[i]), see, &seen, NULL);
         assert_true(hooked.requests > 0);
+        /* nor when memory runs out in the midst of it */
+        bool failed = true;
+        for (size_t n = 1; failed; n++) {
+            seen.count = 0;
+            (void)failing_alloc_init(&hooked, n);
+            (void)pusherc_apps_from_json(pc_slice_of(texts[i]), see, &seen, NULL);
+            failed = failing_alloc_hit(&hooked);
+        }
         assert_false(secret_left);
     }
     cJSON_InitHooks(NULL);
