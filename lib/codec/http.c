@@ -17,7 +17,7 @@
 /* A declared length is believed up to here; beyond, the body buffer grows with what has arrived. */
 #define BELIEVED_BYTES 16384
 
-/* "1\r\nx\r\n": what a chunk of one byte costs on the wire. Nobody sends worse than that. */
+/* "1\r\nx\r\n": what a chunk of one byte costs on the wire. No sender needs more than that. */
 #define WIRE_BYTES_PER_BODY_BYTE 6
 
 enum parser_state {
@@ -102,20 +102,13 @@ static bool fail_memory(struct pc_http_parser *parser)
     return fail(parser, 500, "Out of memory.");
 }
 
-static bool is_token_char(char c)
-{
-    static const char others[] = "!#$%&'*+-.^_`|~";
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-           (c && strchr(others, c));
-}
-
 /* llhttp stopped with `err` at `bad`, the first byte it could not take. */
 static void fail_syntax(struct pc_http_parser *parser, llhttp_errno_t err, char bad)
 {
     switch (err) {
     case HPE_INVALID_METHOD:
         /* A method we do not know, or no HTTP at all (a TLS greeting). */
-        if (is_token_char(bad) || (bad == ' ' && parser->head.len > 0))
+        if (pc_http_is_token(pc_slice(&bad, 1)) || (bad == ' ' && parser->head.len > 0))
             fail(parser, 501, "Unknown method.");
         else
             fail(parser, 400, "This is not HTTP.");
@@ -353,7 +346,7 @@ static bool decide_body(struct pc_http_parser *parser)
     return true;
 }
 
-/* `after`: bytes behind the head have come with it, so that nobody waits for our permission. */
+/* `after`: bytes behind the head have come with it, so the client does not wait for "100 Continue". */
 static bool check_expect(struct pc_http_parser *parser, bool after)
 {
     if (parser->known[EXPECT].count == 0)
