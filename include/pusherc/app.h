@@ -167,7 +167,7 @@ PUSHERC_API int pusherc_server_put_apps(pusherc_server *server, const pusherc_ap
  * @return 0, or
  *         PUSHERC_EINVAL   a NULL argument
  *         PUSHERC_ENOENT   no such app
- *         PUSHERC_ENOMEM   the app is forgotten, but some of its connections stay open
+ *         PUSHERC_ENOMEM   nothing has changed
  *
  * Thread: any. Blocks: no. In callbacks: yes. Owns: nothing.
  * Since: 0.1.

@@ -368,7 +368,7 @@ PUSHERC_API int pusherc_reauthorize(pusherc_server *server, const char *app_id,
  *                         socket nor user id, or the user id is longer than 200 bytes
  *         PUSHERC_ENOENT  unknown app
  *         PUSHERC_ESTATE  server not started, or stopped
- *         PUSHERC_ENOMEM  some workers have not heard of it: call again
+ *         PUSHERC_ENOMEM  no connection has lost the channel
  *
  * Thread: any. Blocks: no. In callbacks: yes. Owns: nothing.
  * Since: 0.1.

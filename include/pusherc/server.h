@@ -321,7 +321,7 @@ typedef void (*pusherc_stopped_fn)(pusherc_server *server, void *user_data);
 /**
  * Stop: /ready turns red, listeners close, clients are told (4200) in random order spread over
  * grace_ms, queues are flushed, what is left is cut off, `stopped` is called. Webhooks that wait are sent, for as
- * long as clients are left and close_timeout_ms more at most.
+ * long as clients are left and close_timeout_ms more at most. Needs no memory.
  *
  * @param server    any state; a server that was not started stops at once
  * @param grace_ms  0 = tell everybody at once
@@ -330,7 +330,6 @@ typedef void (*pusherc_stopped_fn)(pusherc_server *server, void *user_data);
  * @return 0, or
  *         PUSHERC_EINVAL  a NULL server
  *         PUSHERC_ESTATE  already stopping; a smaller grace_ms still takes effect
- *         PUSHERC_ENOMEM  not every worker has heard of it, and `stopped` waits: call again
  *
  * Thread: any. Blocks: no. In callbacks: yes. Owns: nothing.
  * Since: 0.1.
@@ -363,7 +362,7 @@ PUSHERC_API void pusherc_server_free(pusherc_server *server);
  *         PUSHERC_EINVAL  a NULL argument, the zero id, another close_code, or the reason is no UTF-8
  *         PUSHERC_ENOENT  unknown app
  *         PUSHERC_ESTATE  server not started, or stopped
- *         PUSHERC_ENOMEM  the connection may stay open
+ *         PUSHERC_ENOMEM  the connection stays open
  *
  * Thread: any. Blocks: no. In callbacks: yes. Owns: nothing.
  * Since: 0.1.
@@ -386,7 +385,7 @@ PUSHERC_API int pusherc_server_disconnect(pusherc_server *server, const char *ap
  *         PUSHERC_EINVAL  a NULL argument, another close_code, a user_id too long, or the reason is no UTF-8
  *         PUSHERC_ENOENT  unknown app
  *         PUSHERC_ESTATE  server not started, or stopped
- *         PUSHERC_ENOMEM  some connections may stay open
+ *         PUSHERC_ENOMEM  no connection is closed
  *
  * Thread: any. Blocks: no. In callbacks: yes. Owns: nothing.
  * Since: 0.1.  Source: Pusher Channels HTTP API, "POST terminate user connections", for signed-in users.

@@ -3,13 +3,6 @@
 #include "session/grant.h"
 #include "session/session.h"
 
-/* A change on its way to one worker, twice. */
-struct pc_change_mail {
-    struct pc_mail mail;
-    struct pc_change *of;
-    uint64_t remembered; /* the worker's count at the first round */
-};
-
 struct pc_change *pc_change_new(struct pc_engine *engine, const struct pc_grant_filter *filter,
                                 pusherc_slice channel, pusherc_slice reason)
 {
@@ -40,7 +33,8 @@ struct pc_change *pc_change_new(struct pc_engine *engine, const struct pc_grant_
 static void change_free(struct pc_change *change)
 {
     struct pc_mem mem = change->mem;
-    pc_free(&mem, change->mails);
+    pc_order_free(&change->order);
+    pc_free(&mem, change->remembered);
     pc_free(&mem, change);
 }
 
@@ -53,32 +47,24 @@ void pc_change_report(struct pc_change *change)
     change_free(change);
 }
 
-/* To every worker. One that has ended has nobody left whom it could concern. */
-static void send_round(struct pc_change *change,
-                       void (*round)(struct pc_mail *mail, struct pc_worker *worker))
-{
-    struct pc_engine *engine = change->engine;
-    struct pc_change_mail *mails = change->mails; /* with the last mail the change may go */
-    for (uint32_t i = 0, count = engine->worker_count; i < count; i++) {
-        mails[i].mail.run = round;
-        if (pc_mailbox_send(engine->workers[i].mailbox, &mails[i].mail, PC_MAIL_CONTROL))
-            round(&mails[i].mail, NULL);
-    }
-}
-
 static struct pc_session *session_at(struct pc_list *link)
 {
     return PC_CONTAINER(link, struct pc_session, of_worker);
 }
 
-static void second_round(struct pc_mail *mail, struct pc_worker *worker)
+static void second_round(struct pc_order *order, struct pc_worker *worker)
 {
-    struct pc_change_mail *m = PC_CONTAINER(mail, struct pc_change_mail, mail);
-    struct pc_change *change = m->of;
-    if (worker && worker->remembered != m->remembered)
-        for (struct pc_list *l = worker->sessions.next; l != &worker->sessions; l = l->next)
-            pc_grants_recheck(session_at(l), change, m->remembered);
-    pc_change_report(change);
+    struct pc_change *change = PC_CONTAINER(order, struct pc_change, order);
+    uint64_t remembered = change->remembered[worker->index];
+    if (worker->remembered == remembered)
+        return;
+    for (struct pc_list *l = worker->sessions.next; l != &worker->sessions; l = l->next)
+        pc_grants_recheck(session_at(l), change, remembered);
+}
+
+static void second_done(struct pc_order *order)
+{
+    pc_change_report(PC_CONTAINER(order, struct pc_change, order));
 }
 
 static void take_away(struct pc_session *s, const struct pc_change *change)
@@ -98,40 +84,41 @@ static void take_away_from_user(struct pc_worker *worker, const struct pc_change
     }
 }
 
-static void first_round(struct pc_mail *mail, struct pc_worker *worker)
+static void first_round(struct pc_order *order, struct pc_worker *worker)
 {
-    struct pc_change_mail *m = PC_CONTAINER(mail, struct pc_change_mail, mail);
-    struct pc_change *change = m->of;
-    if (worker) {
-        m->remembered = worker->remembered;
-        pc_decisions_outdate(worker, &change->filter);
-        if (change->channel.len && change->filter.user_id.len) {
-            take_away_from_user(worker, change);
-        } else if (change->channel.len) {
-            struct pc_session *s = pc_session_find(worker, change->socket_id);
-            if (s)
-                take_away(s, change);
-        } else { /* losing a grant closes no session */
-            for (struct pc_list *l = worker->sessions.next; l != &worker->sessions; l = l->next)
-                pc_grants_recheck(session_at(l), change, PC_ALL_GRANTS);
-        }
+    struct pc_change *change = PC_CONTAINER(order, struct pc_change, order);
+    change->remembered[worker->index] = worker->remembered;
+    pc_decisions_outdate(worker, &change->filter);
+    if (change->channel.len && change->filter.user_id.len) {
+        take_away_from_user(worker, change);
+    } else if (change->channel.len) {
+        struct pc_session *s = pc_session_find(worker, change->socket_id);
+        if (s)
+            take_away(s, change);
+    } else { /* losing a grant closes no session */
+        for (struct pc_list *l = worker->sessions.next; l != &worker->sessions; l = l->next)
+            pc_grants_recheck(session_at(l), change, PC_ALL_GRANTS);
     }
-    if (atomic_fetch_sub_explicit(&change->unaware, 1, memory_order_acq_rel) == 1)
-        send_round(change, second_round);
+}
+
+static void first_done(struct pc_order *order)
+{
+    order->run = second_round;
+    order->done = second_done;
+    pc_order_send(order);
 }
 
 int pc_change_send(struct pc_change *change)
 {
-    uint32_t count = change->engine->worker_count;
-    change->mails = pc_alloc_array(&change->mem, count, sizeof *change->mails);
-    if (!change->mails) {
+    struct pc_engine *engine = change->engine;
+    change->remembered =
+        pc_alloc_array(&change->mem, engine->worker_count, sizeof *change->remembered);
+    if (!change->remembered || pc_order_init(&change->order, engine)) {
         change_free(change);
         return PUSHERC_ENOMEM;
     }
-    for (uint32_t i = 0; i < count; i++)
-        change->mails[i].of = change;
-    atomic_init(&change->unaware, count);
-    atomic_init(&change->open, count);
-    send_round(change, first_round);
+    change->order.run = first_round;
+    change->order.done = first_done;
+    pc_order_send(&change->order);
     return 0;
 }

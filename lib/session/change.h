@@ -7,6 +7,7 @@
 #ifndef PC_SESSION_CHANGE_H
 #define PC_SESSION_CHANGE_H
 
+#include "fanout/order.h"
 #include "session/decision.h"
 
 struct pc_change {
@@ -19,10 +20,10 @@ struct pc_change {
      * it is asked. */
     pusherc_slice channel, reason; /* in text */
     pusherc_socket_id socket_id;
-    _Atomic uint32_t unaware; /* workers that have not had the first round */
-    _Atomic uint64_t open; /* workers that have not had the second, and grants without an answer */
+    _Atomic uint64_t open; /* the rounds, as one, and grants without an answer */
     _Atomic uint64_t kept, revoked;
-    struct pc_change_mail *mails; /* owned; one for each worker, or none */
+    struct pc_order order; /* the round under way */
+    uint64_t *remembered;  /* owned; of each worker, its count at the first round */
     char text[];
 };
 
