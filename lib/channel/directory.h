@@ -21,8 +21,8 @@
 struct pc_shard {
     pthread_mutex_t mutex; /* second in the lock order: taken before mailboxes, after nothing */
     struct pc_map channels;
-    struct pc_list cached; /* channels that keep an event, the one published longest ago first */
-    uint64_t number;       /* the last one given to a join or an event */
+    struct pc_list kept; /* channels that keep an event, the one published longest ago first */
+    uint64_t number;     /* the last one given to a join or an event */
 };
 
 #define PC_MAX_VIEWS     32 /* audiences of one channel */
@@ -47,20 +47,25 @@ struct pc_channel {
     uint64_t app_uid;
     pusherc_slice name;
     struct pc_channel_class class;
-    uint32_t holders; /* events on their way to workers and others that keep it alive */
-    bool count_waits; /* subscription_count, see fanout/count.h: a timer will look again */
-    uint64_t count_told, count_told_ms; /* the number that was told last, and when */
-    uint64_t subscriptions;             /* of all workers */
-    uint64_t interested;                /* bit per worker with at least one */
-    struct pc_roster roster;            /* presence channels */
-    struct pc_views *views;             /* owned; NULL = everybody sees the same */
-    /* a user's, see fanout/watch.h: signed-in connections; watchers were told "online"; a timer will look whether
-     * it is offline, which it is from this time on */
-    uint32_t present;
-    bool online, leaving;
-    uint64_t offline_at_ms;
-    struct pc_cached *cached; /* counted; what a cache channel keeps, see cached.h */
-    struct pc_list of_cached;
+    uint32_t holders;           /* events on their way to workers and others that keep it alive */
+    uint64_t subscriptions;     /* of all workers */
+    uint64_t interested;        /* bit per worker with at least one */
+    struct pc_roster roster;    /* presence channels */
+    struct pc_views *views;     /* owned; NULL = everybody sees the same */
+    struct {                    /* subscription_count, see fanout/count.h */
+        uint64_t told, told_ms; /* the last number that subscribers heard, and when */
+        bool timer_set;
+    } count;
+    struct {                  /* of a user's channel, see fanout/watch.h */
+        uint32_t connections; /* signed in as the user */
+        bool online;          /* as watchers were told */
+        bool timer_set;
+        uint64_t offline_at_ms; /* with no connection: when watchers are told so */
+    } user;
+    struct {                     /* of a cache channel, see channel/keep.h */
+        struct pc_cached *event; /* counted; NULL = keeps none */
+        struct pc_list of_shard;
+    } kept;
     void *local[]; /* per worker; only that worker looks at its own, without the lock */
 };
 

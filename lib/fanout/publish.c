@@ -1,6 +1,6 @@
 #include "fanout/publish.h"
 
-#include "channel/cached.h"
+#include "channel/keep.h"
 #include "fanout/near_miss.h"
 #include "fanout/subscription.h"
 #include "fanout/view.h"

@@ -1,6 +1,6 @@
 #include "fanout/subscription.h"
 
-#include "channel/cached.h"
+#include "channel/keep.h"
 #include "fanout/count.h"
 #include "fanout/publish.h"
 #include "fanout/view.h"
@@ -132,7 +132,7 @@ static int join_locked(struct pc_worker *worker, const struct pc_join *join,
     change->edge = channel->subscriptions == 1;
     change->subscriptions = channel->subscriptions;
     change->sequence = ++channel->shard->number;
-    change->cached = pc_channel_cached(channel, worker->now_ms);
+    change->cached = pc_channel_kept(channel, worker->now_ms);
     s->q = join->q;
     pc_local_add(worker, local, s, change->sequence);
     note_change(worker->engine, join->app, channel, true, join->user_id, change, posting);

@@ -3,7 +3,6 @@
 #include <pusherc/error.h>
 
 #include "fanout/engine.h"
-#include "fanout/later.h"
 
 void pc_worker_init(struct pc_worker *worker, struct pc_engine *engine, uint32_t index,
                     uint64_t now_ms)
@@ -22,7 +21,6 @@ void pc_worker_init(struct pc_worker *worker, struct pc_engine *engine, uint32_t
 
 void pc_worker_free(struct pc_worker *worker)
 {
-    pc_laters_forget(worker);
     pc_worker_written(worker);
     while (worker->spare_chunks) {
         struct pc_chunk *chunk = worker->spare_chunks;

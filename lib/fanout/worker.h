@@ -63,7 +63,7 @@ struct pc_worker {
 
 void pc_worker_init(struct pc_worker *worker, struct pc_engine *engine, uint32_t index,
                     uint64_t now_ms);
-void pc_worker_free(struct pc_worker *worker); /* after the last session and queue */
+void pc_worker_free(struct pc_worker *worker); /* after the last session, queue and timer */
 
 struct pc_chunk *pc_worker_take_chunk(struct pc_worker *worker); /* NULL: out of memory */
 void pc_worker_give_chunk(struct pc_worker *worker, struct pc_chunk *chunk);
