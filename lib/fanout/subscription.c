@@ -1,54 +1,7 @@
 #include "fanout/subscription.h"
 
 #include "channel/keep.h"
-#include "fanout/count.h"
-#include "fanout/publish.h"
-#include "fanout/view.h"
-#include "protocol/message_out.h"
-
-/* Locked. Our own message to a presence channel's subscribers. */
-static int tell(struct pc_engine *engine, struct pc_channel *channel, struct pc_buf *message,
-                struct pc_posting *posting)
-{
-    int rc = pc_buf_status(message);
-    if (rc == 0)
-        rc = channel->views ? pc_publish_to_views(engine, channel, pc_buf_slice(message), posting)
-                            : pc_publish_locked(engine, channel, pc_buf_slice(message), posting);
-    pc_buf_free(message);
-    return rc;
-}
-
-/* Locked. `bundle` is what was rendered for a channel with views; taken over. */
-static int announce_added(struct pc_engine *engine, struct pc_channel *channel,
-                          const struct pc_roster_member *member, struct pc_bundle **bundle,
-                          struct pc_posting *posting)
-{
-    if (!channel->interested)
-        return 0;
-    if (channel->views) {
-        struct pc_bundle *b = *bundle;
-        *bundle = NULL;
-        return pc_bundle_post(engine, channel, b, posting);
-    }
-    char stack[1024];
-    struct pc_buf message;
-    pc_buf_init_in(&message, &engine->mem, SIZE_MAX, stack, sizeof stack);
-    pc_out_member_added(&message, channel->name, member->node.key, member->info);
-    return tell(engine, channel, &message, posting);
-}
-
-/* Locked. */
-static int announce_removed(struct pc_engine *engine, struct pc_channel *channel,
-                            pusherc_slice user_id, struct pc_posting *posting)
-{
-    if (!channel->interested)
-        return 0;
-    char stack[1024];
-    struct pc_buf message;
-    pc_buf_init_in(&message, &engine->mem, SIZE_MAX, stack, sizeof stack);
-    pc_out_member_removed(&message, channel->name, user_id);
-    return tell(engine, channel, &message, posting);
-}
+#include "fanout/occupancy.h"
 
 /* Locked. Everything about the member that can fail; undone on failure. */
 static int join_member(struct pc_engine *engine, struct pc_channel *channel,
@@ -70,7 +23,7 @@ static int join_member(struct pc_engine *engine, struct pc_channel *channel,
     }
     rc = rc ? rc : pc_buf_status(roster);
     if (rc == 0 && member->subscriptions == 1)
-        rc = announce_added(engine, channel, member, bundle, posting);
+        rc = pc_occupancy_member_added(engine, channel, member, bundle, posting);
     if (rc == PUSHERC_EBACKLOG)
         rc = 0; /* one worker is drowning; refusing the newcomer would not help it */
     if (rc) {
@@ -80,31 +33,6 @@ static int join_member(struct pc_engine *engine, struct pc_channel *channel,
     }
     *out = member;
     return 0;
-}
-
-/* Locked. Tells the observer, in the order a consumer expects: a channel is occupied before it has members, and
- * the reverse. */
-static void note_change(struct pc_engine *engine, struct pc_app *app,
-                        const struct pc_channel *channel, bool joined, pusherc_slice user_id,
-                        const struct pc_channel_change *change, struct pc_posting *posting)
-{
-    struct pc_notice notice = {.app = app, .channel = channel->name};
-    if (!engine->observer.note || channel->class.kind == PUSHERC_CHANNEL_USER)
-        return;
-    if (joined && change->edge) {
-        notice.kind = PUSHERC_WEBHOOK_CHANNEL_OCCUPIED;
-        pc_posting_note(engine, &notice, posting);
-    }
-    if (change->member_edge) {
-        notice.kind = joined ? PUSHERC_WEBHOOK_MEMBER_ADDED : PUSHERC_WEBHOOK_MEMBER_REMOVED;
-        notice.user_id = user_id;
-        pc_posting_note(engine, &notice, posting);
-        notice.user_id = pc_slice(NULL, 0);
-    }
-    if (!joined && change->edge) {
-        notice.kind = PUSHERC_WEBHOOK_CHANNEL_VACATED;
-        pc_posting_note(engine, &notice, posting);
-    }
 }
 
 /* Locked, everything there but nothing changed yet: the last part of a join that can fail, and the change. */
@@ -128,15 +56,17 @@ static int join_locked(struct pc_worker *worker, const struct pc_join *join,
         return rc;
     }
     channel->subscriptions++;
-    change->member_edge = s->member && s->member->subscriptions == 1;
-    change->edge = channel->subscriptions == 1;
-    change->subscriptions = channel->subscriptions;
     change->sequence = ++channel->shard->number;
     change->cached = pc_channel_kept(channel, worker->now_ms);
     s->q = join->q;
     pc_local_add(worker, local, s, change->sequence);
-    note_change(worker->engine, join->app, channel, true, join->user_id, change, posting);
-    pc_count_changed(worker, join->app, channel, posting);
+    const struct pc_occupancy what = {
+        .joined = true,
+        .edge = channel->subscriptions == 1,
+        .member_edge = s->member && s->member->subscriptions == 1,
+        .user_id = join->user_id,
+    };
+    pc_occupancy_changed(worker, join->app, channel, &what, posting, change);
     return 0;
 }
 
@@ -192,7 +122,7 @@ int pc_join(struct pc_worker *worker, const struct pc_join *join, struct pc_buf 
         struct pc_app_stats *stats = pc_app_stats(join->app, worker->index);
         pc_stat_add(&worker->stats.subscriptions, 1);
         pc_stat_add(&stats->subscribed[join->class.kind], 1);
-        pc_stat_add(&stats->occupied[join->class.kind], change->edge);
+        pc_stat_add(&stats->occupied[join->class.kind], change->subscriptions == 1);
         if (rendered)
             rc = pc_render_roster(engine, join, pc_buf_slice(&raw), roster);
         if (rc) {
@@ -223,20 +153,16 @@ void pc_leave(struct pc_worker *worker, struct pc_app *app, struct pc_subscripti
     pc_local_remove(worker, s);
     if (s->view != PC_NO_VIEW)
         pc_channel_drop_view(channel, s->view);
-    channel->subscriptions--;
-    change->edge = channel->subscriptions == 0;
-    change->subscriptions = channel->subscriptions;
+    struct pc_occupancy what = {.edge = --channel->subscriptions == 0};
     if (s->member && pc_roster_leave(&channel->roster, s->member)) {
-        change->member_edge = true;
-        rc = announce_removed(engine, channel, s->member->node.key, &posting);
+        what.member_edge = true;
+        what.user_id = s->member->node.key;
+        rc = pc_occupancy_member_removed(engine, channel, what.user_id, &posting);
         if (user_id)
-            pc_buf_put(user_id, s->member->node.key);
+            pc_buf_put(user_id, what.user_id);
     }
-    if (!change->edge)
-        pc_count_changed(worker, app, channel, &posting);
-    note_change(engine, app, channel, false, s->member ? s->member->node.key : PC_S(""), change,
-                &posting);
-    if (change->member_edge)
+    pc_occupancy_changed(worker, app, channel, &what, &posting, change);
+    if (what.member_edge)
         pc_roster_member_free(&channel->roster, s->member);
     change->sequence = ++shard->number;
     pc_channel_settle(&engine->directory, channel);
@@ -249,7 +175,7 @@ void pc_leave(struct pc_worker *worker, struct pc_app *app, struct pc_subscripti
     pc_local_shrink(worker, local);
     pc_stat_sub(&worker->stats.subscriptions, 1);
     pc_stat_add(&stats->unsubscribed[kind], 1);
-    pc_stat_sub(&stats->occupied[kind], change->edge);
+    pc_stat_sub(&stats->occupied[kind], what.edge);
     pc_free(worker->mem, s);
 }
 

@@ -35,14 +35,16 @@ struct pc_join {
     pusherc_slice view;                /* len 0 = none */
 };
 
-/* What joining or leaving changed. */
+#define PC_MAX_CHANGES 3 /* of one join or leave */
+
+/* What joining or leaving changed, see occupancy.h. */
 struct pc_channel_change {
     struct pc_cached
         *cached; /* joined: what a cache channel keeps, counted for the caller; NULL = nothing */
-    bool edge;   /* the first subscription came, or the last went */
-    bool member_edge; /* the same for this user */
     uint64_t subscriptions;
     uint64_t sequence;
+    pusherc_channel_event_type types[PC_MAX_CHANGES]; /* in the order in which they are told */
+    uint32_t count;
 };
 
 /* Subscribes. On success *out is the caller's until pc_leave(), and for a presence channel `roster` (initialised

@@ -3,8 +3,7 @@
 
 #include "auth/sign.h"
 #include "channel/cached.h"
-#include "fanout/publish.h"
-#include "fanout/view.h"
+#include "fanout/occupancy.h"
 #include "protocol/message_out.h"
 #include "session/blame.h"
 #include "session/grant.h"
@@ -110,36 +109,6 @@ struct pc_subscription *pc_session_subscription(struct pc_session *s, pusherc_sl
     return NULL;
 }
 
-static void report(struct pc_session *s, pusherc_channel_event_type type, pusherc_slice channel,
-                   pusherc_slice user_id, const struct pc_channel_change *change)
-{
-    struct pc_engine *engine = s->worker->engine;
-    pusherc_channel_event event = {.struct_size = sizeof event,
-                                   .type = type,
-                                   .app_id = s->app->id,
-                                   .channel = channel,
-                                   .user_id = user_id,
-                                   .subscription_count = change->subscriptions,
-                                   .sequence = change->sequence};
-    engine->hooks.on_channel(&event, engine->hooks.user_data);
-}
-
-/* Order as a webhook consumer expects it: a channel is occupied before it has members, and the reverse. */
-static void report_change(struct pc_session *s, bool joined, pusherc_slice channel,
-                          pusherc_channel_kind kind, pusherc_slice user_id,
-                          const struct pc_channel_change *change)
-{
-    if (!s->worker->engine->hooks.on_channel || kind == PUSHERC_CHANNEL_USER)
-        return;
-    if (joined && change->edge)
-        report(s, PUSHERC_CHANNEL_OCCUPIED, channel, PC_S(""), change);
-    if (change->member_edge)
-        report(s, joined ? PUSHERC_MEMBER_ADDED : PUSHERC_MEMBER_REMOVED, channel, user_id, change);
-    report(s, PUSHERC_SUBSCRIPTION_COUNT, channel, PC_S(""), change);
-    if (!joined && change->edge)
-        report(s, PUSHERC_CHANNEL_VACATED, channel, PC_S(""), change);
-}
-
 static void say_subscribed(struct pc_session *s, const struct pc_join *join,
                            const struct pc_buf *roster)
 {
@@ -198,8 +167,8 @@ struct pc_subscription *pc_session_join(struct pc_session *s, const struct pc_jo
         if (join->class.cache)
             say_cached(s, join, change.cached);
         pc_cached_unref(change.cached);
-        report_change(s, true, pc_subscription_channel(sub), join->class.kind, join->user_id,
-                      &change);
+        pc_occupancy_tell_host(s->worker->engine, s->app, pc_subscription_channel(sub),
+                               join->user_id, &change);
     } else if (rc == PUSHERC_ELIMIT) {
         pc_app_limited(s->app, PC_LIMIT_PRESENCE_MEMBERS);
         *why = (struct pc_refusal){PUSHERC_DENIED_LIMIT, 403,
@@ -217,7 +186,6 @@ void pc_session_leave(struct pc_session *s, struct pc_subscription *sub)
     char name_stack[256], id_stack[256];
     struct pc_buf name, user_id;
     struct pc_channel_change change;
-    pusherc_channel_kind kind = sub->local->channel->class.kind;
     if (sub->grant) {
         sub->grant->subscription = NULL;
         pc_grant_free(sub->grant);
@@ -229,7 +197,8 @@ void pc_session_leave(struct pc_session *s, struct pc_subscription *sub)
     pc_list_remove(&sub->of_session);
     s->subscription_count--;
     pc_leave(s->worker, s->app, sub, &user_id, &change);
-    report_change(s, false, pc_buf_slice(&name), kind, pc_buf_slice(&user_id), &change);
+    pc_occupancy_tell_host(s->worker->engine, s->app, pc_buf_slice(&name), pc_buf_slice(&user_id),
+                           &change);
     pc_buf_free(&name);
     pc_buf_free(&user_id);
 }
