@@ -16,6 +16,7 @@
 #include "base/log.h"
 #include "channel/apps.h"
 #include "channel/directory.h"
+#include "fanout/decider.h"
 #include "fanout/notice.h"
 #include "fanout/worker.h"
 
@@ -40,6 +41,7 @@ struct pc_engine {
     struct pc_limits limits;
     pusherc_hooks hooks;
     struct pc_observer observer;      /* set before start */
+    struct pc_decider decider;        /* set before start */
     struct pc_webhook_stats webhooks; /* the observer's */
     struct pusherc_server *server;    /* the facade's object; opaque here */
     char *auth_path, *user_auth_path; /* NULL = none; owned */

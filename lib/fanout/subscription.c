@@ -1,5 +1,7 @@
 #include "fanout/subscription.h"
 
+#include <assert.h>
+
 #include "channel/keep.h"
 #include "fanout/occupancy.h"
 
@@ -95,8 +97,43 @@ static bool try_join(struct pc_worker *worker, const struct pc_join *join,
     return fits;
 }
 
-int pc_join(struct pc_worker *worker, const struct pc_join *join, struct pc_buf *roster,
-            struct pc_subscription **out, struct pc_channel_change *change)
+int pc_join_begin(struct pc_joining *joining)
+{
+    const struct pc_decider *decider = &joining->worker->engine->decider;
+    joining->result = PC_JOIN_WAITS;
+    joining->result = decider->begin ? decider->begin(decider->ctx, joining) : 0;
+    return joining->result;
+}
+
+void pc_join_decide(struct pc_joining *joining, int result)
+{
+    assert(joining->result == PC_JOIN_WAITS && result != PC_JOIN_WAITS);
+    joining->result = result;
+    joining->decided(joining);
+}
+
+void pc_join_abandon(struct pc_joining *joining)
+{
+    const struct pc_decider *decider = &joining->worker->engine->decider;
+    if (decider->begin && joining->result >= 0)
+        decider->abandon(decider->ctx, joining);
+}
+
+static pusherc_slice member_of(const struct pc_join *join)
+{
+    return join->class.kind == PUSHERC_CHANNEL_PRESENCE ? join->user_id : PC_S("");
+}
+
+static void tell_left(struct pc_engine *engine, const struct pc_app *app, pusherc_slice channel,
+                      pusherc_slice user_id)
+{
+    const struct pc_decider *decider = &engine->decider;
+    if (decider->begin)
+        decider->left(decider->ctx, app, channel, user_id);
+}
+
+int pc_join_finish(struct pc_worker *worker, const struct pc_join *join, struct pc_buf *roster,
+                   struct pc_subscription **out, struct pc_channel_change *change)
 {
     struct pc_engine *engine = worker->engine;
     bool rendered = join->class.kind == PUSHERC_CHANNEL_PRESENCE && pc_join_rendered(join);
@@ -105,8 +142,10 @@ int pc_join(struct pc_worker *worker, const struct pc_join *join, struct pc_buf 
     *out = NULL;
     *change = (struct pc_channel_change){0};
     struct pc_subscription *s = pc_alloc_zero(worker->mem, sizeof *s);
-    if (!s)
+    if (!s) {
+        tell_left(engine, join->app, join->channel, member_of(join));
         return PUSHERC_ENOMEM;
+    }
     pc_buf_init(&raw, &engine->mem, SIZE_MAX);
     for (bool fitted = false; !fitted && rc == 0;) { /* again while the audiences change under us */
         struct pc_bundle *bundle = NULL;
@@ -118,6 +157,7 @@ int pc_join(struct pc_worker *worker, const struct pc_join *join, struct pc_buf 
     }
     if (rc) {
         pc_free(worker->mem, s);
+        tell_left(engine, join->app, join->channel, member_of(join));
     } else {
         struct pc_app_stats *stats = pc_app_stats(join->app, worker->index);
         pc_stat_add(&worker->stats.subscriptions, 1);
@@ -162,6 +202,7 @@ void pc_leave(struct pc_worker *worker, struct pc_app *app, struct pc_subscripti
             pc_buf_put(user_id, what.user_id);
     }
     pc_occupancy_changed(worker, app, channel, &what, &posting, change);
+    tell_left(engine, app, channel->name, s->member ? s->member->node.key : PC_S(""));
     if (what.member_edge)
         pc_roster_member_free(&channel->roster, s->member);
     change->sequence = ++shard->number;

@@ -2,6 +2,7 @@
 
 #include "protocol/message_out.h"
 #include "session/change.h"
+#include "session/joining.h"
 #include "session/session.h"
 
 struct recheck {
@@ -68,6 +69,7 @@ static void report(const struct pc_mem *mem, struct pc_list *rechecks, bool aske
 void pc_grant_free(struct pc_grant *grant)
 {
     struct pc_session *s = grant->session;
+    pc_session_abandon_join(s, pc_grant_channel(grant));
     pc_waiter_cancel(&grant->waiter);
     pc_timer_stop(&s->worker->timers, &grant->expiry);
     if (grant->subscription)
@@ -88,6 +90,7 @@ void pc_grant_give_up(struct pc_grant *grant)
         pc_grant_free(grant);
         return;
     }
+    pc_session_abandon_join(s, pc_grant_channel(grant));
     pc_waiter_cancel(&grant->waiter);
     pc_timer_stop(&s->worker->timers, &grant->expiry);
     grant->state = PC_GRANT_REFUSED;
@@ -193,6 +196,26 @@ static struct pc_refusal refusal_of(const struct pc_verdict *v, const struct pc_
     return (struct pc_refusal){v->reason, v->status, v->text, rule, PC_S("")};
 }
 
+static void keep_verdict(struct pc_grant *grant, const struct pc_verdict *v)
+{
+    grant->view_len = (uint8_t)v->view.len;
+    if (v->view.len)
+        memcpy(grant->view, v->view.ptr, v->view.len);
+    grant->until_ms = v->expires_in_ms ? grant->session->worker->now_ms + v->expires_in_ms : 0;
+}
+
+static void entered(struct pc_session *s, pusherc_slice channel, struct pc_grant *grant,
+                    struct pc_subscription *sub, struct pc_refusal *why)
+{
+    if (sub) {
+        pc_grant_stand(grant, sub);
+        return;
+    }
+    why->rule = match_of(grant).rule;
+    pc_session_refuse(s, channel, *why);
+    pc_grant_free(grant);
+}
+
 /* The verdict lets them in: the first time, or again. */
 static void enter(struct pc_grant *grant, const struct pc_verdict *v,
                   const struct pc_rule_match *match)
@@ -204,7 +227,6 @@ static void enter(struct pc_grant *grant, const struct pc_verdict *v,
                            .channel = pc_grant_channel(grant),
                            .class = grant->class,
                            .match = match,
-                           .view = v->view,
                            .user_id = v->user_id,
                            .user_info = v->user_info};
     if (join.user_id.len == 0 && who)
@@ -212,18 +234,11 @@ static void enter(struct pc_grant *grant, const struct pc_verdict *v,
     if (join.user_info.len == 0)
         join.user_info = who && who->user_info.len ? who->user_info : PC_S("{}");
     struct pc_refusal why;
-    struct pc_subscription *sub = NULL;
-    bool ok = pc_session_check_member(s, &join, &why);
-    if (ok)
-        sub = pc_session_join(s, &join, &why);
-    if (!sub) {
-        why.rule = match->rule;
-        pc_session_refuse(s, join.channel, why);
-        pc_grant_free(grant);
-        return;
-    }
-    pc_grant_stand(grant, sub);
-    start_expiry(grant, v->expires_in_ms);
+    keep_verdict(grant, v);
+    if (pc_session_check_member(s, &join, &why))
+        pc_session_begin_join(s, &join, grant, entered);
+    else
+        entered(s, join.channel, grant, NULL, &why);
 }
 
 /* It had the channel and has it no more; what it wants is not forgotten. */
@@ -240,14 +255,6 @@ static void lose(struct pc_grant *grant, struct pc_refusal why)
     pc_session_revoked(s, pc_grant_channel(grant), why);
 }
 
-static void keep_verdict(struct pc_grant *grant, const struct pc_verdict *v)
-{
-    grant->view_len = (uint8_t)v->view.len;
-    if (v->view.len)
-        memcpy(grant->view, v->view.ptr, v->view.len);
-    grant->until_ms = v->expires_in_ms ? grant->session->worker->now_ms + v->expires_in_ms : 0;
-}
-
 static void decided(struct pc_waiter *waiter, const struct pc_verdict *v)
 {
     struct pc_grant *grant = PC_CONTAINER(waiter, struct pc_grant, waiter);
@@ -261,6 +268,15 @@ static void decided(struct pc_waiter *waiter, const struct pc_verdict *v)
             enter(grant, v, &match);
         } else {
             pc_session_refuse(s, pc_grant_channel(grant), refusal_of(v, match.rule));
+            pc_grant_give_up(grant);
+        }
+        break;
+    case PC_GRANT_JOINING:
+        if (v->allowed) {
+            keep_verdict(grant, v);
+        } else {
+            pc_session_refuse(s, pc_grant_channel(grant), refusal_of(v, match.rule));
+            grant->taken = true;
             pc_grant_give_up(grant);
         }
         break;
@@ -321,8 +337,9 @@ void pc_grant_remember(struct pc_session *s, pusherc_slice channel, struct pc_ch
                        struct pc_identity *identity, const struct pc_verdict *v)
 {
     struct pc_grant *grant = pc_grant_find(s, channel);
-    if (grant && (grant->state == PC_GRANT_STANDING || grant->state == PC_GRANT_ASKED))
-        return; /* it is subscribed, or being asked: that answer counts */
+    if (grant && (grant->state == PC_GRANT_STANDING || grant->state == PC_GRANT_JOINING ||
+                  grant->state == PC_GRANT_ASKED))
+        return; /* it is subscribed, or about to be, or being asked: that answer counts */
     if (grant)
         pc_grant_free(grant);
     if (s->grant_count >= s->app->options.max_channels_per_connection)
@@ -387,7 +404,8 @@ bool pc_grant_revoke(struct pc_session *s, pusherc_slice channel, pusherc_slice 
 {
     struct pc_subscription *sub = pc_session_subscription(s, channel);
     struct pc_grant *grant = pc_grant_find(s, channel);
-    if (!sub && !grant)
+    bool waited = pc_session_abandon_join(s, channel);
+    if (!sub && !grant && !waited)
         return false;
     struct pc_refusal why = {PUSHERC_DENIED_REVOKED, 403, reason, NULL, PC_S("")};
     if (grant) {

@@ -14,6 +14,7 @@ struct pc_session;
 
 enum pc_grant_state {
     PC_GRANT_ASKED = 0,  /* the client waits for its first answer */
+    PC_GRANT_JOINING,    /* the client may have the channel, and waits for it: joining.h */
     PC_GRANT_REMEMBERED, /* the client has a signed answer and is expected to subscribe with it */
     PC_GRANT_STANDING,   /* it has a subscription */
     PC_GRANT_LOST,       /* it had one; the client still wants it */
@@ -38,8 +39,8 @@ struct pc_grant {
         shown; /* the client has shown the endpoint's answer, or stands by it: `identity` may speak for it */
     bool taken; /* allowed once, then denied: until the rule says yes, a signature will not do */
     uint8_t view_len;
-    char view[PC_MAX_VIEW_NAME]; /* REMEMBERED */
-    uint64_t until_ms;           /* REMEMBERED; 0 = does not end */
+    char view[PC_MAX_VIEW_NAME]; /* REMEMBERED, JOINING */
+    uint64_t until_ms;           /* REMEMBERED, JOINING; 0 = does not end */
     size_t channel_len;
     char channel[];
 };
@@ -49,9 +50,15 @@ static inline pusherc_slice pc_grant_channel(const struct pc_grant *grant)
     return pc_slice(grant->channel, grant->channel_len);
 }
 
+static inline pusherc_slice pc_grant_view(const struct pc_grant *grant)
+{
+    return pc_slice(grant->view, grant->view_len);
+}
+
 /* NULL: this session has none for the channel. */
 struct pc_grant *pc_grant_find(struct pc_session *session, pusherc_slice channel);
-/* Takes it out of everything; the subscription, if there is one, stays and has no grant. */
+/* Takes it out of everything; the subscription, if there is one, stays and has no grant. A join that waits is
+ * abandoned. */
 void pc_grant_free(struct pc_grant *grant);
 
 /* As whom the host is asked about it; NULL = anonymous. */
@@ -66,7 +73,7 @@ void pc_grant_disown(struct pc_session *session, pusherc_slice channel);
 void pc_grant_ask(struct pc_session *session, pusherc_slice channel, struct pc_channel_class class,
                   const struct pc_rule_match *match);
 /* For a subscription by signature on a channel that a rule covers: what was remembered, or a new one. NULL = out
- * of memory. Then pc_grant_stand(), or if there is no subscription pc_grant_give_up(). */
+ * of memory. The join begins, then pc_grant_stand(), or if there is no subscription pc_grant_give_up(). */
 struct pc_grant *pc_grant_prepare(struct pc_session *session, pusherc_slice channel,
                                   struct pc_channel_class class);
 void pc_grant_stand(struct pc_grant *grant, struct pc_subscription *subscription);

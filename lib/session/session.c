@@ -2,6 +2,7 @@
 
 #include "protocol/message_out.h"
 #include "session/grant.h"
+#include "session/joining.h"
 
 #define MALFORMED_IN_A_ROW 100 /* then it is no client of this protocol (section 1.10) */
 
@@ -155,6 +156,7 @@ void pc_session_end(struct pc_session *s)
     struct pc_worker *worker = s->worker;
     struct pc_engine *engine = worker->engine;
     s->state = PC_SESSION_CLOSING;
+    pc_session_abandon_joins(s);
     while (!pc_list_empty(&s->grants))
         pc_grant_free(PC_CONTAINER(s->grants.prev, struct pc_grant, of_session));
     while (!pc_list_empty(&s->subscriptions))

@@ -42,6 +42,8 @@ struct pc_session {
     struct pc_map_node by_id;
     struct pc_list subscriptions; /* latest last */
     struct pc_list grants;        /* what the host said about channels */
+    struct pc_session_join
+        *joins;                   /* owned; that have begun and wait, the oldest first: joining.h */
     struct pc_identity *identity; /* the host's answer; counted; NULL = anonymous */
     struct pc_identity *user;     /* pusher:signin; counted; NULL = not signed in */
     /* owned: its entries in the worker's index of users, for the two above; NULL = has no user id */
@@ -53,7 +55,8 @@ struct pc_session {
     uint64_t pinged_ms;    /* 0 = no answer is awaited */
     uint64_t over_soft_ms; /* the queue has been above the soft limit since; 0 = it is not */
     struct pc_rate client_events;
-    uint32_t subscription_count, grant_count;
+    uint32_t subscription_count; /* with the joins that wait */
+    uint32_t grant_count;
     uint16_t close_code; /* sent or received */
     uint8_t protocol;    /* 4..7 */
     uint8_t state;       /* enum pc_session_state */
@@ -130,7 +133,9 @@ void pc_session_revoked(struct pc_session *session, pusherc_slice channel, struc
 /* Presence: is the member one that may be shown? Other kinds: true. */
 bool pc_session_check_member(struct pc_session *session, const struct pc_join *join,
                              struct pc_refusal *why);
-/* Joins and answers the client. NULL: *why tells what to refuse with. */
+/* What to refuse with if joining failed. */
+struct pc_refusal pc_session_join_refusal(struct pc_session *session, int err);
+/* Joins and answers the client: the second half, see joining.h. NULL: *why tells what to refuse with. */
 struct pc_subscription *pc_session_join(struct pc_session *session, const struct pc_join *join,
                                         struct pc_refusal *why);
 void pc_session_leave(struct pc_session *session, struct pc_subscription *subscription);

@@ -7,6 +7,7 @@
 #include "protocol/message_out.h"
 #include "session/blame.h"
 #include "session/grant.h"
+#include "session/joining.h"
 #include "session/session.h"
 
 #define MAX_MEMBER_ID_CHARACTERS 128 /* Pusher's limit for presence user ids */
@@ -149,6 +150,16 @@ static void say_cached(struct pc_session *s, const struct pc_join *join,
     }
 }
 
+struct pc_refusal pc_session_join_refusal(struct pc_session *s, int err)
+{
+    if (err != PUSHERC_ELIMIT)
+        return (struct pc_refusal){PUSHERC_DENIED_INTERNAL, 500, PC_S("Out of memory"), NULL,
+                                   PC_S("")};
+    pc_app_limited(s->app, PC_LIMIT_PRESENCE_MEMBERS);
+    return (struct pc_refusal){PUSHERC_DENIED_LIMIT, 403,
+                               PC_S("The channel has its maximum of members"), NULL, PC_S("")};
+}
+
 struct pc_subscription *pc_session_join(struct pc_session *s, const struct pc_join *join,
                                         struct pc_refusal *why)
 {
@@ -157,7 +168,7 @@ struct pc_subscription *pc_session_join(struct pc_session *s, const struct pc_jo
     char stack[PC_SESSION_STACK];
     struct pc_buf roster;
     pc_buf_init_in(&roster, s->worker->mem, SIZE_MAX, stack, sizeof stack);
-    int rc = pc_join(s->worker, join, &roster, &sub, &change);
+    int rc = pc_join_finish(s->worker, join, &roster, &sub, &change);
     if (rc == 0) {
         pc_list_push_back(&s->subscriptions, &sub->of_session);
         s->subscription_count++;
@@ -169,13 +180,8 @@ struct pc_subscription *pc_session_join(struct pc_session *s, const struct pc_jo
         pc_cached_unref(change.cached);
         pc_occupancy_tell_host(s->worker->engine, s->app, pc_subscription_channel(sub),
                                join->user_id, &change);
-    } else if (rc == PUSHERC_ELIMIT) {
-        pc_app_limited(s->app, PC_LIMIT_PRESENCE_MEMBERS);
-        *why = (struct pc_refusal){PUSHERC_DENIED_LIMIT, 403,
-                                   PC_S("The channel has its maximum of members"), NULL, PC_S("")};
     } else {
-        *why = (struct pc_refusal){PUSHERC_DENIED_INTERNAL, 500, PC_S("Out of memory"), NULL,
-                                   PC_S("")};
+        *why = pc_session_join_refusal(s, rc);
     }
     pc_buf_free(&roster);
     return sub;
@@ -335,23 +341,26 @@ static enum decider who_decides(struct pc_session *s, const struct pc_message_in
     return BY_REFUSAL;
 }
 
-/* Without a question. A grant that an auth endpoint remembered says which audience the client belongs to. */
-static void join_now(struct pc_session *s, struct pc_join *join)
+static void joined(struct pc_session *s, pusherc_slice channel, struct pc_grant *grant,
+                   struct pc_subscription *sub, struct pc_refusal *why)
 {
-    struct pc_refusal why = {PUSHERC_DENIED_INTERNAL, 500, PC_S("Out of memory"), NULL, PC_S("")};
-    const struct pc_rule *rule = join->match->rule;
-    struct pc_grant *grant = rule ? pc_grant_prepare(s, join->channel, join->class) : NULL;
-    struct pc_subscription *sub = NULL;
-    if (grant)
-        join->view = pc_slice(grant->view, grant->view_len);
-    if (grant || !rule) /* what cannot be asked again later is not let in */
-        sub = pc_session_join(s, join, &why);
     if (sub && grant)
         pc_grant_stand(grant, sub);
     else if (!sub && grant)
         pc_grant_give_up(grant);
     if (!sub)
-        pc_session_refuse(s, join->channel, why);
+        pc_session_refuse(s, channel, *why);
+}
+
+/* Without a question. A grant that an auth endpoint remembered says which audience the client belongs to. */
+static void join_now(struct pc_session *s, const struct pc_join *join)
+{
+    const struct pc_rule *rule = join->match->rule;
+    struct pc_grant *grant = rule ? pc_grant_prepare(s, join->channel, join->class) : NULL;
+    if (grant || !rule) /* what cannot be asked again later is not let in */
+        pc_session_begin_join(s, join, grant, joined);
+    else
+        pc_session_refuse(s, join->channel, pc_session_join_refusal(s, PUSHERC_ENOMEM));
 }
 
 static void by_signature(struct pc_session *s, const struct pc_message_in *in, struct pc_join *join)
@@ -427,7 +436,7 @@ void pc_session_subscribe(struct pc_session *s, const struct pc_message_in *in)
         say_confused(s, "Existing subscription to channel ", in->channel, "");
         return;
     }
-    if (grant && grant->state == PC_GRANT_ASKED) {
+    if ((grant && grant->state == PC_GRANT_ASKED) || pc_session_join_waits(s, in->channel)) {
         say_confused(s, "Subscription in progress to channel ", in->channel, "");
         return;
     }
@@ -440,9 +449,10 @@ void pc_session_unsubscribe(struct pc_session *s, const struct pc_message_in *in
     struct pc_grant *grant = pc_grant_find(s, in->channel);
     if (sub)
         pc_session_leave(s, sub);
-    else if (grant && (grant->state == PC_GRANT_ASKED || grant->state == PC_GRANT_LOST))
+    else if (grant && (grant->state == PC_GRANT_ASKED || grant->state == PC_GRANT_LOST ||
+                       grant->state == PC_GRANT_JOINING))
         pc_grant_give_up(grant); /* takes the question back, or stops waiting for better times */
-    else
+    else if (!pc_session_abandon_join(s, in->channel))
         say_confused(s, "No current subscription to channel ", in->channel,
                      ", or subscription in progress");
 }
