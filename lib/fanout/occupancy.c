@@ -122,3 +122,71 @@ void pc_occupancy_tell_host(struct pc_engine *engine, const struct pc_app *app,
         hooks->on_channel(&event, hooks->user_data);
     }
 }
+
+/* -- members of other processes -- */
+
+/* Locked. Undone on failure. */
+static int mirror_added(struct pc_engine *engine, struct pc_channel *channel,
+                        const struct pc_join *who, struct pc_bundle **bundle,
+                        struct pc_posting *posting)
+{
+    struct pc_roster_member *member;
+    bool added;
+    int err = pc_roster_mirror(&channel->roster, who->user_id, who->user_info, &member, &added);
+    if (err || !added)
+        return err;
+    err = pc_occupancy_member_added(engine, channel, member, bundle, posting);
+    if (err == PUSHERC_EBACKLOG)
+        return 0; /* one worker is drowning; the others know */
+    if (err && pc_roster_unmirror(&channel->roster, member))
+        pc_roster_member_free(&channel->roster, member);
+    return err;
+}
+
+/* Locked. */
+static int mirror_removed(struct pc_engine *engine, struct pc_channel *channel,
+                          pusherc_slice user_id, struct pc_posting *posting)
+{
+    struct pc_roster_member *member = pc_roster_find(&channel->roster, user_id);
+    if (!member || !member->mirrored)
+        return PUSHERC_ENOENT;
+    if (!pc_roster_unmirror(&channel->roster, member))
+        return 0;
+    int err = pc_occupancy_member_removed(engine, channel, user_id, posting);
+    pc_roster_member_free(&channel->roster, member);
+    return err == PUSHERC_EBACKLOG ? 0 : err;
+}
+
+/* One try; false if a channel's audiences changed since `bundle` was rendered for them. */
+static bool try_mirror(struct pc_engine *engine, const struct pc_join *who, bool there,
+                       struct pc_bundle **bundle, int *err)
+{
+    struct pc_posting posting = {0};
+    uint64_t uid = who->app->live->uid;
+    struct pc_shard *shard = pc_directory_lock(&engine->directory, uid, who->channel);
+    struct pc_channel *channel = pc_shard_find(shard, uid, who->channel);
+    bool fits = !there || !channel || !channel->views || pc_bundle_fits(*bundle, channel);
+    if (!channel)
+        *err = PUSHERC_ENOENT;
+    else if (fits)
+        *err = there ? mirror_added(engine, channel, who, bundle, &posting)
+                     : mirror_removed(engine, channel, who->user_id, &posting);
+    pc_shard_unlock(shard);
+    pc_posting_finish(engine, &posting);
+    return fits;
+}
+
+int pc_occupancy_mirror(struct pc_engine *engine, const struct pc_join *who, bool there)
+{
+    int err = 0;
+    for (bool fitted = false;
+         !fitted && err == 0;) { /* again while the audiences change under us */
+        struct pc_bundle *bundle = NULL;
+        if (there && pc_join_rendered(who))
+            err = pc_bundle_member_added(engine, who, &bundle);
+        if (err == 0)
+            fitted = try_mirror(engine, who, there, &bundle, &err);
+        pc_bundle_release(bundle);
+    }
+    return err;
+}

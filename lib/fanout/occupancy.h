@@ -36,4 +36,10 @@ PC_CHECKED int pc_occupancy_member_added(struct pc_engine *engine, struct pc_cha
 PC_CHECKED int pc_occupancy_member_removed(struct pc_engine *engine, struct pc_channel *channel,
                                            pusherc_slice user_id, struct pc_posting *posting);
 
+/* Another process has this member of a presence channel, or has it no more. Subscribers here hear of it if that changes
+ * the roster, once. Of the join only app, channel, class, match and user count. No lock is held; any thread. 0;
+ * PUSHERC_ENOENT: the channel, or the member to be removed, is not here; PUSHERC_ENOMEM: nothing was added, or the
+ * removal was not told. */
+PC_CHECKED int pc_occupancy_mirror(struct pc_engine *engine, const struct pc_join *who, bool there);
+
 #endif

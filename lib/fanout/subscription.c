@@ -24,7 +24,7 @@ static int join_member(struct pc_engine *engine, struct pc_channel *channel,
             pc_buf_put(roster, json);
     }
     rc = rc ? rc : pc_buf_status(roster);
-    if (rc == 0 && member->subscriptions == 1)
+    if (rc == 0 && member->subscriptions == 1 && !member->mirrored)
         rc = pc_occupancy_member_added(engine, channel, member, bundle, posting);
     if (rc == PUSHERC_EBACKLOG)
         rc = 0; /* one worker is drowning; refusing the newcomer would not help it */
@@ -194,16 +194,19 @@ void pc_leave(struct pc_worker *worker, struct pc_app *app, struct pc_subscripti
     if (s->view != PC_NO_VIEW)
         pc_channel_drop_view(channel, s->view);
     struct pc_occupancy what = {.edge = --channel->subscriptions == 0};
-    if (s->member && pc_roster_leave(&channel->roster, s->member)) {
-        what.member_edge = true;
+    bool gone = false; /* out of the roster */
+    if (s->member) {
         what.user_id = s->member->node.key;
-        rc = pc_occupancy_member_removed(engine, channel, what.user_id, &posting);
-        if (user_id)
-            pc_buf_put(user_id, what.user_id);
+        what.member_edge = s->member->subscriptions == 1;
+        gone = pc_roster_leave(&channel->roster, s->member);
     }
+    if (gone)
+        rc = pc_occupancy_member_removed(engine, channel, what.user_id, &posting);
+    if (what.member_edge && user_id)
+        pc_buf_put(user_id, what.user_id);
     pc_occupancy_changed(worker, app, channel, &what, &posting, change);
-    tell_left(engine, app, channel->name, s->member ? s->member->node.key : PC_S(""));
-    if (what.member_edge)
+    tell_left(engine, app, channel->name, what.user_id);
+    if (gone)
         pc_roster_member_free(&channel->roster, s->member);
     change->sequence = ++shard->number;
     pc_channel_settle(&engine->directory, channel);

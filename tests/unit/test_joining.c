@@ -69,7 +69,7 @@ static void decide(struct jx *jx, const char *channel, int result)
         pc_join_decide(joining, result);
         return;
     }
-    FX_REQUIRE(!"asked for");
+    FX_REQUIRE(false); /* it was not asked for */
 }
 
 static void decider_open(struct jx *jx)
