@@ -47,14 +47,15 @@ struct pc_channel {
     uint64_t app_uid;
     pusherc_slice name;
     struct pc_channel_class class;
-    uint32_t holders;           /* events on their way to workers and others that keep it alive */
-    uint64_t subscriptions;     /* of all workers */
-    uint64_t interested;        /* bit per worker with at least one */
-    struct pc_roster roster;    /* presence channels */
-    struct pc_views *views;     /* owned; NULL = everybody sees the same */
-    struct {                    /* subscription_count, see fanout/count.h */
-        uint64_t told, told_ms; /* the last number that subscribers heard, and when */
+    uint32_t holders;        /* events on their way to workers and others that keep it alive */
+    uint64_t subscriptions;  /* of all workers */
+    uint64_t interested;     /* bit per worker with at least one */
+    struct pc_roster roster; /* presence channels */
+    struct pc_views *views;  /* owned; NULL = everybody sees the same */
+    struct {                 /* subscription_count, see fanout/count.h */
+        uint32_t told;       /* the last number that subscribers heard */
         bool timer_set;
+        uint64_t told_ms; /* when they heard it */
     } count;
     struct {                  /* of a user's channel, see fanout/watch.h */
         uint32_t connections; /* signed in as the user */

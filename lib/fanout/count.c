@@ -22,7 +22,7 @@ static void tell(struct pc_worker *worker, struct pc_app *app, struct pc_channel
                             : pc_publish_locked(engine, channel, pc_buf_slice(&message), posting);
     pc_buf_free(&message);
     if (rc == 0) {
-        channel->count.told = channel->subscriptions;
+        channel->count.told = (uint32_t)channel->subscriptions;
         channel->count.told_ms = worker->now_ms;
     }
     pc_posting_note(engine, &notice, posting);

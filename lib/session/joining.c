@@ -99,12 +99,11 @@ static void answer_decided(struct pc_session *s)
     }
 }
 
-void pc_session_begin_join(struct pc_session *s, const struct pc_join *join, struct pc_grant *grant,
+void pc_session_begin_join(struct pc_session *s, struct pc_join *join, struct pc_grant *grant,
                            pc_joined_fn then)
 {
-    struct pc_join now = *join;
     if (!s->worker->engine->decider.begin) {
-        finish(s, &now, grant, then);
+        finish(s, join, grant, then);
         return;
     }
     struct pc_session_join *j = join_new(s, join, grant, then), **end = &s->joins;

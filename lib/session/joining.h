@@ -19,8 +19,8 @@ typedef void (*pc_joined_fn)(struct pc_session *session, pusherc_slice channel,
 
 /* Joins and calls `then`, now or later; never if the join is abandoned. What `join` points to is copied if it has to
  * wait. `grant` (NULL = none) must stay as long; its view is the subscription's. */
-void pc_session_begin_join(struct pc_session *session, const struct pc_join *join,
-                           struct pc_grant *grant, pc_joined_fn then);
+void pc_session_begin_join(struct pc_session *session, struct pc_join *join, struct pc_grant *grant,
+                           pc_joined_fn then);
 /* A join of this channel waits. */
 bool pc_session_join_waits(const struct pc_session *session, pusherc_slice channel);
 /* Takes it back. False: none waits. What waited behind it is answered in the next turn. */

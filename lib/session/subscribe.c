@@ -353,7 +353,7 @@ static void joined(struct pc_session *s, pusherc_slice channel, struct pc_grant 
 }
 
 /* Without a question. A grant that an auth endpoint remembered says which audience the client belongs to. */
-static void join_now(struct pc_session *s, const struct pc_join *join)
+static void join_now(struct pc_session *s, struct pc_join *join)
 {
     const struct pc_rule *rule = join->match->rule;
     struct pc_grant *grant = rule ? pc_grant_prepare(s, join->channel, join->class) : NULL;
