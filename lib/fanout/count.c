@@ -1,6 +1,6 @@
 #include "fanout/count.h"
 
-#include "fanout/later.h"
+#include "fanout/channel_timer.h"
 #include "fanout/view.h"
 #include "protocol/message_out.h"
 
@@ -48,5 +48,6 @@ void pc_count_changed(struct pc_worker *worker, struct pc_app *app, struct pc_ch
     if (channel->subscriptions <= PC_COUNT_FREELY || worker->now_ms >= next_ms)
         tell(worker, app, channel, posting);
     else if (!channel->count.timer_set)
-        channel->count.timer_set = pc_later(worker, app, channel, next_ms, on_interval) == 0;
+        channel->count.timer_set =
+            pc_channel_timer_start(worker, app, channel, next_ms, on_interval) == 0;
 }

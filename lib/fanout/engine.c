@@ -3,7 +3,7 @@
 #include <pusherc/error.h>
 
 #include "codec/crypto.h"
-#include "fanout/later.h"
+#include "fanout/channel_timer.h"
 
 int pc_engine_init(struct pc_engine *engine, const struct pc_mem *mem,
                    const struct pc_limits *limits, const pusherc_hooks *hooks,
@@ -43,7 +43,7 @@ int pc_engine_init(struct pc_engine *engine, const struct pc_mem *mem,
 void pc_engine_free(struct pc_engine *engine)
 {
     for (uint32_t i = 0; i < engine->worker_count; i++) {
-        pc_laters_forget(&engine->workers[i]);
+        pc_channel_timers_forget(&engine->workers[i]);
         pc_worker_free(&engine->workers[i]);
     }
     pc_free(&engine->mem, engine->workers);

@@ -1,6 +1,6 @@
 #include "fanout/watch.h"
 
-#include "fanout/later.h"
+#include "fanout/channel_timer.h"
 #include "fanout/publish.h"
 #include "protocol/message_out.h"
 
@@ -91,7 +91,7 @@ static void on_absent(struct pc_worker *worker, struct pc_app *app, struct pc_ch
     /* it was here meanwhile, and left again */
     if (worker->now_ms < user->user.offline_at_ms)
         user->user.timer_set =
-            pc_later(worker, app, user, user->user.offline_at_ms, on_absent) == 0;
+            pc_channel_timer_start(worker, app, user, user->user.offline_at_ms, on_absent) == 0;
     if (!user->user.timer_set)
         go_offline(worker->engine, app, user, posting);
 }
@@ -108,7 +108,7 @@ void pc_user_left(struct pc_worker *worker, struct pc_app *app, struct pc_channe
         /* one timer per user is enough; if nobody watches there is nothing to keep quiet about */
         if (!user->user.timer_set && user->interested && delay_ms)
             user->user.timer_set =
-                pc_later(worker, app, user, user->user.offline_at_ms, on_absent) == 0;
+                pc_channel_timer_start(worker, app, user, user->user.offline_at_ms, on_absent) == 0;
         if (!user->user.timer_set)
             go_offline(engine, app, user, &posting);
     }

@@ -50,9 +50,9 @@ struct pc_worker {
     struct pc_map users;     /* those that are somebody's, by user: see session/user.h */
     /* the session layer's questions to the host; owned by the runtime */
     struct pc_decisions *decisions;
-    uint64_t remembered;   /* answers that auth endpoints have left with sessions here: grant.h */
-    struct pc_list laters; /* see later.h */
-    struct pc_list dirty;  /* queues with something to write */
+    uint64_t remembered; /* answers that auth endpoints have left with sessions here: grant.h */
+    struct pc_list channel_timers; /* see channel_timer.h */
+    struct pc_list dirty;          /* queues with something to write */
     struct pc_chunk *spare_chunks;
     uint32_t spare_chunk_count;
     size_t queued_bytes; /* of all queues */
