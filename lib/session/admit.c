@@ -114,7 +114,7 @@ static enum pc_admit_result check_quotas(struct pc_app *app, pusherc_slice addre
         return refuse(out, PC_CLOSE_OVER_QUOTA, "The app is over its connection quota");
     }
     if (address.len && max != PUSHERC_NO_LIMIT)
-        rc = pc_tally_take(&app->live->per_address, address, max, &out->newcomer.of_address);
+        rc = pc_counts_take(&app->live->per_address, address, max, &out->newcomer.of_address);
     if (rc == 0)
         return PC_ADMIT_OK;
     pc_app_disconnect(app);
@@ -144,7 +144,7 @@ static enum pc_admit_result check_app(const struct pc_engine *engine, struct pc_
     if (result == PC_ADMIT_OK && atomic_load_explicit(&engine->sockets, memory_order_relaxed) >
                                      engine->limits.max_connections) {
         pc_app_disconnect(app);
-        pc_tally_drop(&app->live->per_address, out->newcomer.of_address);
+        pc_counts_drop(&app->live->per_address, out->newcomer.of_address);
         return refuse(out, PC_CLOSE_OVER_CAPACITY, "The server is over capacity");
     }
     return result;
@@ -205,7 +205,7 @@ void pc_newcomer_free(struct pc_newcomer *newcomer)
 {
     if (!newcomer->app)
         return;
-    pc_tally_drop(&newcomer->app->live->per_address, newcomer->of_address);
+    pc_counts_drop(&newcomer->app->live->per_address, newcomer->of_address);
     pc_app_disconnect(newcomer->app);
     pc_app_unref(newcomer->app);
     pc_identity_unref(newcomer->identity);

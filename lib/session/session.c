@@ -176,7 +176,7 @@ void pc_session_end(struct pc_session *s)
     pc_stat_sub(&worker->stats.connections, 1);
     pc_stat_sub(&pc_app_stats(s->app, worker->index)->connected, 1);
     pc_stat_add(&pc_app_stats(s->app, worker->index)->disconnections, 1);
-    pc_tally_drop(&s->app->live->per_address, s->of_address);
+    pc_counts_drop(&s->app->live->per_address, s->of_address);
     pc_app_disconnect(s->app);
     pc_app_unref(s->app);
     pc_identity_unref(s->identity);
