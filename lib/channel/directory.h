@@ -47,11 +47,11 @@ struct pc_channel {
     uint64_t app_uid;
     pusherc_slice name;
     struct pc_channel_class class;
-    uint32_t holders;        /* events on their way to workers and others that keep it alive */
-    uint64_t subscriptions;  /* of all workers */
-    uint64_t interested;     /* bit per worker with at least one */
+    uint32_t holders;       /* what keeps it alive beside subscriptions, e.g. events on their way */
+    uint64_t subscriptions; /* of all workers */
+    uint64_t interested;    /* bit per worker with at least one */
     struct pc_roster roster; /* presence channels */
-    struct pc_views *views;  /* owned; NULL = everybody sees the same */
+    struct pc_views *views;  /* owned; NULL = all subscribers see the same */
     struct {                 /* subscription_count, see fanout/count.h */
         uint32_t told;       /* the last number that subscribers heard */
         bool timer_set;
@@ -98,7 +98,7 @@ struct pc_channel *pc_shard_get(struct pc_directory *dir, struct pc_shard *shard
  * PUSHERC_ELIMIT: PC_MAX_VIEWS others are in use. */
 PC_CHECKED int pc_channel_use_view(struct pc_channel *channel, pusherc_slice name, uint32_t *index);
 void pc_channel_drop_view(struct pc_channel *channel, uint32_t index);
-/* Frees it if nobody subscribes, nobody holds it and it keeps no event. */
+/* Frees it if it has no subscription and no holder, and keeps no event. */
 void pc_channel_settle(struct pc_directory *dir, struct pc_channel *channel);
 /* Undoes one `holders++`; takes the lock itself. */
 void pc_channel_release(struct pc_directory *dir, struct pc_channel *channel);

@@ -1,8 +1,8 @@
 /*
- * Which channels keep an event. A cache channel keeps its last one until its time is over, also while nobody
- * subscribes. All kept events together have a maximum: each shard lists its channels that keep one by age, and
- * whoever adds an event removes from the same shard what is over, and the oldest while all shards together hold too
- * much.
+ * Which channels keep an event. A cache channel keeps its last one until its time is over, also while it has no
+ * subscriber. All kept events together have a maximum: each shard lists its channels that keep one by age, and
+ * adding an event removes from the same shard the events whose time is over, and the oldest ones while all shards
+ * together hold too much.
  */
 #ifndef PC_CHANNEL_KEEP_H
 #define PC_CHANNEL_KEEP_H

@@ -1,6 +1,6 @@
 /*
- * Who decides about joins beside this process: a link to other processes that serve the same channels. It may want
- * to know more before a client joins, and to count who is here. Without one nobody is asked, and nothing waits.
+ * An optional party that decides about joins beside the engine: a link to other processes that serve the same
+ * channels. It may need time before a client joins, and counts the joins of this process. Without one no join waits.
  */
 #ifndef PC_FANOUT_DECIDER_H
 #define PC_FANOUT_DECIDER_H

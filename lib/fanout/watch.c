@@ -105,7 +105,7 @@ void pc_user_left(struct pc_worker *worker, struct pc_app *app, struct pc_channe
     pthread_mutex_lock(&shard->mutex);
     if (--user->user.connections == 0) {
         user->user.offline_at_ms = worker->now_ms + delay_ms;
-        /* one timer per user is enough; if nobody watches there is nothing to keep quiet about */
+        /* one timer per user is enough; without watchers there is nothing to delay */
         if (!user->user.timer_set && user->interested && delay_ms)
             user->user.timer_set =
                 pc_channel_timer_start(worker, app, user, user->user.offline_at_ms, on_absent) == 0;
