@@ -379,7 +379,7 @@ PUSHERC_API int pusherc_reauthorize(pusherc_server *server, const char *app_id,
  *                         neither socket nor user id, or the user id is longer than 200 bytes
  *         PUSHERC_ENOENT  unknown app
  *         PUSHERC_ESTATE  not started, or stopped
- *         PUSHERC_ENOMEM  only some workers know of it: call again
+ *         PUSHERC_ENOMEM  no connection has lost the channel
  */
 PUSHERC_API int pusherc_server_unsubscribe(pusherc_server *server, const char *app_id,
                                            pusherc_socket_id socket_id, pusherc_slice user_id,

@@ -334,7 +334,7 @@ typedef void (*pusherc_stopped_fn)(pusherc_server *server, void *user_data);
 /**
  * Stop the server: /ready answers 503, the listeners close, clients are closed with 4200 at random moments within
  * grace_ms, their queues are flushed, remaining connections are cut off, and `stopped` is called. Waiting webhooks
- * are sent as long as clients are left, and for close_timeout_ms more at most.
+ * are sent as long as clients are left, and for close_timeout_ms more at most. Stopping needs no memory.
  *
  * @param server    any state; a server that was not started stops at once
  * @param grace_ms  0 = close all clients at once
@@ -343,7 +343,6 @@ typedef void (*pusherc_stopped_fn)(pusherc_server *server, void *user_data);
  * @return 0, or
  *         PUSHERC_EINVAL  server is NULL
  *         PUSHERC_ESTATE  already stopping; a smaller grace_ms still takes effect
- *         PUSHERC_ENOMEM  only some workers are stopping, and `stopped` is not called yet: call again
  */
 PUSHERC_API int pusherc_server_stop(pusherc_server *server, uint32_t grace_ms,
                                     pusherc_stopped_fn stopped, void *user_data);
@@ -373,7 +372,7 @@ PUSHERC_API void pusherc_server_free(pusherc_server *server);
  *                         UTF-8
  *         PUSHERC_ENOENT  unknown app
  *         PUSHERC_ESTATE  not started, or stopped
- *         PUSHERC_ENOMEM  the connection may stay open
+ *         PUSHERC_ENOMEM  the connection stays open
  */
 PUSHERC_API int pusherc_server_disconnect(pusherc_server *server, const char *app_id,
                                           pusherc_socket_id socket_id, uint16_t close_code,
@@ -394,7 +393,7 @@ PUSHERC_API int pusherc_server_disconnect(pusherc_server *server, const char *ap
  *                         not UTF-8
  *         PUSHERC_ENOENT  unknown app
  *         PUSHERC_ESTATE  not started, or stopped
- *         PUSHERC_ENOMEM  some connections may stay open
+ *         PUSHERC_ENOMEM  no connection is closed
  *
  * Source: Pusher Channels HTTP API, "POST terminate user connections", for signed-in users.
  */

@@ -1,7 +1,7 @@
 /* What there is: channels, their members, connections (protocol sections 5.4 to 5.6, 5.8, 5.9). */
 #include "api/call.h"
 
-#include "channel/cached.h"
+#include "channel/keep.h"
 #include "codec/json.h"
 
 /*
@@ -225,7 +225,7 @@ static void put_cached(const struct pc_api_call *call, struct pc_buf *body)
     uint64_t uid = call->app->live->uid, now_ms = call->request->worker->now_ms;
     struct pc_shard *shard = pc_directory_lock(directory, uid, call->channel);
     const struct pc_channel *channel = pc_shard_find(shard, uid, call->channel);
-    struct pc_cached *cached = channel ? pc_channel_cached(channel, now_ms) : NULL;
+    struct pc_cached *cached = channel ? pc_channel_kept(channel, now_ms) : NULL;
     pc_shard_unlock(shard);
     if (!cached) {
         pc_buf_put(body, PC_S(",\"cache\":null"));

@@ -19,8 +19,8 @@ void pc_app_live_unref(struct pc_app_live *live)
         return;
     pc_endpoints_unref(live->endpoints);
     pc_idempotency_free(&live->idempotency);
-    pc_tally_free(&live->per_user);
-    pc_tally_free(&live->per_address);
+    pc_counts_free(&live->per_user);
+    pc_counts_free(&live->per_address);
     struct pc_mem mem = live->mem;
     pthread_mutex_destroy(&live->mutex);
     pc_free(&mem, live);
@@ -45,8 +45,8 @@ struct pc_app_live *pc_app_live_new(const struct pc_mem *mem, uint64_t uid, uint
     pc_list_init(&live->webhook_queues);
     pthread_mutex_init(&live->mutex, NULL);
     pc_idempotency_init(&live->idempotency, &live->mem, seed);
-    pc_tally_init(&live->per_user, &live->mem, seed);
-    pc_tally_init(&live->per_address, &live->mem, seed);
+    pc_counts_init(&live->per_user, &live->mem, seed);
+    pc_counts_init(&live->per_address, &live->mem, seed);
     return live;
 }
 

@@ -16,10 +16,10 @@
 #include "base/map.h"
 #include "base/rate.h"
 #include "base/stat.h"
+#include "channel/counts.h"
 #include "channel/endpoint.h"
 #include "channel/idempotency.h"
 #include "channel/origin.h"
-#include "channel/tally.h"
 #include "codec/crypto.h"
 #include "protocol/close.h"
 #include "protocol/names.h"
@@ -73,7 +73,7 @@ struct pc_app_live {
     pthread_mutex_t mutex; /* guards the rates and `endpoints`; leaf lock */
     struct pc_rate backend_events, read_requests;
     struct pc_idempotency idempotency;
-    struct pc_tally per_user, per_address; /* connections, where there is a limit */
+    struct pc_counts per_user, per_address; /* connections, where there is a limit */
     struct pc_app_refusals refusals;
     uint32_t worker_count;
     /* one for each worker, and one that all other threads write to, with pc_stat_add_shared() */

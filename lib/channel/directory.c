@@ -28,7 +28,7 @@ void pc_directory_init(struct pc_directory *dir, const struct pc_mem *mem, const
     for (size_t i = 0; i < PC_SHARDS; i++) {
         pthread_mutex_init(&dir->shards[i].mutex, NULL);
         pc_map_init(&dir->shards[i].channels, mem, seed);
-        pc_list_init(&dir->shards[i].cached);
+        pc_list_init(&dir->shards[i].kept);
         dir->shards[i].number = 0;
     }
 }
@@ -37,7 +37,7 @@ static void free_channel(struct pc_directory *dir, struct pc_channel *channel)
 {
     pc_roster_free(&channel->roster);
     pc_free(dir->mem, channel->views);
-    pc_cached_unref(channel->cached);
+    pc_cached_unref(channel->kept.event);
     pc_free(dir->mem, channel);
 }
 
@@ -138,7 +138,7 @@ struct pc_channel *pc_shard_get(struct pc_directory *dir, struct pc_shard *shard
     channel->app_uid = app_uid;
     channel->shard = shard;
     channel->class = class;
-    pc_list_init(&channel->of_cached);
+    pc_list_init(&channel->kept.of_shard);
     pc_roster_init(&channel->roster, dir->mem, dir->seed);
     if (match && match->rule && match->rule->options.render &&
         !make_views(dir, channel, name, match)) {
@@ -154,7 +154,7 @@ struct pc_channel *pc_shard_get(struct pc_directory *dir, struct pc_shard *shard
 
 void pc_channel_settle(struct pc_directory *dir, struct pc_channel *channel)
 {
-    if (channel->subscriptions || channel->holders || channel->cached)
+    if (channel->subscriptions || channel->holders || channel->kept.event)
         return;
     pc_map_remove(&channel->shard->channels, &channel->node);
     free_channel(dir, channel);

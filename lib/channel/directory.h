@@ -21,8 +21,8 @@
 struct pc_shard {
     pthread_mutex_t mutex; /* second in the lock order: taken before mailboxes, after nothing */
     struct pc_map channels;
-    struct pc_list cached; /* channels that keep an event, the one published longest ago first */
-    uint64_t number;       /* the last one given to a join or an event */
+    struct pc_list kept; /* channels that keep an event, the one published longest ago first */
+    uint64_t number;     /* the last one given to a join or an event */
 };
 
 #define PC_MAX_VIEWS     32 /* audiences of one channel */
@@ -49,22 +49,28 @@ struct pc_channel {
     uint64_t app_uid;
     pusherc_slice name;
     struct pc_channel_class class;
-    uint32_t holders; /* events on their way to workers and others that keep it alive */
-    bool count_waits; /* subscription_count, see fanout/count.h: a timer will look again */
-    uint64_t count_told, count_told_ms; /* the number that was told last, and when */
-    uint64_t subscriptions;             /* of all workers */
-    uint64_t interested;                /* bit per worker with at least one */
-    struct pc_roster roster;            /* presence channels */
-    struct pc_views *views;             /* owned; NULL = everybody sees the same */
-    /* a user's, see fanout/watch.h: signed-in connections; watchers were told "online"; a timer will look whether
-     * it is offline, which it is from this time on */
-    uint32_t present;
-    bool online, leaving;
-    uint64_t offline_at_ms;
-    struct pc_cached *cached; /* counted; what a cache channel keeps, see cached.h */
-    struct pc_list of_cached;
-    struct pc_local *local
-        []; /* fanout/local.h; per worker; only that worker looks at its own, without the lock */
+    uint32_t holders;       /* what keeps it alive beside subscriptions, e.g. events on their way */
+    uint64_t subscriptions; /* of all workers */
+    uint64_t interested;    /* bit per worker with at least one */
+    struct pc_roster roster; /* presence channels */
+    struct pc_views *views;  /* owned; NULL = all subscribers see the same */
+    struct {                 /* subscription_count, see fanout/count.h */
+        uint32_t told;       /* the last number that subscribers heard */
+        bool timer_set;
+        uint64_t told_ms; /* when they heard it */
+    } count;
+    struct {                  /* of a user's channel, see fanout/watch.h */
+        uint32_t connections; /* signed in as the user */
+        bool online;          /* as watchers were told */
+        bool timer_set;
+        uint64_t offline_at_ms; /* with no connection: when watchers are told so */
+    } user;
+    struct {                     /* of a cache channel, see channel/keep.h */
+        struct pc_cached *event; /* counted; NULL = keeps none */
+        struct pc_list of_shard;
+    } kept;
+    /* fanout/local.h; per worker; only that worker looks at its own, without the lock */
+    struct pc_local *local[];
 };
 
 struct pc_directory {
@@ -95,7 +101,7 @@ struct pc_channel *pc_shard_get(struct pc_directory *dir, struct pc_shard *shard
  * PUSHERC_ELIMIT: PC_MAX_VIEWS others are in use. */
 PC_CHECKED int pc_channel_use_view(struct pc_channel *channel, pusherc_slice name, uint32_t *index);
 void pc_channel_drop_view(struct pc_channel *channel, uint32_t index);
-/* Frees it if nobody subscribes, nobody holds it and it keeps no event. */
+/* Frees it if it has no subscription and no holder, and keeps no event. */
 void pc_channel_settle(struct pc_directory *dir, struct pc_channel *channel);
 /* Undoes one `holders++`; takes the lock itself. */
 void pc_channel_release(struct pc_directory *dir, struct pc_channel *channel);

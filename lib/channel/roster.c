@@ -36,23 +36,22 @@ static struct pc_roster_member *member_new(const struct pc_mem *mem, pusherc_sli
     char *at = (char *)(m + 1);
     m->node.key = pc_pack(&at, user_id);
     m->info = pc_pack(&at, info);
-    m->subscriptions = 1;
+    m->subscriptions = 0;
+    m->mirrored = false;
     return m;
 }
 
-int pc_roster_join(struct pc_roster *roster, pusherc_slice user_id, pusherc_slice info,
-                   uint32_t max_members, struct pc_roster_member **out)
+struct pc_roster_member *pc_roster_find(const struct pc_roster *roster, pusherc_slice user_id)
 {
-    *out = NULL;
     struct pc_map_node *node = pc_map_find(&roster->members, user_id);
-    if (node) {
-        *out = PC_CONTAINER(node, struct pc_roster_member, node);
-        (*out)->subscriptions++;
-        return 0;
-    }
-    if (pc_roster_count(roster) >= max_members)
-        return PUSHERC_ELIMIT;
+    return node ? PC_CONTAINER(node, struct pc_roster_member, node) : NULL;
+}
+
+static int add(struct pc_roster *roster, pusherc_slice user_id, pusherc_slice info,
+               struct pc_roster_member **out)
+{
     struct pc_roster_member *m = member_new(roster->members.mem, user_id, info);
+    *out = NULL;
     if (!m)
         return PUSHERC_ENOMEM;
     if (pc_map_insert(&roster->members, &m->node)) {
@@ -65,14 +64,51 @@ int pc_roster_join(struct pc_roster *roster, pusherc_slice user_id, pusherc_slic
     return 0;
 }
 
-bool pc_roster_leave(struct pc_roster *roster, struct pc_roster_member *member)
+/* True: it was one for no reason but the one that has just ended, and is out. */
+static bool remove_if_unneeded(struct pc_roster *roster, struct pc_roster_member *member)
 {
-    if (--member->subscriptions > 0)
+    if (member->subscriptions > 0 || member->mirrored)
         return false;
     pc_map_remove(&roster->members, &member->node);
     pc_list_remove(&member->in_order);
     pc_buf_clear(&roster->json);
     return true;
+}
+
+int pc_roster_join(struct pc_roster *roster, pusherc_slice user_id, pusherc_slice info,
+                   uint32_t max_members, struct pc_roster_member **out)
+{
+    int err = 0;
+    *out = pc_roster_find(roster, user_id);
+    if (!*out)
+        err = pc_roster_count(roster) >= max_members ? PUSHERC_ELIMIT
+                                                     : add(roster, user_id, info, out);
+    if (err == 0)
+        (*out)->subscriptions++;
+    return err;
+}
+
+bool pc_roster_leave(struct pc_roster *roster, struct pc_roster_member *member)
+{
+    member->subscriptions--;
+    return remove_if_unneeded(roster, member);
+}
+
+int pc_roster_mirror(struct pc_roster *roster, pusherc_slice user_id, pusherc_slice info,
+                     struct pc_roster_member **out, bool *added)
+{
+    *out = pc_roster_find(roster, user_id);
+    *added = !*out;
+    int err = *added ? add(roster, user_id, info, out) : 0;
+    if (err == 0)
+        (*out)->mirrored = true;
+    return err;
+}
+
+bool pc_roster_unmirror(struct pc_roster *roster, struct pc_roster_member *member)
+{
+    member->mirrored = false;
+    return remove_if_unneeded(roster, member);
 }
 
 void pc_roster_member_free(struct pc_roster *roster, struct pc_roster_member *member)

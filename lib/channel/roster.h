@@ -1,6 +1,7 @@
 /*
- * The members of one presence channel: distinct users, each with the number of its subscriptions, in
- * the order they came. The roster's JSON is kept until it changes. Under the shard's lock.
+ * The members of one presence channel: distinct users in the order they came. A user is a member by subscriptions of
+ * this process, which are counted, or because another process has it (mirrored), or both. The roster's JSON is kept
+ * until it changes. Under the shard's lock.
  */
 #ifndef PC_CHANNEL_ROSTER_H
 #define PC_CHANNEL_ROSTER_H
@@ -10,11 +11,12 @@
 #include "base/map.h"
 
 struct pc_roster_member {
-    /* key: the user id; stays valid and unchanged while a subscription counts */
+    /* key: the user id; stays valid and unchanged while it is a member */
     struct pc_map_node node;
     struct pc_list in_order;
-    uint32_t subscriptions;
-    pusherc_slice info; /* JSON text of the first subscription */
+    uint32_t subscriptions; /* of this process */
+    bool mirrored;
+    pusherc_slice info; /* JSON text of the first subscription, or as mirrored */
 };
 
 struct pc_roster {
@@ -35,9 +37,15 @@ static inline size_t pc_roster_count(const struct pc_roster *roster)
  * is new and there are max_members already; PUSHERC_ENOMEM. */
 PC_CHECKED int pc_roster_join(struct pc_roster *roster, pusherc_slice user_id, pusherc_slice info,
                               uint32_t max_members, struct pc_roster_member **out);
-/* One subscription less; true if it was the user's last: then the member has been taken out of the roster
+/* One subscription less; true if that ends the membership: then the member has been taken out of the roster
  * and belongs to the caller, for pc_roster_member_free(). */
 bool pc_roster_leave(struct pc_roster *roster, struct pc_roster_member *member);
+/* Another process has this user. *added: it was no member before. 0 or PUSHERC_ENOMEM. */
+PC_CHECKED int pc_roster_mirror(struct pc_roster *roster, pusherc_slice user_id, pusherc_slice info,
+                                struct pc_roster_member **out, bool *added);
+/* No other process has it any more; true: as pc_roster_leave(). */
+bool pc_roster_unmirror(struct pc_roster *roster, struct pc_roster_member *member);
+struct pc_roster_member *pc_roster_find(const struct pc_roster *roster, pusherc_slice user_id);
 void pc_roster_member_free(struct pc_roster *roster, struct pc_roster_member *member);
 
 /* {"presence":{"ids":[...],"hash":{...},"count":n}}; valid until the roster changes. 0 or PUSHERC_ENOMEM. */

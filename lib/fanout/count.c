@@ -1,6 +1,6 @@
 #include "fanout/count.h"
 
-#include "fanout/later.h"
+#include "fanout/channel_timer.h"
 #include "protocol/message_out.h"
 
 static void tell(struct pc_worker *worker, struct pc_app *app, struct pc_channel *channel,
@@ -20,8 +20,8 @@ static void tell(struct pc_worker *worker, struct pc_app *app, struct pc_channel
         rc = pc_post_message(engine, channel, pc_buf_slice(&message), posting);
     pc_buf_free(&message);
     if (rc == 0) {
-        channel->count_told = channel->subscriptions;
-        channel->count_told_ms = worker->now_ms;
+        channel->count.told = (uint32_t)channel->subscriptions;
+        channel->count.told_ms = worker->now_ms;
     }
     pc_posting_note(engine, &notice, posting);
 }
@@ -29,8 +29,8 @@ static void tell(struct pc_worker *worker, struct pc_app *app, struct pc_channel
 static void on_interval(struct pc_worker *worker, struct pc_app *app, struct pc_channel *channel,
                         struct pc_posting *posting)
 {
-    channel->count_waits = false;
-    if (channel->count_told != channel->subscriptions)
+    channel->count.timer_set = false;
+    if (channel->count.told != channel->subscriptions)
         tell(worker, app, channel, posting);
 }
 
@@ -42,9 +42,10 @@ void pc_count_changed(struct pc_worker *worker, struct pc_app *app, struct pc_ch
         channel->class.kind == PUSHERC_CHANNEL_USER)
         return;
     /* workers' times differ by a moment, so this may lie ahead of ours */
-    uint64_t next_ms = channel->count_told_ms + PC_COUNT_INTERVAL_MS;
+    uint64_t next_ms = channel->count.told_ms + PC_COUNT_INTERVAL_MS;
     if (channel->subscriptions <= PC_COUNT_FREELY || worker->now_ms >= next_ms)
         tell(worker, app, channel, posting);
-    else if (!channel->count_waits)
-        channel->count_waits = pc_later(worker, app, channel, next_ms, on_interval) == 0;
+    else if (!channel->count.timer_set)
+        channel->count.timer_set =
+            pc_channel_timer_start(worker, app, channel, next_ms, on_interval) == 0;
 }

@@ -1,6 +1,6 @@
 /*
- * pusher_internal:subscription_count (protocol section 2.8): a channel's subscribers hear how many they are,
- * and in a large channel no more often than every few seconds, the last value in any case.
+ * pusher_internal:subscription_count (protocol section 2.8): tells the subscribers of a channel how many there are.
+ * A large channel hears it no more often than every few seconds; the last value is always told.
  */
 #ifndef PC_FANOUT_COUNT_H
 #define PC_FANOUT_COUNT_H

@@ -3,7 +3,7 @@
 #include <pusherc/error.h>
 
 #include "codec/crypto.h"
-#include "fanout/later.h"
+#include "fanout/channel_timer.h"
 
 /* The texts among the options. */
 #define TEXT_COUNT 4
@@ -82,7 +82,7 @@ int pc_engine_init(struct pc_engine *engine, const struct pc_mem *mem,
 void pc_engine_free(struct pc_engine *engine)
 {
     for (uint32_t i = 0; i < engine->worker_count; i++) {
-        pc_laters_forget(&engine->workers[i]);
+        pc_channel_timers_forget(&engine->workers[i]);
         pc_worker_free(&engine->workers[i]);
     }
     pc_free(&engine->mem, engine->workers);

@@ -16,6 +16,7 @@
 #include "base/log.h"
 #include "channel/apps.h"
 #include "channel/directory.h"
+#include "fanout/decider.h"
 #include "fanout/notice.h"
 #include "fanout/worker.h"
 #include "why/why.h"
@@ -37,6 +38,7 @@ struct pc_engine {
     struct pc_constants constants;
     pusherc_hooks hooks;
     struct pc_observer observer;      /* set before start */
+    struct pc_decider decider;        /* set before start */
     struct pc_webhook_stats webhooks; /* the observer's */
     struct pusherc_server *server;    /* the facade's object; opaque here */
     uint64_t seed[2];                 /* of every table keyed by strangers */

@@ -21,13 +21,13 @@ struct pc_notice {
 };
 
 struct pc_observer {
-    /* True: wake() must follow, after every lock has been let go. Leaf locks only. NULL = nobody observes. */
+    /* True: wake() must follow, after every lock has been let go. Leaf locks only. NULL = there is no observer. */
     bool (*note)(void *ctx, const struct pc_notice *notice);
     void (*wake)(void *ctx);
     void *ctx;
 };
 
-/* What has become of it. Written under the observer's lock, read by anybody: relaxed. */
+/* The observer's counters. Written under its lock, read by any thread: relaxed. */
 struct pc_webhook_stats {
     _Atomic uint64_t requests;  /* sent, also those sent again */
     _Atomic uint64_t failures;  /* requests without an answer of 2xx */
@@ -38,7 +38,7 @@ struct pc_webhook_stats {
     _Atomic uint64_t queued;    /* now: events that wait, those under way included */
 };
 
-/* Somebody wants to know this about the app. */
+/* True: the observer is to be told this kind of notice about the app. */
 static inline bool pc_noticed(const struct pc_observer *observer, const struct pc_app *app,
                               uint32_t kind)
 {

@@ -1,6 +1,6 @@
 #include "fanout/publish.h"
 
-#include "channel/cached.h"
+#include "channel/keep.h"
 #include "fanout/posting.h"
 #include "fanout/view.h"
 #include "protocol/message_out.h"

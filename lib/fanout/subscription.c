@@ -1,50 +1,11 @@
 #include "fanout/subscription.h"
 
-#include "channel/cached.h"
-#include "fanout/count.h"
-#include "fanout/posting.h"
+#include <assert.h>
+
+#include "channel/keep.h"
+#include "fanout/occupancy.h"
 #include "fanout/roster_view.h"
 #include "fanout/view.h"
-#include "protocol/message_out.h"
-
-/* Locked. Our own message to a presence channel's subscribers. */
-static int tell(struct pc_engine *engine, struct pc_channel *channel, struct pc_buf *message,
-                struct pc_posting *posting)
-{
-    int rc = pc_buf_status(message);
-    if (rc == 0)
-        rc = pc_post_message(engine, channel, pc_buf_slice(message), posting);
-    pc_buf_free(message);
-    return rc;
-}
-
-/* Locked. On a channel with views the posting has the event already. */
-static int announce_added(struct pc_engine *engine, struct pc_channel *channel,
-                          const struct pc_roster_member *member, struct pc_posting *posting)
-{
-    if (!channel->interested)
-        return 0;
-    if (channel->views)
-        return pc_post(engine, channel, posting);
-    char stack[1024];
-    struct pc_buf message;
-    pc_buf_init_in(&message, &engine->mem, SIZE_MAX, stack, sizeof stack);
-    pc_out_member_added(&message, channel->name, member->node.key, member->info);
-    return tell(engine, channel, &message, posting);
-}
-
-/* Locked. */
-static int announce_removed(struct pc_engine *engine, struct pc_channel *channel,
-                            pusherc_slice user_id, struct pc_posting *posting)
-{
-    if (!channel->interested)
-        return 0;
-    char stack[1024];
-    struct pc_buf message;
-    pc_buf_init_in(&message, &engine->mem, SIZE_MAX, stack, sizeof stack);
-    pc_out_member_removed(&message, channel->name, user_id);
-    return tell(engine, channel, &message, posting);
-}
 
 /* Locked. Everything about the member that can fail; undone on failure. */
 static int join_member(struct pc_engine *engine, struct pc_channel *channel,
@@ -65,8 +26,8 @@ static int join_member(struct pc_engine *engine, struct pc_channel *channel,
             pc_buf_put(roster, json);
     }
     rc = rc ? rc : pc_buf_status(roster);
-    if (rc == 0 && member->subscriptions == 1)
-        rc = announce_added(engine, channel, member, posting);
+    if (rc == 0 && member->subscriptions == 1 && !member->mirrored)
+        rc = pc_occupancy_member_added(engine, channel, member, posting);
     if (rc == PUSHERC_EBACKLOG)
         rc = 0; /* one worker is drowning; refusing the newcomer would not help it */
     if (rc) {
@@ -76,31 +37,6 @@ static int join_member(struct pc_engine *engine, struct pc_channel *channel,
     }
     *out = member;
     return 0;
-}
-
-/* Locked. Tells the observer, in the order a consumer expects: a channel is occupied before it has members, and
- * the reverse. */
-static void note_change(struct pc_engine *engine, struct pc_app *app,
-                        const struct pc_channel *channel, bool joined, pusherc_slice user_id,
-                        const struct pc_channel_change *change, struct pc_posting *posting)
-{
-    struct pc_notice notice = {.app = app, .channel = channel->name};
-    if (!engine->observer.note || channel->class.kind == PUSHERC_CHANNEL_USER)
-        return;
-    if (joined && change->edge) {
-        notice.kind = PUSHERC_WEBHOOK_CHANNEL_OCCUPIED;
-        pc_posting_note(engine, &notice, posting);
-    }
-    if (change->member_edge) {
-        notice.kind = joined ? PUSHERC_WEBHOOK_MEMBER_ADDED : PUSHERC_WEBHOOK_MEMBER_REMOVED;
-        notice.user_id = user_id;
-        pc_posting_note(engine, &notice, posting);
-        notice.user_id = pc_slice(NULL, 0);
-    }
-    if (!joined && change->edge) {
-        notice.kind = PUSHERC_WEBHOOK_CHANNEL_VACATED;
-        pc_posting_note(engine, &notice, posting);
-    }
 }
 
 /* Locked, everything there but nothing changed yet: the last part of a join that can fail, and the change. */
@@ -123,15 +59,17 @@ static int join_locked(struct pc_worker *worker, const struct pc_join *join,
         return rc;
     }
     channel->subscriptions++;
-    change->member_edge = s->member && s->member->subscriptions == 1;
-    change->edge = channel->subscriptions == 1;
-    change->subscriptions = channel->subscriptions;
     change->sequence = ++channel->shard->number;
-    change->cached = pc_channel_cached(channel, worker->now_ms);
+    change->cached = pc_channel_kept(channel, worker->now_ms);
     s->q = join->q;
     pc_local_add(worker, local, s, change->sequence);
-    note_change(worker->engine, join->app, channel, true, join->user_id, change, posting);
-    pc_count_changed(worker, join->app, channel, posting);
+    const struct pc_occupancy what = {
+        .joined = true,
+        .edge = channel->subscriptions == 1,
+        .member_edge = s->member && s->member->subscriptions == 1,
+        .user_id = join->user_id,
+    };
+    pc_occupancy_changed(worker, join->app, channel, &what, posting, change);
     return 0;
 }
 
@@ -160,8 +98,43 @@ static bool try_join(struct pc_worker *worker, const struct pc_join *join, struc
     return fits;
 }
 
-int pc_join(struct pc_worker *worker, const struct pc_join *join, struct pc_buf *roster,
-            struct pc_subscription **out, struct pc_channel_change *change)
+int pc_join_begin(struct pc_joining *joining)
+{
+    const struct pc_decider *decider = &joining->worker->engine->decider;
+    joining->result = PC_JOIN_WAITS;
+    joining->result = decider->begin ? decider->begin(decider->ctx, joining) : 0;
+    return joining->result;
+}
+
+void pc_join_decide(struct pc_joining *joining, int result)
+{
+    assert(joining->result == PC_JOIN_WAITS && result != PC_JOIN_WAITS);
+    joining->result = result;
+    joining->decided(joining);
+}
+
+void pc_join_abandon(struct pc_joining *joining)
+{
+    const struct pc_decider *decider = &joining->worker->engine->decider;
+    if (decider->begin && joining->result >= 0)
+        decider->abandon(decider->ctx, joining);
+}
+
+static pusherc_slice member_of(const struct pc_join *join)
+{
+    return join->class.kind == PUSHERC_CHANNEL_PRESENCE ? join->user_id : PC_S("");
+}
+
+static void tell_left(struct pc_engine *engine, const struct pc_app *app, pusherc_slice channel,
+                      pusherc_slice user_id)
+{
+    const struct pc_decider *decider = &engine->decider;
+    if (decider->begin)
+        decider->left(decider->ctx, app, channel, user_id);
+}
+
+int pc_join_finish(struct pc_worker *worker, const struct pc_join *join, struct pc_buf *roster,
+                   struct pc_subscription **out, struct pc_channel_change *change)
 {
     struct pc_engine *engine = worker->engine;
     bool rendered = join->class.kind == PUSHERC_CHANNEL_PRESENCE && pc_join_rendered(join);
@@ -170,8 +143,10 @@ int pc_join(struct pc_worker *worker, const struct pc_join *join, struct pc_buf 
     *out = NULL;
     *change = (struct pc_channel_change){0};
     struct pc_subscription *s = pc_alloc_zero(worker->mem, sizeof *s);
-    if (!s)
+    if (!s) {
+        tell_left(engine, join->app, join->channel, member_of(join));
         return PUSHERC_ENOMEM;
+    }
     pc_buf_init(&raw, &engine->mem, SIZE_MAX);
     for (bool fitted = false; !fitted && rc == 0;) { /* again while the audiences change under us */
         struct pc_frame *event = NULL;
@@ -182,11 +157,12 @@ int pc_join(struct pc_worker *worker, const struct pc_join *join, struct pc_buf 
     }
     if (rc) {
         pc_free(worker->mem, s);
+        tell_left(engine, join->app, join->channel, member_of(join));
     } else {
         struct pc_app_stats *stats = pc_app_stats(join->app, worker->index);
         pc_stat_add(&worker->stats.subscriptions, 1);
         pc_stat_add(&stats->subscribed[join->class.kind], 1);
-        pc_stat_add(&stats->occupied[join->class.kind], change->edge);
+        pc_stat_add(&stats->occupied[join->class.kind], change->subscriptions == 1);
         if (rendered)
             rc = pc_render_roster(engine, join, pc_buf_slice(&raw), roster);
         if (rc) {
@@ -217,20 +193,20 @@ void pc_leave(struct pc_worker *worker, struct pc_app *app, struct pc_subscripti
     pc_local_remove(worker, s);
     if (s->view != PC_NO_VIEW)
         pc_channel_drop_view(channel, s->view);
-    channel->subscriptions--;
-    change->edge = channel->subscriptions == 0;
-    change->subscriptions = channel->subscriptions;
-    if (s->member && pc_roster_leave(&channel->roster, s->member)) {
-        change->member_edge = true;
-        rc = announce_removed(engine, channel, s->member->node.key, &posting);
-        if (user_id)
-            pc_buf_put(user_id, s->member->node.key);
+    struct pc_occupancy what = {.edge = --channel->subscriptions == 0};
+    bool gone = false; /* out of the roster */
+    if (s->member) {
+        what.user_id = s->member->node.key;
+        what.member_edge = s->member->subscriptions == 1;
+        gone = pc_roster_leave(&channel->roster, s->member);
     }
-    if (!change->edge)
-        pc_count_changed(worker, app, channel, &posting);
-    note_change(engine, app, channel, false, s->member ? s->member->node.key : PC_S(""), change,
-                &posting);
-    if (change->member_edge)
+    if (gone)
+        rc = pc_occupancy_member_removed(engine, channel, what.user_id, &posting);
+    if (what.member_edge && user_id)
+        pc_buf_put(user_id, what.user_id);
+    pc_occupancy_changed(worker, app, channel, &what, &posting, change);
+    tell_left(engine, app, channel->name, what.user_id);
+    if (gone)
         pc_roster_member_free(&channel->roster, s->member);
     change->sequence = ++shard->number;
     pc_channel_settle(&engine->directory, channel);
@@ -243,7 +219,7 @@ void pc_leave(struct pc_worker *worker, struct pc_app *app, struct pc_subscripti
     pc_local_shrink(worker, local);
     pc_stat_sub(&worker->stats.subscriptions, 1);
     pc_stat_add(&stats->unsubscribed[kind], 1);
-    pc_stat_sub(&stats->occupied[kind], change->edge);
+    pc_stat_sub(&stats->occupied[kind], what.edge);
     pc_free(worker->mem, s);
 }
 

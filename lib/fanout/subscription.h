@@ -32,21 +32,41 @@ struct pc_join {
     pusherc_slice view;                /* len 0 = none */
 };
 
-/* What joining or leaving changed. */
+#define PC_MAX_CHANGES 3 /* of one join or leave */
+
+/* What joining or leaving changed, see occupancy.h. */
 struct pc_channel_change {
     struct pc_cached
         *cached; /* joined: what a cache channel keeps, counted for the caller; NULL = nothing */
-    bool edge;   /* the first subscription came, or the last went */
-    bool member_edge; /* the same for this user */
     uint64_t subscriptions;
     uint64_t sequence;
+    pusherc_channel_event_type types[PC_MAX_CHANGES]; /* in the order in which they are told */
+    uint32_t count;
 };
+
+/* A join that has begun: joining has two halves, for the engine's decider may take its time between them. */
+struct pc_joining {
+    struct pc_worker *worker;
+    struct pc_join join; /* what it points to stays until it is finished or abandoned */
+    int result;          /* of the decision: 0, PC_JOIN_WAITS, or PUSHERC_E... */
+    /* The decision has come, later than pc_join_begin() returned. */
+    void (*decided)(struct pc_joining *joining);
+};
+
+/* Asks the decider, if there is one. The result: 0: pc_join_finish() or pc_join_abandon() follows; PC_JOIN_WAITS: the
+ * same once `decided` was called, or pc_join_abandon() before; PUSHERC_ELIMIT, PUSHERC_ENOMEM: that was all. */
+int pc_join_begin(struct pc_joining *joining);
+/* The decider's answer to PC_JOIN_WAITS. */
+void pc_join_decide(struct pc_joining *joining, int result);
+void pc_join_abandon(struct pc_joining *joining); /* harmless if it was refused */
 
 /* Subscribes. On success *out is the caller's until pc_leave(), and for a presence channel `roster` (initialised
  * by the caller) has received the roster's JSON. The caller answers the client before it returns to its loop;
- * events that follow reach the queue later. 0; PUSHERC_ELIMIT: the channel has its maximum of members or views; PUSHERC_ENOMEM. */
-PC_CHECKED int pc_join(struct pc_worker *worker, const struct pc_join *join, struct pc_buf *roster,
-                       struct pc_subscription **out, struct pc_channel_change *change);
+ * events that follow reach the queue later. 0; PUSHERC_ELIMIT: the channel has its maximum of members or views;
+ * PUSHERC_ENOMEM. Without a decider it may be called without pc_join_begin(). */
+PC_CHECKED int pc_join_finish(struct pc_worker *worker, const struct pc_join *join,
+                              struct pc_buf *roster, struct pc_subscription **out,
+                              struct pc_channel_change *change);
 
 /* Unsubscribes and frees. `user_id` receives the member's id if its last subscription went; may be NULL. */
 void pc_leave(struct pc_worker *worker, struct pc_app *app, struct pc_subscription *subscription,

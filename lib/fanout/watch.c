@@ -1,6 +1,6 @@
 #include "fanout/watch.h"
 
-#include "fanout/later.h"
+#include "fanout/channel_timer.h"
 #include "fanout/posting.h"
 #include "protocol/message_out.h"
 
@@ -44,7 +44,7 @@ static int set_online(struct pc_engine *engine, struct pc_channel *user, bool on
             rc = pc_post_message(engine, user, pc_buf_slice(&message), posting);
         pc_buf_free(&message);
     }
-    user->online = online;
+    user->user.online = online;
     /* one worker is drowning; the others know */
     return rc == PUSHERC_EBACKLOG ? 0 : rc;
 }
@@ -57,12 +57,12 @@ int pc_user_came(struct pc_worker *worker, struct pc_app *app, pusherc_slice use
     struct pc_shard *shard;
     struct pc_channel *user = lock_user(engine, app, user_id, &shard);
     int rc = user ? 0 : PUSHERC_ENOMEM;
-    if (user && !user->online)
+    if (user && !user->user.online)
         rc = set_online(engine, user, true, &posting);
     if (user && rc) {
-        user->online = false;
+        user->user.online = false;
     } else if (user) {
-        user->present++;
+        user->user.connections++;
         user->holders++;
     }
     if (user)
@@ -86,13 +86,14 @@ static void go_offline(struct pc_engine *engine, const struct pc_app *app, struc
 static void on_absent(struct pc_worker *worker, struct pc_app *app, struct pc_channel *user,
                       struct pc_posting *posting)
 {
-    user->leaving = false;
-    if (user->present || !user->online)
+    user->user.timer_set = false;
+    if (user->user.connections || !user->user.online)
         return;
     /* it was here meanwhile, and left again */
-    if (worker->now_ms < user->offline_at_ms)
-        user->leaving = pc_later(worker, app, user, user->offline_at_ms, on_absent) == 0;
-    if (!user->leaving)
+    if (worker->now_ms < user->user.offline_at_ms)
+        user->user.timer_set =
+            pc_channel_timer_start(worker, app, user, user->user.offline_at_ms, on_absent) == 0;
+    if (!user->user.timer_set)
         go_offline(worker->engine, app, user, posting);
 }
 
@@ -103,12 +104,13 @@ void pc_user_left(struct pc_worker *worker, struct pc_app *app, struct pc_channe
     struct pc_shard *shard = user->shard;
     uint32_t delay_ms = app->options.offline_delay_ms;
     pthread_mutex_lock(&shard->mutex);
-    if (--user->present == 0) {
-        user->offline_at_ms = worker->now_ms + delay_ms;
-        /* one timer per user is enough; if nobody watches there is nothing to keep quiet about */
-        if (!user->leaving && user->interested && delay_ms)
-            user->leaving = pc_later(worker, app, user, user->offline_at_ms, on_absent) == 0;
-        if (!user->leaving)
+    if (--user->user.connections == 0) {
+        user->user.offline_at_ms = worker->now_ms + delay_ms;
+        /* one timer per user is enough; without watchers there is nothing to delay */
+        if (!user->user.timer_set && user->interested && delay_ms)
+            user->user.timer_set =
+                pc_channel_timer_start(worker, app, user, user->user.offline_at_ms, on_absent) == 0;
+        if (!user->user.timer_set)
             go_offline(engine, app, user, &posting);
     }
     user->holders--;
@@ -133,7 +135,7 @@ int pc_watch(struct pc_worker *worker, struct pc_app *app, struct pc_outq *q, pu
     if (local) {
         pc_local_add(worker, local, watch, ++shard->number);
         user->holders++;
-        *online = user->online;
+        *online = user->user.online;
         *out = watch;
     } else if (user) {
         pc_local_settle(worker, user);

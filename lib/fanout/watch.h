@@ -15,7 +15,7 @@
  * *user is held until pc_user_left(). */
 PC_CHECKED int pc_user_came(struct pc_worker *worker, struct pc_app *app, pusherc_slice user_id,
                             struct pc_channel **user);
-/* One less. After the last one and the app's offline_delay_ms watchers hear "offline", unless somebody came. */
+/* One less. Once the user has had no connection for the app's offline_delay_ms, watchers hear "offline". */
 void pc_user_left(struct pc_worker *worker, struct pc_app *app, struct pc_channel *user);
 
 /* *online is how the user is before every event that follows. 0 or PUSHERC_ENOMEM. *out is the caller's until
@@ -24,7 +24,7 @@ PC_CHECKED int pc_watch(struct pc_worker *worker, struct pc_app *app, struct pc_
                         pusherc_slice user_id, struct pc_subscription **out, bool *online);
 void pc_unwatch(struct pc_worker *worker, struct pc_subscription *watch); /* frees */
 
-/* Whom it watches; borrowed while it does. */
+/* The user it watches; valid until pc_unwatch(). */
 pusherc_slice pc_watched_id(const struct pc_subscription *watch);
 
 #endif

@@ -11,7 +11,7 @@ void pc_worker_init(struct pc_worker *worker, struct pc_engine *engine, uint32_t
     worker->now_ms = now_ms;
     pc_timers_init(&worker->timers, now_ms);
     pc_list_init(&worker->sessions);
-    pc_list_init(&worker->laters);
+    pc_list_init(&worker->channel_timers);
     pc_list_init(&worker->dirty);
     pc_map_init(&worker->by_id, worker->mem, engine->seed);
     pc_map_init(&worker->users, worker->mem, engine->seed);

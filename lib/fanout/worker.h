@@ -49,7 +49,7 @@ struct pc_worker {
     /* the session layer's questions to the host; owned by the runtime */
     struct pc_decisions *decisions;
     uint64_t endpoint_answers;     /* that auth endpoints have left with sessions here: grant.h */
-    struct pc_list laters;         /* see later.h */
+    struct pc_list channel_timers; /* see channel_timer.h */
     struct pc_list dirty;          /* queues with something to write */
     struct pc_chunk *spare_chunks; /* outq.c's pool */
     uint32_t spare_chunk_count;
@@ -61,8 +61,7 @@ struct pc_worker {
 
 void pc_worker_init(struct pc_worker *worker, struct pc_engine *engine, uint32_t index,
                     uint64_t now_ms);
-void pc_worker_free(
-    struct pc_worker *worker); /* after the last session and queue, and pc_laters_forget() */
+void pc_worker_free(struct pc_worker *worker); /* after the last session, queue and timer */
 
 /* Puts an event into the statistics that has just gone into the queues of `messages` subscribers. posted_ns 0: it is
  * not timed. */

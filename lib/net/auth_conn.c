@@ -6,6 +6,7 @@
 #include "net/auth_conn.h"
 
 #include "api/auth.h"
+#include "fanout/order.h"
 #include "net/ask.h"
 #include "session/admit.h"
 #include "session/grant.h"
@@ -22,16 +23,10 @@ struct pc_auth_call {
     /* The answer on its way round the workers; what they read is kept in `text` */
     struct pc_verdict verdict;
     struct pc_buf text;
-    _Atomic uint32_t workers_left;
+    struct pc_order round;
+    bool under_way;          /* the round, and the way home */
     struct pc_mailbox *home; /* counted: the worker that answers */
     struct pc_mail back;     /* to it */
-    struct pc_auth_round *rounds;
-};
-
-/* One worker is told. */
-struct pc_auth_round {
-    struct pc_mail mail;
-    struct pc_auth_call *call;
 };
 
 static void call_free(struct pc_auth_call *call)
@@ -42,7 +37,7 @@ static void call_free(struct pc_auth_call *call)
     pc_identity_unref(call->identity);
     pc_buf_free(&call->text);
     pc_mailbox_unref(call->home);
-    pc_free(&mem, call->rounds);
+    pc_order_free(&call->round);
     pc_free(&mem, call);
 }
 
@@ -51,7 +46,7 @@ void pc_auth_call_abandon(struct pc_auth_call *call)
     call->conn->auth = NULL;
     call->conn = NULL;
     pc_waiter_cancel(&call->waiter);
-    if (!call->rounds) /* otherwise the round comes home and frees it */
+    if (!call->under_way) /* otherwise the round comes home and frees it */
         call_free(call);
 }
 
@@ -139,21 +134,22 @@ static void come_home(struct pc_mail *mail, struct pc_worker *worker)
         call_free(call);
         return;
     }
-    pc_free(&call->mem, call->rounds);
-    call->rounds = NULL;
+    call->under_way = false;
     admit(call);
 }
 
-static void tell_worker(struct pc_mail *mail, struct pc_worker *worker)
+static void tell_worker(struct pc_order *order, struct pc_worker *worker)
 {
-    struct pc_auth_round *round = PC_CONTAINER(mail, struct pc_auth_round, mail);
-    struct pc_auth_call *call = round->call;
-    struct pc_session *s = worker ? pc_session_find(worker, call->query.socket) : NULL;
+    struct pc_auth_call *call = PC_CONTAINER(order, struct pc_auth_call, round);
+    struct pc_session *s = pc_session_find(worker, call->query.socket);
     if (s && s->app->live->uid == call->app->live->uid)
         pc_grant_remember(s, call->query.channel, call->query.class, call->identity,
                           &call->verdict);
-    if (atomic_fetch_sub_explicit(&call->workers_left, 1, memory_order_acq_rel) != 1)
-        return;
+}
+
+static void all_told(struct pc_order *order)
+{
+    struct pc_auth_call *call = PC_CONTAINER(order, struct pc_auth_call, round);
     call->back.run = come_home;
     if (pc_mailbox_send(call->home, &call->back, PC_MAIL_CONTROL))
         call_free(call); /* its worker has ended, and with it the connection */
@@ -176,11 +172,8 @@ static void decided(struct pc_waiter *waiter, const struct pc_question *question
         refuse(call, v->reason, v->status, v->text);
         return;
     }
-    call->rounds = pc_alloc_array(&call->mem, engine->worker_count, sizeof *call->rounds);
     size_t len = v->user_id.len + v->user_info.len + v->view.len + call->query.channel.len;
-    if (!call->rounds || !pc_buf_reserve(&call->text, len + 1)) {
-        pc_free(&call->mem, call->rounds);
-        call->rounds = NULL;
+    if (pc_order_init(&call->round, engine) || !pc_buf_reserve(&call->text, len + 1)) {
         refuse(call, PUSHERC_DENIED_INTERNAL, 500, PC_S("Out of memory"));
         return;
     }
@@ -192,13 +185,10 @@ static void decided(struct pc_waiter *waiter, const struct pc_question *question
     call->query.channel = keep_text(&call->text, call->query.channel);
     call->home = call->conn->loop->worker->mailbox;
     pc_mailbox_ref(call->home);
-    atomic_init(&call->workers_left, engine->worker_count);
-    for (uint32_t i = 0; i < engine->worker_count; i++) {
-        struct pc_auth_round *round = &call->rounds[i];
-        *round = (struct pc_auth_round){.mail.run = tell_worker, .call = call};
-        if (pc_mailbox_send(engine->workers[i].mailbox, &round->mail, PC_MAIL_CONTROL))
-            tell_worker(&round->mail, NULL);
-    }
+    call->under_way = true;
+    call->round.run = tell_worker;
+    call->round.done = all_told;
+    pc_order_send(&call->round);
 }
 
 /* -- who decides -- */

@@ -101,15 +101,20 @@ int pusherc_server_disconnect_user(pusherc_server *server, const char *app_id,
 
 int pusherc_server_remove_app(pusherc_server *server, const char *app_id)
 {
+    static const struct pc_disconnect all = {.code = PC_CLOSE_UNKNOWN_APP,
+                                             .reason = PUSHERC_LIT("The app was removed")};
+    struct pc_close_order *close = NULL;
     if (!server || !app_id)
         return PUSHERC_EINVAL;
+    if (pc_server_runs(server) && pc_disconnect_prepare(&server->engine, &all, &close))
+        return PUSHERC_ENOMEM;
     struct pc_app *app = pc_apps_remove(&server->engine.apps, pc_slice_of(app_id));
+    if (app && close)
+        pc_disconnect_send(close, app->live->uid);
+    else
+        pc_disconnect_drop(close);
     if (!app)
         return PUSHERC_ENOENT;
-    const struct pc_disconnect all = {.app_uid = app->live->uid,
-                                      .code = PC_CLOSE_UNKNOWN_APP,
-                                      .reason = PC_S("The app was removed")};
-    int rc = pc_server_runs(server) ? pc_disconnect(&server->engine, &all) : 0;
     pc_app_unref(app);
-    return rc;
+    return 0;
 }

@@ -1,5 +1,6 @@
 /* Listeners: bound before the start, and given another certificate at any time after it. */
 #include "base/options.h"
+#include "fanout/order.h"
 #include "net/listener.h"
 #include "net/tls.h"
 #include "server/server.h"
@@ -58,60 +59,44 @@ uint16_t pusherc_server_port(const pusherc_server *server, size_t listener)
 /* -- another certificate -- */
 
 struct certificate_order {
-    struct pc_mail mail;
-    struct pc_mem mem;
+    struct pc_order order;
     struct pc_tls_config *tls; /* counted */
     uint32_t listener;
 };
 
-static void order_free(struct certificate_order *order)
+static void run_certificate(struct pc_order *order, struct pc_worker *worker)
 {
-    if (!order)
-        return;
-    struct pc_mem mem = order->mem;
-    pc_tls_config_unref(order->tls);
-    pc_free(&mem, order);
+    const struct certificate_order *certificate =
+        PC_CONTAINER(order, struct certificate_order, order);
+    pc_listener_set_tls(pc_loop_of(worker), certificate->listener, certificate->tls);
 }
 
-static void run_certificate(struct pc_mail *mail, struct pc_worker *worker)
+static void certificate_done(struct pc_order *order)
 {
-    struct certificate_order *order = PC_CONTAINER(mail, struct certificate_order, mail);
-    if (worker)
-        pc_listener_set_tls(pc_loop_of(worker), order->listener, order->tls);
-    order_free(order);
+    struct certificate_order *certificate = PC_CONTAINER(order, struct certificate_order, order);
+    struct pc_engine *engine = order->engine;
+    pc_tls_config_unref(certificate->tls);
+    pc_order_free(order);
+    pc_free(&engine->mem, certificate);
 }
 
-static struct certificate_order *order_new(const struct pc_mem *mem, uint32_t listener,
-                                           struct pc_tls_config *tls)
-{
-    struct certificate_order *order = pc_alloc_zero(mem, sizeof *order);
-    if (!order)
-        return NULL;
-    *order = (struct certificate_order){
-        .mail.run = run_certificate, .mem = *mem, .tls = tls, .listener = listener};
-    pc_tls_config_ref(tls);
-    return order;
-}
-
-/* Nobody is told before there is an order for everybody. */
 static int order_certificate(pusherc_server *server, uint32_t listener, struct pc_tls_config *tls)
 {
-    struct certificate_order *orders[PUSHERC_WORKERS_MAX];
-    uint32_t count = 0;
-    while (count < server->engine.worker_count) {
-        orders[count] = order_new(&server->engine.mem, listener, tls);
-        if (!orders[count])
-            break;
-        count++;
+    struct pc_engine *engine = &server->engine;
+    struct certificate_order *certificate = pc_alloc_zero(&engine->mem, sizeof *certificate);
+    if (!certificate)
+        return PUSHERC_ENOMEM;
+    if (pc_order_init(&certificate->order, engine)) {
+        pc_free(&engine->mem, certificate);
+        return PUSHERC_ENOMEM;
     }
-    bool whole = count == server->engine.worker_count;
-    for (uint32_t i = 0; i < count; i++) {
-        /* a loop that has ended accepts nobody */
-        if (!whole ||
-            pc_mailbox_send(server->engine.workers[i].mailbox, &orders[i]->mail, PC_MAIL_CONTROL))
-            order_free(orders[i]);
-    }
-    return whole ? 0 : PUSHERC_ENOMEM;
+    certificate->order.run = run_certificate;
+    certificate->order.done = certificate_done;
+    certificate->tls = tls;
+    certificate->listener = listener;
+    pc_tls_config_ref(tls);
+    pc_order_send(&certificate->order);
+    return 0;
 }
 
 int pusherc_server_reload_tls(pusherc_server *server, size_t listener,

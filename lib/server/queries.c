@@ -3,7 +3,7 @@
 
 #include "base/clock.h"
 #include "base/options.h"
-#include "channel/cached.h"
+#include "channel/keep.h"
 #include "server/server.h"
 
 /*
@@ -166,7 +166,7 @@ int pusherc_get_cached_event(pusherc_server *server, const char *app_id, pusherc
         return rc;
     struct pc_shard *shard = pc_directory_lock(&server->engine.directory, app->live->uid, name);
     const struct pc_channel *channel = pc_shard_find(shard, app->live->uid, name);
-    struct pc_cached *cached = channel ? pc_channel_cached(channel, now_ms) : NULL;
+    struct pc_cached *cached = channel ? pc_channel_kept(channel, now_ms) : NULL;
     pc_shard_unlock(shard);
     pc_app_unref(app);
     if (!cached) {

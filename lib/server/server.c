@@ -1,6 +1,5 @@
 #include "server/server.h"
 
-#include <sched.h>
 #include <signal.h>
 
 #include "net/listener.h"
@@ -14,6 +13,7 @@ bool pc_server_runs(const pusherc_server *server)
 }
 
 static void loop_ended(struct pc_loop *loop, void *ctx);
+static int make_stop_order(pusherc_server *server);
 
 static int make_loops(pusherc_server *server, uv_loop_t *host_loop, pusherc_errinfo *info)
 {
@@ -65,7 +65,7 @@ int pusherc_server_new(pusherc_server **out, const pusherc_server_options *optio
     pc_log_init(&server->engine.log, o->log_fn, o->log_user_data, o->log_level);
     server->loops = pc_alloc_array(&mem, workers, sizeof *server->loops);
     server->threads = pc_alloc_array(&mem, workers, sizeof *server->threads);
-    if (!server->loops || !server->threads)
+    if (!server->loops || !server->threads || make_stop_order(server))
         rc = pc_errinfo(info, PUSHERC_ENOMEM, 0, "out of memory");
     else
         rc = make_loops(server, o->loop, info);
@@ -203,34 +203,48 @@ static void loop_ended(struct pc_loop *loop, void *ctx)
         server->stopped(server, server->stopped_user_data); /* attached: it may free the server */
 }
 
-struct stop_order {
-    struct pc_mail mail;
-    struct pc_mem mem;
-    uint64_t grace_ms;
-};
-
-static void run_stop(struct pc_mail *mail, struct pc_worker *worker)
+static void run_stop(struct pc_order *order, struct pc_worker *worker)
 {
-    struct stop_order *order = PC_CONTAINER(mail, struct stop_order, mail);
-    struct pc_mem mem = order->mem;
-    if (worker)
-        pc_loop_stop(pc_loop_of(worker), order->grace_ms);
-    pc_free(&mem, order);
+    pusherc_server *server = PC_CONTAINER(order, pusherc_server, stop_order);
+    uint64_t grace_ms = atomic_load_explicit(&server->stop_grace_ms, memory_order_relaxed);
+    pc_loop_stop(pc_loop_of(worker), grace_ms);
 }
 
-/* 0 or PUSHERC_ENOMEM: then some workers may have been told. A loop that has ended needs not be. */
-static int order_stop(pusherc_server *server, uint64_t grace_ms)
+static void stop_ordered(struct pc_order *order)
 {
-    const struct pc_mem *mem = &server->engine.mem;
-    for (uint32_t i = 0; i < server->engine.worker_count; i++) {
-        struct stop_order *order = pc_alloc_zero(mem, sizeof *order);
-        if (!order)
-            return PUSHERC_ENOMEM;
-        *order = (struct stop_order){.mail.run = run_stop, .mem = *mem, .grace_ms = grace_ms};
-        if (pc_mailbox_send(server->engine.workers[i].mailbox, &order->mail, PC_MAIL_CONTROL))
-            run_stop(&order->mail, NULL);
+    pusherc_server *server = PC_CONTAINER(order, pusherc_server, stop_order);
+    pthread_mutex_lock(&server->mutex);
+    bool again = server->stop_again && atomic_load(&server->state) != PC_SERVER_STOPPED;
+    server->stop_again = false;
+    server->stop_under_way = again;
+    pthread_mutex_unlock(&server->mutex);
+    if (again)
+        pc_order_send(order);
+}
+
+/* The server has one order to stop, made with it, so that stopping needs no memory. A call that finds the order under
+ * way makes it go round once more. */
+static void order_stop(pusherc_server *server, uint64_t grace_ms)
+{
+    pthread_mutex_lock(&server->mutex);
+    bool shorter = grace_ms < atomic_load(&server->stop_grace_ms);
+    bool send = shorter && !server->stop_under_way;
+    if (shorter) {
+        atomic_store(&server->stop_grace_ms, grace_ms);
+        server->stop_again = !send;
+        server->stop_under_way = true;
     }
-    return 0;
+    pthread_mutex_unlock(&server->mutex);
+    if (send)
+        pc_order_send(&server->stop_order);
+}
+
+static int make_stop_order(pusherc_server *server)
+{
+    atomic_init(&server->stop_grace_ms, UINT64_MAX);
+    server->stop_order.run = run_stop;
+    server->stop_order.done = stop_ordered;
+    return pc_order_init(&server->stop_order, &server->engine);
 }
 
 int pusherc_server_stop(pusherc_server *server, uint32_t grace_ms, pusherc_stopped_fn stopped,
@@ -254,11 +268,8 @@ int pusherc_server_stop(pusherc_server *server, uint32_t grace_ms, pusherc_stopp
             stopped(server, user_data);
         return 0;
     }
-    if (state != PC_SERVER_STOPPED) {
-        int rc = order_stop(server, grace_ms);
-        if (rc)
-            return rc;
-    }
+    if (state != PC_SERVER_STOPPED)
+        order_stop(server, grace_ms);
     return first ? 0 : PUSHERC_ESTATE;
 }
 
@@ -276,9 +287,7 @@ void pusherc_server_free(pusherc_server *server)
     int state = atomic_load(&server->state);
     if ((state == PC_SERVER_STARTED || state == PC_SERVER_STOPPING) &&
         server->mode != PC_SERVER_ATTACHED) {
-        /* Stop without grace. Without memory for the order there is no safe way on but to wait for some. */
-        while (pusherc_server_stop(server, 0, NULL, NULL) == PUSHERC_ENOMEM)
-            sched_yield();
+        pusherc_server_stop(server, 0, NULL, NULL);
         while (server->mode == PC_SERVER_POLLED && pusherc_server_poll(server, 10) == 1)
             continue;
     }
@@ -289,6 +298,7 @@ void pusherc_server_free(pusherc_server *server)
     struct pc_mem mem = engine->mem;
     pc_free(&mem, server->loops);
     pc_free(&mem, server->threads);
+    pc_order_free(&server->stop_order);
     pc_engine_free(engine);
     pc_log_free(&engine->log);
     pthread_mutex_destroy(&server->mutex);

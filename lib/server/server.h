@@ -4,6 +4,7 @@
 
 #include <pusherc/server.h>
 
+#include "fanout/order.h"
 #include "net/loop.h"
 #include "webhook/sender.h"
 
@@ -40,6 +41,9 @@ struct pusherc_server {
     bool polling;
     pusherc_stopped_fn stopped;
     void *stopped_user_data;
+    struct pc_order stop_order; /* sent under stop_under_way */
+    _Atomic uint64_t stop_grace_ms;
+    bool stop_under_way, stop_again; /* again: once more as soon as it has gone round */
 };
 
 /* Started and not stopped: workers can be posted to. */

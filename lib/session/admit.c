@@ -108,7 +108,7 @@ static enum pc_admit_result check_quotas(struct pc_app *app, pusherc_slice addre
         return refuse_client(out, PC_CLOSE_OVER_QUOTA);
     }
     if (address.len && max != PUSHERC_NO_LIMIT)
-        rc = pc_tally_take(&app->live->per_address, address, max, &out->newcomer.of_address);
+        rc = pc_counts_take(&app->live->per_address, address, max, &out->newcomer.of_address);
     if (rc == 0)
         return PC_ADMIT_OK;
     pc_app_disconnect(app);
@@ -139,7 +139,7 @@ static enum pc_admit_result check_app(const struct pc_engine *engine, struct pc_
     if (result == PC_ADMIT_OK && atomic_load_explicit(&engine->sockets, memory_order_relaxed) >
                                      engine->options.max_connections) {
         pc_app_disconnect(app);
-        pc_tally_drop(&app->live->per_address, out->newcomer.of_address);
+        pc_counts_drop(&app->live->per_address, out->newcomer.of_address);
         return refuse_client(out, PC_CLOSE_OVER_CAPACITY);
     }
     return result;
@@ -174,7 +174,7 @@ void pc_newcomer_free(struct pc_newcomer *newcomer)
 {
     if (!newcomer->app)
         return;
-    pc_tally_drop(&newcomer->app->live->per_address, newcomer->of_address);
+    pc_counts_drop(&newcomer->app->live->per_address, newcomer->of_address);
     pc_app_disconnect(newcomer->app);
     pc_app_unref(newcomer->app);
     pc_identity_unref(newcomer->identity);

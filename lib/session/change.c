@@ -13,16 +13,9 @@
  * 1. That mail is round 2: it rechecks the grants that endpoints have left on this worker since
  * round 1, found by the worker's count of such answers.
  *
- * `open` counts what has not reported: round 2 of each worker, and each recheck. The last report
- * calls `done`.
+ * `open` counts what has not reported: the two rounds, as one, and each recheck. The last report calls
+ * `done`.
  */
-
-/* Carries a change to one worker, in both rounds. */
-struct pc_change_mail {
-    struct pc_mail mail;
-    struct pc_change *of;
-    uint64_t endpoint_answers; /* the worker's count at the first round */
-};
 
 struct pc_change *pc_change_new(struct pc_engine *engine, const struct pc_grant_filter *filter,
                                 pusherc_slice channel, pusherc_slice reason)
@@ -46,7 +39,8 @@ struct pc_change *pc_change_new(struct pc_engine *engine, const struct pc_grant_
 static void change_free(struct pc_change *change)
 {
     struct pc_mem mem = change->mem;
-    pc_free(&mem, change->mails);
+    pc_order_free(&change->order);
+    pc_free(&mem, change->endpoint_answers);
     pc_free(&mem, change);
 }
 
@@ -116,26 +110,17 @@ int pc_change_recheck_session(struct pc_session *s)
 
 /* -- two rounds -- */
 
-/* Sends to every worker. A worker that has ended has no sessions, so its round ends here. */
-static void send_round(struct pc_change *change,
-                       void (*round)(struct pc_mail *mail, struct pc_worker *worker))
+static void second_round(struct pc_order *order, struct pc_worker *worker)
 {
-    struct pc_engine *engine = change->engine;
-    struct pc_change_mail *mails = change->mails; /* the last mail may free the change */
-    for (uint32_t i = 0, count = engine->worker_count; i < count; i++) {
-        mails[i].mail.run = round;
-        if (pc_mailbox_send(engine->workers[i].mailbox, &mails[i].mail, PC_MAIL_CONTROL))
-            round(&mails[i].mail, NULL);
-    }
+    struct pc_change *change = PC_CONTAINER(order, struct pc_change, order);
+    uint64_t seen = change->endpoint_answers[worker->index];
+    if (worker->endpoint_answers != seen)
+        recheck_worker(worker, change, seen);
 }
 
-static void second_round(struct pc_mail *mail, struct pc_worker *worker)
+static void second_done(struct pc_order *order)
 {
-    struct pc_change_mail *m = PC_CONTAINER(mail, struct pc_change_mail, mail);
-    struct pc_change *change = m->of;
-    if (worker && worker->endpoint_answers != m->endpoint_answers)
-        recheck_worker(worker, change, m->endpoint_answers);
-    pc_change_report(change);
+    pc_change_report(PC_CONTAINER(order, struct pc_change, order));
 }
 
 static void revoke(struct pc_session *s, const struct pc_change *change)
@@ -169,30 +154,31 @@ void pc_change_apply(struct pc_change *change, struct pc_worker *worker)
     }
 }
 
-static void first_round(struct pc_mail *mail, struct pc_worker *worker)
+static void first_round(struct pc_order *order, struct pc_worker *worker)
 {
-    struct pc_change_mail *m = PC_CONTAINER(mail, struct pc_change_mail, mail);
-    struct pc_change *change = m->of;
-    if (worker) {
-        m->endpoint_answers = worker->endpoint_answers;
-        pc_change_apply(change, worker);
-    }
-    if (atomic_fetch_sub_explicit(&change->first_left, 1, memory_order_acq_rel) == 1)
-        send_round(change, second_round);
+    struct pc_change *change = PC_CONTAINER(order, struct pc_change, order);
+    change->endpoint_answers[worker->index] = worker->endpoint_answers;
+    pc_change_apply(change, worker);
+}
+
+static void first_done(struct pc_order *order)
+{
+    order->run = second_round;
+    order->done = second_done;
+    pc_order_send(order);
 }
 
 int pc_change_send(struct pc_change *change)
 {
-    uint32_t count = change->engine->worker_count;
-    change->mails = pc_alloc_array(&change->mem, count, sizeof *change->mails);
-    if (!change->mails) {
+    struct pc_engine *engine = change->engine;
+    change->endpoint_answers =
+        pc_alloc_array(&change->mem, engine->worker_count, sizeof *change->endpoint_answers);
+    if (!change->endpoint_answers || pc_order_init(&change->order, engine)) {
         change_free(change);
         return PUSHERC_ENOMEM;
     }
-    for (uint32_t i = 0; i < count; i++)
-        change->mails[i].of = change;
-    atomic_init(&change->first_left, count);
-    atomic_init(&change->open, count);
-    send_round(change, first_round);
+    change->order.run = first_round;
+    change->order.done = first_done;
+    pc_order_send(&change->order);
     return 0;
 }

@@ -5,6 +5,7 @@
 #ifndef PC_SESSION_CHANGE_H
 #define PC_SESSION_CHANGE_H
 
+#include "fanout/order.h"
 #include "session/decision.h"
 
 struct pc_session;
@@ -19,10 +20,10 @@ struct pc_change {
      * filter's user. len 0: grants are rechecked instead. */
     pusherc_slice channel, reason; /* in text */
     pusherc_socket_id socket_id;
-    _Atomic uint32_t first_left; /* workers that have not finished the first round */
-    _Atomic uint64_t open; /* reports to come: the second round of each worker, and each recheck */
+    _Atomic uint64_t open; /* reports to come: the two rounds together, and each recheck */
     _Atomic uint64_t kept, revoked;
-    struct pc_change_mail *mails; /* owned; one for each worker, or none */
+    struct pc_order order;      /* the round under way */
+    uint64_t *endpoint_answers; /* owned; each worker's count at the first round */
     char text[];
 };
 

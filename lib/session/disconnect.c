@@ -2,14 +2,14 @@
 
 #include <pusherc/error.h>
 
+#include "fanout/order.h"
 #include "session/reply.h"
 #include "session/user.h"
 
 #define MAX_REASON 123 /* bytes of a Close frame's */
 
-struct close_order {
-    struct pc_mail mail;
-    struct pc_mem mem;
+struct pc_close_order {
+    struct pc_order order;
     struct pc_disconnect which; /* its slices point into text */
     char text[];
 };
@@ -49,43 +49,72 @@ static void close_each(struct pc_worker *worker, const struct pc_disconnect *whi
     }
 }
 
-static void run(struct pc_mail *mail, struct pc_worker *worker)
+static void run(struct pc_order *order, struct pc_worker *worker)
 {
-    struct close_order *order = PC_CONTAINER(mail, struct close_order, mail);
-    const struct pc_disconnect *which = &order->which;
-    struct pc_mem mem = order->mem;
-    if (worker && (which->socket_id.a | which->socket_id.b)) {
+    const struct pc_disconnect *which = &PC_CONTAINER(order, struct pc_close_order, order)->which;
+    if (which->socket_id.a | which->socket_id.b) {
         struct pc_session *s = pc_session_find(worker, which->socket_id);
         if (s && s->app->live->uid == which->app_uid)
             close_session(s, which);
-    } else if (worker) {
-        if (which->user_id.len)
-            pc_user_each(worker, which->app_uid, which->user_id, close_users, &order->which);
-        if (which->user_id.len == 0 || which->members)
-            close_each(worker, which);
+        return;
     }
-    pc_free(&mem, order);
+    if (which->user_id.len)
+        pc_user_each(worker, which->app_uid, which->user_id, close_users, (void *)which);
+    if (which->user_id.len == 0 || which->members)
+        close_each(worker, which);
+}
+
+void pc_disconnect_drop(struct pc_close_order *close)
+{
+    if (!close)
+        return;
+    struct pc_engine *engine = close->order.engine;
+    pc_order_free(&close->order);
+    pc_free(&engine->mem, close);
+}
+
+static void done(struct pc_order *order)
+{
+    pc_disconnect_drop(PC_CONTAINER(order, struct pc_close_order, order));
+}
+
+int pc_disconnect_prepare(struct pc_engine *engine, const struct pc_disconnect *which,
+                          struct pc_close_order **out)
+{
+    pusherc_slice reason = pc_utf8_cut(which->reason, MAX_REASON);
+    struct pc_close_order *close =
+        pc_alloc_zero(&engine->mem, sizeof *close + which->user_id.len + reason.len);
+    *out = close;
+    if (!close)
+        return PUSHERC_ENOMEM;
+    close->which = *which;
+    close->which.user_id = pc_slice(close->text, which->user_id.len);
+    close->which.reason = pc_slice(close->text + which->user_id.len, reason.len);
+    if (which->user_id.len)
+        memcpy(close->text, which->user_id.ptr, which->user_id.len);
+    if (reason.len)
+        memcpy(close->text + which->user_id.len, reason.ptr, reason.len);
+    close->order.run = run;
+    close->order.done = done;
+    int err = pc_order_init(&close->order, engine);
+    if (err) {
+        pc_disconnect_drop(close);
+        *out = NULL;
+    }
+    return err;
+}
+
+void pc_disconnect_send(struct pc_close_order *close, uint64_t app_uid)
+{
+    close->which.app_uid = app_uid;
+    pc_order_send(&close->order);
 }
 
 int pc_disconnect(struct pc_engine *engine, const struct pc_disconnect *which)
 {
-    pusherc_slice reason = pc_utf8_cut(which->reason, MAX_REASON);
-    for (uint32_t i = 0; i < engine->worker_count; i++) {
-        struct close_order *order =
-            pc_alloc_zero(&engine->mem, sizeof *order + which->user_id.len + reason.len);
-        if (!order)
-            return PUSHERC_ENOMEM;
-        order->mail.run = run;
-        order->mem = engine->mem;
-        order->which = *which;
-        order->which.user_id = pc_slice(order->text, which->user_id.len);
-        order->which.reason = pc_slice(order->text + which->user_id.len, reason.len);
-        if (which->user_id.len)
-            memcpy(order->text, which->user_id.ptr, which->user_id.len);
-        if (reason.len)
-            memcpy(order->text + which->user_id.len, reason.ptr, reason.len);
-        if (pc_mailbox_send(engine->workers[i].mailbox, &order->mail, PC_MAIL_CONTROL))
-            run(&order->mail, NULL); /* that loop has ended, and its connections with it */
-    }
-    return 0;
+    struct pc_close_order *close;
+    int err = pc_disconnect_prepare(engine, which, &close);
+    if (err == 0)
+        pc_disconnect_send(close, which->app_uid);
+    return err;
 }

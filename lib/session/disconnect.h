@@ -15,8 +15,15 @@ struct pc_disconnect {
     pusherc_slice reason; /* UTF-8, cut at 123 bytes */
 };
 
-/* Everything is copied. 0, or PUSHERC_ENOMEM: some workers have not been told. Thread: any, once the workers
- * run. */
+/* Everything is copied. 0, or PUSHERC_ENOMEM: then no connection is closed. Thread: any, once the workers run. */
 PC_CHECKED int pc_disconnect(struct pc_engine *engine, const struct pc_disconnect *which);
+
+/* The same in two steps, for a caller that must not fail between. The order is for send() or drop(); send() says which
+ * app it is about. */
+struct pc_close_order;
+PC_CHECKED int pc_disconnect_prepare(struct pc_engine *engine, const struct pc_disconnect *which,
+                                     struct pc_close_order **out);
+void pc_disconnect_send(struct pc_close_order *close, uint64_t app_uid);
+void pc_disconnect_drop(struct pc_close_order *close); /* NULL is harmless */
 
 #endif

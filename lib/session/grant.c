@@ -1,5 +1,6 @@
 #include "session/grant.h"
 
+#include "session/joining.h"
 #include "session/member.h"
 
 /*
@@ -85,6 +86,7 @@ static void report(const struct pc_mem *mem, struct pc_list *rechecks,
 void pc_grant_free(struct pc_grant *grant)
 {
     struct pc_session *s = grant->session;
+    pc_session_abandon_join(s, pc_grant_channel(grant));
     pc_waiter_cancel(&grant->waiter);
     pc_timer_stop(&s->worker->timers, &grant->expiry);
     pc_list_remove(&grant->of_session);
@@ -103,6 +105,7 @@ void pc_grant_give_up(struct pc_grant *grant)
         pc_grant_free(grant);
         return;
     }
+    pc_session_abandon_join(s, pc_grant_channel(grant));
     pc_waiter_cancel(&grant->waiter);
     pc_timer_stop(&s->worker->timers, &grant->expiry);
     grant->state = PC_GRANT_REFUSED;
@@ -226,6 +229,27 @@ static struct pc_refusal refusal_of(const struct pc_grant *grant, const struct p
                                .who = grant->identity};
 }
 
+static void keep_verdict(struct pc_grant *grant, const struct pc_verdict *v)
+{
+    grant->view_len = (uint8_t)v->view.len;
+    if (v->view.len)
+        memcpy(grant->view, v->view.ptr, v->view.len);
+    grant->until_ms = v->expires_in_ms ? grant->session->worker->now_ms + v->expires_in_ms : 0;
+}
+
+static void entered(struct pc_session *s, pusherc_slice channel, struct pc_grant *grant,
+                    struct pc_subscription *sub, struct pc_refusal *why)
+{
+    if (sub) {
+        pc_grant_stand(grant, sub);
+        return;
+    }
+    why->rule = match_of(grant).rule;
+    why->who = grant->identity;
+    pc_session_refuse(s, channel, *why);
+    pc_grant_free(grant);
+}
+
 /* Subscribes the client after a yes: for the first time, or again. */
 static void enter(struct pc_grant *grant, const struct pc_question *q, const struct pc_verdict *v)
 {
@@ -236,7 +260,6 @@ static void enter(struct pc_grant *grant, const struct pc_question *q, const str
                            .channel = q->channel,
                            .class = grant->class,
                            .match = q->match,
-                           .view = v->view,
                            .user_id = v->user_id,
                            .user_info = v->user_info};
     if (join.user_id.len == 0 && who)
@@ -244,19 +267,11 @@ static void enter(struct pc_grant *grant, const struct pc_question *q, const str
     if (join.user_info.len == 0)
         join.user_info = who && who->user_info.len ? who->user_info : PC_S("{}");
     struct pc_refusal why;
-    struct pc_subscription *sub = NULL;
-    bool ok = pc_session_check_member(s, &join, &why);
-    if (ok)
-        sub = pc_session_join(s, &join, &why);
-    if (!sub) {
-        why.rule = q->match->rule;
-        why.who = grant->identity;
-        pc_session_refuse(s, join.channel, why);
-        pc_grant_free(grant);
-        return;
-    }
-    pc_grant_stand(grant, sub);
-    set_expiry(grant, v->expires_in_ms);
+    keep_verdict(grant, v);
+    if (pc_session_check_member(s, &join, &why))
+        pc_session_begin_join(s, &join, grant, entered);
+    else
+        entered(s, join.channel, grant, NULL, &why);
 }
 
 /* Ends the subscription after a no. The grant stays, so that a later yes can subscribe the
@@ -273,14 +288,6 @@ static void lose(struct pc_grant *grant, struct pc_refusal why)
     pc_session_revoked(s, pc_grant_channel(grant), why);
 }
 
-static void keep_verdict(struct pc_grant *grant, const struct pc_verdict *v)
-{
-    grant->view_len = (uint8_t)v->view.len;
-    if (v->view.len)
-        memcpy(grant->view, v->view.ptr, v->view.len);
-    grant->until_ms = v->expires_in_ms ? grant->session->worker->now_ms + v->expires_in_ms : 0;
-}
-
 static void decided(struct pc_waiter *waiter, const struct pc_question *question,
                     const struct pc_verdict *v)
 {
@@ -294,6 +301,15 @@ static void decided(struct pc_waiter *waiter, const struct pc_question *question
             enter(grant, question, v);
         } else {
             pc_session_refuse(s, pc_grant_channel(grant), refusal_of(grant, v, question));
+            pc_grant_give_up(grant);
+        }
+        break;
+    case PC_GRANT_JOINING:
+        if (v->allowed) {
+            keep_verdict(grant, v);
+        } else {
+            pc_session_refuse(s, pc_grant_channel(grant), refusal_of(grant, v, question));
+            grant->revoked = true;
             pc_grant_give_up(grant);
         }
         break;
@@ -353,7 +369,8 @@ void pc_grant_remember(struct pc_session *s, pusherc_slice channel, struct pc_ch
                        struct pc_identity *identity, const struct pc_verdict *v)
 {
     struct pc_grant *grant = pc_grant_find(s, channel);
-    if (grant && (grant->state == PC_GRANT_STANDING || grant->state == PC_GRANT_ASKED))
+    if (grant && (grant->state == PC_GRANT_STANDING || grant->state == PC_GRANT_JOINING ||
+                  grant->state == PC_GRANT_ASKED))
         return; /* the answer to its own subscribe counts */
     if (grant)
         pc_grant_free(grant);
@@ -394,7 +411,8 @@ bool pc_grant_revoke(struct pc_session *s, pusherc_slice channel, pusherc_slice 
 {
     struct pc_subscription *sub = pc_session_subscription(s, channel);
     struct pc_grant *grant = pc_grant_find(s, channel);
-    if (!sub && !grant)
+    bool waited = pc_session_abandon_join(s, channel);
+    if (!sub && !grant && !waited)
         return false;
     struct pc_refusal why = {.reason = PUSHERC_DENIED_REVOKED,
                              .status = 403,

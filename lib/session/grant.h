@@ -13,6 +13,7 @@ struct pc_session;
 
 enum pc_grant_state {
     PC_GRANT_ASKED = 0,  /* the client has subscribed and waits for the answer */
+    PC_GRANT_JOINING,    /* the client may subscribe, and waits until it has joined: joining.h */
     PC_GRANT_REMEMBERED, /* an auth endpoint has allowed it; the client is expected to subscribe */
     PC_GRANT_STANDING,   /* the client is subscribed */
     PC_GRANT_LOST,   /* it was subscribed and the rule denied it; rejoins when the rule allows it */
@@ -37,8 +38,8 @@ struct pc_grant {
     /* the rule denied what it allowed before: signatures are refused until it allows again */
     bool revoked;
     uint8_t view_len;
-    char view[PC_MAX_VIEW_NAME]; /* REMEMBERED */
-    uint64_t until_ms;           /* REMEMBERED; 0 = does not end */
+    char view[PC_MAX_VIEW_NAME]; /* REMEMBERED, JOINING */
+    uint64_t until_ms;           /* REMEMBERED, JOINING; 0 = does not end */
     size_t channel_len;
     char channel[];
 };
@@ -48,9 +49,14 @@ static inline pusherc_slice pc_grant_channel(const struct pc_grant *grant)
     return pc_slice(grant->channel, grant->channel_len);
 }
 
+static inline pusherc_slice pc_grant_view(const struct pc_grant *grant)
+{
+    return pc_slice(grant->view, grant->view_len);
+}
+
 /* NULL: the session has no grant for the channel. */
 struct pc_grant *pc_grant_find(struct pc_session *session, pusherc_slice channel);
-/* Cancels its question and its rechecks. Its subscription stays. */
+/* Cancels its question, its rechecks and a join that waits. Its subscription stays. */
 void pc_grant_free(struct pc_grant *grant);
 
 /* The identity that the host is asked about; NULL = anonymous. */
@@ -66,8 +72,8 @@ void pc_grant_drop_unproven(struct pc_session *session, pusherc_slice channel);
 void pc_grant_ask(struct pc_session *session, pusherc_slice channel, struct pc_channel_class class,
                   const struct pc_rule_match *match);
 /* The grant for a subscription by signature on a channel that a rule covers: the remembered one,
- * or a new one. NULL = out of memory. Call pc_grant_stand() next, or pc_grant_give_up() if joining
- * failed. */
+ * or a new one. NULL = out of memory. The join begins next, then pc_grant_stand(), or pc_grant_give_up() if
+ * joining failed. */
 struct pc_grant *pc_grant_prepare(struct pc_session *session, pusherc_slice channel,
                                   struct pc_channel_class class);
 void pc_grant_stand(struct pc_grant *grant, struct pc_subscription *subscription);

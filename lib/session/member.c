@@ -4,7 +4,7 @@
 
 #include "auth/denial.h"
 #include "channel/cached.h"
-#include "fanout/posting.h"
+#include "fanout/occupancy.h"
 #include "fanout/view.h"
 #include "protocol/message_out.h"
 #include "session/reply.h"
@@ -92,37 +92,6 @@ struct pc_subscription *pc_session_subscription(struct pc_session *s, pusherc_sl
     return NULL;
 }
 
-static void report(struct pc_session *s, pusherc_channel_event_type type, pusherc_slice channel,
-                   pusherc_slice user_id, const struct pc_channel_change *change)
-{
-    struct pc_engine *engine = s->worker->engine;
-    pusherc_channel_event event = {.struct_size = sizeof event,
-                                   .type = type,
-                                   .app_id = s->app->id,
-                                   .channel = channel,
-                                   .user_id = user_id,
-                                   .subscription_count = change->subscriptions,
-                                   .sequence = change->sequence};
-    engine->hooks.on_channel(&event, engine->hooks.user_data);
-}
-
-/* Order as a webhook consumer expects it: a channel is occupied before it has members, and the
- * reverse. */
-static void report_change(struct pc_session *s, bool joined, pusherc_slice channel,
-                          pusherc_channel_kind kind, pusherc_slice user_id,
-                          const struct pc_channel_change *change)
-{
-    if (!s->worker->engine->hooks.on_channel || kind == PUSHERC_CHANNEL_USER)
-        return;
-    if (joined && change->edge)
-        report(s, PUSHERC_CHANNEL_OCCUPIED, channel, PC_S(""), change);
-    if (change->member_edge)
-        report(s, joined ? PUSHERC_MEMBER_ADDED : PUSHERC_MEMBER_REMOVED, channel, user_id, change);
-    report(s, PUSHERC_SUBSCRIPTION_COUNT, channel, PC_S(""), change);
-    if (!joined && change->edge)
-        report(s, PUSHERC_CHANNEL_VACATED, channel, PC_S(""), change);
-}
-
 static void say_subscribed(struct pc_session *s, const struct pc_join *join,
                            const struct pc_buf *roster)
 {
@@ -163,6 +132,18 @@ static void say_cached(struct pc_session *s, const struct pc_join *join,
     }
 }
 
+struct pc_refusal pc_session_join_refusal(struct pc_session *s, int err)
+{
+    struct pc_refusal why;
+    if (err == PUSHERC_ELIMIT) {
+        pc_app_limited(s->app, PC_APP_max_presence_members);
+        pc_refusal_set(&why, PUSHERC_DENIED_LIMIT, 403, "The channel has its maximum of members");
+    } else {
+        pc_refusal_set(&why, PUSHERC_DENIED_INTERNAL, 500, "Out of memory");
+    }
+    return why;
+}
+
 struct pc_subscription *pc_session_join(struct pc_session *s, const struct pc_join *join,
                                         struct pc_refusal *why)
 {
@@ -171,8 +152,10 @@ struct pc_subscription *pc_session_join(struct pc_session *s, const struct pc_jo
     char stack[PC_SESSION_STACK];
     struct pc_buf roster;
     pc_buf_init_in(&roster, s->worker->mem, SIZE_MAX, stack, sizeof stack);
-    int rc = pc_join(s->worker, join, &roster, &sub, &change);
-    if (rc == 0) {
+    int err = pc_join_finish(s->worker, join, &roster, &sub, &change);
+    if (err) {
+        *why = pc_session_join_refusal(s, err);
+    } else {
         pc_list_push_back(&s->subscriptions, &sub->of_session);
         s->subscription_count++;
         if (pc_kind_needs_auth(join->class.kind) || join->match->rule)
@@ -181,13 +164,8 @@ struct pc_subscription *pc_session_join(struct pc_session *s, const struct pc_jo
         if (join->class.cache)
             say_cached(s, join, change.cached);
         pc_cached_unref(change.cached);
-        report_change(s, true, pc_subscription_channel(sub), join->class.kind, join->user_id,
-                      &change);
-    } else if (rc == PUSHERC_ELIMIT) {
-        pc_app_limited(s->app, PC_APP_max_presence_members);
-        pc_refusal_set(why, PUSHERC_DENIED_LIMIT, 403, "The channel has its maximum of members");
-    } else {
-        pc_refusal_set(why, PUSHERC_DENIED_INTERNAL, 500, "Out of memory");
+        pc_occupancy_tell_host(s->worker->engine, s->app, pc_subscription_channel(sub),
+                               join->user_id, &change);
     }
     pc_buf_free(&roster);
     return sub;
@@ -198,7 +176,6 @@ void pc_session_leave(struct pc_session *s, struct pc_subscription *sub)
     char name_stack[256], id_stack[256];
     struct pc_buf name, user_id;
     struct pc_channel_change change;
-    pusherc_channel_kind kind = sub->local->channel->class.kind;
     /* the channel may go with its last subscription: hooks get a copy of its name */
     pc_buf_init_in(&name, s->worker->mem, SIZE_MAX, name_stack, sizeof name_stack);
     pc_buf_init_in(&user_id, s->worker->mem, SIZE_MAX, id_stack, sizeof id_stack);
@@ -206,7 +183,8 @@ void pc_session_leave(struct pc_session *s, struct pc_subscription *sub)
     pc_list_remove(&sub->of_session);
     s->subscription_count--;
     pc_leave(s->worker, s->app, sub, &user_id, &change);
-    report_change(s, false, pc_buf_slice(&name), kind, pc_buf_slice(&user_id), &change);
+    pc_occupancy_tell_host(s->worker->engine, s->app, pc_buf_slice(&name), pc_buf_slice(&user_id),
+                           &change);
     pc_buf_free(&name);
     pc_buf_free(&user_id);
 }

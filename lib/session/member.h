@@ -38,7 +38,10 @@ struct pc_subscription *pc_session_subscription(struct pc_session *session, push
  * why. */
 bool pc_session_check_member(struct pc_session *session, const struct pc_join *join,
                              struct pc_refusal *why);
-/* Joins and answers the client. NULL: *why says what to refuse with. */
+/* What to refuse with when joining failed. */
+struct pc_refusal pc_session_join_refusal(struct pc_session *session, int err);
+/* The second half of joining, see joining.h: joins and answers the client. NULL: *why says what to
+ * refuse with. */
 struct pc_subscription *pc_session_join(struct pc_session *session, const struct pc_join *join,
                                         struct pc_refusal *why);
 void pc_session_leave(struct pc_session *session, struct pc_subscription *subscription);

@@ -4,6 +4,7 @@
 #include "session/change.h"
 #include "session/grant.h"
 #include "session/handlers.h"
+#include "session/joining.h"
 #include "session/member.h"
 #include "session/reply.h"
 
@@ -95,6 +96,7 @@ void pc_session_end(struct pc_session *s)
     struct pc_worker *worker = s->worker;
     struct pc_engine *engine = worker->engine;
     s->state = PC_SESSION_CLOSING;
+    pc_session_abandon_joins(s);
     while (!pc_list_empty(&s->grants))
         pc_grant_free(PC_CONTAINER(s->grants.prev, struct pc_grant, of_session));
     while (!pc_list_empty(&s->subscriptions))
@@ -114,7 +116,7 @@ void pc_session_end(struct pc_session *s)
     pc_stat_sub(&worker->stats.connections, 1);
     pc_stat_sub(&pc_app_stats(s->app, worker->index)->connected, 1);
     pc_stat_add(&pc_app_stats(s->app, worker->index)->disconnections, 1);
-    pc_tally_drop(&s->app->live->per_address, s->of_address);
+    pc_counts_drop(&s->app->live->per_address, s->of_address);
     pc_app_disconnect(s->app);
     pc_app_unref(s->app);
     pc_identity_unref(s->identity);

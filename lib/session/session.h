@@ -46,6 +46,8 @@ struct pc_session {
     struct pc_map_node by_id;
     struct pc_list subscriptions; /* latest last */
     struct pc_list grants;        /* struct pc_grant: what the host has allowed, or is asked */
+    struct pc_session_join
+        *joins;                   /* owned; they have begun and wait, the oldest first: joining.h */
     struct pc_identity *identity; /* the host's answer; counted; NULL = anonymous */
     struct pc_identity *user;     /* pusher:signin; counted; NULL = not signed in */
     /* owned: its entries in the worker's index of users, for the two above; NULL = has no user
@@ -59,7 +61,8 @@ struct pc_session {
     uint64_t pinged_ms;    /* 0 = no answer is awaited */
     uint64_t over_soft_ms; /* the queue has been above the soft limit since; 0 = it is not */
     struct pc_rate client_events;
-    uint32_t subscription_count, grant_count;
+    uint32_t subscription_count; /* with the joins that wait */
+    uint32_t grant_count;
     uint16_t close_code; /* sent or received */
     uint8_t protocol;    /* 4..7 */
     uint8_t state;       /* enum pc_session_state */

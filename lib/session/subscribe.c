@@ -4,6 +4,7 @@
 
 #include "session/grant.h"
 #include "session/handlers.h"
+#include "session/joining.h"
 #include "session/member.h"
 #include "session/reply.h"
 #include "session/signature.h"
@@ -77,6 +78,19 @@ static enum decider decider_of(const struct attempt *a)
     return rule ? DECIDER_RULE : DECIDER_MISSING;
 }
 
+static void joined(struct pc_session *s, pusherc_slice channel, struct pc_grant *grant,
+                   struct pc_subscription *sub, struct pc_refusal *why)
+{
+    if (sub && grant)
+        pc_grant_stand(grant, sub);
+    if (sub)
+        return;
+    why->who = grant ? grant->identity : NULL;
+    pc_session_refuse(s, channel, *why);
+    if (grant)
+        pc_grant_give_up(grant);
+}
+
 /* Joins without asking the host. If a rule covers the channel, the subscription gets a grant, so
  * that the rule can be asked again later; a grant that an auth endpoint has left names the view. */
 static void join_now(struct attempt *a)
@@ -84,18 +98,12 @@ static void join_now(struct attempt *a)
     struct pc_session *s = a->s;
     const struct pc_rule *rule = a->match.rule;
     struct pc_grant *grant = rule ? pc_grant_prepare(s, a->join.channel, a->join.class) : NULL;
-    struct pc_subscription *sub = NULL;
-    pc_refusal_set(&a->why, PUSHERC_DENIED_INTERNAL, 500, "Out of memory");
-    if (grant)
-        a->join.view = pc_slice(grant->view, grant->view_len);
-    if (grant || !rule)
-        sub = pc_session_join(s, &a->join, &a->why);
-    if (sub && grant)
-        pc_grant_stand(grant, sub);
-    if (!sub)
-        refuse_attempt(a);
-    if (!sub && grant)
-        pc_grant_give_up(grant);
+    if (grant || !rule) {
+        pc_session_begin_join(s, &a->join, grant, joined);
+        return;
+    }
+    a->why = pc_session_join_refusal(s, PUSHERC_ENOMEM);
+    refuse_attempt(a);
 }
 
 /* Who joins a presence channel with a signature: channel_data says, or else the sign-in. */
@@ -196,7 +204,7 @@ void pc_session_subscribe(struct pc_session *s, const struct pc_message_in *in)
     a.join.match = &a.match;
     if (pc_session_subscription(s, in->channel))
         say_confused(s, "Existing subscription to channel ", in->channel, "");
-    else if (a.grant && a.grant->state == PC_GRANT_ASKED)
+    else if ((a.grant && a.grant->state == PC_GRANT_ASKED) || pc_session_join_waits(s, in->channel))
         say_confused(s, "Subscription in progress to channel ", in->channel, "");
     else
         subscribe(&a);
@@ -210,9 +218,10 @@ void pc_session_unsubscribe(struct pc_session *s, const struct pc_message_in *in
         if (grant)
             pc_grant_free(grant);
         pc_session_leave(s, sub);
-    } else if (grant && (grant->state == PC_GRANT_ASKED || grant->state == PC_GRANT_LOST)) {
+    } else if (grant && (grant->state == PC_GRANT_ASKED || grant->state == PC_GRANT_LOST ||
+                         grant->state == PC_GRANT_JOINING)) {
         pc_grant_give_up(grant);
-    } else {
+    } else if (!pc_session_abandon_join(s, in->channel)) {
         say_confused(s, "No current subscription to channel ", in->channel,
                      ", or subscription in progress");
     }

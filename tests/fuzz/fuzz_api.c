@@ -58,7 +58,7 @@ static void subscribe(struct server *server, struct pc_app *app, const char *cha
     struct pc_buf roster;
     MUST(pc_channel_name_valid(join.channel, 200, &join.class));
     pc_buf_init(&roster, &server->mem, 1 << 20);
-    MUST(pc_join(&server->engine.workers[0], &join, &roster, &subscription, &change) == 0);
+    MUST(pc_join_finish(&server->engine.workers[0], &join, &roster, &subscription, &change) == 0);
     pc_buf_free(&roster);
 }
 

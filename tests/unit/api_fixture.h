@@ -201,8 +201,8 @@ static inline int api_try_join(struct api_fixture *f, size_t reader_index, const
     assert_true(pc_channel_name_valid(join.channel, 200, &join.class));
     assert_true(reader->count < sizeof(reader->subscriptions) / sizeof(reader->subscriptions[0]));
     pc_buf_init(&roster, &f->mem, 1 << 20);
-    int rc =
-        pc_join(reader->q.worker, &join, &roster, &reader->subscriptions[reader->count], &change);
+    int rc = pc_join_finish(reader->q.worker, &join, &roster, &reader->subscriptions[reader->count],
+                            &change);
     reader->count += rc == 0;
     pc_buf_free(&roster);
     pc_app_unref(app);

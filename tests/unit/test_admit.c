@@ -273,11 +273,11 @@ static void connections_of_one_address_are_counted(void **state)
     struct pc_newcomer third[4];
     assert_int_equal(fill(fx, "app-key", ipv4, third, 4), 1);
     struct pc_app_live *live = two[0].app->live;
-    assert_int_equal(live->per_address.counts.count, 2);
+    assert_int_equal(live->per_address.by_key.count, 2);
     pc_newcomer_free(&one[0]);
     pc_newcomer_free(&one[1]);
     pc_newcomer_free(&third[0]);
-    assert_int_equal(live->per_address.counts.count, 1); /* nothing is kept of who is gone */
+    assert_int_equal(live->per_address.by_key.count, 1); /* nothing is kept of who is gone */
     for (size_t i = 0; i < 2; i++)
         pc_newcomer_free(&two[i]);
     for (size_t i = 0; i < 4; i++)

@@ -422,9 +422,9 @@ static void join_rendered(struct api_fixture *f, const char *channel)
     assert_non_null(match.rule);
     assert_true(pc_channel_name_valid(join.channel, 200, &join.class));
     pc_buf_init(&roster, &f->mem, 1 << 20);
-    assert_int_equal(
-        pc_join(reader->q.worker, &join, &roster, &reader->subscriptions[reader->count], &change),
-        0);
+    assert_int_equal(pc_join_finish(reader->q.worker, &join, &roster,
+                                    &reader->subscriptions[reader->count], &change),
+                     0);
     reader->count++;
     pc_buf_free(&roster);
     pc_app_unref(app);

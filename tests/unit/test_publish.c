@@ -569,7 +569,7 @@ static void a_join_without_memory_gives_up(void **state)
         assert_true(n < 20);
         granted = n;
         engine->mem.fns.malloc_fn = stingy_malloc;
-        rc = pc_join(&engine->workers[0], &join, &roster, &subscription, &change);
+        rc = pc_join_finish(&engine->workers[0], &join, &roster, &subscription, &change);
         engine->mem.fns.malloc_fn = real_malloc;
         assert_true(granted > -100); /* it did not go on asking */
         assert_int_equal(rc, subscription ? 0 : PUSHERC_ENOMEM);

@@ -85,8 +85,8 @@ static void join(struct fixture *f, const char *channel, const char *user_id, co
     struct pc_buf roster;
     pc_buf_init(&roster, f->q.worker->mem, 65536);
     assert_true(pc_channel_name_valid(join.channel, PC_CHANNEL_NAME_MAX, &join.class));
-    assert_int_equal(pc_join(f->q.worker, &join, &roster, &f->subscriptions[f->count++], &change),
-                     0);
+    assert_int_equal(
+        pc_join_finish(f->q.worker, &join, &roster, &f->subscriptions[f->count++], &change), 0);
     pc_buf_free(&roster);
 }
 

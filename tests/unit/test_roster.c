@@ -99,6 +99,29 @@ static void a_user_is_a_member_until_the_last_subscription_goes(void **state)
     expect_json(f, "{\"presence\":{\"ids\":[\"ann\"],\"hash\":{\"ann\":{\"n\":3}},\"count\":1}}");
 }
 
+static void a_mirrored_user_is_a_member_for_as_long(void **state)
+{
+    struct fixture *f = *state;
+    struct pc_roster_member *far;
+    bool added;
+    assert_int_equal(pc_roster_mirror(&f->roster, PC_S("ann"), PC_S("1"), &far, &added), 0);
+    assert_true(added);
+    assert_ptr_equal(join(f, "ann", "2"), far); /* here as well */
+    assert_int_equal(pc_roster_mirror(&f->roster, PC_S("ann"), PC_S("3"), &far, &added), 0);
+    assert_false(added);
+    expect_json(f, "{\"presence\":{\"ids\":[\"ann\"],\"hash\":{\"ann\":1},\"count\":1}}");
+    leave(f, far, false);
+    assert_ptr_equal(pc_roster_find(&f->roster, PC_S("ann")), far);
+    assert_true(pc_roster_unmirror(&f->roster, far));
+    pc_roster_member_free(&f->roster, far);
+    assert_null(pc_roster_find(&f->roster, PC_S("ann")));
+    expect_json(f, "{\"presence\":{\"ids\":[],\"hash\":{},\"count\":0}}");
+    assert_int_equal(pc_roster_mirror(&f->roster, PC_S("bob"), PC_S("1"), &far, &added), 0);
+    join(f, "bob", "2");
+    assert_false(pc_roster_unmirror(&f->roster, far));
+    leave(f, far, true);
+}
+
 static void the_json_is_written_again_only_after_a_change(void **state)
 {
     struct fixture *f = *state;
@@ -172,6 +195,7 @@ int main(void)
         roster_test(an_empty_roster_has_its_json),
         roster_test(members_stand_in_the_order_they_came),
         roster_test(a_user_is_a_member_until_the_last_subscription_goes),
+        roster_test(a_mirrored_user_is_a_member_for_as_long),
         roster_test(the_json_is_written_again_only_after_a_change),
         roster_test(only_new_users_count_against_the_limit),
         cmocka_unit_test(without_memory_nothing_has_changed),

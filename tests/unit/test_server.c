@@ -17,6 +17,8 @@
 
 #include <pusherc/pusherc.h>
 
+#include "server/server.h"
+#include "session/session.h"
 #include "unit/certificate.h"
 #include "unit/failing_alloc.h"
 
@@ -43,13 +45,15 @@ static void on_stopped(pusherc_server *server, void *user_data)
     life->stopped++;
 }
 
-static int make(struct life *life, enum mode mode, size_t fail_at)
+static int make_with_hooks(struct life *life, enum mode mode, size_t fail_at,
+                           const pusherc_hooks *hooks)
 {
     memset(life, 0, sizeof *life);
     life->mode = mode;
     life->allocator = failing_alloc_init(&life->alloc, fail_at);
     pusherc_server_options o = PUSHERC_SERVER_OPTIONS_INIT;
     o.allocator = &life->allocator;
+    o.hooks = hooks;
     o.close_timeout_ms = 200;
     if (mode == ATTACHED) {
         assert_int_equal(uv_loop_init(&life->loop), 0);
@@ -58,6 +62,11 @@ static int make(struct life *life, enum mode mode, size_t fail_at)
         o.worker_count = mode == POLLED ? PUSHERC_WORKERS_NONE : 2;
     }
     return pusherc_server_new(&life->server, &o, NULL);
+}
+
+static int make(struct life *life, enum mode mode, size_t fail_at)
+{
+    return make_with_hooks(life, mode, fail_at, NULL);
 }
 
 static int furnish(struct life *life)
@@ -423,14 +432,143 @@ static void without_memory_a_call_fails_and_nothing_leaks(void **state)
             failed = failing_alloc_hit(&life.alloc);
             assert_true(rc == 0 || failed);
             if (rc == 0 && mode == ATTACHED) {
-                /* the order to stop may be what finds no memory */
-                while (pusherc_server_stop(life.server, 0, on_stopped, &life) == PUSHERC_ENOMEM)
-                    continue;
+                assert_int_equal(pusherc_server_stop(life.server, 0, on_stopped, &life), 0);
                 run_to_the_end(&life);
             }
             leave(&life);
         }
     }
+}
+
+static void on_identify(pusherc_identify_request *request, void *user_data)
+{
+    pusherc_identity identity = PUSHERC_IDENTITY_INIT;
+    (void)user_data;
+    identity.user_id = PC_S("7");
+    pusherc_identify_accept(request, &identity);
+}
+
+/* The only session of a polled server: its one worker runs on this thread. */
+static struct pc_session *only_session(struct life *life)
+{
+    struct pc_list *sessions = &life->server->engine.workers[0].sessions;
+    return pc_list_empty(sessions) ? NULL
+                                   : PC_CONTAINER(sessions->next, struct pc_session, of_worker);
+}
+
+static int disconnect_it(struct life *life)
+{
+    struct pc_session *session = only_session(life);
+    return session
+               ? pusherc_server_disconnect(life->server, "app-id", session->q->owner, 4000, "Go")
+               : PUSHERC_EINVAL;
+}
+
+static int disconnect_its_user(struct life *life)
+{
+    return pusherc_server_disconnect_user(life->server, "app-id", PC_S("7"), 4000, "Go");
+}
+
+static int remove_its_app(struct life *life)
+{
+    return pusherc_server_remove_app(life->server, "app-id");
+}
+
+static int unsubscribe_it(struct life *life)
+{
+    return pusherc_server_unsubscribe(life->server, "app-id", (pusherc_socket_id){0}, PC_S("7"),
+                                      PC_S("news"), "Go");
+}
+
+static bool has_its_app(struct life *life)
+{
+    struct pc_app *app = pc_apps_by_id(&life->server->engine.apps, PC_S("app-id"));
+    if (app)
+        pc_app_unref(app);
+    return app != NULL;
+}
+
+/* What calls do that close or take away: all of it, or with ENOMEM nothing. */
+static void without_memory_nothing_is_closed_or_taken_away(void **state)
+{
+    static const struct {
+        int (*call)(struct life *life);
+        bool closes, removes;
+    } rows[] = {{disconnect_it, true, false},
+                {disconnect_its_user, true, false},
+                {remove_its_app, true, true},
+                {unsubscribe_it, false, false}};
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct life life;
+        bool failed = true;
+        pusherc_hooks hooks = PUSHERC_HOOKS_INIT;
+        hooks.identify = on_identify;
+        assert_int_equal(make_with_hooks(&life, POLLED, 0, &hooks), 0);
+        assert_int_equal(furnish(&life), 0);
+        assert_int_equal(pusherc_server_start(life.server, NULL), 0);
+        int fd = establish(&life);
+        pc_session_message(
+            only_session(&life),
+            PC_S("{\"event\":\"pusher:subscribe\",\"data\":{\"channel\":\"news\"}}"));
+        for (size_t n = 1; failed; n++) {
+            size_t live = failing_alloc_live(&life.alloc);
+            life.alloc.fail_at = life.alloc.requests + n;
+            int err = rows[i].call(&life);
+            failed = failing_alloc_hit(&life.alloc);
+            life.alloc.fail_at = 0;
+            assert_int_equal(err, failed ? PUSHERC_ENOMEM : 0);
+            if (failed)
+                assert_int_equal(failing_alloc_live(&life.alloc), live);
+            turn(&life);
+            struct pc_session *session = only_session(&life);
+            bool open = session && session->state == PC_SESSION_OPEN;
+            assert_int_equal(open, failed || !rows[i].closes);
+            assert_int_equal(session ? session->subscription_count : 0, failed ? 1 : 0);
+            assert_int_equal(has_its_app(&life), failed || !rows[i].removes);
+        }
+        leave(&life);
+        close(fd);
+    }
+}
+
+static void stopping_needs_no_memory(struct life *life)
+{
+    assert_int_equal(furnish(life), 0);
+    assert_int_equal(pusherc_server_start(life->server, NULL), 0);
+    size_t requests = life->alloc.requests;
+    life->alloc.fail_at = requests + 1;
+    assert_int_equal(pusherc_server_stop(life->server, 60000, on_stopped, life), 0);
+    /* the order may be under way: it goes round once more, with the shorter grace */
+    assert_int_equal(pusherc_server_stop(life->server, 0, NULL, NULL), PUSHERC_ESTATE);
+    run_to_the_end(life);
+    assert_int_equal(life->alloc.requests, requests);
+    assert_int_equal(life->stopped, 1);
+}
+
+static void a_server_stops_without_memory(void **state)
+{
+    (void)state;
+    each_mode(stopping_needs_no_memory);
+}
+
+/* A shorter grace reaches every client, also of a stop that has been ordered and not yet heard of. */
+static void a_shorter_grace_takes_effect_at_any_time(struct life *life)
+{
+    assert_int_equal(furnish(life), 0);
+    assert_int_equal(pusherc_server_start(life->server, NULL), 0);
+    int fd = establish(life);
+    assert_int_equal(pusherc_server_stop(life->server, 3600000, on_stopped, life), 0);
+    assert_int_equal(pusherc_server_stop(life->server, 0, NULL, NULL), PUSHERC_ESTATE);
+    run_to_the_end(life);
+    assert_int_equal(life->stopped, 1);
+    close(fd);
+}
+
+static void a_stop_may_be_shortened(void **state)
+{
+    (void)state;
+    each_mode(a_shorter_grace_takes_effect_at_any_time);
 }
 
 /* -- threads -- */
@@ -555,6 +693,9 @@ int main(void)
         cmocka_unit_test(guarded_public_names_and_open_origins_are_warned_of),
         cmocka_unit_test(a_slow_reader_gets_the_whole_page),
         cmocka_unit_test(without_memory_a_call_fails_and_nothing_leaks),
+        cmocka_unit_test(without_memory_nothing_is_closed_or_taken_away),
+        cmocka_unit_test(a_server_stops_without_memory),
+        cmocka_unit_test(a_stop_may_be_shortened),
         cmocka_unit_test(a_certificate_is_exchanged_by_all_workers_or_none),
         cmocka_unit_test(publishing_while_it_stops_is_harmless),
     };

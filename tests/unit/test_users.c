@@ -721,7 +721,7 @@ static void watchers_know_what_a_model_knows(void **state)
 static size_t counted_users(struct fixture *f)
 {
     struct pc_app *app = pc_apps_by_id(&f->fx.engine->apps, PC_S("app-id"));
-    size_t n = app->live->per_user.counts.count;
+    size_t n = app->live->per_user.by_key.count;
     pc_app_unref(app);
     return n;
 }

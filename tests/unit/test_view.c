@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include "auth_fixture.h"
+#include "fanout/occupancy.h"
 #include "fanout/view.h"
 
 /* Agents see everything; customers what is redacted, no "note"; "odd" what is against the rules. */
@@ -162,6 +163,30 @@ static void members_are_rendered(void **state)
     expect(ax, 2, "");
 }
 
+static void members_of_other_processes_are_rendered(void **state)
+{
+    struct ax *ax = *state;
+    enter(ax, 0, "presence-t.1", "agent");
+    enter(ax, 1, "presence-t.1", "customer");
+    ax_heard(ax, 0);
+    struct pc_session *s = &ax->clients[0].session;
+    struct pc_rule_match match = pc_rules_find(&ax->fx.engine->rules, s->app->id,
+                                               PC_S("presence-t.1"), PUSHERC_CHANNEL_PRESENCE);
+    struct pc_join who = {.app = s->app,
+                          .channel = PC_S("presence-t.1"),
+                          .match = &match,
+                          .user_id = PC_S("far"),
+                          .user_info = PC_S("{\"secret\":1}")};
+    assert_int_equal(pc_occupancy_mirror(ax->fx.engine, &who, true), 0);
+    assert_non_null(strstr(ax_heard(ax, 0), "secret"));
+    const char *text = ax_heard(ax, 1);
+    assert_non_null(strstr(text, "member_added"));
+    assert_null(strstr(text, "secret"));
+    assert_int_equal(pc_occupancy_mirror(ax->fx.engine, &who, false), 0);
+    assert_non_null(strstr(ax_heard(ax, 0), "member_removed"));
+    assert_non_null(strstr(ax_heard(ax, 1), "member_removed"));
+}
+
 static void a_new_answer_is_a_new_audience(void **state)
 {
     struct ax *ax = *state;
@@ -303,6 +328,7 @@ int main(void)
         with_views(a_mistake_shows_nothing),
         with_views(client_events_are_rendered),
         with_views(members_are_rendered),
+        with_views(members_of_other_processes_are_rendered),
         with_views(a_new_answer_is_a_new_audience),
         with_views(an_event_on_its_way_does_not_change_audiences),
         with_views(places_of_audiences_are_used_again),

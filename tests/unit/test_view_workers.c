@@ -110,8 +110,8 @@ static void enter(struct crew *crew, uint32_t worker, struct member *m, const ch
                            .view = pc_slice_of(view)};
     m->view = view;
     pc_buf_init(&roster, &crew->fx.mem, SIZE_MAX);
-    FX_REQUIRE(
-        pc_join(&crew->fx.engine->workers[worker], &join, &roster, &m->subscription, &change) == 0);
+    FX_REQUIRE(pc_join_finish(&crew->fx.engine->workers[worker], &join, &roster, &m->subscription,
+                              &change) == 0);
     pc_buf_free(&roster);
 }
 

@@ -1,0 +1,185 @@
+#include "fanout/occupancy.h"
+
+#include "fanout/count.h"
+#include "protocol/message_out.h"
+
+/* Locked. Our own message to a presence channel's subscribers. */
+static int tell_subscribers(struct pc_engine *engine, struct pc_channel *channel,
+                            struct pc_buf *message, struct pc_posting *posting)
+{
+    int err = pc_buf_status(message);
+    if (err == 0)
+        err = pc_post_message(engine, channel, pc_buf_slice(message), posting);
+    pc_buf_free(message);
+    return err;
+}
+
+int pc_occupancy_member_added(struct pc_engine *engine, struct pc_channel *channel,
+                              const struct pc_roster_member *member, struct pc_posting *posting)
+{
+    if (!channel->interested)
+        return 0;
+    if (channel->views)
+        return pc_post(engine, channel, posting);
+    char stack[1024];
+    struct pc_buf message;
+    pc_buf_init_in(&message, &engine->mem, SIZE_MAX, stack, sizeof stack);
+    pc_out_member_added(&message, channel->name, member->node.key, member->info);
+    return tell_subscribers(engine, channel, &message, posting);
+}
+
+int pc_occupancy_member_removed(struct pc_engine *engine, struct pc_channel *channel,
+                                pusherc_slice user_id, struct pc_posting *posting)
+{
+    if (!channel->interested)
+        return 0;
+    char stack[1024];
+    struct pc_buf message;
+    pc_buf_init_in(&message, &engine->mem, SIZE_MAX, stack, sizeof stack);
+    pc_out_member_removed(&message, channel->name, user_id);
+    return tell_subscribers(engine, channel, &message, posting);
+}
+
+/* The one order: a channel is occupied before it has members, and has none before it is vacated. */
+static void list(struct pc_channel_change *change, const struct pc_occupancy *what)
+{
+    change->count = 0;
+    if (what->edge && what->joined)
+        change->types[change->count++] = PUSHERC_CHANNEL_OCCUPIED;
+    if (what->member_edge)
+        change->types[change->count++] =
+            what->joined ? PUSHERC_MEMBER_ADDED : PUSHERC_MEMBER_REMOVED;
+    change->types[change->count++] = PUSHERC_SUBSCRIPTION_COUNT;
+    if (what->edge && !what->joined)
+        change->types[change->count++] = PUSHERC_CHANNEL_VACATED;
+}
+
+static bool is_about_member(pusherc_channel_event_type type)
+{
+    return type == PUSHERC_MEMBER_ADDED || type == PUSHERC_MEMBER_REMOVED;
+}
+
+static uint32_t webhook_of(pusherc_channel_event_type type)
+{
+    switch (type) {
+    case PUSHERC_CHANNEL_OCCUPIED:
+        return PUSHERC_WEBHOOK_CHANNEL_OCCUPIED;
+    case PUSHERC_CHANNEL_VACATED:
+        return PUSHERC_WEBHOOK_CHANNEL_VACATED;
+    case PUSHERC_MEMBER_ADDED:
+        return PUSHERC_WEBHOOK_MEMBER_ADDED;
+    case PUSHERC_MEMBER_REMOVED:
+        return PUSHERC_WEBHOOK_MEMBER_REMOVED;
+    case PUSHERC_SUBSCRIPTION_COUNT:
+        break; /* count.c notes it, when it is told */
+    }
+    return 0;
+}
+
+void pc_occupancy_changed(struct pc_worker *worker, struct pc_app *app, struct pc_channel *channel,
+                          const struct pc_occupancy *what, struct pc_posting *posting,
+                          struct pc_channel_change *change)
+{
+    change->subscriptions = channel->subscriptions;
+    if (channel->class.kind == PUSHERC_CHANNEL_USER)
+        return; /* nothing tells of it */
+    list(change, what);
+    for (uint32_t i = 0; i < change->count; i++) {
+        pusherc_channel_event_type type = change->types[i];
+        if (type != PUSHERC_SUBSCRIPTION_COUNT) {
+            struct pc_notice notice = {.kind = webhook_of(type),
+                                       .app = app,
+                                       .channel = channel->name,
+                                       .user_id = is_about_member(type) ? what->user_id : PC_S("")};
+            pc_posting_note(worker->engine, &notice, posting);
+        } else if (channel->subscriptions > 0) {
+            pc_count_changed(worker, app, channel, posting);
+        }
+    }
+}
+
+void pc_occupancy_tell_host(struct pc_engine *engine, const struct pc_app *app,
+                            pusherc_slice channel, pusherc_slice user_id,
+                            const struct pc_channel_change *change)
+{
+    const pusherc_hooks *hooks = &engine->hooks;
+    if (!hooks->on_channel)
+        return;
+    for (uint32_t i = 0; i < change->count; i++) {
+        pusherc_channel_event_type type = change->types[i];
+        pusherc_channel_event event = {.struct_size = sizeof event,
+                                       .type = type,
+                                       .app_id = app->id,
+                                       .channel = channel,
+                                       .user_id = is_about_member(type) ? user_id : PC_S(""),
+                                       .subscription_count = change->subscriptions,
+                                       .sequence = change->sequence};
+        hooks->on_channel(&event, hooks->user_data);
+    }
+}
+
+/* -- members of other processes -- */
+
+/* Locked. Undone on failure. */
+static int mirror_added(struct pc_engine *engine, struct pc_channel *channel,
+                        const struct pc_join *who, struct pc_posting *posting)
+{
+    struct pc_roster_member *member;
+    bool added;
+    int err = pc_roster_mirror(&channel->roster, who->user_id, who->user_info, &member, &added);
+    if (err || !added)
+        return err;
+    err = pc_occupancy_member_added(engine, channel, member, posting);
+    if (err == PUSHERC_EBACKLOG)
+        return 0; /* one worker is drowning; the others know */
+    if (err && pc_roster_unmirror(&channel->roster, member))
+        pc_roster_member_free(&channel->roster, member);
+    return err;
+}
+
+/* Locked. */
+static int mirror_removed(struct pc_engine *engine, struct pc_channel *channel,
+                          pusherc_slice user_id, struct pc_posting *posting)
+{
+    struct pc_roster_member *member = pc_roster_find(&channel->roster, user_id);
+    if (!member || !member->mirrored)
+        return PUSHERC_ENOENT;
+    if (!pc_roster_unmirror(&channel->roster, member))
+        return 0;
+    int err = pc_occupancy_member_removed(engine, channel, user_id, posting);
+    pc_roster_member_free(&channel->roster, member);
+    return err == PUSHERC_EBACKLOG ? 0 : err;
+}
+
+/* One try; false if a channel's audiences changed since `event` was rendered for them. */
+static bool try_mirror(struct pc_engine *engine, const struct pc_join *who, bool there,
+                       struct pc_frame *event, int *err)
+{
+    struct pc_posting posting = {.event = event};
+    uint64_t uid = who->app->live->uid;
+    struct pc_shard *shard = pc_directory_lock(&engine->directory, uid, who->channel);
+    struct pc_channel *channel = pc_shard_find(shard, uid, who->channel);
+    bool fits = !there || !channel || !channel->views || pc_event_fits(event, channel);
+    if (!channel)
+        *err = PUSHERC_ENOENT;
+    else if (fits)
+        *err = there ? mirror_added(engine, channel, who, &posting)
+                     : mirror_removed(engine, channel, who->user_id, &posting);
+    pc_shard_unlock(shard);
+    pc_posting_finish(engine, &posting);
+    return fits;
+}
+
+int pc_occupancy_mirror(struct pc_engine *engine, const struct pc_join *who, bool there)
+{
+    int err = 0;
+    for (bool fitted = false;
+         !fitted && err == 0;) { /* again while the audiences change under us */
+        struct pc_frame *event = NULL;
+        if (there && pc_join_rendered(who))
+            err = pc_view_member_added(engine, who, &event);
+        if (err == 0)
+            fitted = try_mirror(engine, who, there, event, &err);
+    }
+    return err;
+}
