@@ -13,6 +13,7 @@
 #include "fanout/frame.h"
 
 struct pc_worker;
+struct pc_flush; /* the runtime's, for one flush of many queues */
 
 #define PC_CHUNK_SLOTS 29 /* 256 bytes with its header */
 
@@ -34,6 +35,8 @@ struct pc_outq {
     /* An event does not fit within the limits, or memory ran out. Must not unsubscribe anything before
      * the worker's next flush: fan-out is walking its lists. */
     void (*overflow)(struct pc_outq *q);
+    /* Called by the loop for each dirty queue before it sleeps; NULL where no loop runs. */
+    void (*flush)(struct pc_outq *q, struct pc_flush *pass);
 };
 
 void pc_outq_init(struct pc_outq *q, struct pc_worker *worker, void (*overflow)(struct pc_outq *q));

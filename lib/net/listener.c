@@ -9,7 +9,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "net/conn.h"
+#include "net/serve.h"
 #include "net/tls.h"
 
 #define ACCEPTS_PER_TURN 128 /* then connected clients get a turn */
@@ -27,8 +27,8 @@ struct pc_listener {
     uint32_t number;
     int fd;
     int backlog;
-    bool polled;     /* libuv knows the handle */
-    bool operations; /* for operators */
+    pusherc_listen_purpose purpose;
+    bool polled; /* libuv knows the handle */
 };
 
 /* -- binding -- */
@@ -166,9 +166,7 @@ static void on_readable(uv_poll_t *poll, int status, int events)
         int fd = accept4(listener->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd >= 0) {
             setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-            struct pc_conn *conn = pc_conn_new(listener->loop, fd, listener->tls);
-            if (conn)
-                conn->operations = listener->operations;
+            (void)pc_serve_conn_new(listener->loop, fd, listener->tls, listener->purpose);
             continue;
         }
         if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS) {
@@ -203,7 +201,7 @@ int pc_listener_add(struct pc_loop *loop, int fd, uint32_t backlog, uint32_t num
     listener->backlog = backlog > INT32_MAX ? INT32_MAX : (int)backlog;
     listener->number = number;
     listener->tls = tls;
-    listener->operations = purpose == PUSHERC_LISTEN_METRICS;
+    listener->purpose = purpose;
     if (tls)
         pc_tls_config_ref(tls);
     listener->next = loop->listeners;
