@@ -17,6 +17,7 @@
 #include "channel/apps.h"
 #include "channel/directory.h"
 #include "fanout/notice.h"
+#include "fanout/pending.h"
 #include "fanout/worker.h"
 
 /* pusherc_server_options with defaults applied. */
@@ -34,6 +35,22 @@ struct pc_limits {
         webhook_retry_ms, webhook_max_queued;
 };
 
+/* The answer to whether an app may have one more connection. */
+struct pc_permit {
+    struct pc_pending pending;
+    uint16_t code;      /* 0 = it may; else what to close the client with */
+    const char *reason; /* static; with a code */
+};
+
+/* Something outside this process that has a say in it, such as a limit that several servers share. */
+struct pc_permits {
+    /* Asked once for each client that this server's own limits let in. `address` is what counts as one client; len 0 =
+     * unknown. 0: it may; 1: a struct pc_permit will answer to `await`; PUSHERC_ENOMEM. NULL = nothing is asked. */
+    int (*ask)(void *ctx, struct pc_worker *worker, struct pc_app *app, pusherc_slice address,
+               struct pc_await *await);
+    void *ctx;
+};
+
 struct pc_engine {
     struct pc_mem mem;
     struct pc_log log;
@@ -41,6 +58,7 @@ struct pc_engine {
     pusherc_hooks hooks;
     struct pc_observer observer;      /* set before start */
     struct pc_webhook_stats webhooks; /* the observer's */
+    struct pc_permits permits;        /* set before start */
     struct pusherc_server *server;    /* the facade's object; opaque here */
     char *auth_path, *user_auth_path; /* NULL = none; owned */
     char *path_prefix;                /* "" or "/..." without a slash at its end; owned */

@@ -1,5 +1,6 @@
 /*
- * Admission takes up to two answers from elsewhere: which app is this (find_app), who is this (identify). Each is a step; `struct upgrade` keeps where it stands while the
+ * Admission takes up to three answers from elsewhere: which app is this (find_app), may it have one more connection
+ * (pc_engine.permits), who is this (identify). Each is a step; `struct upgrade` keeps where it stands while the
  * connection waits.
  */
 #include "net/upgrade.h"
@@ -127,6 +128,45 @@ static void identify(struct upgrade *u)
 }
 
 /*
+ * May the app have one more connection?
+ */
+
+static void permitted(struct pc_conn *conn, void *of, struct pc_pending *answer)
+{
+    const struct pc_permit *permit = PC_CONTAINER(answer, struct pc_permit, pending);
+    struct upgrade *u = of;
+    (void)conn;
+    if (permit->code)
+        turn_away(u, u->admission.newcomer.app, permit->code, pc_slice_of(permit->reason));
+    else
+        identify(u);
+}
+
+static void permit_is_late(struct pc_conn *conn, void *of)
+{
+    struct upgrade *u = of;
+    (void)conn;
+    turn_away(u, u->admission.newcomer.app, PC_CLOSE_OVER_CAPACITY,
+              PC_S("The connection could not be counted in time"));
+}
+
+static void ask_for_permit(struct upgrade *u, pusherc_slice address)
+{
+    static const struct pc_http_waiting waiting = {permitted, permit_is_late, abandon};
+    const struct pc_permits *permits = &u->conn->loop->engine->permits;
+    struct pc_app *app = u->admission.newcomer.app;
+    int err = permits->ask ? permits->ask(permits->ctx, u->conn->loop->worker, app, address,
+                                          pc_http_await(u->conn))
+                           : 0;
+    if (err < 0)
+        turn_away(u, app, PC_CLOSE_INTERNAL, PC_S("Out of memory"));
+    else if (err)
+        wait_for(u, &waiting);
+    else
+        identify(u);
+}
+
+/*
  * Which app is this?
  */
 
@@ -143,7 +183,7 @@ static void admit(struct upgrade *u, bool may_ask)
     if (result == PC_ADMIT_UNKNOWN_APP && may_ask && ask_for_app(u))
         return;
     if (result == PC_ADMIT_OK)
-        identify(u);
+        ask_for_permit(u, address);
     else
         turn_away(u, u->admission.refused_by, u->admission.code, pc_slice_of(u->admission.reason));
 }
