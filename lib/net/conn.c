@@ -95,7 +95,7 @@ void pc_conn_destroy(struct pc_conn *conn)
     pc_list_remove(&conn->of_loop);
     atomic_fetch_sub_explicit(&loop->engine->sockets, 1, memory_order_relaxed);
     pc_stat_sub(&loop->worker->stats.sockets, 1);
-    uv_close((uv_handle_t *)&conn->poll, on_closed);
+    uv_close(pc_handle(&conn->poll), on_closed);
     close(conn->fd); /* after uv_close: libuv has stopped watching it */
 }
 

@@ -165,7 +165,7 @@ void pc_loop_poll(struct pc_loop *loop, uint32_t timeout_ms)
     uv_update_time(loop->uv);
     uv_timer_start(&limit, poll_is_over, timeout_ms, 0);
     uv_run(loop->uv, UV_RUN_ONCE);
-    uv_close((uv_handle_t *)&limit, NULL);
+    uv_close(pc_handle(&limit), NULL);
     uv_run(loop->uv,
            UV_RUN_NOWAIT); /* lets go of `limit`, and writes what the turn has left to write */
 }
@@ -185,9 +185,9 @@ static void on_handle_closed(uv_handle_t *handle)
 static void close_handles(struct pc_loop *loop)
 {
     pc_mailbox_close(loop->worker->mailbox);
-    uv_close((uv_handle_t *)&loop->async, on_handle_closed);
-    uv_close((uv_handle_t *)&loop->prepare, on_handle_closed);
-    uv_close((uv_handle_t *)&loop->timer, on_handle_closed);
+    uv_close(pc_handle(&loop->async), on_handle_closed);
+    uv_close(pc_handle(&loop->prepare), on_handle_closed);
+    uv_close(pc_handle(&loop->timer), on_handle_closed);
 }
 
 void pc_loop_join(struct pc_loop *loop, struct pc_companion *companion)
@@ -215,7 +215,7 @@ static bool companions_ended(struct pc_loop *loop)
 static void finish_if_empty(struct pc_loop *loop)
 {
     if (!loop->stopping || loop->conn_count > 0 || loop->listeners ||
-        uv_is_closing((uv_handle_t *)&loop->prepare))
+        uv_is_closing(pc_handle(&loop->prepare)))
         return;
     if (!companions_ended(loop))
         return;

@@ -95,6 +95,12 @@ static inline pusherc_slice pc_loop_date(struct pc_loop *loop)
     return pc_http_date(&loop->date, (uint64_t)time(NULL));
 }
 
+/* Any handle of libuv as the kind that uv_close() takes: all begin with the same members. */
+static inline uv_handle_t *pc_handle(void *handle)
+{
+    return handle;
+}
+
 static inline struct pc_loop *pc_loop_of(struct pc_worker *worker)
 {
     return worker->runtime;
