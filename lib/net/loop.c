@@ -163,7 +163,8 @@ void pc_loop_poll(struct pc_loop *loop, uint32_t timeout_ms)
     uv_timer_t limit;
     uv_timer_init(loop->uv, &limit);
     uv_update_time(loop->uv);
-    uv_timer_start(&limit, poll_is_over, timeout_ms, 0);
+    /* Again after that: uv_run() runs timers before it waits, too, and must not wait without one. */
+    uv_timer_start(&limit, poll_is_over, timeout_ms, 1);
     uv_run(loop->uv, UV_RUN_ONCE);
     uv_close(pc_handle(&limit), NULL);
     uv_run(loop->uv,
