@@ -5,10 +5,10 @@
 #include "api/call.h"
 #include "auth/sign.h"
 #include "session/admit.h"
+#include "session/app_request.h"
 #include "why/why.h"
 
-#define QUERY_ROOM  1024 /* of decoded parameters; a longer query costs an allocation */
-#define MAX_CAPTURE 2    /* segments of a path that a route takes out */
+#define QUERY_ROOM 1024 /* of decoded parameters; a longer query costs an allocation */
 
 /* What a request has to pass before a route's handler sees it. */
 enum route_kind {
@@ -19,14 +19,14 @@ enum route_kind {
     KEY_WRITE  /* the same without an app in the path: it is the one whose key signed */
 };
 
-struct route {
+struct pc_api_route {
     pusherc_slice path; /* '*' stands for one segment: the app's id, then the channel or user */
     enum route_kind kind;
     void (*handle)(struct pc_api_call *call);
 };
 
 /* The most frequent first. */
-static const struct route routes[] = {
+static const struct pc_api_route routes[] = {
     {PUSHERC_LIT("/apps/*/events"), APP_WRITE, pc_api_events},
     {PUSHERC_LIT("/apps/*/batch_events"), APP_WRITE, pc_api_batch_events},
     {PUSHERC_LIT("/apps/*/channels"), APP_READ, pc_api_channels},
@@ -66,7 +66,8 @@ static bool take_segment(pusherc_slice *pattern, pusherc_slice *path, pusherc_sl
     return pc_slice_eq(wanted, segment);
 }
 
-static bool matches(pusherc_slice pattern, pusherc_slice path, pusherc_slice captures[MAX_CAPTURE])
+static bool matches(pusherc_slice pattern, pusherc_slice path,
+                    pusherc_slice captures[PC_API_MAX_CAPTURE])
 {
     pusherc_slice *capture = captures;
     while (pattern.len && path.len)
@@ -76,14 +77,14 @@ static bool matches(pusherc_slice pattern, pusherc_slice path, pusherc_slice cap
 }
 
 /* The segments captured are as sent: what a signature covers is the path before decoding. */
-static const struct route *find_route(const struct pc_api_request *request,
-                                      pusherc_slice captures[MAX_CAPTURE])
+static const struct pc_api_route *find_route(const struct pc_api_request *request,
+                                             pusherc_slice captures[PC_API_MAX_CAPTURE])
 {
     pusherc_slice path;
     if (!pc_strip_prefix(request->engine, request->message->path, &path))
         return NULL;
     for (size_t i = 0; i < sizeof routes / sizeof routes[0]; i++) {
-        const struct route *route = &routes[i];
+        const struct pc_api_route *route = &routes[i];
         if (!matches(route->path, path, captures))
             continue;
         return route->kind == ROOT && request->host_has_pages ? NULL : route;
@@ -92,7 +93,7 @@ static const struct route *find_route(const struct pc_api_request *request,
 }
 
 /* 405, or the answer to a browser that asks first. True: the request may go on. */
-static bool check_method(const struct route *route, pusherc_slice method,
+static bool check_method(const struct pc_api_route *route, pusherc_slice method,
                          struct pc_api_reply *reply)
 {
     bool write = route->kind == APP_WRITE || route->kind == KEY_WRITE;
@@ -124,18 +125,32 @@ static struct pc_app *look_up_app(const struct pc_api_request *request, pusherc_
     return is_key ? pc_apps_by_key(apps, *name) : pc_apps_by_id(apps, *name);
 }
 
-/* The app in the path, counted. NULL: the reply is the 404, or *ask is what to ask the host for. */
-static struct pc_app *find_app(const struct pc_api_request *request, pusherc_slice segment,
-                               struct pc_api_reply *reply, pusherc_slice *ask)
+static void app_answered(struct pc_api_call *call);
+
+/* The host may know the app that has this id or else this key. True: the call waits for it, or the reply is the 500. */
+static bool ask_for_app(struct pc_api_call *call, pusherc_slice id, pusherc_slice key)
 {
-    pusherc_slice id;
-    struct pc_app *app = look_up_app(request, segment, false, reply, &id);
-    if (app)
+    const struct pc_api_request *request = call->request;
+    struct pusherc_app_request *r = NULL;
+    if (request->await && id.len + key.len && !call->answer)
+        r = pc_find_app_new(request->worker, request->await, id, key);
+    if (!r)
+        return false;
+    if (pc_api_wait(call, app_answered))
+        pc_find_app_ask(r);
+    else
+        pc_pending_cancel(&r->pending);
+    return true;
+}
+
+/* The app in the path, counted. NULL: the reply is the 404, or the call waits for the host's answer. */
+static struct pc_app *find_app(struct pc_api_call *call)
+{
+    struct pc_api_reply *reply = call->reply;
+    pusherc_slice id, segment = call->captures[0];
+    struct pc_app *app = look_up_app(call->request, segment, false, reply, &id);
+    if (app || ask_for_app(call, id, PC_S("")))
         return app;
-    if (id.len && !request->app_asked) {
-        *ask = id;
-        return NULL;
-    }
     pc_api_plain(reply, 404, "The app ");
     pc_api_say_quoted(reply, id.len ? id : segment);
     pc_api_say(reply, PC_S(" could not be found: the path must have the app's id, not its key."));
@@ -143,17 +158,15 @@ static struct pc_app *find_app(const struct pc_api_request *request, pusherc_sli
 }
 
 /* The app whose key the request is signed with, likewise. */
-static struct pc_app *find_signer(const struct pc_api_request *request, struct pc_api_reply *reply,
-                                  pusherc_slice *ask)
+static struct pc_app *find_signer(struct pc_api_call *call)
 {
+    const struct pc_api_request *request = call->request;
+    struct pc_api_reply *reply = call->reply;
     pusherc_slice key = pc_query_value(request->message->query, PC_S("auth_key"));
     struct pc_app *app = look_up_app(request, key, true, reply, &key);
-    if (app)
+    if (app || ask_for_app(call, PC_S(""), key))
         return app;
-    if (key.len && !request->app_asked)
-        *ask = key;
-    else
-        pc_api_plain(reply, 401, key.len ? "Unknown auth_key" : "Missing parameter: auth_key");
+    pc_api_plain(reply, 401, key.len ? "Unknown auth_key" : "Missing parameter: auth_key");
     return NULL;
 }
 
@@ -208,9 +221,10 @@ static bool check_request_signature(struct pc_api_call *call)
 
 /* A request of a known app: signature, state and rate, in this order, so that strangers learn
  * nothing about an app and use nothing up. */
-static void handle_signed(const struct route *route, struct pc_api_call *call,
-                          pusherc_slice channel)
+static void handle_signed(struct pc_api_call *call)
 {
+    const struct pc_api_route *route = call->route;
+    pusherc_slice channel = call->captures[route->kind == KEY_WRITE ? 0 : 1];
     char storage[PC_API_CHANNEL_ROOM];
     struct pc_buf decoded;
 
@@ -229,7 +243,7 @@ static void handle_signed(const struct route *route, struct pc_api_call *call,
     route->handle(call);
 }
 
-static void handle_app(const struct route *route, struct pc_api_call *call, pusherc_slice channel)
+static void handle_app(struct pc_api_call *call)
 {
     struct pc_pair params[PC_SIGN_MAX_PARAMS];
     pusherc_slice query = call->request->message->query;
@@ -244,7 +258,7 @@ static void handle_app(const struct route *route, struct pc_api_call *call, push
     else if (rc)
         pc_api_out_of_memory(call->reply);
     else
-        handle_signed(route, call, channel);
+        handle_signed(call);
     pc_buf_free(&decoded);
 }
 
@@ -282,41 +296,74 @@ static void finish(const struct pc_api_call *call)
     }
 }
 
-enum pc_api_result pc_api_handle(const struct pc_api_request *request, struct pc_api_reply *reply,
-                                 pusherc_slice *app_id, pusherc_slice *app_key)
+/* A route that needs an app. */
+static void serve_app(struct pc_api_call *call)
 {
-    pusherc_slice captures[MAX_CAPTURE] = {{NULL, 0}, {NULL, 0}};
-    struct pc_api_call call = {.request = request, .reply = reply};
+    if (pc_engine_is_draining(call->request->engine)) {
+        /* Clients are being sent away one by one: an event taken now would reach some of them, while
+         * a publisher that is told to come again loses nothing. */
+        pc_api_unavailable(call->reply, "The server is shutting down.");
+        return;
+    }
+    call->app = call->route->kind == KEY_WRITE ? find_signer(call) : find_app(call);
+    call->answer = NULL;
+    if (call->app)
+        handle_app(call);
+}
 
-    *app_id = *app_key = pc_slice(NULL, 0);
-    const struct route *route = find_route(request, captures);
-    if (!route && !request->host_has_pages &&
+static void app_answered(struct pc_api_call *call)
+{
+    serve_app(call); /* `answer` tells that the host has been asked */
+}
+
+/* Gives up the call's own app. */
+static enum pc_api_result end(struct pc_api_call *call, struct pc_api_call **waiting)
+{
+    enum pc_api_result result = call->copy ? PC_API_PENDING : PC_API_REPLY;
+    if (result == PC_API_REPLY)
+        finish(call);
+    if (waiting)
+        *waiting = call->copy;
+    pc_app_unref(call->app);
+    return result;
+}
+
+enum pc_api_result pc_api_handle(const struct pc_api_request *request, struct pc_api_reply *reply,
+                                 struct pc_api_call **waiting)
+{
+    struct pc_api_call call = {.request = request, .reply = reply};
+    call.route = find_route(request, call.captures);
+    if (waiting)
+        *waiting = NULL;
+    if (!call.route && !request->host_has_pages &&
         pc_slice_eq(request->message->method, PC_S("OPTIONS"))) {
         pc_api_begin(reply, 204, NULL); /* a browser that asks first hears the rest when it comes */
         return PC_API_REPLY;
     }
-    if (!route) {
+    if (!call.route) {
         pc_api_plain(reply, 404, "There is nothing here: the API begins with /apps/{app id}/.");
         return PC_API_NOT_OURS;
     }
-    if (!check_method(route, request->message->method, reply)) {
+    if (!check_method(call.route, request->message->method, reply)) {
         /* the reply says what to do instead */
-    } else if (route->kind == PAGE || route->kind == ROOT) {
-        route->handle(&call);
-    } else if (pc_engine_is_draining(request->engine)) {
-        /* Clients are being sent away one by one: an event taken now would reach some of them, while
-         * a publisher that is told to come again loses nothing. */
-        pc_api_unavailable(reply, "The server is shutting down.");
+    } else if (call.route->kind == PAGE || call.route->kind == ROOT) {
+        call.route->handle(&call);
     } else {
-        bool by_key = route->kind == KEY_WRITE;
-        call.app = by_key ? find_signer(request, reply, app_key)
-                          : find_app(request, captures[0], reply, app_id);
-        if (app_id->len || app_key->len)
-            return PC_API_UNKNOWN_APP;
-        if (call.app)
-            handle_app(route, &call, captures[by_key ? 0 : 1]);
+        serve_app(&call);
     }
-    finish(&call);
-    pc_app_unref(call.app);
-    return PC_API_REPLY;
+    return end(&call, waiting);
+}
+
+enum pc_api_result pc_api_resume(struct pc_api_call **waiting, struct pc_pending *answer,
+                                 struct pc_api_reply *reply)
+{
+    struct pc_api_call *before = *waiting, call = *before;
+    call.reply = reply;
+    call.answer = answer;
+    if (call.app)
+        pc_app_ref(call.app);
+    before->next(&call);
+    enum pc_api_result result = end(&call, waiting);
+    pc_api_call_free(before);
+    return result;
 }

@@ -1,12 +1,13 @@
 /*
- * The HTTP API (protocol section 5) and the health pages: a whole request in, a whole answer out. No
- * sockets and no waiting; what only the host can answer is said in the result. Any worker's thread.
+ * The HTTP API (protocol section 5) and the health pages: a whole request in, a whole answer out, at once or, where
+ * something else has to answer first, later. No sockets. The worker's thread.
  */
 #ifndef PC_API_API_H
 #define PC_API_API_H
 
 #include "codec/http.h"
 #include "fanout/engine.h"
+#include "fanout/pending.h"
 
 #define PC_API_MAX_FIELDS 8
 
@@ -16,7 +17,8 @@ struct pc_api_request {
     const struct pc_http_message *message;
     uint64_t unix_time_s;
     bool host_has_pages; /* there is an on_http hook: "/" and unknown paths are the host's */
-    bool app_asked;      /* the host has been asked for the app and has none: answer 404 now */
+    struct pc_await
+        *await; /* to wait with for an answer from elsewhere; NULL = all is answered at once */
 };
 
 /* Borrowed strings are static or live in here: a reply is not to be copied. */
@@ -35,17 +37,24 @@ enum pc_api_result {
     PC_API_REPLY = 0, /* the reply is complete */
     /* no path of the API: the host's page; the reply is the 404 if there is none */
     PC_API_NOT_OURS,
-    PC_API_UNKNOWN_APP /* ask the host for the app: *app_id or *app_key names it; then call again */
+    PC_API_PENDING /* waits for the answer to request.await: then call pc_api_resume() */
 };
 
 void pc_api_reply_init(struct pc_api_reply *reply, const struct pc_mem *mem);
 void pc_api_reply_free(struct pc_api_reply *reply);
 
-/* Never fails: when memory runs out the reply is a 500 without body. HEAD is answered as GET:
- * pc_http_put_reply() leaves the body out. app_id and app_key are borrowed from the message or from
- * `reply`; exactly one is set on PC_API_UNKNOWN_APP, which leaves the reply empty. */
+struct pc_api_call;
+
+/* Never fails: when memory runs out the reply is a 500 without body. HEAD is answered as GET: pc_http_put_reply()
+ * leaves the body out. With PC_API_PENDING the reply is not begun, and *waiting is what to go on with; it
+ * borrows the message until it is freed. Without request.await `waiting` may be NULL. */
 enum pc_api_result pc_api_handle(const struct pc_api_request *request, struct pc_api_reply *reply,
-                                 pusherc_slice *app_id, pusherc_slice *app_key);
+                                 struct pc_api_call **waiting);
+/* Goes on with the answer: REPLY, or PENDING again with another *waiting. Frees the one before. `reply` is a new one. */
+enum pc_api_result pc_api_resume(struct pc_api_call **waiting, struct pc_pending *answer,
+                                 struct pc_api_reply *reply);
+/* In place of that, when the client has left or is not to wait longer. */
+void pc_api_call_free(struct pc_api_call *waiting);
 
 /* The same for a listener that has the pages for operators and nothing else. */
 void pc_api_operations(const struct pc_api_request *request, struct pc_api_reply *reply);

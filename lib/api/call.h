@@ -12,9 +12,13 @@
 #define PC_API_SCRIPT "application/javascript"
 #define PC_API_TEXT   "text/plain; charset=utf-8"
 
+#define PC_API_MAX_CAPTURE  2    /* segments of a path that a route takes out */
 #define PC_API_CHANNEL_ROOM 1024 /* a name in a path, decoded; longer ones are no names */
 
-/* A request whose route is known; for an app's routes, also whose signature is right. */
+struct pc_api_route;
+
+/* A request whose route is known; for an app's routes, also whose signature is right. It stands on the stack until
+ * something has to be waited for; pc_api_wait() makes the copy that stays. */
 struct pc_api_call {
     const struct pc_api_request *request;
     struct pc_api_reply *reply;
@@ -23,7 +27,22 @@ struct pc_api_call {
     pusherc_slice channel;
     const struct pc_pair *params; /* of the query, decoded */
     size_t param_count;
+    const struct pc_api_route *route;
+    pusherc_slice captures[PC_API_MAX_CAPTURE]; /* of the path, as sent */
+    struct pc_pending *answer;                  /* what it has waited for */
+    void (*next)(struct pc_api_call *call);     /* in a copy that waits: goes on with the answer */
+    struct pc_api_call *copy;                   /* that waits; NULL = the reply is complete */
 };
+
+/*
+ * For handlers that something else must answer first, a `struct pc_pending`: pc_pending_begin() with
+ * call->request->await, unless that is NULL, and then this. False: the reply is the 500, for memory ran out, and
+ * pc_pending_cancel() has to follow. True: whatever answers may be told now; return without a reply.
+ *
+ * `next` is called with the answer, on this worker: with a call that has the same app, channel and parameters, and a
+ * new reply. It may wait again. It is not called if the client leaves or the wait times out.
+ */
+bool pc_api_wait(struct pc_api_call *call, void (*next)(struct pc_api_call *call));
 
 /* The routes' handlers. Each fills the reply. */
 void pc_api_events(struct pc_api_call *call);

@@ -18,6 +18,7 @@
 #include "channel/directory.h"
 #include "fanout/decider.h"
 #include "fanout/notice.h"
+#include "fanout/pending.h"
 #include "fanout/worker.h"
 #include "why/why.h"
 
@@ -27,6 +28,22 @@ struct pc_constants {
     uint32_t request_timeout_ms;    /* from a request's head to its complete body, then 408 */
     uint32_t keep_alive_ms;         /* HTTP between two requests */
     uint32_t idempotency_max_bytes; /* remembered of one app's events; the oldest goes first */
+};
+
+/* The answer to whether an app may have one more connection. */
+struct pc_permit {
+    struct pc_pending pending;
+    uint16_t code;      /* 0 = it may; else what to close the client with */
+    const char *reason; /* static; with a code */
+};
+
+/* Something outside this process that has a say in it, such as a limit that several servers share. */
+struct pc_permits {
+    /* Asked once for each client that this server's own limits let in. `address` is what counts as one client; len 0 =
+     * unknown. 0: it may; 1: a struct pc_permit will answer to `await`; PUSHERC_ENOMEM. NULL = nothing is asked. */
+    int (*ask)(void *ctx, struct pc_worker *worker, struct pc_app *app, pusherc_slice address,
+               struct pc_await *await);
+    void *ctx;
 };
 
 struct pc_engine {
@@ -40,6 +57,7 @@ struct pc_engine {
     struct pc_observer observer;      /* set before start */
     struct pc_decider decider;        /* set before start */
     struct pc_webhook_stats webhooks; /* the observer's */
+    struct pc_permits permits;        /* set before start */
     struct pusherc_server *server;    /* the facade's object; opaque here */
     uint64_t seed[2];                 /* of every table keyed by strangers */
     struct pc_idgen ids;

@@ -13,6 +13,7 @@
 #include "fanout/frame.h"
 
 struct pc_worker;
+struct pc_flush; /* the runtime's, for one flush of many queues */
 
 #define PC_CHUNK_SLOTS  29   /* 256 bytes with its header */
 #define PC_SPARE_CHUNKS 4096 /* 1 MiB of empty ones kept by each worker for the next burst */
@@ -37,6 +38,8 @@ struct pc_outq {
     /* An event does not fit within the limits, or memory ran out. Must not unsubscribe anything before
      * the worker's next flush: fan-out is walking its lists. */
     void (*overflow)(struct pc_outq *q);
+    /* Called by the loop for each dirty queue before it sleeps; NULL where no loop runs. */
+    void (*flush)(struct pc_outq *q, struct pc_flush *pass);
 };
 
 /* For WebSocket text messages; a queue for another encoding is given it before its first subscription. */

@@ -2,68 +2,78 @@
 
 #include <pusherc/error.h>
 
-static void arrive(struct pc_mail *mail, struct pc_worker *worker)
+static void ask_dispose(struct pc_pending *pending)
 {
-    struct pc_ask *ask = PC_CONTAINER(mail, struct pc_ask, mail);
-    struct pc_conn *conn = worker ? ask->conn : NULL;
-    if (conn) {
-        conn->ask = NULL;
-        ask->conn = NULL;
-        ask->answered(conn, ask);
-    }
-    pc_ask_free(ask);
+    struct pc_ask *ask = PC_CONTAINER(pending, struct pc_ask, pending);
+    ask->dispose(ask);
+    pc_http_parser_free(ask->parser);
+    pc_buf_free(&ask->decoded);
 }
 
-void pc_ask_init(struct pc_ask *ask, struct pc_conn *conn, const struct pc_http_message *message,
-                 void (*answered)(struct pc_conn *conn, struct pc_ask *ask),
-                 void (*dispose)(struct pc_ask *ask))
+void pc_ask_begin(struct pc_ask *ask, struct pc_conn *conn, const struct pc_http_message *message,
+                  void (*dispose)(struct pc_ask *ask))
 {
-    ask->mem = *conn->loop->worker->mem;
-    ask->box = conn->loop->worker->mailbox;
-    pc_mailbox_ref(ask->box);
-    ask->mail.run = arrive;
-    ask->conn = conn;
-    ask->answered = answered;
+    pc_pending_begin(&ask->pending, conn->loop->worker, pc_http_await(conn));
+    ask->pending.dispose = ask_dispose;
     ask->dispose = dispose;
     ask->message = message;
-    pc_buf_init(&ask->decoded, &ask->mem, SIZE_MAX);
+    ask->parser = pc_http_take_request(conn);
+    pc_buf_init(&ask->decoded, &ask->pending.mem, SIZE_MAX);
     pc_peer_describe(conn->fd, ask->peer, sizeof ask->peer);
     struct pc_address client =
         pc_client_address(conn->fd, message, conn->loop->engine->options.proxy_count);
     pc_address_format(&client, ask->client);
-    conn->ask = ask;
-    conn->state = PC_CONN_HOST;
-    pc_conn_watch(conn);
 }
 
-void pc_ask_abandon(struct pc_ask *ask)
+void pc_ask_give_back(struct pc_ask *ask, struct pc_conn *conn)
 {
-    struct pc_conn *conn = ask->conn;
-    ask->parser = conn->http; /* what the host may be reading right now lives there */
-    conn->http = NULL;
-    conn->ask = NULL;
-    ask->conn = NULL;
-    atomic_store_explicit(&ask->gone, true, memory_order_release);
+    pc_http_give_request(conn, ask->parser);
+    ask->parser = NULL;
 }
 
-int pc_ask_answer(struct pc_ask *ask)
+static void identify_dispose(struct pc_ask *ask)
 {
-    if (atomic_load_explicit(&ask->gone, memory_order_acquire) ||
-        pc_mailbox_send(ask->box, &ask->mail, PC_MAIL_CONTROL)) {
-        pc_ask_free(ask);
-        return PUSHERC_ECANCELED;
-    }
-    return 0;
+    struct pusherc_identify_request *r = PC_CONTAINER(ask, struct pusherc_identify_request, ask);
+    pc_identity_unref(r->identity);
+    pc_app_unref(r->app);
 }
 
-void pc_ask_free(struct pc_ask *ask)
+struct pusherc_identify_request *
+pc_identify_new(struct pc_conn *conn, const struct pc_http_message *message, struct pc_app *app)
 {
-    struct pc_mem mem = ask->mem;
-    ask->dispose(ask);
-    pc_http_parser_free(ask->parser);
-    pc_buf_free(&ask->decoded);
-    pc_mailbox_unref(ask->box);
-    pc_free(&mem, ask);
+    struct pusherc_identify_request *r = pc_alloc_zero(conn->loop->worker->mem, sizeof *r);
+    if (!r)
+        return NULL;
+    pc_ask_begin(&r->ask, conn, message, identify_dispose);
+    r->app = app;
+    pc_app_ref(app);
+    return r;
+}
+
+void pc_identify_ask(struct pusherc_identify_request *request, struct pc_engine *engine)
+{
+    engine->hooks.identify(request, engine->hooks.user_data);
+}
+
+static void page_dispose(struct pc_ask *ask)
+{
+    struct pusherc_http_request *r = PC_CONTAINER(ask, struct pusherc_http_request, ask);
+    pc_buf_free(&r->reply);
+    pc_buf_free(&r->form_text);
+    pc_free(&ask->pending.mem, r->form);
+}
+
+struct pusherc_http_request *pc_page_new(struct pc_conn *conn,
+                                         const struct pc_http_message *message)
+{
+    struct pusherc_http_request *r = pc_alloc_zero(conn->loop->worker->mem, sizeof *r);
+    if (!r)
+        return NULL;
+    pc_ask_begin(&r->ask, conn, message, page_dispose);
+    r->head_only = pc_slice_eq(message->method, PC_S("HEAD"));
+    r->keep_alive = message->keep_alive && !conn->loop->stopping;
+    pc_buf_init(&r->reply, &r->ask.pending.mem, SIZE_MAX);
+    return r;
 }
 
 /* Once, on the first question about it. */
@@ -111,8 +121,8 @@ static void read_form(struct pusherc_http_request *r)
         return;
     for (size_t i = 0; i < body.len && max < PC_ASK_MAX_FIELDS; i++)
         max += body.ptr[i] == '&';
-    pc_buf_init(&r->form_text, &r->ask.mem, body.len);
-    r->form = pc_alloc_array(&r->ask.mem, max, sizeof *r->form);
+    pc_buf_init(&r->form_text, &r->ask.pending.mem, body.len);
+    r->form = pc_alloc_array(&r->ask.pending.mem, max, sizeof *r->form);
     if (!r->form || pc_http_params(body, r->form, max, &r->form_count, &r->form_text))
         r->form_count = 0;
 }

@@ -1,34 +1,26 @@
 /*
- * A question to the host, answered once, now or later, from any thread, even after the connection or the
- * server has gone. The question belongs to the host until it answers; what it shows of the request is
- * kept alive by it. All but the answer itself happens on the worker's thread.
+ * A question to the host about a request, which is answered once, now or later, from any thread, even after the
+ * connection or the server has gone. It belongs to the host until then, and so does the memory of the request, which
+ * moves into the question when that begins: the host may be reading it on another thread whatever becomes of the
+ * connection. With the answer the request goes back to the connection (pc_ask_give_back()).
  */
 #ifndef PC_NET_ASK_H
 #define PC_NET_ASK_H
 
-#include <stdatomic.h>
-
 #include <pusherc/hooks.h>
 
-#include "codec/http.h"
-#include "fanout/mailbox.h"
-#include "net/conn.h"
+#include "net/http_conn.h"
 #include "net/peer.h"
+#include "session/identity.h"
 
 #define PC_ASK_MAX_PARAMS 64
 #define PC_ASK_MAX_FIELDS 1000 /* of a form */
 
 struct pc_ask {
-    struct pc_mail mail; /* brings the answer to the worker */
-    struct pc_mem mem;
-    struct pc_mailbox *box; /* counted */
-    struct pc_conn *conn;   /* worker only; NULL = has gone, or waited too long */
-    _Atomic bool gone;      /* the same, for whoever answers */
-    /* Worker, connection alive: goes on with the answer. */
-    void (*answered)(struct pc_conn *conn, struct pc_ask *ask);
+    struct pc_pending pending;
     /* Any thread, in the end: frees what the kind of question owns besides this. */
     void (*dispose)(struct pc_ask *ask);
-    struct pc_http_parser *parser; /* owned once the connection has gone */
+    struct pc_http_parser *parser; /* owned: has the request; NULL once it was given back */
     const struct pc_http_message *message;
     struct pc_buf decoded; /* of the query and the path */
     struct pc_pair params[PC_ASK_MAX_PARAMS];
@@ -42,8 +34,6 @@ struct pc_ask {
 struct pusherc_identify_request {
     struct pc_ask ask;
     struct pc_app *app; /* counted */
-    /* of a WebSocket: the answer hands it on, and disposal takes it back; else app NULL */
-    struct pc_newcomer newcomer;
     bool cookie_read, cookie_refused;
     bool script; /* the answer is for a script element, of whatever page */
     pusherc_identify_purpose purpose;
@@ -64,26 +54,29 @@ struct pusherc_http_request {
     bool form_read;
 };
 
-struct pusherc_app_request {
-    struct pc_ask ask;
-    struct pc_engine *engine; /* valid while the mailbox is open */
-    pusherc_slice id, key;
-    char text[512]; /* they point here */
-};
+/* Begins a question about the request at hand. */
+void pc_ask_begin(struct pc_ask *ask, struct pc_conn *conn, const struct pc_http_message *message,
+                  void (*dispose)(struct pc_ask *ask));
+/* Its answer is there: the connection has its request again. */
+void pc_ask_give_back(struct pc_ask *ask, struct pc_conn *conn);
 
-/* Begins a question about `message`; the connection rests in PC_CONN_HOST until it is answered. */
-void pc_ask_init(struct pc_ask *ask, struct pc_conn *conn, const struct pc_http_message *message,
-                 void (*answered)(struct pc_conn *conn, struct pc_ask *ask),
-                 void (*dispose)(struct pc_ask *ask));
-/* The connection is about to go, or will not wait longer: the answer will find nobody. Takes the request's memory. */
-void pc_ask_abandon(struct pc_ask *ask);
+/* Who is this? Counts `app`. NULL: out of memory. */
+struct pusherc_identify_request *
+pc_identify_new(struct pc_conn *conn, const struct pc_http_message *message, struct pc_app *app);
+static inline struct pusherc_identify_request *pc_identify_of(struct pc_pending *answer)
+{
+    return PC_CONTAINER(answer, struct pusherc_identify_request, ask.pending);
+}
+/* Hands it to the host. */
+void pc_identify_ask(struct pusherc_identify_request *request, struct pc_engine *engine);
 
-void pc_identify_dispose(struct pc_ask *ask);
-
-/* Consumes the question. 0 or PUSHERC_ECANCELED. */
-int pc_ask_answer(struct pc_ask *ask);
-/* The same when nobody is to hear of it. */
-void pc_ask_free(struct pc_ask *ask);
+/* The host's page: on_http. NULL: out of memory. */
+struct pusherc_http_request *pc_page_new(struct pc_conn *conn,
+                                         const struct pc_http_message *message);
+static inline struct pusherc_http_request *pc_page_of(struct pc_pending *answer)
+{
+    return PC_CONTAINER(answer, struct pusherc_http_request, ask.pending);
+}
 
 pusherc_slice pc_ask_query(struct pc_ask *ask, const char *name);
 pusherc_slice pc_ask_path(struct pc_ask *ask);

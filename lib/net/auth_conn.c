@@ -8,11 +8,14 @@
 #include "api/auth.h"
 #include "fanout/order.h"
 #include "net/ask.h"
+#include "net/http_conn.h"
 #include "session/admit.h"
 #include "session/grant.h"
+#include "session/session.h"
 
 struct pc_auth_call {
-    struct pc_conn *conn; /* NULL: has gone; what is under way only has to end */
+    struct pc_conn *conn;                  /* NULL: has gone; what is under way only has to end */
+    const struct pc_http_message *message; /* valid while there is a connection */
     struct pc_mem mem;
     enum pc_auth_endpoint endpoint;
     struct pc_auth_query query;
@@ -41,9 +44,10 @@ static void call_free(struct pc_auth_call *call)
     pc_free(&mem, call);
 }
 
-void pc_auth_call_abandon(struct pc_auth_call *call)
+static void abandon(struct pc_conn *conn, void *of)
 {
-    call->conn->auth = NULL;
+    struct pc_auth_call *call = of;
+    (void)conn;
     call->conn = NULL;
     pc_waiter_cancel(&call->waiter);
     if (!call->under_way) /* otherwise the round comes home and frees it */
@@ -52,28 +56,19 @@ void pc_auth_call_abandon(struct pc_auth_call *call)
 
 /* -- answering -- */
 
-static const struct pc_http_message *message_of(const struct pc_conn *conn)
-{
-    return pc_http_parser_message(conn->http);
-}
-
 /* Ends the call; the connection goes on. */
 static void reply_and_end(struct pc_auth_call *call, struct pc_api_reply *reply)
 {
     struct pc_conn *conn = call->conn;
-    const struct pc_http_message *m = message_of(conn);
-    pusherc_slice origin = pc_http_field(m, PC_S("Origin"));
+    pusherc_slice origin = pc_http_field(call->message, PC_S("Origin"));
     if (origin.len && (!call->app || pc_app_allows_origin(call->app, origin)))
         pc_auth_allow_origin(reply, origin);
     pc_auth_guard(reply);
-    conn->auth = NULL;
-    conn->state = PC_CONN_HTTP;
-    pc_conn_http_reply(conn, reply);
+    pc_http_stop_waiting(conn);
+    pc_http_reply(conn, reply, call->message);
     pc_api_reply_free(reply);
     call_free(call);
-    pc_outq_mark(&conn->out);
-    pc_conn_watch(conn);
-    pc_conn_resume(conn);
+    pc_http_continue(conn);
 }
 
 static void refuse(struct pc_auth_call *call, pusherc_denial_reason reason, int status,
@@ -217,11 +212,14 @@ static void decide(struct pc_auth_call *call)
         decided(&call->waiter, &question, &now);
 }
 
-static void identified(struct pc_conn *conn, struct pc_ask *ask)
+static void rest(struct pc_auth_call *call, uint64_t ms);
+
+static void identified(struct pc_conn *conn, void *of, struct pc_pending *answer)
 {
-    struct pusherc_identify_request *r = PC_CONTAINER(ask, struct pusherc_identify_request, ask);
-    struct pc_auth_call *call = conn->auth;
-    pc_conn_set_wait(conn, PC_WAIT_NOTHING, 0);
+    struct pusherc_identify_request *r = pc_identify_of(answer);
+    struct pc_auth_call *call = of;
+    pc_ask_give_back(&r->ask, conn);
+    rest(call, 0);
     if (r->reject_code) {
         refuse(call, r->cookie_refused ? PUSHERC_DENIED_COOKIE_IDENTITY : PUSHERC_DENIED_BY_RULE,
                403, pc_slice_of(r->reject_reason));
@@ -235,24 +233,33 @@ static void identified(struct pc_conn *conn, struct pc_ask *ask)
 static void identify(struct pc_auth_call *call)
 {
     struct pc_conn *conn = call->conn;
-    const pusherc_hooks *hooks = &conn->loop->engine->hooks;
-    if (!hooks->identify) {
+    if (!conn->loop->engine->hooks.identify) {
         decide(call);
         return;
     }
-    struct pusherc_identify_request *r = pc_alloc_zero(&call->mem, sizeof *r);
+    struct pusherc_identify_request *r = pc_identify_new(conn, call->message, call->app);
     if (!r) {
         refuse(call, PUSHERC_DENIED_INTERNAL, 500, PC_S("Out of memory"));
         return;
     }
-    pc_conn_set_wait(conn, PC_WAIT_HOST, conn->loop->engine->options.identify_timeout_ms);
-    pc_ask_init(&r->ask, conn, message_of(conn), identified, pc_identify_dispose);
-    r->app = call->app;
-    pc_app_ref(r->app);
+    rest(call, conn->loop->engine->options.identify_timeout_ms);
     r->script = call->query.callback.len > 0;
     r->purpose =
         call->endpoint == PC_AUTH_USER ? PUSHERC_IDENTIFY_USER_AUTH : PUSHERC_IDENTIFY_CHANNEL_AUTH;
-    hooks->identify(r, hooks->user_data);
+    pc_identify_ask(r, conn->loop->engine);
+}
+
+static void identify_is_late(struct pc_conn *conn, void *of)
+{
+    pc_http_refuse(conn, 503, "The application did not answer in time");
+    abandon(conn, of);
+}
+
+/* The connection waits, for whatever the call waits for; at most `ms`, 0 = any time. */
+static void rest(struct pc_auth_call *call, uint64_t ms)
+{
+    static const struct pc_http_waiting waiting = {identified, identify_is_late, abandon};
+    pc_http_wait(call->conn, &waiting, call, call->message, ms);
 }
 
 /* The app the client names, or the only one there is. */
@@ -266,11 +273,10 @@ static struct pc_app *find_app(struct pc_engine *engine, const struct pc_auth_qu
 static void begin(struct pc_auth_call *call)
 {
     struct pc_conn *conn = call->conn;
-    const struct pc_http_message *m = message_of(conn);
     struct pc_api_reply reply;
-    pusherc_slice origin = pc_http_field(m, PC_S("Origin"));
+    pusherc_slice origin = pc_http_field(call->message, PC_S("Origin"));
     pc_api_reply_init(&reply, &call->mem);
-    if (!pc_auth_query_read(m, call->endpoint, &call->mem, &call->query, &reply)) {
+    if (!pc_auth_query_read(call->message, call->endpoint, &call->mem, &call->query, &reply)) {
         reply_and_end(call, &reply);
         return;
     }
@@ -297,7 +303,7 @@ bool pc_conn_auth(struct pc_conn *conn, const struct pc_http_message *m)
     struct pc_engine *engine = conn->loop->engine;
     pusherc_slice path;
     if (engine->rules.count == 0 && !engine->hooks.identify)
-        return false; /* nobody to decide anything */
+        return false; /* nothing decides here */
     enum pc_auth_endpoint endpoint =
         pc_strip_prefix(engine, m->path, &path) ? pc_auth_endpoint_of(engine, path) : PC_AUTH_NONE;
     bool get = pc_slice_eq(m->method, PC_S("GET")), post = pc_slice_eq(m->method, PC_S("POST"));
@@ -305,20 +311,17 @@ bool pc_conn_auth(struct pc_conn *conn, const struct pc_http_message *m)
         return false;
     struct pc_auth_call *call = pc_alloc_zero(&engine->mem, sizeof *call);
     if (!call) {
-        conn->broken = true;
-        pc_outq_mark(&conn->out);
+        pc_conn_break(conn);
         return true;
     }
     call->conn = conn;
+    call->message = m;
     call->mem = engine->mem;
     call->endpoint = endpoint;
     pc_waiter_init(&call->waiter, decided);
     pc_buf_init(&call->text, &call->mem, SIZE_MAX);
     pc_buf_init(&call->query.text, &call->mem, SIZE_MAX);
-    conn->auth = call;
-    conn->state = PC_CONN_HOST;
-    pc_conn_set_wait(conn, PC_WAIT_NOTHING, 0);
-    pc_conn_watch(conn);
+    rest(call, 0);
     if (get || post) {
         begin(call);
     } else if (pc_slice_eq(m->method, PC_S("OPTIONS"))) {

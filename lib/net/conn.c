@@ -6,8 +6,6 @@
 
 #include <pusherc/error.h>
 
-#include "net/ask.h"
-#include "net/auth_conn.h"
 #include "net/tls.h"
 #include "session/reply.h"
 
@@ -20,44 +18,41 @@ _Static_assert(PC_READ_BUFFER >= 2 * PC_TLS_RECORD,
 static void on_poll(uv_poll_t *poll, int status, int events);
 static void on_timeout(struct pc_timer *timer, uint64_t now_ms);
 
-static void on_overflow(struct pc_outq *q)
+static void on_flush(struct pc_outq *q, struct pc_flush *pass);
+
+static void no_overflow(struct pc_outq *q)
 {
-    struct pc_conn *conn = PC_CONTAINER(q, struct pc_conn, out);
-    if (conn->state == PC_CONN_WEBSOCKET)
-        pc_session_overflow(&conn->session);
+    (void)q; /* a kind whose queue gets events says what to do with too many */
 }
 
-struct pc_conn *pc_conn_new(struct pc_loop *loop, int fd, struct pc_tls_config *tls)
+struct pc_conn *pc_conn_new(struct pc_loop *loop, int fd, struct pc_tls_config *tls,
+                            const struct pc_conn_kind *kind, void *self)
 {
     struct pc_engine *engine = loop->engine;
-    struct pc_http_limits limits = {engine->options.max_http_head_bytes,
-                                    engine->options.max_http_body_bytes};
     struct pc_conn *conn = pc_alloc_zero(&engine->mem, sizeof *conn);
     if (!conn)
         goto fail;
-    if (pc_http_parser_new(&conn->http, &engine->mem, limits))
-        goto fail_parser;
     if (tls && !(conn->tls = pc_tls_new(tls, fd, &loop->worker->stats)))
         goto fail_tls;
     if (uv_poll_init(loop->uv, &conn->poll, fd))
         goto fail_poll;
     conn->loop = loop;
     conn->fd = fd;
-    pc_outq_init(&conn->out, loop->worker, on_overflow);
+    conn->kind = kind;
+    conn->self = self;
+    pc_outq_init(&conn->out, loop->worker, no_overflow);
+    conn->out.flush = on_flush;
     pc_timer_init(&conn->timer, on_timeout);
     pc_list_push_back(&loop->conns, &conn->of_loop);
     loop->conn_count++;
     atomic_fetch_add_explicit(&engine->sockets, 1, memory_order_relaxed);
     pc_stat_add(&loop->worker->stats.sockets, 1);
-    pc_conn_set_wait(conn, PC_WAIT_HEAD, engine->options.handshake_timeout_ms);
     pc_conn_watch(conn);
     return conn;
 
 fail_poll:
     pc_tls_free(conn->tls);
 fail_tls:
-    pc_http_parser_free(conn->http);
-fail_parser:
     pc_free(&engine->mem, conn);
 fail:
     close(fd);
@@ -68,7 +63,24 @@ static void on_closed(uv_handle_t *handle)
 {
     struct pc_conn *conn = PC_CONTAINER(handle, struct pc_conn, poll);
     conn->loop->conn_count--;
+    pc_free(conn->loop->worker->mem, conn->self);
     pc_free(conn->loop->worker->mem, conn);
+}
+
+void pc_conn_become(struct pc_conn *conn, const struct pc_conn_kind *kind, void *self)
+{
+    conn->kind->closed(conn);
+    pc_free(conn->loop->worker->mem, conn->self);
+    conn->kind = kind;
+    conn->self = self;
+    conn->state = PC_CONN_OPEN;
+    pc_conn_set_wait(conn, PC_WAIT_NOTHING, 0);
+}
+
+void pc_conn_break(struct pc_conn *conn)
+{
+    conn->broken = true;
+    pc_outq_mark(&conn->out);
 }
 
 void pc_conn_destroy(struct pc_conn *conn)
@@ -77,21 +89,14 @@ void pc_conn_destroy(struct pc_conn *conn)
     if (conn->state == PC_CONN_DEAD)
         return;
     conn->state = PC_CONN_DEAD;
-    pc_session_end(&conn->session);
-    if (conn->ask)
-        pc_ask_abandon(conn->ask);
-    if (conn->auth)
-        pc_auth_call_abandon(conn->auth);
+    conn->kind->closed(conn);
     pc_timer_stop(&loop->worker->timers, &conn->timer);
     pc_outq_free(&conn->out);
-    pc_ws_free(&conn->ws, loop->ws_pool);
-    pc_http_parser_free(conn->http);
     pc_tls_free(conn->tls);
-    pc_free(loop->worker->mem, conn->saved);
     pc_list_remove(&conn->of_loop);
     atomic_fetch_sub_explicit(&loop->engine->sockets, 1, memory_order_relaxed);
     pc_stat_sub(&loop->worker->stats.sockets, 1);
-    uv_close((uv_handle_t *)&conn->poll, on_closed);
+    uv_close(pc_handle(&conn->poll), on_closed);
     close(conn->fd); /* after uv_close: libuv has stopped watching it */
 }
 
@@ -113,34 +118,17 @@ static void on_timeout(struct pc_timer *timer, uint64_t now_ms)
     (void)now_ms;
     enum pc_conn_wait wait = (enum pc_conn_wait)conn->wait;
     conn->wait = PC_WAIT_NOTHING;
-    switch (wait) {
-    case PC_WAIT_NOTHING:
-        break;
-    case PC_WAIT_HEAD:
-    case PC_WAIT_BODY:
-        pc_conn_http_timeout(conn);
-        break;
-    case PC_WAIT_HOST:
-        pc_conn_host_timeout(conn);
-        break;
-    case PC_WAIT_GOODBYE:
-        pc_session_close(&conn->session, PC_CLOSE_RECONNECT, pc_close_text(PC_CLOSE_RECONNECT));
-        break;
-    case PC_WAIT_NEXT:
-        pc_conn_finish(conn);
-        break;
-    case PC_WAIT_PEER_CLOSE:
+    if (wait == PC_WAIT_PEER_CLOSE)
         pc_conn_destroy(conn);
-        break;
-    }
+    else if (wait != PC_WAIT_NOTHING)
+        conn->kind->timeout(conn, wait);
 }
 
 void pc_conn_watch(struct pc_conn *conn)
 {
     int interest = 0;
     switch ((enum pc_conn_state)conn->state) {
-    case PC_CONN_HTTP:
-    case PC_CONN_WEBSOCKET:
+    case PC_CONN_OPEN:
         interest = conn->throttled ? 0 : UV_READABLE;
         break;
     case PC_CONN_CLOSING:
@@ -148,7 +136,7 @@ void pc_conn_watch(struct pc_conn *conn)
     case PC_CONN_LINGERING:
         interest = conn->input_ended ? 0 : UV_READABLE;
         break;
-    case PC_CONN_HOST:
+    case PC_CONN_WAITING:
         /* its bytes rest in the kernel; only its end is of interest */
         interest = conn->peer_left ? 0 : UV_DISCONNECT;
         break;
@@ -168,66 +156,21 @@ void pc_conn_watch(struct pc_conn *conn)
 
 /* -- reading -- */
 
-void pc_conn_save(struct pc_conn *conn, pusherc_slice bytes)
-{
-    if (bytes.len == 0)
-        return;
-    const struct pc_mem *mem = conn->loop->worker->mem;
-    char *saved = pc_resize_array(mem, conn->saved, conn->saved_len + bytes.len, 1);
-    if (!saved) {
-        conn->broken = true;
-        pc_outq_mark(&conn->out);
-        return;
-    }
-    memcpy(saved + conn->saved_len, bytes.ptr, bytes.len);
-    conn->saved = saved;
-    conn->saved_len += bytes.len;
-}
-
-void pc_conn_resume(struct pc_conn *conn)
-{
-    char *saved = conn->saved;
-    size_t len = conn->saved_len;
-    conn->saved = NULL;
-    conn->saved_len = 0;
-    if (len)
-        pc_conn_input(conn, pc_slice(saved, len));
-    pc_free(conn->loop->worker->mem, saved);
-}
-
 void pc_conn_input(struct pc_conn *conn, pusherc_slice bytes)
 {
-    switch ((enum pc_conn_state)conn->state) {
-    case PC_CONN_HTTP:
-        pc_conn_http_input(conn, bytes);
-        break;
-    case PC_CONN_HOST:
-        pc_conn_save(conn, bytes);
-        break;
-    case PC_CONN_WEBSOCKET:
-    case PC_CONN_CLOSING:
-        pc_conn_ws_input(conn, bytes);
-        break;
-    case PC_CONN_DRAINING:
-    case PC_CONN_LINGERING:
-    case PC_CONN_DEAD:
-        break;
-    }
+    if (conn->state < PC_CONN_DRAINING)
+        conn->kind->input(conn, bytes);
 }
 
 /* The peer has shut its half, or is gone. */
 static void end_of_input(struct pc_conn *conn)
 {
-    /* A client that has sent its whole request may shut its half and still wait for the answer. */
-    bool answer_under_way =
-        conn->state == PC_CONN_DRAINING || (conn->state == PC_CONN_HTTP && conn->out.count > 0);
-    if (!answer_under_way) {
+    if (conn->state < PC_CONN_DRAINING)
+        conn->kind->peer_ended(conn);
+    else if (conn->state == PC_CONN_DRAINING)
+        pc_conn_finish_for_reader(conn);
+    else
         pc_conn_destroy(conn);
-        return;
-    }
-    conn->input_ended = true;
-    pc_conn_finish(conn);
-    pc_conn_watch(conn);
 }
 
 /* What came through TLS becomes text at the front of the read buffer, record by record. */
@@ -238,7 +181,7 @@ static void input_of_tls(struct pc_conn *conn, pusherc_slice bytes)
     enum pc_tls_result result = PC_TLS_TEXT;
     pc_tls_feed(conn->tls, bytes);
     while (result == PC_TLS_TEXT &&
-           conn->state < PC_CONN_DRAINING) { /* from there on nobody listens */
+           conn->state < PC_CONN_DRAINING) { /* from there on input is of no interest */
         result = pc_tls_read(conn->tls, text, &len);
         if (result == PC_TLS_TEXT)
             pc_conn_input(conn, pc_slice(text, len));
@@ -248,14 +191,17 @@ static void input_of_tls(struct pc_conn *conn, pusherc_slice bytes)
     case PC_TLS_TEXT:
         break;
     case PC_TLS_END:
-        /* who waits for the host's answer may get it; whoever has left also shuts the socket */
-        if (conn->state != PC_CONN_HOST)
+        /* a client that waits may still get its answer; one that has left also shuts the socket */
+        if (conn->state != PC_CONN_WAITING)
             end_of_input(conn);
         break;
     case PC_TLS_PLAIN_HTTP:
         pc_tls_free(conn->tls);
         conn->tls = NULL;
-        pc_conn_http_wants_tls(conn);
+        if (conn->kind->wants_tls)
+            conn->kind->wants_tls(conn);
+        else
+            pc_conn_destroy(conn);
         break;
     case PC_TLS_FAILED:
         pc_conn_destroy(conn);
@@ -267,8 +213,8 @@ static void input_of_tls(struct pc_conn *conn, pusherc_slice bytes)
     }
 }
 
-/* A handshake's signature takes milliseconds: when many come back at once, those who are connected
- * would wait for all of them. What is left in the kernel is reported again in the next turn. */
+/* A handshake's signature takes milliseconds: when many clients come back at once, connected clients would wait for
+ * all of them. What is left in the kernel is reported again in the next turn. */
 static bool may_receive(struct pc_conn *conn)
 {
     return !conn->tls || pc_tls_is_open(conn->tls) ||
@@ -296,18 +242,6 @@ static void receive(struct pc_conn *conn)
     }
 }
 
-/* The peer has shut its half while we wait for the host. */
-static void peer_left(struct pc_conn *conn)
-{
-    if (pc_http_parser_message(conn->http)->upgrade) {
-        pc_conn_destroy(conn);
-        return;
-    }
-    /* An HTTP client may shut its half and still read answers: no more looking, or we would be told for ever. */
-    conn->peer_left = true;
-    pc_conn_watch(conn);
-}
-
 static void on_poll(uv_poll_t *poll, int status, int events)
 {
     struct pc_conn *conn = PC_CONTAINER(poll, struct pc_conn, poll);
@@ -324,17 +258,15 @@ static void on_poll(uv_poll_t *poll, int status, int events)
     if (events & UV_READABLE)
         receive(conn);
     else if (events & UV_DISCONNECT)
-        peer_left(conn);
+        end_of_input(conn);
 }
 
 /* -- writing -- */
 
 void pc_conn_send(struct pc_conn *conn, int opcode, pusherc_slice bytes)
 {
-    if (pc_outq_send(&conn->out, opcode, bytes)) {
-        conn->broken = true;
-        pc_outq_mark(&conn->out);
-    }
+    if (pc_outq_send(&conn->out, opcode, bytes))
+        pc_conn_break(conn);
 }
 
 void pc_conn_finish(struct pc_conn *conn)
@@ -348,11 +280,11 @@ void pc_conn_finish(struct pc_conn *conn)
     pc_conn_watch(conn);
 }
 
-void pc_flush_init(struct pc_flush *pass)
+void pc_conn_finish_for_reader(struct pc_conn *conn)
 {
-    for (uint32_t i = 0; i < PC_WRITE_BUFFERS; i++)
-        pass->kept[i].len = 0;
-    pass->last = 0;
+    conn->input_ended = true;
+    pc_conn_finish(conn);
+    pc_conn_watch(conn);
 }
 
 static char *write_buffer(struct pc_conn *conn, uint32_t i)
@@ -428,7 +360,7 @@ static bool write_queue(struct pc_conn *conn, struct pc_flush *pass)
         if (n > 0) {
             pc_stat_add(&conn->loop->worker->stats.bytes_out, (uint64_t)n);
             pc_outq_wrote(&conn->out, (size_t)n);
-            /* who takes a large answer slowly is given time while it takes */
+            /* a client that takes a large answer slowly is given time while it takes */
             if (conn->state == PC_CONN_DRAINING)
                 pc_conn_set_wait(conn, PC_WAIT_PEER_CLOSE,
                                  conn->loop->engine->options.close_timeout_ms);
@@ -492,48 +424,26 @@ static void shut(struct pc_conn *conn)
     shutdown(conn->fd, SHUT_WR);
 }
 
-void pc_conn_flush(struct pc_conn *conn, struct pc_flush *pass)
+/* Of the loop, once a turn for each queue that got something. */
+static void on_flush(struct pc_outq *q, struct pc_flush *pass)
 {
+    struct pc_conn *conn = PC_CONTAINER(q, struct pc_conn, out);
     if (conn->broken) {
         pc_conn_destroy(conn);
         return;
     }
-    if (conn->session.state == PC_SESSION_CLOSING)
-        pc_session_end(&conn->session); /* fan-out is not walking any list now */
     if (conn->tls ? !write_through_tls(conn, pass) : !write_queue(conn, pass))
         return;
+    conn->kind->flushed(conn);
     if (conn->state == PC_CONN_DRAINING && conn->out.count == 0 && !conn->write_blocked)
         shut(conn);
-    bool was_throttled = conn->throttled;
-    if (conn->state == PC_CONN_WEBSOCKET)
-        conn->throttled = conn->out.bytes > 0 && pc_session_slow(&conn->session);
-    else if (conn->state == PC_CONN_HTTP)
-        conn->throttled = conn->out.bytes > conn->loop->engine->options.out_soft_bytes;
     pc_conn_watch(conn);
-    if (was_throttled && !conn->throttled)
-        pc_conn_resume(conn);
 }
 
 /* -- stopping -- */
 
 void pc_conn_say_goodbye(struct pc_conn *conn, uint64_t grace_ms)
 {
-    switch ((enum pc_conn_state)conn->state) {
-    case PC_CONN_HTTP:
-        if (pc_http_parser_idle(conn->http) && conn->out.count == 0)
-            pc_conn_finish(conn);
-        break; /* the answer under way says "close" */
-    case PC_CONN_WEBSOCKET: {
-        /* any time within the grace period: all at once would all reconnect at once */
-        uint64_t dice = pc_hash(conn->loop->engine->seed, conn->session.by_id.key);
-        pc_conn_set_wait(conn, PC_WAIT_GOODBYE, grace_ms ? dice % grace_ms : 0);
-        break;
-    }
-    case PC_CONN_HOST:
-    case PC_CONN_CLOSING:
-    case PC_CONN_DRAINING:
-    case PC_CONN_LINGERING:
-    case PC_CONN_DEAD:
-        break;
-    }
+    if (conn->state == PC_CONN_OPEN)
+        conn->kind->goodbye(conn, grace_ms);
 }

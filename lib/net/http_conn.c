@@ -1,35 +1,53 @@
-/* A connection that speaks HTTP: API requests are answered at once, the host's pages when it answers. */
-#include <stdio.h>
-#include <time.h>
+#include "net/http_conn.h"
 
-#include <pusherc/error.h>
+#include <unistd.h>
 
-#include "api/api.h"
-#include "net/ask.h"
-#include "net/auth_conn.h"
-#include "net/conn.h"
-#include "session/admit.h"
+struct http_conn {
+    struct pc_conn *conn;
+    pc_http_serve_fn serve;
+    struct pc_http_parser *parser; /* owned; NULL while something else has the request */
+    struct pc_await await;
+    const struct pc_http_waiting *waiting; /* of the request at hand; NULL = it does not wait */
+    void *of;                              /* what `waiting` is about */
+    const struct pc_http_message *message; /* that waits */
+    char *saved; /* owned: input that came after a request still being answered */
+    size_t saved_len;
+};
+
+static const struct pc_conn_kind http_kind;
+
+static struct http_conn *http_of(const struct pc_conn *conn)
+{
+    return conn->self;
+}
 
 static bool stopping(const struct pc_conn *conn)
 {
     return conn->loop->stopping;
 }
 
+const struct pc_http_message *pc_http_message(const struct pc_conn *conn)
+{
+    return pc_http_parser_message(http_of(conn)->parser);
+}
+
+/*
+ * Answers.
+ */
+
 /* The request has been answered: the next one, or the end. */
 static void answered(struct pc_conn *conn, bool keep_alive)
 {
-    conn->state = PC_CONN_HTTP;
-    conn->app_asked = false;
     if (!keep_alive || stopping(conn)) {
         pc_conn_finish(conn);
         return;
     }
-    pc_http_parser_next(conn->http);
+    pc_http_parser_next(http_of(conn)->parser);
     pc_conn_set_wait(conn, PC_WAIT_NEXT, conn->loop->engine->constants.keep_alive_ms);
 }
 
-static void put_reply(struct pc_conn *conn, struct pc_api_reply *reply,
-                      const struct pc_http_message *m)
+void pc_http_reply(struct pc_conn *conn, struct pc_api_reply *reply,
+                   const struct pc_http_message *m)
 {
     char stack[2048];
     struct pc_buf out;
@@ -46,174 +64,138 @@ static void put_reply(struct pc_conn *conn, struct pc_api_reply *reply,
                                  .head_only = m && pc_slice_eq(m->method, PC_S("HEAD"))};
     pc_buf_init_in(&out, conn->loop->worker->mem, SIZE_MAX, stack, sizeof stack);
     pc_http_put_reply(&out, &http);
-    if (pc_buf_status(&out)) {
-        conn->broken = true;
-        pc_outq_mark(&conn->out);
-    } else {
+    if (pc_buf_status(&out))
+        pc_conn_break(conn);
+    else
         pc_conn_send(conn, 0, pc_buf_slice(&out));
-    }
     pc_buf_free(&out);
     answered(conn, keep_alive);
 }
 
-/* An answer of our own making, after which the connection ends when `m` is NULL. */
-static void plain(struct pc_conn *conn, int status, const char *text,
-                  const struct pc_http_message *m)
+void pc_http_reply_text(struct pc_conn *conn, int status, const char *text,
+                        const struct pc_http_message *message)
 {
     struct pc_api_reply reply;
     pc_api_reply_init(&reply, conn->loop->worker->mem);
     pc_api_plain(&reply, status, text);
-    put_reply(conn, &reply, m);
+    pc_http_reply(conn, &reply, message);
     pc_api_reply_free(&reply);
 }
 
-void pc_conn_http_reply(struct pc_conn *conn, struct pc_api_reply *reply)
+void pc_http_reply_bytes(struct pc_conn *conn, pusherc_slice response, bool keep_alive)
 {
-    put_reply(conn, reply, pc_http_parser_message(conn->http));
-}
-
-/* -- the host's pages -- */
-
-static void page_answered(struct pc_conn *conn, struct pc_ask *ask)
-{
-    struct pusherc_http_request *r = PC_CONTAINER(ask, struct pusherc_http_request, ask);
-    if (r->reply.len == 0)
-        conn->broken = true;
+    if (response.len == 0)
+        pc_conn_break(conn);
     else
-        pc_conn_send(conn, 0, pc_buf_slice(&r->reply));
-    answered(conn, r->keep_alive && r->reply.len > 0);
-    pc_outq_mark(&conn->out);
+        pc_conn_send(conn, 0, response);
+    answered(conn, keep_alive && response.len > 0);
+}
+
+/*
+ * Waiting.
+ */
+
+struct pc_await *pc_http_await(struct pc_conn *conn)
+{
+    return &http_of(conn)->await;
+}
+
+void pc_http_wait(struct pc_conn *conn, const struct pc_http_waiting *how, void *of,
+                  const struct pc_http_message *message, uint64_t ms)
+{
+    struct http_conn *h = http_of(conn);
+    h->waiting = how;
+    h->of = of;
+    h->message = message;
+    conn->state = PC_CONN_WAITING;
+    pc_conn_set_wait(conn, ms ? PC_WAIT_ANSWER : PC_WAIT_NOTHING, ms);
     pc_conn_watch(conn);
-    pc_conn_resume(conn);
 }
 
-static void page_dispose(struct pc_ask *ask)
+void pc_http_stop_waiting(struct pc_conn *conn)
 {
-    struct pusherc_http_request *r = PC_CONTAINER(ask, struct pusherc_http_request, ask);
-    pc_buf_free(&r->reply);
-    pc_buf_free(&r->form_text);
-    pc_free(&ask->mem, r->form);
+    http_of(conn)->waiting = NULL;
+    conn->state = PC_CONN_OPEN;
 }
 
-static void ask_for_page(struct pc_conn *conn, const struct pc_http_message *m)
+static void save(struct pc_conn *conn, pusherc_slice bytes)
 {
-    const pusherc_hooks *hooks = &conn->loop->engine->hooks;
-    struct pusherc_http_request *r = pc_alloc_zero(conn->loop->worker->mem, sizeof *r);
-    if (!r) {
-        plain(conn, 500, "Out of memory", m);
+    struct http_conn *h = http_of(conn);
+    if (bytes.len == 0)
+        return;
+    char *saved = pc_resize_array(conn->loop->worker->mem, h->saved, h->saved_len + bytes.len, 1);
+    if (!saved) {
+        pc_conn_break(conn);
         return;
     }
-    pc_conn_set_wait(conn, PC_WAIT_NOTHING, 0);
-    pc_ask_init(&r->ask, conn, m, page_answered, page_dispose);
-    r->head_only = pc_slice_eq(m->method, PC_S("HEAD"));
-    r->keep_alive = m->keep_alive && !stopping(conn);
-    pc_buf_init(&r->reply, &r->ask.mem, SIZE_MAX);
-    hooks->on_http(r, hooks->user_data);
+    memcpy(saved + h->saved_len, bytes.ptr, bytes.len);
+    h->saved = saved;
+    h->saved_len += bytes.len;
 }
 
-/* -- the API -- */
-
-static void serve(struct pc_conn *conn, const struct pc_http_message *m);
-
-static void app_answered(struct pc_conn *conn, struct pc_ask *ask)
+/* Takes what was saved out of the connection, which may be no HTTP connection when it is fed. */
+static pusherc_slice take_saved(struct http_conn *h)
 {
-    const struct pc_http_message *m = ask->message;
-    conn->state = PC_CONN_HTTP;
-    conn->app_asked = true;
-    if (m->upgrade)
-        pc_conn_upgrade(conn, m);
-    else
-        serve(conn, m);
+    pusherc_slice saved = pc_slice(h->saved, h->saved_len);
+    h->saved = NULL;
+    h->saved_len = 0;
+    return saved;
+}
+
+/* Once there is nothing in the way. May destroy. */
+static void feed_saved(struct pc_conn *conn, pusherc_slice saved)
+{
+    if (saved.len)
+        pc_conn_input(conn, saved);
+    pc_free(conn->loop->worker->mem, (char *)saved.ptr);
+}
+
+void pc_http_continue(struct pc_conn *conn)
+{
     pc_outq_mark(&conn->out);
     pc_conn_watch(conn);
-    if (conn->state != PC_CONN_HOST)
-        pc_conn_resume(conn);
+    feed_saved(conn, take_saved(http_of(conn)));
 }
 
-static void app_dispose(struct pc_ask *ask)
+static void on_answer(struct pc_await *await, struct pc_pending *answer)
 {
-    (void)ask;
+    struct http_conn *h = PC_CONTAINER(await, struct http_conn, await);
+    struct pc_conn *conn = h->conn;
+    pusherc_slice saved = take_saved(h);
+    const struct pc_http_waiting *how = h->waiting;
+    pc_http_stop_waiting(conn);
+    how->resume(conn, h->of, answer);
+    /* it may be a WebSocket now, and `h` gone */
+    pc_outq_mark(&conn->out);
+    pc_conn_watch(conn);
+    feed_saved(conn, saved);
 }
 
-bool pc_conn_ask_for_app(struct pc_conn *conn, const struct pc_http_message *m, pusherc_slice id,
-                         pusherc_slice key)
+struct pc_http_parser *pc_http_take_request(struct pc_conn *conn)
 {
-    const pusherc_hooks *hooks = &conn->loop->engine->hooks;
-    struct pusherc_app_request *r = NULL;
-    if (hooks->find_app && !conn->app_asked && id.len + key.len <= sizeof r->text)
-        r = pc_alloc_zero(conn->loop->worker->mem, sizeof *r);
-    if (!r)
-        return false;
-    pc_conn_set_wait(conn, PC_WAIT_HOST, conn->loop->engine->options.identify_timeout_ms);
-    pc_ask_init(&r->ask, conn, m, app_answered, app_dispose);
-    r->engine = conn->loop->engine;
-    pusherc_slice name = id.len ? id : key;
-    memcpy(r->text, name.ptr, name.len);
-    *(id.len ? &r->id : &r->key) = pc_slice(r->text, name.len);
-    hooks->find_app(r, hooks->user_data);
-    return true;
+    struct http_conn *h = http_of(conn);
+    struct pc_http_parser *parser = h->parser;
+    h->parser = NULL;
+    return parser;
 }
 
-static void serve(struct pc_conn *conn, const struct pc_http_message *m)
+void pc_http_give_request(struct pc_conn *conn, struct pc_http_parser *parser)
 {
-    struct pc_engine *engine = conn->loop->engine;
-    struct pc_api_request request = {.engine = engine,
-                                     .worker = conn->loop->worker,
-                                     .message = m,
-                                     .unix_time_s = (uint64_t)time(NULL),
-                                     .host_has_pages = engine->hooks.on_http != NULL,
-                                     .app_asked = conn->app_asked};
-    struct pc_api_reply reply;
-    pusherc_slice id = {0}, key = {0};
-    pc_api_reply_init(&reply, &engine->mem);
-    enum pc_api_result result = pc_api_handle(&request, &reply, &id, &key);
-    if (result == PC_API_UNKNOWN_APP && !pc_conn_ask_for_app(conn, m, id, key)) {
-        pc_api_reply_free(&reply);
-        pc_api_reply_init(&reply, &engine->mem);
-        request.app_asked = true;
-        result = pc_api_handle(&request, &reply, &id, &key);
-    }
-    if (result == PC_API_REPLY)
-        put_reply(conn, &reply, m);
-    else if (result == PC_API_NOT_OURS && pc_admit_path(engine, m->path))
-        pc_conn_refuse_plain(conn, m);
-    else if (result == PC_API_NOT_OURS && engine->hooks.on_http)
-        ask_for_page(conn, m);
-    else if (result == PC_API_NOT_OURS)
-        put_reply(conn, &reply, m);
-    pc_api_reply_free(&reply);
+    http_of(conn)->parser = parser;
 }
 
-static void serve_operations(struct pc_conn *conn, const struct pc_http_message *m)
-{
-    struct pc_engine *engine = conn->loop->engine;
-    struct pc_api_request request = {.engine = engine, .worker = conn->loop->worker, .message = m};
-    struct pc_api_reply reply;
-    pc_api_reply_init(&reply, &engine->mem);
-    pc_api_operations(&request, &reply);
-    put_reply(conn, &reply, m->upgrade ? NULL : m); /* what follows an upgrade is no request */
-    pc_api_reply_free(&reply);
-}
-
-static void request_complete(struct pc_conn *conn)
-{
-    const struct pc_http_message *m = pc_http_parser_message(conn->http);
-    pc_stat_add(&conn->loop->worker->stats.http_requests, 1);
-    if (conn->operations)
-        serve_operations(conn, m);
-    else if (m->upgrade)
-        pc_conn_upgrade(conn, m);
-    else if (!pc_conn_auth(conn, m))
-        serve(conn, m);
-}
+/*
+ * Reading.
+ */
 
 /* A slow sender gets one deadline for the head and one for the body, not one per byte. */
 static void note_progress(struct pc_conn *conn)
 {
     const struct pc_engine *engine = conn->loop->engine;
-    if (pc_http_parser_idle(conn->http))
+    const struct pc_http_parser *parser = http_of(conn)->parser;
+    if (pc_http_parser_idle(parser))
         return;
-    if (pc_http_parser_in_body(conn->http)) {
+    if (pc_http_parser_in_body(parser)) {
         if (conn->wait != PC_WAIT_BODY)
             pc_conn_set_wait(conn, PC_WAIT_BODY, engine->constants.request_timeout_ms);
     } else if (conn->wait != PC_WAIT_HEAD) {
@@ -221,56 +203,151 @@ static void note_progress(struct pc_conn *conn)
     }
 }
 
-void pc_conn_http_input(struct pc_conn *conn, pusherc_slice bytes)
+static void act_on(struct pc_conn *conn, enum pc_http_result result)
 {
-    while (bytes.len > 0 && conn->state == PC_CONN_HTTP) {
-        /* Somebody sends requests and does not read the answers: they wait, and so do its next requests. */
+    struct http_conn *h = http_of(conn);
+    switch (result) {
+    case PC_HTTP_CONTINUE:
+        pc_conn_send(conn, 0, PC_S("HTTP/1.1 100 Continue\r\n\r\n"));
+        note_progress(conn);
+        break;
+    case PC_HTTP_MORE:
+        note_progress(conn);
+        break;
+    case PC_HTTP_REQUEST:
+        pc_stat_add(&conn->loop->worker->stats.http_requests, 1);
+        h->serve(conn, pc_http_parser_message(h->parser));
+        break;
+    case PC_HTTP_ERROR: {
+        struct pc_http_error error = pc_http_parser_error(h->parser);
+        pc_http_refuse(conn, error.status, error.text);
+        break;
+    }
+    }
+}
+
+static void http_input(struct pc_conn *conn, pusherc_slice bytes)
+{
+    while (bytes.len > 0 && conn->state == PC_CONN_OPEN && conn->kind == &http_kind) {
+        /* A client sends requests and does not read the answers: they wait, and so do its next requests. */
         if (conn->out.bytes > conn->loop->engine->options.out_soft_bytes) {
             conn->throttled = true;
-            pc_conn_save(conn, bytes);
+            save(conn, bytes);
             pc_outq_mark(&conn->out);
             pc_conn_watch(conn);
             return;
         }
         size_t used = 0;
-        enum pc_http_result result = pc_http_parser_feed(conn->http, bytes, &used);
+        enum pc_http_result result = pc_http_parser_feed(http_of(conn)->parser, bytes, &used);
         bytes = pc_slice_skip(bytes, used);
-        switch (result) {
-        case PC_HTTP_CONTINUE:
-            pc_conn_send(conn, 0, PC_S("HTTP/1.1 100 Continue\r\n\r\n"));
-            note_progress(conn);
-            break;
-        case PC_HTTP_MORE:
-            note_progress(conn);
-            break;
-        case PC_HTTP_REQUEST:
-            request_complete(conn);
-            break;
-        case PC_HTTP_ERROR: {
-            struct pc_http_error error = pc_http_parser_error(conn->http);
-            plain(conn, error.status, error.text, NULL);
-            break;
-        }
-        }
+        act_on(conn, result);
     }
-    if (bytes.len > 0)
-        pc_conn_input(conn, bytes); /* it speaks something else now, or waits */
+    if (bytes.len == 0)
+        return;
+    if (conn->kind != &http_kind)
+        pc_conn_input(conn, bytes); /* it speaks something else now */
+    else if (conn->state == PC_CONN_WAITING)
+        save(conn, bytes);
 }
 
-void pc_conn_http_timeout(struct pc_conn *conn)
+static void answer_is_late(struct pc_conn *conn)
 {
-    if (pc_http_parser_idle(conn->http))
-        pc_conn_finish(conn); /* said nothing at all: nothing to answer */
+    struct http_conn *h = http_of(conn);
+    const struct pc_http_waiting *how = h->waiting;
+    pc_http_stop_waiting(conn);
+    how->too_late(conn, h->of);
+    if (conn->kind == &http_kind) /* otherwise it was abandoned with the end of HTTP */
+        pc_await_abandon(&h->await);
+}
+
+static void http_timeout(struct pc_conn *conn, enum pc_conn_wait wait)
+{
+    struct http_conn *h = http_of(conn);
+    if (wait == PC_WAIT_ANSWER)
+        answer_is_late(conn);
+    else if (wait == PC_WAIT_NEXT || pc_http_parser_idle(h->parser))
+        pc_conn_finish(conn); /* said nothing: there is nothing to answer */
     else
-        plain(conn, 408, "The request took too long", NULL);
+        pc_http_refuse(conn, 408, "The request took too long");
 }
 
-void pc_conn_http_no_answer(struct pc_conn *conn)
+static void http_flushed(struct pc_conn *conn)
 {
-    plain(conn, 503, "The application did not answer in time", NULL);
+    bool was_throttled = conn->throttled;
+    if (conn->state != PC_CONN_OPEN)
+        return;
+    conn->throttled = conn->out.bytes > conn->loop->engine->options.out_soft_bytes;
+    if (was_throttled && !conn->throttled)
+        feed_saved(conn, take_saved(http_of(conn)));
 }
 
-void pc_conn_http_wants_tls(struct pc_conn *conn)
+/* A client that has sent its whole request may shut its half and still wait for the answer. */
+static void http_peer_ended(struct pc_conn *conn)
 {
-    plain(conn, 400, "This port speaks TLS: use https:// or wss://", NULL);
+    struct http_conn *h = http_of(conn);
+    if (conn->state == PC_CONN_OPEN && conn->out.count > 0) {
+        pc_conn_finish_for_reader(conn);
+    } else if (conn->state == PC_CONN_WAITING && !h->message->upgrade) {
+        conn->peer_left = true; /* libuv would tell us again and again */
+        pc_conn_watch(conn);
+    } else {
+        pc_conn_destroy(conn);
+    }
+}
+
+static void http_goodbye(struct pc_conn *conn, uint64_t grace_ms)
+{
+    (void)grace_ms;
+    if (pc_http_parser_idle(http_of(conn)->parser) && conn->out.count == 0)
+        pc_conn_finish(conn); /* otherwise the answer under way says "close" */
+}
+
+static void http_closed(struct pc_conn *conn)
+{
+    struct http_conn *h = http_of(conn);
+    pc_await_abandon(&h->await);
+    if (h->waiting && h->waiting->abandon)
+        h->waiting->abandon(conn, h->of);
+    pc_http_parser_free(h->parser);
+    pc_free(conn->loop->worker->mem, h->saved);
+}
+
+static void http_wants_tls(struct pc_conn *conn)
+{
+    pc_http_refuse(conn, 400, "This port speaks TLS: use https:// or wss://");
+}
+
+static const struct pc_conn_kind http_kind = {
+    .input = http_input,
+    .timeout = http_timeout,
+    .flushed = http_flushed,
+    .peer_ended = http_peer_ended,
+    .goodbye = http_goodbye,
+    .closed = http_closed,
+    .wants_tls = http_wants_tls,
+};
+
+struct pc_conn *pc_http_conn_new(struct pc_loop *loop, int fd, struct pc_tls_config *tls,
+                                 pc_http_serve_fn serve)
+{
+    const struct pc_mem *mem = loop->worker->mem;
+    struct pc_http_limits limits = {loop->engine->options.max_http_head_bytes,
+                                    loop->engine->options.max_http_body_bytes};
+    struct http_conn *h = pc_alloc_zero(mem, sizeof *h);
+    if (!h || pc_http_parser_new(&h->parser, mem, limits)) {
+        pc_free(mem, h);
+        close(fd);
+        return NULL;
+    }
+    struct pc_conn *conn = pc_conn_new(loop, fd, tls, &http_kind, h);
+    if (!conn) {
+        pc_http_parser_free(h->parser);
+        pc_free(mem, h);
+        return NULL;
+    }
+    h->conn = conn;
+    h->serve = serve;
+    h->await.resume = on_answer;
+    pc_conn_set_wait(conn, PC_WAIT_HEAD, loop->engine->options.handshake_timeout_ms);
+    return conn;
 }

@@ -3,13 +3,12 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/resource.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
-#include "net/conn.h"
+#include "net/peer.h"
+#include "net/serve.h"
 #include "net/tls.h"
 
 #define ACCEPTS_PER_TURN 128 /* then connected clients get a turn */
@@ -27,28 +26,25 @@ struct pc_listener {
     uint32_t number;
     int fd;
     int backlog;
-    bool polled;     /* libuv knows the handle */
-    bool operations; /* for operators */
+    pusherc_listen_purpose purpose;
+    bool polled; /* libuv knows the handle */
 };
 
 /* -- binding -- */
 
-static int parse_address(const char *host, uint16_t port, struct sockaddr_storage *out,
-                         socklen_t *len)
+static int parse_address(const char *host, uint16_t port, union pc_sockaddr *out, socklen_t *len)
 {
-    struct sockaddr_in *in = (struct sockaddr_in *)out;
-    struct sockaddr_in6 *in6 = (struct sockaddr_in6 *)out;
     memset(out, 0, sizeof *out);
-    if (inet_pton(AF_INET, host, &in->sin_addr) == 1) {
-        in->sin_family = AF_INET;
-        in->sin_port = htons(port);
-        *len = sizeof *in;
+    if (inet_pton(AF_INET, host, &out->in.sin_addr) == 1) {
+        out->in.sin_family = AF_INET;
+        out->in.sin_port = htons(port);
+        *len = sizeof out->in;
         return 0;
     }
-    if (inet_pton(AF_INET6, host, &in6->sin6_addr) == 1) {
-        in6->sin6_family = AF_INET6;
-        in6->sin6_port = htons(port);
-        *len = sizeof *in6;
+    if (inet_pton(AF_INET6, host, &out->in6.sin6_addr) == 1) {
+        out->in6.sin6_family = AF_INET6;
+        out->in6.sin6_port = htons(port);
+        *len = sizeof out->in6;
         return 0;
     }
     return PUSHERC_EINVAL;
@@ -56,27 +52,26 @@ static int parse_address(const char *host, uint16_t port, struct sockaddr_storag
 
 static uint16_t bound_port(int fd)
 {
-    struct sockaddr_storage address;
+    union pc_sockaddr address;
     socklen_t len = sizeof address;
-    if (getsockname(fd, (struct sockaddr *)&address, &len))
+    if (getsockname(fd, &address.any, &len))
         return 0;
-    return ntohs(address.ss_family == AF_INET ? ((struct sockaddr_in *)&address)->sin_port
-                                              : ((struct sockaddr_in6 *)&address)->sin6_port);
+    return ntohs(address.any.sa_family == AF_INET ? address.in.sin_port : address.in6.sin6_port);
 }
 
 /* The socket, or -errno. */
-static int bind_one(const struct sockaddr_storage *address, socklen_t len, bool shared)
+static int bind_one(const union pc_sockaddr *address, socklen_t len, bool shared)
 {
     int one = 1, zero = 0;
-    int fd = socket(address->ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    int fd = socket(address->any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0)
         return -errno;
     setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
     if (shared)
         setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &one, sizeof one);
-    if (address->ss_family == AF_INET6)
+    if (address->any.sa_family == AF_INET6)
         setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &zero, sizeof zero);
-    if (bind(fd, (const struct sockaddr *)address, len) == 0)
+    if (bind(fd, &address->any, len) == 0)
         return fd;
     int error = -errno;
     close(fd);
@@ -99,7 +94,7 @@ int pc_listener_bind(const pusherc_listen_options *options, uint32_t count, int 
                      uint16_t *port, pusherc_errinfo *info)
 {
     const char *host = options->host ? options->host : "127.0.0.1";
-    struct sockaddr_storage address;
+    union pc_sockaddr address;
     socklen_t len;
     *port = options->port;
     if (parse_address(host, *port, &address, &len))
@@ -166,9 +161,7 @@ static void on_readable(uv_poll_t *poll, int status, int events)
         int fd = accept4(listener->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd >= 0) {
             setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-            struct pc_conn *conn = pc_conn_new(listener->loop, fd, listener->tls);
-            if (conn)
-                conn->operations = listener->operations;
+            (void)pc_serve_conn_new(listener->loop, fd, listener->tls, listener->purpose);
             continue;
         }
         if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS) {
@@ -203,7 +196,7 @@ int pc_listener_add(struct pc_loop *loop, int fd, uint32_t backlog, uint32_t num
     listener->backlog = backlog > INT32_MAX ? INT32_MAX : (int)backlog;
     listener->number = number;
     listener->tls = tls;
-    listener->operations = purpose == PUSHERC_LISTEN_METRICS;
+    listener->purpose = purpose;
     if (tls)
         pc_tls_config_ref(tls);
     listener->next = loop->listeners;
@@ -256,7 +249,7 @@ void pc_listeners_close(struct pc_loop *loop)
         pc_timer_stop(&loop->worker->timers, &listener->pause);
         if (listener->polled) {
             loop->conn_count++; /* the loop ends after libuv has let go of it */
-            uv_close((uv_handle_t *)&listener->poll, on_closed);
+            uv_close(pc_handle(&listener->poll), on_closed);
         }
         close(listener->fd);
         if (!listener->polled)

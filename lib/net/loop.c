@@ -1,17 +1,15 @@
 #include "net/loop.h"
 
-#include <time.h>
-
 #include <pusherc/error.h>
 
 #include "net/conn.h"
 #include "net/listener.h"
+#include "session/decision.h"
 
 #define MAIL_ROUNDS                                                                                \
     8 /* answers to answers within one turn; more waits for the next, so that sockets get theirs */
 /* Above it publishing gets PUSHERC_EBACKLOG. */
 #define MAILBOX_MAX_EVENTS 65536
-#define WS_SPARE           16 /* idle WebSocket contexts kept, 4.6 KB each */
 
 static void on_async(uv_async_t *async)
 {
@@ -33,29 +31,18 @@ static void wake(void *ctx)
         &loop->async); /* fails only for a handle that is not open, which the mailbox rules out */
 }
 
-void pc_loop_enter(struct pc_loop *loop)
-{
-    loop->worker->now_ms = uv_now(loop->uv);
-    loop->worker->mailbox->owner_will_look = true;
-    if (loop->turn_ns == 0)
-        loop->turn_ns = uv_hrtime();
-}
-
-pusherc_slice pc_loop_date(struct pc_loop *loop)
-{
-    return pc_http_date(&loop->date, (uint64_t)time(NULL));
-}
-
 static void flush(struct pc_loop *loop)
 {
     struct pc_list dirty;
     struct pc_flush pass;
-    pc_flush_init(&pass);
+    for (uint32_t i = 0; i < PC_WRITE_BUFFERS; i++)
+        pass.kept[i].len = 0; /* the rest is written before it is read */
+    pass.last = 0;
     pc_list_take(&dirty, &loop->worker->dirty);
     while (!pc_list_empty(&dirty)) {
         struct pc_outq *q = PC_CONTAINER(dirty.next, struct pc_outq, dirty);
         pc_list_remove(&q->dirty);
-        pc_conn_flush(PC_CONTAINER(q, struct pc_conn, out), &pass);
+        q->flush(q, &pass);
     }
 }
 
@@ -93,7 +80,7 @@ static void on_prepare(uv_prepare_t *prepare)
     atomic_store_explicit(&worker->stats.out_queued_bytes, worker->queued_bytes,
                           memory_order_relaxed);
     set_timer(loop);
-    /* From here on whoever posts must wake us, also the host's own prepare callbacks after this one. */
+    /* From here on every post must wake us, also one from the host's own prepare callbacks after this one. */
     worker->mailbox->owner_will_look = false;
     if (more)
         uv_async_send(&loop->async);
@@ -104,8 +91,6 @@ static void on_prepare(uv_prepare_t *prepare)
 
 int pc_loop_init(struct pc_loop *loop, struct pc_worker *worker, uv_loop_t *host_loop, int *sys)
 {
-    static const struct pc_ws_events ws_events = {
-        pc_conn_ws_message, pc_conn_ws_ping, pc_conn_ws_pong, pc_conn_ws_close, pc_conn_ws_send};
     const struct pc_mem *mem = worker->mem;
     *loop =
         (struct pc_loop){.worker = worker, .engine = worker->engine, .timer_due_ms = UINT64_MAX};
@@ -116,8 +101,6 @@ int pc_loop_init(struct pc_loop *loop, struct pc_worker *worker, uv_loop_t *host
     loop->read_buffer = pc_alloc(mem, PC_READ_BUFFER);
     loop->write_buffers = pc_alloc_array(mem, PC_WRITE_BUFFERS, PC_WRITE_BUFFER);
     int rc = loop->read_buffer && loop->write_buffers ? 0 : PUSHERC_ENOMEM;
-    if (rc == 0)
-        rc = pc_ws_pool_new(&loop->ws_pool, mem, WS_SPARE, &ws_events);
     if (rc == 0)
         rc = pc_mailbox_new(&worker->mailbox, mem, MAILBOX_MAX_EVENTS, wake, loop);
     if (rc)
@@ -133,7 +116,6 @@ fail:
     worker->decisions = NULL;
     pc_mailbox_unref(worker->mailbox);
     worker->mailbox = NULL;
-    pc_ws_pool_free(loop->ws_pool);
     pc_free(mem, loop->read_buffer);
     pc_free(mem, loop->write_buffers);
     loop->worker = NULL;
@@ -182,9 +164,10 @@ void pc_loop_poll(struct pc_loop *loop, uint32_t timeout_ms)
     uv_timer_t limit;
     uv_timer_init(loop->uv, &limit);
     uv_update_time(loop->uv);
-    uv_timer_start(&limit, poll_is_over, timeout_ms, 0);
+    /* Again after that: uv_run() runs timers before it waits, too, and must not wait without one. */
+    uv_timer_start(&limit, poll_is_over, timeout_ms, 1);
     uv_run(loop->uv, UV_RUN_ONCE);
-    uv_close((uv_handle_t *)&limit, NULL);
+    uv_close(pc_handle(&limit), NULL);
     uv_run(loop->uv,
            UV_RUN_NOWAIT); /* lets go of `limit`, and writes what the turn has left to write */
 }
@@ -204,9 +187,9 @@ static void on_handle_closed(uv_handle_t *handle)
 static void close_handles(struct pc_loop *loop)
 {
     pc_mailbox_close(loop->worker->mailbox);
-    uv_close((uv_handle_t *)&loop->async, on_handle_closed);
-    uv_close((uv_handle_t *)&loop->prepare, on_handle_closed);
-    uv_close((uv_handle_t *)&loop->timer, on_handle_closed);
+    uv_close(pc_handle(&loop->async), on_handle_closed);
+    uv_close(pc_handle(&loop->prepare), on_handle_closed);
+    uv_close(pc_handle(&loop->timer), on_handle_closed);
 }
 
 void pc_loop_join(struct pc_loop *loop, struct pc_companion *companion)
@@ -234,7 +217,7 @@ static bool companions_ended(struct pc_loop *loop)
 static void finish_if_empty(struct pc_loop *loop)
 {
     if (!loop->stopping || loop->conn_count > 0 || loop->listeners ||
-        uv_is_closing((uv_handle_t *)&loop->prepare))
+        uv_is_closing(pc_handle(&loop->prepare)))
         return;
     if (!companions_ended(loop))
         return;
@@ -280,7 +263,7 @@ void pc_loop_free(struct pc_loop *loop)
     if (!worker)
         return;
     pc_listeners_close(loop);
-    if (loop->open_handles > 0) { /* it could not be started whole, so nobody else runs it */
+    if (loop->open_handles > 0) { /* it could not be started whole, so nothing else runs it */
         loop->on_ended = NULL;
         close_handles(loop);
         while (!loop->ended || loop->conn_count > 0)

@@ -7,6 +7,8 @@
 #ifndef PC_NET_LOOP_H
 #define PC_NET_LOOP_H
 
+#include <time.h>
+
 #include <uv.h>
 
 #include "codec/http.h"
@@ -45,10 +47,10 @@ struct pc_loop {
     int open_handles;      /* of the three above */
     struct pc_listener *listeners;
     struct pc_list conns;
-    uint32_t conn_count; /* until libuv has let go of them */
-    uint32_t handshakes; /* steps of TLS handshakes in this turn */
-    uint64_t turn_ns;    /* when this turn began; 0 = it has not */
-    struct pc_ws_pool *ws_pool;
+    uint32_t conn_count;        /* until libuv has let go of them */
+    uint32_t handshakes;        /* steps of TLS handshakes in this turn */
+    uint64_t turn_ns;           /* when this turn began; 0 = it has not */
+    struct pc_ws_pool *ws_pool; /* owned; NULL until the first WebSocket */
     struct pc_timer stop_timer; /* end of the grace period, then of patience */
     uint64_t stop_grace_ms;
     bool stopping, ended;
@@ -79,10 +81,25 @@ void pc_loop_stop(struct pc_loop *loop, uint64_t grace_ms);
 
 /* Each callback of libuv into us begins with this: sets the worker's time, and lets posts from this
  * thread rely on the prepare that follows. */
-void pc_loop_enter(struct pc_loop *loop);
+static inline void pc_loop_enter(struct pc_loop *loop)
+{
+    loop->worker->now_ms = uv_now(loop->uv);
+    loop->worker->mailbox->owner_will_look = true;
+    if (loop->turn_ns == 0)
+        loop->turn_ns = uv_hrtime();
+}
 
 /* The value of a Date field, for a reply written now. */
-pusherc_slice pc_loop_date(struct pc_loop *loop);
+static inline pusherc_slice pc_loop_date(struct pc_loop *loop)
+{
+    return pc_http_date(&loop->date, (uint64_t)time(NULL));
+}
+
+/* Any handle of libuv as the kind that uv_close() takes: all begin with the same members. */
+static inline uv_handle_t *pc_handle(void *handle)
+{
+    return handle;
+}
 
 static inline struct pc_loop *pc_loop_of(struct pc_worker *worker)
 {

@@ -1,12 +1,10 @@
 #include "net/peer.h"
 
 #include <arpa/inet.h>
-#include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/socket.h>
 
-#define IPV6_NETWORK 8 /* bytes that one customer of a provider has for himself */
+#define IPV6_NETWORK 8 /* bytes: what one customer of a provider usually gets */
 
 static struct pc_address from_ipv4(const struct in_addr *in)
 {
@@ -29,33 +27,31 @@ static struct pc_address from_ipv6(const struct in6_addr *in)
 
 void pc_peer_describe(int fd, char *out, size_t size)
 {
-    struct sockaddr_storage address;
+    union pc_sockaddr address;
     socklen_t len = sizeof address;
     char host[INET6_ADDRSTRLEN] = "";
     out[0] = '\0';
-    if (getpeername(fd, (struct sockaddr *)&address, &len))
+    if (getpeername(fd, &address.any, &len))
         return;
-    if (address.ss_family == AF_INET) {
-        const struct sockaddr_in *in = (const struct sockaddr_in *)&address;
-        inet_ntop(AF_INET, &in->sin_addr, host, sizeof host);
-        snprintf(out, size, "%s:%u", host, ntohs(in->sin_port));
-    } else if (address.ss_family == AF_INET6) {
-        const struct sockaddr_in6 *in = (const struct sockaddr_in6 *)&address;
-        inet_ntop(AF_INET6, &in->sin6_addr, host, sizeof host);
-        snprintf(out, size, "[%s]:%u", host, ntohs(in->sin6_port));
+    if (address.any.sa_family == AF_INET) {
+        inet_ntop(AF_INET, &address.in.sin_addr, host, sizeof host);
+        snprintf(out, size, "%s:%u", host, ntohs(address.in.sin_port));
+    } else if (address.any.sa_family == AF_INET6) {
+        inet_ntop(AF_INET6, &address.in6.sin6_addr, host, sizeof host);
+        snprintf(out, size, "[%s]:%u", host, ntohs(address.in6.sin6_port));
     }
 }
 
 static struct pc_address peer_of(int fd)
 {
-    struct sockaddr_storage address;
+    union pc_sockaddr address;
     socklen_t len = sizeof address;
-    if (getpeername(fd, (struct sockaddr *)&address, &len))
+    if (getpeername(fd, &address.any, &len))
         return (struct pc_address){0};
-    if (address.ss_family == AF_INET)
-        return from_ipv4(&((const struct sockaddr_in *)&address)->sin_addr);
-    if (address.ss_family == AF_INET6)
-        return from_ipv6(&((const struct sockaddr_in6 *)&address)->sin6_addr);
+    if (address.any.sa_family == AF_INET)
+        return from_ipv4(&address.in.sin_addr);
+    if (address.any.sa_family == AF_INET6)
+        return from_ipv6(&address.in6.sin6_addr);
     return (struct pc_address){0};
 }
 

@@ -2,7 +2,18 @@
 #ifndef PC_NET_PEER_H
 #define PC_NET_PEER_H
 
+#include <netinet/in.h>
+#include <sys/socket.h>
+
 #include "codec/http.h"
+
+/* The address of a socket: each family is read and written as what it is. */
+union pc_sockaddr {
+    struct sockaddr any;
+    struct sockaddr_in in;
+    struct sockaddr_in6 in6;
+    struct sockaddr_storage storage;
+};
 
 /* An address without its port; an IPv4 address that came as an IPv6 one is an IPv4 address. */
 struct pc_address {

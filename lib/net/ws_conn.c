@@ -1,68 +1,89 @@
-/* A connection that speaks WebSocket: the way in, messages to and from its session, the two-sided close. */
-#include <stdio.h>
+#include "net/ws_conn.h"
 
 #include <pusherc/error.h>
 
-#include "net/ask.h"
-#include "net/auth_conn.h"
-#include "net/conn.h"
 #include "protocol/message_out.h"
 #include "session/admit.h"
 #include "session/reply.h"
 
-/* -- the session's transport -- */
+#define WS_SPARE 16 /* idle WebSocket contexts kept by each loop, 4.6 KB each */
 
-static void transport_close(struct pc_session *session, uint16_t code, pusherc_slice reason)
+struct ws_conn {
+    struct pc_conn *conn;
+    struct pc_ws ws;
+    struct pc_session session;
+};
+
+static const struct pc_conn_kind ws_kind;
+
+static struct ws_conn *ws_of(const struct pc_conn *conn)
 {
-    struct pc_conn *conn = PC_CONTAINER(session, struct pc_conn, session);
+    return conn->self;
+}
+
+/*
+ * The session's transport.
+ */
+
+/* Our half of the close is queued: nothing follows it, and the peer has a while to answer. */
+static void begin_close(struct pc_conn *conn, uint16_t code, pusherc_slice reason)
+{
     uint8_t frame[PC_WS_CLOSE_SIZE];
     size_t len = pc_ws_close_frame(frame, code, reason);
     pc_conn_send(conn, 0, pc_slice((const char *)frame, len));
     pc_outq_mark(&conn->out);
     conn->out.closed = true;
-    pc_ws_closing(&conn->ws);
+    pc_ws_closing(&ws_of(conn)->ws);
     if (conn->state < PC_CONN_CLOSING) {
         conn->state = PC_CONN_CLOSING;
         pc_conn_set_wait(conn, PC_WAIT_PEER_CLOSE, conn->loop->engine->options.close_timeout_ms);
     }
 }
 
+static void transport_close(struct pc_session *session, uint16_t code, pusherc_slice reason)
+{
+    begin_close(PC_CONTAINER(session, struct ws_conn, session)->conn, code, reason);
+}
+
 static void transport_ping(struct pc_session *session)
 {
-    struct pc_conn *conn = PC_CONTAINER(session, struct pc_conn, session);
-    pc_conn_send(conn, PC_WS_PING, PC_S(""));
+    pc_conn_send(PC_CONTAINER(session, struct ws_conn, session)->conn, PC_WS_PING, PC_S(""));
 }
 
 static const struct pc_transport transport = {transport_close, transport_ping};
 
-/* -- what the codec hands over; none of these may destroy the connection -- */
-
-void pc_conn_ws_message(void *user, enum pc_ws_opcode opcode, pusherc_slice payload)
+static void on_overflow(struct pc_outq *q)
 {
-    struct pc_conn *conn = user;
+    struct pc_conn *conn = PC_CONTAINER(q, struct pc_conn, out);
+    if (conn->state == PC_CONN_OPEN)
+        pc_session_overflow(&ws_of(conn)->session);
+}
+
+/*
+ * What the codec hands over; none of these may destroy the connection.
+ */
+
+static void on_message(void *user, enum pc_ws_opcode opcode, pusherc_slice payload)
+{
+    struct pc_session *session = &ws_of(user)->session;
     if (opcode == PC_WS_TEXT)
-        pc_session_message(&conn->session, payload);
+        pc_session_message(session, payload);
     else
-        pc_session_close(&conn->session, PC_CLOSE_UNSUPPORTED_DATA,
+        pc_session_close(session, PC_CLOSE_UNSUPPORTED_DATA,
                          pc_close_text(PC_CLOSE_UNSUPPORTED_DATA));
 }
 
-void pc_conn_ws_ping(void *user)
+static void on_ping_or_pong(void *user)
 {
-    pc_session_seen(&((struct pc_conn *)user)->session);
+    pc_session_seen(&ws_of(user)->session);
 }
 
-void pc_conn_ws_pong(void *user)
-{
-    pc_session_seen(&((struct pc_conn *)user)->session);
-}
-
-void pc_conn_ws_send(void *user, pusherc_slice frame)
+static void on_send(void *user, pusherc_slice frame)
 {
     struct pc_conn *conn = user;
-    /* Somebody who pings and never reads is a slow client like any other. */
+    /* A client that pings and never reads is a slow client like any other. */
     if (conn->out.bytes > conn->loop->engine->options.out_hard_bytes)
-        pc_session_overflow(&conn->session);
+        pc_session_overflow(&ws_of(conn)->session);
     else
         pc_conn_send(conn, 0, frame);
 }
@@ -70,36 +91,86 @@ void pc_conn_ws_send(void *user, pusherc_slice frame)
 /* The session is over for a reason of the peer's; it leaves its channels at the next flush. */
 static void end_session(struct pc_conn *conn, uint16_t code)
 {
-    if (conn->session.state == PC_SESSION_OPEN) {
-        conn->session.state = PC_SESSION_CLOSING;
-        conn->session.close_code = code;
+    struct pc_session *session = &ws_of(conn)->session;
+    if (session->state == PC_SESSION_OPEN) {
+        session->state = PC_SESSION_CLOSING;
+        session->close_code = code;
     }
     pc_conn_finish(conn);
 }
 
-void pc_conn_ws_close(void *user, uint16_t code, pusherc_slice reason)
+static void on_close(void *user, uint16_t code, pusherc_slice reason)
 {
     (void)reason;
     end_session(user, code);
 }
 
-void pc_conn_ws_input(struct pc_conn *conn, pusherc_slice bytes)
+const struct pc_ws_events pc_ws_conn_events = {on_message, on_ping_or_pong, on_ping_or_pong,
+                                               on_close, on_send};
+
+/*
+ * The kind of connection.
+ */
+
+static void ws_input(struct pc_conn *conn, pusherc_slice bytes)
 {
+    struct ws_conn *w = ws_of(conn);
     uint16_t code = PC_CLOSE_ABNORMAL;
-    if (conn->ws.ended)
+    if (w->ws.ended)
         return;
-    if (conn->state == PC_CONN_WEBSOCKET)
-        pc_session_seen(&conn->session); /* part of a message is a sign of life, too */
-    int rc = pc_ws_feed(&conn->ws, conn->loop->ws_pool, conn, bytes, &code);
-    if (rc == PUSHERC_EPROTO)
+    if (conn->state == PC_CONN_OPEN)
+        pc_session_seen(&w->session); /* part of a message is a sign of life, too */
+    int err = pc_ws_feed(&w->ws, conn->loop->ws_pool, conn, bytes, &code);
+    if (err == PUSHERC_EPROTO)
         end_session(conn, code);
-    else if (rc)
+    else if (err)
         pc_conn_destroy(conn);
 }
 
-/* -- the way in -- */
+/* Only the goodbye of a stopping server waits by the connection's timer. */
+static void ws_timeout(struct pc_conn *conn, enum pc_conn_wait wait)
+{
+    (void)wait;
+    pc_session_close(&ws_of(conn)->session, PC_CLOSE_RECONNECT, pc_close_text(PC_CLOSE_RECONNECT));
+}
 
-/* 101 first, so that the client can see the close code; false: it was no proper handshake, and is answered. */
+static void ws_flushed(struct pc_conn *conn)
+{
+    struct pc_session *session = &ws_of(conn)->session;
+    if (session->state == PC_SESSION_CLOSING)
+        pc_session_end(session);
+    if (conn->state == PC_CONN_OPEN)
+        conn->throttled = conn->out.bytes > 0 && pc_session_slow(session);
+}
+
+static void ws_goodbye(struct pc_conn *conn, uint64_t grace_ms)
+{
+    /* any time within the grace period: all at once would all reconnect at once */
+    uint64_t dice = pc_hash(conn->loop->engine->seed, ws_of(conn)->session.by_id.key);
+    pc_conn_set_wait(conn, PC_WAIT_GOODBYE, grace_ms ? dice % grace_ms : 0);
+}
+
+static void ws_closed(struct pc_conn *conn)
+{
+    struct ws_conn *w = ws_of(conn);
+    pc_session_end(&w->session);
+    pc_ws_free(&w->ws, conn->loop->ws_pool);
+}
+
+static const struct pc_conn_kind ws_kind = {
+    .input = ws_input,
+    .timeout = ws_timeout,
+    .flushed = ws_flushed,
+    .peer_ended = pc_conn_destroy,
+    .goodbye = ws_goodbye,
+    .closed = ws_closed,
+};
+
+/*
+ * The way in.
+ */
+
+/* 101, or the HTTP error that refuses an improper handshake; false after the second. */
 static bool shake_hands(struct pc_conn *conn, const struct pc_http_message *request)
 {
     char stack[512];
@@ -107,8 +178,8 @@ static bool shake_hands(struct pc_conn *conn, const struct pc_http_message *requ
     int status = 0;
     const char *text = NULL;
     pc_buf_init_in(&out, conn->loop->worker->mem, SIZE_MAX, stack, sizeof stack);
-    int rc = pc_ws_handshake(request, &out, &status, &text);
-    if (rc == PUSHERC_EPROTO) {
+    int err = pc_ws_handshake(request, &out, &status, &text);
+    if (err == PUSHERC_EPROTO) {
         struct pc_http_reply reply = {
             .status = status,
             .date = pc_loop_date(conn->loop),
@@ -120,199 +191,93 @@ static bool shake_hands(struct pc_conn *conn, const struct pc_http_message *requ
         pc_buf_clear(&out);
         pc_http_put_reply(&out, &reply);
     }
-    if (pc_buf_status(&out)) {
-        conn->broken = true;
-        pc_outq_mark(&conn->out);
-    } else {
+    if (pc_buf_status(&out))
+        pc_conn_break(conn);
+    else
         pc_conn_send(conn, 0, pc_buf_slice(&out));
-    }
     pc_buf_free(&out);
-    if (rc)
+    if (err)
         pc_conn_finish(conn);
-    return rc == 0;
+    return err == 0;
 }
 
-/* From here on it is a WebSocket; the request is forgotten. */
-static void become_websocket(struct pc_conn *conn)
+/* The state of a WebSocket connection, with the loop's pool; NULL: out of memory. */
+static struct ws_conn *ws_conn_new(struct pc_loop *loop)
 {
-    pc_http_parser_free(conn->http);
-    conn->http = NULL;
-    conn->app_asked = false;
-    conn->state = PC_CONN_WEBSOCKET;
-    pc_ws_init(&conn->ws, conn->loop->engine->options.max_frame_bytes);
-    pc_conn_set_wait(conn, PC_WAIT_NOTHING, 0);
+    const struct pc_mem *mem = loop->worker->mem;
+    if (!loop->ws_pool && pc_ws_pool_new(&loop->ws_pool, mem, WS_SPARE, &pc_ws_conn_events))
+        return NULL;
+    return pc_alloc_zero(mem, sizeof(struct ws_conn));
 }
 
-/* A WebSocket that was never established: the error first, for what looks at no close codes (section 1.7). */
+/* From here on it is a WebSocket; the request is forgotten. 0; PUSHERC_EPROTO: the handshake was refused;
+ * PUSHERC_ENOMEM: the connection is broken. */
+static int become_websocket(struct pc_conn *conn, const struct pc_http_message *request)
+{
+    if (!shake_hands(conn, request))
+        return PUSHERC_EPROTO;
+    struct ws_conn *w = ws_conn_new(conn->loop);
+    if (!w) {
+        pc_conn_break(conn);
+        pc_conn_finish(conn);
+        return PUSHERC_ENOMEM;
+    }
+    w->conn = conn;
+    pc_ws_init(&w->ws, conn->loop->engine->options.max_frame_bytes);
+    pc_conn_become(conn, &ws_kind, w);
+    conn->out.overflow = on_overflow;
+    return 0;
+}
+
+/* A WebSocket that was never established: the error first, for clients that look at no close codes (section 1.7). */
 static void say_no(struct pc_conn *conn, const struct pc_app *app, uint16_t code,
                    pusherc_slice reason)
 {
     char stack[256];
     struct pc_buf error;
-    uint8_t frame[PC_WS_CLOSE_SIZE];
     pc_admit_count_error(conn->loop->engine, app, code);
     pc_buf_init_in(&error, conn->loop->worker->mem, 1024, stack, sizeof stack);
     pc_out_error(&error, code, reason);
     if (pc_buf_status(&error) == 0)
         pc_conn_send(conn, PC_WS_TEXT, pc_buf_slice(&error));
     pc_buf_free(&error);
-    pc_conn_send(conn, 0, pc_slice((const char *)frame, pc_ws_close_frame(frame, code, reason)));
-    conn->out.closed = true;
-    pc_ws_closing(&conn->ws);
-    conn->state = PC_CONN_CLOSING;
-    pc_conn_set_wait(conn, PC_WAIT_PEER_CLOSE, conn->loop->engine->options.close_timeout_ms);
+    begin_close(conn, code, reason);
     PC_LOG(&conn->loop->engine->log, DEBUG, ((struct pc_log_about){.subject = "ws"}),
            "connection refused, %u %.*s", code, (int)reason.len, reason.ptr);
 }
 
-static void turn_away(struct pc_conn *conn, const struct pc_http_message *request,
-                      const struct pc_app *app, uint16_t code, pusherc_slice reason)
+void pc_ws_conn_turn_away(struct pc_conn *conn, const struct pc_http_message *request,
+                          const struct pc_app *app, uint16_t code, pusherc_slice reason)
 {
-    if (!shake_hands(conn, request))
-        return;
-    become_websocket(conn);
-    say_no(conn, app, code, reason);
+    if (become_websocket(conn, request) == 0)
+        say_no(conn, app, code, reason);
 }
 
-/* Takes over the newcomer. 0, or why there is no session; the client has been told what can be told. */
-static int establish(struct pc_conn *conn, const struct pc_http_message *request,
-                     struct pc_newcomer *newcomer)
+int pc_ws_conn_open(struct pc_conn *conn, const struct pc_http_message *request,
+                    struct pc_newcomer *newcomer)
 {
-    int rc = PUSHERC_EPROTO;
-    if (shake_hands(conn, request)) {
-        become_websocket(conn);
-        rc = pc_session_open(&conn->session, conn->loop->worker, &conn->out, &transport, newcomer);
-        if (rc == PUSHERC_ELIMIT) {
+    int err = become_websocket(conn, request);
+    if (err == 0) {
+        err = pc_session_open(&ws_of(conn)->session, conn->loop->worker, &conn->out, &transport,
+                              newcomer);
+        if (err == PUSHERC_ELIMIT)
             say_no(conn, newcomer->app, PC_CLOSE_OVER_QUOTA, PC_S(PC_USER_OVER_QUOTA));
-        } else if (rc) {
-            conn->broken = true;
-            pc_outq_mark(&conn->out);
-        }
+        else if (err)
+            pc_conn_break(conn);
     }
-    if (rc)
+    if (err)
         pc_newcomer_free(newcomer);
     else if (conn->loop->stopping)
         pc_conn_say_goodbye(conn, conn->loop->stop_grace_ms);
-    return rc;
+    return err;
 }
 
-/* The host's own decision about a connection, for its hook. */
-static void tell_denied(struct pc_conn *conn, const struct pusherc_identify_request *r,
-                        pusherc_denial_reason reason, uint16_t code, pusherc_slice text)
+void pc_ws_conn_expire_identity(struct pc_conn *conn, uint32_t expires_in_ms)
 {
-    const pusherc_hooks *hooks = &conn->loop->engine->hooks;
-    pusherc_denial denial = {.struct_size = sizeof denial,
-                             .reason = reason,
-                             .app_id = r->app->id,
-                             .status = code,
-                             .detail = text};
-    pc_stat_add_shared(&r->app->live->refusals.denials[reason], 1);
-    if (hooks->on_denied)
-        hooks->on_denied(&denial, hooks->user_data);
+    pc_session_expire_identity(&ws_of(conn)->session, expires_in_ms);
 }
 
-static void identified(struct pc_conn *conn, struct pc_ask *ask)
-{
-    struct pusherc_identify_request *r = PC_CONTAINER(ask, struct pusherc_identify_request, ask);
-    conn->state = PC_CONN_HTTP;
-    if (r->reject_code) {
-        pusherc_slice reason = pc_slice_of(r->reject_reason);
-        turn_away(conn, ask->message, r->app, r->reject_code, reason);
-        tell_denied(conn, r,
-                    r->cookie_refused ? PUSHERC_DENIED_COOKIE_IDENTITY : PUSHERC_DENIED_BY_RULE,
-                    r->reject_code, reason);
-    } else {
-        struct pc_newcomer newcomer = r->newcomer;
-        newcomer.identity = r->identity;
-        r->newcomer.app = NULL;
-        r->identity = NULL;
-        int rc = establish(conn, ask->message, &newcomer);
-        if (rc == 0)
-            pc_session_expire_identity(&conn->session, r->expires_in_ms);
-        else if (rc == PUSHERC_ELIMIT)
-            tell_denied(conn, r, PUSHERC_DENIED_LIMIT, PC_CLOSE_OVER_QUOTA,
-                        PC_S(PC_USER_OVER_QUOTA));
-    }
-    pc_conn_watch(conn);
-    pc_conn_resume(conn);
-}
-
-void pc_identify_dispose(struct pc_ask *ask)
-{
-    struct pusherc_identify_request *r = PC_CONTAINER(ask, struct pusherc_identify_request, ask);
-    pc_identity_unref(r->identity);
-    pc_newcomer_free(&r->newcomer);
-    pc_app_unref(r->app);
-}
-
-static void admitted(struct pc_conn *conn, const struct pc_http_message *request,
-                     struct pc_newcomer *newcomer)
-{
-    const pusherc_hooks *hooks = &conn->loop->engine->hooks;
-    if (!hooks->identify) {
-        (void)establish(conn, request, newcomer); /* which has told whoever can be told */
-        return;
-    }
-    struct pusherc_identify_request *r = pc_alloc_zero(conn->loop->worker->mem, sizeof *r);
-    if (!r) {
-        turn_away(conn, request, newcomer->app, PC_CLOSE_INTERNAL,
-                  pc_close_text(PC_CLOSE_INTERNAL));
-        pc_newcomer_free(newcomer);
-        return;
-    }
-    pc_conn_set_wait(conn, PC_WAIT_HOST, conn->loop->engine->options.identify_timeout_ms);
-    pc_ask_init(&r->ask, conn, request, identified, pc_identify_dispose);
-    r->newcomer = *newcomer;
-    r->app = newcomer->app;
-    pc_app_ref(r->app);
-    hooks->identify(r, hooks->user_data);
-}
-
-void pc_conn_upgrade(struct pc_conn *conn, const struct pc_http_message *request)
-{
-    struct pc_admission admission;
-    struct pc_engine *engine = conn->loop->engine;
-    struct pc_address client = pc_client_address(conn->fd, request, engine->options.proxy_count);
-    enum pc_admit_result result = pc_admit_request(engine, request, &admission);
-    if (result == PC_ADMIT_OK)
-        result = pc_admit_app(engine, request, conn->tls != NULL, pc_address_network(&client),
-                              &admission);
-    if (result == PC_ADMIT_UNKNOWN_APP &&
-        pc_conn_ask_for_app(conn, request, PC_S(""), pc_slice(admission.key, admission.key_len)))
-        return;
-    if (result == PC_ADMIT_OK) {
-        admitted(conn, request, &admission.newcomer);
-        return;
-    }
-    turn_away(conn, request, admission.refused_by, admission.code, pc_slice_of(admission.reason));
-    pc_app_unref(admission.refused_by);
-}
-
-void pc_conn_refuse_plain(struct pc_conn *conn, const struct pc_http_message *request)
+void pc_ws_conn_refuse_plain(struct pc_conn *conn, const struct pc_http_message *request)
 {
     (void)shake_hands(conn, request); /* which fails: `upgrade` is not set */
-}
-
-void pc_conn_host_timeout(struct pc_conn *conn)
-{
-    struct pc_ask *ask = conn->ask;
-    /* The host may be reading the request right now: answer first, then leave its memory to the question. */
-    struct pc_http_parser *parser = conn->http;
-    conn->http = NULL;
-    conn->state = PC_CONN_HTTP;
-    if (ask->message->upgrade) {
-        pusherc_slice text = PC_S("The application did not answer in time");
-        const struct pusherc_identify_request *r =
-            ask->answered == identified ? PC_CONTAINER(ask, struct pusherc_identify_request, ask)
-                                        : NULL;
-        turn_away(conn, ask->message, r ? r->app : NULL, PC_CLOSE_UNAUTHORIZED, text);
-        if (r)
-            tell_denied(conn, r, PUSHERC_DENIED_TIMEOUT, PC_CLOSE_UNAUTHORIZED, text);
-    } else {
-        pc_conn_http_no_answer(conn);
-    }
-    conn->http = parser;
-    pc_ask_abandon(ask);
-    if (conn->auth)
-        pc_auth_call_abandon(conn->auth);
 }

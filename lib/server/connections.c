@@ -2,9 +2,11 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "net/conn.h"
+#include "net/serve.h"
+#include "protocol/close.h"
 #include "server/server.h"
 #include "session/disconnect.h"
+#include "session/identity.h"
 
 /* -- adopting -- */
 
@@ -23,7 +25,8 @@ static void run_adopt(struct pc_mail *mail, struct pc_worker *worker)
     if (!worker) {
         close(order->fd);
     } else {
-        struct pc_conn *conn = pc_conn_new(pc_loop_of(worker), order->fd, NULL);
+        struct pc_conn *conn =
+            pc_serve_conn_new(pc_loop_of(worker), order->fd, NULL, PUSHERC_LISTEN_CLIENTS);
         if (conn && order->head_len)
             pc_conn_input(conn, pc_slice(order->head, order->head_len));
     }

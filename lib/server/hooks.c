@@ -3,8 +3,11 @@
 #include <time.h>
 
 #include "base/options.h"
+#include "codec/json.h"
 #include "net/ask.h"
 #include "server/server.h"
+#include "session/app_request.h"
+#include "session/session.h"
 
 /* -- connections -- */
 
@@ -147,7 +150,8 @@ static int take_identity(pusherc_identify_request *r, const pusherc_identity *fr
     int rc = PC_TAKE(identity, &taken, from, NULL);
     rc = rc ? rc : check_identity(r, identity);
     if (rc == 0) {
-        r->identity = pc_identity_new(&r->ask.mem, identity->user_id, identity->user_info_json);
+        r->identity =
+            pc_identity_new(&r->ask.pending.mem, identity->user_id, identity->user_info_json);
         rc = r->identity ? 0 : PUSHERC_ENOMEM;
     }
     if (rc) {
@@ -171,7 +175,7 @@ int pusherc_identify_accept(pusherc_identify_request *request, const pusherc_ide
     } else if (rc) {
         reject(request, PC_CLOSE_INTERNAL, "The application's answer was not usable");
     }
-    int sent = pc_ask_answer(&request->ask);
+    int sent = pc_pending_answer(&request->ask.pending);
     return rc ? rc : sent;
 }
 
@@ -185,7 +189,7 @@ int pusherc_identify_reject(pusherc_identify_request *request, uint16_t close_co
         reject(request, PC_CLOSE_UNAUTHORIZED, "");
     else
         reject(request, close_code, reason);
-    int sent = pc_ask_answer(&request->ask);
+    int sent = pc_pending_answer(&request->ask.pending);
     return rc ? rc : sent;
 }
 
@@ -206,12 +210,12 @@ int pusherc_app_answer(pusherc_app_request *request, const pusherc_app_options *
     int rc = 0;
     if (options) {
         rc = PUSHERC_ECANCELED;
-        if (pc_mailbox_pin(request->ask.box)) { /* the engine stays while we put */
+        if (pc_mailbox_pin(request->pending.box)) { /* the engine stays while we put */
             rc = pc_apps_put(&request->engine->apps, options, 1, NULL);
-            pc_mailbox_unpin(request->ask.box);
+            pc_mailbox_unpin(request->pending.box);
         }
     }
-    int sent = pc_ask_answer(&request->ask);
+    int sent = pc_pending_answer(&request->pending);
     return rc ? rc : sent;
 }
 
@@ -303,6 +307,6 @@ int pusherc_http_respond(pusherc_http_request *request, int status,
         pc_buf_clear(&request->reply); /* the connection is closed instead */
         rc = PUSHERC_ENOMEM;
     }
-    int sent = pc_ask_answer(&request->ask);
+    int sent = pc_pending_answer(&request->ask.pending);
     return rc ? rc : sent;
 }

@@ -24,7 +24,7 @@ void pc_session_say(struct pc_session *s, struct pc_buf *message)
         if (s->q->bytes > s->worker->engine->options.out_hard_bytes)
             pc_session_overflow(s); /* it asks and does not read the answers */
         else if (send_text(s, message))
-            pc_session_close(s, PC_CLOSE_INTERNAL, PC_S("Out of memory"));
+            pc_session_close(s, PC_CLOSE_INTERNAL, pc_close_text(PC_CLOSE_INTERNAL));
         else
             pc_worker_delivered(s->worker, s->app->live, 1, message->len, 0);
     }
@@ -102,7 +102,7 @@ void pc_session_timer_start(struct pc_session *s, struct pc_session_timer **time
 {
     *timer = pc_alloc_zero(s->worker->mem, sizeof **timer);
     if (!*timer) {
-        pc_session_close(s, PC_CLOSE_INTERNAL, PC_S("Out of memory"));
+        pc_session_close(s, PC_CLOSE_INTERNAL, pc_close_text(PC_CLOSE_INTERNAL));
         return;
     }
     (*timer)->session = s;

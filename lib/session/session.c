@@ -17,7 +17,7 @@ static void on_identity_expired(struct pc_timer *timer, uint64_t now_ms)
     struct pc_session *s = PC_CONTAINER(timer, struct pc_session_timer, timer)->session;
     (void)now_ms;
     if (s->state == PC_SESSION_OPEN && pc_change_recheck_session(s))
-        pc_session_close(s, PC_CLOSE_INTERNAL, PC_S("Out of memory"));
+        pc_session_close(s, PC_CLOSE_INTERNAL, pc_close_text(PC_CLOSE_INTERNAL));
 }
 
 void pc_session_expire_identity(struct pc_session *s, uint32_t expires_in_ms)
@@ -211,7 +211,7 @@ void pc_session_message(struct pc_session *s, pusherc_slice text)
     if (rc == PUSHERC_EPROTO) {
         malformed(s, why);
     } else if (rc) {
-        pc_session_close(s, PC_CLOSE_INTERNAL, PC_S("Out of memory"));
+        pc_session_close(s, PC_CLOSE_INTERNAL, pc_close_text(PC_CLOSE_INTERNAL));
     } else {
         s->malformed = 0;
         dispatch(s, &in);

@@ -49,7 +49,7 @@ static void watch_one(struct pc_session *s, pusherc_slice id, struct found *foun
     if (found->online_count + found->offline_count == s->app->options.max_watchlist_users) {
         found->too_many = true;
     } else if (pc_watch(s->worker, s->app, s->q, id, &watch, &online)) {
-        pc_session_close(s, PC_CLOSE_INTERNAL, PC_S("Out of memory"));
+        pc_session_close(s, PC_CLOSE_INTERNAL, pc_close_text(PC_CLOSE_INTERNAL));
     } else {
         pc_list_push_back(&s->as_signed_in->watches, &watch->of_session);
         if (online)

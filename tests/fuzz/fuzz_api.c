@@ -32,7 +32,25 @@ struct server {
     struct pc_engine engine;
     struct pc_hmac_key *secret;
     struct pc_outq q;
+    struct pc_await await;
+    struct pc_api_call *waiting; /* a request, while the host is asked for its app */
+    struct pc_api_reply *reply;  /* what it is answered with */
+    enum pc_api_result result;
 };
+
+/* Has no app to put. */
+static void find_app(pusherc_app_request *request, void *user_data)
+{
+    (void)user_data;
+    MUST(pusherc_app_request_id(request).len > 0 && pusherc_app_request_key(request).len == 0);
+    MUST(pusherc_app_answer(request, NULL) == 0);
+}
+
+static void resume(struct pc_await *await, struct pc_pending *answer)
+{
+    struct server *server = PC_CONTAINER(await, struct server, await);
+    server->result = pc_api_resume(&server->waiting, answer, server->reply);
+}
 
 static void no_wake(void *ctx)
 {
@@ -75,6 +93,8 @@ static struct server *start(void)
     options.secret = "app-secret";
     MUST(pc_engine_init(&server->engine, &server->mem, &limits, 1, 1000) == 0);
     server->engine.constants.idempotency_max_bytes = 4096;
+    server->engine.hooks.find_app = find_app;
+    server->await.resume = resume;
     struct pc_worker *worker = &server->engine.workers[0];
     MUST(pc_mailbox_new(&worker->mailbox, &server->mem, 10000, no_wake, NULL) == 0);
     MUST(pc_apps_put(&server->engine.apps, &options, 1, NULL) == 0);
@@ -140,22 +160,24 @@ static void handle(struct server *server, const struct pc_http_message *message)
         .worker = &server->engine.workers[0],
         .message = message,
         .unix_time_s = NOW,
-        .app_asked = message->http10, /* both ways are walked */
+        .await = message->http10 ? NULL : &server->await, /* both ways are walked */
     };
     struct pc_api_reply reply;
-    pusherc_slice app_id, app_key;
     uint64_t published = atomic_load(&server->engine.publishes);
 
     pc_api_reply_init(&reply, &server->mem);
-    enum pc_api_result result = pc_api_handle(&request, &reply, &app_id, &app_key);
-    if (result == PC_API_UNKNOWN_APP) {
-        MUST(app_id.len > 0 && app_key.len == 0 && !request.app_asked);
-    } else {
-        MUST(app_id.len == 0 && app_key.len == 0);
-        check_status(result, &reply);
-        check_body(&reply);
-        check_fields(&reply);
+    server->reply = &reply;
+    server->result = pc_api_handle(&request, &reply, &server->waiting);
+    if (server->result == PC_API_PENDING) {
+        MUST(!message->http10);
+        while (pc_mailbox_run(request.worker->mailbox, request.worker))
+            ;
     }
+    enum pc_api_result result = server->result;
+    MUST(result != PC_API_PENDING && !server->waiting);
+    check_status(result, &reply);
+    check_body(&reply);
+    check_fields(&reply);
     bool accepted = result == PC_API_REPLY && (reply.status == 200 || reply.status == 202);
     if (!accepted)
         MUST(atomic_load(&server->engine.publishes) == published);

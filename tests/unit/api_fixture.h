@@ -39,14 +39,18 @@ struct api_fixture {
     struct pc_engine *engine;
     struct api_reader readers[API_READERS]; /* the first two on worker 0, the others on worker 1 */
     uint64_t unix_time_s;
-    bool host_has_pages, app_asked;
+    bool host_has_pages;
+    bool may_wait; /* requests are given something to wait with */
+    struct pc_await await;
+    struct pc_api_call *waiting; /* the last request, while it waits; its texts are the test's */
+    struct pc_http_message sent;
+    char *query;                             /* of the last signed request */
     const struct pc_pair *fields; /* of every request */
     size_t field_count;
     const struct pc_http_message *message; /* the one that is being handled */
     /* what the last request came to */
     struct pc_api_reply reply;
     enum pc_api_result result;
-    pusherc_slice app_id, app_key;
     char body[65536]; /* NUL-terminated copy */
 };
 
@@ -89,8 +93,38 @@ static inline void api_put(struct api_fixture *f, const pusherc_app_options *opt
     assert_int_equal(api_try_put(f, options), 0);
 }
 
+static inline void api_copy_body(struct api_fixture *f)
+{
+    pusherc_slice answer = pc_buf_slice(&f->reply.body);
+    assert_true(answer.len < sizeof(f->body));
+    if (answer.len)
+        memcpy(f->body, answer.ptr, answer.len);
+    f->body[answer.len] = '\0';
+}
+
+/* The answer that a request has waited for goes on with it, as a connection does. */
+static inline void api_resume(struct pc_await *await, struct pc_pending *answer)
+{
+    struct api_fixture *f = PC_CONTAINER(await, struct api_fixture, await);
+    pc_api_reply_free(&f->reply);
+    pc_api_reply_init(&f->reply, &f->mem);
+    f->result = pc_api_resume(&f->waiting, answer, &f->reply);
+    api_copy_body(f);
+}
+
+/* The client leaves, or has waited too long. */
+static inline void api_leave(struct api_fixture *f)
+{
+    pc_await_abandon(&f->await);
+    if (f->waiting)
+        pc_api_call_free(f->waiting);
+    f->waiting = NULL;
+}
+
 static inline void api_close(struct api_fixture *f)
 {
+    free(f->query);
+    f->query = NULL;
     struct pc_channel_change change;
     for (size_t i = 0; f->engine && i < API_READERS; i++) {
         struct api_reader *reader = &f->readers[i];
@@ -101,6 +135,7 @@ static inline void api_close(struct api_fixture *f)
         pc_outq_free(&reader->q);
     }
     pc_api_reply_free(&f->reply);
+    api_leave(f);
     if (!f->engine)
         return;
     for (uint32_t i = 0; i < API_WORKERS; i++) {
@@ -122,6 +157,7 @@ static inline int api_try_open(struct api_fixture *f, const char *prefix,
     pusherc_allocator allocator = failing_alloc_init(&f->alloc, fail_at);
     f->mem = pc_mem_make(&allocator);
     f->unix_time_s = API_NOW;
+    f->await.resume = api_resume;
     pc_api_reply_init(&f->reply, &f->mem);
     struct pc_engine *engine = pc_alloc_zero(&f->mem, sizeof(*engine));
     if (!engine)
@@ -248,7 +284,7 @@ static inline const char *api_received(struct api_fixture *f, size_t reader_inde
 static inline void api_send(struct api_fixture *f, const char *method, const char *path,
                             const char *query, pusherc_slice body)
 {
-    struct pc_http_message message = {
+    f->sent = (struct pc_http_message){
         .method = pc_slice_of(method),
         .path = pc_slice_of(path),
         .query = pc_slice_of(query),
@@ -260,21 +296,17 @@ static inline void api_send(struct api_fixture *f, const char *method, const cha
     struct pc_api_request request = {
         .engine = f->engine,
         .worker = &f->engine->workers[0],
-        .message = &message,
+        .message = &f->sent,
         .unix_time_s = f->unix_time_s,
         .host_has_pages = f->host_has_pages,
-        .app_asked = f->app_asked,
+        .await = f->may_wait ? &f->await : NULL,
     };
-    f->message = &message;
+    f->message = &f->sent;
     pc_api_reply_free(&f->reply);
     pc_api_reply_init(&f->reply, &f->mem);
-    f->result = pc_api_handle(&request, &f->reply, &f->app_id, &f->app_key);
+    f->result = pc_api_handle(&request, &f->reply, &f->waiting);
     f->message = NULL;
-    pusherc_slice answer = pc_buf_slice(&f->reply.body);
-    assert_true(answer.len < sizeof(f->body));
-    if (answer.len)
-        memcpy(f->body, answer.ptr, answer.len);
-    f->body[answer.len] = '\0';
+    api_copy_body(f);
 }
 
 /* A signed request. `params`: "name=value" pairs joined by '&', not encoded; NULL = none. */
@@ -294,13 +326,14 @@ static inline void api_request_body(struct api_fixture *f, const char *method, c
         list[count++] = (pusherc_http_param){pc_slice_first(pair, eq), pc_slice_skip(pair, eq + 1)};
     }
     size_t cap = 65536;
-    char *query = malloc(cap);
+    char *query = malloc(cap), *before = f->query;
     assert_non_null(query);
     assert_int_equal(pusherc_sign_request(&credentials, method, path, list, count, body,
                                           f->unix_time_s, query, cap, NULL),
                      0);
+    f->query = query; /* stays, for the request may wait */
     api_send(f, method, path, query, body);
-    free(query);
+    free(before);
 }
 
 static inline void api_request(struct api_fixture *f, const char *method, const char *path,

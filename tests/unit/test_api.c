@@ -2,7 +2,10 @@
  * Numbers in comments are the checks of the protocol's appendix B. */
 #include "unit/api_fixture.h"
 
+#include <pusherc/hooks.h>
+
 #include "api/auth.h"
+#include "api/call.h"
 
 #define LENGTH(array) (sizeof(array) / sizeof((array)[0]))
 #define DOC_KEY       "278d425bdf160c739803"
@@ -349,32 +352,213 @@ static void wrong_methods_are_405_with_allow(void **state)
     }
 }
 
+/* A host that is asked for apps. */
+static pusherc_app_request *asked;
+static unsigned times_asked;
+
+static void take_question(pusherc_app_request *request, void *user_data)
+{
+    (void)user_data;
+    asked = request;
+    times_asked++;
+}
+
+static void ask_host(struct api_fixture *f)
+{
+    f->engine->hooks.find_app = take_question;
+    f->may_wait = true;
+    times_asked = 0;
+}
+
 /* 161 */
 static void unknown_apps_are_asked_for_once(void **state)
 {
     struct api_fixture *f = *state;
+    ask_host(f);
     api_get(f, "/apps/n%6fbody/channels", NULL);
-    assert_int_equal(f->result, PC_API_UNKNOWN_APP);
-    assert_true(pc_slice_eq(f->app_id, PC_S("nobody")));
-    assert_int_equal(f->app_key.len, 0);
-    f->app_asked = true;
-    api_get(f, "/apps/n%6fbody/channels", NULL);
+    assert_int_equal(f->result, PC_API_PENDING);
+    assert_true(pc_slice_eq(pusherc_app_request_id(asked), PC_S("nobody")));
+    assert_int_equal(pusherc_app_request_key(asked).len, 0);
+    assert_int_equal(pusherc_app_answer(asked, NULL), 0);
+    api_run_mail(f);
     assert_int_equal(f->result, PC_API_REPLY);
     api_expect_error(
         f, 404,
         "The app \"nobody\" could not be found: the path must have the app's id, not its key.",
         "app");
-    assert_int_equal(f->app_id.len, 0);
+    assert_int_equal(times_asked, 1);
 
     /* what cannot be an id is not asked for */
     char path[3000] = "/apps/";
-    f->app_asked = false;
     for (size_t i = 0; i < 201; i++)
         strcat(path, "%61");
     strcat(path, "/channels");
     api_get(f, path, NULL);
     assert_int_equal(f->result, PC_API_REPLY);
     assert_int_equal(f->reply.status, 404);
+    assert_int_equal(times_asked, 1);
+}
+
+/* The request goes on where it stood: its signature is checked, and its handler runs. */
+static void an_app_that_the_host_puts_is_served_by_the_request_that_waits(void **state)
+{
+    struct api_fixture *f = *state;
+    pusherc_app_options late = api_app();
+    late.id = "late";
+    late.key = "late-key";
+    ask_host(f);
+    api_get(f, "/apps/late/channels", NULL);
+    assert_int_equal(f->result, PC_API_PENDING);
+    assert_int_equal(f->body[0], 0);
+    assert_int_equal(pusherc_app_answer(asked, &late), 0);
+    api_run_mail(f);
+    assert_int_equal(f->result, PC_API_REPLY);
+    assert_int_equal(f->reply.status, 401); /* the fixture signs for the other app */
+    assert_int_equal(times_asked, 1);
+}
+
+static void nothing_goes_on_with_a_request_whose_client_has_left(void **state)
+{
+    struct api_fixture *f = *state;
+    ask_host(f);
+    api_get(f, "/apps/nobody/channels", NULL);
+    assert_int_equal(f->result, PC_API_PENDING);
+    api_leave(f);
+    assert_int_equal(pusherc_app_answer(asked, NULL), PUSHERC_ECANCELED);
+    api_run_mail(f);
+
+    /* the answer is under way when it leaves */
+    api_get(f, "/apps/nobody/channels", NULL);
+    assert_int_equal(pusherc_app_answer(asked, NULL), 0);
+    api_leave(f);
+    api_run_mail(f);
+    assert_int_equal(f->result, PC_API_PENDING);
+}
+
+/* Of a question that something answers later, and how often the request has gone on. */
+struct later {
+    struct pc_pending pending;
+    int number;
+};
+
+static int went_on;
+
+static void tell(struct pc_api_call *call)
+{
+    const struct later *later = PC_CONTAINER(call->answer, struct later, pending);
+    const pusherc_slice *first = pc_api_param(call, PC_S("a"));
+    went_on++;
+    pc_api_begin(call->reply, 200, PC_API_TEXT);
+    pc_buf_put(&call->reply->body, call->app->id);
+    pc_buf_put_char(&call->reply->body, ' ');
+    pc_buf_put(&call->reply->body, call->channel);
+    pc_buf_put_char(&call->reply->body, ' ');
+    pc_buf_put(&call->reply->body, *first);
+    pc_buf_put_u64(&call->reply->body, (uint64_t)later->number);
+}
+
+static struct later *wait_for(struct pc_api_call *call, void (*next)(struct pc_api_call *call))
+{
+    struct later *later = pc_alloc_zero(&call->request->engine->mem, sizeof *later);
+    if (!later) {
+        pc_api_out_of_memory(call->reply);
+        return NULL;
+    }
+    pc_pending_begin(&later->pending, call->request->worker, call->request->await);
+    if (pc_api_wait(call, next))
+        return later;
+    pc_pending_cancel(&later->pending);
+    return NULL;
+}
+
+static struct later *second;
+
+static void wait_again(struct pc_api_call *call)
+{
+    went_on++;
+    second = wait_for(call, tell);
+}
+
+/* What a handler does that has to wait, twice. Its parameters are on a stack that is gone when it goes on. */
+static struct later *handle_later(struct api_fixture *f)
+{
+    char text[] = "a=1 b";
+    struct pc_pair params[] = {{pc_slice(text, 1), pc_slice(text + 2, 3)},
+                                     {PC_S("empty"), PC_S("")}};
+    struct pc_api_request request = {.engine = f->engine,
+                                     .worker = &f->engine->workers[0],
+                                     .message = &f->sent,
+                                     .await = &f->await};
+    struct pc_api_call call = {.request = &request,
+                               .reply = &f->reply,
+                               .app = pc_apps_by_id(&f->engine->apps, PC_S("app-id")),
+                               .channel = pc_slice(text + 2, 1),
+                               .params = params,
+                               .param_count = LENGTH(params)};
+    went_on = 0;
+    second = NULL;
+    struct later *first = wait_for(&call, wait_again);
+    f->waiting = call.copy;
+    pc_app_unref(call.app);
+    memset(text, 'x', sizeof text);
+    memset(params, 0, sizeof params);
+    return first;
+}
+
+static void a_handler_that_waits_goes_on_with_what_it_had(void **state)
+{
+    struct api_fixture *f = *state;
+    struct later *first = handle_later(f);
+    assert_non_null(first);
+    api_run_mail(f);
+    assert_int_equal(went_on, 0);
+    assert_int_equal(pc_pending_answer(&first->pending), 0);
+    api_run_mail(f);
+    assert_int_equal(f->result, PC_API_PENDING);
+    second->number = 7;
+    assert_int_equal(pc_pending_answer(&second->pending), 0);
+    api_run_mail(f);
+    assert_int_equal(f->result, PC_API_REPLY);
+    assert_int_equal(went_on, 2);
+    assert_null(f->waiting);
+    assert_string_equal(f->body, "app-id 1 1 b7");
+}
+
+static void a_handler_that_waits_may_never_be_answered(void **state)
+{
+    struct api_fixture *f = *state;
+    struct later *first = handle_later(f);
+    api_leave(f);
+    api_run_mail(f);
+    assert_int_equal(went_on, 0);
+    assert_int_equal(pc_pending_answer(&first->pending), PUSHERC_ECANCELED);
+}
+
+static void without_memory_a_request_does_not_wait(void **state)
+{
+    (void)state;
+    for (size_t n = 0;; n++) {
+        struct api_fixture f;
+        api_open(&f, "");
+        f.alloc.fail_at = f.alloc.requests + 1 + n;
+        struct later *first = handle_later(&f);
+        if (first)
+            pc_pending_answer(&first->pending);
+        api_run_mail(&f);
+        bool waits = second != NULL;
+        if (first && !waits)
+            assert_int_equal(f.result, PC_API_REPLY);
+        if (!waits)
+            assert_int_equal(f.reply.status, 500);
+        else
+            pc_pending_answer(&second->pending);
+        api_run_mail(&f);
+        api_close(&f);
+        assert_int_equal(failing_alloc_live(&f.alloc), 0);
+        if (waits)
+            break;
+        assert_true(n < 100);
+    }
 }
 
 /* Python's SDK leaves /apps/{id} out of one path, and signs it so. */
@@ -387,17 +571,16 @@ static void without_an_app_in_the_path_the_key_names_it(void **state)
     api_get(f, path, NULL);
     assert_int_equal(f->reply.status, 405);
 
+    ask_host(f);
     api_send(f, "POST", path, "a=b&auth_key=nob%6fdy&auth_key=app-key", PC_S(""));
-    assert_int_equal(f->result, PC_API_UNKNOWN_APP);
-    assert_true(pc_slice_eq(f->app_key, PC_S("nobody")));
-    assert_int_equal(f->app_id.len, 0);
-    f->app_asked = true;
-    api_send(f, "POST", path, "a=b&auth_key=nob%6fdy", PC_S(""));
+    assert_int_equal(f->result, PC_API_PENDING);
+    assert_true(pc_slice_eq(pusherc_app_request_key(asked), PC_S("nobody")));
+    assert_int_equal(pusherc_app_request_id(asked).len, 0);
+    assert_int_equal(pusherc_app_answer(asked, NULL), 0);
+    api_run_mail(f);
     assert_int_equal(f->result, PC_API_REPLY);
     api_expect_error(f, 401, "Unknown auth_key", "key");
-    assert_int_equal(f->app_key.len, 0);
 
-    f->app_asked = false;
     static const char *const without[] = {"", "auth_key=", "auth_key", "xauth_key=app-key"};
     for (size_t i = 0; i < LENGTH(without); i++) {
         api_send(f, "POST", path, without[i], PC_S(""));
@@ -828,6 +1011,11 @@ int main(void)
         api_test(unknown_paths_are_not_ours_and_404),
         api_test(wrong_methods_are_405_with_allow),
         api_test(unknown_apps_are_asked_for_once),
+        api_test(an_app_that_the_host_puts_is_served_by_the_request_that_waits),
+        api_test(nothing_goes_on_with_a_request_whose_client_has_left),
+        api_test(a_handler_that_waits_goes_on_with_what_it_had),
+        api_test(a_handler_that_waits_may_never_be_answered),
+        cmocka_unit_test(without_memory_a_request_does_not_wait),
         api_test(without_an_app_in_the_path_the_key_names_it),
         api_test(a_disabled_app_is_403_to_who_can_sign),
         api_test(too_many_parameters_are_refused),

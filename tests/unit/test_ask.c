@@ -25,14 +25,14 @@ static void ask(struct asked *asked, const struct pc_mem *mem, const char *type,
     asked->message.fields = &asked->type;
     asked->message.field_count = 1;
     asked->message.body = body;
-    asked->request.ask.mem = *mem;
+    asked->request.ask.pending.mem = *mem;
     asked->request.ask.message = &asked->message;
-    pc_buf_init(&asked->request.ask.decoded, &asked->request.ask.mem, SIZE_MAX);
+    pc_buf_init(&asked->request.ask.decoded, &asked->request.ask.pending.mem, SIZE_MAX);
 }
 
 static void done(struct asked *asked)
 {
-    pc_free(&asked->request.ask.mem, asked->request.form);
+    pc_free(&asked->request.ask.pending.mem, asked->request.form);
     pc_buf_free(&asked->request.form_text);
     pc_buf_free(&asked->request.ask.decoded);
 }

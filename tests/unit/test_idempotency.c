@@ -392,11 +392,10 @@ static pusherc_render_verdict ask_again(pusherc_render *r, void *user_data)
                                      .message = f->message,
                                      .unix_time_s = f->unix_time_s};
     struct pc_api_reply reply;
-    pusherc_slice id, key;
     (void)r;
     (void)user_data;
     pc_api_reply_init(&reply, &f->mem);
-    assert_int_equal(pc_api_handle(&request, &reply, &id, &key), PC_API_REPLY);
+    assert_int_equal(pc_api_handle(&request, &reply, NULL), PC_API_REPLY);
     status_meanwhile = reply.status;
     for (size_t i = 0; i < reply.field_count; i++)
         if (pc_slice_eq(reply.fields[i].name, PC_S("Retry-After")))

@@ -530,13 +530,12 @@ static void traffic_is_refused_above_the_threshold(void **state)
     struct pc_api_request request = {
         .engine = &server->engine, .worker = &server->engine.workers[0], .message = &message};
     struct pc_api_reply reply;
-    pusherc_slice id, key;
     (void)state;
     for (uint32_t percent = 0; percent <= 100; percent += 100) {
         server->engine.options.accept_traffic_percent =
             percent; /* 0: whatever is used is too much */
         pc_api_reply_init(&reply, &server->engine.mem);
-        assert_int_equal(pc_api_handle(&request, &reply, &id, &key), PC_API_REPLY);
+        assert_int_equal(pc_api_handle(&request, &reply, NULL), PC_API_REPLY);
         assert_int_equal(reply.status, percent ? 200 : 500);
         assert_true(pc_slice_starts(pc_buf_slice(&reply.body), PC_S("{\"memory\":{\"usedSize\":")));
         pc_api_reply_free(&reply);

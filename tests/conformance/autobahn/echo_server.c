@@ -7,7 +7,7 @@
 
 #include <pusherc/pusherc.h>
 
-#include "net/conn.h"
+#include "net/ws_conn.h"
 #include "server/server.h"
 
 #define MAX_BYTES (32u << 20) /* Autobahn's messages have up to 16 MiB */
@@ -16,14 +16,6 @@ static void echo(void *user, enum pc_ws_opcode opcode, pusherc_slice payload)
 {
     pc_conn_send(user, (int)opcode, payload);
 }
-
-static const struct pc_ws_events events = {
-    .message = echo,
-    .ping = pc_conn_ws_ping,
-    .pong = pc_conn_ws_pong,
-    .close = pc_conn_ws_close,
-    .send = pc_conn_ws_send,
-};
 
 /* Takes back the session's greeting, which is the last thing queued: Autobahn knows nothing of it. */
 static void on_open(const pusherc_conn *conn, void *user_data)
@@ -37,9 +29,12 @@ static void on_open(const pusherc_conn *conn, void *user_data)
     pc_slot_unref(greeting);
 }
 
+/* The loop's own pool would be made for its first WebSocket. */
 static int replace_messages(struct pc_loop *loop)
 {
-    pc_ws_pool_free(loop->ws_pool);
+    static struct pc_ws_events events;
+    events = pc_ws_conn_events;
+    events.message = echo;
     return pc_ws_pool_new(&loop->ws_pool, loop->worker->mem, 4, &events);
 }
 

@@ -1,0 +1,141 @@
+#include "net/serve.h"
+
+#include <time.h>
+
+#include "net/ask.h"
+#include "net/auth_conn.h"
+#include "net/upgrade.h"
+#include "net/ws_conn.h"
+#include "session/admit.h"
+
+/*
+ * The host's pages.
+ */
+
+static void page_answered(struct pc_conn *conn, void *of, struct pc_pending *answer)
+{
+    struct pusherc_http_request *r = pc_page_of(answer);
+    (void)of;
+    pc_ask_give_back(&r->ask, conn);
+    pc_http_reply_bytes(conn, pc_buf_slice(&r->reply), r->keep_alive);
+}
+
+static void ask_for_page(struct pc_conn *conn, const struct pc_http_message *m)
+{
+    static const struct pc_http_waiting waiting = {.resume = page_answered};
+    const pusherc_hooks *hooks = &conn->loop->engine->hooks;
+    struct pusherc_http_request *r = pc_page_new(conn, m);
+    if (!r) {
+        pc_http_reply_text(conn, 500, "Out of memory", m);
+        return;
+    }
+    pc_http_wait(conn, &waiting, NULL, m, 0);
+    hooks->on_http(r, hooks->user_data);
+}
+
+/*
+ * The API.
+ */
+
+/* What belongs to no route of the API; the reply is the 404. */
+static void serve_rest(struct pc_conn *conn, const struct pc_http_message *m,
+                       struct pc_api_reply *reply)
+{
+    struct pc_engine *engine = conn->loop->engine;
+    if (pc_admit_path(engine, m->path))
+        pc_ws_conn_refuse_plain(conn, m);
+    else if (engine->hooks.on_http)
+        ask_for_page(conn, m);
+    else
+        pc_http_reply(conn, reply, m);
+}
+
+static void call_resume(struct pc_conn *conn, void *of, struct pc_pending *answer);
+
+static void call_is_late(struct pc_conn *conn, void *of)
+{
+    pc_api_call_free(of);
+    pc_http_refuse(conn, 503, "The application did not answer in time");
+}
+
+static void call_abandon(struct pc_conn *conn, void *of)
+{
+    (void)conn;
+    pc_api_call_free(of);
+}
+
+static void call_wait(struct pc_conn *conn, struct pc_api_call *call,
+                      const struct pc_http_message *m)
+{
+    static const struct pc_http_waiting waiting = {call_resume, call_is_late, call_abandon};
+    pc_http_wait(conn, &waiting, call, m, conn->loop->engine->options.identify_timeout_ms);
+}
+
+static void call_resume(struct pc_conn *conn, void *of, struct pc_pending *answer)
+{
+    struct pc_api_call *call = of;
+    const struct pc_http_message *m = pc_http_message(conn);
+    struct pc_api_reply reply;
+    pc_api_reply_init(&reply, &conn->loop->engine->mem);
+    if (pc_api_resume(&call, answer, &reply) == PC_API_PENDING)
+        call_wait(conn, call, m);
+    else
+        pc_http_reply(conn, &reply, m);
+    pc_api_reply_free(&reply);
+}
+
+static void serve_api(struct pc_conn *conn, const struct pc_http_message *m)
+{
+    struct pc_engine *engine = conn->loop->engine;
+    struct pc_api_request request = {.engine = engine,
+                                     .worker = conn->loop->worker,
+                                     .message = m,
+                                     .unix_time_s = (uint64_t)time(NULL),
+                                     .host_has_pages = engine->hooks.on_http != NULL,
+                                     .await = pc_http_await(conn)};
+    struct pc_api_reply reply;
+    struct pc_api_call *call;
+    pc_api_reply_init(&reply, &engine->mem);
+    switch (pc_api_handle(&request, &reply, &call)) {
+    case PC_API_REPLY:
+        pc_http_reply(conn, &reply, m);
+        break;
+    case PC_API_NOT_OURS:
+        serve_rest(conn, m, &reply);
+        break;
+    case PC_API_PENDING:
+        call_wait(conn, call, m);
+        break;
+    }
+    pc_api_reply_free(&reply);
+}
+
+/*
+ * What there is.
+ */
+
+static void serve(struct pc_conn *conn, const struct pc_http_message *m)
+{
+    if (m->upgrade)
+        pc_upgrade(conn, m);
+    else if (!pc_conn_auth(conn, m))
+        serve_api(conn, m);
+}
+
+static void serve_operations(struct pc_conn *conn, const struct pc_http_message *m)
+{
+    struct pc_engine *engine = conn->loop->engine;
+    struct pc_api_request request = {.engine = engine, .worker = conn->loop->worker, .message = m};
+    struct pc_api_reply reply;
+    pc_api_reply_init(&reply, &engine->mem);
+    pc_api_operations(&request, &reply);
+    pc_http_reply(conn, &reply, m->upgrade ? NULL : m); /* what follows an upgrade is no request */
+    pc_api_reply_free(&reply);
+}
+
+struct pc_conn *pc_serve_conn_new(struct pc_loop *loop, int fd, struct pc_tls_config *tls,
+                                  pusherc_listen_purpose purpose)
+{
+    bool operations = purpose == PUSHERC_LISTEN_METRICS;
+    return pc_http_conn_new(loop, fd, tls, operations ? serve_operations : serve);
+}

@@ -1,0 +1,22 @@
+/* The question to the host (hook find_app) for an app that is not known. */
+#ifndef PC_SESSION_APP_REQUEST_H
+#define PC_SESSION_APP_REQUEST_H
+
+#include "fanout/engine.h"
+#include "fanout/pending.h"
+
+struct pusherc_app_request {
+    struct pc_pending pending;
+    struct pc_engine *engine; /* valid while the mailbox is open */
+    pusherc_slice id, key;    /* one of them is set */
+    char text[512];           /* they point here */
+};
+
+/* Waits with `await`; pc_find_app_ask() or pc_pending_cancel() follows. NULL: the host has no such hook, the name is
+ * too long for an app's, or memory ran out. */
+struct pusherc_app_request *pc_find_app_new(struct pc_worker *worker, struct pc_await *await,
+                                            pusherc_slice id, pusherc_slice key);
+/* Hands it to the host. */
+void pc_find_app_ask(struct pusherc_app_request *request);
+
+#endif
