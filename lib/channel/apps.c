@@ -9,6 +9,7 @@ void pc_apps_init(struct pc_apps *apps, const struct pc_mem *mem, const uint64_t
     apps->mem = *mem;
     apps->next_uid = 1;
     apps->worker_count = worker_count;
+    apps->webhooks = false;
     pthread_mutex_init(&apps->mutex, NULL);
     pc_map_init(&apps->by_id, &apps->mem, seed);
     pc_map_init(&apps->by_key, &apps->mem, seed);
