@@ -2,6 +2,7 @@
 
 #include "base/log.h"
 #include "base/options.h"
+#include "codec/http.h"
 
 #define MAX_URL_BYTES    2048
 #define MAX_FILTER_BYTES 200
@@ -69,17 +70,9 @@ static bool url_valid(pusherc_slice url)
     return authority_valid(authority);
 }
 
-/* RFC 9110: what a field's name may hold. */
-static bool is_token(pusherc_slice name)
+static bool field_name_valid(pusherc_slice name)
 {
-    static const char others[] = "!#$%&'*+-.^_`|~";
-    for (size_t i = 0; i < name.len; i++) {
-        char c = name.ptr[i], lower = pc_ascii_lower(c);
-        if (!(lower >= 'a' && lower <= 'z') && !(c >= '0' && c <= '9') &&
-            !memchr(others, c, sizeof others - 1))
-            return false;
-    }
-    return name.len > 0 && name.len <= MAX_FIELD_BYTES;
+    return name.len <= MAX_FIELD_BYTES && pc_http_is_token(name);
 }
 
 static bool field_value_valid(pusherc_slice value)
@@ -122,7 +115,7 @@ static int check_fields(const struct check *check, const pusherc_webhook *hook)
         return refuse(check, "headers: at most 16, and not NULL");
     for (size_t i = 0; i < hook->header_count; i++) {
         pusherc_slice name = pc_slice_of(hook->headers[i].name);
-        if (!is_token(name))
+        if (!field_name_valid(name))
             return refuse(check, "headers: a name must be made of letters, digits and '-'");
         if (is_our_field(name))
             return refuse(check, "headers: Host, Connection, Content-* and X-Pusher-* are set by "

@@ -102,20 +102,13 @@ static bool fail_memory(struct pc_http_parser *parser)
     return fail(parser, 500, "Out of memory.");
 }
 
-static bool is_token_char(char c)
-{
-    static const char others[] = "!#$%&'*+-.^_`|~";
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-           (c && strchr(others, c));
-}
-
 /* llhttp stopped with `err` at `bad`, the first byte it could not take. */
 static void fail_syntax(struct pc_http_parser *parser, llhttp_errno_t err, char bad)
 {
     switch (err) {
     case HPE_INVALID_METHOD:
         /* A method we do not know, or no HTTP at all (a TLS greeting). */
-        if (is_token_char(bad) || (bad == ' ' && parser->head.len > 0))
+        if (pc_http_is_token(pc_slice(&bad, 1)) || (bad == ' ' && parser->head.len > 0))
             fail(parser, 501, "Unknown method.");
         else
             fail(parser, 400, "This is not HTTP.");

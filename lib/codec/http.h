@@ -96,7 +96,7 @@ struct pc_http_reply {
 /* Status line, Date (none for 1xx), Content-Length (none for 1xx, 204, 304), Connection (none for
  * 1xx), the fields, the body. Its failure is buf's status. */
 void pc_http_put_reply(struct pc_buf *buf, const struct pc_http_reply *reply);
-const char *pc_http_reason(int status); /* "Not Found"; "" if unknown */
+bool pc_http_is_token(pusherc_slice text); /* RFC 9110, section 5.6.2: what a field's name may be */
 /* A field a host may send: name is a token, value has no CR, LF, NUL. */
 bool pc_http_field_valid(pusherc_slice name, pusherc_slice value);
 

@@ -3,7 +3,8 @@
 
 #include "base/utc.h"
 
-const char *pc_http_reason(int status)
+/* "" if unknown */
+static const char *reason_of(int status)
 {
     switch (status) {
     case 100:
@@ -95,15 +96,20 @@ const char *pc_http_reason(int status)
     }
 }
 
-bool pc_http_field_valid(pusherc_slice name, pusherc_slice value)
+bool pc_http_is_token(pusherc_slice text)
 {
     static const char token[] = "!#$%&'*+-.^_`|~"
                                 "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
-    if (name.len == 0)
-        return false;
-    for (size_t i = 0; i < name.len; i++)
-        if (!memchr(token, name.ptr[i], sizeof token - 1))
+    for (size_t i = 0; i < text.len; i++)
+        if (!memchr(token, text.ptr[i], sizeof token - 1))
             return false;
+    return text.len > 0;
+}
+
+bool pc_http_field_valid(pusherc_slice name, pusherc_slice value)
+{
+    if (!pc_http_is_token(name))
+        return false;
     for (size_t i = 0; i < value.len; i++)
         if (value.ptr[i] == '\r' || value.ptr[i] == '\n' || value.ptr[i] == '\0')
             return false;
@@ -178,7 +184,7 @@ void pc_http_put_reply(struct pc_buf *buf, const struct pc_http_reply *reply)
     char *to = copy(start, PC_S("HTTP/1.1 "));
     to += pc_format_u64((uint64_t)reply->status, to);
     *to++ = ' ';
-    to = copy(to, pc_slice_of(pc_http_reason(reply->status)));
+    to = copy(to, pc_slice_of(reason_of(reply->status)));
     to = copy(to, PC_S("\r\n"));
     if (reply->date.len && !interim)
         to = copy_field(to, PC_S("Date"), reply->date);
