@@ -2,6 +2,7 @@
 
 #include "base/log.h"
 #include "base/options.h"
+#include "base/pack.h"
 #include "protocol/names.h"
 
 #define MAX_PATTERN 200 /* no channel name is longer */
@@ -258,13 +259,12 @@ int pc_rules_add(struct pc_rules *rules, const pusherc_rule *from, pusherc_errin
         pc_free(rules->mem, text);
         return pc_errinfo(info, PUSHERC_ENOMEM, 0, "out of memory");
     }
-    memcpy(text, pattern.ptr, pattern.len);
-    if (app_id.len)
-        memcpy(text + pattern.len + 1, app_id.ptr, app_id.len);
+    char *at = text;
     *rule = checked;
     rule->text = text;
-    rule->pattern = pc_slice(text, pattern.len);
-    rule->app_id = pc_slice(text + pattern.len + 1, app_id.len);
+    rule->pattern = pc_pack(&at, pattern);
+    at++; /* its NUL */
+    rule->app_id = pc_pack(&at, app_id);
     rule->options.pattern = text;
     rule->options.app_id = app_id.len ? rule->app_id.ptr : NULL;
     size_t braces = 0;

@@ -1,5 +1,7 @@
 #include "channel/cached.h"
 
+#include "base/pack.h"
+
 struct pc_cached *pc_cached_new(const struct pc_mem *mem, pusherc_slice event, pusherc_slice data,
                                 uint64_t until_ms)
 {
@@ -8,11 +10,9 @@ struct pc_cached *pc_cached_new(const struct pc_mem *mem, pusherc_slice event, p
         return NULL;
     cached->mem = *mem;
     cached->until_ms = until_ms;
-    cached->event = pc_slice(cached->text, event.len);
-    cached->data = pc_slice(cached->text + event.len, data.len);
-    memcpy(cached->text, event.ptr, event.len);
-    if (data.len)
-        memcpy(cached->text + event.len, data.ptr, data.len);
+    char *at = cached->text;
+    cached->event = pc_pack(&at, event);
+    cached->data = pc_pack(&at, data);
     atomic_init(&cached->refs, 1);
     return cached;
 }

@@ -1,5 +1,7 @@
 #include "channel/idempotency.h"
 
+#include "base/pack.h"
+
 struct pc_idempotency_entry {
     struct pc_map_node node; /* the key's bytes stand behind the struct, then the answer's */
     struct pc_list in_order;
@@ -73,12 +75,9 @@ static struct pc_idempotency_entry *add(struct pc_idempotency *table, pusherc_sl
     struct pc_idempotency_entry *entry = pc_alloc_zero(&table->mem, size);
     if (!entry)
         return NULL;
-    char *text = (char *)(entry + 1);
-    memcpy(text, key.ptr, key.len);
-    if (answer.len)
-        memcpy(text + key.len, answer.ptr, answer.len);
-    entry->node.key = pc_slice(text, key.len);
-    entry->answer_len = answer.len;
+    char *at = (char *)(entry + 1);
+    entry->node.key = pc_pack(&at, key);
+    entry->answer_len = pc_pack(&at, answer).len;
     if (pc_map_insert(&table->by_key, &entry->node)) {
         pc_free(&table->mem, entry);
         return NULL;

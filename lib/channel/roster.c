@@ -2,6 +2,7 @@
 
 #include <pusherc/error.h>
 
+#include "base/pack.h"
 #include "codec/json.h"
 
 /* far above any member limit in use; keeps lengths in 32 bits */
@@ -32,11 +33,9 @@ static struct pc_roster_member *member_new(const struct pc_mem *mem, pusherc_sli
     struct pc_roster_member *m = pc_alloc(mem, sizeof *m + user_id.len + info.len);
     if (!m)
         return NULL;
-    char *text = (char *)(m + 1);
-    memcpy(text, user_id.ptr, user_id.len);
-    memcpy(text + user_id.len, info.ptr, info.len);
-    m->node.key = pc_slice(text, user_id.len);
-    m->info = pc_slice(text + user_id.len, info.len);
+    char *at = (char *)(m + 1);
+    m->node.key = pc_pack(&at, user_id);
+    m->info = pc_pack(&at, info);
     m->subscriptions = 1;
     return m;
 }

@@ -1,6 +1,7 @@
 #include "session/auth_request.h"
 
 #include "base/options.h"
+#include "base/pack.h"
 #include "codec/json.h"
 #include "session/identity.h"
 
@@ -136,15 +137,10 @@ static int copy_grant(pusherc_auth_request *r, const pusherc_grant *from)
     r->answer_text = pc_alloc(&r->mem, len + 1);
     if (!r->answer_text)
         return PUSHERC_ENOMEM;
-    struct pc_buf text;
-    pc_buf_init_in(&text, &r->mem, len + 1, r->answer_text, len + 1);
-    pc_buf_put(&text, g->user_id);
-    pc_buf_put(&text, g->user_info_json);
-    pc_buf_put(&text, g->view);
-    const char *at = r->answer_text;
-    r->verdict.user_id = pc_slice(at, g->user_id.len);
-    r->verdict.user_info = pc_slice(at + g->user_id.len, g->user_info_json.len);
-    r->verdict.view = pc_slice(at + g->user_id.len + g->user_info_json.len, g->view.len);
+    char *at = r->answer_text;
+    r->verdict.user_id = pc_pack(&at, g->user_id);
+    r->verdict.user_info = pc_pack(&at, g->user_info_json);
+    r->verdict.view = pc_pack(&at, g->view);
     r->verdict.expires_in_ms = g->expires_in_ms;
     return 0;
 }

@@ -1,5 +1,6 @@
 #include "session/change.h"
 
+#include "base/pack.h"
 #include "session/grant.h"
 #include "session/session.h"
 
@@ -26,26 +27,18 @@ struct pc_change_mail {
 struct pc_change *pc_change_new(struct pc_engine *engine, const struct pc_grant_filter *filter,
                                 pusherc_slice channel, pusherc_slice reason)
 {
-    pusherc_slice *copies[4];
-    size_t count = 0, len = filter->user_id.len + filter->pattern.len + channel.len + reason.len;
+    size_t len = filter->user_id.len + filter->pattern.len + channel.len + reason.len;
     struct pc_change *change = pc_alloc_zero(&engine->mem, sizeof *change + len);
     if (!change)
         return NULL;
     change->mem = engine->mem;
     change->engine = engine;
     change->filter = *filter;
-    change->channel = channel;
-    change->reason = reason;
-    copies[count++] = &change->filter.user_id;
-    copies[count++] = &change->filter.pattern;
-    copies[count++] = &change->channel;
-    copies[count++] = &change->reason;
     char *at = change->text;
-    for (size_t i = 0; i < count; i++) {
-        if (copies[i]->len)
-            copies[i]->ptr = memcpy(at, copies[i]->ptr, copies[i]->len);
-        at += copies[i]->len;
-    }
+    change->filter.user_id = pc_pack(&at, filter->user_id);
+    change->filter.pattern = pc_pack(&at, filter->pattern);
+    change->channel = pc_pack(&at, channel);
+    change->reason = pc_pack(&at, reason);
     atomic_init(&change->open, 1);
     return change;
 }

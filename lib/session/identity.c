@@ -1,6 +1,6 @@
 #include "session/identity.h"
 
-#include "base/slice.h"
+#include "base/pack.h"
 
 struct pc_identity *pc_identity_new(const struct pc_mem *mem, pusherc_slice user_id,
                                     pusherc_slice user_info)
@@ -9,15 +9,11 @@ struct pc_identity *pc_identity_new(const struct pc_mem *mem, pusherc_slice user
         pc_alloc_zero(mem, sizeof *identity + user_id.len + user_info.len);
     if (!identity)
         return NULL;
-    char *text = (char *)(identity + 1);
-    if (user_id.len)
-        memcpy(text, user_id.ptr, user_id.len);
-    if (user_info.len)
-        memcpy(text + user_id.len, user_info.ptr, user_info.len);
+    char *at = (char *)(identity + 1);
     atomic_init(&identity->refs, 1);
     identity->mem = *mem;
-    identity->user_id = pc_slice(text, user_id.len);
-    identity->user_info = pc_slice(text + user_id.len, user_info.len);
+    identity->user_id = pc_pack(&at, user_id);
+    identity->user_info = pc_pack(&at, user_info);
     return identity;
 }
 

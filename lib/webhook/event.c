@@ -1,5 +1,6 @@
 #include "webhook/event.h"
 
+#include "base/pack.h"
 #include "codec/json.h"
 
 static const char *name_of(uint32_t kind)
@@ -46,15 +47,6 @@ void pc_webhook_put_key(struct pc_buf *buf, const struct pc_notice *notice)
         pc_buf_put(buf, notice->user_id);
 }
 
-static pusherc_slice take_in(char **to, pusherc_slice text)
-{
-    char *start = *to;
-    if (text.len)
-        memcpy(start, text.ptr, text.len);
-    *to += text.len;
-    return pc_slice(start, text.len);
-}
-
 struct pc_webhook_event *pc_webhook_event_new(const struct pc_mem *mem,
                                               const struct pc_notice *notice)
 {
@@ -69,10 +61,10 @@ struct pc_webhook_event *pc_webhook_event_new(const struct pc_mem *mem,
                                        .subscription_count = notice->subscription_count};
     pc_list_init(&event->link);
     char *to = event->text;
-    event->channel = take_in(&to, notice->channel);
-    event->user_id = take_in(&to, notice->user_id);
-    event->event = take_in(&to, notice->event);
-    event->data = take_in(&to, notice->data);
+    event->channel = pc_pack(&to, notice->channel);
+    event->user_id = pc_pack(&to, notice->user_id);
+    event->event = pc_pack(&to, notice->event);
+    event->data = pc_pack(&to, notice->data);
     struct pc_buf room;
     pc_buf_init_in(&room, mem, key, to, key);
     pc_webhook_put_key(&room, notice);
