@@ -94,7 +94,6 @@ void pc_api_put_counts(struct pc_api_call *call, pusherc_slice channel,
  */
 void pc_api_begin(struct pc_api_reply *reply, int status, const char *content_type);
 void pc_api_field(struct pc_api_reply *reply, pusherc_slice name, pusherc_slice value);
-void pc_api_field_number(struct pc_api_reply *reply, pusherc_slice name, uint32_t value);
 static inline void pc_api_begin_text(struct pc_api_reply *reply, int status)
 {
     pc_api_begin(reply, status, PC_API_TEXT);

@@ -34,7 +34,7 @@ void pc_api_field(struct pc_api_reply *reply, pusherc_slice name, pusherc_slice 
     reply->fields[reply->field_count++] = (struct pc_pair){name, value};
 }
 
-void pc_api_field_number(struct pc_api_reply *reply, pusherc_slice name, uint32_t value)
+static void field_number(struct pc_api_reply *reply, pusherc_slice name, uint32_t value)
 {
     struct pc_buf digits;
     char *room = reply->text + reply->text_len;
@@ -97,7 +97,7 @@ void pc_api_plain(struct pc_api_reply *reply, int status, const char *text)
 void pc_api_unavailable(struct pc_api_reply *reply, const char *text)
 {
     pc_api_plain(reply, 503, text);
-    pc_api_field_number(reply, PC_S("Retry-After"), RETRY_AFTER_S);
+    field_number(reply, PC_S("Retry-After"), RETRY_AFTER_S);
 }
 
 void pc_api_too_many(struct pc_api_reply *reply, uint32_t limit_per_s, uint32_t remaining)
@@ -105,9 +105,9 @@ void pc_api_too_many(struct pc_api_reply *reply, uint32_t limit_per_s, uint32_t 
     pc_api_plain(reply, 429, "Too many requests: the app's limit is ");
     pc_buf_put_u64(&reply->body, limit_per_s);
     pc_api_say(reply, PC_S(" in a second."));
-    pc_api_field_number(reply, PC_S("Retry-After"), RETRY_AFTER_S);
-    pc_api_field_number(reply, PC_S("X-RateLimit-Limit"), limit_per_s);
-    pc_api_field_number(reply, PC_S("X-RateLimit-Remaining"), remaining);
+    field_number(reply, PC_S("Retry-After"), RETRY_AFTER_S);
+    field_number(reply, PC_S("X-RateLimit-Limit"), limit_per_s);
+    field_number(reply, PC_S("X-RateLimit-Remaining"), remaining);
 }
 
 void pc_api_error_as_json(struct pc_api_reply *reply)

@@ -21,12 +21,6 @@ static const char features[] = ""
 #ifdef PC_WITH_WEBHOOKS
                                " webhooks"
 #endif
-#ifdef PC_WITH_DEFLATE
-                               " deflate"
-#endif
-#ifdef PC_WITH_REDIS
-                               " redis"
-#endif
     ;
 
 const char *pusherc_features(void)
