@@ -41,8 +41,8 @@ enum pc_api_result {
 void pc_api_reply_init(struct pc_api_reply *reply, const struct pc_mem *mem);
 void pc_api_reply_free(struct pc_api_reply *reply);
 
-/* Never fails: when memory runs out the reply is a 500 without body. HEAD is answered as GET: whoever
- * writes the reply leaves the body out. app_id and app_key are borrowed from the message or from
+/* Never fails: when memory runs out the reply is a 500 without body. HEAD is answered as GET:
+ * pc_http_put_reply() leaves the body out. app_id and app_key are borrowed from the message or from
  * `reply`; exactly one is set on PC_API_UNKNOWN_APP, which leaves the reply empty. */
 enum pc_api_result pc_api_handle(const struct pc_api_request *request, struct pc_api_reply *reply,
                                  pusherc_slice *app_id, pusherc_slice *app_key);

@@ -1,7 +1,7 @@
 /*
  * The built-in auth endpoints for stock Echo and pusher-js (protocol section 6): what a request asks for, and the
- * exact bodies that clients accept. Who decides is not said here; net/auth_conn.c takes a request from one to
- * the other.
+ * exact bodies that clients accept. Reading and writing only: net/auth_conn.c asks
+ * for the decision.
  */
 #ifndef PC_API_AUTH_H
 #define PC_API_AUTH_H
@@ -20,7 +20,7 @@ enum pc_auth_endpoint pc_auth_endpoint_of(const struct pc_engine *engine, pusher
 /* What the client asks for. Owned; lives as long as the request is under way. */
 struct pc_auth_query {
     pusherc_slice socket_id;  /* as sent, well-formed */
-    pusherc_socket_id socket; /* zero: well-formed, but none of this server's */
+    pusherc_socket_id socket; /* zero: well-formed, but not an id of this server */
     pusherc_slice channel;    /* PC_AUTH_CHANNEL: a valid name */
     struct pc_channel_class class;
     pusherc_slice app_key;  /* parameter "app_key"; len 0 = not said */
@@ -50,7 +50,7 @@ void pc_auth_put_preflight(struct pc_api_reply *reply);
 /* {"message": text}, as Laravel says no. */
 void pc_auth_put_refusal(struct pc_api_reply *reply, int status, pusherc_slice text);
 
-/* The answer is what its type says and nothing else, and nobody keeps it. */
+/* Browsers must not guess another type for the answer, and caches must not keep it. */
 void pc_auth_guard(struct pc_api_reply *reply);
 /* Fields that let a page of an allowed origin use the endpoint with its cookies. `origin` must live as long as
  * the reply. */

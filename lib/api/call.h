@@ -1,6 +1,6 @@
 /*
  * What the files of this folder share: one request on its way through a handler, and the words an
- * answer is put together with. Nobody else includes this.
+ * answer is put together with. Files outside of api/ do not include this.
  */
 #ifndef PC_API_CALL_H
 #define PC_API_CALL_H
@@ -49,11 +49,11 @@ bool pc_api_take_events(struct pc_api_call *call, uint32_t count);
 bool pc_api_take_read(struct pc_api_call *call);
 
 /*
- * Publishing once (once.c).
+ * Publishing once: once.c says how.
  */
 struct pc_api_once {
-    pusherc_slice key; /* len 0 = none was given: nothing is remembered */
-    uint64_t content;
+    pusherc_slice key;                  /* len 0 = no key was given: nothing is remembered */
+    uint64_t content;                   /* see pc_api_content() */
     struct pc_idempotency_entry *entry; /* NULL = not begun, or ended */
     bool repeat;                        /* the answer is that of the first time; publish nothing */
 };
@@ -98,7 +98,7 @@ static inline void pc_api_begin_text(struct pc_api_reply *reply, int status)
 {
     pc_api_begin(reply, status, PC_API_TEXT);
 }
-/* Appends to an error's text what may come from a stranger: it stays one line of valid UTF-8. */
+/* Appends to an error's text what may come from a client: it stays one line of valid UTF-8. */
 void pc_api_say(struct pc_api_reply *reply, pusherc_slice text);
 /* The same, cut if it is long, and in quotes. */
 void pc_api_say_quoted(struct pc_api_reply *reply, pusherc_slice text);

@@ -138,7 +138,7 @@ struct list {
     bool first;
 };
 
-/* Under the shard's lock. The name needs no escapes: it was checked when somebody subscribed. */
+/* Under the shard's lock. The name needs no escapes: it was checked when the first client subscribed. */
 static void put_channel(const struct pc_channel *channel, void *ctx)
 {
     struct list *list = ctx;

@@ -32,7 +32,7 @@ struct reading {
 };
 
 /* The error's text begins; callers may say more. Always false. */
-static bool refuse(const struct reading *r, int status, const char *text)
+static bool refuse_event(const struct reading *r, int status, const char *text)
 {
     struct pc_api_reply *reply = r->call->reply;
     pc_api_begin_text(reply, status);
@@ -55,7 +55,7 @@ static bool add_channel(const struct reading *r, pusherc_slice name)
     uint32_t max = r->call->app->options.max_event_channels;
     if (event->channel_count == max) {
         pc_app_limited(r->call->app, PC_APP_max_event_channels);
-        refuse(r, 400, "Cannot broadcast to more than ");
+        refuse_event(r, 400, "Cannot broadcast to more than ");
         pc_buf_put_u64(&r->call->reply->body, max);
         pc_api_say(r->call->reply, PC_S(" channels at once."));
         return false;
@@ -66,10 +66,10 @@ static bool add_channel(const struct reading *r, pusherc_slice name)
 
 static bool set_socket_id(const struct reading *r, pusherc_slice text)
 {
-    /* ELIMIT: well-formed, but no id that this server gives. Nobody has it, so nobody is left out. */
+    /* ELIMIT: well-formed, but not an id that this server gives. No client has it, so no client is left out. */
     if (pusherc_socket_id_parse(text, &r->event->except) != PUSHERC_EINVAL)
         return true;
-    refuse(r, 400, "Malformed socket_id: ");
+    refuse_event(r, 400, "Malformed socket_id: ");
     pc_api_say_quoted(r->call->reply, text);
     pc_api_say(r->call->reply, PC_S("."));
     return false;
@@ -79,7 +79,7 @@ static bool set_key(const struct reading *r, pusherc_slice text)
 {
     r->event->key = text;
     return pc_api_once_valid(text) ||
-           refuse(r, 400, "idempotency_key must have 1 to 128 characters.");
+           refuse_event(r, 400, "idempotency_key must have 1 to 128 characters.");
 }
 
 /* An event that was refused for its length is found again by its name and channel. */
@@ -122,11 +122,11 @@ static bool check_event(const struct reading *r)
     case 0:
         return true;
     case PUSHERC_ELIMIT:
-        refuse(r, 413, info.text);
+        refuse_event(r, 413, info.text);
         say_which(r);
         break;
     default:
-        refuse(r, 400, info.text);
+        refuse_event(r, 400, info.text);
         break;
     }
     pc_api_say(r->call->reply, PC_S("."));
@@ -165,7 +165,7 @@ static void pick(struct pc_json object, struct pc_json fields[FIELD_COUNT])
     while (pc_json_next(&iter)) {
         pusherc_slice key = pc_slice(iter.key.raw.ptr + 1, iter.key.raw.len - 2);
         if (pc_slice_find(key, '\\') < key.len) {
-            /* Nobody writes names with escapes; who does is served the long way. */
+            /* Names with escapes are rare, and found the long way. */
             for (size_t f = 0; f < FIELD_COUNT; f++)
                 fields[f] = pc_json_get(object, field_names[f]);
             return;
@@ -195,7 +195,7 @@ static bool read_string(const struct reading *r, enum field field, struct pc_jso
         pc_api_out_of_memory(r->call->reply);
         return false;
     }
-    refuse(r, 400, "");
+    refuse_event(r, 400, "");
     pc_api_say(r->call->reply, field_names[field]);
     if (value.type == PC_JSON_STRING)
         pc_api_say(r->call->reply,
@@ -205,14 +205,14 @@ static bool read_string(const struct reading *r, enum field field, struct pc_jso
     return false;
 }
 
-/* Clients get a string, so what is none is relayed as the text of its JSON. */
+/* Clients get a string: any other value is relayed as the text of its JSON. */
 static bool read_data(const struct reading *r, struct pc_json value)
 {
     struct pc_buf *scratch = r->scratch;
     switch (value.type) {
     case PC_JSON_NONE:
     case PC_JSON_NULL:
-        return refuse(r, 400, "data is missing.");
+        return refuse_event(r, 400, "data is missing.");
     case PC_JSON_STRING:
         return read_string(r, DATA, value, &r->event->data);
     case PC_JSON_BOOL:
@@ -233,12 +233,12 @@ static bool read_channels(const struct reading *r, struct pc_json array)
 {
     static const char no_list[] = "channels must be an array of strings.";
     if (array.type != PC_JSON_ARRAY)
-        return refuse(r, 400, no_list);
+        return refuse_event(r, 400, no_list);
     struct pc_json_iter iter = pc_json_iter_of(array);
     while (pc_json_next(&iter)) {
         pusherc_slice name;
         if (iter.value.type != PC_JSON_STRING)
-            return refuse(r, 400, no_list);
+            return refuse_event(r, 400, no_list);
         if (!read_string(r, CHANNELS, iter.value, &name) || !add_channel(r, name))
             return false;
     }
@@ -258,7 +258,8 @@ static bool read_targets(const struct reading *r, const struct pc_json fields[FI
         return read_channels(r, fields[CHANNELS]);
     if (is_given(fields[CHANNEL]))
         return read_channel(r, fields[CHANNEL]);
-    return refuse(r, 400, r->item ? "channel is missing." : "channel and channels are missing.");
+    return refuse_event(r, 400,
+                        r->item ? "channel is missing." : "channel and channels are missing.");
 }
 
 static bool read_event(const struct reading *r, struct pc_json object)
@@ -268,7 +269,7 @@ static bool read_event(const struct reading *r, struct pc_json object)
 
     pick(object, fields);
     if (!is_given(fields[NAME]))
-        return refuse(r, 400, "name is missing.");
+        return refuse_event(r, 400, "name is missing.");
     if (!read_string(r, NAME, fields[NAME], &r->event->name) || !read_targets(r, fields) ||
         !read_data(r, fields[DATA]))
         return false;
@@ -302,11 +303,11 @@ static bool read_event_of_query(const struct reading *r)
     const pusherc_slice *key = pc_api_param(call, PC_S("idempotency_key"));
 
     if (!name && !data)
-        return refuse(r, 400, "The request has no body: it should be a JSON object.");
+        return refuse_event(r, 400, "The request has no body: it should be a JSON object.");
     if (!name)
-        return refuse(r, 400, "name is missing.");
+        return refuse_event(r, 400, "name is missing.");
     if (!data)
-        return refuse(r, 400, "data is missing.");
+        return refuse_event(r, 400, "data is missing.");
     r->event->name = *name;
     r->event->data = *data;
     for (size_t i = 0; i < call->param_count; i++)
@@ -376,7 +377,7 @@ static void answer_event(struct pc_api_call *call, const struct event *event)
  * Once.
  */
 
-/* What the request is about, whoever signed it when. */
+/* What the request publishes: everything in it but the fields of its signature. */
 static uint64_t content_of(const struct pc_api_call *call, pusherc_slice endpoint)
 {
     uint64_t content = pc_api_content(call, pc_api_content(call, 0, endpoint), call->channel);
@@ -508,7 +509,7 @@ static bool read_batch(struct pc_api_call *call, struct pc_json array, struct pc
     for (size_t i = 0; pc_json_next(&iter); i++) {
         const struct reading r = {call, scratch, i + 1, &events[i]};
         if (iter.value.type != PC_JSON_OBJECT)
-            return refuse(&r, 400, "It is not a JSON object.");
+            return refuse_event(&r, 400, "It is not a JSON object.");
         if (!read_event(&r, iter.value))
             return false;
         if (events[i].key.len)
@@ -589,7 +590,7 @@ static bool begin_event(struct pc_api_call *call, struct batch *batch, size_t in
     if (event->key.len == 0)
         return true;
     if (key_is_repeated(batch->events, index))
-        return refuse(&r, 400, "Another one has the same idempotency_key.");
+        return refuse_event(&r, 400, "Another one has the same idempotency_key.");
     event->once.key = event->key;
     event->stored_at = batch->stored.len;
     pc_api_begin(call->reply, 200, PC_API_JSON);
@@ -678,7 +679,7 @@ void pc_api_channel_events(struct pc_api_call *call)
     if (!pc_api_take_events(call, 1))
         return;
     if (!name) {
-        refuse(&r, 400, "name is missing.");
+        refuse_event(&r, 400, "name is missing.");
         return;
     }
     event.name = *name;

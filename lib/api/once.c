@@ -1,8 +1,13 @@
 /*
- * Publishing once (protocol section 12, last line): the header field X-Idempotency-Key and the member
- * idempotency_key, of a request or of an event of a batch. A key stands for one content for as long as it is
- * remembered; another content under it is a publisher's slip, and answering that with an old success would make an
- * event vanish.
+ * Publishing once (protocol section 12, last line). A publisher that does not get an answer sends its request again,
+ * with the same key: in the header field X-Idempotency-Key, or in the member idempotency_key of a request or of an
+ * event of a batch.
+ *
+ * Before publishing, pc_api_once_begin() looks the key up among the app's (channel/idempotency.h). A new key is taken,
+ * together with a hash of what is published and with the answer, and pc_api_once_end() keeps it, or forgets it if
+ * nothing was published. A known key is a repeat if the content is the same: the first answer is given again and
+ * nothing is published. With another content it is an error of the publisher, and answering that with the old success
+ * would lose an event: 409. While the first request is still being served, a repeat gets 503.
  */
 #include "api/call.h"
 
@@ -25,7 +30,8 @@ bool pc_api_once_key(struct pc_api_call *call, pusherc_slice member, pusherc_sli
     return false;
 }
 
-/* Of parts that may not be taken for one another; the seed keeps strangers from finding two that are alike. */
+/* The parts are chained, so "ab","c" differs from "a","bc". The seed is secret: publishers cannot look for two contents
+ * with the same hash. */
 uint64_t pc_api_content(const struct pc_api_call *call, uint64_t before, pusherc_slice part)
 {
     const uint64_t *seed = call->request->engine->seed;
@@ -72,7 +78,7 @@ bool pc_api_once_begin(struct pc_api_call *call, struct pc_api_once *once, pushe
     case PC_IDEMPOTENCY_NO_MEMORY:
         break;
     }
-    /* publishing what cannot be remembered could end in publishing it twice */
+    /* What cannot be remembered is not published: a repeat would publish it twice. */
     pc_api_out_of_memory(call->reply);
     return false;
 }

@@ -109,7 +109,7 @@ void pc_api_operations(const struct pc_api_request *request, struct pc_api_reply
         page->handle(&call);
     if (pc_buf_status(&reply->body))
         pc_api_out_of_memory(reply);
-    /* No page of a stranger's may read this through its visitor's browser, which may be next to us. */
+    /* No CORS fields: a web page must not read this through a browser that can reach this listener. */
     reply->field_count = 0;
     if (page && !read)
         pc_api_field(reply, PC_S("Allow"), PC_S("GET, HEAD"));

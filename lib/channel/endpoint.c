@@ -279,7 +279,7 @@ struct pc_endpoints *pc_endpoints_ref(struct pc_endpoints *endpoints)
 
 void pc_endpoints_unref(struct pc_endpoints *endpoints)
 {
-    /* acquire: whoever frees sees everything the other holders did */
+    /* acquire: the thread that frees sees everything the other holders did */
     if (endpoints && atomic_fetch_sub_explicit(&endpoints->refs, 1, memory_order_acq_rel) == 1)
         free_all(endpoints);
 }

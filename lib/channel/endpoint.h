@@ -44,12 +44,12 @@ PC_CHECKED int pc_endpoints_new(struct pc_endpoints **out, const struct pc_mem *
 struct pc_endpoints *pc_endpoints_ref(struct pc_endpoints *endpoints); /* NULL is harmless */
 void pc_endpoints_unref(struct pc_endpoints *endpoints);               /* NULL is harmless */
 
-/* The one that is the same to its receiver; NULL if there is none. */
+/* The endpoint with the same URL and `nth`; NULL = there is none. */
 const struct pc_endpoint *pc_endpoints_find(const struct pc_endpoints *endpoints,
                                             const struct pc_endpoint *like);
 
-/* A channel or member that goes and comes back in time is told about neither way, so whoever wants to hear of one
- * must know of both. */
+/* Adds to each addition its removal and the reverse: a channel or member that goes and comes back in time is not told
+ * of, so an endpoint that wants one of the two must be shown both. */
 uint32_t pc_kinds_with_pairs(uint32_t kinds);
 
 static inline bool pc_endpoint_wants_channel(const struct pc_endpoint *endpoint,

@@ -17,7 +17,7 @@
 /* A declared length is believed up to here; beyond, the body buffer grows with what has arrived. */
 #define BELIEVED_BYTES 16384
 
-/* "1\r\nx\r\n": what a chunk of one byte costs on the wire. Nobody sends worse than that. */
+/* "1\r\nx\r\n": what a chunk of one byte costs on the wire. No sender needs more than that. */
 #define WIRE_BYTES_PER_BODY_BYTE 6
 
 enum parser_state {
@@ -346,7 +346,7 @@ static bool decide_body(struct pc_http_parser *parser)
     return true;
 }
 
-/* `after`: bytes behind the head have come with it, so that nobody waits for our permission. */
+/* `after`: bytes behind the head have come with it, so the client does not wait for "100 Continue". */
 static bool check_expect(struct pc_http_parser *parser, bool after)
 {
     if (parser->known[EXPECT].count == 0)

@@ -145,7 +145,7 @@ static const char *scan_string(const char *p, const char *end)
                 return NULL;
             continue;
         }
-        /* A run of non-ASCII characters, or a control character, which is none. */
+        /* A run of non-ASCII characters, or a control character, which is an error. */
         do {
             size_t len = (unsigned char)*p < 0x80 ? 0 : pc_utf8_sequence(p, end);
             if (len == 0)

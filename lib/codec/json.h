@@ -44,7 +44,7 @@ struct pc_json_iter {
 struct pc_json_iter pc_json_iter_of(struct pc_json container); /* of anything else: empty */
 bool pc_json_next(struct pc_json_iter *iter);
 
-/* The last member of that name (as JSON.parse takes it), NONE if there is none or no object. Names
+/* The last member of that name (as JSON.parse takes it), NONE if it is missing or `object` is not one. Names
  * with escapes are compared decoded. */
 struct pc_json pc_json_get(struct pc_json object, pusherc_slice name);
 

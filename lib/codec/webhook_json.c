@@ -6,7 +6,7 @@
 
 #include "base/slice.h"
 
-#define SHOWN_BYTES 40 /* of a name that nobody knows */
+#define SHOWN_BYTES 40 /* of an unknown name */
 
 struct reading {
     pusherc_webhook *hook;
@@ -29,7 +29,7 @@ static const struct {
 };
 
 /* `name` is the JSON's own and cut; NULL = it is about the whole webhook. */
-static int refuse(const struct reading *reading, const char *name, const char *why)
+static int refuse_webhook(const struct reading *reading, const char *name, const char *why)
 {
     char shown[SHOWN_BYTES + 1];
     pusherc_slice cut = pc_utf8_cut(pc_slice_of(name), SHOWN_BYTES);
@@ -59,9 +59,9 @@ static bool is(const char *name, const char *known)
 static int take_text(const struct reading *reading, const cJSON *item, const char **out)
 {
     if (*out)
-        return refuse(reading, item->string, "given twice");
+        return refuse_webhook(reading, item->string, "given twice");
     if (!cJSON_IsString(item))
-        return refuse(reading, item->string, "must be a string");
+        return refuse_webhook(reading, item->string, "must be a string");
     *out = item->valuestring;
     return 0;
 }
@@ -75,19 +75,21 @@ static int take_kind(const struct reading *reading, const cJSON *item)
             return 0;
         }
     }
-    return refuse(reading, name ? name : "event_types",
-                  "no such event; there are channel_occupied, channel_vacated, member_added, "
-                  "member_removed, client_event, cache_miss, subscription_count");
+    return refuse_webhook(
+        reading, name ? name : "event_types",
+        "no such event; there are channel_occupied, channel_vacated, member_added, "
+        "member_removed, client_event, cache_miss, subscription_count");
 }
 
 static int take_kinds(const struct reading *reading, const cJSON *item)
 {
     const cJSON *kind;
-    /* Nobody lists an endpoint that is told nothing; but they may think that it means everything. */
+    /* An endpoint that is sent nothing has no use, but an empty list might be meant as "everything". */
     if (!cJSON_IsArray(item) || cJSON_GetArraySize(item) == 0)
-        return refuse(reading, item->string, "must be an array of names; leave it out for all");
+        return refuse_webhook(reading, item->string,
+                              "must be an array of names; leave it out for all");
     if (reading->hook->events)
-        return refuse(reading, item->string, "given twice");
+        return refuse_webhook(reading, item->string, "given twice");
     cJSON_ArrayForEach(kind, item)
     {
         int rc = take_kind(reading, kind);
@@ -100,7 +102,8 @@ static int take_kinds(const struct reading *reading, const cJSON *item)
 static int take_filter(const struct reading *reading, const cJSON *filter)
 {
     const cJSON *item;
-    int rc = cJSON_IsObject(filter) ? 0 : refuse(reading, filter->string, "must be an object");
+    int rc =
+        cJSON_IsObject(filter) ? 0 : refuse_webhook(reading, filter->string, "must be an object");
     for (item = filter->child; item && rc == 0; item = item->next) {
         if (cJSON_IsNull(item))
             continue;
@@ -109,9 +112,9 @@ static int take_filter(const struct reading *reading, const cJSON *filter)
         else if (is(item->string, "channel_name_ends_with"))
             rc = take_text(reading, item, &reading->hook->channel_suffix);
         else
-            rc =
-                refuse(reading, item->string,
-                       "unknown; a filter has channel_name_starts_with and channel_name_ends_with");
+            rc = refuse_webhook(
+                reading, item->string,
+                "unknown; a filter has channel_name_starts_with and channel_name_ends_with");
     }
     return rc;
 }
@@ -120,14 +123,14 @@ static int take_headers(const struct reading *reading, const cJSON *object)
 {
     const cJSON *item;
     if (!cJSON_IsObject(object))
-        return refuse(reading, object->string, "must be an object");
+        return refuse_webhook(reading, object->string, "must be an object");
     if (reading->hook->headers)
-        return refuse(reading, object->string, "given twice");
+        return refuse_webhook(reading, object->string, "given twice");
     reading->hook->headers = reading->headers;
     cJSON_ArrayForEach(item, object)
     {
         if (!cJSON_IsString(item))
-            return refuse(reading, item->string, "a header's value must be a string");
+            return refuse_webhook(reading, item->string, "a header's value must be a string");
         reading->headers[reading->hook->header_count++] =
             (pusherc_webhook_header){item->string, item->valuestring};
     }
@@ -153,17 +156,18 @@ static int take_field(const struct reading *reading, const cJSON *item)
     if (is(name, "headers"))
         return take_headers(reading, item);
     if (is(name, "lambda_function") || is(name, "lambda"))
-        return refuse(reading, name, "there is no calling of AWS Lambda; give the function a URL");
-    return refuse(reading, name,
-                  "unknown; a webhook has url, event_types, filter, channel_prefix, "
-                  "channel_suffix, headers");
+        return refuse_webhook(reading, name,
+                              "there is no calling of AWS Lambda; give the function a URL");
+    return refuse_webhook(reading, name,
+                          "unknown; a webhook has url, event_types, filter, channel_prefix, "
+                          "channel_suffix, headers");
 }
 
 static int read_one(const struct reading *reading, const cJSON *object)
 {
     const cJSON *item;
     if (!cJSON_IsObject(object))
-        return refuse(reading, NULL, "a webhook must be an object");
+        return refuse_webhook(reading, NULL, "a webhook must be an object");
     *reading->hook = (pusherc_webhook)PUSHERC_WEBHOOK_INIT;
     cJSON_ArrayForEach(item, object)
     {
@@ -171,7 +175,7 @@ static int read_one(const struct reading *reading, const cJSON *object)
         if (rc)
             return rc;
     }
-    return reading->hook->url ? 0 : refuse(reading, NULL, "url is missing");
+    return reading->hook->url ? 0 : refuse_webhook(reading, NULL, "url is missing");
 }
 
 /* Members of objects in the objects: as many as there may be headers. */

@@ -437,7 +437,7 @@ void pc_fetcher_free(struct pc_fetcher *f)
     if (!f)
         return;
     close_all(f);
-    while (f->open_handles > 0) /* the loop was not started whole, so nobody else runs it */
+    while (f->open_handles > 0) /* the loop was not started whole, so nothing else runs it */
         uv_run(f->loop->uv, UV_RUN_ONCE);
     pc_loop_leave(&f->companion);
     pc_free(f->mem, f->ca_file);

@@ -1,3 +1,23 @@
+/*
+ * How an event comes to its endpoint. pc_webhooks_note() finds the endpoints of the app that want it, and puts a copy
+ * into the queue of each. In a queue an event is in one of three places:
+ *
+ *     delayed   a removal (member_removed, channel_vacated), for `delay_ms`. The addition that takes it back in that
+ *               time finds it in `delayed_by_key`, and neither is told. All removals wait equally long, so the list is
+ *               in the order of their times. An endpoint that wants additions only has silent removals there: these
+ *               are never told, they only swallow the addition that follows.
+ *     ready     what is to be told, in order
+ *     batch     written as one JSON body, signed, sent, and sent again until it is accepted or given up
+ *
+ * settle() follows every change of a queue. It moves removals whose time has come from `delayed` to `ready`, and then
+ * decides by due_of() what the queue waits for: a time (its timer is armed), to be sent (it is in the list `runnable`),
+ * the answer to its batch (`in_flight`), or nothing at all (it is freed).
+ *
+ * pc_webhooks_take() takes the first runnable queue, makes its batch if it has none, and hands that out. From then on
+ * the queue is in flight: events are added to it, but nothing else is done with it until pc_webhooks_answer(). The
+ * batch is the caller's while it is in flight, so making and signing need no lock. What was not accepted keeps its
+ * batch, with a time for the next attempt; hence an endpoint gets everything in order.
+ */
 #include "webhook/queue.h"
 
 #include <assert.h>
@@ -92,7 +112,7 @@ static struct pc_webhook_event *first_of(const struct pc_list *list)
     return PC_CONTAINER(list->next, struct pc_webhook_event, link);
 }
 
-/* Forgets one that is in neither list. */
+/* Frees an event that is in neither list. */
 static void forget(struct pc_webhook_queue *q, struct pc_webhook_event *event)
 {
     if (!event->silent)
@@ -175,8 +195,8 @@ static void on_timer(struct pc_timer *timer, uint64_t now_ms)
  * Taking note.
  */
 
-/* A removal that waits is taken back: neither is told. */
-static bool take_back(struct pc_webhook_queue *q, pusherc_slice key)
+/* Cancels the pending removal if there is one; then neither event is sent. */
+static bool cancel_removal(struct pc_webhook_queue *q, pusherc_slice key)
 {
     struct pc_map_node *node = key.len ? pc_map_find(&q->delayed_by_key, key) : NULL;
     if (!node)
@@ -187,13 +207,13 @@ static bool take_back(struct pc_webhook_queue *q, pusherc_slice key)
     return true;
 }
 
-/* Whether it could be put into one of the lists; else it is still the caller's. */
+/* Puts it into one of the lists; false: no memory, and the event is still the caller's. */
 static bool enqueue(struct pc_webhook_queue *q, struct pc_webhook_event *event, bool delayed)
 {
     event->ready_ms = q->hooks->now_ms + (delayed ? q->hooks->settings.delay_ms : 0);
     if (delayed) {
         /* It may be there already if the addition in between found no room. */
-        take_back(q, event->node.key);
+        cancel_removal(q, event->node.key);
         if (pc_map_insert(&q->delayed_by_key, &event->node))
             return false;
         pc_list_push_back(&q->delayed, &event->link);
@@ -225,7 +245,7 @@ static bool note_for(struct pc_webhooks *hooks, struct pc_endpoints *endpoints,
     uint64_t before = q ? due_of(q) : NEVER;
     if (q)
         advance(q);
-    if (q && pc_webhook_is_addition(notice->kind) && take_back(q, key)) {
+    if (q && pc_webhook_is_addition(notice->kind) && cancel_removal(q, key)) {
         settle(q);
         return false;
     }
@@ -351,7 +371,7 @@ static void stamp(struct pc_webhook_batch *batch, uint64_t now_ms, uint64_t unix
     batch->made_ms = now_ms;
 }
 
-/* Not locked; the queue is in flight or nobody else looks at it. 0 or PUSHERC_ENOMEM: nothing has changed. */
+/* Not locked: the queue is in flight, or the last thread is here. 0; PUSHERC_ENOMEM: nothing has changed. */
 static int make_batch(struct pc_webhook_queue *q)
 {
     struct pc_webhooks *hooks = q->hooks;
@@ -399,8 +419,8 @@ static void use_current_settings(struct pc_webhook_queue *q)
     pc_endpoints_unref(current);
 }
 
-/* With the queue's settings of now. */
-static int sign(struct pc_webhook_queue *q, struct pc_webhook_batch *batch)
+/* Uses the queue's current settings. */
+static int sign_batch(struct pc_webhook_queue *q, struct pc_webhook_batch *batch)
 {
     struct pc_endpoints *before = batch->endpoints;
     batch->endpoints = pc_endpoints_ref(q->endpoints);
@@ -417,7 +437,7 @@ static int prepare(struct pc_webhook_queue *q, uint64_t now_ms, uint64_t unix_ms
         return rc;
     if (!q->batch->body.ptr || now_ms - q->batch->made_ms > PC_WEBHOOK_FRESH_MS)
         stamp(q->batch, now_ms, unix_ms);
-    return sign(q, q->batch);
+    return sign_batch(q, q->batch);
 }
 
 static struct pc_webhook_queue *next_runnable(struct pc_webhooks *hooks, uint64_t now_ms)
@@ -435,7 +455,7 @@ static struct pc_webhook_queue *next_runnable(struct pc_webhooks *hooks, uint64_
     return q;
 }
 
-/* It could not be sent for want of memory. */
+/* There was no memory to make or sign the batch. */
 static void put_off(struct pc_webhook_queue *q)
 {
     struct pc_webhooks *hooks = q->hooks;
@@ -468,7 +488,7 @@ struct pc_webhook_batch *pc_webhooks_take(struct pc_webhooks *hooks, uint64_t no
     return batch;
 }
 
-/* xorshift64: receivers shall not hear from everybody in the same moment, no more is asked of it. */
+/* xorshift64 is good enough: it only spreads retries over time. */
 static uint64_t next_random(struct pc_webhooks *hooks)
 {
     hooks->random ^= hooks->random << 13;

@@ -61,7 +61,7 @@ struct pc_webhooks {
     uint64_t seed[2];               /* of tables */
     pthread_mutex_t mutex;          /* guards what follows; leaf lock, taken under a shard's */
     uint64_t random;
-    uint64_t now_ms;      /* never goes back, whoever brings it */
+    uint64_t now_ms;      /* never goes back: threads may bring their times in another order */
     uint64_t expected_ms; /* the caller of pc_webhooks_next() looks here again by then */
     bool stopping, closed;
     struct pc_list queues;
@@ -89,7 +89,7 @@ bool pc_webhooks_answer(struct pc_webhooks *hooks, struct pc_webhook_batch *batc
                         uint64_t now_ms);
 void pc_webhook_batch_free(struct pc_webhooks *hooks, struct pc_webhook_batch *batch);
 
-/* The end is near: nothing waits for anything any more, and everything gets one more attempt. */
+/* The server stops: nothing waits for its time any more, and everything gets one more attempt. */
 void pc_webhooks_stop(struct pc_webhooks *hooks, uint64_t now_ms);
 bool pc_webhooks_empty(struct pc_webhooks *hooks);
 /* Nothing is noted any more. Gives up what is left, one batch after the other, those that were never sent with

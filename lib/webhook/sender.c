@@ -358,7 +358,7 @@ void pc_sender_free(struct pc_sender *s)
     if (!s)
         return;
     struct pc_mem mem = s->engine->mem;
-    if (s->open_handles > 0) { /* the loop was not started whole, so nobody else runs it */
+    if (s->open_handles > 0) { /* the loop was not started whole, so nothing else runs it */
         close_all(s);
         while (s->open_handles > 0)
             uv_run(s->loop->uv, UV_RUN_ONCE);
