@@ -51,7 +51,7 @@ docs:
 	@echo "docs/reference/html/index.html"
 
 format:
-	@git ls-files --cached --others --exclude-standard '*.c' '*.h' | xargs clang-format -i
+	@git ls-files --cached --others --exclude-standard '*.c' '*.h' ':!tests/abi/[0-9]*' | xargs clang-format -i
 
 release:
 	@tools/setup build

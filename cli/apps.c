@@ -64,7 +64,7 @@ static bool copy_origins(struct cli_app *app, const char *const *origins)
         return true;
     while (origins[count])
         count++;
-    app->origins = calloc(count + 1, sizeof(*app->origins));
+    app->origins = calloc(count + 1, sizeof *app->origins);
     if (!app->origins)
         return false;
     for (size_t i = 0; i < count; i++) {
@@ -83,7 +83,7 @@ int cli_apps_add(struct cli_apps *apps, const pusherc_app_options *options, stru
     if (cli_apps_find(apps, id))
         return cli_fail(error, "there are two apps with the id \"%.200s\"", id);
 
-    struct cli_app *items = realloc(apps->items, (apps->count + 1) * sizeof(*items));
+    struct cli_app *items = realloc(apps->items, (apps->count + 1) * sizeof *items);
     if (!items)
         return cli_fail_no_memory(error);
     apps->items = items;
@@ -126,7 +126,7 @@ bool cli_app_set_credentials(struct cli_app *app, const char *key, const char *s
 bool cli_app_set_origins(struct cli_app *app, const char *text)
 {
     char *copy = strdup(text), *rest = NULL;
-    char **origins = calloc(strlen(text) + 1, sizeof(*origins));
+    char **origins = calloc(strlen(text) + 1, sizeof *origins);
     size_t count = 0;
     bool whole = copy && origins;
 

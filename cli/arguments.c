@@ -34,7 +34,7 @@ static const struct cli_option options[] = {
     {"help", NULL, "print the options, and exit"},
 };
 /* clang-format on */
-#define OPTION_COUNT (sizeof(options) / sizeof(options[0]))
+#define OPTION_COUNT (sizeof options / sizeof options[0])
 _Static_assert(OPTION_COUNT <= CLI_MAX_OPTIONS, "there is a value for each option");
 
 static size_t index_of(const char *name)
@@ -60,8 +60,8 @@ int cli_arguments_read(struct cli_arguments *arguments, char **words, struct cli
     *arguments = (struct cli_arguments){0};
     while (words[word_count])
         word_count++;
-    arguments->apps = calloc(word_count + 1, sizeof(*arguments->apps));
-    arguments->webhooks = calloc(word_count + 1, sizeof(*arguments->webhooks));
+    arguments->apps = calloc(word_count + 1, sizeof *arguments->apps);
+    arguments->webhooks = calloc(word_count + 1, sizeof *arguments->webhooks);
     if (!arguments->apps || !arguments->webhooks)
         return cli_fail_no_memory(error);
     while ((status = cli_options_next(&reader, &index, &value, error)) > 0) {
@@ -85,7 +85,7 @@ static const struct cli_setting *setting_of(const char *option_name)
 {
     char name[32];
 
-    (void)snprintf(name, sizeof(name), "%s", option_name);
+    (void)snprintf(name, sizeof name, "%s", option_name);
     for (char *at = name; (at = strchr(at, '-')) != NULL;)
         *at = '_';
     return cli_server_setting(name);
@@ -188,7 +188,7 @@ static int gather_settings(const struct cli_arguments *arguments, struct cli_set
 
         if (!setting || !arguments->values[i])
             continue;
-        (void)snprintf(source, sizeof(source), "--%s", options[i].name);
+        (void)snprintf(source, sizeof source, "--%s", options[i].name);
         if (cli_setting_set(settings, setting, source, 1, arguments->values[i], error))
             return -1;
     }

@@ -294,9 +294,9 @@ static int take_all(struct reading *reading, const char *group, const cJSON *obj
     cJSON_ArrayForEach(item, object)
     {
         char key[MAX_KEY_BYTES];
-        int len = snprintf(key, sizeof(key), "%s%s%s", group, *group ? "." : "", item->string);
+        int len = snprintf(key, sizeof key, "%s%s%s", group, *group ? "." : "", item->string);
 
-        if (len < 0 || (size_t)len >= sizeof(key))
+        if (len < 0 || (size_t)len >= sizeof key)
             return unknown_key(reading, item->string);
         int status = take_item(reading, key, item);
         if (status)

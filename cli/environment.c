@@ -219,7 +219,7 @@ void cli_environment_warn(FILE *file)
         char name[128];
         size_t len = strcspn(*entry, "=");
 
-        if (len >= sizeof(name) || (*entry)[len] != '=')
+        if (len >= sizeof name || (*entry)[len] != '=')
             continue;
         memcpy(name, *entry, len);
         name[len] = '\0';

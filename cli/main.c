@@ -16,7 +16,7 @@ static const struct command {
     {"serve", "run a server", cli_serve},
 };
 
-#define COMMAND_COUNT (sizeof(commands) / sizeof(commands[0]))
+#define COMMAND_COUNT (sizeof commands / sizeof commands[0])
 
 static void print_help(FILE *file)
 {

@@ -152,8 +152,8 @@ const struct cli_vain_name cli_vain_names[] = {
     {"UNIX_SOCKET_*", NULL, NULL, CLI_WITH_SOCKUDO, NULL},
 };
 /* clang-format on */
-const size_t cli_name_count = sizeof(cli_names) / sizeof(cli_names[0]);
-const size_t cli_vain_name_count = sizeof(cli_vain_names) / sizeof(cli_vain_names[0]);
+const size_t cli_name_count = sizeof cli_names / sizeof cli_names[0];
+const size_t cli_vain_name_count = sizeof cli_vain_names / sizeof cli_vain_names[0];
 
 const struct cli_name *cli_name_of_key(const char *key)
 {

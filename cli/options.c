@@ -13,8 +13,7 @@ static int unknown_option(const struct cli_option_reader *reader, const char *na
 
     for (size_t i = 0; i < reader->option_count && count < MAX_OPTIONS; i++)
         known[count++] = reader->options[i].name;
-    (void)snprintf(word, sizeof(word), "%.*s", (int)(len < sizeof(word) ? len : sizeof(word)),
-                   name);
+    (void)snprintf(word, sizeof word, "%.*s", (int)(len < sizeof word ? len : sizeof word), name);
 
     const char *nearest = cli_nearest(word, known, count);
     return nearest ? cli_fail(error, "unknown option --%s; did you mean --%s?", word, nearest)
@@ -62,7 +61,7 @@ void cli_option_print(FILE *file, const struct cli_option *option)
 {
     char left[64];
 
-    (void)snprintf(left, sizeof(left), "--%s%s%s", option->name, option->argument ? " " : "",
+    (void)snprintf(left, sizeof left, "--%s%s%s", option->name, option->argument ? " " : "",
                    option->argument ? option->argument : "");
     (void)fprintf(file, "  %-24s %s", left, option->help ? option->help : "");
 }

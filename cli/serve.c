@@ -57,7 +57,7 @@ static void print_help(void)
 
 static int put_apps(pusherc_server *server, const struct cli_apps *apps, pusherc_errinfo *info)
 {
-    pusherc_app_options *options = calloc(apps->count, sizeof(*options));
+    pusherc_app_options *options = calloc(apps->count, sizeof *options);
 
     for (size_t i = 0; options && i < apps->count; i++)
         options[i] = apps->items[i].options;

@@ -201,10 +201,9 @@ static int refuse_word(const char *words, const char *source, const char *text,
     const char *word;
     size_t word_len;
 
-    for (size_t len = 0; (word_len = next_word(&words, &word)) > 0 && len < sizeof(all);) {
+    for (size_t len = 0; (word_len = next_word(&words, &word)) > 0 && len < sizeof all;) {
         const char *before = len == 0 ? "" : *words ? ", " : " or ";
-        len +=
-            (size_t)snprintf(all + len, sizeof(all) - len, "%s%.*s", before, (int)word_len, word);
+        len += (size_t)snprintf(all + len, sizeof all - len, "%s%.*s", before, (int)word_len, word);
     }
     return cli_fail(error, "%s must be %s, not \"%.100s\"", source, all, text);
 }

@@ -12,7 +12,7 @@ int cli_fail(struct cli_error *error, const char *format, ...)
     va_list arguments;
 
     va_start(arguments, format);
-    (void)vsnprintf(error->text, sizeof(error->text), format, arguments);
+    (void)vsnprintf(error->text, sizeof error->text, format, arguments);
     va_end(arguments);
     return -1;
 }
@@ -96,7 +96,7 @@ bool cli_parse_switch(const char *text, bool *out)
     static const char *const words[][2] = {
         {"false", "true"}, {"0", "1"}, {"no", "yes"}, {"off", "on"}};
 
-    for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
         for (int value = 0; value < 2; value++) {
             if (strcasecmp(text, words[i][value]) == 0) {
                 *out = value;

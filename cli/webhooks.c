@@ -16,7 +16,7 @@ static size_t block_size(const pusherc_webhook *webhooks, size_t count)
 
     for (size_t i = 0; i < count; i++) {
         const pusherc_webhook *one = &webhooks[i];
-        size += sizeof(*one) + one->header_count * sizeof(*one->headers) + size_of(one->url) +
+        size += sizeof *one + one->header_count * sizeof *one->headers + size_of(one->url) +
                 size_of(one->channel_prefix) + size_of(one->channel_suffix);
         for (size_t j = 0; j < one->header_count; j++)
             size += size_of(one->headers[j].name) + size_of(one->headers[j].value);
@@ -86,7 +86,7 @@ int cli_webhooks_read(struct cli_app *app, const char *source, const char *text,
                       struct cli_error *error)
 {
     static const char format[] = "{\"webhooks\":%s}";
-    size_t size = sizeof(format) + strlen(text);
+    size_t size = sizeof format + strlen(text);
     pusherc_errinfo info = {0};
 
     /* It shall be a value, and not more than that. */
@@ -110,13 +110,13 @@ int cli_webhooks_read(struct cli_app *app, const char *source, const char *text,
 int cli_webhooks_add(struct cli_app *app, const char *url, struct cli_error *error)
 {
     size_t count = app->options.webhook_count;
-    pusherc_webhook *all = calloc(count + 1, sizeof(*all));
+    pusherc_webhook *all = calloc(count + 1, sizeof *all);
 
     if (!all)
         return cli_fail_no_memory(error);
     for (size_t i = 0; i < count; i++)
         all[i] = app->options.webhooks[i];
-    all[count] = (pusherc_webhook){.struct_size = sizeof(*all), .url = url};
+    all[count] = (pusherc_webhook){.struct_size = sizeof *all, .url = url};
     bool whole = cli_app_set_webhooks(app, all, count + 1);
     free(all);
     return whole ? 0 : cli_fail_no_memory(error);
@@ -144,7 +144,7 @@ static void print_events(FILE *file, uint32_t events)
     const char *comma = "";
 
     (void)fputs(", \"event_types\": [", file);
-    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         if (events & (1u << i)) {
             (void)fprintf(file, "%s\"%s\"", comma, names[i]);
             comma = ", ";

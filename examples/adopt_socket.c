@@ -27,11 +27,11 @@ static void end(int number)
 static int listen_on(uint16_t port)
 {
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(port)};
-    socklen_t len = sizeof(address);
+    socklen_t len = sizeof address;
     int yes = 1, fd = socket(AF_INET, SOCK_STREAM, 0);
 
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof(yes));
+    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
     if (fd < 0 || bind(fd, (struct sockaddr *)&address, len) || listen(fd, 128) ||
         getsockname(fd, (struct sockaddr *)&address, &len)) {
         perror("listen");
@@ -65,10 +65,10 @@ static void serve_one(pusherc_server *server, int fd)
     const struct timeval patience = {.tv_sec = 2};
     char head[8192];
 
-    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
-    size_t len = read_head(fd, head, sizeof(head));
+    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+    size_t len = read_head(fd, head, sizeof head);
     if (len > 0 && strncmp(head, "GET /hello ", 11) == 0)
-        (void)send(fd, hello, sizeof(hello) - 1, MSG_NOSIGNAL);
+        (void)send(fd, hello, sizeof hello - 1, MSG_NOSIGNAL);
     else if (len > 0 && pusherc_server_adopt(server, fd, (pusherc_slice){head, len}) == 0)
         return; /* the socket is the library's now */
     close(fd);

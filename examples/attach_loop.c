@@ -28,7 +28,7 @@ static void publish_time(uv_timer_t *timer)
     pusherc_event event = PUSHERC_EVENT_INIT;
     char data[64];
 
-    int len = snprintf(data, sizeof(data), "{\"now\":%lld}", (long long)time(NULL));
+    int len = snprintf(data, sizeof data, "{\"now\":%lld}", (long long)time(NULL));
     event.name = pusherc_slice_of("tick");
     event.channels = &channel;
     event.channel_count = 1;

@@ -54,7 +54,7 @@ static void publish_time(pusherc_server *server)
     pusherc_event event = PUSHERC_EVENT_INIT;
     char data[64];
 
-    int len = snprintf(data, sizeof(data), "{\"now\":%lld}", (long long)time(NULL));
+    int len = snprintf(data, sizeof data, "{\"now\":%lld}", (long long)time(NULL));
     event.name = pusherc_slice_of("tick");
     event.channels = &channel;
     event.channel_count = 1;

@@ -33,7 +33,7 @@ static int on_client_event(const pusherc_conn *conn, const pusherc_client_event 
 
     (void)conn;
     if (pusherc_slice_equal(event->event, pusherc_slice_of("client-ping")) &&
-        event->channel.len < sizeof(work->channel)) {
+        event->channel.len < sizeof work->channel) {
         /* Slices die with the callback: copy what is needed later. */
         memcpy(work->channel, event->channel.ptr, event->channel.len);
         work->channel_len = event->channel.len;

@@ -127,12 +127,12 @@ static inline int ax_try_open(struct ax *ax, uint32_t workers, pusherc_auth_mode
     ax->hooks.user_data = ax;
     limits.auth_timeout_ms = AX_TIMEOUT_MS;
     app.auth_mode = mode;
-    int rc = fx_try_open(&ax->fx, &limits, &ax->hooks, workers, fail_at);
-    if (rc == 0)
-        rc = fx_try_put(&ax->fx, &app);
-    if (rc && ax->fx.engine)
+    int err = fx_try_open(&ax->fx, &limits, &ax->hooks, workers, fail_at);
+    if (err == 0)
+        err = fx_try_put(&ax->fx, &app);
+    if (err && ax->fx.engine)
         ax_close(ax);
-    return rc;
+    return err;
 }
 
 static inline void ax_open(struct ax *ax, uint32_t workers, pusherc_auth_mode mode)
@@ -145,18 +145,18 @@ static inline int ax_try_connect(struct ax *ax, size_t i, uint32_t worker, const
 {
     struct fx_client *client = &ax->clients[i];
     struct pc_identity *who = NULL;
-    int rc = fx_try_connect(&ax->fx, client, worker, 7);
-    if (rc == 0 && user) {
+    int err = fx_try_connect(&ax->fx, client, worker, 7);
+    if (err == 0 && user) {
         who = pc_identity_new(&ax->fx.mem, pc_slice_of(user), PC_S("{\"name\":\"x\"}"));
-        rc = who ? 0 : PUSHERC_ENOMEM;
+        err = who ? 0 : PUSHERC_ENOMEM;
     }
-    if (rc)
+    if (err)
         fx_disconnect(client);
-    if (rc)
+    if (err)
         client->fx = NULL;
     else
         client->session.identity = who;
-    return rc;
+    return err;
 }
 
 static inline struct fx_client *ax_connect(struct ax *ax, size_t i, uint32_t worker,
@@ -215,16 +215,16 @@ static inline pusherc_auth_request *ax_next(struct ax *ax)
 
 static inline int ax_allow(struct ax *ax)
 {
-    int rc = pusherc_auth_allow(ax_next(ax), &ax->grant);
+    int err = pusherc_auth_allow(ax_next(ax), &ax->grant);
     ax_settle(ax);
-    return rc;
+    return err;
 }
 
 static inline int ax_deny(struct ax *ax)
 {
-    int rc = pusherc_auth_deny(ax_next(ax), 0, "no");
+    int err = pusherc_auth_deny(ax_next(ax), 0, "no");
     ax_settle(ax);
-    return rc;
+    return err;
 }
 
 static inline void ax_on_done(uint64_t kept, uint64_t revoked, void *user_data)

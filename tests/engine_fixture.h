@@ -105,20 +105,20 @@ static inline int fx_try_open_here(struct fx *fx, const pusherc_server_options *
         return PUSHERC_ENOMEM;
     pusherc_server_options options = *limits;
     options.hooks = hooks;
-    int rc = pc_engine_init(engine, &fx->mem, &options, workers, FX_START_MS);
-    if (rc) {
+    int err = pc_engine_init(engine, &fx->mem, &options, workers, FX_START_MS);
+    if (err) {
         pc_free(&fx->mem, engine);
-        return rc;
+        return err;
     }
     fx->engine = engine;
-    for (uint32_t i = 0; i < workers && rc == 0; i++) {
-        rc = pc_mailbox_new(&engine->workers[i].mailbox, &fx->mem, 65536, fx_wake, &fx->wakes[i]);
-        if (rc == 0)
-            rc = pc_decisions_new(&engine->workers[i].decisions, &engine->workers[i]);
+    for (uint32_t i = 0; i < workers && err == 0; i++) {
+        err = pc_mailbox_new(&engine->workers[i].mailbox, &fx->mem, 65536, fx_wake, &fx->wakes[i]);
+        if (err == 0)
+            err = pc_decisions_new(&engine->workers[i].decisions, &engine->workers[i]);
     }
-    if (rc)
+    if (err)
         fx_close(fx);
-    return rc;
+    return err;
 }
 
 /* The same with counted memory, whose fail_at-th request fails; 0 = none. Not for threads. */
@@ -184,12 +184,12 @@ static inline int fx_try_connect_to(struct fx *fx, struct fx_client *client, uin
     struct pc_app *app = pc_apps_by_key(&fx->engine->apps, pc_slice_of(app_key));
     FX_REQUIRE(app && pc_app_connect(app));
     struct pc_newcomer newcomer = {.app = app, .identity = identity, .protocol = protocol};
-    int rc = pc_session_open(&client->session, &fx->engine->workers[worker], &client->q, &transport,
-                             &newcomer);
-    client->over = rc != 0;
-    if (rc)
+    int err = pc_session_open(&client->session, &fx->engine->workers[worker], &client->q,
+                              &transport, &newcomer);
+    client->over = err != 0;
+    if (err)
         pc_newcomer_free(&newcomer);
-    return rc;
+    return err;
 }
 
 static inline int fx_try_connect(struct fx *fx, struct fx_client *client, uint32_t worker,
@@ -417,9 +417,9 @@ static inline int fx_publish_except(struct fx *fx, const char *channel, const ch
                                .except = except};
     struct pc_app *app = pc_apps_by_id(&fx->engine->apps, PC_S("app-id"));
     FX_REQUIRE(app);
-    int rc = pc_publish(fx->engine, app, &p);
+    int err = pc_publish(fx->engine, app, &p);
     pc_app_unref(app);
-    return rc;
+    return err;
 }
 
 static inline int fx_publish(struct fx *fx, const char *channel, const char *event,

@@ -207,16 +207,16 @@ static bool check_request_signature(struct pc_api_call *call)
         .body = message->body,
     };
     pc_api_begin_text(call->reply, 401);
-    int rc =
+    int err =
         pc_verify_request(call->app->key, call->app->secret, &signed_request, request->unix_time_s,
                           engine->options.max_auth_skew_s, &engine->mem, &call->reply->body);
-    if (rc == PUSHERC_EAUTH)
+    if (err == PUSHERC_EAUTH)
         log_cause(call, &signed_request);
-    else if (rc == PUSHERC_ENOMEM)
+    else if (err == PUSHERC_ENOMEM)
         pc_api_out_of_memory(call->reply);
-    else if (rc == PUSHERC_EIO)
+    else if (err == PUSHERC_EIO)
         pc_api_plain(call->reply, 500, "The signature could not be checked.");
-    return rc == 0;
+    return err == 0;
 }
 
 /* A request of a known app: signature, state and rate, in this order, so that strangers learn
@@ -251,11 +251,11 @@ static void handle_app(struct pc_api_call *call)
     struct pc_buf decoded;
 
     pc_buf_init_in(&decoded, &call->request->engine->mem, query.len, storage, sizeof storage);
-    int rc = pc_http_params(query, params, PC_SIGN_MAX_PARAMS, &call->param_count, &decoded);
+    int err = pc_http_params(query, params, PC_SIGN_MAX_PARAMS, &call->param_count, &decoded);
     call->params = params;
-    if (rc == PUSHERC_ELIMIT)
+    if (err == PUSHERC_ELIMIT)
         pc_api_plain(call->reply, 400, "Too many query parameters.");
-    else if (rc)
+    else if (err)
         pc_api_out_of_memory(call->reply);
     else
         handle_signed(call);

@@ -4,9 +4,7 @@
 #include "channel/keep.h"
 #include "codec/json.h"
 
-/*
- * Parameters.
- */
+/* -- parameters -- */
 
 static bool is_index(pusherc_slice text)
 {
@@ -59,9 +57,7 @@ void pc_api_info_of_query(const struct pc_api_call *call, struct pc_api_info *in
             pc_api_info_add(info, call->params[i].value);
 }
 
-/*
- * Attributes.
- */
+/* -- attributes -- */
 
 struct counts {
     uint64_t subscriptions, users;
@@ -128,9 +124,7 @@ static void refuse_unknown_info(struct pc_api_call *call, pusherc_slice name)
     refuse_info(call, "Unknown attribute in info: ", name, ".");
 }
 
-/*
- * All channels.
- */
+/* -- all channels -- */
 
 struct list {
     struct pc_buf *body;
@@ -182,9 +176,7 @@ void pc_api_channels(struct pc_api_call *call)
     pc_buf_put(list.body, PC_S("}}"));
 }
 
-/*
- * One channel.
- */
+/* -- one channel -- */
 
 static bool check_name(struct pc_api_call *call, struct pc_channel_class *class)
 {
@@ -275,7 +267,7 @@ void pc_api_channel_stats(struct pc_api_call *call)
 static void put_users(struct pc_buf *body, const struct pc_roster *roster, bool with_info)
 {
     const struct pc_list *end = &roster->in_order;
-    for (struct pc_list *l = end->next; l != end; l = l->next) {
+    PC_LIST_EACH(l, end) {
         const struct pc_roster_member *member = PC_CONTAINER(l, struct pc_roster_member, in_order);
         pc_buf_put(body, l == end->next ? PC_S("{\"id\":") : PC_S(",{\"id\":"));
         pc_json_put_string(body, member->node.key);

@@ -45,9 +45,7 @@ static bool refuse_event(const struct reading *r, int status, const char *text)
     return false;
 }
 
-/*
- * Parts of an event, whatever it came in.
- */
+/* -- parts of an event, whatever it came in -- */
 
 static bool add_channel(const struct reading *r, pusherc_slice name)
 {
@@ -133,9 +131,7 @@ static bool check_event(const struct reading *r)
     return false;
 }
 
-/*
- * An event as JSON.
- */
+/* -- an event as JSON -- */
 
 enum field {
     NAME,
@@ -188,10 +184,10 @@ static bool is_given(struct pc_json value)
 static bool read_string(const struct reading *r, enum field field, struct pc_json value,
                         pusherc_slice *out)
 {
-    int rc = pc_json_string(value, r->scratch, out);
-    if (rc == 0)
+    int err = pc_json_string(value, r->scratch, out);
+    if (err == 0)
         return true;
-    if (rc != PUSHERC_EINVAL) {
+    if (err != PUSHERC_EINVAL) {
         pc_api_out_of_memory(r->call->reply);
         return false;
     }
@@ -289,9 +285,7 @@ static bool read_event(const struct reading *r, struct pc_json object)
     return check_event(r);
 }
 
-/*
- * An event as query parameters (section 5.1): discouraged, but documented.
- */
+/* -- an event as query parameters (section 5.1): discouraged, but documented -- */
 
 static bool read_event_of_query(const struct reading *r)
 {
@@ -322,9 +316,7 @@ static bool read_event_of_query(const struct reading *r)
     return check_event(r);
 }
 
-/*
- * The requests.
- */
+/* -- the requests -- */
 
 /* False: the reply is the error. */
 static bool publish(struct pc_api_call *call, const struct event *event)
@@ -373,9 +365,7 @@ static void answer_event(struct pc_api_call *call, const struct event *event)
     pc_buf_put(body, PC_S("}}"));
 }
 
-/*
- * Once.
- */
+/* -- once -- */
 
 /* What the request publishes: everything in it but the fields of its signature. */
 static uint64_t content_of(const struct pc_api_call *call, pusherc_slice endpoint)

@@ -22,9 +22,9 @@ int pc_shared_secret(pusherc_slice channel, const uint8_t master_key[PUSHERC_MAS
     assert(channel.len <= PC_ANY_CHANNEL_NAME_MAX);
     memcpy(input, channel.ptr, channel.len);
     memcpy(input + channel.len, master_key, PUSHERC_MASTER_KEY_SIZE);
-    int rc = pc_sha256(pc_slice(input, channel.len + PUSHERC_MASTER_KEY_SIZE), out);
-    pc_wipe(input, sizeof(input));
-    return rc;
+    int err = pc_sha256(pc_slice(input, channel.len + PUSHERC_MASTER_KEY_SIZE), out);
+    pc_wipe(input, sizeof input);
+    return err;
 }
 
 size_t pc_encrypted_size(size_t data_len)
@@ -50,33 +50,33 @@ int pc_encrypt(struct pc_buf *buf, pusherc_slice channel, pusherc_slice data,
     struct pc_buf box;
 
     /* first: without libsodium that is the answer, whatever else is missing */
-    int rc = pc_secretbox_ready();
-    if (rc)
-        return rc;
+    int err = pc_secretbox_ready();
+    if (err)
+        return err;
     if (pc_encrypted_size(data.len) == SIZE_MAX)
         return PUSHERC_ELIMIT;
     if (!nonce) {
-        rc = pc_random(random, sizeof(random));
-        if (rc)
-            return rc;
+        err = pc_random(random, sizeof random);
+        if (err)
+            return err;
         nonce = random;
     }
-    pc_buf_init_in(&box, buf->mem, data.len + PC_SECRETBOX_TAG, storage, sizeof(storage));
+    pc_buf_init_in(&box, buf->mem, data.len + PC_SECRETBOX_TAG, storage, sizeof storage);
     uint8_t *sealed = (uint8_t *)pc_buf_reserve(&box, data.len + PC_SECRETBOX_TAG);
-    rc = sealed ? pc_shared_secret(channel, master_key, secret) : pc_buf_status(&box);
-    if (!rc)
-        rc = pc_secretbox_seal(data, nonce, secret, sealed);
-    pc_wipe(secret, sizeof(secret));
-    if (!rc) {
+    err = sealed ? pc_shared_secret(channel, master_key, secret) : pc_buf_status(&box);
+    if (!err)
+        err = pc_secretbox_seal(data, nonce, secret, sealed);
+    pc_wipe(secret, sizeof secret);
+    if (!err) {
         pc_buf_put(buf, head);
         put_base64(buf, nonce, PC_SECRETBOX_NONCE);
         pc_buf_put(buf, middle);
         put_base64(buf, sealed, data.len + PC_SECRETBOX_TAG);
         pc_buf_put(buf, tail);
-        rc = pc_buf_status(buf);
+        err = pc_buf_status(buf);
     }
     pc_buf_free(&box);
-    return rc;
+    return err;
 }
 
 /* Appends the bytes that a member of the object gives in base64. Slashes may be escaped there. */
@@ -88,20 +88,20 @@ static int read_base64(struct pc_buf *buf, struct pc_json object, pusherc_slice 
     size_t len = 0;
 
     struct pc_json value = pc_json_get(object, name);
-    pc_buf_init_in(&decoded, buf->mem, value.raw.len, storage, sizeof(storage));
-    int rc = pc_json_string(value, &decoded, &text);
-    if (!rc) {
+    pc_buf_init_in(&decoded, buf->mem, value.raw.len, storage, sizeof storage);
+    int err = pc_json_string(value, &decoded, &text);
+    if (!err) {
         size_t room = text.len / 4 * 3;
         uint8_t *at = (uint8_t *)pc_buf_reserve(buf, room + 1);
         if (!at)
-            rc = pc_buf_status(buf);
+            err = pc_buf_status(buf);
         else if (!pc_base64_decode(text, at, room, &len))
-            rc = PUSHERC_EINVAL;
+            err = PUSHERC_EINVAL;
         else
             pc_buf_advance(buf, len);
     }
     pc_buf_free(&decoded);
-    return rc;
+    return err;
 }
 
 int pc_decrypt(struct pc_buf *buf, pusherc_slice channel, pusherc_slice encrypted,
@@ -111,27 +111,27 @@ int pc_decrypt(struct pc_buf *buf, pusherc_slice channel, pusherc_slice encrypte
     char nonce_storage[2 * PC_SECRETBOX_NONCE], box_storage[STACK_BYTES];
     struct pc_buf nonce, box;
 
-    int rc = pc_secretbox_ready();
-    if (rc)
-        return rc;
+    int err = pc_secretbox_ready();
+    if (err)
+        return err;
     struct pc_json object = pc_json_parse(encrypted);
-    pc_buf_init_in(&nonce, buf->mem, encrypted.len + 1, nonce_storage, sizeof(nonce_storage));
-    pc_buf_init_in(&box, buf->mem, encrypted.len + 1, box_storage, sizeof(box_storage));
-    rc = read_base64(&nonce, object, PC_S("nonce"));
-    if (!rc)
-        rc = read_base64(&box, object, PC_S("ciphertext"));
-    if (!rc && (nonce.len != PC_SECRETBOX_NONCE || box.len < PC_SECRETBOX_TAG))
-        rc = PUSHERC_EINVAL;
+    pc_buf_init_in(&nonce, buf->mem, encrypted.len + 1, nonce_storage, sizeof nonce_storage);
+    pc_buf_init_in(&box, buf->mem, encrypted.len + 1, box_storage, sizeof box_storage);
+    err = read_base64(&nonce, object, PC_S("nonce"));
+    if (!err)
+        err = read_base64(&box, object, PC_S("ciphertext"));
+    if (!err && (nonce.len != PC_SECRETBOX_NONCE || box.len < PC_SECRETBOX_TAG))
+        err = PUSHERC_EINVAL;
     size_t len = box.len - PC_SECRETBOX_TAG;
-    uint8_t *plain = rc ? NULL : (uint8_t *)pc_buf_reserve(buf, len + 1);
-    if (!rc)
-        rc = plain ? pc_shared_secret(channel, master_key, secret) : pc_buf_status(buf);
-    if (!rc)
-        rc = pc_secretbox_open(pc_buf_slice(&box), (const uint8_t *)nonce.ptr, secret, plain);
-    if (!rc)
+    uint8_t *plain = err ? NULL : (uint8_t *)pc_buf_reserve(buf, len + 1);
+    if (!err)
+        err = plain ? pc_shared_secret(channel, master_key, secret) : pc_buf_status(buf);
+    if (!err)
+        err = pc_secretbox_open(pc_buf_slice(&box), (const uint8_t *)nonce.ptr, secret, plain);
+    if (!err)
         pc_buf_advance(buf, len);
-    pc_wipe(secret, sizeof(secret));
+    pc_wipe(secret, sizeof secret);
     pc_buf_free(&box);
     pc_buf_free(&nonce);
-    return rc;
+    return err;
 }

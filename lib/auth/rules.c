@@ -194,9 +194,9 @@ static int check(const pusherc_rule *o, struct pc_rule *rule, pusherc_errinfo *i
             if (pc_slice_eq(rule->param_names[i], rule->param_names[k]))
                 return pc_errinfo(info, PUSHERC_EINVAL, 0, "pattern %s: parameter {%.*s} twice",
                                   shown, (int)rule->param_names[i].len, rule->param_names[i].ptr);
-    int rc = check_reach(pc_slice_of(o->pattern), info);
-    if (rc)
-        return rc;
+    int err = check_reach(pc_slice_of(o->pattern), info);
+    if (err)
+        return err;
     if (!o->authorize == !o->authorize_batch)
         return pc_errinfo(info, PUSHERC_EINVAL, 0,
                           "pattern %s: needs authorize or authorize_batch, and not both", shown);
@@ -235,17 +235,17 @@ int pc_rules_add(struct pc_rules *rules, const pusherc_rule *from, pusherc_errin
 {
     struct pc_rule checked = {0};
     pusherc_rule taken, *const options = &taken;
-    int rc = PC_TAKE(rule, options, from, info);
-    if (rc)
-        return rc;
+    int err = PC_TAKE(rule, options, from, info);
+    if (err)
+        return err;
     checked.options = taken;
     /* a pattern with views leaves encrypted channels out by itself */
     if (checked.options.kinds == 0)
         checked.options.kinds =
             PUSHERC_RULE_DEFAULT & ~(options->render ? PUSHERC_RULE_ENCRYPTED : 0u);
-    rc = check(options, &checked, info);
-    if (rc)
-        return rc;
+    err = check(options, &checked, info);
+    if (err)
+        return err;
     pusherc_slice app_id = pc_slice_of(options->app_id), pattern = pc_slice_of(options->pattern);
     struct pc_rule **grown =
         pc_resize_array(rules->mem, rules->rules, rules->count + 1, sizeof *rules->rules);
@@ -273,10 +273,10 @@ int pc_rules_add(struct pc_rules *rules, const pusherc_rule *from, pusherc_errin
     for (size_t i = 0; i < rule->param_count; i++)
         braces += rule->param_names[i].len + 2;
     rule->literal_bytes = pattern.len - braces;
-    rc = check_duplicate(rules, rule, info);
-    if (rc) {
+    err = check_duplicate(rules, rule, info);
+    if (err) {
         rule_free(rules->mem, rule);
-        return rc;
+        return err;
     }
     rules->any_public |= (rule->options.kinds & PUSHERC_RULE_PUBLIC) != 0;
     insert_sorted(rules, rule);

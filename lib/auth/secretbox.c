@@ -18,9 +18,9 @@ int pc_secretbox_ready(void)
 int pc_secretbox_seal(pusherc_slice plain, const uint8_t nonce[PC_SECRETBOX_NONCE],
                       const uint8_t key[PC_SECRETBOX_KEY], uint8_t *box)
 {
-    int rc = pc_secretbox_ready();
-    if (rc)
-        return rc;
+    int err = pc_secretbox_ready();
+    if (err)
+        return err;
     return crypto_secretbox_easy(box, (const unsigned char *)plain.ptr, plain.len, nonce, key)
                ? PUSHERC_EIO
                : 0;
@@ -29,9 +29,9 @@ int pc_secretbox_seal(pusherc_slice plain, const uint8_t nonce[PC_SECRETBOX_NONC
 int pc_secretbox_open(pusherc_slice box, const uint8_t nonce[PC_SECRETBOX_NONCE],
                       const uint8_t key[PC_SECRETBOX_KEY], uint8_t *plain)
 {
-    int rc = pc_secretbox_ready();
-    if (rc)
-        return rc;
+    int err = pc_secretbox_ready();
+    if (err)
+        return err;
     return crypto_secretbox_open_easy(plain, (const unsigned char *)box.ptr, box.len, nonce, key)
                ? PUSHERC_EAUTH
                : 0;

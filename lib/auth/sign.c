@@ -7,9 +7,7 @@
 #include "auth/encrypt.h"
 #include "codec/json.h"
 
-/*
- * Subscriptions and sign-ins.
- */
+/* -- subscriptions and sign-ins -- */
 
 static int refuse(const char **why, int err, const char *sentence)
 {
@@ -23,13 +21,13 @@ static int check_digest(const struct pc_hmac_key *secret, const pusherc_slice *p
 {
     char expected[PC_SHA256_HEX];
 
-    if (hex.len != sizeof(expected))
+    if (hex.len != sizeof expected)
         return PUSHERC_EAUTH;
     if (pc_hmac_hex(secret, parts, part_count, expected))
         return PUSHERC_EIO;
-    bool same = pc_equal_constant_time(expected, hex.ptr, sizeof(expected));
+    bool same = pc_equal_constant_time(expected, hex.ptr, sizeof expected);
     pc_wipe(expected,
-            sizeof(expected)); /* it would be a valid signature for whoever reads the stack */
+            sizeof expected); /* it would be a valid signature for whoever reads the stack */
     return same ? 0 : PUSHERC_EAUTH;
 }
 
@@ -77,13 +75,13 @@ static int put_shared_secret(struct pc_buf *buf, pusherc_slice channel,
 
     int err = pc_shared_secret(channel, master_key, secret);
     if (!err) {
-        size_t len = pc_base64_encode(pc_slice((const char *)secret, sizeof(secret)), base64);
+        size_t len = pc_base64_encode(pc_slice((const char *)secret, sizeof secret), base64);
         pc_buf_put(buf, PC_S(",\"shared_secret\":\""));
         pc_buf_put(buf, pc_slice(base64, len));
         pc_buf_put_char(buf, '"');
     }
-    pc_wipe(secret, sizeof(secret));
-    pc_wipe(base64, sizeof(base64));
+    pc_wipe(secret, sizeof secret);
+    pc_wipe(base64, sizeof base64);
     return err;
 }
 
@@ -105,9 +103,7 @@ int pc_sign_put_answer(struct pc_buf *buf, const struct pc_sign_answer *a)
     return err;
 }
 
-/*
- * The canonical query.
- */
+/* -- the canonical query -- */
 
 /* True for "k[]" and "k[12]": then `name` loses the brackets. */
 static bool cut_brackets(pusherc_slice *name)
@@ -220,9 +216,7 @@ void pc_sign_put_query(struct pc_buf *buf, const struct pc_pair *params, size_t 
     }
 }
 
-/*
- * HTTP API requests.
- */
+/* -- HTTP API requests -- */
 
 /* The parameters that the scheme itself uses. */
 enum {
@@ -337,7 +331,7 @@ static int check_body(pusherc_slice body, const pusherc_slice *body_md5, struct 
     }
     if (pc_md5_hex(body, md5))
         return PUSHERC_EIO;
-    if (!pc_slice_eq(*body_md5, pc_slice(md5, sizeof(md5))))
+    if (!pc_slice_eq(*body_md5, pc_slice(md5, sizeof md5)))
         return deny_with(why, "Invalid body_md5: it is not the MD5 of the body received");
     return 0;
 }
@@ -414,7 +408,7 @@ static int check_repeated(const struct pc_hmac_key *secret, const struct pc_sign
     char storage[512];
     struct pc_buf names;
     int err = PUSHERC_EAUTH;
-    pc_buf_init_in(&names, mem, SIZE_MAX, storage, sizeof(storage));
+    pc_buf_init_in(&names, mem, SIZE_MAX, storage, sizeof storage);
     if (bracket_repeated(request, params, &names)) {
         pc_buf_clear(query);
         pc_sign_put_query(query, params, request->param_count, PC_QUERY_AS_RECEIVED);
@@ -499,8 +493,8 @@ int pc_verify_request(pusherc_slice app_key, const struct pc_hmac_key *secret,
 
     char query_storage[2048], decoded_storage[512];
     struct pc_buf query, decoded;
-    pc_buf_init_in(&query, mem, canonical_size(request), query_storage, sizeof(query_storage));
-    pc_buf_init_in(&decoded, mem, request->path.len, decoded_storage, sizeof(decoded_storage));
+    pc_buf_init_in(&query, mem, canonical_size(request), query_storage, sizeof query_storage);
+    pc_buf_init_in(&decoded, mem, request->path.len, decoded_storage, sizeof decoded_storage);
 
     err = check_signature(secret, request, *found[AUTH_SIGNATURE], &query, &decoded);
     if (err == PUSHERC_EAUTH) {

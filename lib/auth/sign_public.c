@@ -103,14 +103,12 @@ int pusherc_hmac_sha256_hex(pusherc_slice secret, pusherc_slice data,
     int err = hmac_hex(secret, &data, 1, hex);
     if (err)
         return err;
-    memcpy(out, hex, sizeof(hex));
-    out[sizeof(hex)] = '\0';
+    memcpy(out, hex, sizeof hex);
+    out[sizeof hex] = '\0';
     return 0;
 }
 
-/*
- * Subscriptions and sign-ins.
- */
+/* -- subscriptions and sign-ins -- */
 
 static int sign_channel(const pusherc_credentials *credentials, pusherc_socket_id socket_id,
                         pusherc_slice channel, pusherc_slice channel_data, char hex[PC_SHA256_HEX])
@@ -140,7 +138,7 @@ static int hand_over_auth(pusherc_slice key, const char hex[PC_SHA256_HEX], char
     char storage[STACK_BYTES];
     struct pc_buf buf;
 
-    pc_buf_init_in(&buf, &mem, key.len + 1 + PC_SHA256_HEX, storage, sizeof(storage));
+    pc_buf_init_in(&buf, &mem, key.len + 1 + PC_SHA256_HEX, storage, sizeof storage);
     pc_buf_put(&buf, key);
     pc_buf_put_char(&buf, ':');
     pc_buf_put(&buf, pc_slice(hex, PC_SHA256_HEX));
@@ -186,7 +184,7 @@ static int check_user_object(pusherc_slice text, bool signin)
     struct pc_user_data user;
     const char *why;
 
-    pc_buf_init_in(&scratch, &mem, text.len, storage, sizeof(storage));
+    pc_buf_init_in(&scratch, &mem, text.len, storage, sizeof storage);
     int err = pc_user_data_parse(text, signin ? PC_S("id") : PC_S("user_id"), !signin, false,
                                  &scratch, &user, &why);
     if (!err && signin && !pc_user_id_valid(user.id))
@@ -212,7 +210,7 @@ static int hand_over_answer(const struct pc_sign_answer *answer, char *out, size
     char storage[STACK_BYTES];
     struct pc_buf buf;
 
-    pc_buf_init_in(&buf, &mem, NO_MAX, storage, sizeof(storage));
+    pc_buf_init_in(&buf, &mem, NO_MAX, storage, sizeof storage);
     int err = pc_sign_put_answer(&buf, answer);
     if (!err)
         err = hand_over(&buf, out, cap, len);
@@ -279,17 +277,15 @@ int pusherc_master_key_decode(pusherc_slice base64, uint8_t out[PUSHERC_MASTER_K
     uint8_t key[PUSHERC_MASTER_KEY_SIZE];
     size_t len = 0;
 
-    if (!slice_valid(base64) || !out || !pc_base64_decode(base64, key, sizeof(key), &len) ||
-        len != sizeof(key))
+    if (!slice_valid(base64) || !out || !pc_base64_decode(base64, key, sizeof key, &len) ||
+        len != sizeof key)
         return PUSHERC_EINVAL;
-    memcpy(out, key, sizeof(key));
-    pc_wipe(key, sizeof(key));
+    memcpy(out, key, sizeof key);
+    pc_wipe(key, sizeof key);
     return 0;
 }
 
-/*
- * End-to-end encryption.
- */
+/* -- end-to-end encryption -- */
 
 static bool may_encrypt(const pusherc_credentials **credentials, pusherc_credentials *taken,
                         pusherc_slice channel)
@@ -313,8 +309,8 @@ int pusherc_shared_secret(const pusherc_credentials *credentials, pusherc_slice 
     if (!err)
         err = pc_shared_secret(channel, (const uint8_t *)credentials->master_key.ptr, secret);
     if (!err)
-        memcpy(out, secret, sizeof(secret));
-    pc_wipe(secret, sizeof(secret));
+        memcpy(out, secret, sizeof secret);
+    pc_wipe(secret, sizeof secret);
     return err;
 }
 
@@ -337,7 +333,7 @@ static int use_master_key(const pusherc_credentials *credentials, pusherc_slice 
 
     if (!may_encrypt(&credentials, &taken, channel) || !slice_valid(text))
         return PUSHERC_EINVAL;
-    pc_buf_init_in(&buf, &mem, NO_MAX, storage, sizeof(storage));
+    pc_buf_init_in(&buf, &mem, NO_MAX, storage, sizeof storage);
     int err = pc_crypto_init();
     if (!err)
         err = fn(&buf, channel, text, (const uint8_t *)credentials->master_key.ptr);
@@ -360,9 +356,7 @@ int pusherc_decrypt_event(const pusherc_credentials *credentials, pusherc_slice 
     return use_master_key(credentials, channel, encrypted, pc_decrypt, out, cap, len);
 }
 
-/*
- * HTTP API requests.
- */
+/* -- HTTP API requests -- */
 
 static bool upper_method(const char *method, char out[METHOD_MAX_BYTES + 1])
 {
@@ -438,7 +432,7 @@ static int put_signed_params(const pusherc_credentials *credentials,
     struct pc_buf timestamp;
     size_t count = 0;
 
-    pc_buf_init_in(&timestamp, canonical->mem, sizeof(digits), digits, sizeof(digits));
+    pc_buf_init_in(&timestamp, canonical->mem, sizeof digits, digits, sizeof digits);
     pc_buf_put_u64(&timestamp, unix_time_s);
     all[count++] = (struct pc_pair){PC_S("auth_key"), credentials->key};
     all[count++] = (struct pc_pair){PC_S("auth_timestamp"), pc_buf_slice(&timestamp)};
@@ -447,7 +441,7 @@ static int put_signed_params(const pusherc_credentials *credentials,
         int err = pc_md5_hex(body, md5);
         if (err)
             return err;
-        all[count++] = (struct pc_pair){PC_S("body_md5"), pc_slice(md5, sizeof(md5))};
+        all[count++] = (struct pc_pair){PC_S("body_md5"), pc_slice(md5, sizeof md5)};
     }
     for (size_t i = 0; i < param_count; i++)
         all[count++] = (struct pc_pair){params[i].name, params[i].value};
@@ -476,8 +470,8 @@ int pusherc_sign_request(const pusherc_credentials *credentials, const char *met
     struct pc_mem mem = pc_mem_make(NULL);
     char canonical_storage[STACK_BYTES], query_storage[STACK_BYTES], hex[PC_SHA256_HEX];
     struct pc_buf canonical, query;
-    pc_buf_init_in(&canonical, &mem, NO_MAX, canonical_storage, sizeof(canonical_storage));
-    pc_buf_init_in(&query, &mem, NO_MAX, query_storage, sizeof(query_storage));
+    pc_buf_init_in(&canonical, &mem, NO_MAX, canonical_storage, sizeof canonical_storage);
+    pc_buf_init_in(&query, &mem, NO_MAX, query_storage, sizeof query_storage);
 
     int err = pc_crypto_init();
     if (!err)
@@ -490,7 +484,7 @@ int pusherc_sign_request(const pusherc_credentials *credentials, const char *met
     }
     if (!err) {
         pc_buf_put(&query, PC_S("auth_signature="));
-        pc_buf_put(&query, pc_slice(hex, sizeof(hex)));
+        pc_buf_put(&query, pc_slice(hex, sizeof hex));
         err = hand_over(&query, out, cap, len);
     }
     pc_buf_free(&query);
@@ -512,7 +506,7 @@ static int verify_copied(const pusherc_credentials *credentials,
         err = pc_hmac_key_new(&secret, &mem, credentials->secret);
     if (err)
         return err;
-    pc_buf_init_in(&why, &mem, PC_SIGN_MAX_WHY, storage, sizeof(storage));
+    pc_buf_init_in(&why, &mem, PC_SIGN_MAX_WHY, storage, sizeof storage);
     err = pc_verify_request(credentials->key, secret, request, unix_time_s,
                             max_skew_s ? max_skew_s : DEFAULT_SKEW_S, &mem, &why);
     pc_buf_free(&why);
@@ -548,9 +542,7 @@ int pusherc_verify_request(const pusherc_credentials *credentials, const char *m
     return verify_copied(credentials, &request, unix_time_s, max_skew_s);
 }
 
-/*
- * Webhooks.
- */
+/* -- webhooks -- */
 
 int pusherc_sign_webhook(const pusherc_credentials *credentials, pusherc_slice body,
                          char out[PUSHERC_HMAC_HEX_SIZE])
@@ -573,8 +565,8 @@ int pusherc_verify_webhook(const pusherc_credentials *credentials, pusherc_slice
     int err = hmac_hex(credentials->secret, &body, 1, hex);
     if (err)
         return err;
-    if (signature_hex.len != sizeof(hex) ||
-        !pc_equal_constant_time(hex, signature_hex.ptr, sizeof(hex)))
+    if (signature_hex.len != sizeof hex ||
+        !pc_equal_constant_time(hex, signature_hex.ptr, sizeof hex))
         return PUSHERC_EAUTH;
     return 0;
 }

@@ -19,7 +19,7 @@ static uint32_t round_of(const struct pc_idgen *gen, unsigned number, uint32_t h
         (unsigned char)number,       (unsigned char)half,         (unsigned char)(half >> 8),
         (unsigned char)(half >> 16), (unsigned char)(half >> 24),
     };
-    return (uint32_t)pc_hash(gen->seed, pc_slice((const char *)input, sizeof(input)));
+    return (uint32_t)pc_hash(gen->seed, pc_slice((const char *)input, sizeof input));
 }
 
 static pusherc_socket_id permute(const struct pc_idgen *gen, uint64_t number)

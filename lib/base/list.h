@@ -34,6 +34,14 @@ static inline void pc_list_remove(struct pc_list *l)
     pc_list_init(l);
 }
 
+/* for (...) over the links of the list, first to last. The body does not remove the link. */
+#define PC_LIST_EACH(link, head)                                                                   \
+    for (struct pc_list *link = (head)->next; link != (head); link = link->next)
+/* The same; the body may remove and free the link, but not the next one. */
+#define PC_LIST_EACH_SAFE(link, following, head)                                                   \
+    for (struct pc_list *link = (head)->next, *following = link->next; link != (head);             \
+         link = following, following = link->next)
+
 /* Moves everything from `from` into the empty list `to`, so that callbacks may change `from`. */
 static inline void pc_list_take(struct pc_list *to, struct pc_list *from)
 {

@@ -114,14 +114,14 @@ void pc_log_write(struct pc_log *log, pusherc_log_level level, struct pc_log_abo
     if (!pc_log_wants(log, level) || !admit(log, file, line, PC_LOG_BURST, &left_out))
         return;
     if (left_out)
-        len = printed(snprintf(text, sizeof(text), "(%u like this left out) ", (unsigned)left_out),
-                      sizeof(text));
+        len = printed(snprintf(text, sizeof text, "(%u like this left out) ", (unsigned)left_out),
+                      sizeof text);
     va_start(args, format);
-    len += printed(vsnprintf(text + len, sizeof(text) - len, format, args), sizeof(text) - len);
+    len += printed(vsnprintf(text + len, sizeof text - len, format, args), sizeof text - len);
     va_end(args);
 
     pusherc_log_entry entry = {
-        .struct_size = sizeof(entry),
+        .struct_size = sizeof entry,
         .level = level,
         .subject = about.subject ? about.subject : "",
         .file = file,
@@ -142,7 +142,7 @@ int pc_errinfo(pusherc_errinfo *info, int code, int sys, const char *format, ...
     info->code = code;
     info->sys = sys;
     va_start(args, format);
-    if (vsnprintf(info->text, sizeof(info->text), format, args) < 0)
+    if (vsnprintf(info->text, sizeof info->text, format, args) < 0)
         info->text[0] = '\0';
     va_end(args);
     return code;
@@ -181,13 +181,13 @@ void pusherc_log_to_stderr(const pusherc_log_entry *entry, void *user_data)
     if (entry->socket_id.a || entry->socket_id.b)
         (void)pusherc_socket_id_format(entry->socket_id, socket_id);
 
-    int len = snprintf(text, sizeof(text),
-                       "%04u-%02u-%02uT%02u:%02u:%02u.%03dZ %-5s %s%s%.*s%s%s: %.*s\n",
-                       (unsigned)utc.year, utc.month, utc.day, utc.hour, utc.minute, utc.second,
-                       (int)(now.tv_nsec / 1000000), level_name(entry->level), entry->subject,
-                       app.len ? " app=" : "", (int)app.len, app.len ? app.ptr : "",
-                       socket_id[0] ? " socket=" : "", socket_id, (int)message.len,
-                       message.len ? message.ptr : "");
+    int len =
+        snprintf(text, sizeof text, "%04u-%02u-%02uT%02u:%02u:%02u.%03dZ %-5s %s%s%.*s%s%s: %.*s\n",
+                 (unsigned)utc.year, utc.month, utc.day, utc.hour, utc.minute, utc.second,
+                 (int)(now.tv_nsec / 1000000), level_name(entry->level), entry->subject,
+                 app.len ? " app=" : "", (int)app.len, app.len ? app.ptr : "",
+                 socket_id[0] ? " socket=" : "", socket_id, (int)message.len,
+                 message.len ? message.ptr : "");
     /* One call, so that lines of several threads do not mix. */
-    (void)fwrite(text, 1, printed(len, sizeof(text)), stderr);
+    (void)fwrite(text, 1, printed(len, sizeof text), stderr);
 }

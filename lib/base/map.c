@@ -100,7 +100,7 @@ static void grow(struct pc_map *map)
     size_t old_count = map->chain_count;
     struct pc_map_node **old = map->chains;
     size_t count = old_count ? old_count * 2 : FIRST_CHAINS;
-    struct pc_map_node **chains = pc_alloc_array(map->mem, count, sizeof(*chains));
+    struct pc_map_node **chains = pc_alloc_array(map->mem, count, sizeof *chains);
     if (!chains)
         return;
 

@@ -41,13 +41,13 @@ bool pc_slice_to_u64(pusherc_slice s, uint64_t *out)
 size_t pc_format_u64(uint64_t number, char out[PC_U64_DIGITS])
 {
     char digits[PC_U64_DIGITS];
-    size_t start = sizeof(digits);
+    size_t start = sizeof digits;
     do {
         digits[--start] = (char)('0' + number % 10);
         number /= 10;
     } while (number);
-    memcpy(out, digits + start, sizeof(digits) - start);
-    return sizeof(digits) - start;
+    memcpy(out, digits + start, sizeof digits - start);
+    return sizeof digits - start;
 }
 
 size_t pc_utf8_sequence(const char *text, const char *end)

@@ -7,7 +7,7 @@
 
 #include <pusherc/types.h>
 
-#define PC_S(literal) ((pusherc_slice){(literal), sizeof(literal) - 1})
+#define PC_S(literal) ((pusherc_slice){(literal), sizeof literal - 1})
 
 static inline pusherc_slice pc_slice(const char *ptr, size_t len)
 {

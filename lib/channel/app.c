@@ -174,16 +174,16 @@ int pc_app_new(struct pc_app **out, const struct pc_mem *mem, const pusherc_app_
     app->options.webhook_count = 0;
     app->id = pc_slice(pc_dup(mem, pc_slice_of(options->id)), strlen(options->id));
     app->key = pc_slice(pc_dup(mem, pc_slice_of(options->key)), strlen(options->key));
-    int rc = app->id.ptr && app->key.ptr ? 0 : PUSHERC_ENOMEM;
-    if (rc == 0)
-        rc = keep_secret_text(app, pc_slice_of(options->secret));
-    if (rc == 0)
-        rc = pc_hmac_key_new(&app->secret, mem, pc_slice_of(options->secret));
-    if (rc == 0 && options->allowed_origins)
-        rc = pc_origins_copy(mem, options->allowed_origins, &app->origins);
-    if (rc) {
+    int err = app->id.ptr && app->key.ptr ? 0 : PUSHERC_ENOMEM;
+    if (err == 0)
+        err = keep_secret_text(app, pc_slice_of(options->secret));
+    if (err == 0)
+        err = pc_hmac_key_new(&app->secret, mem, pc_slice_of(options->secret));
+    if (err == 0 && options->allowed_origins)
+        err = pc_origins_copy(mem, options->allowed_origins, &app->origins);
+    if (err) {
         pc_app_unref(app);
-        return rc;
+        return err;
     }
     app->by_id.key = app->id;
     app->by_key.key = app->key;

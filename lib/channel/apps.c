@@ -53,13 +53,13 @@ static void take_out(struct pc_apps *apps, struct pc_app *app)
 /* Only the very first insert into a table can fail, and then there was no old app to lose. */
 static int put_in(struct pc_apps *apps, struct pc_app *app)
 {
-    int rc = pc_map_insert(&apps->by_id, &app->by_id);
-    if (rc == 0) {
-        rc = pc_map_insert(&apps->by_key, &app->by_key);
-        if (rc)
+    int err = pc_map_insert(&apps->by_id, &app->by_id);
+    if (err == 0) {
+        err = pc_map_insert(&apps->by_key, &app->by_key);
+        if (err)
             pc_map_remove(&apps->by_id, &app->by_id);
     }
-    return rc;
+    return err;
 }
 
 /* The old snapshots of all have been taken out: what is found now belongs to another app. */
@@ -88,7 +88,7 @@ static int insert(struct pc_apps *apps, struct change *change, pusherc_errinfo *
 static int exchange(struct pc_apps *apps, struct change *changes, size_t count,
                     pusherc_errinfo *info)
 {
-    int rc = 0;
+    int err = 0;
     size_t done = 0;
     pthread_mutex_lock(&apps->mutex);
     for (size_t i = 0; i < count; i++) {
@@ -96,22 +96,22 @@ static int exchange(struct pc_apps *apps, struct change *changes, size_t count,
         if (changes[i].old)
             take_out(apps, changes[i].old);
     }
-    while (done < count && rc == 0) {
-        rc = insert(apps, &changes[done], info);
-        done += rc == 0;
+    while (done < count && err == 0) {
+        err = insert(apps, &changes[done], info);
+        done += err == 0;
     }
-    while (rc && done > 0)
+    while (err && done > 0)
         take_out(apps, changes[--done].app);
-    for (size_t i = 0; i < count && rc; i++) {
+    for (size_t i = 0; i < count && err; i++) {
         /* cannot fail: it was in these tables before */
         if (changes[i].old && put_in(apps, changes[i].old) == 0)
             changes[i].old = NULL;
     }
     /* here, so that of two puts the same one is last in both places */
-    for (size_t i = 0; i < count && rc == 0; i++)
+    for (size_t i = 0; i < count && err == 0; i++)
         changes[i].endpoints = pc_app_set_endpoints(changes[i].app->live, changes[i].endpoints);
     pthread_mutex_unlock(&apps->mutex);
-    return rc;
+    return err;
 }
 
 /* The host's struct may be another release's. */
@@ -119,42 +119,42 @@ static int check(const struct pc_apps *apps, const pusherc_app_options *options,
                  pusherc_errinfo *info)
 {
     pusherc_app_options taken;
-    int rc = PC_TAKE(app_options, &taken, options, info);
-    return rc ? rc : pc_app_check(&taken, apps->webhooks, info);
+    int err = PC_TAKE(app_options, &taken, options, info);
+    return err ? err : pc_app_check(&taken, apps->webhooks, info);
 }
 
 static int prepare(struct pc_apps *apps, const pusherc_app_options *options, struct change *change,
                    pusherc_errinfo *info)
 {
     pusherc_app_options taken;
-    int rc = PC_TAKE(app_options, &taken, options, info);
-    rc = rc ? rc : pc_app_new(&change->app, &apps->mem, &taken);
-    if (rc == 0 && taken.webhook_count)
-        rc = pc_endpoints_new(&change->endpoints, &apps->mem, &taken);
-    return rc ? pc_errinfo(info, rc, 0, "app %s: %s", options->id, pusherc_strerror(rc)) : 0;
+    int err = PC_TAKE(app_options, &taken, options, info);
+    err = err ? err : pc_app_new(&change->app, &apps->mem, &taken);
+    if (err == 0 && taken.webhook_count)
+        err = pc_endpoints_new(&change->endpoints, &apps->mem, &taken);
+    return err ? pc_errinfo(info, err, 0, "app %s: %s", options->id, pusherc_strerror(err)) : 0;
 }
 
 int pc_apps_put(struct pc_apps *apps, const pusherc_app_options *options, size_t count,
                 pusherc_errinfo *info)
 {
-    int rc = 0;
-    for (size_t i = 0; i < count && rc == 0; i++)
-        rc = check(apps, PUSHERC_AT(options, i), info);
-    if (rc || count == 0)
-        return rc;
+    int err = 0;
+    for (size_t i = 0; i < count && err == 0; i++)
+        err = check(apps, PUSHERC_AT(options, i), info);
+    if (err || count == 0)
+        return err;
     struct change *changes = pc_alloc_array(&apps->mem, count, sizeof *changes);
     if (!changes)
         return pc_errinfo(info, PUSHERC_ENOMEM, 0, "app %s: out of memory", options->id);
-    for (size_t i = 0; i < count && rc == 0; i++)
-        rc = prepare(apps, PUSHERC_AT(options, i), &changes[i], info);
-    if (rc == 0)
-        rc = exchange(apps, changes, count, info);
+    for (size_t i = 0; i < count && err == 0; i++)
+        err = prepare(apps, PUSHERC_AT(options, i), &changes[i], info);
+    if (err == 0)
+        err = exchange(apps, changes, count, info);
     for (size_t i = 0; i < count; i++) {
         pc_endpoints_unref(changes[i].endpoints);
-        pc_app_unref(rc ? changes[i].app : changes[i].old);
+        pc_app_unref(err ? changes[i].app : changes[i].old);
     }
     pc_free(&apps->mem, changes);
-    return rc;
+    return err;
 }
 
 struct pc_app *pc_apps_remove(struct pc_apps *apps, pusherc_slice id)

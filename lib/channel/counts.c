@@ -41,22 +41,22 @@ static struct pc_count *add(struct pc_counts *counts, pusherc_slice key)
 
 int pc_counts_take(struct pc_counts *counts, pusherc_slice key, uint32_t max, struct pc_count **out)
 {
-    int rc = 0;
+    int err = 0;
     *out = NULL;
     assert(key.len > 0 && key.len <= PC_COUNTS_MAX_KEY && max > 0);
     pthread_mutex_lock(&counts->mutex);
     struct pc_map_node *node = pc_map_find(&counts->by_key, key);
     struct pc_count *count = node ? PC_CONTAINER(node, struct pc_count, node) : add(counts, key);
     if (!count)
-        rc = PUSHERC_ENOMEM;
+        err = PUSHERC_ENOMEM;
     else if (count->number >= max)
-        rc = PUSHERC_ELIMIT;
+        err = PUSHERC_ELIMIT;
     else
         count->number++;
     pthread_mutex_unlock(&counts->mutex);
-    if (rc == 0)
+    if (err == 0)
         *out = count;
-    return rc;
+    return err;
 }
 
 void pc_counts_drop(struct pc_counts *counts, struct pc_count *count)

@@ -8,9 +8,7 @@
 #define MAX_FILTER_BYTES 200
 #define MAX_FIELD_BYTES  4096 /* of a name, and of a value */
 
-/*
- * Checking.
- */
+/* -- checking -- */
 
 struct check {
     const char *app_id;
@@ -147,7 +145,7 @@ static int check_one(const struct check *check, const pusherc_webhook *from)
 int pc_endpoints_check(const pusherc_app_options *options, pusherc_errinfo *info)
 {
     struct check check = {.app_id = options->id, .info = info};
-    int rc = 0;
+    int err = 0;
     if (options->webhook_count > PUSHERC_MAX_WEBHOOKS ||
         (options->webhook_count && !options->webhooks))
         return pc_errinfo(info, PUSHERC_EINVAL, 0, "app %.60s: webhooks: at most %d, and not NULL",
@@ -157,14 +155,12 @@ int pc_endpoints_check(const pusherc_app_options *options, pusherc_errinfo *info
                           "app %.60s: webhooks: the key goes into a header, so it must be without "
                           "control characters",
                           options->id);
-    for (check.number = 1; check.number <= options->webhook_count && rc == 0; check.number++)
-        rc = check_one(&check, PUSHERC_AT(options->webhooks, check.number - 1));
-    return rc;
+    for (check.number = 1; check.number <= options->webhook_count && err == 0; check.number++)
+        err = check_one(&check, PUSHERC_AT(options->webhooks, check.number - 1));
+    return err;
 }
 
-/*
- * Copying.
- */
+/* -- copying -- */
 
 uint32_t pc_kinds_with_pairs(uint32_t kinds)
 {
@@ -218,23 +214,23 @@ static int copy_fields(struct pc_endpoint *e, const struct pc_mem *mem, const pu
     if (hook->header_count == 0)
         return 0;
     e->fields = pc_alloc_array(mem, hook->header_count, sizeof *e->fields);
-    int rc = e->fields ? 0 : PUSHERC_ENOMEM;
-    while (rc == 0 && e->field_count < hook->header_count) {
+    int err = e->fields ? 0 : PUSHERC_ENOMEM;
+    while (err == 0 && e->field_count < hook->header_count) {
         const pusherc_webhook_header *from = &hook->headers[e->field_count];
         struct pc_pair *to = &e->fields[e->field_count++];
-        rc = copy(mem, from->name, &to->name);
-        rc = rc ? rc : copy(mem, from->value, &to->value);
+        err = copy(mem, from->name, &to->name);
+        err = err ? err : copy(mem, from->value, &to->value);
     }
-    return rc;
+    return err;
 }
 
 static int copy_one(struct pc_endpoints *endpoints, const pusherc_webhook *from)
 {
     const struct pc_mem *mem = &endpoints->mem;
     pusherc_webhook taken, *const hook = &taken;
-    int rc = PC_TAKE(webhook, hook, from, NULL);
-    if (rc)
-        return rc;
+    int err = PC_TAKE(webhook, hook, from, NULL);
+    if (err)
+        return err;
     struct pc_endpoint *e = &endpoints->items[endpoints->count];
     for (size_t i = 0; i < endpoints->count; i++)
         e->nth += strcmp(endpoints->items[i].url, hook->url) == 0;
@@ -242,10 +238,10 @@ static int copy_one(struct pc_endpoints *endpoints, const pusherc_webhook *from)
     e->kinds = hook->events ? hook->events : PUSHERC_WEBHOOK_ALL;
     endpoints->kinds |= pc_kinds_with_pairs(e->kinds);
     e->url = pc_dup(mem, pc_slice_of(hook->url));
-    rc = e->url ? 0 : PUSHERC_ENOMEM;
-    rc = rc ? rc : copy(mem, hook->channel_prefix, &e->prefix);
-    rc = rc ? rc : copy(mem, hook->channel_suffix, &e->suffix);
-    return rc ? rc : copy_fields(e, mem, hook);
+    err = e->url ? 0 : PUSHERC_ENOMEM;
+    err = err ? err : copy(mem, hook->channel_prefix, &e->prefix);
+    err = err ? err : copy(mem, hook->channel_suffix, &e->suffix);
+    return err ? err : copy_fields(e, mem, hook);
 }
 
 int pc_endpoints_new(struct pc_endpoints **out, const struct pc_mem *mem,
@@ -258,16 +254,16 @@ int pc_endpoints_new(struct pc_endpoints **out, const struct pc_mem *mem,
         return PUSHERC_ENOMEM;
     endpoints->mem = *mem;
     atomic_init(&endpoints->refs, 1);
-    int rc = copy(mem, options->id, &endpoints->app_id);
-    rc = rc ? rc : copy(mem, options->key, &endpoints->app_key);
-    rc = rc ? rc : pc_hmac_key_new(&endpoints->secret, mem, pc_slice_of(options->secret));
-    for (size_t i = 0; i < options->webhook_count && rc == 0; i++)
-        rc = copy_one(endpoints, PUSHERC_AT(options->webhooks, i));
-    if (rc)
+    int err = copy(mem, options->id, &endpoints->app_id);
+    err = err ? err : copy(mem, options->key, &endpoints->app_key);
+    err = err ? err : pc_hmac_key_new(&endpoints->secret, mem, pc_slice_of(options->secret));
+    for (size_t i = 0; i < options->webhook_count && err == 0; i++)
+        err = copy_one(endpoints, PUSHERC_AT(options->webhooks, i));
+    if (err)
         free_all(endpoints);
     else
         *out = endpoints;
-    return rc;
+    return err;
 }
 
 struct pc_endpoints *pc_endpoints_ref(struct pc_endpoints *endpoints)

@@ -119,7 +119,7 @@ void pc_roster_member_free(struct pc_roster *roster, struct pc_roster_member *me
 /* The ids alone, or "id":info pairs. */
 static void put_members(struct pc_buf *json, struct pc_roster *roster, bool with_info)
 {
-    for (struct pc_list *l = roster->in_order.next; l != &roster->in_order; l = l->next) {
+    PC_LIST_EACH(l, &roster->in_order) {
         const struct pc_roster_member *m = PC_CONTAINER(l, struct pc_roster_member, in_order);
         if (l != roster->in_order.next)
             pc_buf_put_char(json, ',');
@@ -143,8 +143,8 @@ int pc_roster_json(struct pc_roster *roster, pusherc_slice *out)
         pc_buf_put_u64(json, pc_roster_count(roster));
         pc_buf_put(json, PC_S("}}"));
     }
-    int rc = pc_buf_status(json);
-    if (rc) {
+    int err = pc_buf_status(json);
+    if (err) {
         pc_buf_free(json);
         return PUSHERC_ENOMEM;
     }

@@ -80,7 +80,7 @@ static const struct field fields[] = {
 };
 /* clang-format on */
 
-#define FIELD_COUNT (sizeof(fields) / sizeof(fields[0]))
+#define FIELD_COUNT (sizeof fields / sizeof fields[0])
 
 /* One app being read. */
 struct reading {
@@ -92,9 +92,7 @@ struct reading {
     pusherc_errinfo *info;
 };
 
-/*
- * Names.
- */
+/* -- names -- */
 
 struct plain_name {
     char text[MAX_NAME_BYTES];
@@ -105,7 +103,7 @@ struct plain_name {
 static struct plain_name plain(const char *name)
 {
     struct plain_name result = {.len = 0};
-    for (; *name && result.len < sizeof(result.text); name++) {
+    for (; *name && result.len < sizeof result.text; name++) {
         if (*name != '_')
             result.text[result.len++] = pc_ascii_lower(*name);
     }
@@ -152,9 +150,7 @@ static const struct field *nearest_field(const char *name, size_t *distance)
     return nearest;
 }
 
-/*
- * Values.
- */
+/* -- values -- */
 
 /* EINVAL with "app 2: maxConnections: must be ...". */
 static int refuse(const struct reading *reading, const cJSON *item, const char *why)
@@ -167,7 +163,7 @@ static int refuse(const struct reading *reading, const cJSON *item, const char *
         name[i] = (unsigned char)shown.ptr[i] < 0x20 ? '?' : shown.ptr[i];
     name[shown.len] = '\0';
     if (reading->number)
-        (void)snprintf(where, sizeof(where), "app %zu: ", reading->number);
+        (void)snprintf(where, sizeof where, "app %zu: ", reading->number);
     return pc_errinfo(reading->info, PUSHERC_EINVAL, 0, "%s%s: %s", where, name, why);
 }
 
@@ -264,7 +260,7 @@ static int take_origins(struct reading *reading, const cJSON *item)
     /* An empty list might be meant as "none" or as "any"; the second is dangerous to guess. */
     if (!cJSON_IsArray(item) || size == 0)
         return refuse(reading, item, "must be an array of strings; leave it out to allow any");
-    reading->origins = cJSON_malloc((size + 1) * sizeof(*reading->origins));
+    reading->origins = cJSON_malloc((size + 1) * sizeof *reading->origins);
     if (!reading->origins)
         return pc_errinfo(reading->info, PUSHERC_ENOMEM, 0, "out of memory");
     reading->options.allowed_origins = reading->origins;
@@ -281,11 +277,11 @@ static int take_origins(struct reading *reading, const cJSON *item)
 static int take_webhooks(struct reading *reading, const cJSON *item)
 {
     char why[PC_WEBHOOK_JSON_WHY];
-    int rc = pc_webhooks_read(&reading->webhooks, item, why);
-    if (rc == PUSHERC_EINVAL)
+    int err = pc_webhooks_read(&reading->webhooks, item, why);
+    if (err == PUSHERC_EINVAL)
         return refuse(reading, item, why);
-    if (rc)
-        return pc_errinfo(reading->info, rc, 0, "out of memory");
+    if (err)
+        return pc_errinfo(reading->info, err, 0, "out of memory");
     reading->options.webhooks = reading->webhooks.items;
     reading->options.webhook_count = reading->webhooks.count;
     return 0;
@@ -336,7 +332,7 @@ static int take_field(struct reading *reading, const cJSON *item)
         char why[64 + MAX_NAME_BYTES];
         if (distance > strlen(field->name) / 3)
             return refuse(reading, item, "unknown field");
-        (void)snprintf(why, sizeof(why), "unknown field; did you mean %s?", field->name);
+        (void)snprintf(why, sizeof why, "unknown field; did you mean %s?", field->name);
         return refuse(reading, item, why);
     }
     if (seen_before(reading, field))
@@ -344,9 +340,7 @@ static int take_field(struct reading *reading, const cJSON *item)
     return cJSON_IsNull(item) ? 0 : take_value(reading, field, item);
 }
 
-/*
- * Apps.
- */
+/* -- apps -- */
 
 static int read_app(struct reading *reading, const cJSON *app)
 {
@@ -355,9 +349,9 @@ static int read_app(struct reading *reading, const cJSON *app)
         return pc_errinfo(reading->info, PUSHERC_EINVAL, 0, "an app must be an object");
     cJSON_ArrayForEach(item, app)
     {
-        int rc = take_field(reading, item);
-        if (rc)
-            return rc;
+        int err = take_field(reading, item);
+        if (err)
+            return err;
     }
     return 0;
 }
@@ -368,21 +362,21 @@ static int walk_apps(const cJSON *root, pusherc_app_fn each, void *user_data, pu
     assert(root);
     bool array = cJSON_IsArray(root);
     const cJSON *app = array ? root->child : root;
-    int rc = 0;
+    int err = 0;
 
-    for (size_t number = 1; app && rc == 0; number++, app = app->next) {
+    for (size_t number = 1; app && err == 0; number++, app = app->next) {
         struct reading reading = {
             .options = PUSHERC_APP_OPTIONS_INIT,
             .number = array ? number : 0,
             .info = info,
         };
-        rc = read_app(&reading, app);
-        if (rc == 0 && each)
-            rc = each(&reading.options, user_data);
+        err = read_app(&reading, app);
+        if (err == 0 && each)
+            err = each(&reading.options, user_data);
         cJSON_free(reading.origins);
         pc_webhooks_read_free(&reading.webhooks);
     }
-    return rc;
+    return err;
 }
 
 /* Secrets must not stay in freed memory; those in headers of webhooks are deepest. Not to any depth: the text may
@@ -446,11 +440,11 @@ static int take_string(struct pc_json string, char **out)
     if (!*out)
         return PUSHERC_ENOMEM;
     pc_buf_init_in(&decoded, &mem, string.raw.len, *out, string.raw.len);
-    int rc = pc_json_string(string, &decoded, &text);
-    if (rc) {
+    int err = pc_json_string(string, &decoded, &text);
+    if (err) {
         cJSON_free(*out);
         *out = NULL;
-        return rc;
+        return err;
     }
     if (text.len)
         memmove(*out, text.ptr, text.len);
@@ -503,14 +497,14 @@ static int add_members(cJSON *parent, struct pc_json container)
     struct pc_json_iter iter = pc_json_iter_of(container);
     while (pc_json_next(&iter)) {
         cJSON *item;
-        int rc = tree_of(iter.value, &item);
-        if (rc)
-            return rc;
+        int err = tree_of(iter.value, &item);
+        if (err)
+            return err;
         if (container.type == PC_JSON_OBJECT)
-            rc = take_string(iter.key, &item->string);
-        if (rc) {
+            err = take_string(iter.key, &item->string);
+        if (err) {
             free_apps(item);
-            return rc;
+            return err;
         }
         cJSON_AddItemToArray(parent, item); /* only links: the name is set */
     }
@@ -521,7 +515,7 @@ static int add_members(cJSON *parent, struct pc_json container)
  * cannot be text. */
 static int tree_of(struct pc_json value, cJSON **out)
 {
-    int rc = 0;
+    int err = 0;
     cJSON *item = cJSON_CreateNull();
     *out = NULL;
     if (!item)
@@ -539,19 +533,19 @@ static int tree_of(struct pc_json value, cJSON **out)
         break;
     case PC_JSON_STRING:
         item->type = cJSON_String;
-        rc = take_string(value, &item->valuestring);
+        err = take_string(value, &item->valuestring);
         break;
     case PC_JSON_OBJECT:
     case PC_JSON_ARRAY:
         item->type = value.type == PC_JSON_OBJECT ? cJSON_Object : cJSON_Array;
-        rc = add_members(item, value);
+        err = add_members(item, value);
         break;
     }
-    if (rc)
+    if (err)
         free_apps(item);
     else
         *out = item;
-    return rc;
+    return err;
 }
 
 static int parse(pusherc_slice text, cJSON **root, pusherc_errinfo *info)
@@ -562,10 +556,10 @@ static int parse(pusherc_slice text, cJSON **root, pusherc_errinfo *info)
                           line_of(text, pc_json_error_offset(text)));
     if (has_nul_escape(text))
         return pc_errinfo(info, PUSHERC_EINVAL, 0, "a string holds the character NUL");
-    int rc = tree_of(value, root);
-    if (rc == PUSHERC_ENOMEM)
-        return pc_errinfo(info, rc, 0, "out of memory");
-    return rc ? pc_errinfo(info, rc, 0, "a string holds half a surrogate pair") : 0;
+    int err = tree_of(value, root);
+    if (err == PUSHERC_ENOMEM)
+        return pc_errinfo(info, err, 0, "out of memory");
+    return err ? pc_errinfo(info, err, 0, "a string holds half a surrogate pair") : 0;
 }
 
 int pusherc_apps_from_json(pusherc_slice json, pusherc_app_fn each, void *user_data,
@@ -580,12 +574,12 @@ int pusherc_apps_from_json(pusherc_slice json, pusherc_app_fn each, void *user_d
     if (pc_slice_starts(json, PC_S("\xef\xbb\xbf"))) /* some editors put it into files */
         json = pc_slice_skip(json, 3);
 
-    int rc = parse(json, &root, info);
+    int err = parse(json, &root, info);
     /* All are read before the first is handed over, so that a slip in the last changes nothing. */
-    if (rc == 0)
-        rc = walk_apps(root, NULL, NULL, info);
-    if (rc == 0)
-        rc = walk_apps(root, each, user_data, info);
+    if (err == 0)
+        err = walk_apps(root, NULL, NULL, info);
+    if (err == 0)
+        err = walk_apps(root, each, user_data, info);
     free_apps(root);
-    return rc;
+    return err;
 }

@@ -45,10 +45,10 @@ int pc_sha256(pusherc_slice data, uint8_t out[PC_SHA256_SIZE])
 int pc_md5_hex(pusherc_slice data, char out[PC_MD5_HEX])
 {
     uint8_t sum[PC_MD5_HEX / 2];
-    int rc = digest(PSA_ALG_MD5, data, sum, sizeof(sum));
-    if (rc == 0)
-        pc_hex(sum, sizeof(sum), out);
-    return rc;
+    int err = digest(PSA_ALG_MD5, data, sum, sizeof sum);
+    if (err == 0)
+        pc_hex(sum, sizeof sum, out);
+    return err;
 }
 
 /* Two running digests that have taken in the key. PSA's own HMAC wants the key in one of a fixed
@@ -67,35 +67,35 @@ static psa_status_t start_digest(psa_hash_operation_t *operation, const uint8_t 
         block[i] = key[i] ^ pad;
     psa_status_t status = psa_hash_setup(operation, PSA_ALG_SHA_256);
     if (status == PSA_SUCCESS)
-        status = psa_hash_update(operation, block, sizeof(block));
-    pc_wipe(block, sizeof(block));
+        status = psa_hash_update(operation, block, sizeof block);
+    pc_wipe(block, sizeof block);
     return status;
 }
 
 int pc_hmac_key_new(struct pc_hmac_key **out, const struct pc_mem *mem, pusherc_slice secret)
 {
     uint8_t block[SHA256_BLOCK] = {0};
-    int rc = 0;
+    int err = 0;
 
     *out = NULL;
-    struct pc_hmac_key *key = pc_alloc_zero(mem, sizeof(*key));
+    struct pc_hmac_key *key = pc_alloc_zero(mem, sizeof *key);
     if (!key)
         return PUSHERC_ENOMEM;
     key->mem = *mem;
     key->inner = psa_hash_operation_init();
     key->outer = psa_hash_operation_init();
 
-    if (secret.len > sizeof(block))
-        rc = pc_sha256(secret, block);
+    if (secret.len > sizeof block)
+        err = pc_sha256(secret, block);
     else if (secret.len)
         memcpy(block, secret.ptr, secret.len);
-    if (rc == 0 && (start_digest(&key->inner, block, 0x36) != PSA_SUCCESS ||
-                    start_digest(&key->outer, block, 0x5c) != PSA_SUCCESS))
-        rc = PUSHERC_EIO;
-    pc_wipe(block, sizeof(block));
-    if (rc) {
+    if (err == 0 && (start_digest(&key->inner, block, 0x36) != PSA_SUCCESS ||
+                     start_digest(&key->outer, block, 0x5c) != PSA_SUCCESS))
+        err = PUSHERC_EIO;
+    pc_wipe(block, sizeof block);
+    if (err) {
         pc_hmac_key_free(key);
-        return rc;
+        return err;
     }
     *out = key;
     return 0;
@@ -108,7 +108,7 @@ void pc_hmac_key_free(struct pc_hmac_key *key)
     struct pc_mem mem = key->mem;
     (void)psa_hash_abort(&key->inner);
     (void)psa_hash_abort(&key->outer);
-    pc_wipe(key, sizeof(*key));
+    pc_wipe(key, sizeof *key);
     pc_free(&mem, key);
 }
 
@@ -148,7 +148,7 @@ int pc_hmac_hex(const struct pc_hmac_key *key, const pusherc_slice *parts, size_
                 char out[PC_SHA256_HEX])
 {
     uint8_t sum[PC_SHA256_SIZE] = {0}; /* some compilers warn of what is read later */
-    pusherc_slice inner = pc_slice((const char *)sum, sizeof(sum));
+    pusherc_slice inner = pc_slice((const char *)sum, sizeof sum);
     pusherc_slice joined;
     char room[JOINED_BYTES];
 
@@ -159,7 +159,7 @@ int pc_hmac_hex(const struct pc_hmac_key *key, const pusherc_slice *parts, size_
     if (finish_digest(&key->inner, parts, part_count, sum) != PSA_SUCCESS ||
         finish_digest(&key->outer, &inner, 1, sum) != PSA_SUCCESS)
         return PUSHERC_EIO;
-    pc_hex(sum, sizeof(sum), out);
+    pc_hex(sum, sizeof sum, out);
     return 0;
 }
 

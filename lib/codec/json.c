@@ -12,7 +12,7 @@
 static inline uint64_t load8(const char *p)
 {
     uint64_t eight;
-    memcpy(&eight, p, sizeof(eight));
+    memcpy(&eight, p, sizeof eight);
 #if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
     eight = __builtin_bswap64(eight);
 #endif
@@ -442,9 +442,7 @@ bool pc_json_next(struct pc_json_iter *iter)
     return true;
 }
 
-/*
- * Strings.
- */
+/* -- strings -- */
 
 static pusherc_slice inside_quotes(struct pc_json string)
 {
@@ -656,9 +654,7 @@ bool pc_json_i64(struct pc_json value, int64_t *out)
     return true;
 }
 
-/*
- * Writing.
- */
+/* -- writing -- */
 
 void pc_json_put_compact(struct pc_buf *buf, struct pc_json value)
 {

@@ -92,9 +92,9 @@ static int take_kinds(const struct reading *reading, const cJSON *item)
         return refuse_webhook(reading, item->string, "given twice");
     cJSON_ArrayForEach(kind, item)
     {
-        int rc = take_kind(reading, kind);
-        if (rc)
-            return rc;
+        int err = take_kind(reading, kind);
+        if (err)
+            return err;
     }
     return 0;
 }
@@ -102,21 +102,21 @@ static int take_kinds(const struct reading *reading, const cJSON *item)
 static int take_filter(const struct reading *reading, const cJSON *filter)
 {
     const cJSON *item;
-    int rc =
+    int err =
         cJSON_IsObject(filter) ? 0 : refuse_webhook(reading, filter->string, "must be an object");
-    for (item = filter->child; item && rc == 0; item = item->next) {
+    for (item = filter->child; item && err == 0; item = item->next) {
         if (cJSON_IsNull(item))
             continue;
         if (is(item->string, "channel_name_starts_with"))
-            rc = take_text(reading, item, &reading->hook->channel_prefix);
+            err = take_text(reading, item, &reading->hook->channel_prefix);
         else if (is(item->string, "channel_name_ends_with"))
-            rc = take_text(reading, item, &reading->hook->channel_suffix);
+            err = take_text(reading, item, &reading->hook->channel_suffix);
         else
-            rc = refuse_webhook(
+            err = refuse_webhook(
                 reading, item->string,
                 "unknown; a filter has channel_name_starts_with and channel_name_ends_with");
     }
-    return rc;
+    return err;
 }
 
 static int take_headers(const struct reading *reading, const cJSON *object)
@@ -171,9 +171,9 @@ static int read_one(const struct reading *reading, const cJSON *object)
     *reading->hook = (pusherc_webhook)PUSHERC_WEBHOOK_INIT;
     cJSON_ArrayForEach(item, object)
     {
-        int rc = take_field(reading, item);
-        if (rc)
-            return rc;
+        int err = take_field(reading, item);
+        if (err)
+            return err;
     }
     return reading->hook->url ? 0 : refuse_webhook(reading, NULL, "url is missing");
 }
@@ -212,9 +212,9 @@ int pc_webhooks_read(struct pc_webhooks_read *out, const cJSON *array,
     {
         reading.hook = &out->items[out->count];
         reading.number = ++out->count;
-        int rc = read_one(&reading, object);
-        if (rc)
-            return rc;
+        int err = read_one(&reading, object);
+        if (err)
+            return err;
         reading.headers += reading.hook->header_count;
     }
     return 0;

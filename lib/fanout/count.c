@@ -15,11 +15,11 @@ static void tell(struct pc_worker *worker, struct pc_app *app, struct pc_channel
                                .subscription_count = channel->subscriptions};
     pc_buf_init_in(&message, &engine->mem, SIZE_MAX, stack, sizeof stack);
     pc_out_subscription_count(&message, channel->name, channel->subscriptions);
-    int rc = pc_buf_status(&message);
-    if (rc == 0)
-        rc = pc_post_message(engine, channel, pc_buf_slice(&message), posting);
+    int err = pc_buf_status(&message);
+    if (err == 0)
+        err = pc_post_message(engine, channel, pc_buf_slice(&message), posting);
     pc_buf_free(&message);
-    if (rc == 0) {
+    if (err == 0) {
         channel->count.told = (uint32_t)channel->subscriptions;
         channel->count.told_ms = worker->now_ms;
     }

@@ -54,20 +54,20 @@ int pc_engine_init(struct pc_engine *engine, const struct pc_mem *mem,
         .keep_alive_ms = 75000,
         .idempotency_max_bytes = 4194304,
     };
-    int rc = pc_crypto_init();
-    if (rc == 0)
-        rc = pc_random(seeds, sizeof seeds);
-    if (rc)
-        return rc;
+    int err = pc_crypto_init();
+    if (err == 0)
+        err = pc_random(seeds, sizeof seeds);
+    if (err)
+        return err;
     memcpy(engine->seed, seeds, sizeof engine->seed);
     pc_idgen_init(&engine->ids, seeds + 2);
     pc_wipe(seeds, sizeof seeds);
 
     engine->workers = pc_alloc_array(mem, worker_count, sizeof *engine->workers);
-    rc = engine->workers ? keep_options(engine, options) : PUSHERC_ENOMEM;
-    if (rc) {
+    err = engine->workers ? keep_options(engine, options) : PUSHERC_ENOMEM;
+    if (err) {
         pc_free(mem, engine->workers);
-        return rc;
+        return err;
     }
     engine->worker_count = worker_count;
     pc_rules_init(&engine->rules, &engine->mem);

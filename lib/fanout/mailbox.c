@@ -47,13 +47,13 @@ void pc_mailbox_own(struct pc_mailbox *box)
 int pc_mailbox_post(struct pc_mailbox *box, struct pc_mail *mail, enum pc_mail_kind kind,
                     bool *wake)
 {
-    int rc = 0;
+    int err = 0;
     *wake = false;
     pthread_mutex_lock(&box->mutex);
     if (box->closed) {
-        rc = PUSHERC_ECANCELED;
+        err = PUSHERC_ECANCELED;
     } else if (kind == PC_MAIL_EVENT && box->count >= box->max) {
-        rc = PUSHERC_EBACKLOG;
+        err = PUSHERC_EBACKLOG;
     } else {
         /* A queue that was not empty has been announced, or its owner is running it. */
         bool own = box->has_owner && pthread_equal(box->owner, pthread_self());
@@ -66,7 +66,7 @@ int pc_mailbox_post(struct pc_mailbox *box, struct pc_mail *mail, enum pc_mail_k
             box->most = box->count;
     }
     pthread_mutex_unlock(&box->mutex);
-    return rc;
+    return err;
 }
 
 void pc_mailbox_wake(struct pc_mailbox *box)
@@ -94,10 +94,10 @@ void pc_mailbox_unpin(struct pc_mailbox *box)
 int pc_mailbox_send(struct pc_mailbox *box, struct pc_mail *mail, enum pc_mail_kind kind)
 {
     bool wake;
-    int rc = pc_mailbox_post(box, mail, kind, &wake);
+    int err = pc_mailbox_post(box, mail, kind, &wake);
     if (wake)
         pc_mailbox_wake(box);
-    return rc;
+    return err;
 }
 
 void pc_mailbox_depth(struct pc_mailbox *box, uint32_t *now, uint32_t *most)

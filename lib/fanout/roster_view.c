@@ -9,8 +9,7 @@ struct raw_member {
 
 void pc_copy_members(const struct pc_channel *channel, struct pc_buf *raw)
 {
-    for (struct pc_list *l = channel->roster.in_order.next; l != &channel->roster.in_order;
-         l = l->next) {
+    PC_LIST_EACH(l, &channel->roster.in_order) {
         const struct pc_roster_member *m = PC_CONTAINER(l, struct pc_roster_member, in_order);
         struct raw_member lengths = {m->node.key.len, m->info.len};
         pc_buf_put(raw, pc_slice((const char *)&lengths, sizeof lengths));
@@ -32,10 +31,10 @@ int pc_render_roster(struct pc_engine *engine, const struct pc_join *join, pushe
     struct pc_roster roster;
     struct raw_member lengths;
     pusherc_slice json;
-    int rc = 0;
+    int err = 0;
     pc_roster_init(&roster, &engine->mem, engine->seed);
     pc_buf_init(&r.payload, &engine->mem, SIZE_MAX);
-    for (; rc == 0 && raw.len > 0;
+    for (; err == 0 && raw.len > 0;
          raw = pc_slice_skip(raw, sizeof lengths + lengths.id_len + lengths.info_len)) {
         struct pc_roster_member *unused;
         memcpy(&lengths, raw.ptr, sizeof lengths);
@@ -50,15 +49,15 @@ int pc_render_roster(struct pc_engine *engine, const struct pc_join *join, pushe
         } else {
             pc_render(&r, &info); /* never nothing: a member is a member to all */
         }
-        rc = pc_roster_join(&roster, id, info, PUSHERC_NO_LIMIT, &unused);
+        err = pc_roster_join(&roster, id, info, PUSHERC_NO_LIMIT, &unused);
     }
-    if (rc == 0)
-        rc = pc_roster_json(&roster, &json);
-    if (rc == 0) {
+    if (err == 0)
+        err = pc_roster_json(&roster, &json);
+    if (err == 0) {
         pc_buf_put(out, json);
-        rc = pc_buf_status(out);
+        err = pc_buf_status(out);
     }
     pc_buf_free(&r.payload);
     pc_roster_free(&roster);
-    return rc;
+    return err;
 }

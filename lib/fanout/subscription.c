@@ -14,26 +14,26 @@ static int join_member(struct pc_engine *engine, struct pc_channel *channel,
 {
     struct pc_roster_member *member;
     pusherc_slice json;
-    int rc = pc_roster_join(&channel->roster, join->user_id, join->user_info,
-                            join->app->options.max_presence_members, &member);
-    if (rc)
-        return rc;
+    int err = pc_roster_join(&channel->roster, join->user_id, join->user_info,
+                             join->app->options.max_presence_members, &member);
+    if (err)
+        return err;
     if (channel->views) {
         pc_copy_members(channel, roster); /* rendered for the newcomer after the unlock */
     } else {
-        rc = pc_roster_json(&channel->roster, &json);
-        if (rc == 0)
+        err = pc_roster_json(&channel->roster, &json);
+        if (err == 0)
             pc_buf_put(roster, json);
     }
-    rc = rc ? rc : pc_buf_status(roster);
-    if (rc == 0 && member->subscriptions == 1 && !member->mirrored)
-        rc = pc_occupancy_member_added(engine, channel, member, posting);
-    if (rc == PUSHERC_EBACKLOG)
-        rc = 0; /* one worker is drowning; refusing the newcomer would not help it */
-    if (rc) {
+    err = err ? err : pc_buf_status(roster);
+    if (err == 0 && member->subscriptions == 1 && !member->mirrored)
+        err = pc_occupancy_member_added(engine, channel, member, posting);
+    if (err == PUSHERC_EBACKLOG)
+        err = 0; /* one worker is drowning; refusing the newcomer would not help it */
+    if (err) {
         if (pc_roster_leave(&channel->roster, member))
             pc_roster_member_free(&channel->roster, member);
-        return rc;
+        return err;
     }
     *out = member;
     return 0;
@@ -45,18 +45,18 @@ static int join_locked(struct pc_worker *worker, const struct pc_join *join,
                        struct pc_channel_change *change, struct pc_posting *posting)
 {
     struct pc_local *local = pc_local_reserve(worker, channel, join->app->live);
-    int rc = local ? 0 : PUSHERC_ENOMEM;
+    int err = local ? 0 : PUSHERC_ENOMEM;
     s->view = PC_NO_VIEW;
-    if (rc == 0 && channel->views && join->view.len)
-        rc = pc_channel_use_view(channel, join->view, &s->view);
-    if (rc == 0 && join->class.kind == PUSHERC_CHANNEL_PRESENCE) {
-        rc = join_member(worker->engine, channel, join, roster, &s->member, posting);
-        if (rc && s->view != PC_NO_VIEW)
+    if (err == 0 && channel->views && join->view.len)
+        err = pc_channel_use_view(channel, join->view, &s->view);
+    if (err == 0 && join->class.kind == PUSHERC_CHANNEL_PRESENCE) {
+        err = join_member(worker->engine, channel, join, roster, &s->member, posting);
+        if (err && s->view != PC_NO_VIEW)
             pc_channel_drop_view(channel, s->view);
     }
-    if (rc) {
+    if (err) {
         pc_local_settle(worker, channel);
-        return rc;
+        return err;
     }
     channel->subscriptions++;
     change->sequence = ++channel->shard->number;
@@ -73,10 +73,10 @@ static int join_locked(struct pc_worker *worker, const struct pc_join *join,
     return 0;
 }
 
-/* One try; false, with *rc 0, if a channel's views changed since member_added (`event`) was rendered for them. Takes over the event. */
+/* One try; false, with *err 0, if a channel's views changed since member_added (`event`) was rendered for them. Takes over the event. */
 static bool try_join(struct pc_worker *worker, const struct pc_join *join, struct pc_frame *event,
                      struct pc_buf *members, struct pc_subscription *s,
-                     struct pc_channel_change *change, int *rc)
+                     struct pc_channel_change *change, int *err)
 {
     struct pc_engine *engine = worker->engine;
     struct pc_posting posting = {.event = event};
@@ -85,12 +85,12 @@ static bool try_join(struct pc_worker *worker, const struct pc_join *join, struc
     struct pc_shard *shard = pc_directory_lock(&engine->directory, uid, join->channel);
     struct pc_channel *channel =
         pc_shard_get(&engine->directory, shard, uid, join->channel, join->class, join->match);
-    *rc = channel ? 0 : PUSHERC_ENOMEM;
+    *err = channel ? 0 : PUSHERC_ENOMEM;
     if (channel) {
         if (channel->views && join->class.kind == PUSHERC_CHANNEL_PRESENCE)
             fits = pc_event_fits(event, channel);
         if (fits)
-            *rc = join_locked(worker, join, channel, members, s, change, &posting);
+            *err = join_locked(worker, join, channel, members, s, change, &posting);
         pc_channel_settle(&engine->directory, channel);
     }
     pc_shard_unlock(shard);
@@ -139,7 +139,7 @@ int pc_join_finish(struct pc_worker *worker, const struct pc_join *join, struct 
     struct pc_engine *engine = worker->engine;
     bool rendered = join->class.kind == PUSHERC_CHANNEL_PRESENCE && pc_join_rendered(join);
     struct pc_buf raw;
-    int rc = 0;
+    int err = 0;
     *out = NULL;
     *change = (struct pc_channel_change){0};
     struct pc_subscription *s = pc_alloc_zero(worker->mem, sizeof *s);
@@ -148,14 +148,15 @@ int pc_join_finish(struct pc_worker *worker, const struct pc_join *join, struct 
         return PUSHERC_ENOMEM;
     }
     pc_buf_init(&raw, &engine->mem, SIZE_MAX);
-    for (bool fitted = false; !fitted && rc == 0;) { /* again while the audiences change under us */
+    for (bool fitted = false;
+         !fitted && err == 0;) { /* again while the audiences change under us */
         struct pc_frame *event = NULL;
         if (rendered)
-            rc = pc_view_member_added(engine, join, &event);
-        if (rc == 0)
-            fitted = try_join(worker, join, event, rendered ? &raw : roster, s, change, &rc);
+            err = pc_view_member_added(engine, join, &event);
+        if (err == 0)
+            fitted = try_join(worker, join, event, rendered ? &raw : roster, s, change, &err);
     }
-    if (rc) {
+    if (err) {
         pc_free(worker->mem, s);
         tell_left(engine, join->app, join->channel, member_of(join));
     } else {
@@ -164,8 +165,8 @@ int pc_join_finish(struct pc_worker *worker, const struct pc_join *join, struct 
         pc_stat_add(&stats->subscribed[join->class.kind], 1);
         pc_stat_add(&stats->occupied[join->class.kind], change->subscriptions == 1);
         if (rendered)
-            rc = pc_render_roster(engine, join, pc_buf_slice(&raw), roster);
-        if (rc) {
+            err = pc_render_roster(engine, join, pc_buf_slice(&raw), roster);
+        if (err) {
             pc_cached_unref(change->cached);
             pc_leave(worker, join->app, s, NULL, change);
         } else {
@@ -173,7 +174,7 @@ int pc_join_finish(struct pc_worker *worker, const struct pc_join *join, struct 
         }
     }
     pc_buf_free(&raw);
-    return rc;
+    return err;
 }
 
 void pc_leave(struct pc_worker *worker, struct pc_app *app, struct pc_subscription *s,
@@ -185,7 +186,7 @@ void pc_leave(struct pc_worker *worker, struct pc_app *app, struct pc_subscripti
     struct pc_posting posting = {0};
     struct pc_app_stats *stats = pc_app_stats(app, worker->index);
     pusherc_channel_kind kind = channel->class.kind;
-    int rc = 0;
+    int err = 0;
     *change = (struct pc_channel_change){0};
 
     struct pc_shard *shard = channel->shard;
@@ -201,7 +202,7 @@ void pc_leave(struct pc_worker *worker, struct pc_app *app, struct pc_subscripti
         gone = pc_roster_leave(&channel->roster, s->member);
     }
     if (gone)
-        rc = pc_occupancy_member_removed(engine, channel, what.user_id, &posting);
+        err = pc_occupancy_member_removed(engine, channel, what.user_id, &posting);
     if (what.member_edge && user_id)
         pc_buf_put(user_id, what.user_id);
     pc_occupancy_changed(worker, app, channel, &what, &posting, change);
@@ -213,9 +214,9 @@ void pc_leave(struct pc_worker *worker, struct pc_app *app, struct pc_subscripti
     pc_shard_unlock(shard);
     pc_posting_finish(engine, &posting);
 
-    if (rc)
+    if (err)
         PC_LOG(&engine->log, ERROR, ((struct pc_log_about){.subject = "fanout", .app_id = app->id}),
-               "a member_removed was lost: %s", pusherc_strerror(rc));
+               "a member_removed was lost: %s", pusherc_strerror(err));
     pc_local_shrink(worker, local);
     pc_stat_sub(&worker->stats.subscriptions, 1);
     pc_stat_add(&stats->unsubscribed[kind], 1);

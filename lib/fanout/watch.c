@@ -35,18 +35,18 @@ static int set_online(struct pc_engine *engine, struct pc_channel *user, bool on
     char stack[512];
     struct pc_buf message;
     pusherc_slice id = id_of(user);
-    int rc = 0;
+    int err = 0;
     if (user->interested) {
         pc_buf_init_in(&message, &engine->mem, SIZE_MAX, stack, sizeof stack);
         pc_out_watchlist(&message, &id, online, &id, !online);
-        rc = pc_buf_status(&message);
-        if (rc == 0)
-            rc = pc_post_message(engine, user, pc_buf_slice(&message), posting);
+        err = pc_buf_status(&message);
+        if (err == 0)
+            err = pc_post_message(engine, user, pc_buf_slice(&message), posting);
         pc_buf_free(&message);
     }
     user->user.online = online;
     /* one worker is drowning; the others know */
-    return rc == PUSHERC_EBACKLOG ? 0 : rc;
+    return err == PUSHERC_EBACKLOG ? 0 : err;
 }
 
 int pc_user_came(struct pc_worker *worker, struct pc_app *app, pusherc_slice user_id,
@@ -56,10 +56,10 @@ int pc_user_came(struct pc_worker *worker, struct pc_app *app, pusherc_slice use
     struct pc_posting posting = {0};
     struct pc_shard *shard;
     struct pc_channel *user = lock_user(engine, app, user_id, &shard);
-    int rc = user ? 0 : PUSHERC_ENOMEM;
+    int err = user ? 0 : PUSHERC_ENOMEM;
     if (user && !user->user.online)
-        rc = set_online(engine, user, true, &posting);
-    if (user && rc) {
+        err = set_online(engine, user, true, &posting);
+    if (user && err) {
         user->user.online = false;
     } else if (user) {
         user->user.connections++;
@@ -69,18 +69,18 @@ int pc_user_came(struct pc_worker *worker, struct pc_app *app, pusherc_slice use
         pc_channel_settle(&engine->directory, user);
     pc_shard_unlock(shard);
     pc_posting_finish(engine, &posting);
-    *out = rc ? NULL : user;
-    return rc;
+    *out = err ? NULL : user;
+    return err;
 }
 
 /* Locked. */
 static void go_offline(struct pc_engine *engine, const struct pc_app *app, struct pc_channel *user,
                        struct pc_posting *posting)
 {
-    int rc = set_online(engine, user, false, posting);
-    if (rc)
+    int err = set_online(engine, user, false, posting);
+    if (err)
         PC_LOG(&engine->log, ERROR, ((struct pc_log_about){.subject = "fanout", .app_id = app->id}),
-               "that a user is offline was lost: %s", pusherc_strerror(rc));
+               "that a user is offline was lost: %s", pusherc_strerror(err));
 }
 
 static void on_absent(struct pc_worker *worker, struct pc_app *app, struct pc_channel *user,

@@ -397,15 +397,15 @@ static bool write_through_tls(struct pc_conn *conn, struct pc_flush *pass)
 {
     if (conn->write_blocked)
         return true;
-    int rc = pc_tls_flush(conn->tls);
-    while (rc == 0 && conn->out.count > 0 && !pc_tls_blocked(conn->tls)) {
+    int err = pc_tls_flush(conn->tls);
+    while (err == 0 && conn->out.count > 0 && !pc_tls_blocked(conn->tls)) {
         size_t taken;
-        rc = pc_tls_write(conn->tls, next_record(conn, pass), &taken);
+        err = pc_tls_write(conn->tls, next_record(conn, pass), &taken);
         pc_outq_wrote(&conn->out, taken);
     }
-    if (rc == 0 && conn->state == PC_CONN_DRAINING && !pc_tls_blocked(conn->tls))
-        rc = pc_tls_end(conn->tls);
-    if (rc) {
+    if (err == 0 && conn->state == PC_CONN_DRAINING && !pc_tls_blocked(conn->tls))
+        err = pc_tls_end(conn->tls);
+    if (err) {
         pc_conn_destroy(conn);
         return false;
     }

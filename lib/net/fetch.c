@@ -52,9 +52,7 @@ struct socket_watch {
 
 static void collect(struct pc_fetcher *f);
 
-/*
- * libcurl asks for sockets to be watched and for a timer.
- */
+/* -- libcurl asks for sockets to be watched and for a timer -- */
 
 static void on_poll_closed(uv_handle_t *handle)
 {
@@ -150,9 +148,7 @@ static curl_socket_t open_socket(void *ctx, curlsocktype purpose, struct curl_so
     return socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
 }
 
-/*
- * Requests.
- */
+/* -- requests -- */
 
 /* Set up when first needed: a server that requests nothing does not pay for it. libcurl's global state is never given
  * back: other users of it in this process may rely on it. */
@@ -355,9 +351,7 @@ static void collect(struct pc_fetcher *f)
         finish(PC_CONTAINER(f->fetches.next, struct pc_fetch, of_fetcher), "out of memory");
 }
 
-/*
- * Life.
- */
+/* -- life -- */
 
 /* One that would block the loop while it looks up a name, or that must be set up while there is one thread only, is
  * not for us. */

@@ -31,9 +31,7 @@ const struct pc_http_message *pc_http_message(const struct pc_conn *conn)
     return pc_http_parser_message(http_of(conn)->parser);
 }
 
-/*
- * Answers.
- */
+/* -- answers -- */
 
 /* The request has been answered: the next one, or the end. */
 static void answered(struct pc_conn *conn, bool keep_alive)
@@ -91,9 +89,7 @@ void pc_http_reply_bytes(struct pc_conn *conn, pusherc_slice response, bool keep
     answered(conn, keep_alive && response.len > 0);
 }
 
-/*
- * Waiting.
- */
+/* -- waiting -- */
 
 struct pc_await *pc_http_await(struct pc_conn *conn)
 {
@@ -184,9 +180,7 @@ void pc_http_give_request(struct pc_conn *conn, struct pc_http_parser *parser)
     http_of(conn)->parser = parser;
 }
 
-/*
- * Reading.
- */
+/* -- reading -- */
 
 /* A slow sender gets one deadline for the head and one for the body, not one per byte. */
 static void note_progress(struct pc_conn *conn)

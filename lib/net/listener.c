@@ -219,9 +219,9 @@ void pc_listener_set_tls(struct pc_loop *loop, uint32_t number, struct pc_tls_co
 int pc_listeners_start(struct pc_loop *loop)
 {
     for (struct pc_listener *l = loop->listeners; l; l = l->next) {
-        int rc = listen(l->fd, l->backlog) ? -errno : uv_poll_init(loop->uv, &l->poll, l->fd);
-        if (rc)
-            return rc;
+        int err = listen(l->fd, l->backlog) ? -errno : uv_poll_init(loop->uv, &l->poll, l->fd);
+        if (err)
+            return err;
         l->polled = true;
         uv_poll_start(&l->poll, UV_READABLE, on_readable);
     }

@@ -100,17 +100,17 @@ int pc_loop_init(struct pc_loop *loop, struct pc_worker *worker, uv_loop_t *host
     loop->uv = host_loop ? host_loop : &loop->own;
     loop->read_buffer = pc_alloc(mem, PC_READ_BUFFER);
     loop->write_buffers = pc_alloc_array(mem, PC_WRITE_BUFFERS, PC_WRITE_BUFFER);
-    int rc = loop->read_buffer && loop->write_buffers ? 0 : PUSHERC_ENOMEM;
-    if (rc == 0)
-        rc = pc_mailbox_new(&worker->mailbox, mem, MAILBOX_MAX_EVENTS, wake, loop);
-    if (rc)
+    int err = loop->read_buffer && loop->write_buffers ? 0 : PUSHERC_ENOMEM;
+    if (err == 0)
+        err = pc_mailbox_new(&worker->mailbox, mem, MAILBOX_MAX_EVENTS, wake, loop);
+    if (err)
         goto fail;
-    if ((rc = pc_decisions_new(&worker->decisions, worker)))
+    if ((err = pc_decisions_new(&worker->decisions, worker)))
         goto fail;
     *sys = host_loop ? 0 : uv_loop_init(&loop->own);
     if (*sys == 0)
         return 0;
-    rc = PUSHERC_EIO;
+    err = PUSHERC_EIO;
 fail:
     pc_decisions_free(worker->decisions);
     worker->decisions = NULL;
@@ -119,7 +119,7 @@ fail:
     pc_free(mem, loop->read_buffer);
     pc_free(mem, loop->write_buffers);
     loop->worker = NULL;
-    return rc;
+    return err;
 }
 
 int pc_loop_start(struct pc_loop *loop, int *sys)

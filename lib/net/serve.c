@@ -8,9 +8,7 @@
 #include "net/ws_conn.h"
 #include "session/admit.h"
 
-/*
- * The host's pages.
- */
+/* -- the host's pages -- */
 
 static void page_answered(struct pc_conn *conn, void *of, struct pc_pending *answer)
 {
@@ -33,9 +31,7 @@ static void ask_for_page(struct pc_conn *conn, const struct pc_http_message *m)
     hooks->on_http(r, hooks->user_data);
 }
 
-/*
- * The API.
- */
+/* -- the API -- */
 
 /* What belongs to no route of the API; the reply is the 404. */
 static void serve_rest(struct pc_conn *conn, const struct pc_http_message *m,
@@ -110,9 +106,7 @@ static void serve_api(struct pc_conn *conn, const struct pc_http_message *m)
     pc_api_reply_free(&reply);
 }
 
-/*
- * What there is.
- */
+/* -- what there is -- */
 
 static void serve(struct pc_conn *conn, const struct pc_http_message *m)
 {

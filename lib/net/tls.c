@@ -126,9 +126,9 @@ static int try_to_read(const char *file)
     int fd = open(file, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
     if (fd < 0)
         return -errno;
-    int rc = read(fd, &byte, 1) < 0 ? -errno : 0;
+    int err = read(fd, &byte, 1) < 0 ? -errno : 0;
     close(fd);
-    return rc;
+    return err;
 }
 
 /* Mbed TLS's code without what a lower layer added. */
@@ -185,11 +185,11 @@ static int load_key(struct pc_tls_config *config, const char *file, const char *
 static int load_files(struct pc_tls_config *config, const pusherc_tls_options *options,
                       pusherc_errinfo *info)
 {
-    int rc = load_chain(config, options->cert_file, info);
-    if (rc == 0)
-        rc = load_key(config, options->key_file, options->key_password, info);
-    if (rc)
-        return rc;
+    int err = load_chain(config, options->cert_file, info);
+    if (err == 0)
+        err = load_key(config, options->key_file, options->key_password, info);
+    if (err)
+        return err;
     if (check_pair(&config->chain.pk, &config->key))
         return pc_errinfo(info, PUSHERC_ETLS, 0,
                           "private key: not that of the first certificate in %s: %s",
@@ -228,9 +228,9 @@ int pc_tls_config_new(struct pc_tls_config **out, const struct pc_mem *mem, stru
     char text[128];
     pusherc_tls_options taken, *const options = &taken;
     *out = NULL;
-    int rc = PC_TAKE(tls_options, options, from, info);
-    if (rc)
-        return rc;
+    int err = PC_TAKE(tls_options, options, from, info);
+    if (err)
+        return err;
     if (!options->cert_file || !options->key_file)
         return pc_errinfo(info, PUSHERC_EINVAL, 0, "tls: cert_file and key_file are both needed");
     struct pc_tls_config *config = pc_alloc_zero(mem, sizeof *config);
@@ -243,13 +243,13 @@ int pc_tls_config_new(struct pc_tls_config **out, const struct pc_mem *mem, stru
     mbedtls_x509_crt_init(&config->chain);
     mbedtls_pk_init(&config->key);
     mbedtls_ssl_ticket_init(&config->tickets);
-    rc = load_files(config, options, info);
-    if (rc)
+    err = load_files(config, options, info);
+    if (err)
         goto fail;
     int error = configure(config);
     if (error) {
         mbedtls_strerror(error, text, sizeof text);
-        rc = pc_errinfo(info, PUSHERC_ETLS, error, "tls: %s", text);
+        err = pc_errinfo(info, PUSHERC_ETLS, error, "tls: %s", text);
         goto fail;
     }
     *out = config;
@@ -257,7 +257,7 @@ int pc_tls_config_new(struct pc_tls_config **out, const struct pc_mem *mem, stru
 
 fail:
     pc_tls_config_unref(config);
-    return rc;
+    return err;
 }
 
 void pc_tls_config_ref(struct pc_tls_config *config)

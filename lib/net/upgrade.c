@@ -43,9 +43,7 @@ static void wait_for(struct upgrade *u, const struct pc_http_waiting *how)
     pc_http_wait(u->conn, how, u, u->request, u->conn->loop->engine->options.identify_timeout_ms);
 }
 
-/*
- * Who is this?
- */
+/* -- who is this? -- */
 
 /* The host's own decision about a connection, for its hook. */
 static void tell_denied(struct pc_conn *conn, struct pc_app *app, pusherc_denial_reason reason,
@@ -127,9 +125,7 @@ static void identify(struct upgrade *u)
     pc_identify_ask(r, engine);
 }
 
-/*
- * May the app have one more connection?
- */
+/* -- may the app have one more connection? -- */
 
 static void permitted(struct pc_conn *conn, void *of, struct pc_pending *answer)
 {
@@ -166,9 +162,7 @@ static void ask_for_permit(struct upgrade *u, pusherc_slice address)
         identify(u);
 }
 
-/*
- * Which app is this?
- */
+/* -- which app is this? -- */
 
 static bool ask_for_app(struct upgrade *u);
 

@@ -21,9 +21,7 @@ static struct ws_conn *ws_of(const struct pc_conn *conn)
     return conn->self;
 }
 
-/*
- * The session's transport.
- */
+/* -- the session's transport -- */
 
 /* Our half of the close is queued: nothing follows it, and the peer has a while to answer. */
 static void begin_close(struct pc_conn *conn, uint16_t code, pusherc_slice reason)
@@ -59,9 +57,7 @@ static void on_overflow(struct pc_outq *q)
         pc_session_overflow(&ws_of(conn)->session);
 }
 
-/*
- * What the codec hands over; none of these may destroy the connection.
- */
+/* -- what the codec hands over; none of these may destroy the connection -- */
 
 static void on_message(void *user, enum pc_ws_opcode opcode, pusherc_slice payload)
 {
@@ -108,9 +104,7 @@ static void on_close(void *user, uint16_t code, pusherc_slice reason)
 const struct pc_ws_events pc_ws_conn_events = {on_message, on_ping_or_pong, on_ping_or_pong,
                                                on_close, on_send};
 
-/*
- * The kind of connection.
- */
+/* -- the kind of connection -- */
 
 static void ws_input(struct pc_conn *conn, pusherc_slice bytes)
 {
@@ -166,9 +160,7 @@ static const struct pc_conn_kind ws_kind = {
     .closed = ws_closed,
 };
 
-/*
- * The way in.
- */
+/* -- the way in -- */
 
 /* 101, or the HTTP error that refuses an improper handshake; false after the second. */
 static bool shake_hands(struct pc_conn *conn, const struct pc_http_message *request)

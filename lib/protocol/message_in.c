@@ -118,7 +118,7 @@ static bool event_type(pusherc_slice event, enum pc_in_type *out)
         *out = PC_IN_CLIENT_EVENT;
         return true;
     }
-    for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
+    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
         if (pc_slice_eq(event, known[i].event)) {
             *out = known[i].type;
             return true;

@@ -21,7 +21,7 @@ static void put_inner_string(struct pc_buf *buf, pusherc_slice text)
 
         char storage[8]; /* an escape has at most six bytes */
         struct pc_buf once;
-        pc_buf_init_in(&once, buf->mem, sizeof(storage), storage, sizeof(storage));
+        pc_buf_init_in(&once, buf->mem, sizeof storage, storage, sizeof storage);
         pc_json_put_escaped(&once, pc_slice_first(text, 1));
         pc_json_put_escaped(buf, pc_buf_slice(&once));
         text = pc_slice_skip(text, 1);
@@ -181,7 +181,7 @@ size_t pc_out_event_size(pusherc_slice event, pusherc_slice channel, pusherc_sli
 {
     size_t size = sizeof(EVENT_OPEN EVENT_CHANNEL EVENT_DATA EVENT_CLOSE) - 1 + event.len +
                   channel.len + data.len;
-    return user_id.len ? size + sizeof(EVENT_USER) - 1 + user_id.len : size;
+    return user_id.len ? size + sizeof EVENT_USER - 1 + user_id.len : size;
 }
 
 void pc_out_event(struct pc_buf *buf, pusherc_slice event, pusherc_slice channel,

@@ -1,12 +1,12 @@
 #include "server/server.h"
 
-struct pc_app *pc_server_app(pusherc_server *server, const char *app_id, int *rc)
+struct pc_app *pc_server_app(pusherc_server *server, const char *app_id, int *err)
 {
     struct pc_app *app = NULL;
-    *rc = PUSHERC_EINVAL;
+    *err = PUSHERC_EINVAL;
     if (server && app_id) {
         app = pc_apps_by_id(&server->engine.apps, pc_slice_of(app_id));
-        *rc = app ? 0 : PUSHERC_ENOENT;
+        *err = app ? 0 : PUSHERC_ENOENT;
     }
     return app;
 }

@@ -22,16 +22,16 @@ int pusherc_reauthorize(pusherc_server *server, const char *app_id,
                         const pusherc_grant_match *match, pusherc_reauthorized_fn done,
                         void *user_data)
 {
-    int rc;
+    int err;
     pusherc_grant_match taken = {0};
     if (match && PC_TAKE(grant_match, &taken, match, NULL))
         return PUSHERC_EINVAL;
     if (taken.user_id.len > PC_IDENTITY_MAX_ID ||
         (taken.channel_pattern.len && !pc_pattern_valid(taken.channel_pattern, NULL, NULL)))
         return PUSHERC_EINVAL;
-    struct pc_app *app = pc_server_app(server, app_id, &rc);
+    struct pc_app *app = pc_server_app(server, app_id, &err);
     if (!app)
-        return rc;
+        return err;
     struct pc_grant_filter filter = {
         .app_uid = app->live->uid, .user_id = taken.user_id, .pattern = taken.channel_pattern};
     pc_app_unref(app);
@@ -51,7 +51,7 @@ int pusherc_server_unsubscribe(pusherc_server *server, const char *app_id,
                                pusherc_socket_id socket_id, pusherc_slice user_id,
                                pusherc_slice channel, const char *reason)
 {
-    int rc;
+    int err;
     struct pc_channel_class class;
     bool by_user = socket_id.a == 0 && socket_id.b == 0;
     pusherc_slice text = pc_slice_of(reason ? reason : "Unsubscribed by the application");
@@ -59,9 +59,9 @@ int pusherc_server_unsubscribe(pusherc_server *server, const char *app_id,
         (by_user && (user_id.len == 0 || user_id.len > PC_IDENTITY_MAX_ID)))
         return PUSHERC_EINVAL;
     text = pc_utf8_cut(text, 120);
-    struct pc_app *app = pc_server_app(server, app_id, &rc);
+    struct pc_app *app = pc_server_app(server, app_id, &err);
     if (!app)
-        return rc;
+        return err;
     /* who subscribes anew is asked about anew */
     struct pc_grant_filter before = {app->live->uid, by_user ? user_id : PC_S(""),
                                      pc_rule_subject(channel)};
@@ -80,20 +80,20 @@ int pusherc_server_unsubscribe(pusherc_server *server, const char *app_id,
 int pusherc_explain(pusherc_server *server, const char *app_id, pusherc_slice channel,
                     pusherc_slice user_id, pusherc_explain_fn done, void *user_data)
 {
-    int rc;
+    int err;
     struct pc_buf out;
     if (!done || !pc_utf8_valid(channel) || !pc_utf8_valid(user_id))
         return PUSHERC_EINVAL;
-    struct pc_app *app = pc_server_app(server, app_id, &rc);
+    struct pc_app *app = pc_server_app(server, app_id, &err);
     if (!app)
-        return rc;
+        return err;
     pc_buf_init(&out, &server->engine.mem, SIZE_MAX);
-    rc = pc_why_decision(&out, &server->engine.rules, app, channel, user_id);
+    err = pc_why_decision(&out, &server->engine.rules, app, channel, user_id);
     pc_app_unref(app);
-    if (rc == 0)
-        rc = pc_buf_status(&out);
-    if (rc == 0)
+    if (err == 0)
+        err = pc_buf_status(&out);
+    if (err == 0)
         done(pc_buf_slice(&out), user_data);
     pc_buf_free(&out);
-    return rc;
+    return err;
 }

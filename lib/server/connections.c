@@ -57,10 +57,10 @@ int pusherc_server_adopt(pusherc_server *server, intptr_t os_socket, pusherc_sli
         memcpy(order->head, head.ptr, head.len);
     struct pc_worker *worker = &server->engine.workers[turn % server->engine.worker_count];
     /* bounded like publishing: whoever adopts faster than we serve keeps the socket */
-    int rc = pc_mailbox_send(worker->mailbox, &order->mail, PC_MAIL_EVENT);
-    if (rc)
+    int err = pc_mailbox_send(worker->mailbox, &order->mail, PC_MAIL_EVENT);
+    if (err)
         pc_free(mem, order);
-    return rc == PUSHERC_ECANCELED ? PUSHERC_ESTATE : rc;
+    return err == PUSHERC_ECANCELED ? PUSHERC_ESTATE : err;
 }
 
 /* -- closing -- */
@@ -68,20 +68,20 @@ int pusherc_server_adopt(pusherc_server *server, intptr_t os_socket, pusherc_sli
 static int disconnect(pusherc_server *server, const char *app_id, struct pc_disconnect *which,
                       uint16_t close_code, const char *reason)
 {
-    int rc;
+    int err;
     if (close_code != 1000 && (close_code < 4000 || close_code > 4999))
         return PUSHERC_EINVAL;
     if (!pc_utf8_valid(pc_slice_of(reason)))
         return PUSHERC_EINVAL;
-    struct pc_app *app = pc_server_app(server, app_id, &rc);
+    struct pc_app *app = pc_server_app(server, app_id, &err);
     if (!app)
-        return rc;
+        return err;
     which->app_uid = app->live->uid;
     which->code = close_code;
     which->reason = pc_slice_of(reason);
-    rc = pc_server_runs(server) ? pc_disconnect(&server->engine, which) : PUSHERC_ESTATE;
+    err = pc_server_runs(server) ? pc_disconnect(&server->engine, which) : PUSHERC_ESTATE;
     pc_app_unref(app);
-    return rc;
+    return err;
 }
 
 int pusherc_server_disconnect(pusherc_server *server, const char *app_id,

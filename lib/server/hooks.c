@@ -147,17 +147,17 @@ static int take_identity(pusherc_identify_request *r, const pusherc_identity *fr
 {
     pusherc_identity taken = {.data = from->data, .free_data = from->free_data};
     const pusherc_identity *identity = &taken;
-    int rc = PC_TAKE(identity, &taken, from, NULL);
-    rc = rc ? rc : check_identity(r, identity);
-    if (rc == 0) {
+    int err = PC_TAKE(identity, &taken, from, NULL);
+    err = err ? err : check_identity(r, identity);
+    if (err == 0) {
         r->identity =
             pc_identity_new(&r->ask.pending.mem, identity->user_id, identity->user_info_json);
-        rc = r->identity ? 0 : PUSHERC_ENOMEM;
+        err = r->identity ? 0 : PUSHERC_ENOMEM;
     }
-    if (rc) {
+    if (err) {
         if (identity->free_data)
             identity->free_data(identity->data);
-        return rc;
+        return err;
     }
     r->identity->data = identity->data;
     r->identity->free_data = identity->free_data;
@@ -167,30 +167,30 @@ static int take_identity(pusherc_identify_request *r, const pusherc_identity *fr
 
 int pusherc_identify_accept(pusherc_identify_request *request, const pusherc_identity *identity)
 {
-    int rc = identity ? take_identity(request, identity) : 0;
-    if (rc == PUSHERC_EAUTH) {
+    int err = identity ? take_identity(request, identity) : 0;
+    if (err == PUSHERC_EAUTH) {
         request->cookie_refused = true;
         reject(request, PC_CLOSE_UNAUTHORIZED,
                "Cookies identify nobody across origins: set allowed_origins");
-    } else if (rc) {
+    } else if (err) {
         reject(request, PC_CLOSE_INTERNAL, "The application's answer was not usable");
     }
     int sent = pc_pending_answer(&request->ask.pending);
-    return rc ? rc : sent;
+    return err ? err : sent;
 }
 
 int pusherc_identify_reject(pusherc_identify_request *request, uint16_t close_code,
                             const char *reason)
 {
-    int rc = close_code >= 4000 && close_code <= 4999 && pc_utf8_valid(pc_slice_of(reason))
-                 ? 0
-                 : PUSHERC_EINVAL;
-    if (rc)
+    int err = close_code >= 4000 && close_code <= 4999 && pc_utf8_valid(pc_slice_of(reason))
+                  ? 0
+                  : PUSHERC_EINVAL;
+    if (err)
         reject(request, PC_CLOSE_UNAUTHORIZED, "");
     else
         reject(request, close_code, reason);
     int sent = pc_pending_answer(&request->ask.pending);
-    return rc ? rc : sent;
+    return err ? err : sent;
 }
 
 /* -- which app is this? -- */
@@ -207,16 +207,16 @@ pusherc_slice pusherc_app_request_key(const pusherc_app_request *request)
 
 int pusherc_app_answer(pusherc_app_request *request, const pusherc_app_options *options)
 {
-    int rc = 0;
+    int err = 0;
     if (options) {
-        rc = PUSHERC_ECANCELED;
+        err = PUSHERC_ECANCELED;
         if (pc_mailbox_pin(request->pending.box)) { /* the engine stays while we put */
-            rc = pc_apps_put(&request->engine->apps, options, 1, NULL);
+            err = pc_apps_put(&request->engine->apps, options, 1, NULL);
             pc_mailbox_unpin(request->pending.box);
         }
     }
     int sent = pc_pending_answer(&request->pending);
-    return rc ? rc : sent;
+    return err ? err : sent;
 }
 
 /* -- the host's pages -- */
@@ -287,17 +287,17 @@ int pusherc_http_respond(pusherc_http_request *request, int status,
                                   .date = pc_http_date(&date, (uint64_t)time(NULL)),
                                   .keep_alive = request->keep_alive,
                                   .head_only = request->head_only};
-    int rc = status >= 200 && status <= 599 && field_count <= MAX_RESPONSE_FIELDS &&
-                     (fields || !field_count)
-                 ? 0
-                 : PUSHERC_EINVAL;
-    for (size_t i = 0; rc == 0 && i < field_count; i++) {
+    int err = status >= 200 && status <= 599 && field_count <= MAX_RESPONSE_FIELDS &&
+                      (fields || !field_count)
+                  ? 0
+                  : PUSHERC_EINVAL;
+    for (size_t i = 0; err == 0 && i < field_count; i++) {
         copy[i] = (struct pc_pair){fields[i].name, fields[i].value};
         if (!pc_http_field_valid(fields[i].name, fields[i].value) || reserved_field(fields[i].name))
-            rc = PUSHERC_EINVAL;
+            err = PUSHERC_EINVAL;
     }
-    reply.field_count = rc ? 0 : field_count;
-    if (rc) {
+    reply.field_count = err ? 0 : field_count;
+    if (err) {
         reply.status = 500;
         reply.content_type = "text/plain; charset=utf-8";
         reply.body = PC_S("The application's answer was not usable");
@@ -305,8 +305,8 @@ int pusherc_http_respond(pusherc_http_request *request, int status,
     pc_http_put_reply(&request->reply, &reply);
     if (pc_buf_status(&request->reply)) {
         pc_buf_clear(&request->reply); /* the connection is closed instead */
-        rc = PUSHERC_ENOMEM;
+        err = PUSHERC_ENOMEM;
     }
     int sent = pc_pending_answer(&request->ask.pending);
-    return rc ? rc : sent;
+    return err ? err : sent;
 }

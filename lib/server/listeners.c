@@ -15,9 +15,9 @@ int pusherc_server_listen(pusherc_server *server, const pusherc_listen_options *
     struct pc_tls_config *tls = NULL;
     if (!server)
         return pc_errinfo(info, PUSHERC_EINVAL, 0, "server: NULL");
-    int rc = PC_TAKE(listen_options, o, options ? options : &defaults, info);
-    if (rc)
-        return rc;
+    int err = PC_TAKE(listen_options, o, options ? options : &defaults, info);
+    if (err)
+        return err;
     const bool metrics = o->purpose == PUSHERC_LISTEN_METRICS;
     if (!metrics && o->purpose != PUSHERC_LISTEN_CLIENTS)
         return pc_errinfo(info, PUSHERC_EINVAL, 0, "purpose is none of PUSHERC_LISTEN_*");
@@ -26,25 +26,25 @@ int pusherc_server_listen(pusherc_server *server, const pusherc_listen_options *
     if (server->listener_count == PC_MAX_LISTENERS)
         return pc_errinfo(info, PUSHERC_EINVAL, 0, "at most %d listeners", PC_MAX_LISTENERS);
     if (o->tls)
-        rc = pc_tls_config_new(&tls, &server->engine.mem, &server->engine.log, o->tls, info);
-    if (rc)
-        return rc;
+        err = pc_tls_config_new(&tls, &server->engine.mem, &server->engine.log, o->tls, info);
+    if (err)
+        return err;
     /* operators come one by one */
     const uint32_t sockets = metrics ? 1 : server->engine.worker_count;
-    rc = pc_listener_bind(o, sockets, fds, &port, info);
-    if (rc) {
+    err = pc_listener_bind(o, sockets, fds, &port, info);
+    if (err) {
         pc_tls_config_unref(tls);
-        return rc;
+        return err;
     }
     for (uint32_t i = 0; i < sockets; i++) {
         int added = pc_listener_add(&server->loops[i], fds[i], o->backlog ? o->backlog : 1024,
                                     (uint32_t)server->listener_count, tls, o->purpose);
-        rc = rc ? rc : added; /* every socket is taken, so go on */
+        err = err ? err : added; /* every socket is taken, so go on */
     }
     server->speaks_tls[server->listener_count] = tls != NULL;
     pc_tls_config_unref(tls);
-    if (rc)
-        return pc_errinfo(info, rc, 0, "out of memory");
+    if (err)
+        return pc_errinfo(info, err, 0, "out of memory");
     server->ports[server->listener_count++] = port;
     if (!metrics && server->engine.port == 0)
         server->engine.port = port;
@@ -109,10 +109,10 @@ int pusherc_server_reload_tls(pusherc_server *server, size_t listener,
         return pc_errinfo(info, PUSHERC_ESTATE, 0, "the server is not running");
     if (listener >= server->listener_count || !server->speaks_tls[listener])
         return pc_errinfo(info, PUSHERC_EINVAL, 0, "no such listener, or it is one without TLS");
-    int rc = pc_tls_config_new(&config, &server->engine.mem, &server->engine.log, tls, info);
-    if (rc)
-        return rc;
-    rc = order_certificate(server, (uint32_t)listener, config);
+    int err = pc_tls_config_new(&config, &server->engine.mem, &server->engine.log, tls, info);
+    if (err)
+        return err;
+    err = order_certificate(server, (uint32_t)listener, config);
     pc_tls_config_unref(config);
-    return rc ? pc_errinfo(info, rc, 0, "out of memory") : 0;
+    return err ? pc_errinfo(info, err, 0, "out of memory") : 0;
 }

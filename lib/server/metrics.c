@@ -385,9 +385,9 @@ int pc_server_write_metrics(pusherc_server *server, bool json, pusherc_write_fn 
                              .json = json,
                              .is_first_family = true};
     struct apps apps;
-    int rc = pc_apps_list(&server->engine.apps, &apps.items, &apps.count);
-    if (rc)
-        return rc;
+    int err = pc_apps_list(&server->engine.apps, &apps.items, &apps.count);
+    if (err)
+        return err;
     pc_format_u64(server->engine.port, out.port);
     pc_buf_init_in(&out.chunk, &server->engine.mem, PC_METRICS_CHUNK, out.storage,
                    sizeof out.storage);

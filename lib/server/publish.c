@@ -33,18 +33,18 @@ static int encrypt_data(const pusherc_server *server, const struct pc_app *app, 
         if (!pc_slice_eq(p->channels[i], p->channels[0]))
             return PUSHERC_EINVAL;
     pc_buf_init(&ready->encrypted, &server->engine.mem, pc_encrypted_size(p->data.len));
-    int rc = pc_encrypt(&ready->encrypted, p->channels[0], p->data, app->master_key, NULL);
+    int err = pc_encrypt(&ready->encrypted, p->channels[0], p->data, app->master_key, NULL);
     p->data = pc_buf_slice(&ready->encrypted);
-    return rc ? rc : pc_publication_check(&server->engine, app, p, NULL);
+    return err ? err : pc_publication_check(&server->engine, app, p, NULL);
 }
 
 static int make_ready(const pusherc_server *server, const struct pc_app *app,
                       const pusherc_event *from, struct ready *ready)
 {
     pusherc_event taken, *const event = &taken;
-    int rc = PC_TAKE(event, event, from, NULL);
-    if (rc)
-        return rc;
+    int err = PC_TAKE(event, event, from, NULL);
+    if (err)
+        return err;
     ready->p = (struct pc_publication){.event = event->name,
                                        .channels = event->channels,
                                        .channel_count = event->channels ? event->channel_count : 0,
@@ -52,9 +52,9 @@ static int make_ready(const pusherc_server *server, const struct pc_app *app,
                                        .cacheable = true,
                                        .now_ms = pc_clock_us() / 1000,
                                        .except = event->except};
-    rc = pc_publication_check(&server->engine, app, &ready->p, NULL);
-    if (rc || event->encrypted || !app->has_master_key || !has_encrypted_channel(&ready->p))
-        return rc;
+    err = pc_publication_check(&server->engine, app, &ready->p, NULL);
+    if (err || event->encrypted || !app->has_master_key || !has_encrypted_channel(&ready->p))
+        return err;
     return encrypt_data(server, app, ready);
 }
 
@@ -62,23 +62,23 @@ int pusherc_publish_batch(pusherc_server *server, const char *app_id, const push
                           size_t count)
 {
     struct ready ready[PUSHERC_MAX_EVENTS_PER_BATCH] = {0};
-    int rc;
+    int err;
     if (!events || count == 0 || count > PUSHERC_MAX_EVENTS_PER_BATCH)
         return PUSHERC_EINVAL;
-    struct pc_app *app = pc_server_app(server, app_id, &rc);
+    struct pc_app *app = pc_server_app(server, app_id, &err);
     if (!app)
-        return rc;
+        return err;
     if (!pc_server_runs(server))
-        rc = PUSHERC_ESTATE;
-    for (size_t i = 0; rc == 0 && i < count; i++)
-        rc = make_ready(server, app, PUSHERC_AT(events, i), &ready[i]);
-    for (size_t i = 0; rc == 0 && i < count; i++)
-        rc = pc_publish(&server->engine, app, &ready[i].p);
+        err = PUSHERC_ESTATE;
+    for (size_t i = 0; err == 0 && i < count; i++)
+        err = make_ready(server, app, PUSHERC_AT(events, i), &ready[i]);
+    for (size_t i = 0; err == 0 && i < count; i++)
+        err = pc_publish(&server->engine, app, &ready[i].p);
     for (size_t i = 0; i < count; i++)
         if (ready[i].encrypted.ptr)
             pc_buf_free(&ready[i].encrypted);
     pc_app_unref(app);
-    return rc;
+    return err;
 }
 
 int pusherc_publish(pusherc_server *server, const char *app_id, const pusherc_event *event)

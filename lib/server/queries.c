@@ -57,18 +57,18 @@ static void copy_channel(const struct pc_channel *channel, void *ctx)
 int pusherc_list_channels(pusherc_server *server, const char *app_id, pusherc_slice prefix,
                           pusherc_channels_fn done, void *user_data)
 {
-    int rc;
+    int err;
     struct list_copy copy;
     if (!done)
         return PUSHERC_EINVAL;
-    struct pc_app *app = pc_server_app(server, app_id, &rc);
+    struct pc_app *app = pc_server_app(server, app_id, &err);
     if (!app)
-        return rc;
+        return err;
     copy_init(&copy, &server->engine.mem);
     pc_directory_each(&server->engine.directory, app->live->uid, prefix, copy_channel, &copy);
     pc_app_unref(app);
-    rc = copy_status(&copy);
-    if (rc == 0) {
+    err = copy_status(&copy);
+    if (err == 0) {
         pusherc_channel_info *items = (pusherc_channel_info *)(void *)copy.items.ptr;
         size_t count = copy.items.len / sizeof *items;
         const char *text = copy.texts.ptr;
@@ -77,20 +77,20 @@ int pusherc_list_channels(pusherc_server *server, const char *app_id, pusherc_sl
         done(items, count, user_data);
     }
     copy_free(&copy);
-    return rc;
+    return err;
 }
 
 int pusherc_get_channel(pusherc_server *server, const char *app_id, pusherc_slice name,
                         pusherc_channel_info *out)
 {
-    int rc;
+    int err;
     struct pc_channel_class class;
     if (!out || !pc_can_give(out, &pc_sized_channel_info) ||
         !pc_channel_name_valid(name, PC_CHANNEL_NAME_MAX, &class))
         return PUSHERC_EINVAL;
-    struct pc_app *app = pc_server_app(server, app_id, &rc);
+    struct pc_app *app = pc_server_app(server, app_id, &err);
     if (!app)
-        return rc;
+        return err;
     pusherc_channel_info info = {.kind = class.kind, .cache = class.cache};
     struct pc_shard *shard = pc_directory_lock(&server->engine.directory, app->live->uid, name);
     const struct pc_channel *channel = pc_shard_find(shard, app->live->uid, name);
@@ -106,8 +106,7 @@ int pusherc_get_channel(pusherc_server *server, const char *app_id, pusherc_slic
 /* Locked. */
 static void copy_members(const struct pc_channel *channel, struct list_copy *copy)
 {
-    for (struct pc_list *l = channel->roster.in_order.next; l != &channel->roster.in_order;
-         l = l->next) {
+    PC_LIST_EACH(l, &channel->roster.in_order) {
         const struct pc_roster_member *m = PC_CONTAINER(l, struct pc_roster_member, in_order);
         pusherc_member member = {.struct_size = sizeof member,
                                  .user_id = {NULL, m->node.key.len},
@@ -121,15 +120,15 @@ static void copy_members(const struct pc_channel *channel, struct list_copy *cop
 int pusherc_list_members(pusherc_server *server, const char *app_id, pusherc_slice name,
                          pusherc_members_fn done, void *user_data)
 {
-    int rc;
+    int err;
     struct pc_channel_class class;
     struct list_copy copy;
     if (!done || !pc_channel_name_valid(name, PC_CHANNEL_NAME_MAX, &class) ||
         class.kind != PUSHERC_CHANNEL_PRESENCE)
         return PUSHERC_EINVAL;
-    struct pc_app *app = pc_server_app(server, app_id, &rc);
+    struct pc_app *app = pc_server_app(server, app_id, &err);
     if (!app)
-        return rc;
+        return err;
     copy_init(&copy, &server->engine.mem);
     struct pc_shard *shard = pc_directory_lock(&server->engine.directory, app->live->uid, name);
     const struct pc_channel *channel = pc_shard_find(shard, app->live->uid, name);
@@ -137,8 +136,8 @@ int pusherc_list_members(pusherc_server *server, const char *app_id, pusherc_sli
         copy_members(channel, &copy);
     pc_shard_unlock(shard);
     pc_app_unref(app);
-    rc = copy_status(&copy);
-    if (rc == 0) {
+    err = copy_status(&copy);
+    if (err == 0) {
         pusherc_member *items = (pusherc_member *)(void *)copy.items.ptr;
         size_t count = copy.items.len / sizeof *items;
         const char *text = copy.texts.ptr;
@@ -150,20 +149,20 @@ int pusherc_list_members(pusherc_server *server, const char *app_id, pusherc_sli
         done(items, count, user_data);
     }
     copy_free(&copy);
-    return rc;
+    return err;
 }
 
 int pusherc_get_cached_event(pusherc_server *server, const char *app_id, pusherc_slice name,
                              pusherc_cached_event_fn done, void *user_data)
 {
-    int rc;
+    int err;
     struct pc_channel_class class;
     uint64_t now_ms = pc_clock_us() / 1000;
     if (!done || !pc_channel_name_valid(name, PC_CHANNEL_NAME_MAX, &class) || !class.cache)
         return PUSHERC_EINVAL;
-    struct pc_app *app = pc_server_app(server, app_id, &rc);
+    struct pc_app *app = pc_server_app(server, app_id, &err);
     if (!app)
-        return rc;
+        return err;
     struct pc_shard *shard = pc_directory_lock(&server->engine.directory, app->live->uid, name);
     const struct pc_channel *channel = pc_shard_find(shard, app->live->uid, name);
     struct pc_cached *cached = channel ? pc_channel_kept(channel, now_ms) : NULL;

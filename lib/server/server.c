@@ -20,9 +20,9 @@ static int make_loops(pusherc_server *server, uv_loop_t *host_loop, pusherc_erri
     struct pc_engine *engine = &server->engine;
     for (uint32_t i = 0; i < engine->worker_count; i++) {
         int sys = 0;
-        int rc = pc_loop_init(&server->loops[i], &engine->workers[i], host_loop, &sys);
-        if (rc)
-            return pc_errinfo(info, rc, sys, "event loop: %s",
+        int err = pc_loop_init(&server->loops[i], &engine->workers[i], host_loop, &sys);
+        if (err)
+            return pc_errinfo(info, err, sys, "event loop: %s",
                               sys ? uv_err_name(sys) : "out of memory");
         server->loops[i].on_ended = loop_ended;
         server->loops[i].on_ended_ctx = server;
@@ -40,9 +40,9 @@ int pusherc_server_new(pusherc_server **out, const pusherc_server_options *optio
     if (!out)
         return pc_errinfo(info, PUSHERC_EINVAL, 0, "out: NULL");
     *out = NULL;
-    int rc = pc_server_options_take(o, &hooks, options ? options : &defaults, info);
-    if (rc)
-        return rc;
+    int err = pc_server_options_take(o, &hooks, options ? options : &defaults, info);
+    if (err)
+        return err;
     uint32_t workers = pc_server_workers(o, &mode);
     if (workers == 0)
         return pc_errinfo(info, PUSHERC_EINVAL, 0, "worker_count: 1..%d, and none beside a loop",
@@ -54,9 +54,9 @@ int pusherc_server_new(pusherc_server **out, const pusherc_server_options *optio
         return pc_errinfo(info, PUSHERC_ENOMEM, 0, "out of memory");
     server->mode = mode;
     pthread_mutex_init(&server->mutex, NULL);
-    rc = pc_engine_init(&server->engine, &mem, o, workers, 0);
-    if (rc) {
-        pc_errinfo(info, rc, 0, "%s", pusherc_strerror(rc));
+    err = pc_engine_init(&server->engine, &mem, o, workers, 0);
+    if (err) {
+        pc_errinfo(info, err, 0, "%s", pusherc_strerror(err));
         goto fail;
     }
     server->engine.server = server;
@@ -66,14 +66,14 @@ int pusherc_server_new(pusherc_server **out, const pusherc_server_options *optio
     server->loops = pc_alloc_array(&mem, workers, sizeof *server->loops);
     server->threads = pc_alloc_array(&mem, workers, sizeof *server->threads);
     if (!server->loops || !server->threads || make_stop_order(server))
-        rc = pc_errinfo(info, PUSHERC_ENOMEM, 0, "out of memory");
+        err = pc_errinfo(info, PUSHERC_ENOMEM, 0, "out of memory");
     else
-        rc = make_loops(server, o->loop, info);
-    if (rc == 0 && (rc = pc_sender_new(&server->sender, &server->loops[0], o->webhook_ca_file)))
-        pc_errinfo(info, rc, 0, "webhooks: %s", pusherc_strerror(rc));
-    if (rc) {
+        err = make_loops(server, o->loop, info);
+    if (err == 0 && (err = pc_sender_new(&server->sender, &server->loops[0], o->webhook_ca_file)))
+        pc_errinfo(info, err, 0, "webhooks: %s", pusherc_strerror(err));
+    if (err) {
         pusherc_server_free(server);
-        return rc;
+        return err;
     }
     *out = server;
     return 0;
@@ -81,7 +81,7 @@ int pusherc_server_new(pusherc_server **out, const pusherc_server_options *optio
 fail:
     pthread_mutex_destroy(&server->mutex);
     pc_free(&mem, server);
-    return rc;
+    return err;
 }
 
 /* So many loops more do not run, or never will; true: these were the last. */
@@ -110,17 +110,17 @@ static void *run_thread(void *arg)
 static int start_threads(pusherc_server *server, pusherc_errinfo *info)
 {
     sigset_t all, before;
-    int rc = 0;
+    int err = 0;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
-    for (uint32_t i = 0; i < server->engine.worker_count && rc == 0; i++) {
-        rc = pthread_create(&server->threads[i], NULL, run_thread, &server->loops[i]);
-        server->thread_count += rc == 0;
+    for (uint32_t i = 0; i < server->engine.worker_count && err == 0; i++) {
+        err = pthread_create(&server->threads[i], NULL, run_thread, &server->loops[i]);
+        server->thread_count += err == 0;
     }
     pthread_sigmask(SIG_SETMASK, &before, NULL);
-    if (rc)
+    if (err)
         loops_over(server, server->engine.worker_count - server->thread_count);
-    return rc ? pc_errinfo(info, PUSHERC_EIO, -rc, "cannot start a thread") : 0;
+    return err ? pc_errinfo(info, PUSHERC_EIO, -err, "cannot start a thread") : 0;
 }
 
 /* Public names look harmless to whoever writes a page; a rule says that they are not. */
@@ -165,9 +165,9 @@ int pusherc_server_start(pusherc_server *server, pusherc_errinfo *info)
     server->running = server->engine.worker_count;
     int sys = 0;
     for (uint32_t i = 0; i < server->engine.worker_count; i++) {
-        int rc = pc_loop_start(&server->loops[i], &sys);
-        if (rc)
-            return pc_errinfo(info, rc, sys, "cannot listen: %s", uv_err_name(sys));
+        int err = pc_loop_start(&server->loops[i], &sys);
+        if (err)
+            return pc_errinfo(info, err, sys, "cannot listen: %s", uv_err_name(sys));
     }
     if (pc_sender_start(server->sender, server->engine.worker_count == 1, &sys))
         return pc_errinfo(info, PUSHERC_EIO, sys, "webhooks: %s", uv_err_name(sys));

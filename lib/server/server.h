@@ -48,7 +48,7 @@ struct pusherc_server {
 
 /* Started and not stopped: workers can be posted to. */
 bool pc_server_runs(const pusherc_server *server);
-/* The app, counted; NULL with *rc = what the public call returns. */
-struct pc_app *pc_server_app(pusherc_server *server, const char *app_id, int *rc);
+/* The app, counted; NULL with *err = what the public call returns. */
+struct pc_app *pc_server_app(pusherc_server *server, const char *app_id, int *err);
 
 #endif

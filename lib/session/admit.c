@@ -102,17 +102,17 @@ static enum pc_admit_result check_quotas(struct pc_app *app, pusherc_slice addre
                                          struct pc_admission *out)
 {
     uint32_t max = app->options.max_connections_per_ip;
-    int rc = 0;
+    int err = 0;
     if (!pc_app_connect(app)) {
         pc_app_limited(app, PC_APP_max_connections);
         return refuse_client(out, PC_CLOSE_OVER_QUOTA);
     }
     if (address.len && max != PUSHERC_NO_LIMIT)
-        rc = pc_counts_take(&app->live->per_address, address, max, &out->newcomer.of_address);
-    if (rc == 0)
+        err = pc_counts_take(&app->live->per_address, address, max, &out->newcomer.of_address);
+    if (err == 0)
         return PC_ADMIT_OK;
     pc_app_disconnect(app);
-    if (rc == PUSHERC_ENOMEM)
+    if (err == PUSHERC_ENOMEM)
         return refuse_client(out, PC_CLOSE_INTERNAL);
     pc_app_limited(app, PC_APP_max_connections_per_ip);
     return refuse_client_because(out, PC_CLOSE_OVER_QUOTA,

@@ -147,27 +147,27 @@ static int copy_grant(pusherc_auth_request *r, const pusherc_grant *from)
 
 int pusherc_auth_allow(pusherc_auth_request *request, const pusherc_grant *grant)
 {
-    int rc = 0;
+    int err = 0;
     request->verdict = (struct pc_verdict){.allowed = true};
     if (grant)
-        rc = copy_grant(request, grant);
-    if (rc)
+        err = copy_grant(request, grant);
+    if (err)
         deny(request, PUSHERC_DENIED_INTERNAL, 500,
              PC_S("The application's answer was not usable"));
     int sent = hand_back(request);
-    return rc ? rc : sent;
+    return err ? err : sent;
 }
 
 int pusherc_auth_deny(pusherc_auth_request *request, int status, const char *reason)
 {
-    int rc = 0;
+    int err = 0;
     pusherc_slice text = reason ? pc_slice_of(reason) : PC_S("Forbidden");
     if ((status != 0 && (status < 400 || status > 499)) || !pc_utf8_valid(text)) {
-        rc = PUSHERC_EINVAL;
+        err = PUSHERC_EINVAL;
         status = 0;
         text = PC_S("Forbidden");
     }
     deny(request, PUSHERC_DENIED_BY_RULE, status ? status : 403, text);
     int sent = hand_back(request);
-    return rc ? rc : sent;
+    return err ? err : sent;
 }

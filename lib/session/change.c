@@ -76,11 +76,10 @@ static void rechecked(void *ctx, enum pc_recheck_result result)
  * that an auth endpoint has left here after that number. */
 static void recheck_grants(struct pc_session *s, struct pc_change *change, uint64_t after)
 {
-    for (struct pc_list *l = s->grants.next, *next; l != &s->grants; l = next) {
+    PC_LIST_EACH_SAFE(l, next, &s->grants) {
         struct pc_grant *grant = PC_CONTAINER(l, struct pc_grant, of_session);
         const struct pc_identity *who = pc_grant_identity(grant);
         pusherc_slice user_id = who ? who->user_id : PC_S("");
-        next = l->next;
         if (after != ALL_GRANTS && grant->endpoint_answer <= after)
             continue;
         if (!pc_grant_filter_fits(&change->filter, s->app->live->uid, user_id,
@@ -93,7 +92,7 @@ static void recheck_grants(struct pc_session *s, struct pc_change *change, uint6
 
 static void recheck_worker(struct pc_worker *worker, struct pc_change *change, uint64_t after)
 {
-    for (struct pc_list *l = worker->sessions.next; l != &worker->sessions; l = l->next)
+    PC_LIST_EACH(l, &worker->sessions)
         recheck_grants(session_at(l), change, after);
 }
 
@@ -131,7 +130,7 @@ static void revoke(struct pc_session *s, const struct pc_change *change)
 
 static void revoke_from_user(struct pc_worker *worker, const struct pc_change *change)
 {
-    for (struct pc_list *l = worker->sessions.next; l != &worker->sessions; l = l->next) {
+    PC_LIST_EACH(l, &worker->sessions) {
         struct pc_session *s = session_at(l);
         const struct pc_grant *grant = pc_grant_find(s, change->channel);
         const struct pc_identity *who = grant ? pc_grant_identity(grant) : pc_session_identity(s);

@@ -49,10 +49,10 @@ static void relay(struct pc_session *s, const struct pc_message_in *in, pusherc_
                                .user_id = user_id,
                                .except = s->q->owner,
                                .worker = s->worker};
-    int rc = pc_publish(engine, s->app, &p);
-    if (rc) {
+    int err = pc_publish(engine, s->app, &p);
+    if (err) {
         refuse_event(s, PC_ERROR_CLIENT_EVENT,
-                     rc == PUSHERC_EBACKLOG ? "The server is overloaded" : "Out of memory");
+                     err == PUSHERC_EBACKLOG ? "The server is overloaded" : "Out of memory");
         return;
     }
     pc_stat_add(&stats_of(s)->client_events, 1);
@@ -122,10 +122,10 @@ void pc_session_client_event(struct pc_session *s, const struct pc_message_in *i
     struct pc_buf scratch;
     pusherc_slice data;
     pc_buf_init_in(&scratch, s->worker->mem, SIZE_MAX, stack, sizeof stack);
-    int rc = event_data(in, &scratch, &data);
-    if (rc)
+    int err = event_data(in, &scratch, &data);
+    if (err)
         refuse_event(s, PC_ERROR_PLAIN,
-                     rc == PUSHERC_EINVAL ? "Invalid message format" : "Out of memory");
+                     err == PUSHERC_EINVAL ? "Invalid message format" : "Out of memory");
     else if (!data_fits(s, data))
         refuse_event(s, PC_ERROR_CLIENT_EVENT, "The event data is too large");
     else

@@ -126,7 +126,7 @@ static void conclude(struct pc_decision *decision, const struct pc_verdict *verd
 {
     struct pc_list waiters;
     pc_list_take(&waiters, &decision->waiters);
-    for (struct pc_list *l = waiters.next; l != &waiters; l = l->next)
+    PC_LIST_EACH(l, &waiters)
         PC_CONTAINER(l, struct pc_waiter, link)->decision = NULL;
     decision_close(decision, request_state);
     while (!pc_list_empty(&waiters)) {
@@ -399,9 +399,8 @@ void pc_decisions_outdate(struct pc_worker *worker, const struct pc_grant_filter
 {
     struct pc_decisions *d = worker->decisions;
     pc_map_each(&d->open, outdate, (void *)filter);
-    for (struct pc_list *l = d->cache_by_age.next, *next; l != &d->cache_by_age; l = next) {
+    PC_LIST_EACH_SAFE(l, next, &d->cache_by_age) {
         struct cached *c = PC_CONTAINER(l, struct cached, by_age);
-        next = l->next;
         if (pc_grant_filter_fits(filter, c->app_uid, c->user, c->channel))
             forget_cached(d, c);
     }

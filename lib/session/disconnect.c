@@ -28,7 +28,7 @@ static void close_users(struct pc_user_conn *conn, void *ctx)
 
 static bool is_member(const struct pc_session *s, pusherc_slice user_id)
 {
-    for (const struct pc_list *l = s->subscriptions.next; l != &s->subscriptions; l = l->next) {
+    PC_LIST_EACH(l, &s->subscriptions) {
         const struct pc_roster_member *member =
             PC_CONTAINER(l, struct pc_subscription, of_session)->member;
         if (member && pc_slice_eq(member->node.key, user_id))
@@ -40,9 +40,8 @@ static bool is_member(const struct pc_session *s, pusherc_slice user_id)
 /* Every session of the app, or those that are the user in some channel: walks all there are. */
 static void close_each(struct pc_worker *worker, const struct pc_disconnect *which)
 {
-    for (struct pc_list *l = worker->sessions.next, *next; l != &worker->sessions; l = next) {
+    PC_LIST_EACH_SAFE(l, next, &worker->sessions) {
         struct pc_session *s = PC_CONTAINER(l, struct pc_session, of_worker);
-        next = l->next; /* closing leaves it in the list until the flush */
         if (s->app->live->uid == which->app_uid &&
             (which->user_id.len == 0 || is_member(s, which->user_id)))
             close_session(s, which);

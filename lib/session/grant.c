@@ -36,7 +36,7 @@ static void on_expiry(struct pc_timer *timer, uint64_t now_ms);
 
 struct pc_grant *pc_grant_find(struct pc_session *s, pusherc_slice channel)
 {
-    for (struct pc_list *l = s->grants.next; l != &s->grants; l = l->next) {
+    PC_LIST_EACH(l, &s->grants) {
         struct pc_grant *grant = PC_CONTAINER(l, struct pc_grant, of_session);
         if (pc_slice_eq(pc_grant_channel(grant), channel))
             return grant;
@@ -156,7 +156,7 @@ static void ask_again(struct pc_grant *grant)
 size_t pc_grants_wanted(const struct pc_session *s, pusherc_slice except)
 {
     size_t n = 0;
-    for (const struct pc_list *l = s->grants.next; l != &s->grants; l = l->next) {
+    PC_LIST_EACH(l, &s->grants) {
         const struct pc_grant *grant = PC_CONTAINER(l, struct pc_grant, of_session);
         bool wanted = grant->state == PC_GRANT_ASKED || grant->state == PC_GRANT_LOST;
         n += wanted && !pc_slice_eq(pc_grant_channel(grant), except);

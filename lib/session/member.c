@@ -84,7 +84,7 @@ void pc_session_revoked(struct pc_session *s, pusherc_slice channel, struct pc_r
 
 struct pc_subscription *pc_session_subscription(struct pc_session *s, pusherc_slice channel)
 {
-    for (struct pc_list *l = s->subscriptions.next; l != &s->subscriptions; l = l->next) {
+    PC_LIST_EACH(l, &s->subscriptions) {
         struct pc_subscription *sub = PC_CONTAINER(l, struct pc_subscription, of_session);
         if (pc_slice_eq(pc_subscription_channel(sub), channel))
             return sub;

@@ -54,15 +54,15 @@ int pc_session_open(struct pc_session *s, struct pc_worker *worker, struct pc_ou
     pc_list_init(&s->of_worker);
     q->owner = pc_idgen_next(&engine->ids);
     s->by_id.key = pc_slice((const char *)&q->owner, sizeof q->owner);
-    int rc = identity && identity->user_id.len
-                 ? pc_user_conn_new(&s->as_identified, s, identity->user_id, false)
-                 : 0;
-    rc = rc ? rc : pc_map_insert(&worker->by_id, &s->by_id);
-    if (rc) {
+    int err = identity && identity->user_id.len
+                  ? pc_user_conn_new(&s->as_identified, s, identity->user_id, false)
+                  : 0;
+    err = err ? err : pc_map_insert(&worker->by_id, &s->by_id);
+    if (err) {
         pc_user_conn_free(s->as_identified);
         s->as_identified = NULL;
         s->state = PC_SESSION_ENDED;
-        return rc;
+        return err;
     }
     pc_list_push_back(&worker->sessions, &s->of_worker);
     pc_timer_init(&s->liveness, liveness);
@@ -207,10 +207,10 @@ void pc_session_message(struct pc_session *s, pusherc_slice text)
     struct pc_message_in in;
     const char *why = NULL;
     pc_buf_init_in(&scratch, s->worker->mem, text.len * 3 + sizeof stack, stack, sizeof stack);
-    int rc = pc_message_in_parse(text, &scratch, &in, &why);
-    if (rc == PUSHERC_EPROTO) {
+    int err = pc_message_in_parse(text, &scratch, &in, &why);
+    if (err == PUSHERC_EPROTO) {
         malformed(s, why);
-    } else if (rc) {
+    } else if (err) {
         pc_session_close(s, PC_CLOSE_INTERNAL, pc_close_text(PC_CLOSE_INTERNAL));
     } else {
         s->malformed = 0;

@@ -42,14 +42,14 @@ static bool over_quota(struct pc_refusal *why)
 static bool become(struct pc_session *s, const struct pc_user_data *data, struct pc_refusal *why)
 {
     struct pc_identity *user = pc_identity_new(s->worker->mem, data->id, data->info);
-    int rc = user ? 0 : PUSHERC_ENOMEM;
+    int err = user ? 0 : PUSHERC_ENOMEM;
     if (user && !s->as_signed_in)
-        rc = pc_user_conn_new(&s->as_signed_in, s, user->user_id, true);
-    if (rc) {
+        err = pc_user_conn_new(&s->as_signed_in, s, user->user_id, true);
+    if (err) {
         pc_identity_unref(user);
-        return rc == PUSHERC_ELIMIT ? over_quota(why)
-                                    : pc_refusal_set(why, PUSHERC_DENIED_INTERNAL,
-                                                     PC_ERROR_UNAUTHORIZED, "Out of memory");
+        return err == PUSHERC_ELIMIT ? over_quota(why)
+                                     : pc_refusal_set(why, PUSHERC_DENIED_INTERNAL,
+                                                      PC_ERROR_UNAUTHORIZED, "Out of memory");
     }
     /* rules read the host's data of the connection in the user's place */
     if (s->identity) {

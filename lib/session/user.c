@@ -65,10 +65,10 @@ static int count(struct pc_user_conn *conn, pusherc_slice user_id)
     uint32_t max = app->options.max_connections_per_user;
     if (max == PUSHERC_NO_LIMIT || is_counted(conn, user_id))
         return 0;
-    int rc = pc_counts_take(&app->live->per_user, user_id, max, &conn->counted);
-    if (rc == PUSHERC_ELIMIT)
+    int err = pc_counts_take(&app->live->per_user, user_id, max, &conn->counted);
+    if (err == PUSHERC_ELIMIT)
         pc_app_limited(app, PC_APP_max_connections_per_user);
-    return rc;
+    return err;
 }
 
 int pc_user_conn_new(struct pc_user_conn **out, struct pc_session *session, pusherc_slice user_id,
@@ -84,18 +84,18 @@ int pc_user_conn_new(struct pc_user_conn **out, struct pc_session *session, push
     conn->signed_in = signed_in;
     pc_list_init(&conn->of_user);
     pc_list_init(&conn->watches);
-    int rc = count(conn, user_id);
-    if (rc == 0) {
+    int err = count(conn, user_id);
+    if (err == 0) {
         conn->user = find_or_add(worker, make_key(&bytes, session->app->live->uid, user_id));
-        rc = conn->user ? 0 : PUSHERC_ENOMEM;
+        err = conn->user ? 0 : PUSHERC_ENOMEM;
     }
-    if (rc == 0)
+    if (err == 0)
         pc_list_push_back(&conn->user->conns, &conn->of_user);
-    if (rc == 0 && signed_in && session->app->options.watchlist_events)
-        rc = pc_user_came(worker, session->app, user_id, &conn->online);
-    if (rc) {
+    if (err == 0 && signed_in && session->app->options.watchlist_events)
+        err = pc_user_came(worker, session->app, user_id, &conn->online);
+    if (err) {
         pc_user_conn_free(conn);
-        return rc;
+        return err;
     }
     *out = conn;
     return 0;

@@ -28,7 +28,7 @@ static bool read_id(struct pc_json item, struct pc_buf *scratch, pusherc_slice *
 
 static bool is_watched(const struct pc_user_conn *conn, pusherc_slice id)
 {
-    for (const struct pc_list *l = conn->watches.next; l != &conn->watches; l = l->next)
+    PC_LIST_EACH(l, &conn->watches)
         if (pc_slice_eq(pc_watched_id(PC_CONTAINER(l, struct pc_subscription, of_session)), id))
             return true;
     return false;

@@ -48,9 +48,7 @@ struct pc_webhook_queue {
     bool in_flight;                 /* `batch` is with the caller, or being made */
 };
 
-/*
- * Queues. The lock is held, but for what says otherwise.
- */
+/* -- queues. The lock is held, but for what says otherwise -- */
 
 static void on_timer(struct pc_timer *timer, uint64_t now_ms);
 
@@ -63,7 +61,7 @@ static void set_now(struct pc_webhooks *hooks, uint64_t now_ms)
 static struct pc_webhook_queue *queue_find(const struct pc_app_live *live,
                                            const struct pc_endpoint *endpoint)
 {
-    for (struct pc_list *l = live->webhook_queues.next; l != &live->webhook_queues; l = l->next) {
+    PC_LIST_EACH(l, &live->webhook_queues) {
         struct pc_webhook_queue *q = PC_CONTAINER(l, struct pc_webhook_queue, of_app);
         if (q->endpoint->nth == endpoint->nth && strcmp(q->endpoint->url, endpoint->url) == 0)
             return q;
@@ -191,9 +189,7 @@ static void on_timer(struct pc_timer *timer, uint64_t now_ms)
     settle(PC_CONTAINER(timer, struct pc_webhook_queue, timer));
 }
 
-/*
- * Taking note.
- */
+/* -- taking note -- */
 
 /* Cancels the pending removal if there is one; then neither event is sent. */
 static bool cancel_removal(struct pc_webhook_queue *q, pusherc_slice key)
@@ -302,9 +298,7 @@ bool pc_webhooks_note(struct pc_webhooks *hooks, const struct pc_notice *notice,
     return wake;
 }
 
-/*
- * Batches.
- */
+/* -- batches -- */
 
 static void batch_free(const struct pc_mem *mem, struct pc_webhook_batch *batch)
 {
@@ -349,7 +343,7 @@ static void write_events(struct pc_webhook_batch *batch)
     if (pc_buf_reserve(text, TIME_ROOM))
         pc_buf_advance(text, TIME_ROOM);
     pc_buf_put(text, PC_S("\"events\":["));
-    for (struct pc_list *l = batch->events.next; l != &batch->events; l = l->next) {
+    PC_LIST_EACH(l, &batch->events) {
         pc_buf_put(text, pc_slice_of(comma));
         pc_webhook_event_put(text, PC_CONTAINER(l, struct pc_webhook_event, link));
         comma = ",";
@@ -432,9 +426,9 @@ static int sign_batch(struct pc_webhook_queue *q, struct pc_webhook_batch *batch
 static int prepare(struct pc_webhook_queue *q, uint64_t now_ms, uint64_t unix_ms)
 {
     use_current_settings(q);
-    int rc = q->batch ? 0 : make_batch(q);
-    if (rc)
-        return rc;
+    int err = q->batch ? 0 : make_batch(q);
+    if (err)
+        return err;
     if (!q->batch->body.ptr || now_ms - q->batch->made_ms > PC_WEBHOOK_FRESH_MS)
         stamp(q->batch, now_ms, unix_ms);
     return sign_batch(q, q->batch);
@@ -546,9 +540,7 @@ bool pc_webhooks_answer(struct pc_webhooks *hooks, struct pc_webhook_batch *batc
     return !accepted && over;
 }
 
-/*
- * Life.
- */
+/* -- life -- */
 
 int pc_webhooks_new(struct pc_webhooks **out, const struct pc_mem *mem,
                     const struct pc_webhook_settings *settings, struct pc_webhook_stats *stats,

@@ -41,9 +41,7 @@ static uint64_t now_ms(const struct pc_sender *s)
     return uv_now(s->loop->uv);
 }
 
-/*
- * The observer.
- */
+/* -- the observer -- */
 
 /* Any thread, a shard's lock held. */
 static bool note(void *ctx, const struct pc_notice *notice)
@@ -58,9 +56,7 @@ static void wake(void *ctx)
     uv_async_send(&s->async);
 }
 
-/*
- * Requests.
- */
+/* -- requests -- */
 
 /* False: out of memory, or nothing can be sent now. */
 static bool begin(struct pc_sender *s, struct pc_webhook_batch *batch)
@@ -89,9 +85,7 @@ static bool begin(struct pc_sender *s, struct pc_webhook_batch *batch)
     return pc_fetch_begin(s->fetcher, &request) != NULL;
 }
 
-/*
- * What became of them.
- */
+/* -- what became of them -- */
 
 /* Where it goes, without what may be secret in a URL: user, path and query. */
 static pusherc_slice host_of(pusherc_slice url)
@@ -175,9 +169,7 @@ static void on_done(void *user, void *ctx, const struct pc_fetch_result *result)
     run(s);
 }
 
-/*
- * Turns.
- */
+/* -- turns -- */
 
 static void on_due(uv_timer_t *timer)
 {
@@ -220,9 +212,7 @@ static void run(struct pc_sender *s)
         uv_timer_start(&s->due_timer, on_due, wait ? wait : 1, 0);
 }
 
-/*
- * Life.
- */
+/* -- life -- */
 
 static void stop(struct pc_companion *companion, uint64_t grace_ms);
 static bool ended(struct pc_companion *companion);
@@ -240,9 +230,9 @@ int pc_sender_new(struct pc_sender **out, struct pc_loop *loop, const char *ca_f
     };
     uint64_t seed[4];
     *out = NULL;
-    int rc = pc_random(seed, sizeof seed);
-    if (rc)
-        return rc;
+    int err = pc_random(seed, sizeof seed);
+    if (err)
+        return err;
     struct pc_sender *s = pc_alloc_zero(&engine->mem, sizeof *s);
     if (!s)
         return PUSHERC_ENOMEM;
@@ -253,14 +243,14 @@ int pc_sender_new(struct pc_sender **out, struct pc_loop *loop, const char *ca_f
     s->stop_ms = UINT64_MAX;
     const struct pc_fetcher_options fetching = {
         .ca_file = ca_file, .max_under_way = MAX_UNDER_WAY, .done = on_done, .user = s};
-    rc = pc_webhooks_new(&s->webhooks, &engine->mem, &settings, &engine->webhooks, seed,
-                         uv_hrtime() / 1000000);
+    err = pc_webhooks_new(&s->webhooks, &engine->mem, &settings, &engine->webhooks, seed,
+                          uv_hrtime() / 1000000);
     pc_wipe(seed, sizeof seed);
-    if (rc == 0)
-        rc = pc_fetcher_new(&s->fetcher, loop, &fetching);
-    if (rc) {
+    if (err == 0)
+        err = pc_fetcher_new(&s->fetcher, loop, &fetching);
+    if (err) {
         pc_sender_free(s);
-        return rc == PUSHERC_ENOSYS ? 0 : rc;
+        return err == PUSHERC_ENOSYS ? 0 : err;
     }
     engine->observer = (struct pc_observer){note, wake, s};
     engine->apps.webhooks = true;

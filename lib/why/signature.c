@@ -7,9 +7,7 @@
 #define MAX_TRIED_BYTES 4096 /* a longer string to sign is tried in a few forms only */
 #define SHOWN_BYTES     80
 
-/*
- * Trying.
- */
+/* -- trying -- */
 
 /* The digest that was sent, in the one form that digests are compared in. */
 struct trial {
@@ -171,9 +169,7 @@ static bool read_auth(struct trial *t, const char **form)
     return read_digest(t, pc_slice_skip(b->text, colon + 1), form);
 }
 
-/*
- * Data that was written anew on its way.
- */
+/* -- data that was written anew on its way -- */
 
 /* `parts` end with the data; they are tried with each form of it. */
 static bool try_data(const struct trial *t, pusherc_slice *parts, size_t count, const char *what)
@@ -216,9 +212,7 @@ static bool try_data(const struct trial *t, pusherc_slice *parts, size_t count, 
     return found;
 }
 
-/*
- * Clients.
- */
+/* -- clients -- */
 
 /* parts[0] is the socket's id. */
 static bool try_sockets(const struct trial *t, pusherc_slice *parts, size_t count,
@@ -348,9 +342,7 @@ void pc_why_user_auth(const struct pc_wrong_signature *wrong, pusherc_slice sock
         say_unknown(&t);
 }
 
-/*
- * HTTP requests.
- */
+/* -- HTTP requests -- */
 
 static const pusherc_slice *find_param(const struct pc_signed_request *request, pusherc_slice name)
 {
@@ -525,17 +517,17 @@ bool pc_why_request_signature(const struct pc_wrong_signature *wrong,
     /* without its body: is it the signature, or the body? */
     struct pc_signed_request head = *request;
     head.body = PC_S("");
-    int rc = pc_verify_request(wrong->app_key, secret, &head, sent_s, 0, wrong->mem, &why);
+    int err = pc_verify_request(wrong->app_key, secret, &head, sent_s, 0, wrong->mem, &why);
     bool found = false;
-    if (rc == 0 || pc_slice_starts(pc_buf_slice(&why), PC_S("Invalid body_md5")))
+    if (err == 0 || pc_slice_starts(pc_buf_slice(&why), PC_S("Invalid body_md5")))
         found = explain_body(&t, request);
     else if (pc_slice_starts(pc_buf_slice(&why), PC_S("Invalid signature")))
         found = explain_signature(&t, request, raw_query, forwarded_prefix, &query);
     else
-        rc = 0;
-    if (rc && !found)
+        err = 0;
+    if (err && !found)
         say_unknown(&t);
     pc_buf_free(&query);
     pc_buf_free(&why);
-    return rc || found;
+    return err || found;
 }

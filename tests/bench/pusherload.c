@@ -63,7 +63,7 @@
 #define likely(x)   __builtin_expect(!!(x), 1)
 #define unlikely(x) __builtin_expect(!!(x), 0)
 
-/* ------------------------------------------------------------------ options */
+/* -- options -- */
 
 enum scen {
     S_FANOUT,
@@ -153,7 +153,7 @@ static void usage(void)
     exit(2);
 }
 
-/* -------------------------------------------------------------------- utils */
+/* -- utils -- */
 
 static uint64_t now_ns(void)
 {
@@ -308,7 +308,7 @@ static void hmac_hex(const char *m, size_t n, char out[64])
     hex_out(out, d, 32);
 }
 
-/* ---------------------------------------------------- the server's CPU, RSS */
+/* -- the server's CPU, RSS -- */
 
 static int pids[256], npids;
 
@@ -433,7 +433,7 @@ static long sock_mem(void)
     return q ? atol(q + 4) * sysconf(_SC_PAGESIZE) : 0;
 }
 
-/* -------------------------------------------------------------------- state */
+/* -- state -- */
 
 enum {
     K_WS,
@@ -530,7 +530,7 @@ static void chan_name(char *d, size_t n, uint32_t chan)
         snprintf(d, n, "%sch-%06u", pre, chan);
 }
 
-/* --------------------------------------------------------------- connecting */
+/* -- connecting -- */
 
 static int tcp_open(uint32_t i, int http)
 {
@@ -686,7 +686,7 @@ static void conn_fail(struct conn *c, const char *why)
     c->fd = -1;
 }
 
-/* --------------------------------------------------------------- publishing */
+/* -- publishing -- */
 
 static char *pad;     /* filler between tag and end of data */
 static size_t padlen; /* of the data */
@@ -837,7 +837,7 @@ static void pump(void)
             publish(&pub[slot_get()], nchan == 1 ? 0 : (uint32_t)(rng() % nchan));
 }
 
-/* ---------------------------------------------------------------- receiving */
+/* -- receiving -- */
 
 static void delivery(struct conn *c, const uint8_t *p, size_t n, size_t off, uint64_t now)
 {
@@ -1265,7 +1265,7 @@ static void http_event(struct publisher *p, uint32_t evs)
     }
 }
 
-/* -------------------------------------------------- clientevents and churn */
+/* -- clientevents and churn -- */
 
 static void client_event(struct conn *c)
 {
@@ -1309,7 +1309,7 @@ static void churn_next(struct conn *c)
         n_sent++;
 }
 
-/* ------------------------------------------------------------- the machine */
+/* -- the machine -- */
 
 static void step(uint64_t until)
 {
@@ -1398,7 +1398,7 @@ static void run_phase(double seconds)
     }
 }
 
-/* ------------------------------------------------------------------- output */
+/* -- output -- */
 
 static char js[8192];
 static size_t jn;

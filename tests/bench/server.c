@@ -120,16 +120,16 @@ int main(int argc, char **argv)
     sigaddset(&end, SIGTERM);
     sigprocmask(SIG_BLOCK, &end, NULL);
 
-    int rc = pusherc_server_new(&server, &options, &info);
-    if (rc == 0 && argc == 4)
-        rc = add_rule(server, argv[3], &next_view, &info);
-    if (rc == 0)
-        rc = put_app(server, &info);
-    if (rc == 0)
-        rc = pusherc_server_listen(server, &listen, &info);
-    if (rc == 0)
-        rc = pusherc_server_start(server, &info);
-    if (rc == 0) {
+    int err = pusherc_server_new(&server, &options, &info);
+    if (err == 0 && argc == 4)
+        err = add_rule(server, argv[3], &next_view, &info);
+    if (err == 0)
+        err = put_app(server, &info);
+    if (err == 0)
+        err = pusherc_server_listen(server, &listen, &info);
+    if (err == 0)
+        err = pusherc_server_start(server, &info);
+    if (err == 0) {
         printf("listening on 127.0.0.1:%u\n", pusherc_server_port(server, 0));
         fflush(stdout);
         sigwait(&end, &signal_number);
@@ -138,5 +138,5 @@ int main(int argc, char **argv)
         fprintf(stderr, "%s\n", info.text);
     }
     pusherc_server_free(server);
-    return rc != 0;
+    return err != 0;
 }

@@ -28,7 +28,7 @@ static void see_text(struct seen *seen, const char *text)
 
 static void see_webhook(struct seen *seen, const pusherc_webhook *hook)
 {
-    check(hook->struct_size == sizeof(*hook) && hook->url);
+    check(hook->struct_size == sizeof *hook && hook->url);
     check((hook->events & ~PUSHERC_WEBHOOK_ALL) == 0);
     check(hook->headers || hook->header_count == 0);
     see_text(seen, hook->url);
@@ -53,13 +53,13 @@ static int see(const pusherc_app_options *options, void *user_data)
         options->max_client_events_per_s, options->max_backend_events_per_s,
         options->max_read_requests_per_s,
     };
-    check(options->struct_size == sizeof(*options));
+    check(options->struct_size == sizeof *options);
     check(options->slow_policy == PUSHERC_SLOW_CLOSE || options->slow_policy == PUSHERC_SLOW_DROP);
     check(options->activity_timeout_ms != PUSHERC_NO_LIMIT);
     see_text(seen, options->id);
     see_text(seen, options->key);
     see_text(seen, options->secret);
-    for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
+    for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++)
         seen->sum = seen->sum * 31 + numbers[i];
     if (options->allowed_origins) {
         check(options->allowed_origins[0] != NULL);
@@ -79,12 +79,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     pusherc_errinfo info = {0};
     struct seen first = {0}, second = {0}, stopped = {.stop_after = 1};
 
-    int rc = pusherc_apps_from_json(text, see, &first, &info);
-    check(pusherc_apps_from_json(text, see, &second, NULL) == rc);
+    int err = pusherc_apps_from_json(text, see, &first, &info);
+    check(pusherc_apps_from_json(text, see, &second, NULL) == err);
     check(first.apps == second.apps && first.sum == second.sum);
-    if (rc) {
+    if (err) {
         pusherc_slice message = pc_slice_of(info.text);
-        check(rc == PUSHERC_EINVAL && info.code == rc && first.apps == 0);
+        check(err == PUSHERC_EINVAL && info.code == err && first.apps == 0);
         check(message.len > 0 && pc_utf8_valid(message));
         for (size_t i = 0; i < message.len; i++)
             check((unsigned char)message.ptr[i] >= 0x20);

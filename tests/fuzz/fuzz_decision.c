@@ -37,8 +37,8 @@ static int user_of(pusherc_slice id)
 
 static void answer(struct out *o, bool allow)
 {
-    int rc = allow ? pusherc_auth_allow(o->request, NULL) : pusherc_auth_deny(o->request, 0, NULL);
-    FX_REQUIRE(rc == 0 || rc == PUSHERC_ETIMEDOUT || rc == PUSHERC_ECANCELED);
+    int err = allow ? pusherc_auth_allow(o->request, NULL) : pusherc_auth_deny(o->request, 0, NULL);
+    FX_REQUIRE(err == 0 || err == PUSHERC_ETIMEDOUT || err == PUSHERC_ECANCELED);
 }
 
 static void authorize(pusherc_auth_request *request, void *user_data)

@@ -25,18 +25,18 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     require(pc_crypto_init() == 0);
     pc_buf_init(&sealed, &mem, SIZE_MAX / 2);
     pc_buf_init(&plain, &mem, SIZE_MAX / 2);
-    int rc = pc_decrypt(&plain, channel, input, key);
-    require(rc == PUSHERC_EINVAL || rc == PUSHERC_EAUTH || rc == PUSHERC_ENOSYS || rc == 0);
-    require(rc == 0 || plain.len == 0);
+    int err = pc_decrypt(&plain, channel, input, key);
+    require(err == PUSHERC_EINVAL || err == PUSHERC_EAUTH || err == PUSHERC_ENOSYS || err == 0);
+    require(err == 0 || plain.len == 0);
     pc_buf_clear(&plain);
 
-    rc = pc_encrypt(&sealed, channel, input, key, NULL);
-    if (rc == 0) {
+    err = pc_encrypt(&sealed, channel, input, key, NULL);
+    if (err == 0) {
         require(sealed.len == pc_encrypted_size(size));
         require(pc_decrypt(&plain, channel, pc_buf_slice(&sealed), key) == 0);
         require(pc_slice_eq(pc_buf_slice(&plain), input));
     } else {
-        require(rc == PUSHERC_ENOSYS);
+        require(err == PUSHERC_ENOSYS);
     }
     pc_buf_free(&plain);
     pc_buf_free(&sealed);

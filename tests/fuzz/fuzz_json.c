@@ -309,8 +309,8 @@ static void check_string(pusherc_slice text, struct pc_buf *scratch, const struc
     struct pc_json string_value = pc_json_parse(pc_buf_slice(&buf));
     check(string_value.type == PC_JSON_STRING);
     pc_buf_clear(scratch);
-    int rc = pc_json_string(string_value, scratch, &decoded);
-    check(rc == 0 && pc_slice_eq(decoded, text));
+    int err = pc_json_string(string_value, scratch, &decoded);
+    check(err == 0 && pc_slice_eq(decoded, text));
 
     pc_json_put_escaped(&parts, pc_slice_first(text, text.len / 3));
     if (text.len)

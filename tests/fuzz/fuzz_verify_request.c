@@ -76,8 +76,8 @@ static void check_as_it_is(const struct pc_hmac_key *secret,
         char hex[PC_SHA256_HEX];
         expected_digest(secret, request, mem, hex);
         /* Unless it was sent; its first digits may be those of an escaped byte, "\xb2". */
-        check(!contains(pc_buf_slice(&why), pc_slice(hex, sizeof(hex))) ||
-              was_sent(request, pc_slice(hex + 2, sizeof(hex) - 2)));
+        check(!contains(pc_buf_slice(&why), pc_slice(hex, sizeof hex)) ||
+              was_sent(request, pc_slice(hex + 2, sizeof hex - 2)));
     }
     pc_buf_free(&why);
 }
@@ -89,7 +89,7 @@ static void check_cause(struct pc_buf *cause, const struct pc_hmac_key *secret,
     char hex[PC_SHA256_HEX];
     check(pc_buf_status(cause) == 0 && cause->len <= PC_WHY_MAX_BYTES);
     check(pc_hmac_hex(secret, parts, count, hex) == 0);
-    check(sent || !contains(pc_buf_slice(cause), pc_slice(hex, sizeof(hex))));
+    check(sent || !contains(pc_buf_slice(cause), pc_slice(hex, sizeof hex)));
     pc_buf_free(cause);
 }
 
@@ -119,7 +119,7 @@ static void check_diagnosis(const struct pc_hmac_key *secret,
         check_cause(&cause, secret, user, 3, i == 0);
         memcpy(auth, "app-key:", 8);
         memset(auth + 8, '0', PC_SHA256_HEX);
-        wrong.text = pc_slice(auth, sizeof(auth));
+        wrong.text = pc_slice(auth, sizeof auth);
     }
     if (request->param_count > PC_SIGN_MAX_PARAMS)
         return;
@@ -129,8 +129,8 @@ static void check_diagnosis(const struct pc_hmac_key *secret,
     pc_buf_init(&cause, mem, SIZE_MAX / 2);
     (void)pc_why_request_signature(&wrong, request, query, PC_S("/prefix"), NOW, 600, &cause);
     check(cause.len <= PC_WHY_MAX_BYTES);
-    check(!contains(pc_buf_slice(&cause), pc_slice(hex, sizeof(hex))) ||
-          was_sent(request, pc_slice(hex, sizeof(hex))));
+    check(!contains(pc_buf_slice(&cause), pc_slice(hex, sizeof hex)) ||
+          was_sent(request, pc_slice(hex, sizeof hex)));
     pc_buf_free(&cause);
 }
 
@@ -208,7 +208,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
     struct pc_buf scratch;
     pc_buf_init(&scratch, &mem, size);
-    if (pc_http_params(query, params, sizeof(params) / sizeof(params[0]), &request.param_count,
+    if (pc_http_params(query, params, sizeof params / sizeof params[0], &request.param_count,
                        &scratch) == 0) {
         check_as_it_is(secret, &request, &mem);
         check_diagnosis(secret, &request, query, &mem);

@@ -61,7 +61,7 @@ int main(int argc, char **argv)
 
         if (entry->d_name[0] == '.')
             continue;
-        snprintf(path, sizeof(path), "%s/%s", argv[1], entry->d_name);
+        snprintf(path, sizeof path, "%s/%s", argv[1], entry->d_name);
         run_file(path, data);
         count++;
     }

@@ -44,7 +44,7 @@ struct api_fixture {
     struct pc_await await;
     struct pc_api_call *waiting; /* the last request, while it waits; its texts are the test's */
     struct pc_http_message sent;
-    char *query;                             /* of the last signed request */
+    char *query;                  /* of the last signed request */
     const struct pc_pair *fields; /* of every request */
     size_t field_count;
     const struct pc_http_message *message; /* the one that is being handled */
@@ -96,7 +96,7 @@ static inline void api_put(struct api_fixture *f, const pusherc_app_options *opt
 static inline void api_copy_body(struct api_fixture *f)
 {
     pusherc_slice answer = pc_buf_slice(&f->reply.body);
-    assert_true(answer.len < sizeof(f->body));
+    assert_true(answer.len < sizeof f->body);
     if (answer.len)
         memcpy(f->body, answer.ptr, answer.len);
     f->body[answer.len] = '\0';
@@ -153,20 +153,20 @@ static inline void api_close(struct api_fixture *f)
 static inline int api_try_open(struct api_fixture *f, const char *prefix,
                                pusherc_server_options limits, size_t fail_at)
 {
-    memset(f, 0, sizeof(*f));
+    memset(f, 0, sizeof *f);
     pusherc_allocator allocator = failing_alloc_init(&f->alloc, fail_at);
     f->mem = pc_mem_make(&allocator);
     f->unix_time_s = API_NOW;
     f->await.resume = api_resume;
     pc_api_reply_init(&f->reply, &f->mem);
-    struct pc_engine *engine = pc_alloc_zero(&f->mem, sizeof(*engine));
+    struct pc_engine *engine = pc_alloc_zero(&f->mem, sizeof *engine);
     if (!engine)
         return PUSHERC_ENOMEM;
     limits.path_prefix = prefix;
-    int rc = pc_engine_init(engine, &f->mem, &limits, API_WORKERS, 1000);
-    if (rc) {
+    int err = pc_engine_init(engine, &f->mem, &limits, API_WORKERS, 1000);
+    if (err) {
         pc_free(&f->mem, engine);
-        return rc;
+        return err;
     }
     f->engine = engine;
     engine->constants.idempotency_max_bytes = 65536;
@@ -175,14 +175,14 @@ static inline int api_try_open(struct api_fixture *f, const char *prefix,
         pc_outq_init(&reader->q, &engine->workers[i / 2], api_no_overflow);
         reader->q.owner = (pusherc_socket_id){1000 + i, 2000 + i};
     }
-    for (uint32_t i = 0; i < API_WORKERS && rc == 0; i++)
-        rc = pc_mailbox_new(&engine->workers[i].mailbox, &f->mem, 1000, api_no_wake, NULL);
+    for (uint32_t i = 0; i < API_WORKERS && err == 0; i++)
+        err = pc_mailbox_new(&engine->workers[i].mailbox, &f->mem, 1000, api_no_wake, NULL);
     pusherc_app_options app = api_app();
-    if (rc == 0)
-        rc = api_try_put(f, &app);
-    if (rc)
+    if (err == 0)
+        err = api_try_put(f, &app);
+    if (err)
         api_close(f);
-    return rc;
+    return err;
 }
 
 static inline void api_open(struct api_fixture *f, const char *prefix)
@@ -199,7 +199,7 @@ static inline void api_set_mailboxes(struct api_fixture *f, uint32_t max)
 
 static inline int api_set_up(void **state)
 {
-    struct api_fixture *f = malloc(sizeof(*f));
+    struct api_fixture *f = malloc(sizeof *f);
     if (!f)
         return -1;
     api_open(f, "");
@@ -235,14 +235,14 @@ static inline int api_try_join(struct api_fixture *f, size_t reader_index, const
     struct pc_channel_change change;
     struct pc_buf roster;
     assert_true(pc_channel_name_valid(join.channel, 200, &join.class));
-    assert_true(reader->count < sizeof(reader->subscriptions) / sizeof(reader->subscriptions[0]));
+    assert_true(reader->count < sizeof reader->subscriptions / sizeof reader->subscriptions[0]);
     pc_buf_init(&roster, &f->mem, 1 << 20);
-    int rc = pc_join_finish(reader->q.worker, &join, &roster, &reader->subscriptions[reader->count],
-                            &change);
-    reader->count += rc == 0;
+    int err = pc_join_finish(reader->q.worker, &join, &roster,
+                             &reader->subscriptions[reader->count], &change);
+    reader->count += err == 0;
     pc_buf_free(&roster);
     pc_app_unref(app);
-    return rc;
+    return err;
 }
 
 static inline void api_join(struct api_fixture *f, size_t reader_index, const char *channel,
@@ -270,7 +270,7 @@ static inline const char *api_received(struct api_fixture *f, size_t reader_inde
         const unsigned char *bytes = frame.iov_base;
         size_t header = bytes[1] < 126 ? 2 : bytes[1] == 126 ? 4 : 10;
         assert_int_equal(bytes[0], 0x81);
-        assert_true(len + frame.iov_len + 2 < sizeof(text));
+        assert_true(len + frame.iov_len + 2 < sizeof text);
         memcpy(text + len, bytes + header, frame.iov_len - header);
         len += frame.iov_len - header;
         text[len++] = '\n';
@@ -390,7 +390,7 @@ static inline const char *api_field(struct api_fixture *f, const char *name)
         const struct pc_pair *field = &f->reply.fields[i];
         if (!pc_slice_eq_nocase(field->name, pc_slice_of(name)))
             continue;
-        snprintf(value, sizeof(value), "%.*s", (int)field->value.len, field->value.ptr);
+        snprintf(value, sizeof value, "%.*s", (int)field->value.len, field->value.ptr);
         return value;
     }
     return NULL;

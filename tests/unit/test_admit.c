@@ -341,7 +341,7 @@ static void refusals_are_counted_by_what_their_code_means(void **state)
 static void texts_of_close_codes_fit_a_close_frame(void **state)
 {
     (void)state;
-#define FITS(name, code, error, text) assert_in_range(sizeof(text), 1, 124);
+#define FITS(name, code, error, text) assert_in_range(sizeof text, 1, 124);
     PC_CLOSE_MAP(FITS)
 #undef FITS
     assert_int_equal(pc_close_text(4999).len, 0);

@@ -18,9 +18,7 @@
 #define V20_BODY    "{\"name\":\"order.paid\",\"channel\":\"orders\",\"data\":\"{\\\"id\\\":42}\"}"
 #define V20_MD5     "&body_md5=551b225ac63d7bcdc1beaa7cef1287d7"
 
-/*
- * Signatures.
- */
+/* -- signatures -- */
 
 struct vector {
     const char *id, *method, *path, *query; /* as sent, without auth_signature */
@@ -31,7 +29,7 @@ struct vector {
 static void send_vector(struct api_fixture *f, const struct vector *v)
 {
     char query[1000];
-    snprintf(query, sizeof(query), "%s&auth_signature=%s", v->query, v->signature);
+    snprintf(query, sizeof query, "%s&auth_signature=%s", v->query, v->signature);
     api_send(f, v->method, v->path, query, pc_slice_of(v->body));
 }
 
@@ -170,7 +168,7 @@ static void what_is_not_signed_right_is_401_and_publishes_nothing(void **state)
     put_foreign_apps(f);
     for (size_t i = 0; i < LENGTH(cases); i++) {
         char query[1000];
-        snprintf(query, sizeof(query), cases[i].signature ? "%s&auth_signature=%s" : "%s",
+        snprintf(query, sizeof query, cases[i].signature ? "%s&auth_signature=%s" : "%s",
                  cases[i].query, cases[i].signature);
         api_send(f, "POST", "/apps/app-id/events", query, pc_slice_of(cases[i].body));
         api_expect_error(f, 401, cases[i].text ? cases[i].text : f->body, cases[i].query);
@@ -219,12 +217,12 @@ static void the_prefix_may_be_signed_or_not(void **state)
     api_open(f, "/pusher");
     char query[500];
     const pusherc_credentials credentials = {
-        .struct_size = sizeof(credentials), .key = PC_S("app-key"), .secret = PC_S("app-secret")};
+        .struct_size = sizeof credentials, .key = PC_S("app-key"), .secret = PC_S("app-secret")};
     static const char *const signed_paths[] = {"/apps/app-id/channels",
                                                "/pusher/apps/app-id/channels"};
     for (size_t i = 0; i < LENGTH(signed_paths); i++) {
         assert_int_equal(pusherc_sign_request(&credentials, "GET", signed_paths[i], NULL, 0,
-                                              PC_S(""), API_NOW, query, sizeof(query), NULL),
+                                              PC_S(""), API_NOW, query, sizeof query, NULL),
                          0);
         api_send(f, "GET", "/pusher/apps/app-id/channels", query, PC_S(""));
         api_expect_json(f, "{\"channels\":{}}");
@@ -275,9 +273,7 @@ static void names_in_paths_are_decoded_after_the_signature(void **state)
     api_expect_error(f, 401, "Unknown auth_key", "app id");
 }
 
-/*
- * Paths, methods, apps.
- */
+/* -- paths, methods, apps -- */
 
 /* 161 */
 static void unknown_paths_are_not_ours_and_404(void **state)
@@ -484,7 +480,7 @@ static struct later *handle_later(struct api_fixture *f)
 {
     char text[] = "a=1 b";
     struct pc_pair params[] = {{pc_slice(text, 1), pc_slice(text + 2, 3)},
-                                     {PC_S("empty"), PC_S("")}};
+                               {PC_S("empty"), PC_S("")}};
     struct pc_api_request request = {.engine = f->engine,
                                      .worker = &f->engine->workers[0],
                                      .message = &f->sent,
@@ -615,9 +611,7 @@ static void too_many_parameters_are_refused(void **state)
     api_expect_error(f, 400, "Too many query parameters.", "count");
 }
 
-/*
- * Rates.
- */
+/* -- rates -- */
 
 /* 166 */
 static void events_above_the_rate_are_429(void **state)
@@ -678,9 +672,7 @@ static void reads_above_the_rate_are_429(void **state)
     api_expect_json(f, "{}");
 }
 
-/*
- * Health pages and browsers.
- */
+/* -- health pages and browsers -- */
 
 /* 165 */
 static void health_pages_answer_without_signature(void **state)
@@ -827,9 +819,9 @@ static void on_log(const pusherc_log_entry *entry, void *user_data)
     if (strcmp(entry->subject, "api") != 0)
         return;
     logged->count++;
-    snprintf(logged->line, sizeof(logged->line), "%.*s", (int)entry->message.len,
+    snprintf(logged->line, sizeof logged->line, "%.*s", (int)entry->message.len,
              entry->message.ptr);
-    snprintf(logged->app, sizeof(logged->app), "%.*s", (int)entry->app_id.len,
+    snprintf(logged->app, sizeof logged->app, "%.*s", (int)entry->app_id.len,
              entry->app_id.len ? entry->app_id.ptr : "");
 }
 
@@ -852,24 +844,22 @@ static void refusals_are_logged(void **state)
     f->engine->log = (struct pc_log){0};
 }
 
-/*
- * Memory.
- */
+/* -- memory -- */
 
 /* The readers' ids make an answer that outgrows the room in the reply. */
 static int open_with_readers(struct api_fixture *f, size_t fail_at)
 {
     static char long_id[601];
-    memset(long_id, '7', sizeof(long_id) - 1);
-    int rc = api_try_open(f, "", api_limits(), fail_at);
-    if (rc)
-        return rc;
-    rc = api_try_join(f, 0, "presence-room.1", long_id);
-    if (rc == 0)
-        rc = api_try_join(f, 2, "presence-room.1", "8");
-    if (rc)
+    memset(long_id, '7', sizeof long_id - 1);
+    int err = api_try_open(f, "", api_limits(), fail_at);
+    if (err)
+        return err;
+    err = api_try_join(f, 0, "presence-room.1", long_id);
+    if (err == 0)
+        err = api_try_join(f, 2, "presence-room.1", "8");
+    if (err)
         api_close(f);
-    return rc;
+    return err;
 }
 
 /* One request of each kind, each at the n-th allocation that fails. */
@@ -893,13 +883,13 @@ static void without_memory_the_answer_is_an_empty_500(void **state)
     };
     (void)state;
     /* longer than the room on the stack */
-    snprintf(long_params, sizeof(long_params), "filter_by_prefix=%3000s", "");
-    snprintf(body, sizeof(body),
+    snprintf(long_params, sizeof long_params, "filter_by_prefix=%3000s", "");
+    snprintf(body, sizeof body,
              "{\"name\":\"a\",\"channel\":\"presence-room.1\",\"data\":\"\\n%*s\"}", 9000, "");
     for (size_t i = 0; i < LENGTH(cases); i++) {
         bool failed = true;
         for (size_t n = 1; failed; n++) {
-            struct api_fixture *f = malloc(sizeof(*f));
+            struct api_fixture *f = malloc(sizeof *f);
             assert_non_null(f);
             if (open_with_readers(f, n) == 0) {
                 api_request(f, cases[i].method, cases[i].path, cases[i].params, cases[i].body);
@@ -942,7 +932,7 @@ static void a_callback_is_a_name_and_no_code(void **state)
     for (size_t i = 0; i < LENGTH(bad); i++)
         assert_false(pc_auth_callback_valid(pc_slice_of(bad[i])));
     assert_false(pc_auth_callback_valid(PC_S("a\0b")));
-    memset(text, 'a', sizeof(text));
+    memset(text, 'a', sizeof text);
     assert_true(pc_auth_callback_valid(pc_slice(text, 128)));
     assert_false(pc_auth_callback_valid(pc_slice(text, 129)));
 }
@@ -967,9 +957,9 @@ static void a_script_calls_back_with_the_answer(void **state)
     assert_string_equal(reply->content_type, "application/json");
     for (size_t n = 1; n < 4; n++) { /* without memory there is no half of a script */
         char info[1500];
-        memset(info, 'x', sizeof(info));
-        info[0] = info[sizeof(info) - 1] = '"';
-        pc_auth_put_channel(reply, app, &query, PC_S("7"), pc_slice(info, sizeof(info)));
+        memset(info, 'x', sizeof info);
+        info[0] = info[sizeof info - 1] = '"';
+        pc_auth_put_channel(reply, app, &query, PC_S("7"), pc_slice(info, sizeof info));
         assert_int_equal(reply->status, 200);
         f->alloc.fail_at = f->alloc.requests + n;
         pc_auth_as_script(reply, PC_S("a"));
@@ -983,12 +973,12 @@ static void a_channel_to_authorize_has_a_length(void **state)
 {
     struct api_fixture *f = *state;
     char name[4096];
-    for (size_t len = 199; len < sizeof(name); len += len < 202 ? 1 : 1000) {
-        char query[sizeof(name) + 64];
+    for (size_t len = 199; len < sizeof name; len += len < 202 ? 1 : 1000) {
+        char query[sizeof name + 64];
         struct pc_auth_query out;
         memset(name, 'a', len);
         memcpy(name, "private-encrypted-", 18);
-        int n = snprintf(query, sizeof(query), "socket_id=1.2&channel_name=%.*s", (int)len, name);
+        int n = snprintf(query, sizeof query, "socket_id=1.2&channel_name=%.*s", (int)len, name);
         struct pc_http_message m = {.method = PC_S("POST"), .query = pc_slice(query, (size_t)n)};
         pc_api_reply_init(&f->reply, &f->mem);
         assert_int_equal(pc_auth_query_read(&m, PC_AUTH_CHANNEL, &f->mem, &out, &f->reply),

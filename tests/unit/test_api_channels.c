@@ -15,7 +15,7 @@ static void ask(struct api_fixture *f, const struct question *questions, size_t 
     for (size_t i = 0; i < count; i++) {
         const struct question *q = &questions[i];
         char context[500];
-        snprintf(context, sizeof(context), "%s?%s", q->path, q->params ? q->params : "");
+        snprintf(context, sizeof context, "%s?%s", q->path, q->params ? q->params : "");
         api_get(f, q->path, q->params);
         assert_int_equal(f->result, PC_API_REPLY);
         if (q->status == 200) {
@@ -224,7 +224,7 @@ static void a_long_list_is_complete(void **state)
     size_t expected = strlen("{\"channels\":{}}") - 1;
     for (size_t r = 0; r < API_READERS; r++) {
         for (size_t i = 0; i < 8; i++) {
-            snprintf(name, sizeof(name), "%0200zu", r * 8 + i);
+            snprintf(name, sizeof name, "%0200zu", r * 8 + i);
             api_join(f, r, name, NULL);
             expected += strlen(name) + strlen("\"\":{},");
         }

@@ -76,17 +76,17 @@ static void put_disabled(struct api_fixture *f)
 static void fill_long_bodies(void)
 {
     static char name[202], data[10242];
-    memset(name, 'n', sizeof(name) - 1);
-    memset(data, 'd', sizeof(data) - 1);
-    snprintf(long_name, sizeof(long_name), "{\"name\":\"%s\",\"channel\":\"orders\",\"data\":\"\"}",
+    memset(name, 'n', sizeof name - 1);
+    memset(data, 'd', sizeof data - 1);
+    snprintf(long_name, sizeof long_name, "{\"name\":\"%s\",\"channel\":\"orders\",\"data\":\"\"}",
              name);
-    snprintf(long_data, sizeof(long_data), HEAD "\"data\":\"%s\"}", data);
-    int n = snprintf(many_channels, sizeof(many_channels),
+    snprintf(long_data, sizeof long_data, HEAD "\"data\":\"%s\"}", data);
+    int n = snprintf(many_channels, sizeof many_channels,
                      "{\"name\":\"e\",\"data\":\"\",\"channels\":[");
     for (int i = 0; i <= 100; i++)
-        n += snprintf(many_channels + n, sizeof(many_channels) - (size_t)n, "%s\"c%d\"",
+        n += snprintf(many_channels + n, sizeof many_channels - (size_t)n, "%s\"c%d\"",
                       i ? "," : "", i);
-    snprintf(many_channels + n, sizeof(many_channels) - (size_t)n, "]}");
+    snprintf(many_channels + n, sizeof many_channels - (size_t)n, "]}");
 }
 
 /* Signed with the key of the app in the path. */
@@ -98,7 +98,7 @@ static void send_row(struct api_fixture *f, const struct row *row)
     credentials.secret = PC_S("app-secret");
     assert_int_equal(pusherc_sign_request(&credentials, "POST", row->path, NULL, 0,
                                           pc_slice_of(row->body), f->unix_time_s, query,
-                                          sizeof(query), NULL),
+                                          sizeof query, NULL),
                      0);
     api_send(f, "POST", row->path, query, pc_slice_of(row->body));
 }
@@ -135,7 +135,7 @@ static void failures_may_be_json(void **state)
     put_disabled(f);
     for (size_t i = 0; i < LENGTH(rows); i++) {
         send_row(f, &rows[i]);
-        snprintf(body, sizeof(body), "%.1000s", f->body);
+        snprintf(body, sizeof body, "%.1000s", f->body);
         pc_api_error_as_json(&f->reply);
         pusherc_slice json = pc_buf_slice(&f->reply.body);
         assert_int_equal(f->reply.status, rows[i].status); /* stays */
@@ -148,7 +148,7 @@ static void failures_may_be_json(void **state)
         struct pc_buf quoted;
         pc_buf_init(&quoted, &f->mem, 2000);
         pc_json_put_string(&quoted, pc_slice_of(rows[i].text));
-        snprintf(expected, sizeof(expected), "{\"error\":%.*s,\"code\":%d}", (int)quoted.len,
+        snprintf(expected, sizeof expected, "{\"error\":%.*s,\"code\":%d}", (int)quoted.len,
                  quoted.ptr, rows[i].status);
         pc_buf_free(&quoted);
         assert_true(pc_slice_eq(json, pc_slice_of(expected)));
@@ -166,8 +166,8 @@ static void other_replies_stay_as_they_are(void **state)
     pc_api_error_as_json(&f->reply);
     assert_int_equal(f->reply.body.len, 0);
     char text[1200];
-    memset(text, '"', sizeof(text) - 1);
-    text[sizeof(text) - 1] = '\0';
+    memset(text, '"', sizeof text - 1);
+    text[sizeof text - 1] = '\0';
     for (size_t n = 1; n < 4; n++) {
         pc_api_plain(&f->reply, 400, text);
         f->alloc.fail_at = f->alloc.requests + n;
@@ -199,11 +199,11 @@ static void what_is_signed_wrong_is_401(void **state)
         credentials.key = PC_S("app-key");
         credentials.secret = PC_S("app-secret");
         assert_int_equal(pusherc_sign_request(&credentials, "POST", E, NULL, 0, PC_S(GOOD),
-                                              f->unix_time_s, query, sizeof(query), NULL),
+                                              f->unix_time_s, query, sizeof query, NULL),
                          0);
         char *at = strstr(query, cases[i].part);
         assert_non_null(at);
-        snprintf(changed, sizeof(changed), "%.*s%s%s", (int)(at - query), query, cases[i].instead,
+        snprintf(changed, sizeof changed, "%.*s%s%s", (int)(at - query), query, cases[i].instead,
                  at + strlen(cases[i].part));
         api_send(f, "POST", E, changed, PC_S(GOOD));
         assert_int_equal(f->reply.status, 401);

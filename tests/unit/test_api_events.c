@@ -34,9 +34,7 @@ static char *many_channels(size_t count)
     return text;
 }
 
-/*
- * What arrives.
- */
+/* -- what arrives -- */
 
 struct relay {
     const char *body, *frames; /* "" = nothing */
@@ -134,7 +132,7 @@ static void the_socket_named_gets_no_copy(void **state)
     api_join(f, 2, "orders", NULL);
     for (size_t i = 0; i < LENGTH(cases); i++) {
         char body[300];
-        snprintf(body, sizeof(body),
+        snprintf(body, sizeof body,
                  "{\"name\":\"e\",\"channel\":\"orders\",\"data\":\"d\",\"socket_id\":\"%s\"}",
                  cases[i].socket_id);
         api_publish(f, body);
@@ -151,14 +149,14 @@ static void events_arrive_in_order(void **state)
     api_join(f, 3, "orders", NULL);
     for (int i = 0; i < 1000; i++) {
         char body[100];
-        snprintf(body, sizeof(body), "{\"name\":\"e\",\"channel\":\"orders\",\"data\":%d}", i);
+        snprintf(body, sizeof body, "{\"name\":\"e\",\"channel\":\"orders\",\"data\":%d}", i);
         api_publish(f, body);
         api_expect_json(f, "{}");
     }
     const char *text = api_received(f, 3);
     for (int i = 0; i < 1000; i++) {
         char frame[100];
-        int len = snprintf(frame, sizeof(frame),
+        int len = snprintf(frame, sizeof frame,
                            "{\"event\":\"e\",\"channel\":\"orders\",\"data\":\"%d\"}\n", i);
         assert_memory_equal(text, frame, (size_t)len);
         text += len;
@@ -180,9 +178,7 @@ static void a_hundred_channels_are_served(void **state)
     free(body);
 }
 
-/*
- * What is refused.
- */
+/* -- what is refused -- */
 
 struct refusal {
     int status;
@@ -350,9 +346,7 @@ static void a_full_mailbox_is_503(void **state)
     api_expect_json(f, "{}");
 }
 
-/*
- * info.
- */
+/* -- info -- */
 
 /* 151 */
 static void info_tells_what_applies(void **state)
@@ -382,7 +376,7 @@ static void info_tells_what_applies(void **state)
     api_join(f, 2, "orders", NULL);
     for (size_t i = 0; i < LENGTH(cases); i++) {
         char body[300];
-        snprintf(body, sizeof(body),
+        snprintf(body, sizeof body,
                  "{\"name\":\"e\",\"channels\":[%s],\"data\":\"d\",\"info\":\"%s\"}",
                  cases[i].channels, cases[i].info);
         api_publish(f, body);
@@ -390,9 +384,7 @@ static void info_tells_what_applies(void **state)
     }
 }
 
-/*
- * Batches.
- */
+/* -- batches -- */
 
 /* 152, 153 */
 static void batches_are_published_in_order(void **state)
@@ -479,9 +471,7 @@ static void a_wrong_batch_publishes_nothing(void **state)
 #undef GOOD
 }
 
-/*
- * Other ways in.
- */
+/* -- other ways in -- */
 
 static void events_may_be_query_parameters_if_there_is_no_body(void **state)
 {

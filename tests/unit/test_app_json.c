@@ -31,9 +31,9 @@ static int see(const pusherc_app_options *options, void *user_data)
 {
     struct seen *seen = user_data;
     assert_true(seen->count < 4);
-    assert_int_equal(options->struct_size, sizeof(*options));
+    assert_int_equal(options->struct_size, sizeof *options);
     seen->options[seen->count] = *options;
-    (void)snprintf(seen->ids[seen->count], sizeof(seen->ids[0]), "%s/%s/%s",
+    (void)snprintf(seen->ids[seen->count], sizeof seen->ids[0], "%s/%s/%s",
                    options->id ? options->id : "", options->key ? options->key : "",
                    options->secret ? options->secret : "");
     for (size_t i = 0; options->allowed_origins && options->allowed_origins[i]; i++) {
@@ -48,8 +48,8 @@ static struct seen read_good(const char *json)
 {
     struct seen seen = {0};
     pusherc_errinfo info = {0};
-    int rc = pusherc_apps_from_json(pc_slice_of(json), see, &seen, &info);
-    if (rc)
+    int err = pusherc_apps_from_json(pc_slice_of(json), see, &seen, &info);
+    if (err)
         fail_msg("%s: %s", json, info.text);
     return seen;
 }
@@ -58,9 +58,9 @@ static void refused(const char *json, const char *text)
 {
     struct seen seen = {0};
     pusherc_errinfo info = {0};
-    int rc = pusherc_apps_from_json(pc_slice_of(json), see, &seen, &info);
-    if (rc != PUSHERC_EINVAL || info.code != rc || strcmp(info.text, text) != 0)
-        fail_msg("%s: %s: \"%s\"", json, pusherc_err_name(rc), info.text);
+    int err = pusherc_apps_from_json(pc_slice_of(json), see, &seen, &info);
+    if (err != PUSHERC_EINVAL || info.code != err || strcmp(info.text, text) != 0)
+        fail_msg("%s: %s: \"%s\"", json, pusherc_err_name(err), info.text);
     assert_int_equal(seen.count, 0);
     assert_int_equal(pusherc_apps_from_json(pc_slice_of(json), see, &seen, NULL), PUSHERC_EINVAL);
 }
@@ -157,7 +157,7 @@ static void every_number_has_its_spellings(void **state)
         AT(max_event_channels),  AT(max_batch_events)};
     for (size_t i = 0; i < COUNT(cases); i++) {
         char json[100];
-        (void)snprintf(json, sizeof(json), "{\"%s\":7}", cases[i].name);
+        (void)snprintf(json, sizeof json, "{\"%s\":7}", cases[i].name);
         struct seen seen = read_good(json);
         pusherc_app_options expected = PUSHERC_APP_OPTIONS_INIT;
         *(uint32_t *)(void *)((char *)&expected + cases[i].offset) = 7 * cases[i].unit;
@@ -168,7 +168,7 @@ static void every_number_has_its_spellings(void **state)
             limit = limit && cases[i].offset != without_none[k];
         if (!limit)
             continue;
-        (void)snprintf(json, sizeof(json), "{\"%s\":-1}", cases[i].name);
+        (void)snprintf(json, sizeof json, "{\"%s\":-1}", cases[i].name);
         seen = read_good(json);
         *(uint32_t *)(void *)((char *)&expected + cases[i].offset) = PUSHERC_NO_LIMIT;
         if (!same_settings(&seen.options[0], &expected))
@@ -193,7 +193,7 @@ static void every_number_has_its_spellings(void **state)
     };
     for (size_t i = 0; i < COUNT(fractions); i++) {
         char json[100];
-        (void)snprintf(json, sizeof(json), "{\"maxEventPayloadInKb\":%s}", fractions[i].kb);
+        (void)snprintf(json, sizeof json, "{\"maxEventPayloadInKb\":%s}", fractions[i].kb);
         assert_int_equal(read_good(json).options[0].max_event_payload_bytes, fractions[i].bytes);
     }
     static const char *const odd[] = {
@@ -202,7 +202,7 @@ static void every_number_has_its_spellings(void **state)
     for (size_t i = 0; i < COUNT(odd); i++) {
         char json[100];
         struct seen seen = {0};
-        (void)snprintf(json, sizeof(json), "{\"maxConnections\":%s}", odd[i]);
+        (void)snprintf(json, sizeof json, "{\"maxConnections\":%s}", odd[i]);
         assert_int_equal(pusherc_apps_from_json(pc_slice_of(json), see, &seen, NULL),
                          PUSHERC_EINVAL);
     }
@@ -269,7 +269,7 @@ static void a_value_of_the_wrong_type_is_refused_by_name(void **state)
                                           "1e300", "\"7\"", "true", "{}"};
     for (size_t i = 0; i < COUNT(numbers); i++) {
         char json[100];
-        (void)snprintf(json, sizeof(json), "{\"maxConnections\":%s}", numbers[i]);
+        (void)snprintf(json, sizeof json, "{\"maxConnections\":%s}", numbers[i]);
         refused(json, "maxConnections: must be a number, 1 or more, or -1 for no limit");
     }
     refused("{\"maxConnections\":1.5}", "maxConnections: must be a whole number");
@@ -300,8 +300,8 @@ static int see_webhooks(const pusherc_app_options *options, void *user_data)
     for (size_t i = 0; i < options->webhook_count; i++) {
         const pusherc_webhook *hook = &options->webhooks[i];
         char events[16];
-        assert_int_equal(hook->struct_size, sizeof(*hook));
-        (void)snprintf(events, sizeof(events), "%02x", hook->events);
+        assert_int_equal(hook->struct_size, sizeof *hook);
+        (void)snprintf(events, sizeof events, "%02x", hook->events);
         append(text, hook->url);
         append(text, events);
         append(text, hook->channel_prefix);
@@ -387,8 +387,8 @@ static void what_the_receiver_returns_ends_the_reading(void **state)
     (void)state;
     struct seen seen = {.answer = -42};
     pusherc_errinfo info = {.code = 7, .text = "mine"};
-    int rc = pusherc_apps_from_json(PC_S("[{},{},{}]"), see, &seen, &info);
-    assert_int_equal(rc, -42);
+    int err = pusherc_apps_from_json(PC_S("[{},{},{}]"), see, &seen, &info);
+    assert_int_equal(err, -42);
     assert_int_equal(seen.count, 1);
     assert_int_equal(info.code, 7); /* the receiver's to fill */
     assert_string_equal(info.text, "mine");
@@ -422,7 +422,7 @@ static bool secret_left;
 
 static void *hooked_malloc(size_t size)
 {
-    size = size < sizeof(secret) ? sizeof(secret) : size; /* hooked_free() looks at so much */
+    size = size < sizeof secret ? sizeof secret : size; /* hooked_free() looks at so much */
     void *ptr = failing_alloc_malloc(size, &hooked);
     if (ptr)
         memset(ptr, 0, size);
@@ -431,7 +431,7 @@ static void *hooked_malloc(size_t size)
 
 static void hooked_free(void *ptr)
 {
-    secret_left = secret_left || (ptr && memcmp(ptr, secret, sizeof(secret)) == 0);
+    secret_left = secret_left || (ptr && memcmp(ptr, secret, sizeof secret) == 0);
     failing_alloc_free(ptr, &hooked);
 }
 
@@ -445,11 +445,11 @@ static void out_of_memory_is_reported_and_nothing_leaks(void **state)
         struct seen seen = {0};
         pusherc_errinfo info = {0};
         (void)failing_alloc_init(&hooked, n);
-        int rc = pusherc_apps_from_json(
+        int err = pusherc_apps_from_json(
             PC_S("[{\"id\":\"1\",\"allowed_origins\":[\"*\"]},{\"secret\":\"sesame\"}]"), see,
             &seen, &info);
         failed = failing_alloc_hit(&hooked);
-        assert_int_equal(rc, failed ? PUSHERC_ENOMEM : 0);
+        assert_int_equal(err, failed ? PUSHERC_ENOMEM : 0);
         if (failed)
             assert_int_equal(info.code, PUSHERC_ENOMEM);
         assert_int_equal(failing_alloc_live(&hooked), 0);

@@ -136,7 +136,7 @@ static void numbers_are_digits_that_fit(void **state)
         {"1a", false, 0},
         {"0x1", false, 0},
     };
-    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         uint64_t number = 0;
         bool good = pc_slice_to_u64(pc_slice_of(cases[i].text), &number);
         if (good != cases[i].good || number != cases[i].number)
@@ -212,9 +212,9 @@ static void invalid_utf8_is_found_at_every_place(void **state)
 {
     (void)state;
     char text[40];
-    for (size_t len = 1; len <= sizeof(text); len++) {
+    for (size_t len = 1; len <= sizeof text; len++) {
         for (size_t at = 0; at < len; at++) {
-            memset(text, 'a', sizeof(text));
+            memset(text, 'a', sizeof text);
             assert_true(pc_utf8_valid(pc_slice(text, len)));
             text[at] = (char)0xff;
             assert_false(pc_utf8_valid(pc_slice(text, len)));
@@ -252,7 +252,7 @@ static void a_buffer_holds_what_was_appended(void **state)
     pc_buf_init(&buf, &mem, 100000);
     for (unsigned i = 0; i < 300; i++) {
         char text[16];
-        int len = snprintf(text, sizeof(text), "%u,", i * 7);
+        int len = snprintf(text, sizeof text, "%u,", i * 7);
         strcat(expected, text);
         pc_buf_put_u64(&buf, i * 7);
         pc_buf_put_char(&buf, ',');
@@ -336,7 +336,7 @@ static void lent_storage_is_used_first_and_never_freed(void **state)
     struct pc_buf buf;
     char storage[8];
 
-    pc_buf_init_in(&buf, &mem, 1000, storage, sizeof(storage));
+    pc_buf_init_in(&buf, &mem, 1000, storage, sizeof storage);
     pc_buf_put(&buf, PC_S("12345678"));
     assert_int_equal(alloc.requests, 0);
     assert_ptr_equal(buf.ptr, storage);
@@ -346,7 +346,7 @@ static void lent_storage_is_used_first_and_never_freed(void **state)
     pc_buf_free(&buf);
     assert_int_equal(failing_alloc_live(&alloc), 0);
 
-    pc_buf_init_in(&buf, &mem, 4, storage, sizeof(storage)); /* more lent than allowed */
+    pc_buf_init_in(&buf, &mem, 4, storage, sizeof storage); /* more lent than allowed */
     pc_buf_put(&buf, PC_S("12345"));
     assert_int_equal(pc_buf_status(&buf), PUSHERC_ELIMIT);
     pc_buf_free(&buf);
@@ -398,7 +398,7 @@ struct item {
 static int sum_in_order(const struct pc_list *head)
 {
     int sum = 0;
-    for (const struct pc_list *l = head->next; l != head; l = l->next)
+    PC_LIST_EACH(l, head)
         sum = sum * 10 + PC_CONTAINER(l, struct item, link)->number;
     return sum;
 }
@@ -484,7 +484,7 @@ static void every_error_has_a_name_a_text_and_a_value_of_its_own(void **state)
         PUSHERC_ERROR_MAP(CODE)
 #undef CODE
     };
-    for (size_t i = 0; i < sizeof(codes) / sizeof(codes[0]); i++) {
+    for (size_t i = 0; i < sizeof codes / sizeof codes[0]; i++) {
         assert_in_range(-codes[i], 20000, 20999);
         assert_string_not_equal(pusherc_err_name(codes[i]), "UNKNOWN");
         assert_string_not_equal(pusherc_strerror(codes[i]), "");
@@ -502,8 +502,8 @@ static void the_three_forms_of_the_version_agree(void **state)
     (void)state;
     char text[32];
     unsigned version = pusherc_version();
-    int len = snprintf(text, sizeof(text), "%u.%u.%u", version >> 16, version >> 8 & 0xff,
-                       version & 0xff);
+    int len =
+        snprintf(text, sizeof text, "%u.%u.%u", version >> 16, version >> 8 & 0xff, version & 0xff);
     assert_true(len > 0);
     assert_string_equal(text, PUSHERC_VERSION_STRING);
     assert_string_equal(text, pusherc_version_string());

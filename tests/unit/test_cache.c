@@ -237,15 +237,15 @@ static void without_memory_an_event_is_kept_whole_or_not(void **state)
     bool failed = true;
     for (size_t n = 1; failed; n++) {
         struct cx cx = {0};
-        int rc = fx_try_open(&cx.fx, &limits, NULL, 1, n);
-        if (rc == 0)
-            rc = fx_try_put(&cx.fx, &options);
-        if (rc == 0) {
+        int err = fx_try_open(&cx.fx, &limits, NULL, 1, n);
+        if (err == 0)
+            err = fx_try_put(&cx.fx, &options);
+        if (err == 0) {
             cx.app = pc_apps_by_id(&cx.fx.engine->apps, PC_S("app-id"));
-            rc = fx_try_connect(&cx.fx, &cx.clients[0], 0, 7);
+            err = fx_try_connect(&cx.fx, &cx.clients[0], 0, 7);
             int sent = publish(&cx, "cache-x", "tick", "1");
             assert_true(sent == 0 || sent == PUSHERC_ENOMEM);
-            if (rc == 0) {
+            if (err == 0) {
                 fx_subscribe(&cx.clients[0], "cache-x");
                 const char *text = fx_heard(&cx.clients[0]);
                 const char *said = strstr(text, "succeeded");

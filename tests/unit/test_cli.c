@@ -71,13 +71,13 @@ static void options_are_read_or_refused_in_one_sentence(void **state)
     };
 
     (void)state;
-    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         char *words[5] = {NULL};
         char out[700];
 
         for (size_t j = 0; j < 4 && cases[i].words[j]; j++)
             words[j] = strdup(cases[i].words[j]);
-        read_words(words, out, sizeof(out));
+        read_words(words, out, sizeof out);
         assert_string_equal(out, cases[i].expected);
         for (size_t j = 0; words[j]; j++)
             free(words[j]);
@@ -103,7 +103,7 @@ static void nearest_word_is_near(void **state)
     char huge[5000];
 
     (void)state;
-    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         const char *nearest = cli_nearest(cases[i].word, known, 4);
         if (cases[i].expected) {
             assert_non_null(nearest);
@@ -113,8 +113,8 @@ static void nearest_word_is_near(void **state)
             assert_true(strlen(cases[i].word) >= 12);
         }
     }
-    memset(huge, 'a', sizeof(huge) - 1);
-    huge[sizeof(huge) - 1] = '\0';
+    memset(huge, 'a', sizeof huge - 1);
+    huge[sizeof huge - 1] = '\0';
     assert_null(cli_nearest(huge, known, 4));
 }
 
@@ -143,7 +143,7 @@ static void settings_are_checked_alike_whoever_sets_them(void **state)
     };
 
     (void)state;
-    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct cli_settings settings;
         struct cli_error error = {""};
 
@@ -183,10 +183,10 @@ static void defaults_are_those_of_the_library(void **state)
 
     (void)state;
     assert_int_equal(pc_server_options_take(&filled, &hooks, &server, NULL), 0);
-    for (size_t i = 0; i < sizeof(copied) / sizeof(copied[0]); i++) {
+    for (size_t i = 0; i < sizeof copied / sizeof copied[0]; i++) {
         const struct cli_setting *setting = cli_server_setting(copied[i].name);
         uint32_t number;
-        memcpy(&number, (const char *)&filled + copied[i].offset, sizeof(number));
+        memcpy(&number, (const char *)&filled + copied[i].offset, sizeof number);
         assert_non_null(setting);
         assert_int_equal(setting->fallback, number);
     }
@@ -200,7 +200,7 @@ static void defaults_are_those_of_the_library(void **state)
     for (size_t i = 0; i < cli_app_setting_count; i++) {
         const struct cli_setting *setting = &cli_app_settings[i];
         uint32_t number;
-        memcpy(&number, (const char *)&app->options + setting->offset, sizeof(number));
+        memcpy(&number, (const char *)&app->options + setting->offset, sizeof number);
         if (cli_setting_is_number(setting))
             assert_int_equal(setting->fallback, number);
     }
@@ -217,7 +217,7 @@ static void path_prefix_gets_its_slash(void **state)
 
     (void)state;
     cli_settings_init(&settings);
-    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         assert_int_equal(cli_setting_set(&settings, cli_server_setting("path_prefix"), "x", 1,
                                          cases[i][0], &error),
                          0);
@@ -263,7 +263,7 @@ static const char *const used_names[] = {"SOKETI_HOST",
 static int clear_environment(void **state)
 {
     (void)state;
-    for (size_t i = 0; i < sizeof(used_names) / sizeof(used_names[0]); i++)
+    for (size_t i = 0; i < sizeof used_names / sizeof used_names[0]; i++)
         unsetenv(used_names[i]);
     return 0;
 }
@@ -394,7 +394,7 @@ static void reverb_pings_and_tells_with_the_smaller_number(void **state)
     } cases[] = {{"60", "30", 30000}, {"20", "30", 20000}, {"60", "", 60000}, {"", "30", 30000}};
 
     (void)state;
-    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct cli_apps apps;
         struct cli_error error;
 
@@ -435,7 +435,7 @@ static void pusher_url_holds_the_credentials(void **state)
     assert_int_equal(cli_environment_limits(&apps, &error), 0);
     cli_apps_free(&apps);
 
-    for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
         setenv("PUSHER_URL", wrong[i], 1);
         assert_int_equal(cli_environment_credentials(&apps, &error), -1);
         assert_string_equal(error.text, "PUSHER_URL must be http(s)://KEY:SECRET@HOST/apps/ID");
@@ -509,7 +509,7 @@ static void app_text_has_three_parts(void **state)
 
     (void)state;
     cli_apps_init(&apps);
-    for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++)
         assert_int_equal(cli_apps_put_text(&apps, wrong[i], &error), -1);
     assert_int_equal(apps.count, 0);
     assert_int_equal(cli_apps_put_text(&apps, "a:b:c:d", &error), 0);
@@ -528,7 +528,7 @@ static void a_service_manager_is_told(void **state)
     (void)state;
     cli_notify("READY=1"); /* nobody wants to know */
     for (int named = 0; named < 2; named++) {
-        int len = snprintf(path, sizeof(path), "%stest_cli_%d", named ? "/tmp/" : "@", getpid());
+        int len = snprintf(path, sizeof path, "%stest_cli_%d", named ? "/tmp/" : "@", getpid());
         int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 
         memcpy(address.sun_path, path, (size_t)len);
@@ -539,7 +539,7 @@ static void a_service_manager_is_told(void **state)
                          0);
         setenv("NOTIFY_SOCKET", path, 1);
         cli_notify("READY=1");
-        assert_int_equal(recv(fd, text, sizeof(text), MSG_DONTWAIT), 7);
+        assert_int_equal(recv(fd, text, sizeof text, MSG_DONTWAIT), 7);
         assert_memory_equal(text, "READY=1", 7);
         close(fd);
         cli_notify("READY=1"); /* has gone */
@@ -567,7 +567,7 @@ static int read_config_warning(const char *text, struct cli_settings *settings,
 
     char *name = strstr(error->text, path);
     if (name)
-        memmove(name, name + sizeof(path) - 1, strlen(name + sizeof(path) - 1) + 1);
+        memmove(name, name + sizeof path - 1, strlen(name + sizeof path - 1) + 1);
     return status;
 }
 
@@ -636,7 +636,7 @@ static void config_file_may_speak_soketi(void **state)
     };
 
     (void)state;
-    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
         struct cli_settings settings;
         struct cli_apps apps;
         struct cli_error error;
@@ -711,7 +711,7 @@ static void config_file_is_refused_in_one_sentence(void **state)
     struct cli_error error;
 
     (void)state;
-    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         cli_settings_init(&settings);
         cli_apps_init(&apps);
         assert_int_equal(read_config(cases[i][0], &settings, &apps, &error), -1);

@@ -29,7 +29,7 @@ static void sha1_gives_the_websocket_accept_value(void **state)
     /* RFC 6455, section 1.3 */
     assert_int_equal(
         pc_sha1(PC_S("dGhlIHNhbXBsZSBub25jZQ==258EAFA5-E914-47DA-95CA-C5AB0DC85B11"), sum), 0);
-    assert_int_equal(pc_base64_encode(pc_slice((const char *)sum, sizeof(sum)), text), 28);
+    assert_int_equal(pc_base64_encode(pc_slice((const char *)sum, sizeof sum), text), 28);
     assert_string_equal(text, "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
 }
 
@@ -38,11 +38,9 @@ static void sha256_matches_the_standards_vectors(void **state)
     (void)state;
     uint8_t sum[PC_SHA256_SIZE];
     assert_int_equal(pc_sha256(PC_S("abc"), sum), 0);
-    assert_hex(sum, sizeof(sum),
-               "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+    assert_hex(sum, sizeof sum, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
     assert_int_equal(pc_sha256(pc_slice(NULL, 0), sum), 0);
-    assert_hex(sum, sizeof(sum),
-               "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
+    assert_hex(sum, sizeof sum, "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
 }
 
 /* Protocol section 4.3, V11 and V12: SHA-256 of the channel's name and the master key. */
@@ -53,7 +51,7 @@ static void shared_secrets_of_encrypted_channels_match(void **state)
         {"private-encrypted-vault", "wp8Orjt2S4H4n8dDP7pa2A9reduRTTedbaiVnjqomsc="},
         {"private-encrypted-cache-vault", "I1qRd7K02IuwO4ry62hz+N90H4dWRix9T6tcfEGHAus="},
     };
-    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         uint8_t text[64 + 32], sum[PC_SHA256_SIZE];
         char secret[44 + 1] = "";
         size_t name_len = strlen(cases[i][0]), key_len = 0;
@@ -62,7 +60,7 @@ static void shared_secrets_of_encrypted_channels_match(void **state)
                                      text + name_len, 32, &key_len));
         assert_int_equal(key_len, 32);
         assert_int_equal(pc_sha256(pc_slice((const char *)text, name_len + key_len), sum), 0);
-        assert_int_equal(pc_base64_encode(pc_slice((const char *)sum, sizeof(sum)), secret), 44);
+        assert_int_equal(pc_base64_encode(pc_slice((const char *)sum, sizeof sum), secret), 44);
         assert_string_equal(secret, cases[i][1]);
     }
 }
@@ -89,7 +87,7 @@ static void body_md5_matches(void **state)
          "}",
          "2fe2452cb2191150a8d12b1f6196a7d2"}, /* V22 */
     };
-    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         char hex[PC_MD5_HEX + 1] = "";
         assert_int_equal(pc_md5_hex(pc_slice_of(cases[i].body), hex), 0);
         assert_string_equal(hex, cases[i].md5);
@@ -207,7 +205,7 @@ static struct pc_hmac_key *make_key(pusherc_slice secret)
 static void every_signature_of_the_protocol_page_is_reproduced(void **state)
 {
     (void)state;
-    for (size_t i = 0; i < sizeof(signatures) / sizeof(signatures[0]); i++) {
+    for (size_t i = 0; i < sizeof signatures / sizeof signatures[0]; i++) {
         struct pc_hmac_key *key = make_key(pc_slice_of(signatures[i].secret));
         pusherc_slice text = pc_slice_of(signatures[i].text);
         char hex[PC_SHA256_HEX + 1] = "";
@@ -225,8 +223,8 @@ static void hmac_matches_rfc_4231(void **state)
     static const char ones[] = "\x0b\x0b\x0b\x0b\x0b\x0b\x0b\x0b\x0b\x0b"
                                "\x0b\x0b\x0b\x0b\x0b\x0b\x0b\x0b\x0b\x0b";
     char aa[131], dd[50];
-    memset(aa, 0xaa, sizeof(aa));
-    memset(dd, 0xdd, sizeof(dd));
+    memset(aa, 0xaa, sizeof aa);
+    memset(dd, 0xdd, sizeof dd);
     const struct {
         pusherc_slice key, data;
         const char *hex;
@@ -235,16 +233,16 @@ static void hmac_matches_rfc_4231(void **state)
          "b0344c61d8db38535ca8afceaf0bf12b881dc200c9833da726e9376c2e32cff7"},
         {PC_S("Jefe"), PC_S("what do ya want for nothing?"),
          "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843"},
-        {pc_slice(aa, 20), pc_slice(dd, sizeof(dd)),
+        {pc_slice(aa, 20), pc_slice(dd, sizeof dd),
          "773ea91e36800e46854db8ebd09181a72959098b3ef8c122d9635514ced565fe"},
-        {pc_slice(aa, sizeof(aa)), PC_S("Test Using Larger Than Block-Size Key - Hash Key First"),
+        {pc_slice(aa, sizeof aa), PC_S("Test Using Larger Than Block-Size Key - Hash Key First"),
          "60e431591ee0b67f0d8a26aacbf5b77f8e0bc6213728c5140546040f0ee37f54"},
-        {pc_slice(aa, sizeof(aa)),
+        {pc_slice(aa, sizeof aa),
          PC_S("This is a test using a larger than block-size key and a larger than block-size "
               "data. The key needs to be hashed before being used by the HMAC algorithm."),
          "9b09ffa71b942fcb27635fbcd5b0e944bfdc63644f0713938a7f51535c3a35e2"},
     };
-    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct pc_hmac_key *key = make_key(cases[i].key);
         char hex[PC_SHA256_HEX + 1] = "";
         assert_int_equal(pc_hmac_hex(key, &cases[i].data, 1, hex), 0);
@@ -275,14 +273,14 @@ static void keys_of_a_block_and_around_it_differ_and_work(void **state)
 {
     (void)state;
     char secret[66], before[PC_SHA256_HEX] = "";
-    memset(secret, 's', sizeof(secret));
-    for (size_t len = 0; len <= sizeof(secret); len++) {
+    memset(secret, 's', sizeof secret);
+    for (size_t len = 0; len <= sizeof secret; len++) {
         struct pc_hmac_key *key = make_key(pc_slice(secret, len));
         char hex[PC_SHA256_HEX];
         pusherc_slice text = PC_S("text");
         assert_int_equal(pc_hmac_hex(key, &text, 1, hex), 0);
-        assert_memory_not_equal(hex, before, sizeof(hex));
-        memcpy(before, hex, sizeof(before));
+        assert_memory_not_equal(hex, before, sizeof hex);
+        memcpy(before, hex, sizeof before);
         pc_hmac_key_free(key);
     }
 }
@@ -294,7 +292,7 @@ static void a_thousand_apps_have_a_key_each(void **state)
     static struct pc_hmac_key *keys[1000];
     for (size_t i = 0; i < 1000; i++) {
         char secret[] = {(char)('a' + i % 26), (char)('a' + i / 26)};
-        keys[i] = make_key(pc_slice(secret, sizeof(secret)));
+        keys[i] = make_key(pc_slice(secret, sizeof secret));
     }
     for (size_t i = 0; i < 1000; i++)
         pc_hmac_key_free(keys[i]);
@@ -310,9 +308,9 @@ static void a_key_without_memory_is_no_key(void **state)
         pusherc_allocator allocator = failing_alloc_init(&alloc, n);
         struct pc_mem mem = pc_mem_make(&allocator);
         struct pc_hmac_key *key = (void *)&mem;
-        int rc = pc_hmac_key_new(&key, &mem, PC_S("secret"));
+        int err = pc_hmac_key_new(&key, &mem, PC_S("secret"));
         failed = failing_alloc_hit(&alloc);
-        assert_int_equal(rc, failed ? PUSHERC_ENOMEM : 0);
+        assert_int_equal(err, failed ? PUSHERC_ENOMEM : 0);
         if (failed)
             assert_null(key);
         pc_hmac_key_free(key);
@@ -362,10 +360,10 @@ static void random_bytes_fill_the_whole_room_and_differ(void **state)
     (void)state;
     uint8_t first[4096] = {0}, second[4096] = {0};
     unsigned zeros = 0;
-    assert_int_equal(pc_random(first, sizeof(first)), 0);
-    assert_int_equal(pc_random(second, sizeof(second)), 0);
+    assert_int_equal(pc_random(first, sizeof first), 0);
+    assert_int_equal(pc_random(second, sizeof second), 0);
     assert_memory_not_equal(first, second, 32);
-    for (size_t i = 0; i < sizeof(first); i++)
+    for (size_t i = 0; i < sizeof first; i++)
         zeros += first[i] == 0;
     assert_true(zeros < 100); /* 16 are expected */
     assert_int_equal(pc_random(first, 0), 0);
@@ -375,13 +373,13 @@ static void comparing_sees_every_byte(void **state)
 {
     (void)state;
     char a[64], b[64];
-    memset(a, 'x', sizeof(a));
-    memcpy(b, a, sizeof(b));
-    assert_true(pc_equal_constant_time(a, b, sizeof(a)));
+    memset(a, 'x', sizeof a);
+    memcpy(b, a, sizeof b);
+    assert_true(pc_equal_constant_time(a, b, sizeof a));
     assert_true(pc_equal_constant_time(NULL, NULL, 0));
-    for (size_t i = 0; i < sizeof(a); i++) {
+    for (size_t i = 0; i < sizeof a; i++) {
         b[i] ^= (char)(1 << i % 7);
-        assert_false(pc_equal_constant_time(a, b, sizeof(a)));
+        assert_false(pc_equal_constant_time(a, b, sizeof a));
         b[i] = a[i];
     }
 }
@@ -399,7 +397,7 @@ static void base64_matches_rfc_4648_both_ways(void **state)
         {"foobar", "Zm9vYmFy"},
         {"\xfb\xff\xbf", "+/+/"},
     };
-    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         pusherc_slice data = pc_slice_of(cases[i][0]), text = pc_slice_of(cases[i][1]);
         char encoded[16] = "";
         uint8_t decoded[16];
@@ -419,9 +417,9 @@ static void base64_takes_back_every_length(void **state)
     (void)state;
     uint8_t data[100], decoded[100];
     char text[4 * 34];
-    for (size_t len = 0; len <= sizeof(data); len++) {
+    for (size_t len = 0; len <= sizeof data; len++) {
         size_t decoded_len = 0;
-        assert_int_equal(pc_random(data, sizeof(data)), 0);
+        assert_int_equal(pc_random(data, sizeof data), 0);
         size_t text_len = pc_base64_encode(pc_slice((const char *)data, len), text);
         assert_int_equal(text_len, 4 * ((len + 2) / 3));
         assert_true(pc_base64_decode(pc_slice(text, text_len), decoded, len, &decoded_len));
@@ -438,15 +436,15 @@ static void malformed_base64_is_refused(void **state)
         "Zg=v", "Zm=v", "Zm9v=",  "Zm9vZ",    " Zm9v",    "Zm9v\n",     "Zm 9",     "Zm9-", "Zm9_",
         "Zh==", "Zm9=", "Zg==Zg", "Zg==Zm9v", "Zm9v====", "Z\xc3\xa4=", "Zm9v=m9v",
     };
-    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         uint8_t out[16];
         size_t len = 99;
-        if (pc_base64_decode(pc_slice_of(cases[i]), out, sizeof(out), &len) || len != 0)
+        if (pc_base64_decode(pc_slice_of(cases[i]), out, sizeof out, &len) || len != 0)
             fail_msg("\"%s\" was taken", cases[i]);
     }
     uint8_t out[16];
     size_t len;
-    assert_false(pc_base64_decode(PC_S("Zm9\0"), out, sizeof(out), &len));
+    assert_false(pc_base64_decode(PC_S("Zm9\0"), out, sizeof out, &len));
 }
 
 static int setup(void **state)

@@ -294,7 +294,7 @@ static void every_answer_is_checked_before_it_counts(void **state)
         size_t user, view;
         const char *info;
         size_t struct_size;
-        int rc;
+        int err;
     } cases[] = {
         {128, 64, "{}", sizeof(pusherc_grant), 0},
         {0, 65, "", sizeof(pusherc_grant), PUSHERC_EINVAL},
@@ -313,9 +313,9 @@ static void every_answer_is_checked_before_it_counts(void **state)
         grant.view = pc_slice(text, cases[i].view);
         grant.user_info_json = pc_slice_of(cases[i].info);
         ax_subscribe(ax, 0, "presence-tickets.1");
-        assert_int_equal(pusherc_auth_allow(ax_next(ax), &grant), cases[i].rc);
+        assert_int_equal(pusherc_auth_allow(ax_next(ax), &grant), cases[i].err);
         const char *heard = ax_heard(ax, 0);
-        if (!strstr(heard, cases[i].rc ? "subscription_error" : "subscription_succeeded"))
+        if (!strstr(heard, cases[i].err ? "subscription_error" : "subscription_succeeded"))
             fail_msg("case %zu: %s", i, heard);
         fx_unsubscribe(&ax->clients[0], "presence-tickets.1");
         ax_heard(ax, 0);
@@ -323,7 +323,7 @@ static void every_answer_is_checked_before_it_counts(void **state)
     static const struct {
         int status;
         const char *reason;
-        int rc;
+        int err;
         const char *heard;
     } denials[] = {
         {0, NULL, 0, "status\\\":403"},    {402, "Pay", 0, "status\\\":402"},
@@ -334,7 +334,7 @@ static void every_answer_is_checked_before_it_counts(void **state)
     for (size_t i = 0; i < sizeof denials / sizeof *denials; i++) {
         ax_subscribe(ax, 0, "private-tickets.1");
         assert_int_equal(pusherc_auth_deny(ax_next(ax), denials[i].status, denials[i].reason),
-                         denials[i].rc);
+                         denials[i].err);
         const char *heard = ax_heard(ax, 0);
         if (!strstr(heard, denials[i].heard))
             fail_msg("denial %zu: %s", i, heard);
@@ -542,15 +542,15 @@ static void a_host_without_memory_refuses_and_goes_on(void **state)
     static struct ax ax;
     bool failed = true;
     for (size_t n = 1; failed; n++) {
-        int rc = ax_try_open(&ax, 1, PUSHERC_AUTH_RULES, n);
-        if (rc == 0) {
+        int err = ax_try_open(&ax, 1, PUSHERC_AUTH_RULES, n);
+        if (err == 0) {
             pusherc_rule rule = ax_rule(&ax, "tickets.{id}");
             rule.cache_ms = 1000;
-            rc = pc_rules_add(&ax.fx.engine->rules, &rule, NULL);
+            err = pc_rules_add(&ax.fx.engine->rules, &rule, NULL);
         }
-        for (size_t i = 0; i < 2 && rc == 0; i++)
-            rc = ax_try_connect(&ax, i, 0, "7");
-        if (rc == 0) {
+        for (size_t i = 0; i < 2 && err == 0; i++)
+            err = ax_try_connect(&ax, i, 0, "7");
+        if (err == 0) {
             ax_subscribe(&ax, 0, "private-tickets.1");
             ax_subscribe(&ax, 1, "private-tickets.1");
             ax_settle(&ax);
@@ -568,8 +568,8 @@ static void a_host_without_memory_refuses_and_goes_on(void **state)
             }
         }
         failed = failing_alloc_hit(&ax.fx.alloc);
-        if (rc)
-            assert_int_equal(rc, PUSHERC_ENOMEM);
+        if (err)
+            assert_int_equal(err, PUSHERC_ENOMEM);
         if (ax.fx.engine)
             ax_close(&ax);
         if (failing_alloc_live(&ax.fx.alloc))
@@ -592,7 +592,7 @@ static void a_pattern_that_matches_no_channel_is_refused(void **state)
         {"my tickets", "no channel has such a name"},
     };
     struct ax *ax = *state;
-    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         pusherc_rule rule = ax_rule(ax, cases[i].pattern);
         pusherc_errinfo info = {0};
         assert_int_equal(pc_rules_add(&ax->fx.engine->rules, &rule, &info), PUSHERC_EINVAL);

@@ -173,9 +173,9 @@ static void what_was_not_made_for_the_channel_is_refused(void **state)
     for (size_t i = 0; i < sizeof V13 - 1; i++) { /* one other character, anywhere */
         memcpy(changed, V13, sizeof V13);
         changed[i] = changed[i] == 'A' ? 'B' : 'A';
-        int rc = pusherc_decrypt_event(&credentials, PC_S(VAULT), pc_slice_of(changed), out,
-                                       sizeof out, &len);
-        assert_true(rc == PUSHERC_EAUTH || rc == PUSHERC_EINVAL);
+        int err = pusherc_decrypt_event(&credentials, PC_S(VAULT), pc_slice_of(changed), out,
+                                        sizeof out, &len);
+        assert_true(err == PUSHERC_EAUTH || err == PUSHERC_EINVAL);
     }
     assert_string_equal(out, "before");
     assert_int_equal(len, 7);
@@ -303,11 +303,11 @@ static void out_of_memory_is_told(void **state)
         struct pc_buf one, two;
         pc_buf_init(&one, &mem, SIZE_MAX / 2);
         pc_buf_init(&two, &mem, SIZE_MAX / 2);
-        int rc = pc_encrypt(&one, PC_S(VAULT), pc_slice(data, sizeof data), master_key, NULL);
-        if (!rc)
-            rc = pc_decrypt(&two, PC_S(VAULT), pc_slice(encrypted, len), master_key);
+        int err = pc_encrypt(&one, PC_S(VAULT), pc_slice(data, sizeof data), master_key, NULL);
+        if (!err)
+            err = pc_decrypt(&two, PC_S(VAULT), pc_slice(encrypted, len), master_key);
         failed = failing_alloc_hit(&alloc);
-        assert_int_equal(rc, failed ? PUSHERC_ENOMEM : 0);
+        assert_int_equal(err, failed ? PUSHERC_ENOMEM : 0);
         pc_buf_free(&one);
         pc_buf_free(&two);
         assert_int_equal(failing_alloc_live(&alloc), 0);

@@ -773,14 +773,14 @@ static void a_signed_subscribe_while_it_is_asked_again_is_decided_by_the_answer(
 
 static bool scenario(struct ax *ax, pusherc_auth_mode mode, size_t n)
 {
-    int rc = ax_try_open(ax, 2, mode, n);
-    if (rc == 0) {
+    int err = ax_try_open(ax, 2, mode, n);
+    if (err == 0) {
         pusherc_rule rule = ax_rule(ax, "t.{x}");
-        rc = pc_rules_add(&ax->fx.engine->rules, &rule, NULL);
+        err = pc_rules_add(&ax->fx.engine->rules, &rule, NULL);
     }
-    for (size_t i = 0; i < 2 && rc == 0; i++)
-        rc = ax_try_connect(ax, i, (uint32_t)i, "7");
-    if (rc == 0) {
+    for (size_t i = 0; i < 2 && err == 0; i++)
+        err = ax_try_connect(ax, i, (uint32_t)i, "7");
+    if (err == 0) {
         ax->answer = AX_ALLOW;
         ax->grant.expires_in_ms = 700;
         for (size_t i = 0; i < 2; i++) {
@@ -803,7 +803,7 @@ static bool scenario(struct ax *ax, pusherc_auth_mode mode, size_t n)
         ax_pass(ax, 1000);
         ax_pass(ax, 1);
     } else {
-        assert_int_equal(rc, PUSHERC_ENOMEM);
+        assert_int_equal(err, PUSHERC_ENOMEM);
     }
     bool failed = failing_alloc_hit(&ax->fx.alloc);
     if (ax->fx.engine)

@@ -34,7 +34,7 @@ static enum pc_idempotency_result begin(struct table *t, const struct pc_idempot
                                         uint64_t now_ms)
 {
     struct pc_buf stored;
-    pc_buf_init_in(&stored, &t->mem, sizeof(t->stored) - 1, t->stored, sizeof(t->stored) - 1);
+    pc_buf_init_in(&stored, &t->mem, sizeof t->stored - 1, t->stored, sizeof t->stored - 1);
     enum pc_idempotency_result result =
         pc_idempotency_begin(&t->keys, limits, pc_slice_of(key), content, pc_slice_of(answer),
                              now_ms, &stored, &t->entry);
@@ -92,7 +92,7 @@ static void a_key_is_free_when_its_time_is_over(void **state)
     do_once(&t, &roomy, "k", 121000);
     for (unsigned i = 0; i < 100; i++) {
         char key[16];
-        snprintf(key, sizeof(key), "%u", i);
+        snprintf(key, sizeof key, "%u", i);
         do_once(&t, &roomy, key, 130000 + i);
     }
     do_once(&t, &roomy, "last", 250050);
@@ -110,7 +110,7 @@ static void the_oldest_goes_when_memory_is_full(void **state)
     struct pc_idempotency_entry *running = t.entry;
     for (unsigned i = 0; i < 1000; i++) {
         char key[16];
-        snprintf(key, sizeof(key), "%u", i);
+        snprintf(key, sizeof key, "%u", i);
         do_once(&t, &narrow, key, 1000);
         assert_true(t.keys.bytes <= 2000);
     }
@@ -141,9 +141,7 @@ static void without_memory_nothing_is_noted(void **state)
     }
 }
 
-/*
- * Threads that all want to do the same things.
- */
+/* -- threads that all want to do the same things -- */
 
 #define THREADS 4
 #define KEYS    500
@@ -159,10 +157,10 @@ static void race_for(struct racers *racers, unsigned k)
     struct pc_mem mem = racers->keys.mem;
     struct pc_idempotency_entry *entry;
     enum pc_idempotency_result result;
-    snprintf(key, sizeof(key), "key %u", k);
+    snprintf(key, sizeof key, "key %u", k);
     do {
         struct pc_buf stored;
-        pc_buf_init_in(&stored, &mem, sizeof(text), text, sizeof(text));
+        pc_buf_init_in(&stored, &mem, sizeof text, text, sizeof text);
         result = pc_idempotency_begin(&racers->keys, &roomy, pc_slice_of(key), k, pc_slice_of(key),
                                       1000, &stored, &entry);
         if (result == PC_IDEMPOTENCY_FIRST) {
@@ -200,15 +198,13 @@ static void threads_do_each_thing_once(void **state)
     pc_idempotency_free(&racers.keys);
 }
 
-/*
- * Over HTTP.
- */
+/* -- over HTTP -- */
 
 static size_t count_received(struct api_fixture *f, const char *event)
 {
     char wanted[64];
     size_t n = 0;
-    snprintf(wanted, sizeof(wanted), "{\"event\":\"%s\"", event);
+    snprintf(wanted, sizeof wanted, "{\"event\":\"%s\"", event);
     for (const char *p = api_received(f, 0); (p = strstr(p, wanted)); p++)
         n++;
     return n;
@@ -296,19 +292,19 @@ static void odd_keys_are_refused(void **state)
     struct api_fixture *f = *state;
     static const char *const bad[] = {"\"\"", "7", "[\"k\"]", "true", "\"\\ud800\""};
     api_join(f, 0, "orders", NULL);
-    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
-        snprintf(body, sizeof(body), format, bad[i]);
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        snprintf(body, sizeof body, format, bad[i]);
         api_publish(f, body);
         assert_int_equal(f->reply.status, 400);
     }
     memset(long_key, 'k', 131);
     long_key[0] = '"';
     snprintf(long_key + 129, 3, "k\"");
-    snprintf(body, sizeof(body), format, long_key); /* 129 */
+    snprintf(body, sizeof body, format, long_key); /* 129 */
     api_publish(f, body);
     api_expect_error(f, 400, "idempotency_key must have 1 to 128 characters.", "long");
     snprintf(long_key + 129, 3, "\"");
-    snprintf(body, sizeof(body), format, long_key);
+    snprintf(body, sizeof body, format, long_key);
     with_header(f, "another");
     api_publish(f, body);
     api_expect_error(f, 400, "X-Idempotency-Key and idempotency_key are two different keys.",
@@ -317,7 +313,7 @@ static void odd_keys_are_refused(void **state)
     with_header(f, NULL);
     api_publish(f, body);
     api_expect_json(f, "{}");
-    snprintf(body, sizeof(body), format, "null"); /* as if it were not there */
+    snprintf(body, sizeof body, format, "null"); /* as if it were not there */
     api_publish(f, body);
     api_publish(f, body);
     assert_int_equal(count_received(f, "e"), 3);
@@ -399,7 +395,7 @@ static pusherc_render_verdict ask_again(pusherc_render *r, void *user_data)
     status_meanwhile = reply.status;
     for (size_t i = 0; i < reply.field_count; i++)
         if (pc_slice_eq(reply.fields[i].name, PC_S("Retry-After")))
-            snprintf(retry_after_meanwhile, sizeof(retry_after_meanwhile), "%.*s",
+            snprintf(retry_after_meanwhile, sizeof retry_after_meanwhile, "%.*s",
                      (int)reply.fields[i].value.len, reply.fields[i].value.ptr);
     pc_api_reply_free(&reply);
     return PUSHERC_RENDER_SAME;
@@ -483,7 +479,7 @@ static void events_of_a_batch_have_keys_of_their_own(void **state)
         "\"4\"}]}",
     };
     static const int statuses[] = {409, 400, 400, 400, 409};
-    for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
         api_batch(f, wrong[i]);
         assert_int_equal(f->reply.status, statuses[i]);
     }
@@ -546,7 +542,7 @@ static void without_memory_nothing_is_published_twice(void **state)
     for (size_t b = 0; b < 2; b++) {
         bool failed = true;
         for (size_t n = 1; failed; n++) {
-            struct api_fixture *f = malloc(sizeof(*f));
+            struct api_fixture *f = malloc(sizeof *f);
             assert_non_null(f);
             if (api_try_open(f, "", api_limits(), n) == 0) {
                 bool joined = api_try_join(f, 0, "orders", NULL) == 0;

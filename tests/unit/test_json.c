@@ -249,12 +249,12 @@ static void one_bad_byte_is_found_at_every_place_of_a_string(void **state)
     (void)state;
     static const char bad[] = {'\x01', '\x1f', '\n', (char)0x80, (char)0xff, '"'};
     char text[40];
-    for (size_t len = 3; len <= sizeof(text); len++) {
+    for (size_t len = 3; len <= sizeof text; len++) {
         for (size_t at = 1; at < len - 1; at++) {
-            memset(text, 'a', sizeof(text));
+            memset(text, 'a', sizeof text);
             text[0] = text[len - 1] = '"';
             assert_int_equal(type_of(pc_slice(text, len)), PC_JSON_STRING);
-            for (size_t i = 0; i < sizeof(bad); i++) {
+            for (size_t i = 0; i < sizeof bad; i++) {
                 text[at] = bad[i];
                 assert_int_equal(type_of(pc_slice(text, len)), PC_JSON_NONE);
             }
@@ -442,13 +442,13 @@ static void escapes_are_decoded_or_refused(void **state)
     for (size_t i = 0; i < COUNT(escapes); i++) {
         struct pc_json value = pc_json_parse(pc_slice_of(escapes[i].json));
         pusherc_slice out = PC_S("?");
-        int rc = pc_json_string(value, &scratch, &out);
+        int err = pc_json_string(value, &scratch, &out);
         if (!escapes[i].decoded) {
-            assert_int_equal(rc, PUSHERC_EINVAL);
+            assert_int_equal(err, PUSHERC_EINVAL);
             assert_int_equal(out.len, 0);
             continue;
         }
-        assert_int_equal(rc, 0);
+        assert_int_equal(err, 0);
         assert_slice(out, escapes[i].decoded);
     }
     pc_buf_free(&scratch);

@@ -319,9 +319,7 @@ static void a_connection_reads_on_after_a_page(void **state)
     assert_int_equal(failing_alloc_live(&f.alloc), 0);
 }
 
-/*
- * Permits.
- */
+/* -- permits -- */
 
 static void *grant(void *permit)
 {
@@ -440,9 +438,7 @@ static void without_memory_an_api_request_that_waits_is_answered_or_cut_off(void
     }
 }
 
-/*
- * Companions of a loop.
- */
+/* -- companions of a loop -- */
 
 struct other {
     struct pc_companion companion;

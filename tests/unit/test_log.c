@@ -32,7 +32,7 @@ static void see(const pusherc_log_entry *entry, void *user_data)
     (void)pthread_mutex_lock(&seen->mutex);
     seen->lines++;
     seen->last = *entry;
-    assert_true(entry->message.len < sizeof(seen->message));
+    assert_true(entry->message.len < sizeof seen->message);
     memcpy(seen->message, entry->message.ptr, entry->message.len);
     seen->message[entry->message.len] = '\0';
     (void)pthread_mutex_unlock(&seen->mutex);
@@ -51,7 +51,7 @@ struct fixture {
 
 static int setup(void **state)
 {
-    struct fixture *f = calloc(1, sizeof(*f));
+    struct fixture *f = calloc(1, sizeof *f);
     if (!f)
         return -1;
     (void)pthread_mutex_init(&f->seen.mutex, NULL);
@@ -163,7 +163,7 @@ static void a_long_line_is_cut_between_characters(void **state)
     char text[2000];
     for (size_t shift = 0; shift < 3; shift++) {
         memset(text, 'x', shift);
-        for (size_t i = shift; i + 3 < sizeof(text); i += 3)
+        for (size_t i = shift; i + 3 < sizeof text; i += 3)
             memcpy(text + i, "\xe2\x82\xac", 4);
         PC_LOG(&f->log, INFO, about, "%s", text);
         size_t len = strlen(f->seen.message);
@@ -216,21 +216,21 @@ static void stderr_gets_one_line_with_time_level_and_subject(void **state)
     unsigned year, month, day, hour, minute, second, ms;
     int end = 0;
     pusherc_log_entry entry = {
-        .struct_size = sizeof(entry),
+        .struct_size = sizeof entry,
         .level = PUSHERC_LOG_WARN,
         .subject = "auth",
         .message = PC_S("no such rule"),
         .app_id = PC_S("app-1"),
         .socket_id = {12, 34},
     };
-    capture_stderr(&entry, text, sizeof(text));
+    capture_stderr(&entry, text, sizeof text);
     assert_int_equal(sscanf(text, "%4u-%2u-%2uT%2u:%2u:%2u.%3uZ %n", &year, &month, &day, &hour,
                             &minute, &second, &ms, &end),
                      7);
     assert_string_equal(text + end, "warn  auth app=app-1 socket=12.34: no such rule\n");
 
     entry = (pusherc_log_entry){.level = PUSHERC_LOG_ERROR, .subject = "server"};
-    capture_stderr(&entry, text, sizeof(text));
+    capture_stderr(&entry, text, sizeof text);
     assert_string_equal(text + end, "error server: \n");
 }
 
@@ -239,8 +239,8 @@ static void error_texts_are_cut_to_fit_and_need_no_receiver(void **state)
     (void)state;
     pusherc_errinfo info;
     char text[500];
-    memset(text, 'x', sizeof(text));
-    text[sizeof(text) - 1] = '\0';
+    memset(text, 'x', sizeof text);
+    text[sizeof text - 1] = '\0';
     assert_int_equal(pc_errinfo(NULL, PUSHERC_EIO, -98, "%s", text), PUSHERC_EIO);
     assert_int_equal(pc_errinfo(&info, PUSHERC_EIO, -98, "address in use: %s", "[::]:80"),
                      PUSHERC_EIO);
@@ -248,7 +248,7 @@ static void error_texts_are_cut_to_fit_and_need_no_receiver(void **state)
     assert_int_equal(info.sys, -98);
     assert_string_equal(info.text, "address in use: [::]:80");
     assert_int_equal(pc_errinfo(&info, PUSHERC_EINVAL, 0, "%s", text), PUSHERC_EINVAL);
-    assert_int_equal(strlen(info.text), sizeof(info.text) - 1);
+    assert_int_equal(strlen(info.text), sizeof info.text - 1);
 }
 
 int main(void)

@@ -310,11 +310,11 @@ static void *send_parcels(void *arg)
             abort();
         *p =
             (struct parcel){.mail.run = open_parcel, .traffic = t, .sender = s->index, .number = i};
-        int rc = pc_mailbox_send(t->box, &p->mail, PC_MAIL_EVENT);
-        if (rc == 0)
+        int err = pc_mailbox_send(t->box, &p->mail, PC_MAIL_EVENT);
+        if (err == 0)
             continue;
         free(p);
-        if (rc == PUSHERC_ECANCELED) {
+        if (err == PUSHERC_ECANCELED) {
             atomic_fetch_add_explicit(&t->canceled, 1, memory_order_relaxed);
             break;
         }
@@ -330,13 +330,13 @@ static bool wait_for_bell(struct traffic *t, int seconds)
     struct timespec until;
     clock_gettime(CLOCK_REALTIME, &until);
     until.tv_sec += seconds;
-    int rc = 0;
+    int err = 0;
     pthread_mutex_lock(&t->mutex);
-    while (!t->awake && rc == 0)
-        rc = pthread_cond_timedwait(&t->cond, &t->mutex, &until);
+    while (!t->awake && err == 0)
+        err = pthread_cond_timedwait(&t->cond, &t->mutex, &until);
     t->awake = false;
     pthread_mutex_unlock(&t->mutex);
-    return rc == 0;
+    return err == 0;
 }
 
 static void traffic_open(struct traffic *t, struct fixture *f, uint32_t max)

@@ -46,17 +46,17 @@ static void the_hash_is_siphash_1_3(void **state)
         {"private-foobar", 0x62e2b2f261c6df27},
         {"presence-organization.0123456789", 0xe3b994fd26ae5afc},
     };
-    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
         assert_true(pc_hash(key, pc_slice_of(cases[i].text)) == cases[i].hash);
     assert_true(pc_hash(key, pc_slice(NULL, 0)) != pc_hash(seed, pc_slice(NULL, 0)));
 }
 
 static struct item *make_items(void)
 {
-    struct item *items = calloc(ITEMS, sizeof(*items));
+    struct item *items = calloc(ITEMS, sizeof *items);
     assert_non_null(items);
     for (unsigned i = 0; i < ITEMS; i++) {
-        int len = snprintf(items[i].name, sizeof(items[i].name), "private-%u", i);
+        int len = snprintf(items[i].name, sizeof items[i].name, "private-%u", i);
         items[i].node.key = pc_slice(items[i].name, (size_t)len);
     }
     return items;
@@ -119,7 +119,7 @@ static void remove_odd(struct pc_map_node *node, void *ctx)
     struct item *item = PC_CONTAINER(node, struct item, node);
     if ((item->name[node->key.len - 1] - '0') % 2) {
         pc_map_remove(ctx, node);
-        memset(node, 0xff, sizeof(*node)); /* as good as freed */
+        memset(node, 0xff, sizeof *node); /* as good as freed */
     }
 }
 
@@ -162,13 +162,13 @@ static void only_the_first_insert_can_run_out_of_memory(void **state)
         struct pc_map map;
         pc_map_init(&map, &mem, seed);
         for (size_t i = 0; i < ITEMS; i++) {
-            int rc = pc_map_insert(&map, &items[i].node);
+            int err = pc_map_insert(&map, &items[i].node);
             if (n == 1 && i == 0) {
-                assert_int_equal(rc, PUSHERC_ENOMEM);
+                assert_int_equal(err, PUSHERC_ENOMEM);
                 assert_int_equal(map.count, 0);
-                rc = pc_map_insert(&map, &items[i].node);
+                err = pc_map_insert(&map, &items[i].node);
             }
-            assert_int_equal(rc, 0);
+            assert_int_equal(err, 0);
         }
         failed = failing_alloc_hit(&alloc);
         for (size_t i = 0; i < ITEMS; i++)
@@ -208,7 +208,7 @@ static void socket_ids_of_all_threads_differ(void **state)
     struct pc_idgen gen;
     pthread_t threads[THREADS];
     struct maker makers[THREADS];
-    pusherc_socket_id *ids = calloc(THREADS * IDS, sizeof(*ids));
+    pusherc_socket_id *ids = calloc(THREADS * IDS, sizeof *ids);
 
     assert_non_null(ids);
     pc_idgen_init(&gen, seed);
@@ -219,7 +219,7 @@ static void socket_ids_of_all_threads_differ(void **state)
     for (size_t i = 0; i < THREADS; i++)
         assert_int_equal(pthread_join(threads[i], NULL), 0);
 
-    qsort(ids, THREADS * IDS, sizeof(*ids), compare_ids);
+    qsort(ids, THREADS * IDS, sizeof *ids, compare_ids);
     for (size_t i = 0; i < THREADS * IDS; i++) {
         assert_true(ids[i].a >= 1 && ids[i].a <= UINT32_MAX);
         assert_true(ids[i].b >= 1 && ids[i].b <= UINT32_MAX);
@@ -258,7 +258,7 @@ static void socket_ids_are_read_as_they_are_printed(void **state)
     static const pusherc_socket_id ids[] = {
         {1, 1}, {1234, 5678}, {UINT32_MAX, UINT32_MAX}, {UINT64_MAX, UINT64_MAX}, {0, 7}, {0, 0},
     };
-    for (size_t i = 0; i < sizeof(ids) / sizeof(ids[0]); i++) {
+    for (size_t i = 0; i < sizeof ids / sizeof ids[0]; i++) {
         char text[PUSHERC_SOCKET_ID_STRLEN];
         pusherc_socket_id id = {1, 1};
         size_t len = pusherc_socket_id_format(ids[i], text);
@@ -273,7 +273,7 @@ static void other_texts_are_no_socket_ids(void **state)
     (void)state;
     static const struct {
         const char *text;
-        int rc;
+        int err;
     } cases[] = {
         {"1234.5678", 0},
         {"18446744073709551615.18446744073709551615", 0},
@@ -296,12 +296,12 @@ static void other_texts_are_no_socket_ids(void **state)
         {"1.00", PUSHERC_ELIMIT},
         {"1.000000000000000000000000000000000000000000001", PUSHERC_ELIMIT},
     };
-    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         pusherc_socket_id id = {9, 9};
-        int rc = pusherc_socket_id_parse(pc_slice_of(cases[i].text), &id);
-        if (rc != cases[i].rc)
-            fail_msg("\"%s\": %s", cases[i].text, pusherc_err_name(rc));
-        if (rc)
+        int err = pusherc_socket_id_parse(pc_slice_of(cases[i].text), &id);
+        if (err != cases[i].err)
+            fail_msg("\"%s\": %s", cases[i].text, pusherc_err_name(err));
+        if (err)
             assert_true(id.a == 0 && id.b == 0);
     }
     assert_int_equal(pusherc_socket_id_parse(PC_S("1.2"), NULL), PUSHERC_EINVAL);

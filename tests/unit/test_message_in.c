@@ -94,7 +94,7 @@ static void subscribe_is_read_in_every_accepted_form(void **state)
     };
     struct fixture *f = *state;
 
-    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         int err = parse(f, cases[i].text);
         if (err)
             fail_msg("%s: %s", cases[i].text, f->why);
@@ -160,12 +160,12 @@ static void pings_and_pongs_take_any_data(void **state)
                                         ",\"data\":\"\\u0000\""};
     struct fixture *f = *state;
 
-    for (size_t i = 0; i < sizeof(datas) / sizeof(datas[0]); i++) {
+    for (size_t i = 0; i < sizeof datas / sizeof datas[0]; i++) {
         char text[100];
-        snprintf(text, sizeof(text), "{\"event\":\"pusher:ping\"%s}", datas[i]);
+        snprintf(text, sizeof text, "{\"event\":\"pusher:ping\"%s}", datas[i]);
         assert_int_equal(parse(f, text), 0);
         assert_int_equal(f->in.type, PC_IN_PING);
-        snprintf(text, sizeof(text), "{\"event\":\"pusher:pong\"%s}", datas[i]);
+        snprintf(text, sizeof text, "{\"event\":\"pusher:pong\"%s}", datas[i]);
         assert_int_equal(parse(f, text), 0);
         assert_int_equal(f->in.type, PC_IN_PONG);
     }
@@ -189,9 +189,9 @@ static void client_events_keep_their_data_as_written(void **state)
     };
     struct fixture *f = *state;
 
-    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         char text[200];
-        snprintf(text, sizeof(text), "{\"event\":\"client-typing\",\"channel\":\"private-a\"%s}",
+        snprintf(text, sizeof text, "{\"event\":\"client-typing\",\"channel\":\"private-a\"%s}",
                  cases[i].member);
         assert_int_equal(parse(f, text), 0);
         assert_int_equal(f->in.type, PC_IN_CLIENT_EVENT);
@@ -261,7 +261,7 @@ static void what_is_no_message_is_refused(void **state)
     };
     struct fixture *f = *state;
 
-    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         int err = parse(f, cases[i].text);
         if (err != PUSHERC_EPROTO || !f->why || strcmp(f->why, cases[i].why) != 0)
             fail_msg("%s: %d, %s", cases[i].text, err, f->why ? f->why : "(no reason)");
@@ -292,9 +292,9 @@ static void nothing_read_moves_while_the_rest_is_read(void **state)
     struct fixture *f = *state;
     struct pc_buf scratch;
 
-    pc_buf_init(&scratch, &f->mem, 3 * (sizeof(text) - 1));
+    pc_buf_init(&scratch, &f->mem, 3 * (sizeof text - 1));
     assert_int_equal(
-        pc_message_in_parse(pc_slice(text, sizeof(text) - 1), &scratch, &f->in, &f->why), 0);
+        pc_message_in_parse(pc_slice(text, sizeof text - 1), &scratch, &f->in, &f->why), 0);
     const char *memory = scratch.ptr;
     assert_slice(f->in.channel, "presence-a");
     assert_slice(f->in.auth, "k:1");
@@ -420,7 +420,7 @@ static void members_are_read(void **state)
         {"{\"user_id\":\"\\u0000\"}", false, NULL, NULL, BAD_ID},
         {"{\"user_id\":\"\\ud83d\"}", false, NULL, NULL, BAD_ID},
     };
-    check_users(*state, false, cases, sizeof(cases) / sizeof(cases[0]));
+    check_users(*state, false, cases, sizeof cases / sizeof cases[0]);
 }
 
 static void users_who_sign_in_are_read(void **state)
@@ -434,7 +434,7 @@ static void users_who_sign_in_are_read(void **state)
         {"{\"id\":\"\"}", false, NULL, NULL, EMPTY_ID},
         {"{\"id\":\"7\",\"user_info\":1}", true, NULL, NULL, BAD_INFO},
     };
-    check_users(*state, true, cases, sizeof(cases) / sizeof(cases[0]));
+    check_users(*state, true, cases, sizeof cases / sizeof cases[0]);
 }
 
 int main(void)

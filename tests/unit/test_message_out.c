@@ -168,17 +168,17 @@ static void a_plain_event_fits_the_announced_size(void **state)
     };
     struct fixture *f = *state;
 
-    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         char storage[200];
         struct pc_buf buf;
         size_t size =
             pc_out_event_size(cases[i].event, cases[i].channel, cases[i].data, cases[i].user_id);
-        pc_buf_init_in(&buf, &f->mem, size, storage, sizeof(storage));
+        pc_buf_init_in(&buf, &f->mem, size, storage, sizeof storage);
         pc_out_event(&buf, cases[i].event, cases[i].channel, cases[i].data, cases[i].user_id);
         assert_int_equal(pc_buf_status(&buf), 0);
         assert_int_equal(buf.len, size);
 
-        pc_buf_init_in(&buf, &f->mem, size - 1, storage, sizeof(storage));
+        pc_buf_init_in(&buf, &f->mem, size - 1, storage, sizeof storage);
         pc_out_event(&buf, cases[i].event, cases[i].channel, cases[i].data, cases[i].user_id);
         assert_int_equal(pc_buf_status(&buf), PUSHERC_ELIMIT);
     }
@@ -221,9 +221,7 @@ static void a_failure_is_seen_at_the_end(void **state)
     }
 }
 
-/*
- * Random texts.
- */
+/* -- random texts -- */
 
 enum {
     MAX_TEXT = 400,
@@ -258,7 +256,7 @@ static uint32_t random_character(void)
     case 1:
         return below(2) ? '"' : '\\';
     case 2:
-        return edges[below(sizeof(edges) / sizeof(edges[0]))];
+        return edges[below(sizeof edges / sizeof edges[0])];
     case 3: {
         uint32_t c = 0x80 + below(0x10ffff - 0x80 + 1);
         return c >= 0xd800 && c <= 0xdfff ? 0x20ac : c;

@@ -49,7 +49,7 @@ static const struct name_case valid_names[] = {
 static void names_are_classified_by_their_prefix(void **state)
 {
     (void)state;
-    for (size_t i = 0; i < sizeof(valid_names) / sizeof(valid_names[0]); i++) {
+    for (size_t i = 0; i < sizeof valid_names / sizeof valid_names[0]; i++) {
         const struct name_case *c = &valid_names[i];
         struct pc_channel_class is;
         if (!pc_channel_name_valid(pc_slice_of(c->name), 200, &is))
@@ -109,7 +109,7 @@ static void names_outside_the_grammar_are_refused(void **state)
     struct pc_channel_class is;
 
     (void)state;
-    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
         if (pc_channel_name_valid(pc_slice_of(names[i]), 200, &is))
             fail_msg("\"%s\" is accepted", names[i]);
     assert_false(pc_channel_name_valid(pc_slice("a\0b", 3), 200, &is));
@@ -136,7 +136,7 @@ static void a_name_may_be_as_long_as_the_limit(void **state)
     struct pc_channel_class is;
 
     (void)state;
-    memset(name, 'x', sizeof(name));
+    memset(name, 'x', sizeof name);
     assert_true(pc_channel_name_valid(pc_slice(name, 200), 200, &is));
     assert_false(pc_channel_name_valid(pc_slice(name, 201), 200, &is));
     assert_true(pc_channel_name_valid(pc_slice(name, 164), 164, &is));

@@ -482,13 +482,13 @@ static void without_memory_nobody_gets_half_an_event(void **state)
     for (size_t n = 1;; n++) {
         struct failing_alloc *alloc = &f->fx.alloc;
         alloc->fail_at = alloc->requests + n;
-        int rc = fx_publish(&f->fx, "news", "hello", data);
+        int err = fx_publish(&f->fx, "news", "hello", data);
         bool failed = failing_alloc_hit(alloc);
         alloc->fail_at = 0;
-        assert_int_equal(rc, failed ? PUSHERC_ENOMEM : 0);
+        assert_int_equal(err, failed ? PUSHERC_ENOMEM : 0);
         size_t one = strlen(fx_heard(&f->clients[0])), two = strlen(fx_heard(&f->clients[2]));
         assert_int_equal(one, two);
-        assert_true((one > 0) == (rc == 0));
+        assert_true((one > 0) == (err == 0));
         if (!failed)
             break;
         failures++;
@@ -564,15 +564,15 @@ static void a_join_without_memory_gives_up(void **state)
     struct pc_buf roster;
     pc_buf_init(&roster, &f->fx.mem, 65536);
     real_malloc = engine->mem.fns.malloc_fn;
-    int rc = PUSHERC_ENOMEM;
-    for (int n = 0; rc; n++) {
+    int err = PUSHERC_ENOMEM;
+    for (int n = 0; err; n++) {
         assert_true(n < 20);
         granted = n;
         engine->mem.fns.malloc_fn = stingy_malloc;
-        rc = pc_join_finish(&engine->workers[0], &join, &roster, &subscription, &change);
+        err = pc_join_finish(&engine->workers[0], &join, &roster, &subscription, &change);
         engine->mem.fns.malloc_fn = real_malloc;
         assert_true(granted > -100); /* it did not go on asking */
-        assert_int_equal(rc, subscription ? 0 : PUSHERC_ENOMEM);
+        assert_int_equal(err, subscription ? 0 : PUSHERC_ENOMEM);
     }
     pc_leave(&engine->workers[0], f->app, subscription, NULL, &change);
     pc_buf_free(&roster);

@@ -69,9 +69,9 @@ static void answer(struct host *host, const struct held *h, bool allow)
 {
     pusherc_grant grant = PUSHERC_GRANT_INIT;
     grant.expires_in_ms = 2; /* so that questions are also under way when nobody has caused them */
-    int rc =
+    int err =
         allow ? pusherc_auth_allow(h->request, &grant) : pusherc_auth_deny(h->request, 0, "no");
-    FX_REQUIRE(rc == 0 || rc == PUSHERC_ECANCELED);
+    FX_REQUIRE(err == 0 || err == PUSHERC_ECANCELED);
     atomic_fetch_add(&host->answered, 1);
 }
 

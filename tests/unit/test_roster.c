@@ -164,14 +164,14 @@ static void without_memory_nothing_has_changed(void **state)
         size_t users = 0;
         open_at(&f, n);
         for (size_t i = 0; i < 3; i++) {
-            int rc = pc_roster_join(&f.roster, pc_slice_of(ids[i]), PC_S("{}"), 100, &members[i]);
-            assert_true(rc == 0 || rc == PUSHERC_ENOMEM);
-            assert_true((rc == 0) == (members[i] != NULL));
-            users += rc == 0 && members[i]->subscriptions == 1;
+            int err = pc_roster_join(&f.roster, pc_slice_of(ids[i]), PC_S("{}"), 100, &members[i]);
+            assert_true(err == 0 || err == PUSHERC_ENOMEM);
+            assert_true((err == 0) == (members[i] != NULL));
+            users += err == 0 && members[i]->subscriptions == 1;
             assert_int_equal(pc_roster_count(&f.roster), users);
             pusherc_slice json;
-            rc = pc_roster_json(&f.roster, &json);
-            assert_true(rc == 0 || rc == PUSHERC_ENOMEM);
+            err = pc_roster_json(&f.roster, &json);
+            assert_true(err == 0 || err == PUSHERC_ENOMEM);
         }
         failed = failing_alloc_hit(&f.alloc);
         f.alloc.fail_at = 0;

@@ -384,10 +384,10 @@ static void without_memory_a_rule_is_refused(void **state)
     for (size_t n = 1; failed; n++) {
         struct fixture f;
         make(&f, n);
-        int rc = add(&f, "app", "a.{x}", 0);
-        rc = rc ? rc : add(&f, "app", "b.{x}", 0);
+        int err = add(&f, "app", "a.{x}", 0);
+        err = err ? err : add(&f, "app", "b.{x}", 0);
         failed = failing_alloc_hit(&f.alloc);
-        assert_int_equal(rc, failed ? PUSHERC_ENOMEM : 0);
+        assert_int_equal(err, failed ? PUSHERC_ENOMEM : 0);
         pc_rules_free(&f.rules);
         assert_int_equal(failing_alloc_live(&f.alloc), 0);
     }

@@ -75,8 +75,8 @@ static int furnish(struct life *life)
     app.id = "app-id";
     app.key = "app-key";
     app.secret = "app-secret";
-    int rc = pusherc_server_put_app(life->server, &app, NULL);
-    return rc ? rc : pusherc_server_listen(life->server, NULL, NULL);
+    int err = pusherc_server_put_app(life->server, &app, NULL);
+    return err ? err : pusherc_server_listen(life->server, NULL, NULL);
 }
 
 /* Until the stop has ended. */
@@ -424,14 +424,14 @@ static void without_memory_a_call_fails_and_nothing_leaks(void **state)
         bool failed = true;
         for (size_t n = 1; failed; n++) {
             struct life life;
-            int rc = make(&life, (enum mode)mode, n);
-            if (rc == 0)
-                rc = furnish(&life);
-            if (rc == 0)
-                rc = pusherc_server_start(life.server, NULL);
+            int err = make(&life, (enum mode)mode, n);
+            if (err == 0)
+                err = furnish(&life);
+            if (err == 0)
+                err = pusherc_server_start(life.server, NULL);
             failed = failing_alloc_hit(&life.alloc);
-            assert_true(rc == 0 || failed);
-            if (rc == 0 && mode == ATTACHED) {
+            assert_true(err == 0 || failed);
+            if (err == 0 && mode == ATTACHED) {
                 assert_int_equal(pusherc_server_stop(life.server, 0, on_stopped, &life), 0);
                 run_to_the_end(&life);
             }
@@ -606,10 +606,10 @@ static void a_certificate_is_exchanged_by_all_workers_or_none(void **state)
     options.worker_count = 3;
     assert_int_equal(pusherc_server_new(&server, &options, &info), 0);
     assert_int_equal(pusherc_server_listen(server, &plain, &info), 0);
-    int rc = pusherc_server_listen(server, &secure, &info);
-    if (rc == PUSHERC_ENOSYS)
+    int err = pusherc_server_listen(server, &secure, &info);
+    if (err == PUSHERC_ENOSYS)
         goto out; /* compiled without TLS */
-    assert_int_equal(rc, 0);
+    assert_int_equal(err, 0);
     assert_int_equal(pusherc_server_reload_tls(server, 1, &tls, &info), PUSHERC_ESTATE);
     assert_int_equal(pusherc_server_start(server, &info), 0);
     assert_int_equal(pusherc_server_reload_tls(NULL, 1, &tls, NULL), PUSHERC_EINVAL);
@@ -621,17 +621,17 @@ static void a_certificate_is_exchanged_by_all_workers_or_none(void **state)
     tls.key_file = key;
     for (size_t n = 1; failed; n++) {
         alloc.fail_at = alloc.requests + n;
-        rc = pusherc_server_reload_tls(server, 1, &tls, &info);
+        err = pusherc_server_reload_tls(server, 1, &tls, &info);
         failed = failing_alloc_hit(&alloc);
-        assert_int_equal(rc, failed ? PUSHERC_ENOMEM : 0);
+        assert_int_equal(err, failed ? PUSHERC_ENOMEM : 0);
     }
     alloc.fail_at = 0;
     for (int i = 0; i < 100; i++)
         assert_int_equal(pusherc_server_reload_tls(server, 1, &tls, &info), 0);
     assert_int_equal(pusherc_server_stop(server, 0, NULL, NULL), 0);
     /* on their way, or too late: nothing is left behind */
-    rc = pusherc_server_reload_tls(server, 1, &tls, &info);
-    assert_int_equal(rc, PUSHERC_ESTATE);
+    err = pusherc_server_reload_tls(server, 1, &tls, &info);
+    assert_int_equal(err, PUSHERC_ESTATE);
 out:
     pusherc_server_free(server);
     assert_int_equal(failing_alloc_live(&alloc), 0);
@@ -649,8 +649,8 @@ static void *publish_until_over(void *arg)
     event.channel_count = 1;
     event.data = (pusherc_slice)PUSHERC_LIT("{}");
     while (!*p->over) {
-        int rc = pusherc_publish(p->life->server, "app-id", &event);
-        assert_true(rc == 0 || rc == PUSHERC_ESTATE || rc == PUSHERC_EBACKLOG);
+        int err = pusherc_publish(p->life->server, "app-id", &event);
+        assert_true(err == 0 || err == PUSHERC_ESTATE || err == PUSHERC_EBACKLOG);
     }
     return NULL;
 }

@@ -557,8 +557,8 @@ static void scenario(struct fixture *f)
             "{\"event\":\"client-typing\",\"channel\":\"private-room\",\"data\":{\"x\":\"\\n\"}}");
         fx_say(&clients[i], "nonsense");
         fx_settle(&f->fx);
-        int rc = fx_publish(&f->fx, "news", "e", "1");
-        assert_true(rc == 0 || rc == PUSHERC_ENOMEM);
+        int err = fx_publish(&f->fx, "news", "e", "1");
+        assert_true(err == 0 || err == PUSHERC_ENOMEM);
     }
     for (uint32_t i = 0; i < CLIENTS; i++) {
         if (!clients[i].fx)
@@ -612,9 +612,9 @@ static void without_memory_there_is_no_engine(void **state)
     for (size_t n = 1; failed; n++) {
         struct fx fx;
         pusherc_server_options limits = fx_limits();
-        int rc = fx_try_open(&fx, &limits, NULL, 2, n);
+        int err = fx_try_open(&fx, &limits, NULL, 2, n);
         failed = failing_alloc_hit(&fx.alloc);
-        assert_int_equal(rc, failed ? PUSHERC_ENOMEM : 0);
+        assert_int_equal(err, failed ? PUSHERC_ENOMEM : 0);
         fx_close(&fx);
         assert_int_equal(failing_alloc_live(&fx.alloc), 0);
     }

@@ -48,9 +48,7 @@ static struct pc_hmac_key *hmac_key(const char *secret)
     return key;
 }
 
-/*
- * Subscriptions and sign-ins.
- */
+/* -- subscriptions and sign-ins -- */
 
 struct auth_vector {
     const char *id, *key, *secret;
@@ -157,22 +155,22 @@ static int verify(const struct auth_vector *v, const char *auth, const char **wh
 static void channel_and_user_vectors_are_signed_and_verified(void **state)
 {
     (void)state;
-    for (size_t i = 0; i < sizeof(auth_vectors) / sizeof(auth_vectors[0]); i++) {
+    for (size_t i = 0; i < sizeof auth_vectors / sizeof auth_vectors[0]; i++) {
         const struct auth_vector *v = &auth_vectors[i];
         pusherc_credentials credentials = credentials_of(v->key, v->secret);
         char expected[200], auth[200];
         const char *why = NULL;
         size_t len = 0;
 
-        snprintf(expected, sizeof(expected), "%s:%s", v->key, v->hex);
+        snprintf(expected, sizeof expected, "%s:%s", v->key, v->hex);
         if (v->channel)
             assert_int_equal(pusherc_sign_channel(&credentials, v->socket_id,
                                                   pc_slice_of(v->channel), pc_slice_of(v->data),
-                                                  auth, sizeof(auth), &len),
+                                                  auth, sizeof auth, &len),
                              0);
         else
             assert_int_equal(pusherc_sign_user(&credentials, v->socket_id, pc_slice_of(v->data),
-                                               auth, sizeof(auth), &len),
+                                               auth, sizeof auth, &len),
                              0);
         if (strcmp(auth, expected) != 0 || len != strlen(expected))
             fail_msg("%s: %s", v->id, auth);
@@ -218,12 +216,12 @@ static void every_other_subscription_is_refused(void **state)
     const char *why = NULL;
 
     (void)state;
-    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         assert_int_equal(verify(&good, cases[i].auth, &why), PUSHERC_EAUTH);
         assert_string_equal(why, cases[i].why);
     }
 
-    snprintf(auth, sizeof(auth), "app-key:%s", hex);
+    snprintf(auth, sizeof auth, "app-key:%s", hex);
     assert_int_equal(verify(&good, auth, &why), 0);
     struct auth_vector v = good;
     v.socket_id.b++;
@@ -251,7 +249,7 @@ static void channel_data_is_always_part_of_the_signature(void **state)
 
     (void)state;
     assert_int_equal(pusherc_sign_channel(&credentials, v.socket_id, pc_slice_of(v.channel),
-                                          pc_slice_of(v.data), auth, sizeof(auth), NULL),
+                                          pc_slice_of(v.data), auth, sizeof auth, NULL),
                      0);
     assert_int_equal(verify(&v, auth, &why), 0);
     v.data = "";
@@ -289,25 +287,25 @@ static void auth_endpoints_answer_as_clients_expect(void **state)
 
     (void)state;
     assert_int_equal(pusherc_master_key_decode(PC_S(MASTER_KEY), master_key), 0);
-    credentials.master_key = pc_slice((const char *)master_key, sizeof(master_key));
-    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-        assert_int_equal(pusherc_auth_response_json(
-                             &credentials, socket_id, pc_slice_of(cases[i].channel),
-                             pc_slice_of(cases[i].channel_data), json, sizeof(json), &len),
-                         0);
+    credentials.master_key = pc_slice((const char *)master_key, sizeof master_key);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        assert_int_equal(
+            pusherc_auth_response_json(&credentials, socket_id, pc_slice_of(cases[i].channel),
+                                       pc_slice_of(cases[i].channel_data), json, sizeof json, &len),
+            0);
         assert_string_equal(json, cases[i].json);
         assert_int_equal(len, strlen(json));
     }
 
     assert_int_equal(pusherc_auth_response_json(&credentials, socket_id,
                                                 PC_S("private-encrypted-cache-vault"), none, json,
-                                                sizeof(json), NULL),
+                                                sizeof json, NULL),
                      0);
     assert_non_null(
         strstr(json, ",\"shared_secret\":\"I1qRd7K02IuwO4ry62hz+N90H4dWRix9T6tcfEGHAus=\"}"));
 
     assert_int_equal(pusherc_user_auth_response_json(&credentials, socket_id, PC_S(ZOE), json,
-                                                     sizeof(json), &len),
+                                                     sizeof json, &len),
                      0);
     assert_string_equal(
         json,
@@ -354,30 +352,30 @@ static void auth_endpoints_sign_nothing_that_a_server_would_refuse(void **state)
     size_t len = 77;
 
     (void)state;
-    for (size_t i = 0; i < sizeof(refused) / sizeof(refused[0]); i++)
+    for (size_t i = 0; i < sizeof refused / sizeof refused[0]; i++)
         if (pusherc_auth_response_json(&credentials, socket_id, pc_slice_of(refused[i].channel),
-                                       pc_slice_of(refused[i].channel_data), out, sizeof(out),
+                                       pc_slice_of(refused[i].channel_data), out, sizeof out,
                                        &len) != PUSHERC_EINVAL)
             fail_msg("%s %s", refused[i].channel, refused[i].channel_data);
-    for (size_t i = 0; i < sizeof(refused_users) / sizeof(refused_users[0]); i++)
+    for (size_t i = 0; i < sizeof refused_users / sizeof refused_users[0]; i++)
         if (pusherc_user_auth_response_json(&credentials, socket_id, pc_slice_of(refused_users[i]),
-                                            out, sizeof(out), &len) != PUSHERC_EINVAL)
+                                            out, sizeof out, &len) != PUSHERC_EINVAL)
             fail_msg("%s", refused_users[i]);
 
     const pusherc_socket_id no_socket = {0, 0};
     assert_int_equal(pusherc_auth_response_json(&credentials, no_socket, PC_S("private-a"), none,
-                                                out, sizeof(out), &len),
+                                                out, sizeof out, &len),
                      PUSHERC_EINVAL);
-    assert_int_equal(pusherc_user_auth_response_json(
-                         &credentials, no_socket, PC_S("{\"id\":\"7\"}"), out, sizeof(out), &len),
+    assert_int_equal(pusherc_user_auth_response_json(&credentials, no_socket,
+                                                     PC_S("{\"id\":\"7\"}"), out, sizeof out, &len),
                      PUSHERC_EINVAL);
     assert_int_equal(
-        pusherc_sign_channel(&credentials, no_socket, PC_S("a"), none, out, sizeof(out), &len),
+        pusherc_sign_channel(&credentials, no_socket, PC_S("a"), none, out, sizeof out, &len),
         PUSHERC_EINVAL);
     assert_int_equal(
-        pusherc_sign_channel(&credentials, socket_id, PC_S("a b"), none, out, sizeof(out), &len),
+        pusherc_sign_channel(&credentials, socket_id, PC_S("a b"), none, out, sizeof out, &len),
         PUSHERC_EINVAL);
-    assert_int_equal(pusherc_sign_user(&credentials, socket_id, none, out, sizeof(out), &len),
+    assert_int_equal(pusherc_sign_user(&credentials, socket_id, none, out, sizeof out, &len),
                      PUSHERC_EINVAL);
     assert_string_equal(out, "before");
     assert_int_equal(len, 77);
@@ -389,9 +387,9 @@ static void master_keys_have_32_bytes(void **state)
 
     (void)state;
     assert_int_equal(pusherc_master_key_decode(PC_S(MASTER_KEY), key), 0);
-    for (size_t i = 0; i < sizeof(key); i++)
+    for (size_t i = 0; i < sizeof key; i++)
         assert_int_equal(key[i], i);
-    memset(key, 0xee, sizeof(key));
+    memset(key, 0xee, sizeof key);
     assert_int_equal(pusherc_master_key_decode(PC_S(""), key), PUSHERC_EINVAL);
     assert_int_equal(pusherc_master_key_decode(none, key), PUSHERC_EINVAL);
     assert_int_equal(pusherc_master_key_decode(PC_S("AAECAwQFBgcICQoLDA0ODw=="), key),
@@ -413,7 +411,7 @@ static void master_keys_have_32_bytes(void **state)
     credentials.master_key = pc_slice((const char *)key, 31);
     assert_int_equal(pusherc_auth_response_json(&credentials, socket_id,
                                                 PC_S("private-encrypted-vault"), none, json,
-                                                sizeof(json), NULL),
+                                                sizeof json, NULL),
                      PUSHERC_EINVAL);
 }
 
@@ -430,7 +428,7 @@ static void small_buffers_stay_untouched(void **state)
         size_t cap = 0, needed = 0;
         for (int pass = 0; pass < 3; pass++) {
             int err = 0;
-            memset(out, 'x', sizeof(out));
+            memset(out, 'x', sizeof out);
             switch (which) {
             case 0:
                 err = pusherc_sign_channel(&credentials, socket_id, PC_S("private-a"), none,
@@ -477,13 +475,13 @@ static void long_member_data_is_written_whole(void **state)
 
     (void)state;
     memcpy(data, "{\"user_id\":\"7\",\"user_info\":\"", 28);
-    memset(data + 28, 'i', sizeof(data) - 30);
-    memcpy(data + sizeof(data) - 2, "\"}", 2);
+    memset(data + 28, 'i', sizeof data - 30);
+    memcpy(data + sizeof data - 2, "\"}", 2);
     assert_int_equal(pusherc_auth_response_json(&credentials, socket_id, PC_S("presence-a"),
-                                                pc_slice(data, sizeof(data)), json, sizeof(json),
+                                                pc_slice(data, sizeof data), json, sizeof json,
                                                 &len),
                      0);
-    assert_int_equal(len, 9 + 8 + 64 + 1 + 16 + 2 + sizeof(data) + 8 + 1);
+    assert_int_equal(len, 9 + 8 + 64 + 1 + 16 + 2 + sizeof data + 8 + 1);
 }
 
 static void credentials_are_checked(void **state)
@@ -499,33 +497,31 @@ static void credentials_are_checked(void **state)
     bad[4].key = PC_S("a\n");
     bad[5].key = PC_S("\xff");
     bad[6].master_key = pc_slice(NULL, 32);
-    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         assert_int_equal(
-            pusherc_sign_channel(&bad[i], socket_id, PC_S("a"), none, out, sizeof(out), NULL),
+            pusherc_sign_channel(&bad[i], socket_id, PC_S("a"), none, out, sizeof out, NULL),
             PUSHERC_EINVAL);
-        assert_int_equal(pusherc_sign_user(&bad[i], socket_id, PC_S("{}"), out, sizeof(out), NULL),
+        assert_int_equal(pusherc_sign_user(&bad[i], socket_id, PC_S("{}"), out, sizeof out, NULL),
                          PUSHERC_EINVAL);
         assert_int_equal(
-            pusherc_auth_response_json(&bad[i], socket_id, PC_S("a"), none, out, sizeof(out), NULL),
+            pusherc_auth_response_json(&bad[i], socket_id, PC_S("a"), none, out, sizeof out, NULL),
             PUSHERC_EINVAL);
         assert_int_equal(pusherc_user_auth_response_json(&bad[i], socket_id, PC_S("{\"id\":\"7\"}"),
-                                                         out, sizeof(out), NULL),
+                                                         out, sizeof out, NULL),
                          PUSHERC_EINVAL);
         assert_int_equal(
-            pusherc_sign_request(&bad[i], "GET", "/", NULL, 0, none, NOW, out, sizeof(out), NULL),
+            pusherc_sign_request(&bad[i], "GET", "/", NULL, 0, none, NOW, out, sizeof out, NULL),
             PUSHERC_EINVAL);
         assert_int_equal(pusherc_verify_request(&bad[i], "GET", "/", NULL, 0, none, NOW, 0),
                          PUSHERC_EINVAL);
         assert_int_equal(pusherc_sign_webhook(&bad[i], none, out), PUSHERC_EINVAL);
         assert_int_equal(pusherc_verify_webhook(&bad[i], none, none), PUSHERC_EINVAL);
     }
-    assert_int_equal(pusherc_sign_channel(NULL, socket_id, PC_S("a"), none, out, sizeof(out), NULL),
+    assert_int_equal(pusherc_sign_channel(NULL, socket_id, PC_S("a"), none, out, sizeof out, NULL),
                      PUSHERC_EINVAL);
 }
 
-/*
- * HTTP API requests.
- */
+/* -- HTTP API requests -- */
 
 struct request {
     const char *id, *key, *secret;
@@ -647,10 +643,10 @@ static struct outcome run_with(const struct request *r, const struct pc_mem *mem
     struct outcome outcome;
     size_t count;
 
-    snprintf(query, sizeof(query), "%s%s%s", r->query, r->signature ? "&auth_signature=" : "",
+    snprintf(query, sizeof query, "%s%s%s", r->query, r->signature ? "&auth_signature=" : "",
              r->signature ? r->signature : "");
-    pc_buf_init(&scratch, &plain, sizeof(query));
-    assert_int_equal(pc_http_params(pc_slice_of(query), params, sizeof(params) / sizeof(params[0]),
+    pc_buf_init(&scratch, &plain, sizeof query);
+    assert_int_equal(pc_http_params(pc_slice_of(query), params, sizeof params / sizeof params[0],
                                     &count, &scratch),
                      0);
     const struct pc_signed_request request = {
@@ -709,7 +705,7 @@ static void recorded_requests_of_sdks_are_accepted(void **state)
     FILE *file = fopen("tests/vectors/sdk-requests.tsv", "r");
     (void)state;
     assert_non_null(file);
-    while (fgets(line, sizeof(line), file)) {
+    while (fgets(line, sizeof line, file)) {
         char *rest = line;
         if (line[0] == '#')
             continue;
@@ -736,7 +732,7 @@ static void recorded_requests_of_sdks_are_accepted(void **state)
 static void request_vectors_and_sdk_forms_are_accepted(void **state)
 {
     (void)state;
-    for (size_t i = 0; i < sizeof(good_requests) / sizeof(good_requests[0]); i++) {
+    for (size_t i = 0; i < sizeof good_requests / sizeof good_requests[0]; i++) {
         struct outcome outcome = run(&good_requests[i]);
         if (outcome.err)
             fail_msg("%s: %d %s", good_requests[i].id, outcome.err, outcome.why);
@@ -746,11 +742,11 @@ static void request_vectors_and_sdk_forms_are_accepted(void **state)
 static void each_good_request_fails_with_any_other_signature(void **state)
 {
     (void)state;
-    for (size_t i = 0; i < sizeof(good_requests) / sizeof(good_requests[0]); i++) {
+    for (size_t i = 0; i < sizeof good_requests / sizeof good_requests[0]; i++) {
         struct request r = good_requests[i];
         char signature[80];
 
-        snprintf(signature, sizeof(signature), "%s", r.signature);
+        snprintf(signature, sizeof signature, "%s", r.signature);
         for (size_t at = 0; at < 64; at += 7) {
             char was = signature[at];
             signature[at] = was == '0' ? '1' : '0';
@@ -832,7 +828,7 @@ static void refusals_say_why(void **state)
     };
 
     (void)state;
-    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct request r = {"", "app-key",      "app-secret",  "POST", "/apps/app-id/events",
                             "", cases[i].query, cases[i].body, NOW,    NULL};
         struct outcome outcome = run(&r);
@@ -848,7 +844,7 @@ static const char *signature_of(const char *method, const char *path,
     static char query[40000];
     pusherc_credentials credentials = app();
     assert_int_equal(pusherc_sign_request(&credentials, method, path, params, count,
-                                          pc_slice_of(body), NOW, query, sizeof(query), NULL),
+                                          pc_slice_of(body), NOW, query, sizeof query, NULL),
                      0);
     return strstr(query, "auth_signature=") + strlen("auth_signature=");
 }
@@ -882,7 +878,7 @@ static void the_clock_may_differ_by_600_seconds(void **state)
                  {-601, PUSHERC_EAUTH}};
 
     (void)state;
-    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct request r = good_requests[4]; /* V20 */
         r.now = (uint64_t)((int64_t)NOW + cases[i].skew_s);
         assert_int_equal(run(&r).err, cases[i].err);
@@ -1015,14 +1011,14 @@ static void very_many_parameters_are_refused(void **state)
 
     (void)state;
     for (int i = 0; i < PC_SIGN_MAX_PARAMS - 4; i++)
-        len += (size_t)snprintf(query + len, sizeof(query) - len, "k%d=1&", i);
-    snprintf(query + len, sizeof(query) - len, A);
+        len += (size_t)snprintf(query + len, sizeof query - len, "k%d=1&", i);
+    snprintf(query + len, sizeof query - len, A);
     struct outcome outcome = run(&r);
     assert_int_equal(outcome.err, PUSHERC_EAUTH);
     assert_int_equal(strncmp(outcome.why, "Invalid signature", 17), 0);
     assert_non_null(strstr(outcome.why, "\"..., your_secret_key)"));
 
-    snprintf(query + len, sizeof(query) - len, A "&one=more");
+    snprintf(query + len, sizeof query - len, A "&one=more");
     assert_string_equal(run(&r).why, "Too many parameters");
 }
 
@@ -1034,8 +1030,8 @@ static void out_of_memory_is_no_refusal(void **state)
     bool failed = true;
 
     (void)state;
-    snprintf(query, sizeof(query), "%s&k[]=%03000d", A, 1);
-    snprintf(path, sizeof(path), "/apps/app-id/channels/%%61%01000d", 1);
+    snprintf(query, sizeof query, "%s&k[]=%03000d", A, 1);
+    snprintf(path, sizeof path, "/apps/app-id/channels/%%61%01000d", 1);
     for (size_t n = 1; failed; n++) {
         struct failing_alloc alloc;
         pusherc_allocator allocator = failing_alloc_init(&alloc, n);
@@ -1055,14 +1051,12 @@ static void ordinary_requests_allocate_nothing(void **state)
     struct pc_mem mem = pc_mem_make(&allocator);
 
     (void)state;
-    for (size_t i = 0; i < sizeof(good_requests) / sizeof(good_requests[0]); i++)
+    for (size_t i = 0; i < sizeof good_requests / sizeof good_requests[0]; i++)
         assert_int_equal(run_with(&good_requests[i], &mem).err, 0);
     assert_int_equal(alloc.requests, 0);
 }
 
-/*
- * Signing requests.
- */
+/* -- signing requests -- */
 
 static void requests_are_signed_as_the_vectors_say(void **state)
 {
@@ -1105,12 +1099,12 @@ static void the_signed_query_is_complete_and_escaped(void **state)
 
     (void)state;
     assert_int_equal(pusherc_sign_request(&credentials, "POST", "/apps/app-id/events", params, 2,
-                                          PC_S(ORDERS_BODY), NOW, query, sizeof(query), NULL),
+                                          PC_S(ORDERS_BODY), NOW, query, sizeof query, NULL),
                      0);
     static const char head[] = A "&body_md5=551b225ac63d7bcdc1beaa7cef1287d7&"
                                  "a%20b=1%262%3D3%25%2B~%C3%AB&empty=&auth_signature=";
-    assert_int_equal(strncmp(query, head, sizeof(head) - 1), 0);
-    assert_int_equal(strlen(query), sizeof(head) - 1 + 64);
+    assert_int_equal(strncmp(query, head, sizeof head - 1), 0);
+    assert_int_equal(strlen(query), sizeof head - 1 + 64);
 
     struct request r = {"", "app-key", "app-secret", "POST", "/apps/app-id/events",
                         "", query,     ORDERS_BODY,  NOW,    NULL};
@@ -1133,34 +1127,34 @@ static void what_cannot_be_signed_is_refused(void **state)
     char out[300];
 
     (void)state;
-    for (size_t i = 0; i < sizeof(bad_methods) / sizeof(bad_methods[0]); i++)
+    for (size_t i = 0; i < sizeof bad_methods / sizeof bad_methods[0]; i++)
         assert_int_equal(pusherc_sign_request(&c, bad_methods[i], "/a", NULL, 0, none, NOW, out,
-                                              sizeof(out), NULL),
+                                              sizeof out, NULL),
                          PUSHERC_EINVAL);
-    for (size_t i = 0; i < sizeof(bad_paths) / sizeof(bad_paths[0]); i++)
+    for (size_t i = 0; i < sizeof bad_paths / sizeof bad_paths[0]; i++)
         assert_int_equal(pusherc_sign_request(&c, "GET", bad_paths[i], NULL, 0, none, NOW, out,
-                                              sizeof(out), NULL),
+                                              sizeof out, NULL),
                          PUSHERC_EINVAL);
-    for (size_t i = 0; i < sizeof(bad_params) / sizeof(bad_params[0]); i++)
+    for (size_t i = 0; i < sizeof bad_params / sizeof bad_params[0]; i++)
         assert_int_equal(pusherc_sign_request(&c, "GET", "/a", &bad_params[i], 1, none, NOW, out,
-                                              sizeof(out), NULL),
+                                              sizeof out, NULL),
                          PUSHERC_EINVAL);
     assert_int_equal(
-        pusherc_sign_request(&c, "GET", "/a", NULL, 1, none, NOW, out, sizeof(out), NULL),
+        pusherc_sign_request(&c, "GET", "/a", NULL, 1, none, NOW, out, sizeof out, NULL),
         PUSHERC_EINVAL);
     assert_int_equal(
-        pusherc_sign_request(&c, NULL, "/a", NULL, 0, none, NOW, out, sizeof(out), NULL),
+        pusherc_sign_request(&c, NULL, "/a", NULL, 0, none, NOW, out, sizeof out, NULL),
         PUSHERC_EINVAL);
     assert_int_equal(
-        pusherc_sign_request(&c, "GET", NULL, NULL, 0, none, NOW, out, sizeof(out), NULL),
+        pusherc_sign_request(&c, "GET", NULL, NULL, 0, none, NOW, out, sizeof out, NULL),
         PUSHERC_EINVAL);
     for (size_t i = 0; i < PUSHERC_MAX_SIGNED_PARAMS; i++)
         many[i] = (pusherc_http_param){PUSHERC_LIT("k"), PUSHERC_LIT("v")};
     assert_int_equal(pusherc_sign_request(&c, "GET", "/a", many, PUSHERC_MAX_SIGNED_PARAMS - 4,
-                                          none, NOW, out, sizeof(out), NULL),
+                                          none, NOW, out, sizeof out, NULL),
                      PUSHERC_ELIMIT);
     assert_int_equal(pusherc_sign_request(&c, "GET", "/a", many, PUSHERC_MAX_SIGNED_PARAMS - 5,
-                                          none, NOW, out, sizeof(out), NULL),
+                                          none, NOW, out, sizeof out, NULL),
                      PUSHERC_ENOBUFS);
     assert_int_equal(pusherc_verify_request(&c, NULL, "/a", NULL, 0, none, NOW, 0), PUSHERC_EINVAL);
     assert_int_equal(pusherc_verify_request(&c, "GET", NULL, NULL, 0, none, NOW, 0),
@@ -1172,9 +1166,7 @@ static void what_cannot_be_signed_is_refused(void **state)
         PUSHERC_EAUTH);
 }
 
-/*
- * Webhooks and the plain HMAC.
- */
+/* -- webhooks and the plain HMAC -- */
 
 static void webhook_vectors_are_signed_and_verified(void **state)
 {
@@ -1194,7 +1186,7 @@ static void webhook_vectors_are_signed_and_verified(void **state)
     pusherc_credentials credentials = app();
 
     (void)state;
-    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         pusherc_slice body = pc_slice_of(cases[i].body);
         char hex[PUSHERC_HMAC_HEX_SIZE];
         assert_int_equal(pusherc_sign_webhook(&credentials, body, hex), 0);
@@ -1223,15 +1215,15 @@ static void hmac_vectors_of_rfc_4231_hold(void **state)
     assert_int_equal(
         pusherc_hmac_sha256_hex(PC_S("Jefe"), PC_S("what do ya want for nothing?"), hex), 0);
     assert_string_equal(hex, "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843");
-    memset(key, 0xaa, sizeof(key));
+    memset(key, 0xaa, sizeof key);
     assert_int_equal(pusherc_hmac_sha256_hex(
-                         pc_slice(key, sizeof(key)),
+                         pc_slice(key, sizeof key),
                          PC_S("Test Using Larger Than Block-Size Key - Hash Key First"), hex),
                      0);
     assert_string_equal(hex, "60e431591ee0b67f0d8a26aacbf5b77f8e0bc6213728c5140546040f0ee37f54");
     assert_int_equal(pusherc_hmac_sha256_hex(PC_S("k"), none, hex), 0);
 
-    snprintf(hex, sizeof(hex), "before");
+    snprintf(hex, sizeof hex, "before");
     assert_int_equal(pusherc_hmac_sha256_hex(none, PC_S("x"), hex), PUSHERC_EINVAL);
     assert_int_equal(pusherc_hmac_sha256_hex(PC_S("k"), pc_slice(NULL, 1), hex), PUSHERC_EINVAL);
     assert_int_equal(pusherc_hmac_sha256_hex(PC_S("k"), PC_S("x"), NULL), PUSHERC_EINVAL);

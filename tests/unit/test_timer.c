@@ -37,7 +37,7 @@ static void make(struct thing *thing, struct pc_timers *timers, pc_timer_fn fire
 
 static int setup(void **state)
 {
-    struct pc_timers *timers = malloc(sizeof(*timers));
+    struct pc_timers *timers = malloc(sizeof *timers);
     if (!timers)
         return -1;
     pc_timers_init(timers, 1000);
@@ -111,7 +111,7 @@ static void a_long_pause_fires_all_that_is_due(void **state)
 
 static void every_slot_of_the_wheel_is_seen(void **state)
 {
-    struct thing *things = calloc(PC_TIMER_SLOTS, sizeof(*things));
+    struct thing *things = calloc(PC_TIMER_SLOTS, sizeof *things);
     assert_non_null(things);
     for (uint64_t i = 0; i < PC_TIMER_SLOTS; i++) {
         make(&things[i], *state, note);
@@ -183,7 +183,7 @@ static void free_victim(struct pc_timer *timer, uint64_t now_ms)
 
 static void a_callback_may_free_what_is_due_in_the_same_run(void **state)
 {
-    struct thing first, *second = malloc(sizeof(*second));
+    struct thing first, *second = malloc(sizeof *second);
     assert_non_null(second);
     make(&first, *state, free_victim);
     make(second, *state, note);
@@ -237,7 +237,7 @@ static void sleeping_as_told_is_never_early_and_at_most_one_slot_late(void **sta
         COUNT = 3000,
         TURNS = 20000
     };
-    struct thing *things = calloc(COUNT, sizeof(*things));
+    struct thing *things = calloc(COUNT, sizeof *things);
     uint64_t now_ms = 1000;
     uint32_t random = 12345;
     int fired = 0, turns = 0;

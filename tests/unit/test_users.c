@@ -900,12 +900,13 @@ static void without_memory_a_stranger_cannot_stay(void **state)
         struct fixture f;
         open_app(&f, &app);
         f.fx.alloc.fail_at = f.fx.alloc.requests + n;
-        int rc = fx_try_connect(&f.fx, &f.clients[0], 0, 7);
+        int err = fx_try_connect(&f.fx, &f.clients[0], 0, 7);
         done = f.fx.alloc.fail_at > f.fx.alloc.requests;
         f.fx.alloc.fail_at = 0;
         fx_settle(&f.fx);
-        assert_true(rc == PUSHERC_ENOMEM || f.clients[0].over || f.clients[0].session.unauthorized);
-        assert_true(done == (rc == 0 && !f.clients[0].over));
+        assert_true(err == PUSHERC_ENOMEM || f.clients[0].over ||
+                    f.clients[0].session.unauthorized);
+        assert_true(done == (err == 0 && !f.clients[0].over));
         assert_int_equal(close_all(&f), 0);
     }
 }

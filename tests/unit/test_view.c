@@ -289,16 +289,16 @@ static void without_memory_nobody_sees_another_audience(void **state)
     (void)state;
     bool failed = true;
     for (size_t n = 1; failed; n++) {
-        int rc = ax_try_open(&ax, 2, PUSHERC_AUTH_RULES, n);
-        if (rc == 0) {
+        int err = ax_try_open(&ax, 2, PUSHERC_AUTH_RULES, n);
+        if (err == 0) {
             pusherc_rule rule = ax_rule(&ax, "t.{x}");
             rule.render = render;
-            rc = pc_rules_add(&ax.fx.engine->rules, &rule, NULL);
+            err = pc_rules_add(&ax.fx.engine->rules, &rule, NULL);
             ax.answer = AX_ALLOW;
         }
-        for (size_t i = 0; i < 3 && rc == 0; i++)
-            rc = ax_try_connect(&ax, i, i % 2, i == 0 ? "u0" : i == 1 ? "u1" : "u2");
-        if (rc == 0) {
+        for (size_t i = 0; i < 3 && err == 0; i++)
+            err = ax_try_connect(&ax, i, i % 2, i == 0 ? "u0" : i == 1 ? "u1" : "u2");
+        if (err == 0) {
             for (size_t i = 0; i < 3; i++) {
                 ax.grant.view = i == 1 ? PC_S("customer") : PC_S("agent");
                 ax_subscribe(&ax, i, "presence-t.1");

@@ -687,11 +687,11 @@ static void without_memory_an_event_is_dropped_or_late_and_nothing_leaks(void **
         pusherc_webhook_header header = {"X-A", "b"};
         pusherc_webhook hook = hook_of("http://localhost/hook", 0);
         hook.headers = &header, hook.header_count = 1, hook.channel_prefix = "presence-";
-        int rc = try_open(&f, &settings, n);
-        if (rc == 0)
-            rc = try_put(&f, "app-secret", &hook, 1);
-        assert_true(rc == 0 || rc == PUSHERC_ENOMEM);
-        if (rc == 0) {
+        int err = try_open(&f, &settings, n);
+        if (err == 0)
+            err = try_put(&f, "app-secret", &hook, 1);
+        assert_true(err == 0 || err == PUSHERC_ENOMEM);
+        if (err == 0) {
             f.app = pc_apps_by_id(&f.apps, PC_S("app-id"));
             run_out_of_memory(&f);
         }

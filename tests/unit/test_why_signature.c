@@ -271,9 +271,7 @@ static void a_secret_with_white_space_here_is_told(void **state)
     bench_close(&b);
 }
 
-/*
- * Through the HTTP API and its log.
- */
+/* -- through the HTTP API and its log -- */
 
 struct lines {
     char text[1200];

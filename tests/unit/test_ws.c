@@ -186,7 +186,7 @@ struct frame {
 };
 #define F(first, payload)                                                                          \
     {                                                                                              \
-        first, payload, sizeof(payload) - 1                                                        \
+        first, payload, sizeof payload - 1                                                         \
     }
 
 static const struct {
@@ -321,7 +321,7 @@ static void broken_headers_are_refused(void **state)
         const char *what, *bytes;
         size_t len;
     } broken[] = {
-#define B(what, bytes) {what, bytes, sizeof(bytes) - 1}
+#define B(what, bytes) {what, bytes, sizeof bytes - 1}
         B("without mask", "\x81\x01x"),
         B("16 bits for a short length", "\x81\xfe\x00\x7d\x01\x02\x03\x04x"),
         B("64 bits for a short length", "\x81\xff\0\0\0\0\0\0\xff\xff\x01\x02\x03\x04x"),

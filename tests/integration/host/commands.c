@@ -70,9 +70,9 @@ static int publish(struct host *host, const cJSON *line)
 {
     struct event event;
     read_event(line, &event);
-    int rc = pusherc_publish(server_of(host, line), host_string(line, "app"), &event.event);
+    int err = pusherc_publish(server_of(host, line), host_string(line, "app"), &event.event);
     free(event.bytes);
-    return rc;
+    return err;
 }
 
 static int publish_batch(struct host *host, const cJSON *line)
@@ -90,12 +90,12 @@ static int publish_batch(struct host *host, const cJSON *line)
         flat[count].channels = events[count].channels;
         count++;
     }
-    int rc = pusherc_publish_batch(server_of(host, line), host_string(line, "app"), flat, count);
+    int err = pusherc_publish_batch(server_of(host, line), host_string(line, "app"), flat, count);
     for (size_t i = 0; i < count; i++)
         free(events[i].bytes);
     free(events);
     free(flat);
-    return rc;
+    return err;
 }
 
 /* -- asking -- */
@@ -135,11 +135,11 @@ static void take_members(const pusherc_member *items, size_t count, void *user_d
 static int one_channel(struct host *host, const cJSON *line, cJSON *reply)
 {
     pusherc_channel_info info = {.struct_size = sizeof info};
-    int rc = pusherc_get_channel(server_of(host, line), host_string(line, "app"),
-                                 text(line, "channel"), &info);
-    if (rc == 0)
+    int err = pusherc_get_channel(server_of(host, line), host_string(line, "app"),
+                                  text(line, "channel"), &info);
+    if (err == 0)
         add_channel(reply, &info);
-    return rc;
+    return err;
 }
 
 struct page {
@@ -163,17 +163,17 @@ static int take_chunk(pusherc_slice chunk, void *user_data)
 static int metrics(struct host *host, const cJSON *line, cJSON *reply)
 {
     struct page page = {0};
-    int rc = pusherc_server_metrics(server_of(host, line), take_chunk, &page);
+    int err = pusherc_server_metrics(server_of(host, line), take_chunk, &page);
     cJSON_AddNumberToObject(reply, "port", pusherc_server_port(server_of(host, line), 1));
     cJSON_AddStringToObject(reply, "text", page.text ? page.text : "");
     free(page.text);
-    return rc;
+    return err;
 }
 
 static int stats(struct host *host, const cJSON *line, cJSON *reply)
 {
     pusherc_stats s = PUSHERC_STATS_INIT;
-    int rc = pusherc_server_stats(server_of(host, line), &s);
+    int err = pusherc_server_stats(server_of(host, line), &s);
     const struct {
         const char *name;
         uint64_t value;
@@ -213,7 +213,7 @@ static int stats(struct host *host, const cJSON *line, cJSON *reply)
     pthread_mutex_lock(&host->lock);
     cJSON_AddNumberToObject(reply, "authorized", host->authorized);
     pthread_mutex_unlock(&host->lock);
-    return rc;
+    return err;
 }
 
 /* -- commands that take their time: on a thread of their own, answered when done -- */
@@ -266,7 +266,7 @@ struct publisher {
     const cJSON *line;
     unsigned number;
     unsigned long backlogs;
-    int rc;
+    int err;
 };
 
 /* Publishes {"t":thread,"n":0..} to each channel in turn. A full mailbox is tried again. */
@@ -280,15 +280,15 @@ static void *publish_many(void *arg)
     pusherc_event event = PUSHERC_EVENT_INIT;
     event.name = text(p->line, "name");
     event.channel_count = 1;
-    for (unsigned n = 0; n < count && p->rc == 0; n++) {
+    for (unsigned n = 0; n < count && p->err == 0; n++) {
         int len = snprintf(data, sizeof data, "{\"t\":%u,\"n\":%u}", p->number, n);
         event.data = (pusherc_slice){data, (size_t)len};
         cJSON_ArrayForEach(item, channels)
         {
             pusherc_slice channel = host_slice(item);
             event.channels = &channel;
-            while ((p->rc = pusherc_publish(server_of(p->host, p->line),
-                                            host_string(p->line, "app"), &event)) ==
+            while ((p->err = pusherc_publish(server_of(p->host, p->line),
+                                             host_string(p->line, "app"), &event)) ==
                    PUSHERC_EBACKLOG) {
                 p->backlogs++;
                 sleep_us(1000);
@@ -309,7 +309,7 @@ static int burst(struct host *host, const cJSON *line, cJSON *reply)
     struct publisher publishers[MAX];
     pthread_t ids[MAX];
     unsigned long backlogs = 0;
-    int rc = 0;
+    int err = 0;
     if (threads > MAX)
         host_die("too many", "threads");
     for (unsigned i = 0; i < threads; i++) {
@@ -319,11 +319,11 @@ static int burst(struct host *host, const cJSON *line, cJSON *reply)
     }
     for (unsigned i = 0; i < threads; i++) {
         pthread_join(ids[i], NULL);
-        rc = rc ? rc : publishers[i].rc;
+        err = err ? err : publishers[i].err;
         backlogs += publishers[i].backlogs;
     }
     cJSON_AddNumberToObject(reply, "backlogs", (double)backlogs);
-    return rc;
+    return err;
 }
 
 /* A host with a port of its own: accepts one connection, reads some of it, and hands it over. */
@@ -352,11 +352,11 @@ static int adopt(struct host *host, const cJSON *line, cJSON *reply)
             break;
         got += (size_t)n;
     }
-    int rc = pusherc_server_adopt(server_of(host, line), fd, (pusherc_slice){head, got});
-    if (rc)
+    int err = pusherc_server_adopt(server_of(host, line), fd, (pusherc_slice){head, got});
+    if (err)
         close(fd);
     close(listener);
-    return rc;
+    return err;
 }
 
 /* -- life -- */
@@ -378,20 +378,20 @@ static int put_app(struct host *host, const cJSON *line, cJSON *reply)
     pusherc_errinfo info = {0};
     struct app_memory memory;
     host_read_app(cJSON_GetObjectItemCaseSensitive(line, "app"), &options, &memory);
-    int rc = pusherc_server_put_app(server_of(host, line), &options, &info);
+    int err = pusherc_server_put_app(server_of(host, line), &options, &info);
     cJSON_AddStringToObject(reply, "text", info.text);
     host_free_app(&memory);
-    return rc;
+    return err;
 }
 
 static int disconnect(struct host *host, const cJSON *line)
 {
     pusherc_socket_id id;
-    int rc = pusherc_socket_id_parse(text(line, "socket_id"), &id);
-    return rc ? rc
-              : pusherc_server_disconnect(server_of(host, line), host_string(line, "app"), id,
-                                          (uint16_t)host_number(line, "code", 1000),
-                                          host_string(line, "reason"));
+    int err = pusherc_socket_id_parse(text(line, "socket_id"), &id);
+    return err ? err
+               : pusherc_server_disconnect(server_of(host, line), host_string(line, "app"), id,
+                                           (uint16_t)host_number(line, "code", 1000),
+                                           host_string(line, "reason"));
 }
 
 static int obey(struct host *host, const char *command, const cJSON *line, cJSON *reply)

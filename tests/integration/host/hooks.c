@@ -50,23 +50,23 @@ void hooks_answer_rest(struct host *host)
 {
     while (host->asked) {
         struct asked *asked = host->asked;
-        int rc = 0;
+        int err = 0;
         switch (asked->kind) {
         case QUESTION_IDENTIFY:
-            rc = pusherc_identify_accept(asked->request, NULL);
+            err = pusherc_identify_accept(asked->request, NULL);
             break;
         case QUESTION_FIND_APP:
-            rc = pusherc_app_answer(asked->request, NULL);
+            err = pusherc_app_answer(asked->request, NULL);
             break;
         case QUESTION_HTTP:
-            rc = pusherc_http_respond(asked->request, 200, NULL, 0, (pusherc_slice){0});
+            err = pusherc_http_respond(asked->request, 200, NULL, 0, (pusherc_slice){0});
             break;
         case QUESTION_AUTHORIZE:
-            rc = pusherc_auth_allow(asked->request, NULL);
+            err = pusherc_auth_allow(asked->request, NULL);
             break;
         }
         cJSON *event = host_event("late");
-        host_add_rc(event, rc);
+        host_add_rc(event, err);
         host_say(event);
         host->asked = asked->next;
         free(asked);
@@ -178,9 +178,9 @@ static int answer_app(pusherc_app_request *request, const cJSON *app)
     pusherc_app_options options;
     struct app_memory memory;
     host_read_app(app, &options, &memory);
-    int rc = pusherc_app_answer(request, &options);
+    int err = pusherc_app_answer(request, &options);
     host_free_app(&memory);
-    return rc;
+    return err;
 }
 
 /* Apps in "find_apps" are known at once; about keys that begin with "ask-" the test is asked. */

@@ -55,9 +55,9 @@ void host_add_socket_id(cJSON *object, pusherc_socket_id id)
     cJSON_AddStringToObject(object, "socket_id", text);
 }
 
-void host_add_rc(cJSON *object, int rc)
+void host_add_rc(cJSON *object, int err)
 {
-    cJSON_AddStringToObject(object, "rc", rc == 0 ? "OK" : pusherc_err_name(rc));
+    cJSON_AddStringToObject(object, "rc", err == 0 ? "OK" : pusherc_err_name(err));
 }
 
 const char *host_string(const cJSON *object, const char *name)
@@ -355,10 +355,10 @@ static void poll_until_end(struct host *host)
     while (running && !input_ended(host)) {
         running = false;
         for (size_t i = 0; i < host->server_count; i++) {
-            int rc = pusherc_server_poll(host->servers[i], host->server_count > 1 ? 5 : 50);
-            if (rc < 0)
-                host_die("pusherc_server_poll", pusherc_strerror(rc));
-            running |= rc == 1;
+            int err = pusherc_server_poll(host->servers[i], host->server_count > 1 ? 5 : 50);
+            if (err < 0)
+                host_die("pusherc_server_poll", pusherc_strerror(err));
+            running |= err == 1;
         }
     }
 }

@@ -63,7 +63,7 @@ void host_die(const char *what, const char *which);
 /* Copies of borrowed text. */
 void host_add_slice(cJSON *object, const char *name, pusherc_slice text);
 void host_add_socket_id(cJSON *object, pusherc_socket_id id);
-void host_add_rc(cJSON *object, int rc);
+void host_add_rc(cJSON *object, int err);
 
 pusherc_slice host_slice(const cJSON *text);
 /* "" unless there is such a string. */

@@ -155,25 +155,25 @@ bool rules_obey(struct host *host, pusherc_server *server, const char *command, 
                 cJSON *reply)
 {
     const char *app = host_string(line, "app");
-    int rc;
+    int err;
     if (strcmp(command, "answers") == 0) {
-        rc = replace_answers(host, line);
+        err = replace_answers(host, line);
     } else if (strcmp(command, "authorize") == 0) {
-        rc = answer(hooks_take(host, QUESTION_AUTHORIZE, line), line);
+        err = answer(hooks_take(host, QUESTION_AUTHORIZE, line), line);
     } else if (strcmp(command, "reauthorize") == 0) {
         pusherc_grant_match match = PUSHERC_GRANT_MATCH_INIT;
         match.user_id = host_slice(cJSON_GetObjectItemCaseSensitive(line, "user"));
         match.channel_pattern = host_slice(cJSON_GetObjectItemCaseSensitive(line, "pattern"));
-        rc = pusherc_reauthorize(server, app, &match, reauthorized, NULL);
+        err = pusherc_reauthorize(server, app, &match, reauthorized, NULL);
     } else if (strcmp(command, "unsubscribe") == 0) {
-        rc = unsubscribe(server, line);
+        err = unsubscribe(server, line);
     } else if (strcmp(command, "explain") == 0) {
-        rc = pusherc_explain(
+        err = pusherc_explain(
             server, app, host_slice(cJSON_GetObjectItemCaseSensitive(line, "channel")),
             host_slice(cJSON_GetObjectItemCaseSensitive(line, "user")), explained, reply);
     } else {
         return false;
     }
-    host_add_rc(reply, rc);
+    host_add_rc(reply, err);
     return true;
 }
