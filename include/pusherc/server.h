@@ -58,7 +58,7 @@ typedef struct pusherc_server_options {
     const pusherc_allocator *allocator; /**< NULL = the C library's */
     /** @} */
 
-    /** @name Paths and names
+    /** @name Paths, files and names
      * @{ */
     /** Serve below this path, e.g. "/ws": begins with '/', does not end with it, has no ' ?#%'; NULL = "". */
     const char *path_prefix;
@@ -70,6 +70,8 @@ typedef struct pusherc_server_options {
     /** Begins the names of metrics: 0..64 of [a-zA-Z0-9_:], no digit first; NULL = "pusherc_". With "soketi_"
      *  dashboards made for soketi work. */
     const char *metrics_prefix;
+    /** PEM: authorities that webhooks with https:// trust; NULL = the system's. */
+    const char *webhook_ca_file;
     /** @} */
 
     /** @name Limits
@@ -103,14 +105,13 @@ typedef struct pusherc_server_options {
 
     /** @name Webhooks
      * @{ */
-    const char *webhook_ca_file; /**< PEM: trusted authorities for https://; NULL = the system's */
     /** Events for one endpoint are gathered this long before they are sent together; default 250;
      *  PUSHERC_NO_DELAY = each event is sent at once in its own request. */
     uint32_t webhook_batch_ms;
     /** A batch is sent earlier if it has this many events; 1..1000, default 20. */
     uint32_t webhook_batch_events;
     /** How long to wait after the last one left before sending member_removed or channel_vacated. A return within
-     *  that time cancels it. Default 3000, PUSHERC_NO_DELAY = send at once. */
+     *  that time cancels it; default 3000, PUSHERC_NO_DELAY = send at once. */
     uint32_t webhook_delay_ms;
     uint32_t webhook_timeout_ms; /**< for one request; default 10000 */
     /** From a batch's first request to its last; default 300000, PUSHERC_NO_DELAY = one request only. */

@@ -188,7 +188,7 @@ PUSHERC_API int pusherc_server_put_apps(pusherc_server *server, const pusherc_ap
  * @return 0, or
  *         PUSHERC_EINVAL   an argument is NULL
  *         PUSHERC_ENOENT   unknown app
- *         PUSHERC_ENOMEM   the app is removed, but some of its connections stay open
+ *         PUSHERC_ENOMEM   nothing has changed
  */
 PUSHERC_API int pusherc_server_remove_app(pusherc_server *server, const char *app_id);
 

@@ -170,11 +170,9 @@ PUSHERC_API int pusherc_render_payload(pusherc_render *render, pusherc_slice dat
 #define PUSHERC_RULE_DEFAULT (PUSHERC_RULE_PRIVATE | PUSHERC_RULE_PRESENCE | PUSHERC_RULE_ENCRYPTED)
 /** @} */
 
-/** Limits of rules and their answers. */
+/** Limits of rules. */
 enum {
-    PUSHERC_RULE_MAX_PARAMS = 8, /**< parameters of one pattern */
-    PUSHERC_AUTH_KEPT_ANSWERS =
-        256 /**< answered requests that a worker keeps to refuse a second answer */
+    PUSHERC_RULE_MAX_PARAMS = 8 /**< parameters of one pattern */
 };
 
 /** A pattern of channel names, and the functions that decide about them. Begin with PUSHERC_RULE_INIT; copied. */
@@ -290,15 +288,13 @@ PUSHERC_API void *pusherc_auth_conn_data(const pusherc_auth_request *request);
 /**
  * Grant the channel.
  *
- * @param request  consumed, unless ESTATE is returned
+ * @param request  consumed, whatever is returned: do not use it again, as with every request object
  * @param grant    copied; NULL = PUSHERC_GRANT_INIT
  * @return 0, or
  *         PUSHERC_EINVAL     a field of the grant breaks its rule; the channel is denied
  *         PUSHERC_ENOMEM     the channel is denied
  *         PUSHERC_ETIMEDOUT  the channel was denied before, after auth_timeout_ms
  *         PUSHERC_ECANCELED  no client waits for the answer any more, or the server was freed
- *         PUSHERC_ESTATE     answered before. This is detected while the request is among the last
- *                            PUSHERC_AUTH_KEPT_ANSWERS answered ones of its worker; after that the call is undefined
  *
  * Thread: any, also after the server was freed. Owns: the request.
  */
@@ -308,7 +304,7 @@ PUSHERC_API int pusherc_auth_allow(pusherc_auth_request *request, const pusherc_
  * Refuse the channel. The client gets pusher:error and pusher:subscription_error; the auth endpoint answers with
  * `status`.
  *
- * @param request  consumed
+ * @param request  consumed, whatever is returned
  * @param status   400..499; 0 = 403
  * @param reason   UTF-8, for the client, cut at 120 bytes; NUL-terminated; NULL = "Forbidden"
  * @return as pusherc_auth_allow(); after PUSHERC_EINVAL the channel is denied with 403
@@ -383,26 +379,40 @@ PUSHERC_API int pusherc_reauthorize(pusherc_server *server, const char *app_id,
  *                         neither socket nor user id, or the user id is longer than 200 bytes
  *         PUSHERC_ENOENT  unknown app
  *         PUSHERC_ESTATE  not started, or stopped
- *         PUSHERC_ENOMEM  only some workers know of it: call again
+ *         PUSHERC_ENOMEM  no connection has lost the channel
  */
 PUSHERC_API int pusherc_server_unsubscribe(pusherc_server *server, const char *app_id,
                                            pusherc_socket_id socket_id, pusherc_slice user_id,
                                            pusherc_slice channel, const char *reason);
 
-/** Why a subscription, sign-in or connection was refused, for programs. */
+/**
+ * Every reason to deny as X(name, value, label, type, text): `label` is the name in metrics, `type` the one that
+ * clients get in pusher:subscription_error, `text` the meaning. The enum, pusherc_denial_name() and the metrics
+ * are made of this list; bindings can be, too. Values begin with 1 and leave no gap.
+ */
+#define PUSHERC_DENIAL_MAP(X)                                                                      \
+    X(BY_RULE, 1, "by_rule", "AuthError", "the host said no")                                      \
+    X(NO_RULE, 2, "no_rule", "AuthError", "no rule covers the name, and nothing else may decide")  \
+    X(TIMEOUT, 3, "timeout", "AuthError", "the host did not answer in time")                       \
+    X(BAD_SIGNATURE, 4, "bad_signature", "AuthError",                                              \
+      "the signature is wrong; `detail` is the string that had to be signed")                      \
+    X(NO_SIGNATURE, 5, "no_signature", "AuthError", "the app requires a signature")                \
+    X(NO_USER, 6, "no_user", "AuthError",                                                          \
+      "a presence channel without a user, or the channel of another user")                         \
+    X(BAD_NAME, 7, "bad_name", "SubscriptionError", "channel name outside the grammar")            \
+    X(BAD_MEMBER, 8, "bad_member", "SubscriptionError",                                            \
+      "channel_data or the grant's member is malformed or too large")                              \
+    X(LIMIT, 9, "limit", "LimitReached", "a limit of the app")                                     \
+    X(REVOKED, 10, "revoked", "AuthError", "granted before, and denied now")                       \
+    X(COOKIE_IDENTITY, 11, "cookie_identity", "AuthError",                                         \
+      "the identity comes from a cookie that any site could use: see identify")                    \
+    X(INTERNAL, 12, "internal", "SubscriptionError", "out of memory")
+
+/** Why a subscription, sign-in or connection was refused: for machines. PUSHERC_DENIAL_MAP says what each means. */
 typedef enum pusherc_denial_reason {
-    PUSHERC_DENIED_BY_RULE = 1,   /**< the host refused */
-    PUSHERC_DENIED_NO_RULE,       /**< no rule covers the name, and the app takes no signature */
-    PUSHERC_DENIED_TIMEOUT,       /**< the host did not answer in time */
-    PUSHERC_DENIED_BAD_SIGNATURE, /**< the signature is wrong; `detail` is the string to be signed */
-    PUSHERC_DENIED_NO_SIGNATURE,  /**< the app needs a signature and there was none */
-    PUSHERC_DENIED_NO_USER,       /**< the user is unknown, or it is another user's channel */
-    PUSHERC_DENIED_BAD_NAME,      /**< the channel name is not valid */
-    PUSHERC_DENIED_BAD_MEMBER, /**< channel_data or the grant's member is malformed or too large */
-    PUSHERC_DENIED_LIMIT,      /**< a limit of the app */
-    PUSHERC_DENIED_REVOKED,    /**< granted before, and revoked */
-    PUSHERC_DENIED_COOKIE_IDENTITY, /**< a cookie decided, and any site may connect: see identify */
-    PUSHERC_DENIED_INTERNAL         /**< out of memory */
+#define PUSHERC_ENUM_(name, value, label, type, text) PUSHERC_DENIED_##name = (value),
+    PUSHERC_DENIAL_MAP(PUSHERC_ENUM_)
+#undef PUSHERC_ENUM_
 } pusherc_denial_reason;
 
 /** For the hook on_denied. Slices are valid until it returns. Never holds secrets or signatures. */
@@ -448,6 +458,7 @@ typedef void (*pusherc_explain_fn)(pusherc_slice json, void *user_data);
  *         PUSHERC_EINVAL  an argument is NULL, or a text is not UTF-8
  *         PUSHERC_ENOENT  unknown app
  *         PUSHERC_ENOMEM
+ *         PUSHERC_ENOSYS  the library was built without explanations, see pusherc_features()
  */
 PUSHERC_API int pusherc_explain(pusherc_server *server, const char *app_id, pusherc_slice channel,
                                 pusherc_slice user_id, pusherc_explain_fn done, void *user_data);

@@ -12,13 +12,29 @@
 
 PUSHERC_BEGIN_DECLS
 
-/** The kind of a channel, given by its name's prefix. */
+/** What the name of a user's own channel begins with; the user's id follows. */
+#define PUSHERC_USER_CHANNEL_PREFIX "#server-to-user-"
+
+/**
+ * Every kind of channel as X(name, value, prefix, label, cache, auth, client_events): `prefix` begins its names,
+ * `label` is the name in metrics; `cache` says whether "cache-" may follow the prefix, for channels that keep their
+ * last event; `auth` whether a subscription needs a signature or a rule; `client_events` whether clients may publish.
+ * The enum and everything that goes by prefix are made of this list; bindings can be, too. A prefix stands before
+ * the shorter ones that it begins with, so the public kind is the last. Values begin with 0 and leave no gap.
+ */
+#define PUSHERC_CHANNEL_KIND_MAP(X)                                                                \
+    X(PRIVATE_ENCRYPTED, 2, "private-encrypted-", "private-encrypted", true, true, false)          \
+    X(PRIVATE, 1, "private-", "private", true, true, true)                                         \
+    X(PRESENCE, 3, "presence-", "presence", true, true, true)                                      \
+    X(USER, 4, PUSHERC_USER_CHANNEL_PREFIX, "user", false, false, false)                           \
+    X(PUBLIC, 0, "", "public", true, false, false)
+
+/** The kind of a channel, given by its name's prefix: PUSHERC_CHANNEL_PUBLIC for names without any. */
 typedef enum pusherc_channel_kind {
-    PUSHERC_CHANNEL_PUBLIC = 0,        /**< any other name, also with "cache-" */
-    PUSHERC_CHANNEL_PRIVATE,           /**< "private-" */
-    PUSHERC_CHANNEL_PRIVATE_ENCRYPTED, /**< "private-encrypted-" */
-    PUSHERC_CHANNEL_PRESENCE,          /**< "presence-" */
-    PUSHERC_CHANNEL_USER               /**< "#server-to-user-" */
+#define PUSHERC_ENUM_(name, value, prefix, label, cache, auth, client_events)                      \
+    PUSHERC_CHANNEL_##name = (value),
+    PUSHERC_CHANNEL_KIND_MAP(PUSHERC_ENUM_)
+#undef PUSHERC_ENUM_
 } pusherc_channel_kind;
 
 /** One channel at the time of a query. */

@@ -15,6 +15,7 @@
 #include <pusherc/metrics.h>
 #include <pusherc/publish.h>
 #include <pusherc/server.h>
+#include <pusherc/settings.h>
 #include <pusherc/sign.h>
 #include <pusherc/types.h>
 #include <pusherc/version.h>

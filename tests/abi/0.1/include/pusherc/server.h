@@ -58,7 +58,7 @@ typedef struct pusherc_server_options {
     const pusherc_allocator *allocator; /**< NULL = the C library's */
     /** @} */
 
-    /** @name Paths and names
+    /** @name Paths, files and names
      * @{ */
     /** Serve below this path, e.g. "/ws": begins with '/', does not end with it, has no ' ?#%'; NULL = "". */
     const char *path_prefix;
@@ -70,6 +70,8 @@ typedef struct pusherc_server_options {
     /** Begins the names of metrics: 0..64 of [a-zA-Z0-9_:], no digit first; NULL = "pusherc_". With "soketi_"
      *  dashboards made for soketi work. */
     const char *metrics_prefix;
+    /** PEM: authorities that webhooks with https:// trust; NULL = the system's. */
+    const char *webhook_ca_file;
     /** @} */
 
     /** @name Limits
@@ -96,8 +98,6 @@ typedef struct pusherc_server_options {
     pusherc_http_error_format http_error_format; /**< default PUSHERC_HTTP_ERRORS_TEXT */
     /** How long an event that was published with an idempotency key is not published again; default 120000. */
     uint32_t idempotency_ms;
-    /** Memory for idempotency keys of one app; default 4194304. Above it the oldest are forgotten. */
-    uint32_t idempotency_max_bytes;
     /** /accept-traffic answers 500 while this process uses more than this percentage of the memory that it may
      *  use; 1..100, default 85. */
     uint32_t accept_traffic_percent;
@@ -105,14 +105,13 @@ typedef struct pusherc_server_options {
 
     /** @name Webhooks
      * @{ */
-    const char *webhook_ca_file; /**< PEM: trusted authorities for https://; NULL = the system's */
     /** Events for one endpoint are gathered this long before they are sent together; default 250;
      *  PUSHERC_NO_DELAY = each event is sent at once in its own request. */
     uint32_t webhook_batch_ms;
     /** A batch is sent earlier if it has this many events; 1..1000, default 20. */
     uint32_t webhook_batch_events;
     /** How long to wait after the last one left before sending member_removed or channel_vacated. A return within
-     *  that time cancels it. Default 3000, PUSHERC_NO_DELAY = send at once. */
+     *  that time cancels it; default 3000, PUSHERC_NO_DELAY = send at once. */
     uint32_t webhook_delay_ms;
     uint32_t webhook_timeout_ms; /**< for one request; default 10000 */
     /** From a batch's first request to its last; default 300000, PUSHERC_NO_DELAY = one request only. */
@@ -129,16 +128,12 @@ typedef struct pusherc_server_options {
     uint32_t out_soft_ms;
     /** The most that may wait for one client; default 1048576; above it the app's slow_policy applies. */
     uint32_t out_hard_bytes;
-    /** Events on their way to one worker; default 65536; above it PUSHERC_EBACKLOG. */
-    uint32_t mailbox_max_messages;
     /** @} */
 
     /** @name Timeouts
      * @{ */
     /** From accept, or from the first byte of a later request, to a complete head; default 10000, then 408. */
     uint32_t handshake_timeout_ms;
-    uint32_t request_timeout_ms; /**< from the head to a complete body; default 30000, then 408 */
-    uint32_t keep_alive_ms;      /**< HTTP between two requests; default 75000, then closed */
     /** For the host's answer to identify and find_app; default 10000, then 4009, or 503 over HTTP. */
     uint32_t identify_timeout_ms;
     uint32_t auth_timeout_ms;  /**< for the host's answer to a rule; default 10000, then denied */
@@ -340,7 +335,7 @@ typedef void (*pusherc_stopped_fn)(pusherc_server *server, void *user_data);
 /**
  * Stop the server: /ready answers 503, the listeners close, clients are closed with 4200 at random moments within
  * grace_ms, their queues are flushed, remaining connections are cut off, and `stopped` is called. Waiting webhooks
- * are sent as long as clients are left, and for close_timeout_ms more at most.
+ * are sent as long as clients are left, and for close_timeout_ms more at most. Stopping needs no memory.
  *
  * @param server    any state; a server that was not started stops at once
  * @param grace_ms  0 = close all clients at once
@@ -349,7 +344,6 @@ typedef void (*pusherc_stopped_fn)(pusherc_server *server, void *user_data);
  * @return 0, or
  *         PUSHERC_EINVAL  server is NULL
  *         PUSHERC_ESTATE  already stopping; a smaller grace_ms still takes effect
- *         PUSHERC_ENOMEM  only some workers are stopping, and `stopped` is not called yet: call again
  */
 PUSHERC_API int pusherc_server_stop(pusherc_server *server, uint32_t grace_ms,
                                     pusherc_stopped_fn stopped, void *user_data);
@@ -379,7 +373,7 @@ PUSHERC_API void pusherc_server_free(pusherc_server *server);
  *                         UTF-8
  *         PUSHERC_ENOENT  unknown app
  *         PUSHERC_ESTATE  not started, or stopped
- *         PUSHERC_ENOMEM  the connection may stay open
+ *         PUSHERC_ENOMEM  the connection stays open
  */
 PUSHERC_API int pusherc_server_disconnect(pusherc_server *server, const char *app_id,
                                           pusherc_socket_id socket_id, uint16_t close_code,
@@ -400,7 +394,7 @@ PUSHERC_API int pusherc_server_disconnect(pusherc_server *server, const char *ap
  *                         not UTF-8
  *         PUSHERC_ENOENT  unknown app
  *         PUSHERC_ESTATE  not started, or stopped
- *         PUSHERC_ENOMEM  some connections may stay open
+ *         PUSHERC_ENOMEM  no connection is closed
  *
  * Source: Pusher Channels HTTP API, "POST terminate user connections", for signed-in users.
  */

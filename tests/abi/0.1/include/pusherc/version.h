@@ -40,7 +40,7 @@ PUSHERC_API const char *pusherc_version_string(void);
 /**
  * Which optional parts the library was built with. A call that needs another part returns PUSHERC_ENOSYS.
  *
- * @return words separated by spaces, such as "tls", "encryption" and "webhooks"; "" for none; static
+ * @return words separated by spaces, such as "tls", "encryption", "webhooks" and "explain"; "" for none; static
  */
 PUSHERC_API const char *pusherc_features(void);
 
