@@ -185,7 +185,7 @@ static int take_name(struct reading *reading, const struct cli_name *name, const
                : 0;
 }
 
-static void take_in_vain(const struct reading *reading, const struct cli_vain_name *vain,
+static void take_ignored(const struct reading *reading, const struct cli_ignored_name *ignored,
                          const char *key, const cJSON *item)
 {
     char number[64];
@@ -194,8 +194,8 @@ static void take_in_vain(const struct reading *reading, const struct cli_vain_na
     /* a list or an object: something, unless it is empty */
     if (!text)
         text = item->child ? "..." : "";
-    if (reading->warnings && cli_vain_asks(vain, text))
-        cli_vain_warn(reading->warnings, vain, key);
+    if (reading->warnings && cli_ignored_asks(ignored, text))
+        cli_ignored_warn(reading->warnings, ignored, key);
 }
 
 static int take_app(const pusherc_app_options *options, void *user_data)
@@ -259,8 +259,8 @@ static bool is_group(const char *key)
 
     for (size_t i = 0; i < cli_name_count; i++)
         found = found || begins(cli_names[i].key, key);
-    for (size_t i = 0; i < cli_vain_name_count; i++)
-        found = found || begins(cli_vain_names[i].key, key);
+    for (size_t i = 0; i < cli_ignored_name_count; i++)
+        found = found || begins(cli_ignored_names[i].key, key);
     return found;
 }
 
@@ -270,7 +270,7 @@ static int take_item(struct reading *reading, const char *key, const cJSON *item
 {
     const struct cli_setting *setting = cli_server_setting(key);
     const struct cli_name *name = cli_name_of_key(key);
-    const struct cli_vain_name *vain = cli_vain_key(key);
+    const struct cli_ignored_name *ignored = cli_ignored_key(key);
 
     if (strcmp(key, APPS) == 0 || same(key, SOKETI_APPS))
         return take_apps(reading, key, item);
@@ -280,9 +280,9 @@ static int take_item(struct reading *reading, const char *key, const cJSON *item
         return take_setting(reading, setting, item);
     if (name)
         return take_name(reading, name, item);
-    if (!vain)
+    if (!ignored)
         return unknown_key(reading, key);
-    take_in_vain(reading, vain, key, item);
+    take_ignored(reading, ignored, key, item);
     return 0;
 }
 

@@ -223,9 +223,9 @@ void cli_environment_warn(FILE *file)
             continue;
         memcpy(name, *entry, len);
         name[len] = '\0';
-        const struct cli_vain_name *vain = cli_vain_environment(name);
-        if (vain && counts(vain->when) && cli_vain_asks(vain, *entry + len + 1))
-            cli_vain_warn(file, vain, name);
+        const struct cli_ignored_name *ignored = cli_ignored_environment(name);
+        if (ignored && counts(ignored->when) && cli_ignored_asks(ignored, *entry + len + 1))
+            cli_ignored_warn(file, ignored, name);
     }
     if (senders && strcmp(senders, "all") == 0)
         (void)fprintf(file, "pusherc: warning: REVERB_APP_ACCEPT_CLIENT_EVENTS_FROM=all is taken "

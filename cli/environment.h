@@ -1,6 +1,6 @@
 /*
  * What the environment says, under the names of soketi, Reverb, sockudo and Laravel (names.h); and which names it
- * uses in vain.
+ * uses without effect.
  */
 #ifndef CLI_ENVIRONMENT_H
 #define CLI_ENVIRONMENT_H

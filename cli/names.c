@@ -108,7 +108,7 @@ const struct cli_name cli_names[] = {
 
 #define ONE_PROCESS "pusherc is one process"
 
-const struct cli_vain_name cli_vain_names[] = {
+const struct cli_ignored_name cli_ignored_names[] = {
     {"SOKETI_MODE", "mode", "full", CLI_ALWAYS, NULL},
     {"SOKETI_METRICS_DRIVER", "metrics.driver", "prometheus", CLI_ALWAYS, NULL},
     {"SOKETI_APP_MANAGER_DRIVER", "appManager.driver", "array", CLI_ALWAYS, "apps are in the config file"},
@@ -153,7 +153,7 @@ const struct cli_vain_name cli_vain_names[] = {
 };
 /* clang-format on */
 const size_t cli_name_count = sizeof cli_names / sizeof cli_names[0];
-const size_t cli_vain_name_count = sizeof cli_vain_names / sizeof cli_vain_names[0];
+const size_t cli_ignored_name_count = sizeof cli_ignored_names / sizeof cli_ignored_names[0];
 
 const struct cli_name *cli_name_of_key(const char *key)
 {
@@ -220,38 +220,38 @@ int cli_name_take(const struct cli_name *name, struct cli_settings *settings, st
     return status;
 }
 
-const struct cli_vain_name *cli_vain_environment(const char *name)
+const struct cli_ignored_name *cli_ignored_environment(const char *name)
 {
-    for (size_t i = 0; i < cli_vain_name_count; i++) {
-        const char *pattern = cli_vain_names[i].environment;
+    for (size_t i = 0; i < cli_ignored_name_count; i++) {
+        const char *pattern = cli_ignored_names[i].environment;
         if (pattern && fnmatch(pattern, name, 0) == 0)
-            return &cli_vain_names[i];
+            return &cli_ignored_names[i];
     }
     return NULL;
 }
 
-const struct cli_vain_name *cli_vain_key(const char *key)
+const struct cli_ignored_name *cli_ignored_key(const char *key)
 {
     char wanted[CLI_PLAIN_NAME_SIZE], known[CLI_PLAIN_NAME_SIZE];
 
     cli_plain_name(wanted, key);
-    for (size_t i = 0; i < cli_vain_name_count; i++) {
-        if (!cli_vain_names[i].key)
+    for (size_t i = 0; i < cli_ignored_name_count; i++) {
+        if (!cli_ignored_names[i].key)
             continue;
-        cli_plain_name(known, cli_vain_names[i].key);
+        cli_plain_name(known, cli_ignored_names[i].key);
         if (fnmatch(known, wanted, 0) == 0)
-            return &cli_vain_names[i];
+            return &cli_ignored_names[i];
     }
     return NULL;
 }
 
-bool cli_vain_asks(const struct cli_vain_name *vain, const char *value)
+bool cli_ignored_asks(const struct cli_ignored_name *ignored, const char *value)
 {
-    return *value && (!vain->harmless || strcmp(value, vain->harmless) != 0);
+    return *value && (!ignored->harmless || strcmp(value, ignored->harmless) != 0);
 }
 
-void cli_vain_warn(FILE *file, const struct cli_vain_name *vain, const char *source)
+void cli_ignored_warn(FILE *file, const struct cli_ignored_name *ignored, const char *source)
 {
     (void)fprintf(file, "pusherc: warning: %s is set, but not supported%s%s\n", source,
-                  vain->instead ? ": " : "", vain->instead ? vain->instead : "");
+                  ignored->instead ? ": " : "", ignored->instead ? ignored->instead : "");
 }

@@ -39,7 +39,7 @@ extern const struct cli_name cli_names[];
 extern const size_t cli_name_count;
 
 /* What no counterpart here has. */
-struct cli_vain_name {
+struct cli_ignored_name {
     const char *environment; /* pattern of fnmatch(), or NULL */
     const char *key;         /* the same */
     const char *harmless;    /* the value that asks for nothing, or NULL */
@@ -48,8 +48,8 @@ struct cli_vain_name {
 };
 
 /* The first that matches counts. */
-extern const struct cli_vain_name cli_vain_names[];
-extern const size_t cli_vain_name_count;
+extern const struct cli_ignored_name cli_ignored_names[];
+extern const size_t cli_ignored_name_count;
 
 /* By the key in the config file, however its words are joined; NULL if there is none. */
 const struct cli_name *cli_name_of_key(const char *key);
@@ -68,11 +68,11 @@ int cli_name_take(const struct cli_name *name, struct cli_settings *settings, st
                   struct cli_error *error);
 
 /* The entry for a name of the environment, or for a key of the config file; NULL if there is none. */
-const struct cli_vain_name *cli_vain_environment(const char *name);
-const struct cli_vain_name *cli_vain_key(const char *key);
+const struct cli_ignored_name *cli_ignored_environment(const char *name);
+const struct cli_ignored_name *cli_ignored_key(const char *key);
 /* Does that value ask for anything? */
-bool cli_vain_asks(const struct cli_vain_name *vain, const char *value);
-/* One line for a name used in vain. */
-void cli_vain_warn(FILE *file, const struct cli_vain_name *vain, const char *source);
+bool cli_ignored_asks(const struct cli_ignored_name *ignored, const char *value);
+/* One line for a name that has no effect. */
+void cli_ignored_warn(FILE *file, const struct cli_ignored_name *ignored, const char *source);
 
 #endif

@@ -239,7 +239,7 @@ static inline void ax_on_done(uint64_t kept, uint64_t revoked, void *user_data)
 static inline int ax_reauthorize(struct ax *ax, const char *user_id, const char *pattern)
 {
     struct pc_app *app = pc_apps_by_id(&ax->fx.engine->apps, PC_S("app-id"));
-    struct pc_grant_filter filter = {.app_uid = app->live->uid,
+    struct pc_grant_filter filter = {.app_uid = app->state->uid,
                                      .user_id = pc_slice_of(user_id),
                                      .pattern = pc_slice_of(pattern)};
     pc_app_unref(app);

@@ -21,7 +21,7 @@ struct pc_api_request {
         *await; /* to wait with for an answer from elsewhere; NULL = all is answered at once */
 };
 
-/* Borrowed strings are static or live in here: a reply is not to be copied. */
+/* Borrowed strings are static or state in here: a reply is not to be copied. */
 struct pc_api_reply {
     int status;
     const char *content_type; /* NULL = none */

@@ -52,7 +52,7 @@ void pc_auth_put_refusal(struct pc_api_reply *reply, int status, pusherc_slice t
 
 /* Browsers must not guess another type for the answer, and caches must not keep it. */
 void pc_auth_guard(struct pc_api_reply *reply);
-/* Fields that let a page of an allowed origin use the endpoint with its cookies. `origin` must live as long as
+/* Fields that let a page of an allowed origin use the endpoint with its cookies. `origin` must state as long as
  * the reply. */
 void pc_auth_allow_origin(struct pc_api_reply *reply, pusherc_slice origin);
 

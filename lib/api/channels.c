@@ -71,7 +71,7 @@ static struct counts counts_of(const struct pc_channel *channel)
 static struct counts look_up(const struct pc_api_call *call, pusherc_slice name)
 {
     struct pc_directory *directory = &call->request->engine->directory;
-    uint64_t uid = call->app->live->uid;
+    uint64_t uid = call->app->state->uid;
     struct pc_shard *shard = pc_directory_lock(directory, uid, name);
     const struct pc_channel *channel = pc_shard_find(shard, uid, name);
     struct counts counts = channel ? counts_of(channel) : (struct counts){0, 0};
@@ -171,7 +171,7 @@ void pc_api_channels(struct pc_api_call *call)
     struct list list = {&call->reply->body, &info, true};
     pc_api_begin(call->reply, 200, PC_API_JSON);
     pc_buf_put(list.body, PC_S("{\"channels\":{"));
-    pc_directory_each(&call->request->engine->directory, call->app->live->uid, prefix, put_channel,
+    pc_directory_each(&call->request->engine->directory, call->app->state->uid, prefix, put_channel,
                       &list);
     pc_buf_put(list.body, PC_S("}}"));
 }
@@ -214,7 +214,7 @@ static void put_occupied(struct pc_buf *body, struct counts counts)
 static void put_cached(const struct pc_api_call *call, struct pc_buf *body)
 {
     struct pc_directory *directory = &call->request->engine->directory;
-    uint64_t uid = call->app->live->uid, now_ms = call->request->worker->now_ms;
+    uint64_t uid = call->app->state->uid, now_ms = call->request->worker->now_ms;
     struct pc_shard *shard = pc_directory_lock(directory, uid, call->channel);
     const struct pc_channel *channel = pc_shard_find(shard, uid, call->channel);
     struct pc_cached *cached = channel ? pc_channel_kept(channel, now_ms) : NULL;
@@ -293,7 +293,7 @@ void pc_api_channel_users(struct pc_api_call *call)
     const pusherc_slice *with_info = pc_api_param(call, PC_S("with_user_info"));
     struct pc_directory *directory = &call->request->engine->directory;
     struct pc_buf *body = &call->reply->body;
-    uint64_t uid = call->app->live->uid;
+    uint64_t uid = call->app->state->uid;
     pc_api_begin(call->reply, 200, PC_API_JSON);
     pc_buf_put(body, PC_S("{\"users\":["));
     struct pc_shard *shard = pc_directory_lock(directory, uid, call->channel);
@@ -308,7 +308,7 @@ void pc_api_connections(struct pc_api_call *call)
 {
     struct pc_buf *body = &call->reply->body;
     /* relaxed: the number is old when it arrives anyway */
-    uint32_t n = atomic_load_explicit(&call->app->live->connections, memory_order_relaxed);
+    uint32_t n = atomic_load_explicit(&call->app->state->connections, memory_order_relaxed);
     bool first = true;
     pc_api_begin(call->reply, 200, PC_API_JSON);
     pc_buf_put_char(body, '{');

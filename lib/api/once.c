@@ -59,7 +59,7 @@ bool pc_api_once_begin(struct pc_api_call *call, struct pc_api_once *once, pushe
     const struct pc_api_request *request = call->request;
     const struct pc_idempotency_limits keep = {request->engine->constants.idempotency_max_bytes,
                                                request->engine->options.idempotency_ms};
-    switch (pc_idempotency_begin(&call->app->live->idempotency, &keep, once->key, once->content,
+    switch (pc_idempotency_begin(&call->app->state->idempotency, &keep, once->key, once->content,
                                  answer, request->worker->now_ms, stored, &once->entry)) {
     case PC_IDEMPOTENCY_FIRST:
         return true;
@@ -86,6 +86,6 @@ bool pc_api_once_begin(struct pc_api_call *call, struct pc_api_once *once, pushe
 void pc_api_once_end(struct pc_api_call *call, struct pc_api_once *once, bool done)
 {
     if (once->entry)
-        pc_idempotency_end(&call->app->live->idempotency, once->entry, done);
+        pc_idempotency_end(&call->app->state->idempotency, once->entry, done);
     once->entry = NULL;
 }

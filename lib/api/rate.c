@@ -7,9 +7,9 @@
 /* What the rate has left now that it has refused something. */
 static uint32_t rate_left(struct pc_app *app, const struct pc_rate *rate, uint32_t per_s)
 {
-    pthread_mutex_lock(&app->live->mutex);
+    pthread_mutex_lock(&app->state->mutex);
     uint32_t left = per_s > rate->used ? per_s - rate->used : 0;
-    pthread_mutex_unlock(&app->live->mutex);
+    pthread_mutex_unlock(&app->state->mutex);
     return left;
 }
 
@@ -29,7 +29,7 @@ bool pc_api_take_events(struct pc_api_call *call, uint32_t count)
     if (pc_app_take_events(app, count, call->request->worker->now_ms))
         return true;
     pc_app_limited(app, PC_APP_max_backend_events_per_s);
-    pc_api_too_many(call->reply, limit, rate_left(app, &app->live->backend_events, limit));
+    pc_api_too_many(call->reply, limit, rate_left(app, &app->state->backend_events, limit));
     return false;
 }
 
@@ -43,6 +43,6 @@ bool pc_api_take_read(struct pc_api_call *call)
     if (pc_app_take_read(app, call->request->worker->now_ms))
         return true;
     pc_app_limited(app, PC_APP_max_read_requests_per_s);
-    pc_api_too_many(call->reply, limit, rate_left(app, &app->live->read_requests, limit));
+    pc_api_too_many(call->reply, limit, rate_left(app, &app->state->read_requests, limit));
     return false;
 }

@@ -8,7 +8,7 @@ void pc_api_terminate(struct pc_api_call *call)
 {
     pusherc_slice user_id = call->channel; /* the route's last '*' */
     const struct pc_disconnect which = {
-        .app_uid = call->app->live->uid,
+        .app_uid = call->app->state->uid,
         .user_id = user_id,
         .signed_in = true,
         .members = call->app->options.terminate_matches_presence,

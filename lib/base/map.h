@@ -1,5 +1,5 @@
 /*
- * Hash table of nodes that live inside their objects: the table owns only its array of chains.
+ * Hash table of nodes that state inside their objects: the table owns only its array of chains.
  * Keys are bytes kept by the object; the hash is keyed (SipHash-1-3) because clients choose the
  * keys. When the array cannot grow, chains get longer and nothing fails; only the first insert can.
  */

@@ -8,63 +8,64 @@
 #include "base/setting.h"
 #include "protocol/names.h"
 
-void pc_app_live_ref(struct pc_app_live *live)
+void pc_app_state_ref(struct pc_app_state *state)
 {
-    atomic_fetch_add_explicit(&live->refs, 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&state->refs, 1, memory_order_relaxed);
 }
 
-void pc_app_live_unref(struct pc_app_live *live)
+void pc_app_state_unref(struct pc_app_state *state)
 {
-    if (!live || atomic_fetch_sub_explicit(&live->refs, 1, memory_order_acq_rel) != 1)
+    if (!state || atomic_fetch_sub_explicit(&state->refs, 1, memory_order_acq_rel) != 1)
         return;
-    pc_endpoints_unref(live->endpoints);
-    pc_idempotency_free(&live->idempotency);
-    pc_counts_free(&live->per_user);
-    pc_counts_free(&live->per_address);
-    struct pc_mem mem = live->mem;
-    pthread_mutex_destroy(&live->mutex);
-    pc_free(&mem, live);
+    pc_endpoints_unref(state->endpoints);
+    pc_idempotency_free(&state->idempotency);
+    pc_counts_free(&state->per_user);
+    pc_counts_free(&state->per_address);
+    struct pc_mem mem = state->mem;
+    pthread_mutex_destroy(&state->mutex);
+    pc_free(&mem, state);
 }
 
-struct pc_app_live *pc_app_live_new(const struct pc_mem *mem, uint64_t uid, uint32_t worker_count,
-                                    const uint64_t seed[2])
+struct pc_app_state *pc_app_state_new(const struct pc_mem *mem, uint64_t uid, uint32_t worker_count,
+                                      const uint64_t seed[2])
 {
     /* The allocator aligns to 16 bytes; what a worker writes wants cache lines to itself. */
     const size_t line = _Alignof(struct pc_app_stats);
     const size_t slots = (size_t)worker_count + 1;
-    struct pc_app_live *live =
-        pc_alloc_zero(mem, sizeof *live + line + slots * sizeof *live->stats);
-    if (!live)
+    struct pc_app_state *state =
+        pc_alloc_zero(mem, sizeof *state + line + slots * sizeof *state->stats);
+    if (!state)
         return NULL;
-    uintptr_t at = ((uintptr_t)(live + 1) + line - 1) & ~(uintptr_t)(line - 1);
-    live->stats = (struct pc_app_stats *)at;
-    live->mem = *mem;
-    live->worker_count = worker_count;
-    atomic_init(&live->refs, 1);
-    live->uid = uid;
-    pc_list_init(&live->webhook_queues);
-    pthread_mutex_init(&live->mutex, NULL);
-    pc_idempotency_init(&live->idempotency, &live->mem, seed);
-    pc_counts_init(&live->per_user, &live->mem, seed);
-    pc_counts_init(&live->per_address, &live->mem, seed);
-    return live;
+    uintptr_t at = ((uintptr_t)(state + 1) + line - 1) & ~(uintptr_t)(line - 1);
+    state->stats = (struct pc_app_stats *)at;
+    state->mem = *mem;
+    state->worker_count = worker_count;
+    atomic_init(&state->refs, 1);
+    state->uid = uid;
+    pc_list_init(&state->webhook_queues);
+    pthread_mutex_init(&state->mutex, NULL);
+    pc_idempotency_init(&state->idempotency, &state->mem, seed);
+    pc_counts_init(&state->per_user, &state->mem, seed);
+    pc_counts_init(&state->per_address, &state->mem, seed);
+    return state;
 }
 
-struct pc_endpoints *pc_app_endpoints(struct pc_app_live *live)
+struct pc_endpoints *pc_app_endpoints(struct pc_app_state *state)
 {
-    pthread_mutex_lock(&live->mutex);
-    struct pc_endpoints *endpoints = pc_endpoints_ref(live->endpoints);
-    pthread_mutex_unlock(&live->mutex);
+    pthread_mutex_lock(&state->mutex);
+    struct pc_endpoints *endpoints = pc_endpoints_ref(state->endpoints);
+    pthread_mutex_unlock(&state->mutex);
     return endpoints;
 }
 
-struct pc_endpoints *pc_app_set_endpoints(struct pc_app_live *live, struct pc_endpoints *endpoints)
+struct pc_endpoints *pc_app_set_endpoints(struct pc_app_state *state,
+                                          struct pc_endpoints *endpoints)
 {
-    pthread_mutex_lock(&live->mutex);
-    struct pc_endpoints *before = live->endpoints;
-    live->endpoints = endpoints;
-    atomic_store_explicit(&live->notices, endpoints ? endpoints->kinds : 0, memory_order_relaxed);
-    pthread_mutex_unlock(&live->mutex);
+    pthread_mutex_lock(&state->mutex);
+    struct pc_endpoints *before = state->endpoints;
+    state->endpoints = endpoints;
+    atomic_store_explicit(&state->notices, endpoints ? endpoints->kinds : 0, memory_order_relaxed);
+    pthread_mutex_unlock(&state->mutex);
     return before;
 }
 
@@ -85,7 +86,7 @@ void pc_app_unref(struct pc_app *app)
     if (app->secret_text.ptr)
         pc_wipe((char *)app->secret_text.ptr, app->secret_text.len);
     pc_free(&mem, (char *)app->secret_text.ptr);
-    pc_app_live_unref(app->live);
+    pc_app_state_unref(app->state);
     pc_free(&mem, (char *)app->id.ptr);
     pc_free(&mem, (char *)app->key.ptr);
     pc_free(&mem, app);
@@ -193,7 +194,7 @@ int pc_app_new(struct pc_app **out, const struct pc_mem *mem, const pusherc_app_
 
 bool pc_app_connect(struct pc_app *app)
 {
-    uint32_t before = atomic_fetch_add_explicit(&app->live->connections, 1, memory_order_relaxed);
+    uint32_t before = atomic_fetch_add_explicit(&app->state->connections, 1, memory_order_relaxed);
     if (before < app->options.max_connections)
         return true;
     pc_app_disconnect(app);
@@ -202,7 +203,7 @@ bool pc_app_connect(struct pc_app *app)
 
 void pc_app_disconnect(struct pc_app *app)
 {
-    atomic_fetch_sub_explicit(&app->live->connections, 1, memory_order_relaxed);
+    atomic_fetch_sub_explicit(&app->state->connections, 1, memory_order_relaxed);
 }
 
 static bool take(struct pc_app *app, struct pc_rate *rate, uint32_t per_s, uint32_t amount,
@@ -210,19 +211,19 @@ static bool take(struct pc_app *app, struct pc_rate *rate, uint32_t per_s, uint3
 {
     if (per_s == PUSHERC_NO_LIMIT)
         return true;
-    pthread_mutex_lock(&app->live->mutex);
+    pthread_mutex_lock(&app->state->mutex);
     bool ok = pc_rate_take(rate, per_s, amount, now_ms);
-    pthread_mutex_unlock(&app->live->mutex);
+    pthread_mutex_unlock(&app->state->mutex);
     return ok;
 }
 
 bool pc_app_take_events(struct pc_app *app, uint32_t count, uint64_t now_ms)
 {
-    return take(app, &app->live->backend_events, app->options.max_backend_events_per_s, count,
+    return take(app, &app->state->backend_events, app->options.max_backend_events_per_s, count,
                 now_ms);
 }
 
 bool pc_app_take_read(struct pc_app *app, uint64_t now_ms)
 {
-    return take(app, &app->live->read_requests, app->options.max_read_requests_per_s, 1, now_ms);
+    return take(app, &app->state->read_requests, app->options.max_read_requests_per_s, 1, now_ms);
 }

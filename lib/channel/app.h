@@ -64,7 +64,7 @@ struct pc_app_refusals {
 };
 
 /* Shared by all snapshots of one app. */
-struct pc_app_live {
+struct pc_app_state {
     _Atomic uint32_t refs;
     struct pc_mem mem;
     _Atomic uint32_t connections;
@@ -88,7 +88,7 @@ struct pc_app_live {
 struct pc_app {
     _Atomic uint32_t refs;
     struct pc_mem mem;
-    struct pc_app_live *live;         /* counted */
+    struct pc_app_state *state;       /* counted */
     struct pc_map_node by_id, by_key; /* the registry's, while this is the current snapshot */
     pusherc_slice id, key;
     struct pc_hmac_key *secret; /* owned */
@@ -105,32 +105,33 @@ struct pc_app {
 /* What a host can get wrong, said with the field's name; `webhooks`: somebody sends them. */
 PC_CHECKED int pc_app_check(const pusherc_app_options *options, bool webhooks,
                             pusherc_errinfo *info);
-/* A snapshot of options that were checked, without `live`, counted once. 0 or PUSHERC_ENOMEM. */
+/* A snapshot of options that were checked, without `state`, counted once. 0 or PUSHERC_ENOMEM. */
 PC_CHECKED int pc_app_new(struct pc_app **out, const struct pc_mem *mem,
                           const pusherc_app_options *options);
 /* Counted once; NULL = out of memory. */
-struct pc_app_live *pc_app_live_new(const struct pc_mem *mem, uint64_t uid, uint32_t worker_count,
-                                    const uint64_t seed[2]);
+struct pc_app_state *pc_app_state_new(const struct pc_mem *mem, uint64_t uid, uint32_t worker_count,
+                                      const uint64_t seed[2]);
 void pc_app_ref(struct pc_app *app);
 void pc_app_unref(struct pc_app *app); /* NULL is harmless */
-void pc_app_live_ref(struct pc_app_live *live);
-void pc_app_live_unref(struct pc_app_live *live); /* NULL is harmless */
+void pc_app_state_ref(struct pc_app_state *state);
+void pc_app_state_unref(struct pc_app_state *state); /* NULL is harmless */
 
 /* What this worker counts for the app. */
 static inline struct pc_app_stats *pc_app_stats(const struct pc_app *app, uint32_t worker)
 {
-    return &app->live->stats[worker];
+    return &app->state->stats[worker];
 }
 /* A limit of the app has refused something. */
 static inline void pc_app_limited(const struct pc_app *app, enum pc_app_setting limit)
 {
-    pc_stat_add_shared(&app->live->refusals.limits[limit], 1);
+    pc_stat_add_shared(&app->state->refusals.limits[limit], 1);
 }
 
 /* Those of the current settings, counted for the caller; NULL if there are none. */
-struct pc_endpoints *pc_app_endpoints(struct pc_app_live *live);
+struct pc_endpoints *pc_app_endpoints(struct pc_app_state *state);
 /* Takes over the caller's count; returns the one before, counted for the caller. */
-struct pc_endpoints *pc_app_set_endpoints(struct pc_app_live *live, struct pc_endpoints *endpoints);
+struct pc_endpoints *pc_app_set_endpoints(struct pc_app_state *state,
+                                          struct pc_endpoints *endpoints);
 
 /* One more connection if the quota allows; each success is undone by pc_app_disconnect(). */
 bool pc_app_connect(struct pc_app *app);

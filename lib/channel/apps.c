@@ -72,14 +72,14 @@ static int insert(struct pc_apps *apps, struct change *change, pusherc_errinfo *
     if (holder)
         return pc_errinfo(info, PUSHERC_EEXIST, 0, "app %s: the key belongs to app %s", app->id.ptr,
                           holder->id.ptr);
-    app->live = change->old ? change->old->live
-                            : pc_app_live_new(&apps->mem, apps->next_uid, apps->worker_count,
-                                              apps->by_id.seed);
+    app->state = change->old ? change->old->state
+                             : pc_app_state_new(&apps->mem, apps->next_uid, apps->worker_count,
+                                                apps->by_id.seed);
     if (change->old)
-        pc_app_live_ref(app->live);
+        pc_app_state_ref(app->state);
     else
         apps->next_uid++;
-    if (!app->live || put_in(apps, app))
+    if (!app->state || put_in(apps, app))
         return pc_errinfo(info, PUSHERC_ENOMEM, 0, "app %s: out of memory", app->id.ptr);
     return 0;
 }
@@ -109,7 +109,7 @@ static int exchange(struct pc_apps *apps, struct change *changes, size_t count,
     }
     /* here, so that of two puts the same one is last in both places */
     for (size_t i = 0; i < count && err == 0; i++)
-        changes[i].endpoints = pc_app_set_endpoints(changes[i].app->live, changes[i].endpoints);
+        changes[i].endpoints = pc_app_set_endpoints(changes[i].app->state, changes[i].endpoints);
     pthread_mutex_unlock(&apps->mutex);
     return err;
 }
@@ -164,7 +164,7 @@ struct pc_app *pc_apps_remove(struct pc_apps *apps, pusherc_slice id)
     if (app) {
         pc_map_remove(&apps->by_id, &app->by_id);
         pc_map_remove(&apps->by_key, &app->by_key);
-        atomic_store_explicit(&app->live->removed, true, memory_order_release);
+        atomic_store_explicit(&app->state->removed, true, memory_order_release);
     }
     pthread_mutex_unlock(&apps->mutex);
     return app;

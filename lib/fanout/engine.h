@@ -69,9 +69,9 @@ struct pc_engine {
     _Atomic bool draining;     /* a stop has begun */
     _Atomic uint32_t sockets;  /* of all workers, against options.max_connections */
     _Atomic uint64_t publishes, unmatched, mailbox_refused;
-    struct pc_app_refusals strangers; /* what could not be counted for an app */
-    uint64_t (*clock_ns)(void);       /* monotonic; given by the runtime. NULL: nothing is timed */
-    uint16_t port;                    /* of the first listener, a label of metrics */
+    struct pc_app_refusals unknown_app; /* what could not be counted for an app */
+    uint64_t (*clock_ns)(void); /* monotonic; given by the runtime. NULL: nothing is timed */
+    uint16_t port;              /* of the first listener, a label of metrics */
     /* The facade's: writes all metrics, as pusherc_server_metrics() or as JSON. */
     int (*write_metrics)(struct pusherc_server *server, bool json, pusherc_write_fn write,
                          void *user_data);

@@ -3,7 +3,7 @@
 #include "fanout/subscription.h"
 
 struct pc_local *pc_local_reserve(struct pc_worker *worker, struct pc_channel *channel,
-                                  struct pc_app_live *live)
+                                  struct pc_app_state *state)
 {
     struct pc_local *local = pc_local_of(channel, worker);
     if (!local) {
@@ -11,7 +11,7 @@ struct pc_local *pc_local_reserve(struct pc_worker *worker, struct pc_channel *c
         if (!local)
             return NULL;
         local->channel = channel;
-        local->live = live;
+        local->state = state;
         channel->local[worker->index] = local;
     }
     if (local->count < local->cap)
@@ -118,8 +118,8 @@ static void deliver_same(struct pc_worker *worker, const struct pc_local *local,
         if (is_for(event, t, has_except))
             delivered += push(t, slot, room);
     }
-    pc_worker_delivered(worker, local->live, delivered, delivered * (slot->len - event->header_len),
-                        event->posted_ns);
+    pc_worker_delivered(worker, local->state, delivered,
+                        delivered * (slot->len - event->header_len), event->posted_ns);
 }
 
 /* To each the frame of its view and encoding, if there is one. */
@@ -142,7 +142,7 @@ static void deliver_variants(struct pc_worker *worker, const struct pc_local *lo
             bytes += theirs->len - frame->header_len;
         }
     }
-    pc_worker_delivered(worker, local->live, delivered, bytes, event->posted_ns);
+    pc_worker_delivered(worker, local->state, delivered, bytes, event->posted_ns);
 }
 
 void pc_local_deliver(struct pc_mail *mail, struct pc_worker *worker)

@@ -19,7 +19,7 @@ struct pc_target {
 };
 struct pc_local {
     struct pc_channel *channel; /* alive while count > 0 */
-    struct pc_app_live *live;   /* the app's, as long */
+    struct pc_app_state *state; /* the app's, as long */
     uint32_t count, cap;
     struct pc_target *targets;
 };
@@ -27,7 +27,7 @@ struct pc_local {
 /* Locked. This worker's list, with room for one more; NULL = out of memory. Then, and when the room is not used,
  * pc_local_settle() follows. */
 struct pc_local *pc_local_reserve(struct pc_worker *worker, struct pc_channel *channel,
-                                  struct pc_app_live *live);
+                                  struct pc_app_state *state);
 /* Locked. Takes the room; events from `since` on are for it. Its q and view are set. */
 void pc_local_add(struct pc_worker *worker, struct pc_local *local, struct pc_subscription *s,
                   uint64_t since);

@@ -43,7 +43,7 @@ static inline bool pc_noticed(const struct pc_observer *observer, const struct p
                               uint32_t kind)
 {
     return observer->note &&
-           (atomic_load_explicit(&app->live->notices, memory_order_relaxed) & kind);
+           (atomic_load_explicit(&app->state->notices, memory_order_relaxed) & kind);
 }
 
 #endif

@@ -156,7 +156,7 @@ static bool try_mirror(struct pc_engine *engine, const struct pc_join *who, bool
                        struct pc_frame *event, int *err)
 {
     struct pc_posting posting = {.event = event};
-    uint64_t uid = who->app->live->uid;
+    uint64_t uid = who->app->state->uid;
     struct pc_shard *shard = pc_directory_lock(&engine->directory, uid, who->channel);
     struct pc_channel *channel = pc_shard_find(shard, uid, who->channel);
     bool fits = !there || !channel || !channel->views || pc_event_fits(event, channel);

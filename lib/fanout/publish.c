@@ -92,7 +92,7 @@ static void keep(const struct delivery *d, struct pc_channel *channel)
 /* Locked. *out is the channel, made if it is not there and has an event to keep, else NULL. */
 static int find_channel(const struct delivery *d, struct pc_shard *shard, struct pc_channel **out)
 {
-    uint64_t uid = d->app->live->uid;
+    uint64_t uid = d->app->state->uid;
     if (!d->cached) {
         *out = pc_shard_find(shard, uid, d->channel);
         return 0;
@@ -106,7 +106,7 @@ static int find_recipients(const struct delivery *d, struct pc_recipients *out)
 {
     struct pc_channel *channel;
     struct pc_shard *shard =
-        pc_directory_lock(&d->engine->directory, d->app->live->uid, d->channel);
+        pc_directory_lock(&d->engine->directory, d->app->state->uid, d->channel);
     int err = find_channel(d, shard, &channel);
     out->workers = 0;
     if (channel) {
@@ -174,9 +174,9 @@ static int post_event(const struct delivery *d, struct pc_channel *channel, stru
 static void count(const struct delivery *d, bool matched)
 {
     const struct pc_worker *worker = d->publication->worker;
-    struct pc_app_live *live = d->app->live;
+    struct pc_app_state *state = d->app->state;
     void (*add)(_Atomic uint64_t *, uint64_t) = worker ? pc_stat_add : pc_stat_add_shared;
-    struct pc_app_stats *stats = &live->stats[worker ? worker->index : live->worker_count];
+    struct pc_app_stats *stats = &state->stats[worker ? worker->index : state->worker_count];
     pc_stat_add_shared(&d->engine->publishes, 1);
     add(&stats->publishes, 1);
     if (matched)

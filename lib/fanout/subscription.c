@@ -44,7 +44,7 @@ static int join_locked(struct pc_worker *worker, const struct pc_join *join,
                        struct pc_channel *channel, struct pc_buf *roster, struct pc_subscription *s,
                        struct pc_channel_change *change, struct pc_posting *posting)
 {
-    struct pc_local *local = pc_local_reserve(worker, channel, join->app->live);
+    struct pc_local *local = pc_local_reserve(worker, channel, join->app->state);
     int err = local ? 0 : PUSHERC_ENOMEM;
     s->view = PC_NO_VIEW;
     if (err == 0 && channel->views && join->view.len)
@@ -80,7 +80,7 @@ static bool try_join(struct pc_worker *worker, const struct pc_join *join, struc
 {
     struct pc_engine *engine = worker->engine;
     struct pc_posting posting = {.event = event};
-    uint64_t uid = join->app->live->uid;
+    uint64_t uid = join->app->state->uid;
     bool fits = true;
     struct pc_shard *shard = pc_directory_lock(&engine->directory, uid, join->channel);
     struct pc_channel *channel =

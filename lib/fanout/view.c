@@ -96,7 +96,7 @@ static void encode_member(struct pc_buf *out, const struct rendering *r, pusherc
 static bool find_recipients(struct pc_engine *engine, const struct pc_join *join,
                             struct pc_recipients *out)
 {
-    uint64_t uid = join->app->live->uid;
+    uint64_t uid = join->app->state->uid;
     struct pc_shard *shard = pc_directory_lock(&engine->directory, uid, join->channel);
     struct pc_channel *channel = pc_shard_find(shard, uid, join->channel);
     bool any = channel && channel->interested;

@@ -24,8 +24,8 @@ static struct pc_channel *lock_user(struct pc_engine *engine, const struct pc_ap
     memcpy(bytes, PREFIX, PREFIX_LEN);
     memcpy(bytes + PREFIX_LEN, user_id.ptr, user_id.len);
     pusherc_slice name = pc_slice(bytes, PREFIX_LEN + user_id.len);
-    *shard = pc_directory_lock(&engine->directory, app->live->uid, name);
-    return pc_shard_get(&engine->directory, *shard, app->live->uid, name, class, NULL);
+    *shard = pc_directory_lock(&engine->directory, app->state->uid, name);
+    return pc_shard_get(&engine->directory, *shard, app->state->uid, name, class, NULL);
 }
 
 /* Locked. From now on this is how the user is. 0 or PUSHERC_ENOMEM: then watchers do not know. */
@@ -131,7 +131,7 @@ int pc_watch(struct pc_worker *worker, struct pc_app *app, struct pc_outq *q, pu
     watch->q = q;
     watch->view = PC_NO_VIEW;
     struct pc_channel *user = lock_user(worker->engine, app, user_id, &shard);
-    struct pc_local *local = user ? pc_local_reserve(worker, user, app->live) : NULL;
+    struct pc_local *local = user ? pc_local_reserve(worker, user, app->state) : NULL;
     if (local) {
         pc_local_add(worker, local, watch, ++shard->number);
         user->holders++;

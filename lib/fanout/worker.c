@@ -25,10 +25,10 @@ void pc_worker_free(struct pc_worker *worker)
     pc_map_free(&worker->users);
 }
 
-void pc_worker_delivered(struct pc_worker *worker, struct pc_app_live *live, uint64_t messages,
+void pc_worker_delivered(struct pc_worker *worker, struct pc_app_state *state, uint64_t messages,
                          uint64_t bytes, uint64_t posted_ns)
 {
-    struct pc_app_stats *stats = &live->stats[worker->index];
+    struct pc_app_stats *stats = &state->stats[worker->index];
     pc_stat_add(&worker->stats.messages_out, messages);
     pc_stat_add(&stats->messages_out, messages);
     pc_stat_add(&stats->bytes_out, bytes);
@@ -38,9 +38,9 @@ void pc_worker_delivered(struct pc_worker *worker, struct pc_app_live *live, uin
         pc_worker_written(worker);
     uint32_t i = worker->timed_count++;
     /* The app may go with its last connection before it is written. */
-    if (i == 0 || worker->timed[i - 1].live != live)
-        pc_app_live_ref(live);
-    worker->timed[i] = (struct pc_timed){posted_ns, live};
+    if (i == 0 || worker->timed[i - 1].state != state)
+        pc_app_state_ref(state);
+    worker->timed[i] = (struct pc_timed){posted_ns, state};
 }
 
 void pc_worker_written(struct pc_worker *worker)
@@ -52,9 +52,9 @@ void pc_worker_written(struct pc_worker *worker)
         const struct pc_timed *t = &worker->timed[i];
         uint64_t us = now_ns > t->posted_ns ? (now_ns - t->posted_ns) / 1000 : 0;
         pc_histogram_observe(&worker->stats.latency, us);
-        pc_histogram_observe(&t->live->stats[worker->index].latency, us);
-        if (i + 1 == worker->timed_count || t[1].live != t->live)
-            pc_app_live_unref(t->live);
+        pc_histogram_observe(&t->state->stats[worker->index].latency, us);
+        if (i + 1 == worker->timed_count || t[1].state != t->state)
+            pc_app_state_unref(t->state);
     }
     worker->timed_count = 0;
 }

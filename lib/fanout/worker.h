@@ -14,7 +14,7 @@
 #include "fanout/mailbox.h"
 #include "fanout/outq.h"
 
-struct pc_app_live;
+struct pc_app_state;
 struct pc_engine;
 struct pc_decisions;
 
@@ -32,7 +32,7 @@ struct pc_worker_stats {
 
 struct pc_timed {
     uint64_t posted_ns;
-    struct pc_app_live *live; /* counted once for a run of equal ones */
+    struct pc_app_state *state; /* counted once for a run of equal ones */
 };
 
 struct pc_worker {
@@ -65,7 +65,7 @@ void pc_worker_free(struct pc_worker *worker); /* after the last session, queue 
 
 /* Puts an event into the statistics that has just gone into the queues of `messages` subscribers. posted_ns 0: it is
  * not timed. */
-void pc_worker_delivered(struct pc_worker *worker, struct pc_app_live *live, uint64_t messages,
+void pc_worker_delivered(struct pc_worker *worker, struct pc_app_state *state, uint64_t messages,
                          uint64_t bytes, uint64_t posted_ns);
 /* What was delivered has been written: times it, with one look at the clock. */
 void pc_worker_written(struct pc_worker *worker);

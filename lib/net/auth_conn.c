@@ -77,7 +77,7 @@ static void refuse(struct pc_auth_call *call, pusherc_denial_reason reason, int 
     struct pc_conn *conn = call->conn;
     struct pc_engine *engine = conn->loop->engine;
     struct pc_api_reply reply;
-    struct pc_app_refusals *of = call->app ? &call->app->live->refusals : &engine->strangers;
+    struct pc_app_refusals *of = call->app ? &call->app->state->refusals : &engine->unknown_app;
     pc_stat_add_shared(&of->denials[reason], 1);
     pc_api_reply_init(&reply, &engine->mem);
     pc_auth_put_refusal(&reply, status, text);
@@ -137,7 +137,7 @@ static void tell_worker(struct pc_order *order, struct pc_worker *worker)
 {
     struct pc_auth_call *call = PC_CONTAINER(order, struct pc_auth_call, round);
     struct pc_session *s = pc_session_find(worker, call->query.socket);
-    if (s && s->app->live->uid == call->app->live->uid)
+    if (s && s->app->state->uid == call->app->state->uid)
         pc_grant_remember(s, call->query.channel, call->query.class, call->identity,
                           &call->verdict);
 }

@@ -55,7 +55,7 @@ static void tell_denied(struct pc_conn *conn, struct pc_app *app, pusherc_denial
                              .app_id = app->id,
                              .status = code,
                              .detail = text};
-    pc_stat_add_shared(&app->live->refusals.denials[reason], 1);
+    pc_stat_add_shared(&app->state->refusals.denials[reason], 1);
     if (hooks->on_denied)
         hooks->on_denied(&denial, hooks->user_data);
 }

@@ -33,7 +33,7 @@ int pusherc_reauthorize(pusherc_server *server, const char *app_id,
     if (!app)
         return err;
     struct pc_grant_filter filter = {
-        .app_uid = app->live->uid, .user_id = taken.user_id, .pattern = taken.channel_pattern};
+        .app_uid = app->state->uid, .user_id = taken.user_id, .pattern = taken.channel_pattern};
     pc_app_unref(app);
     if (!pc_server_runs(server))
         return PUSHERC_ESTATE;
@@ -63,7 +63,7 @@ int pusherc_server_unsubscribe(pusherc_server *server, const char *app_id,
     if (!app)
         return err;
     /* who subscribes anew is asked about anew */
-    struct pc_grant_filter before = {app->live->uid, by_user ? user_id : PC_S(""),
+    struct pc_grant_filter before = {app->state->uid, by_user ? user_id : PC_S(""),
                                      pc_rule_subject(channel)};
     pc_app_unref(app);
     if (!pc_server_runs(server))

@@ -76,7 +76,7 @@ static int disconnect(pusherc_server *server, const char *app_id, struct pc_disc
     struct pc_app *app = pc_server_app(server, app_id, &err);
     if (!app)
         return err;
-    which->app_uid = app->live->uid;
+    which->app_uid = app->state->uid;
     which->code = close_code;
     which->reason = pc_slice_of(reason);
     err = pc_server_runs(server) ? pc_disconnect(&server->engine, which) : PUSHERC_ESTATE;
@@ -113,7 +113,7 @@ int pusherc_server_remove_app(pusherc_server *server, const char *app_id)
         return PUSHERC_ENOMEM;
     struct pc_app *app = pc_apps_remove(&server->engine.apps, pc_slice_of(app_id));
     if (app && close)
-        pc_disconnect_send(close, app->live->uid);
+        pc_disconnect_send(close, app->state->uid);
     else
         pc_disconnect_drop(close);
     if (!app)

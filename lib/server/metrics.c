@@ -66,8 +66,8 @@ struct apps {
 static uint64_t sum_of(const struct pc_app *app, size_t offset)
 {
     uint64_t sum = 0;
-    for (uint32_t i = 0; i <= app->live->worker_count; i++) {
-        const char *stats = (const char *)&app->live->stats[i];
+    for (uint32_t i = 0; i <= app->state->worker_count; i++) {
+        const char *stats = (const char *)&app->state->stats[i];
         sum += pc_stat_get((const _Atomic uint64_t *)(const void *)(stats + offset));
     }
     /* Workers are not read at one moment: what has come to one and gone from another may be missed. */
@@ -156,37 +156,37 @@ static void put_rates(struct pc_metrics *out, const struct apps *apps)
                             "How often something was refused because of its rate.");
     for (size_t i = 0; i < apps->count; i++)
         put_enumerated(out, apps->items[i]->id, "limiter_type",
-                       &apps->items[i]->live->refusals.limits[PC_APP_max_client_events_per_s],
+                       &apps->items[i]->state->refusals.limits[PC_APP_max_client_events_per_s],
                        rate_names, PC_RATE_COUNT);
     pc_metrics_end_family(out);
 }
 
 static void put_refusals(struct pc_metrics *out, const struct apps *apps)
 {
-    const struct pc_app_refusals *strangers = &out->server->engine.strangers;
+    const struct pc_app_refusals *unknown_app = &out->server->engine.unknown_app;
     pc_metrics_begin_family(out, "connection_errors_total", PC_COUNTER,
                             "Clients turned away; without app_id: for no app there is.");
-    put_enumerated(out, PC_S(""), "error_type", strangers->connects, connect_names,
+    put_enumerated(out, PC_S(""), "error_type", unknown_app->connects, connect_names,
                    PC_CONNECT_ERROR_COUNT);
     for (size_t i = 0; i < apps->count; i++)
         put_enumerated(out, apps->items[i]->id, "error_type",
-                       apps->items[i]->live->refusals.connects, connect_names,
+                       apps->items[i]->state->refusals.connects, connect_names,
                        PC_CONNECT_ERROR_COUNT);
     pc_metrics_end_family(out);
 
     pc_metrics_begin_family(
         out, "denials_total", PC_COUNTER,
         "Subscriptions, sign-ins and questions to the auth endpoints that were denied.");
-    put_enumerated(out, PC_S(""), "reason", strangers->denials, denial_names, PC_DENIAL_COUNT);
+    put_enumerated(out, PC_S(""), "reason", unknown_app->denials, denial_names, PC_DENIAL_COUNT);
     for (size_t i = 0; i < apps->count; i++)
-        put_enumerated(out, apps->items[i]->id, "reason", apps->items[i]->live->refusals.denials,
+        put_enumerated(out, apps->items[i]->id, "reason", apps->items[i]->state->refusals.denials,
                        denial_names, PC_DENIAL_COUNT);
     pc_metrics_end_family(out);
 
     pc_metrics_begin_family(out, "limit_refusals_total", PC_COUNTER,
                             "What a limit of the app has refused.");
     for (size_t i = 0; i < apps->count; i++)
-        put_enumerated(out, apps->items[i]->id, "limit", apps->items[i]->live->refusals.limits,
+        put_enumerated(out, apps->items[i]->id, "limit", apps->items[i]->state->refusals.limits,
                        limit_names, PC_APP_SETTING_COUNT);
     pc_metrics_end_family(out);
 }
@@ -201,8 +201,8 @@ static void put_broadcast_latency(struct pc_metrics *out, const struct apps *app
         const struct pc_label labels[] = {{.name = "app_id", .value = app->id},
                                           {.name = "port", .value = pc_slice_of(out->port)}};
         struct pc_histogram_sum sum = {.sum_us = 0};
-        for (uint32_t w = 0; w < app->live->worker_count; w++)
-            pc_metrics_add_histogram(&sum, &app->live->stats[w].latency);
+        for (uint32_t w = 0; w < app->state->worker_count; w++)
+            pc_metrics_add_histogram(&sum, &app->state->stats[w].latency);
         pc_metrics_put_histogram(out, labels, 2, &sum, 3);
     }
     pc_metrics_end_family(out);

@@ -65,7 +65,7 @@ int pusherc_list_channels(pusherc_server *server, const char *app_id, pusherc_sl
     if (!app)
         return err;
     copy_init(&copy, &server->engine.mem);
-    pc_directory_each(&server->engine.directory, app->live->uid, prefix, copy_channel, &copy);
+    pc_directory_each(&server->engine.directory, app->state->uid, prefix, copy_channel, &copy);
     pc_app_unref(app);
     err = copy_status(&copy);
     if (err == 0) {
@@ -92,8 +92,8 @@ int pusherc_get_channel(pusherc_server *server, const char *app_id, pusherc_slic
     if (!app)
         return err;
     pusherc_channel_info info = {.kind = class.kind, .cache = class.cache};
-    struct pc_shard *shard = pc_directory_lock(&server->engine.directory, app->live->uid, name);
-    const struct pc_channel *channel = pc_shard_find(shard, app->live->uid, name);
+    struct pc_shard *shard = pc_directory_lock(&server->engine.directory, app->state->uid, name);
+    const struct pc_channel *channel = pc_shard_find(shard, app->state->uid, name);
     if (channel)
         describe(channel, &info);
     pc_shard_unlock(shard);
@@ -130,8 +130,8 @@ int pusherc_list_members(pusherc_server *server, const char *app_id, pusherc_sli
     if (!app)
         return err;
     copy_init(&copy, &server->engine.mem);
-    struct pc_shard *shard = pc_directory_lock(&server->engine.directory, app->live->uid, name);
-    const struct pc_channel *channel = pc_shard_find(shard, app->live->uid, name);
+    struct pc_shard *shard = pc_directory_lock(&server->engine.directory, app->state->uid, name);
+    const struct pc_channel *channel = pc_shard_find(shard, app->state->uid, name);
     if (channel)
         copy_members(channel, &copy);
     pc_shard_unlock(shard);
@@ -163,8 +163,8 @@ int pusherc_get_cached_event(pusherc_server *server, const char *app_id, pusherc
     struct pc_app *app = pc_server_app(server, app_id, &err);
     if (!app)
         return err;
-    struct pc_shard *shard = pc_directory_lock(&server->engine.directory, app->live->uid, name);
-    const struct pc_channel *channel = pc_shard_find(shard, app->live->uid, name);
+    struct pc_shard *shard = pc_directory_lock(&server->engine.directory, app->state->uid, name);
+    const struct pc_channel *channel = pc_shard_find(shard, app->state->uid, name);
     struct pc_cached *cached = channel ? pc_channel_kept(channel, now_ms) : NULL;
     pc_shard_unlock(shard);
     pc_app_unref(app);

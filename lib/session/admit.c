@@ -108,7 +108,7 @@ static enum pc_admit_result check_quotas(struct pc_app *app, pusherc_slice addre
         return refuse_client(out, PC_CLOSE_OVER_QUOTA);
     }
     if (address.len && max != PUSHERC_NO_LIMIT)
-        err = pc_counts_take(&app->live->per_address, address, max, &out->newcomer.of_address);
+        err = pc_counts_take(&app->state->per_address, address, max, &out->newcomer.of_address);
     if (err == 0)
         return PC_ADMIT_OK;
     pc_app_disconnect(app);
@@ -139,7 +139,7 @@ static enum pc_admit_result check_app(const struct pc_engine *engine, struct pc_
     if (result == PC_ADMIT_OK && atomic_load_explicit(&engine->sockets, memory_order_relaxed) >
                                      engine->options.max_connections) {
         pc_app_disconnect(app);
-        pc_counts_drop(&app->live->per_address, out->newcomer.of_address);
+        pc_counts_drop(&app->state->per_address, out->newcomer.of_address);
         return refuse_client(out, PC_CLOSE_OVER_CAPACITY);
     }
     return result;
@@ -166,7 +166,7 @@ enum pc_admit_result pc_admit_app(struct pc_engine *engine, const struct pc_http
 
 void pc_admit_count_error(struct pc_engine *engine, const struct pc_app *app, uint16_t code)
 {
-    struct pc_app_refusals *of = app ? &app->live->refusals : &engine->strangers;
+    struct pc_app_refusals *of = app ? &app->state->refusals : &engine->unknown_app;
     pc_stat_add_shared(&of->connects[pc_connect_error_of(code)], 1);
 }
 
@@ -174,7 +174,7 @@ void pc_newcomer_free(struct pc_newcomer *newcomer)
 {
     if (!newcomer->app)
         return;
-    pc_counts_drop(&newcomer->app->live->per_address, newcomer->of_address);
+    pc_counts_drop(&newcomer->app->state->per_address, newcomer->of_address);
     pc_app_disconnect(newcomer->app);
     pc_app_unref(newcomer->app);
     pc_identity_unref(newcomer->identity);

@@ -82,7 +82,7 @@ static void recheck_grants(struct pc_session *s, struct pc_change *change, uint6
         pusherc_slice user_id = who ? who->user_id : PC_S("");
         if (after != ALL_GRANTS && grant->endpoint_answer <= after)
             continue;
-        if (!pc_grant_filter_fits(&change->filter, s->app->live->uid, user_id,
+        if (!pc_grant_filter_fits(&change->filter, s->app->state->uid, user_id,
                                   pc_grant_channel(grant)))
             continue;
         atomic_fetch_add_explicit(&change->open, 1, memory_order_relaxed);
@@ -98,7 +98,7 @@ static void recheck_worker(struct pc_worker *worker, struct pc_change *change, u
 
 int pc_change_recheck_session(struct pc_session *s)
 {
-    struct pc_grant_filter filter = {.app_uid = s->app->live->uid};
+    struct pc_grant_filter filter = {.app_uid = s->app->state->uid};
     struct pc_change *change = pc_change_new(s->worker->engine, &filter, PC_S(""), PC_S(""));
     if (!change)
         return PUSHERC_ENOMEM;
@@ -124,7 +124,7 @@ static void second_done(struct pc_order *order)
 
 static void revoke(struct pc_session *s, const struct pc_change *change)
 {
-    if (s->app->live->uid == change->filter.app_uid)
+    if (s->app->state->uid == change->filter.app_uid)
         pc_grant_revoke(s, change->channel, change->reason);
 }
 

@@ -181,7 +181,7 @@ static struct asker asker_of(const struct pc_question *q, const uint64_t *unshar
 static pusherc_slice write_key(const struct pc_question *q, const struct asker *who, char *out)
 {
     char *at = out;
-    memcpy(at, &q->app->live->uid, sizeof(uint64_t));
+    memcpy(at, &q->app->state->uid, sizeof(uint64_t));
     at += sizeof(uint64_t);
     *at++ = who->kind;
     memcpy(at, &who->len, sizeof who->len);
@@ -245,7 +245,7 @@ static void cache_answer(struct pc_decision *decision, const struct pc_verdict *
     c->verdict.view = copies[3];
     c->verdict.text = copies[4];
     c->until_ms = d->worker->now_ms + cache_ms;
-    c->app_uid = decision->question.app->live->uid;
+    c->app_uid = decision->question.app->state->uid;
     c->channel = pc_slice(copies[0].ptr + (decision->question.channel.ptr - key.ptr),
                           decision->question.channel.len);
     if (decision->question.identity)
@@ -391,7 +391,7 @@ static void outdate(struct pc_map_node *node, void *ctx)
     struct pc_decision *decision = PC_CONTAINER(node, struct pc_decision, node);
     const struct pc_question *q = &decision->question;
     pusherc_slice user = q->identity ? q->identity->user_id : PC_S("");
-    if (decision->request && pc_grant_filter_fits(ctx, q->app->live->uid, user, q->channel))
+    if (decision->request && pc_grant_filter_fits(ctx, q->app->state->uid, user, q->channel))
         decision->outdated = true;
 }
 

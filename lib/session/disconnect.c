@@ -42,7 +42,7 @@ static void close_each(struct pc_worker *worker, const struct pc_disconnect *whi
 {
     PC_LIST_EACH_SAFE(l, next, &worker->sessions) {
         struct pc_session *s = PC_CONTAINER(l, struct pc_session, of_worker);
-        if (s->app->live->uid == which->app_uid &&
+        if (s->app->state->uid == which->app_uid &&
             (which->user_id.len == 0 || is_member(s, which->user_id)))
             close_session(s, which);
     }
@@ -53,7 +53,7 @@ static void run(struct pc_order *order, struct pc_worker *worker)
     const struct pc_disconnect *which = &PC_CONTAINER(order, struct pc_close_order, order)->which;
     if (which->socket_id.a | which->socket_id.b) {
         struct pc_session *s = pc_session_find(worker, which->socket_id);
-        if (s && s->app->live->uid == which->app_uid)
+        if (s && s->app->state->uid == which->app_uid)
             close_session(s, which);
         return;
     }

@@ -13,7 +13,7 @@ static size_t other_sockets(const struct pc_session *s, pusherc_socket_id ids[PC
          l != all && looked_at < MAX_LOOKED_AT && count < PC_WHY_MAX_OTHERS;
          l = l->prev, looked_at++) {
         const struct pc_session *other = PC_CONTAINER(l, struct pc_session, of_worker);
-        if (other != s && other->app->live == s->app->live)
+        if (other != s && other->app->state == s->app->state)
             ids[count++] = other->q->owner;
     }
     return count;

@@ -34,7 +34,7 @@ static void say_subscription_error(struct pc_session *s, pusherc_slice channel,
 void pc_session_tell_host(struct pc_session *s, pusherc_slice channel, const struct pc_refusal *why)
 {
     struct pc_engine *engine = s->worker->engine;
-    pc_stat_add_shared(&s->app->live->refusals.denials[why->reason], 1);
+    pc_stat_add_shared(&s->app->state->refusals.denials[why->reason], 1);
     const struct pc_identity *who = why->who ? why->who : pc_session_identity(s);
     pusherc_denial denial = {.struct_size = sizeof denial,
                              .reason = why->reason,

@@ -26,7 +26,7 @@ void pc_session_say(struct pc_session *s, struct pc_buf *message)
         else if (send_text(s, message))
             pc_session_close(s, PC_CLOSE_INTERNAL, pc_close_text(PC_CLOSE_INTERNAL));
         else
-            pc_worker_delivered(s->worker, s->app->live, 1, message->len, 0);
+            pc_worker_delivered(s->worker, s->app->state, 1, message->len, 0);
     }
     pc_buf_free(message);
 }

@@ -84,7 +84,7 @@ int pc_session_open(struct pc_session *s, struct pc_worker *worker, struct pc_ou
         engine->hooks.on_open((const pusherc_conn *)s, engine->hooks.user_data);
     /* the app may have been removed while the host was asked who this is, too early for the
      * order to close */
-    if (atomic_load_explicit(&app->live->removed, memory_order_acquire))
+    if (atomic_load_explicit(&app->state->removed, memory_order_acquire))
         pc_session_close(s, PC_CLOSE_UNKNOWN_APP, PC_S("The app was removed"));
     return 0;
 }
@@ -116,7 +116,7 @@ void pc_session_end(struct pc_session *s)
     pc_stat_sub(&worker->stats.connections, 1);
     pc_stat_sub(&pc_app_stats(s->app, worker->index)->connected, 1);
     pc_stat_add(&pc_app_stats(s->app, worker->index)->disconnections, 1);
-    pc_counts_drop(&s->app->live->per_address, s->of_address);
+    pc_counts_drop(&s->app->state->per_address, s->of_address);
     pc_app_disconnect(s->app);
     pc_app_unref(s->app);
     pc_identity_unref(s->identity);

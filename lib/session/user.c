@@ -65,7 +65,7 @@ static int count(struct pc_user_conn *conn, pusherc_slice user_id)
     uint32_t max = app->options.max_connections_per_user;
     if (max == PUSHERC_NO_LIMIT || is_counted(conn, user_id))
         return 0;
-    int err = pc_counts_take(&app->live->per_user, user_id, max, &conn->counted);
+    int err = pc_counts_take(&app->state->per_user, user_id, max, &conn->counted);
     if (err == PUSHERC_ELIMIT)
         pc_app_limited(app, PC_APP_max_connections_per_user);
     return err;
@@ -86,7 +86,7 @@ int pc_user_conn_new(struct pc_user_conn **out, struct pc_session *session, push
     pc_list_init(&conn->watches);
     int err = count(conn, user_id);
     if (err == 0) {
-        conn->user = find_or_add(worker, make_key(&bytes, session->app->live->uid, user_id));
+        conn->user = find_or_add(worker, make_key(&bytes, session->app->state->uid, user_id));
         err = conn->user ? 0 : PUSHERC_ENOMEM;
     }
     if (err == 0)
@@ -119,7 +119,7 @@ void pc_user_conn_free(struct pc_user_conn *conn)
     pc_user_conn_unwatch(conn);
     if (conn->online)
         pc_user_left(worker, conn->session->app, conn->online);
-    pc_counts_drop(&conn->session->app->live->per_user, conn->counted);
+    pc_counts_drop(&conn->session->app->state->per_user, conn->counted);
     pc_list_remove(&conn->of_user);
     if (conn->user && pc_list_empty(&conn->user->conns)) {
         pc_map_remove(&worker->users, &conn->user->node);

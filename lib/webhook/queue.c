@@ -33,7 +33,7 @@
 struct pc_webhook_queue {
     struct pc_webhooks *hooks;
     struct pc_list of_all, of_app, runnable;
-    struct pc_app_live *live;           /* counted */
+    struct pc_app_state *state;         /* counted */
     struct pc_endpoints *endpoints;     /* counted: the latest settings that have this endpoint */
     const struct pc_endpoint *endpoint; /* in them */
     struct pc_list ready;
@@ -58,10 +58,10 @@ static void set_now(struct pc_webhooks *hooks, uint64_t now_ms)
         hooks->now_ms = now_ms;
 }
 
-static struct pc_webhook_queue *queue_find(const struct pc_app_live *live,
+static struct pc_webhook_queue *queue_find(const struct pc_app_state *state,
                                            const struct pc_endpoint *endpoint)
 {
-    PC_LIST_EACH(l, &live->webhook_queues) {
+    PC_LIST_EACH(l, &state->webhook_queues) {
         struct pc_webhook_queue *q = PC_CONTAINER(l, struct pc_webhook_queue, of_app);
         if (q->endpoint->nth == endpoint->nth && strcmp(q->endpoint->url, endpoint->url) == 0)
             return q;
@@ -69,16 +69,16 @@ static struct pc_webhook_queue *queue_find(const struct pc_app_live *live,
     return NULL;
 }
 
-static struct pc_webhook_queue *queue_new(struct pc_webhooks *hooks, struct pc_app_live *live,
+static struct pc_webhook_queue *queue_new(struct pc_webhooks *hooks, struct pc_app_state *state,
                                           struct pc_endpoints *endpoints,
                                           const struct pc_endpoint *endpoint)
 {
     struct pc_webhook_queue *q = pc_alloc_zero(hooks->mem, sizeof *q);
     if (!q)
         return NULL;
-    pc_app_live_ref(live);
+    pc_app_state_ref(state);
     q->hooks = hooks;
-    q->live = live;
+    q->state = state;
     q->endpoints = pc_endpoints_ref(endpoints);
     q->endpoint = endpoint;
     pc_list_init(&q->ready);
@@ -87,7 +87,7 @@ static struct pc_webhook_queue *queue_new(struct pc_webhooks *hooks, struct pc_a
     pc_map_init(&q->delayed_by_key, hooks->mem, hooks->seed);
     pc_timer_init(&q->timer, on_timer);
     pc_list_push_back(&hooks->queues, &q->of_all);
-    pc_list_push_back(&live->webhook_queues, &q->of_app);
+    pc_list_push_back(&state->webhook_queues, &q->of_app);
     return q;
 }
 
@@ -101,7 +101,7 @@ static void queue_free(struct pc_webhook_queue *q)
     pc_list_remove(&q->runnable);
     pc_map_free(&q->delayed_by_key);
     pc_endpoints_unref(q->endpoints);
-    pc_app_live_unref(q->live);
+    pc_app_state_unref(q->state);
     pc_free(hooks->mem, q);
 }
 
@@ -233,8 +233,8 @@ static bool note_for(struct pc_webhooks *hooks, struct pc_endpoints *endpoints,
                      const struct pc_endpoint *endpoint, const struct pc_notice *notice,
                      pusherc_slice key)
 {
-    struct pc_app_live *live = notice->app->live;
-    struct pc_webhook_queue *q = queue_find(live, endpoint);
+    struct pc_app_state *state = notice->app->state;
+    struct pc_webhook_queue *q = queue_find(state, endpoint);
     bool silent = !(endpoint->kinds & notice->kind);
     bool delayed =
         pc_webhook_is_removal(notice->kind) && hooks->settings.delay_ms > 0 && !hooks->stopping;
@@ -253,7 +253,7 @@ static bool note_for(struct pc_webhooks *hooks, struct pc_endpoints *endpoints,
     struct pc_webhook_event *event =
         q && !has_room(q) ? NULL : pc_webhook_event_new(hooks->mem, notice);
     if (event && !q)
-        q = queue_new(hooks, live, endpoints, endpoint);
+        q = queue_new(hooks, state, endpoints, endpoint);
     if (event)
         event->silent = silent;
     if (!event || !q || !enqueue(q, event, delayed)) {
@@ -272,7 +272,7 @@ bool pc_webhooks_note(struct pc_webhooks *hooks, const struct pc_notice *notice,
 {
     if (pc_slice_starts(notice->channel, PC_S(PUSHERC_USER_CHANNEL_PREFIX)))
         return false;
-    struct pc_endpoints *endpoints = pc_app_endpoints(notice->app->live);
+    struct pc_endpoints *endpoints = pc_app_endpoints(notice->app->state);
     if (!endpoints)
         return false;
     char stack[KEY_ON_STACK];
@@ -400,7 +400,7 @@ static int make_batch(struct pc_webhook_queue *q)
 /* Settings may have been replaced since the queue began: the newest that still have the endpoint count. Not locked. */
 static void use_current_settings(struct pc_webhook_queue *q)
 {
-    struct pc_endpoints *current = pc_app_endpoints(q->live);
+    struct pc_endpoints *current = pc_app_endpoints(q->state);
     const struct pc_endpoint *endpoint = pc_endpoints_find(current, q->endpoint);
     if (endpoint) {
         struct pc_endpoints *before = q->endpoints;

@@ -99,7 +99,7 @@ static void look(const struct pc_why *why, const struct pc_app *app, struct foun
         memcpy(text, prefix.ptr, prefix.len);
         memcpy(text + prefix.len, found->stem.ptr, found->stem.len);
         pusherc_slice name = pc_slice(text, len);
-        if (!pc_slice_eq(name, found->name) && is_occupied(why, app->live->uid, name))
+        if (!pc_slice_eq(name, found->name) && is_occupied(why, app->state->uid, name))
             add(found, name);
     }
 }
@@ -124,7 +124,7 @@ void pc_why_unmatched(const struct pc_why *why, const struct pc_app *app, pusher
     pc_buf_init_in(&found.text, why->mem, sizeof text, text, sizeof text);
     look(why, app, &found);
     if (found.count == 0 && PC_LOG_AFFORDS(why->log, DEBUG, PASSES_PER_S))
-        pc_directory_each(why->directory, app->live->uid, PC_S(""), compare, &found);
+        pc_directory_each(why->directory, app->state->uid, PC_S(""), compare, &found);
     if (found.count)
         PC_LOG(why->log, DEBUG, about,
                "event \"%.*s\" on \"%.*s\" reached nobody; subscribers are on %.*s%s",

@@ -31,7 +31,7 @@ static struct pc_wrong_signature look_up(struct known *known, const struct pc_wh
         .others = known->secrets,
     };
     for (size_t i = 0; i < known->count; i++)
-        if (known->apps[i]->live != app->live)
+        if (known->apps[i]->state != app->state)
             known->secrets[wrong.other_count++] =
                 (struct pc_why_secret){known->apps[i]->id, known->apps[i]->secret};
     return wrong;

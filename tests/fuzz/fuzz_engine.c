@@ -527,7 +527,7 @@ static void begin(struct world *w)
     FX_REQUIRE(fx_try_put(&w->fx, &app) == 0);
     w->fx.engine->observer = (struct pc_observer){note, observer_wake, w};
     struct pc_app *put = pc_apps_by_id(&w->fx.engine->apps, PC_S("app-id"));
-    put->live->notices = PUSHERC_WEBHOOK_ALL;
+    put->state->notices = PUSHERC_WEBHOOK_ALL;
     pc_app_unref(put);
 }
 

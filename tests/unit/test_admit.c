@@ -190,7 +190,7 @@ static void the_first_fault_decides(void **state)
         assert_int_equal(out.code, order[i].code);
         assert_string_equal(out.reason, order[i].reason);
     }
-    assert_int_equal(full->live->connections, 1); /* nobody who was refused counts */
+    assert_int_equal(full->state->connections, 1); /* nobody who was refused counts */
     atomic_store(&fx->engine->sockets, 10);
     assert_int_equal(admit(fx, &request, true, &out), PC_ADMIT_OK);
     pc_app_disconnect(full);
@@ -272,7 +272,7 @@ static void connections_of_one_address_are_counted(void **state)
     assert_int_equal(fx_try_put(fx, &app), 0);
     struct pc_newcomer third[4];
     assert_int_equal(fill(fx, "app-key", ipv4, third, 4), 1);
-    struct pc_app_live *live = two[0].app->live;
+    struct pc_app_state *live = two[0].app->state;
     assert_int_equal(live->per_address.by_key.count, 2);
     pc_newcomer_free(&one[0]);
     pc_newcomer_free(&one[1]);
@@ -331,9 +331,9 @@ static void refusals_are_counted_by_what_their_code_means(void **state)
     };
     struct fx *fx = *state;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        uint64_t before = fx->engine->strangers.connects[cases[i].error];
+        uint64_t before = fx->engine->unknown_app.connects[cases[i].error];
         pc_admit_count_error(fx->engine, NULL, cases[i].code);
-        if (fx->engine->strangers.connects[cases[i].error] != before + 1)
+        if (fx->engine->unknown_app.connects[cases[i].error] != before + 1)
             fail_msg("%u", cases[i].code);
     }
 }

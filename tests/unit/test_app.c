@@ -288,7 +288,7 @@ static void several_apps_change_at_once_or_not_at_all(void **state)
     assert_key(f, PC_S("2"), PC_S("k3"));
     assert_key(f, PC_S("3"), PC_S("k1"));
     struct pc_app *after = pc_apps_by_id(&f->apps, PC_S("1"));
-    assert_ptr_equal(before->live, after->live);
+    assert_ptr_equal(before->state, after->state);
     pc_app_unref(before);
     pc_app_unref(after);
 
@@ -344,7 +344,7 @@ static void a_change_replaces_the_snapshot_and_keeps_the_counters(void **state)
     options.max_connections = 2;
     struct pc_app *after = put_and_get(f, &options);
     assert_ptr_not_equal(before, after);
-    assert_ptr_equal(before->live, after->live);
+    assert_ptr_equal(before->state, after->state);
     assert_null(pc_apps_by_key(&f->apps, PC_S("old-key")));
     /* who came under the old settings still counts, and keeps them */
     assert_int_equal(before->options.max_connections, PUSHERC_NO_LIMIT);
@@ -370,7 +370,7 @@ static void a_removed_app_lives_while_it_is_used(void **state)
     assert_true(pc_slice_eq(used->key, PC_S("k")));
     /* the same id again is another app to the directory */
     struct pc_app *again = put_and_get(f, &options);
-    assert_int_not_equal(again->live->uid, used->live->uid);
+    assert_int_not_equal(again->state->uid, used->state->uid);
     pc_app_unref(again);
     pc_app_unref(used);
     pc_app_unref(NULL);
@@ -385,7 +385,7 @@ static void connections_are_counted_against_the_quota(void **state)
     assert_true(pc_app_connect(app));
     assert_false(pc_app_connect(app));
     assert_false(pc_app_connect(app));
-    assert_int_equal(app->live->connections, 2);
+    assert_int_equal(app->state->connections, 2);
     pc_app_disconnect(app);
     assert_true(pc_app_connect(app));
     pc_app_unref(app);

@@ -62,7 +62,7 @@ static int tear_down(void **state)
 
 static struct pc_change *change_of(struct ax *ax, const char *user, const char *taken)
 {
-    struct pc_grant_filter filter = {.app_uid = ax->clients[0].session.app->live->uid,
+    struct pc_grant_filter filter = {.app_uid = ax->clients[0].session.app->state->uid,
                                      .user_id = pc_slice_of(user),
                                      .pattern = taken ? pc_rule_subject(pc_slice_of(taken))
                                                       : PC_S("t.{any}")};

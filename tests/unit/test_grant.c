@@ -397,7 +397,7 @@ static void done_is_called_after_the_loss(void **state)
     struct ax *ax = begin(state, "7");
     struct look l = {ax, false};
     enter(ax, 0, "presence-t.1");
-    struct pc_grant_filter filter = {.app_uid = ax->clients[0].session.app->live->uid};
+    struct pc_grant_filter filter = {.app_uid = ax->clients[0].session.app->state->uid};
     struct pc_change *change = pc_change_new(ax->fx.engine, &filter, PC_S(""), PC_S(""));
     change->done = look;
     change->user_data = &l;

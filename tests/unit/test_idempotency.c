@@ -338,7 +338,7 @@ static void keys_are_the_apps_own(void **state)
     api_join(f, 0, "orders", NULL);
     api_publish(f,
                 "{\"name\":\"e\",\"channel\":\"orders\",\"data\":\"d\",\"idempotency_key\":\"k\"}");
-    assert_int_equal(app->live->idempotency.by_key.count, 0);
+    assert_int_equal(app->state->idempotency.by_key.count, 0);
     pc_app_unref(app);
     /* settings that are replaced are the same app */
     pusherc_app_options again = api_app();

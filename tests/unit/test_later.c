@@ -185,7 +185,7 @@ static void forget(struct fixture *f)
 static uint32_t connections(struct fixture *f)
 {
     struct pc_app *app = pc_apps_by_id(&f->server->engine.apps, PC_S("app-id"));
-    uint32_t count = atomic_load(&app->live->connections);
+    uint32_t count = atomic_load(&app->state->connections);
     pc_app_unref(app);
     return count;
 }

@@ -79,7 +79,7 @@ static struct pc_app *the_app(void)
 #define SUM(member) sum_of(offsetof(struct pc_app_stats, member))
 static uint64_t sum_of(size_t offset)
 {
-    const struct pc_app_live *live = the_app()->live;
+    const struct pc_app_state *live = the_app()->state;
     uint64_t sum = 0;
     for (uint32_t i = 0; i <= live->worker_count; i++)
         sum += *(const _Atomic uint64_t *)(const void *)((const char *)&live->stats[i] + offset);
@@ -107,7 +107,7 @@ static void connections_and_subscriptions_are_counted(void **state)
     fx_unsubscribe(&clients[0], "news");
     fx_unsubscribe(&clients[3], "news");
     assert_int_equal(SUM(occupied[PUSHERC_CHANNEL_PUBLIC]), 0);
-    assert_true(the_app()->live->stats[0].occupied[0] > 0);
+    assert_true(the_app()->state->stats[0].occupied[0] > 0);
 }
 
 static void messages_and_bytes_are_counted_per_subscriber(void **state)
@@ -144,10 +144,10 @@ static void an_event_is_timed_once_per_worker_after_it_was_written(void **state)
     pc_worker_written(worker);
     assert_int_equal(worker->stats.latency.sum_us, 600);
     assert_int_equal(worker->stats.latency.buckets[2], 2);
-    assert_int_equal(the_app()->live->stats[0].latency.buckets[2], 2);
-    assert_int_equal(the_app()->live->stats[1].latency.sum_us, 0);
+    assert_int_equal(the_app()->state->stats[0].latency.buckets[2], 2);
+    assert_int_equal(the_app()->state->stats[1].latency.sum_us, 0);
     pc_worker_written(&fx.engine->workers[1]);
-    assert_int_equal(the_app()->live->stats[1].latency.sum_us, 600);
+    assert_int_equal(the_app()->state->stats[1].latency.sum_us, 600);
 }
 
 static void more_events_than_a_turn_remembers_are_all_timed(void **state)
@@ -190,7 +190,7 @@ static void client_events_and_their_refusals_are_counted(void **state)
     fx_say(&clients[1], event);
     for (int i = 0; i < 12; i++)
         fx_say(&clients[0], event);
-    const struct pc_app_refusals *refusals = &the_app()->live->refusals;
+    const struct pc_app_refusals *refusals = &the_app()->state->refusals;
     assert_int_equal(SUM(client_events), 10);
     assert_int_equal(SUM(client_events_refused), 3);
     assert_int_equal(SUM(rate_checks[0]), 12);
@@ -208,7 +208,7 @@ static void denials_are_counted_by_reason_and_limit(void **state)
         &clients[0],
         "{\"event\":\"pusher:subscribe\",\"data\":{\"channel\":\"private-a\",\"auth\":\"x:y\"}}");
     fx_subscribe(&clients[0], name);
-    const struct pc_app_refusals *refusals = &the_app()->live->refusals;
+    const struct pc_app_refusals *refusals = &the_app()->state->refusals;
     assert_int_equal(refusals->denials[PUSHERC_DENIED_BAD_SIGNATURE], 1);
     assert_int_equal(refusals->denials[PUSHERC_DENIED_BAD_NAME], 1);
     assert_int_equal(refusals->limits[PC_APP_max_channel_name_bytes], 1);
@@ -267,13 +267,13 @@ static void text_has_families_with_escaped_labels(void **state)
     pusherc_server *server = server_with("a\"b\\c\nd", NULL);
     struct pc_app *app = pc_apps_only(&server->engine.apps);
     server->engine.port = 6001;
-    app->live->stats[0].connected = 2;
-    app->live->stats[1].connected = 3;
-    app->live->stats[2].publishes = 7; /* of no worker */
-    app->live->refusals.limits[PC_APP_max_connections] = 4;
-    server->engine.strangers.connects[PC_CONNECT_UNKNOWN_APP] = 1;
-    pc_histogram_observe(&app->live->stats[0].latency, 1500);
-    pc_histogram_observe(&app->live->stats[1].latency, 6000001);
+    app->state->stats[0].connected = 2;
+    app->state->stats[1].connected = 3;
+    app->state->stats[2].publishes = 7; /* of no worker */
+    app->state->refusals.limits[PC_APP_max_connections] = 4;
+    server->engine.unknown_app.connects[PC_CONNECT_UNKNOWN_APP] = 1;
+    pc_histogram_observe(&app->state->stats[0].latency, 1500);
+    pc_histogram_observe(&app->state->stats[1].latency, 6000001);
     pc_histogram_observe(&server->engine.workers[1].stats.latency, 1500);
     assert_int_equal(pusherc_server_metrics(server, take, page), 0);
     expect_line(page, "# TYPE pusherc_new_connections_total counter");
@@ -325,7 +325,7 @@ static void every_value_of_a_label_is_documented(void **state)
     struct page *page = *state;
     pusherc_server *server = server_with("app-id", NULL);
     struct pc_app *app = pc_apps_only(&server->engine.apps);
-    struct pc_app_refusals *refusals = &app->live->refusals;
+    struct pc_app_refusals *refusals = &app->state->refusals;
     for (size_t i = 0; i < PC_APP_SETTING_COUNT; i++)
         refusals->limits[i] = 1;
     for (size_t i = 0; i < PC_DENIAL_COUNT; i++)
@@ -333,7 +333,7 @@ static void every_value_of_a_label_is_documented(void **state)
     for (size_t i = 0; i < PC_CONNECT_ERROR_COUNT; i++)
         refusals->connects[i] = 1;
     for (size_t i = 0; i < PC_KIND_COUNT; i++)
-        app->live->stats[0].subscribed[i] = 1;
+        app->state->stats[0].subscribed[i] = 1;
     assert_int_equal(pusherc_server_metrics(server, take, page), 0);
     pc_app_unref(app);
     pusherc_server_free(server);
@@ -401,8 +401,8 @@ static void json_is_an_array_of_families(void **state)
     struct page *page = *state;
     pusherc_server *server = server_with("a\"b\x01", NULL);
     struct pc_app *app = pc_apps_only(&server->engine.apps);
-    app->live->refusals.limits[PC_APP_max_connections] = 4;
-    app->live->refusals.limits[PC_APP_max_event_name_bytes] = 5;
+    app->state->refusals.limits[PC_APP_max_connections] = 4;
+    app->state->refusals.limits[PC_APP_max_event_name_bytes] = 5;
     assert_int_equal(pc_server_write_metrics(server, true, take, page), 0);
     struct pc_json all = pc_json_parse(pc_slice(page->text, page->len));
     assert_int_equal(all.type, PC_JSON_ARRAY);

@@ -76,7 +76,7 @@ static int set_up(void **state)
         fx_connect(&ox->fx, &ox->clients[i], i % 2);
         fx_heard(&ox->clients[i]);
     }
-    struct pc_app_live *live = ox->clients[0].session.app->live;
+    struct pc_app_state *live = ox->clients[0].session.app->state;
     atomic_store(&live->notices, UINT32_MAX & ~(uint32_t)PUSHERC_WEBHOOK_SUBSCRIPTION_COUNT);
     return 0;
 }

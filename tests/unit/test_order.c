@@ -131,7 +131,7 @@ static unsigned closed(const struct ox *ox)
 static void closing_a_user_reaches_all_workers_or_none(void **state)
 {
     struct ox *ox = *state;
-    struct pc_disconnect which = {.app_uid = ox->clients[0].session.app->live->uid,
+    struct pc_disconnect which = {.app_uid = ox->clients[0].session.app->state->uid,
                                   .user_id = PC_S("7"),
                                   .code = 4009,
                                   .reason = PC_S("Go")};

@@ -507,9 +507,9 @@ static void a_message_of_ours_needs_somebody_to_read_it(void **state)
         if (interested)
             listen_to(f, 2, "news");
         struct pc_shard *shard =
-            pc_directory_lock(&engine->directory, f->app->live->uid, PC_S("news"));
+            pc_directory_lock(&engine->directory, f->app->state->uid, PC_S("news"));
         struct pc_channel *channel =
-            pc_shard_get(&engine->directory, shard, f->app->live->uid, PC_S("news"),
+            pc_shard_get(&engine->directory, shard, f->app->state->uid, PC_S("news"),
                          (struct pc_channel_class){PUSHERC_CHANNEL_PUBLIC, false}, NULL);
         assert_int_equal(pc_post_message(engine, channel, PC_S("ours"), &posting), 0);
         pc_channel_settle(&engine->directory, channel);

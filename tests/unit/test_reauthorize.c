@@ -163,7 +163,7 @@ static void tell_change(struct driver *d, int user)
     struct fx *fx = &d->host->ax.fx;
     snprintf(pattern, sizeof pattern, "t.%d", d->index);
     struct pc_app *app = pc_apps_by_id(&fx->engine->apps, PC_S("app-id"));
-    struct pc_grant_filter filter = {.app_uid = app->live->uid,
+    struct pc_grant_filter filter = {.app_uid = app->state->uid,
                                      .user_id = pc_slice_of(user_id),
                                      .pattern = pc_slice_of(pattern)};
     pc_app_unref(app);

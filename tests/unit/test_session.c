@@ -172,9 +172,9 @@ static void an_end_leaves_everything_once(void **state)
     fx_subscribe(&f->clients[0], "news");
     fx_subscribe(&f->clients[0], "sport");
     expect_log(f, "occupied news 1;count news 1;occupied sport 1;count sport 1;");
-    assert_int_equal(app->live->connections, 3);
+    assert_int_equal(app->state->connections, 3);
     pc_session_end(&f->clients[0].session);
-    assert_int_equal(app->live->connections, 2);
+    assert_int_equal(app->state->connections, 2);
     /* the latest first, and before the connection itself */
     expect_log(f, "count sport 0;vacated sport 0;count news 0;vacated news 0;close 0 1006;");
     pc_session_end(&f->clients[0].session);

@@ -198,7 +198,7 @@ static void the_host_closes_all_of_a_user(void **state)
     sign_in_as(&f->clients[2], "8");
     struct pc_app *app = pc_apps_by_id(&f->fx.engine->apps, PC_S("app-id"));
     struct pc_disconnect which = {
-        .app_uid = app->live->uid, .user_id = PC_S("7"), .code = 4321, .reason = PC_S("Good bye")};
+        .app_uid = app->state->uid, .user_id = PC_S("7"), .code = 4321, .reason = PC_S("Good bye")};
     assert_int_equal(pc_disconnect(f->fx.engine, &which), 0);
     expect_closed(f, "xxx-----");
     assert_int_equal(f->clients[2].closed, 4321);
@@ -219,7 +219,7 @@ static void users_of_another_app_are_others(void **state)
     struct pc_identity *seven = pc_identity_new(&f->fx.mem, PC_S("7"), PC_S(""));
     assert_int_equal(fx_try_connect_to(&f->fx, &f->clients[5], 0, 7, "other-key", seven), 0);
     struct pc_app *app = pc_apps_by_id(&f->fx.engine->apps, PC_S("other"));
-    struct pc_disconnect which = {.app_uid = app->live->uid, .user_id = PC_S("7"), .code = 4000};
+    struct pc_disconnect which = {.app_uid = app->state->uid, .user_id = PC_S("7"), .code = 4000};
     assert_int_equal(pc_disconnect(f->fx.engine, &which), 0);
     expect_closed(f, "-----x--");
     pc_app_unref(app);
@@ -495,7 +495,7 @@ static void watched_users_are_no_channels(void **state)
     watch(&f, 0, "7", "\"8\"");
     sign_in_as(&f.clients[1], "8");
     struct pc_app *app = pc_apps_by_id(&f.fx.engine->apps, PC_S("app-id"));
-    pc_directory_each(&f.fx.engine->directory, app->live->uid, PC_S(""), count_visit, &visited);
+    pc_directory_each(&f.fx.engine->directory, app->state->uid, PC_S(""), count_visit, &visited);
     assert_int_equal(visited, 0);
     assert_int_equal(pc_directory_occupied(&f.fx.engine->directory), 0);
     assert_int_equal(f.fx.engine->workers[0].stats.subscriptions, 0);
@@ -720,7 +720,7 @@ static void watchers_know_what_a_model_knows(void **state)
 static size_t counted_users(struct fixture *f)
 {
     struct pc_app *app = pc_apps_by_id(&f->fx.engine->apps, PC_S("app-id"));
-    size_t n = app->live->per_user.by_key.count;
+    size_t n = app->state->per_user.by_key.count;
     pc_app_unref(app);
     return n;
 }

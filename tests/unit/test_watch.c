@@ -224,7 +224,7 @@ static void run(uint32_t offline_delay_ms)
     for (size_t i = 0; i < PC_SHARDS; i++)
         assert_int_equal(crew.fx.engine->directory.shards[i].channels.count, 0);
     struct pc_app *left = pc_apps_by_id(&crew.fx.engine->apps, PC_S("app-id"));
-    assert_int_equal(left->live->per_user.by_key.count, 0);
+    assert_int_equal(left->state->per_user.by_key.count, 0);
     pc_app_unref(left);
     fx_close(&crew.fx);
 }

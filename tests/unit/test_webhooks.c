@@ -520,13 +520,13 @@ static void settings_in_force_are_those_put_last(void **state)
     struct fixture f;
     open_with(&f, &settings, 0);
     put(&f, "app-secret", NULL, 0);
-    assert_int_equal(atomic_load(&f.app->live->notices), 0);
+    assert_int_equal(atomic_load(&f.app->state->notices), 0);
     note(&f, OCCUPIED, "a", NULL);
     nothing_is_due(&f);
     /* for connections under old settings, too: f.app is the first snapshot */
     pusherc_webhook moved = hook_of("http://elsewhere/", OCCUPIED);
     put(&f, "app-secret", &moved, 1);
-    assert_int_equal(atomic_load(&f.app->live->notices), OCCUPIED | VACATED);
+    assert_int_equal(atomic_load(&f.app->state->notices), OCCUPIED | VACATED);
     note(&f, OCCUPIED, "a", NULL);
     struct pc_webhook_batch *batch = wait_for(&f);
     assert_string_equal(batch->endpoint->url, "http://elsewhere/");

@@ -304,7 +304,7 @@ static void *look(void *arg)
         struct pc_app **apps;
         size_t count;
         FX_REQUIRE(pc_apps_list(&engine->apps, &apps, &count) == 0 && count == 1);
-        const struct pc_app_live *live = apps[0]->live;
+        const struct pc_app_state *live = apps[0]->state;
         for (uint32_t i = 0; i < WORKERS; i++) {
             uint32_t depth, most;
             pc_mailbox_depth(engine->workers[i].mailbox, &depth, &most);
@@ -328,7 +328,7 @@ static void check_counters(struct crew *crew, uint64_t connected)
     uint64_t now = 0, come = 0, gone = 0, messages = 0, worker_messages = 0, publishes = 0,
              channels_now = 0, timed = 0;
     for (uint32_t i = 0; i <= WORKERS; i++) {
-        const struct pc_app_stats *s = &app->live->stats[i];
+        const struct pc_app_stats *s = &app->state->stats[i];
         now += s->connected;
         come += s->connections;
         gone += s->disconnections;
