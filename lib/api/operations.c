@@ -27,7 +27,7 @@ static void metrics_page(struct pc_api_call *call)
     struct pc_engine *engine = call->request->engine;
     bool json = pc_query_value(call->request->message->query, PC_S("json")).len > 0; /* ?json=1 */
     pc_api_begin(call->reply, 200, json ? PC_API_JSON : METRICS_TYPE);
-    if (engine->write_metrics(engine->server, json, append, &call->reply->body))
+    if (engine->metrics.write(engine->metrics.ctx, json, append, &call->reply->body))
         pc_api_out_of_memory(call->reply);
 }
 

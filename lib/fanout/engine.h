@@ -30,6 +30,12 @@ struct pc_constants {
     uint32_t idempotency_max_bytes; /* remembered of one app's events; the oldest goes first */
 };
 
+/* The page of metrics, for the API's listeners: writes all of them, as pusherc_server_metrics() or as JSON. */
+struct pc_metrics_page {
+    int (*write)(void *ctx, bool json, pusherc_write_fn write, void *user_data);
+    void *ctx;
+};
+
 /* The answer to whether an app may have one more connection. */
 struct pc_permit {
     struct pc_pending pending;
@@ -58,7 +64,7 @@ struct pc_engine {
     struct pc_decider decider;        /* set before start */
     struct pc_webhook_stats webhooks; /* the observer's */
     struct pc_permits permits;        /* set before start */
-    struct pusherc_server *server;    /* the facade's object; opaque here */
+    struct pc_metrics_page metrics;   /* the server's */
     uint64_t seed[2];                 /* of every table keyed by strangers */
     struct pc_idgen ids;
     struct pc_apps apps;
@@ -71,10 +77,6 @@ struct pc_engine {
     _Atomic uint64_t publishes, unmatched, mailbox_refused;
     struct pc_app_refusals unknown_app; /* what could not be counted for an app */
     uint64_t (*clock_ns)(void); /* monotonic; given by the runtime. NULL: nothing is timed */
-    uint16_t port;              /* of the first listener, a label of metrics */
-    /* The facade's: writes all metrics, as pusherc_server_metrics() or as JSON. */
-    int (*write_metrics)(struct pusherc_server *server, bool json, pusherc_write_fn write,
-                         void *user_data);
 };
 
 static inline struct pc_why pc_engine_why(struct pc_engine *engine)

@@ -46,8 +46,8 @@ int pusherc_server_listen(pusherc_server *server, const pusherc_listen_options *
     if (err)
         return pc_errinfo(info, err, 0, "out of memory");
     server->ports[server->listener_count++] = port;
-    if (!metrics && server->engine.port == 0)
-        server->engine.port = port;
+    if (!metrics && server->port == 0)
+        server->port = port;
     return 0;
 }
 

@@ -376,9 +376,9 @@ static void put_process(struct pc_metrics *out)
 
 /* -- all of it -- */
 
-int pc_server_write_metrics(pusherc_server *server, bool json, pusherc_write_fn write,
-                            void *user_data)
+int pc_server_write_metrics(void *ctx, bool json, pusherc_write_fn write, void *user_data)
 {
+    pusherc_server *server = ctx;
     struct pc_metrics out = {.server = server,
                              .write = write,
                              .user_data = user_data,
@@ -388,7 +388,7 @@ int pc_server_write_metrics(pusherc_server *server, bool json, pusherc_write_fn 
     int err = pc_apps_list(&server->engine.apps, &apps.items, &apps.count);
     if (err)
         return err;
-    pc_format_u64(server->engine.port, out.port);
+    pc_format_u64(server->port, out.port);
     pc_buf_init_in(&out.chunk, &server->engine.mem, PC_METRICS_CHUNK, out.storage,
                    sizeof out.storage);
     put_apps(&out, &apps);

@@ -9,8 +9,7 @@
 /* Everything but `channels`, for which the whole directory would have to be walked. */
 void pc_server_count(pusherc_server *server, pusherc_stats *out);
 
-/* As pusherc_server_metrics(), or JSON. */
-int pc_server_write_metrics(pusherc_server *server, bool json, pusherc_write_fn write,
-                            void *user_data);
+/* As pusherc_server_metrics(), or JSON. `ctx` is the server. */
+int pc_server_write_metrics(void *ctx, bool json, pusherc_write_fn write, void *user_data);
 
 #endif

@@ -59,9 +59,8 @@ int pusherc_server_new(pusherc_server **out, const pusherc_server_options *optio
         pc_errinfo(info, err, 0, "%s", pusherc_strerror(err));
         goto fail;
     }
-    server->engine.server = server;
     server->engine.clock_ns = uv_hrtime;
-    server->engine.write_metrics = pc_server_write_metrics;
+    server->engine.metrics = (struct pc_metrics_page){pc_server_write_metrics, server};
     pc_log_init(&server->engine.log, o->log_fn, o->log_user_data, o->log_level);
     server->loops = pc_alloc_array(&mem, workers, sizeof *server->loops);
     server->threads = pc_alloc_array(&mem, workers, sizeof *server->threads);

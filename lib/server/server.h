@@ -34,7 +34,8 @@ struct pusherc_server {
     uint16_t ports[PC_MAX_LISTENERS];
     size_t listener_count;
     bool speaks_tls[PC_MAX_LISTENERS];
-    _Atomic int state;          /* enum pc_server_state */
+    uint16_t port;     /* of the first listener for clients, a label of metrics; 0 = none */
+    _Atomic int state; /* enum pc_server_state */
     _Atomic uint32_t next_loop; /* adopted sockets take turns */
     pthread_mutex_t mutex;      /* guards the rest; leaf */
     uint32_t running;           /* loops that have not ended */

@@ -266,7 +266,7 @@ static void text_has_families_with_escaped_labels(void **state)
     struct page *page = *state;
     pusherc_server *server = server_with("a\"b\\c\nd", NULL);
     struct pc_app *app = pc_apps_only(&server->engine.apps);
-    server->engine.port = 6001;
+    server->port = 6001;
     app->state->stats[0].connected = 2;
     app->state->stats[1].connected = 3;
     app->state->stats[2].publishes = 7; /* of no worker */
