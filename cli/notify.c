@@ -19,10 +19,11 @@ void cli_notify(const char *state)
     if (path[0] == '@') /* a name that is in no file system */
         address.sun_path[0] = '\0';
 
+    const void *to = &address; /* sendto() takes any family's */
     int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
     if (fd < 0)
         return;
-    (void)sendto(fd, state, strlen(state), MSG_NOSIGNAL, (struct sockaddr *)&address,
+    (void)sendto(fd, state, strlen(state), MSG_NOSIGNAL, to,
                  (socklen_t)(offsetof(struct sockaddr_un, sun_path) + len));
     close(fd);
 }

@@ -63,7 +63,7 @@ static void on_poll_closed(uv_handle_t *handle)
 
 static void watch_close(struct socket_watch *watch)
 {
-    uv_close((uv_handle_t *)&watch->poll, on_poll_closed);
+    uv_close(pc_handle(&watch->poll), on_poll_closed);
 }
 
 static void on_poll(uv_poll_t *poll, int status, int events)
@@ -340,10 +340,11 @@ static void collect(struct pc_fetcher *f)
     CURLMsg *message;
     int left;
     while (f->multi && (message = curl_multi_info_read(f->multi, &left))) {
-        struct pc_fetch *fetch = NULL;
+        char *of = NULL;
         if (message->msg != CURLMSG_DONE)
             continue;
-        curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, (char **)&fetch);
+        curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &of);
+        struct pc_fetch *fetch = (void *)of;
         finish(fetch, error_of(fetch, message->data.result));
     }
     /* libcurl does nothing more, not even in time, once it could not be told of a socket. */
@@ -386,7 +387,7 @@ static void close_all(struct pc_fetcher *f)
         curl_multi_cleanup(f->multi); /* closes the sockets, and their watches by on_socket() */
     f->multi = NULL;
     if (f->has_timer)
-        uv_close((uv_handle_t *)&f->timer, on_timer_closed);
+        uv_close(pc_handle(&f->timer), on_timer_closed);
 }
 
 static bool ended(struct pc_companion *companion)

@@ -318,8 +318,8 @@ static void close_all(struct pc_sender *s)
     pc_fetcher_stop(s->fetcher);
     while ((batch = pc_webhooks_take_rest(s->webhooks, unix_ms())))
         give_up(s, batch);
-    uv_close((uv_handle_t *)&s->async, on_handle_closed);
-    uv_close((uv_handle_t *)&s->due_timer, on_handle_closed);
+    uv_close(pc_handle(&s->async), on_handle_closed);
+    uv_close(pc_handle(&s->due_timer), on_handle_closed);
 }
 
 /* The loop is stopping and has no connection any more; asked in each turn. */
