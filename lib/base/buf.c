@@ -2,7 +2,7 @@
 
 #include <pusherc/error.h>
 
-/* Small enough for a frame's head, large enough that most frames never grow again. */
+/* Large enough that most frames do not grow again. */
 #define FIRST_SIZE 256
 
 void pc_buf_init(struct pc_buf *buf, const struct pc_mem *mem, size_t max)
@@ -64,7 +64,7 @@ char *pc_buf_reserve(struct pc_buf *buf, size_t extra)
     size_t size = grown_size(buf, buf->len + extra);
     bool on_heap = buf->ptr && buf->ptr != buf->lent;
     char *grown;
-    if (size == 0) /* max is 0 and nothing is asked for */
+    if (size == 0) /* max is 0 and 0 bytes are asked for */
         return fail(buf, PUSHERC_ELIMIT);
     grown = on_heap ? pc_resize_array(buf->mem, buf->ptr, size, 1) : pc_alloc(buf->mem, size);
     if (!grown)

@@ -11,7 +11,7 @@
 
 struct pc_buf {
     const struct pc_mem *mem; /* borrowed */
-    char *ptr;                /* owned, unless it still is `lent` */
+    char *ptr;                /* owned, unless it is `lent` */
     char *lent;               /* caller's memory to start in, or NULL */
     size_t len, cap, max;     /* bytes */
     int status;               /* 0, PUSHERC_ENOMEM or PUSHERC_ELIMIT */
@@ -23,11 +23,11 @@ void pc_buf_init_in(struct pc_buf *buf, const struct pc_mem *mem, size_t max, ch
                     size_t storage_size);
 /* Frees the memory; the buffer is as after init, without lent storage. */
 void pc_buf_free(struct pc_buf *buf);
-/* Empties it, keeps the memory, forgets a failure. */
+/* Empties the buffer, keeps its memory, clears a failure. */
 void pc_buf_clear(struct pc_buf *buf);
 
-/* Room for `extra` more bytes; returns the address to write them at, or NULL (status is set).
- * Written bytes count after pc_buf_advance(). */
+/* Makes room for `extra` more bytes and returns the address to write them at; NULL: status is set.
+ * The bytes written belong to the buffer after pc_buf_advance(). */
 char *pc_buf_reserve(struct pc_buf *buf, size_t extra);
 static inline void pc_buf_advance(struct pc_buf *buf, size_t written)
 {

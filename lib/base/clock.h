@@ -1,4 +1,4 @@
-/* Monotonic time for what runs on the host's own threads; elsewhere below net/ time is a parameter. */
+/* Monotonic time for code that runs on the host's threads. Elsewhere below net/ time is a parameter. */
 #ifndef PC_BASE_CLOCK_H
 #define PC_BASE_CLOCK_H
 

@@ -37,8 +37,8 @@ static pusherc_socket_id permute(const struct pc_idgen *gen, uint64_t number)
 pusherc_socket_id pc_idgen_next(struct pc_idgen *gen)
 {
     pusherc_socket_id id;
-    /* Zero is no socket id; passing over it keeps the rest unique. Relaxed: the counter orders
-     * nothing else. */
+    /* No half of a socket id is zero. Skipping such values keeps the others unique. Relaxed: the
+     * counter orders no other memory. */
     do {
         id = permute(gen, atomic_fetch_add_explicit(&gen->counter, 1, memory_order_relaxed));
     } while (id.a == 0 || id.b == 0);

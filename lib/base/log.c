@@ -30,7 +30,15 @@ static uint64_t monotonic_s(void)
     return (uint64_t)now.tv_sec;
 }
 
-/* The entry of a call site, taking the one that was silent longest if it has none. */
+/*
+ * Rate limit per call site. A table of PC_LOG_SITES entries, found by file and line, counts the lines
+ * of the current second. The counts start again with the first line of another second; that line
+ * reports how many were suppressed. A call site without an entry gets the one that was silent longest,
+ * so a report may be lost while more than PC_LOG_SITES call sites log. The search is linear: a line
+ * that is formatted costs more.
+ */
+
+/* The entry of a call site; reuses the entry that was silent longest if the call site has none. */
 static struct pc_log_site *find_site(struct pc_log *log, const char *file, int line)
 {
     struct pc_log_site *oldest = &log->sites[0];
@@ -45,7 +53,7 @@ static struct pc_log_site *find_site(struct pc_log *log, const char *file, int l
     return oldest;
 }
 
-/* Whether the line may be written; if so, how many before it were not. */
+/* True if the line may be written; *left_out is then the number of lines suppressed before it. */
 static bool admit(struct pc_log *log, const char *file, int line, uint32_t per_s,
                   uint32_t *left_out)
 {
@@ -76,10 +84,10 @@ bool pc_log_affords(struct pc_log *log, const char *file, int line, uint32_t per
     return admit(log, file, line, per_s, &left_out);
 }
 
-/* One line of UTF-8, whatever a client put into its parts: otherwise a peer could forge lines. */
+/* Turns the text into one line of valid UTF-8, so that text of a peer cannot forge lines. */
 static pusherc_slice make_one_line(char *text, size_t len)
 {
-    /* A cut may have split a character; its remains must not spoil the rest. */
+    /* snprintf() may have cut inside a character; drops its first bytes, so that the rest is valid. */
     bool utf8 = pc_utf8_valid(pc_slice(text, len));
     for (size_t cut = 1; !utf8 && cut <= 3 && cut <= len && len == MESSAGE_SIZE - 1; cut++) {
         if (pc_utf8_valid(pc_slice(text, len - cut))) {

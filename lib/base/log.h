@@ -1,7 +1,7 @@
 /*
  * Log lines for the host: one event per line, level chosen by who must act (pusherc/log.h). A call
- * site that repeats is cut to PC_LOG_BURST lines in a second; the next line says how many were left
- * out. Control characters become '?', so that a peer's text cannot forge a line.
+ * site writes at most PC_LOG_BURST lines in a second; its first line after that says how many were
+ * left out. Control characters become '?', so that a peer's text cannot forge a line.
  */
 #ifndef PC_BASE_LOG_H
 #define PC_BASE_LOG_H
@@ -57,8 +57,8 @@ void pc_log_write(struct pc_log *log, pusherc_log_level level, struct pc_log_abo
             pc_log_write((log), PUSHERC_LOG_##lvl, (about), __FILE__, __LINE__, __VA_ARGS__);      \
     } while (0)
 
-/* Whether lines of that level are wanted and this place has asked fewer than per_s times in this second: for what is
- * found out for the sake of a line only, so that a level cannot be used to keep the server busy. */
+/* True if the level is enabled and this call site asked fewer than per_s times this second. Use it before expensive
+ * work that is done only for a log line, so that a peer cannot keep the server busy with such lines. */
 #define PC_LOG_AFFORDS(log, lvl, per_s)                                                            \
     (pc_log_wants((log), PUSHERC_LOG_##lvl) && pc_log_affords((log), __FILE__, __LINE__, (per_s)))
 bool pc_log_affords(struct pc_log *log, const char *file, int line, uint32_t per_s);

@@ -6,7 +6,7 @@
 
 #include "base/slice.h"
 
-/* A connection's own little table should cost one cache line. */
+/* The small table of one connection then costs one cache line. */
 #define FIRST_CHAINS 8
 
 static inline uint64_t rotate(uint64_t x, unsigned bits)
@@ -28,7 +28,7 @@ static inline void sip_round(uint64_t v[4])
     v[2] = rotate(v[2], 32);
 }
 
-/* Compilers make one load of it; written out so that big-endian machines hash alike. */
+/* Little-endian on every machine, so that all hash alike. Compilers turn the loop into one load. */
 static inline uint64_t load_le(const unsigned char *p, size_t len)
 {
     uint64_t word = 0;
@@ -77,6 +77,14 @@ void pc_map_free(struct pc_map *map)
     pc_map_init(map, map->mem, map->seed);
 }
 
+/*
+ * The table. A node is in the chain that the low bits of its hash select. An insert doubles the array
+ * when there are as many nodes as chains, so a chain has one node on average; the array never shrinks.
+ * Nodes keep their hash: growing hashes no key again, and a search compares keys only where the whole
+ * hash is equal. Find, insert and remove cost O(1) on average, growing O(n) at once. Nodes do not move
+ * in memory.
+ */
+
 static struct pc_map_node **chain_of(const struct pc_map *map, uint64_t hash)
 {
     return &map->chains[hash & (map->chain_count - 1)];
@@ -94,7 +102,7 @@ struct pc_map_node *pc_map_find(const struct pc_map *map, pusherc_slice key)
     return NULL;
 }
 
-/* Failure leaves the table as it is. */
+/* Doubles the array. Out of memory leaves the table as it is. */
 static void grow(struct pc_map *map)
 {
     size_t old_count = map->chain_count;

@@ -1,7 +1,7 @@
 /*
  * Hash table of nodes that state inside their objects: the table owns only its array of chains.
  * Keys are bytes kept by the object; the hash is keyed (SipHash-1-3) because clients choose the
- * keys. When the array cannot grow, chains get longer and nothing fails; only the first insert can.
+ * keys. If the array cannot grow, chains get longer; only the first insert into a table can fail.
  */
 #ifndef PC_BASE_MAP_H
 #define PC_BASE_MAP_H
@@ -28,11 +28,11 @@ void pc_map_init(struct pc_map *map, const struct pc_mem *mem, const uint64_t se
 void pc_map_free(struct pc_map *map); /* the nodes are the caller's */
 
 struct pc_map_node *pc_map_find(const struct pc_map *map, pusherc_slice key);
-/* node->key is set by the caller and not in the table yet. 0 or PUSHERC_ENOMEM (nothing done). */
+/* The caller has set node->key; the table has no such key yet. 0 or PUSHERC_ENOMEM (nothing changed). */
 PC_CHECKED int pc_map_insert(struct pc_map *map, struct pc_map_node *node);
 void pc_map_remove(struct pc_map *map, struct pc_map_node *node);
 
-/* Visits every node in no order. The visitor may remove the node it was given, nothing else. */
+/* Visits every node in no order. The visitor may remove the node it was given, and no other. */
 typedef void (*pc_map_visit_fn)(struct pc_map_node *node, void *ctx);
 void pc_map_each(const struct pc_map *map, pc_map_visit_fn visit, void *ctx);
 

@@ -75,7 +75,7 @@ char *pc_dup(const struct pc_mem *mem, pusherc_slice text)
 
 void pc_free(const struct pc_mem *mem, void *ptr)
 {
-    /* Hosts promise a harmless free(NULL); not asking costs less than one that did not keep it. */
+    /* pusherc/alloc.h makes the host's free accept NULL. The test protects hosts whose free does not. */
     if (ptr)
         mem->fns.free_fn(ptr, mem->fns.user_data);
 }
@@ -85,7 +85,7 @@ void pc_wipe(void *ptr, size_t len)
     /* A plain memset before free is a dead store that compilers remove. */
 #if defined(__GNUC__)
     memset(ptr, 0, len);
-    __asm__ volatile("" : : "r"(ptr) : "memory"); /* somebody might look at it */
+    __asm__ volatile("" : : "r"(ptr) : "memory"); /* the compiler must assume a reader */
 #else
     volatile unsigned char *bytes = ptr;
     while (len--)

@@ -26,8 +26,7 @@ struct pc_mem {
 /* NULL = the C library's. */
 struct pc_mem pc_mem_make(const pusherc_allocator *allocator);
 
-/* NULL when out of memory or when the product overflows. pc_alloc(0) may return NULL: never ask for
- * it. */
+/* NULL: out of memory, or the product overflows. Callers do not ask for 0 bytes: that may return NULL. */
 PC_CHECKED void *pc_alloc(const struct pc_mem *mem, size_t size);
 PC_CHECKED void *pc_alloc_zero(const struct pc_mem *mem, size_t size);
 PC_CHECKED void *pc_alloc_array(const struct pc_mem *mem, size_t count, size_t size); /* zeroed */
@@ -36,7 +35,7 @@ PC_CHECKED void *pc_resize_array(const struct pc_mem *mem, void *ptr, size_t cou
 PC_CHECKED char *pc_dup(const struct pc_mem *mem, pusherc_slice text); /* NUL-terminated copy */
 void pc_free(const struct pc_mem *mem, void *ptr);                     /* NULL is harmless */
 
-/* Overwrites in a way the compiler keeps. */
+/* Overwrites the bytes with zeros; the compiler cannot remove it. */
 void pc_wipe(void *ptr, size_t len);
 
 #endif

@@ -4,7 +4,7 @@
 
 #include "base/log.h"
 
-/* More than any of these structs will have: what is above was never initialised. */
+/* Above the size of all these structs: a larger struct_size was not initialised. */
 #define MAX_SIZE 16384
 
 #define END_OF(type, member) (offsetof(type, member) + sizeof(((type *)0)->member))

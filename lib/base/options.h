@@ -1,10 +1,10 @@
 /*
- * Public structs that grow. A host is compiled with the headers of one release and may run with the library of another,
- * so that the two may know different members of a struct. The host says in `struct_size` how much it knows. Releases only
- * append members, so what both know is a common beginning: a struct that comes in is copied into the library's own as far
- * as that reaches, and the rest is zero, which is every member's default. What only the host knows must be zero, because
- * a setting that the library cannot respect must not be dropped silently. A struct that goes out is written as far as the
- * host's reaches.
+ * Public structs that grow. A host may be compiled with the headers of one release and run with the library of another,
+ * so both may know different members of a struct. The host states its size of the struct in `struct_size`. Releases
+ * only append members, so both know a common beginning. A struct from the host is copied into the library's struct up
+ * to the shorter size; the rest is zero, which is the default of every member. Members that only the host knows must be
+ * zero: a setting that the library cannot respect must not be dropped silently. A struct for the host is written up to
+ * the host's size.
  *
  * Arrays of such structs step by the host's size: PUSHERC_AT().
  */
@@ -15,8 +15,8 @@
 
 #include "base/mem.h"
 
-/* Those that a host makes, as X(name, last, reserved): the last member that the first release has, and whether that is
- * the `reserved_` which must be zero. `last` never changes: what ends behind it is the smallest size that is taken. */
+/* The structs that a host makes, as X(name, last, reserved): the last member in the first release, and whether that is
+ * the `reserved_` which must be zero. `last` never changes: the smallest accepted size ends behind it. */
 #define PC_SIZED_STRUCTS(X)                                                                        \
     X(app_options, reserved_, true)                                                                \
     X(channel_info, user_count, false)                                                             \
@@ -35,9 +35,9 @@
 
 struct pc_sized_struct {
     const char *name;
-    size_t size;          /* here */
+    size_t size;          /* in this release */
     size_t first_size;    /* in its first release */
-    size_t reserved_size; /* of the member before first_size that must be zero; 0 = there is none */
+    size_t reserved_size; /* of `reserved_`, which ends at first_size; 0: the struct has none */
 };
 
 #define PC_DECLARE(name, last, reserved) extern const struct pc_sized_struct pc_sized_##name;
@@ -51,8 +51,9 @@ PC_SIZED_STRUCTS(PC_DECLARE)
 PC_CHECKED int pc_take_options(void *out, const void *in, const struct pc_sized_struct *kind,
                                pusherc_errinfo *info);
 
-/* Whether a struct that the host wants filled has a usable struct_size, and then: copies the library's `from` to it. */
+/* True if the host's struct has a usable struct_size. */
 bool pc_can_give(const void *out, const struct pc_sized_struct *kind);
+/* Copies the library's `from` to such a struct. */
 void pc_give(void *out, const void *from, const struct pc_sized_struct *kind);
 
 #endif

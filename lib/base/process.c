@@ -9,7 +9,7 @@
 
 #include "base/slice.h"
 
-#define MAX_PATH   4200 /* the kernel's 4096, and where control groups are */
+#define MAX_PATH   4200 /* the kernel's 4096, and the mount point of control groups */
 #define CGROUPS    "/sys/fs/cgroup"
 #define CGROUPS_V1 "/sys/fs/cgroup/memory"
 
@@ -20,7 +20,7 @@ static FILE *open_below(const char *root, const char *path)
     return n > 0 && (size_t)n < sizeof whole ? fopen(whole, "re") : NULL;
 }
 
-/* The number in the line that begins so; 0 if there is none. */
+/* The number behind `name` in the first line that begins with `name`; 0 if there is no such line. */
 static uint64_t number_after(const char *root, const char *path, const char *name)
 {
     char line[256];
@@ -49,7 +49,7 @@ static void read_stat(struct pc_process *out, const char *root)
     if (file)
         (void)fclose(file);
     text[len] = '\0';
-    /* The program's name is in parentheses and may hold anything; what follows are numbers. */
+    /* The program's name is in parentheses and may contain any character; numbers follow it. */
     const char *at = strrchr(text, ')');
     uint64_t values[25] = {0};
     for (int field = 3; at && field < 25; field++) {
@@ -75,7 +75,7 @@ static uint64_t count_fds(const char *root)
         count++;
     if (dir)
         (void)closedir(dir);
-    return count > 3 ? count - 3 : 0; /* ".", "..", and the one that reads them */
+    return count > 3 ? count - 3 : 0; /* ".", "..", and the descriptor of this directory */
 }
 
 static uint64_t microseconds(const struct timeval *t)
@@ -85,7 +85,7 @@ static uint64_t microseconds(const struct timeval *t)
 
 /* -- memory -- */
 
-/* The number in the file is smaller than what is known. "max" is none. */
+/* Lowers *limit to the number in the group's file. "max" reads as 0, which is ignored. */
 static void lower(uint64_t *limit, const char *root, const char *group, size_t len,
                   const char *file)
 {
@@ -96,8 +96,8 @@ static void lower(uint64_t *limit, const char *root, const char *group, size_t l
         *limit = number;
 }
 
-/* A group's limit, and those of all groups around it. In a container the path that the process is told may not be
- * there; then the mounted top is its own group. */
+/* Lowers *limit by the group's limit and those of all groups above it. In a container the path that the kernel names
+ * may be missing below the mount point; the top of the mount is then the process's group. */
 static void lower_by_group(uint64_t *limit, const char *root, const char *top, const char *path,
                            const char *file)
 {

@@ -1,13 +1,13 @@
 /*
- * What the system says about this process, for the operations pages. Reads /proc and asks the kernel: some tens of
- * microseconds, for whoever looks at such a page and nobody else.
+ * Figures of the system about this process, for the operations pages. Reads /proc and asks the kernel, which costs some
+ * tens of microseconds, so it is called only to write such a page.
  */
 #ifndef PC_BASE_PROCESS_H
 #define PC_BASE_PROCESS_H
 
 #include <stdint.h>
 
-/* 0 = the system does not say. */
+/* 0: the system does not tell. */
 struct pc_process {
     uint64_t cpu_user_us, cpu_system_us;
     uint64_t start_time_s; /* Unix time */
@@ -16,7 +16,7 @@ struct pc_process {
     uint64_t memory_bytes;      /* of the machine, or of the control group if that may have less */
 };
 
-/* `root` stands before each path: "" but for tests. */
+/* `root` is put before each path: "", or a directory of a test. */
 void pc_process_read(struct pc_process *out, const char *root);
 
 #endif

@@ -32,8 +32,8 @@ static bool has_range(const struct pc_setting *setting)
     return false;
 }
 
-/* PUSHERC_NO_LIMIT, PUSHERC_NO_DELAY */
-static bool is_none(const struct pc_setting *setting, uint64_t value)
+/* True for PUSHERC_NO_LIMIT and PUSHERC_NO_DELAY, which are outside the range. */
+static bool is_no_limit_or_delay(const struct pc_setting *setting, uint64_t value)
 {
     return value == UINT32_MAX &&
            (setting->kind == PC_SETTING_LIMIT || setting->kind == PC_SETTING_DELAY);
@@ -51,7 +51,7 @@ int pc_settings_check(const struct pc_setting settings[], size_t count, const vo
     for (size_t i = 0; i < count; i++) {
         const struct pc_setting *setting = &settings[i];
         uint64_t value = has_range(setting) ? read(setting, options) : 0;
-        if (value == 0 || is_none(setting, value))
+        if (value == 0 || is_no_limit_or_delay(setting, value))
             continue;
         if (value > setting->max && setting->kind == PC_SETTING_CHOICE)
             return pc_errinfo(info, PUSHERC_EINVAL, 0, "%s%s is no value of its enum", about,

@@ -1,5 +1,6 @@
 /*
- * What the rows of pusherc/settings.h say, for the checks and the defaults of option structs: numbers, delays and choices.
+ * The rows of pusherc/settings.h as tables: they check option structs and fill in defaults of numbers, delays and
+ * choices.
  */
 #ifndef PC_BASE_SETTING_H
 #define PC_BASE_SETTING_H
@@ -31,7 +32,7 @@ struct pc_setting {
     uint64_t min, max, fallback;
 };
 
-/* One row of such an array from one row of a map; `options` is the type of the struct. */
+/* A struct pc_setting made from one row of a map; `options` is the type of the option struct. */
 #define PC_SETTING_ROW(options, kind, name, min, max, fallback)                                    \
     {#name, PC_SETTING_##kind, offsetof(options, name), min, max, fallback},
 
@@ -42,7 +43,7 @@ PC_CHECKED int pc_settings_check(const struct pc_setting settings[], size_t coun
 /* Put each number's default where the options have 0. Afterwards 0 in a delay means 0. */
 void pc_settings_fill(const struct pc_setting settings[], size_t count, void *options);
 
-/* Which of "one|two|three" the word is; -1 = it is not in the list. */
+/* Index of the word in "one|two|three"; -1: it is not in the list. */
 int pc_setting_word(const char *words, pusherc_slice word);
 
 #endif

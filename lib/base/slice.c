@@ -1,5 +1,7 @@
 #include "base/slice.h"
 
+#include <stdint.h>
+
 pusherc_slice pusherc_slice_of(const char *text)
 {
     return pc_slice_of(text);
@@ -9,8 +11,6 @@ bool pusherc_slice_equal(pusherc_slice a, pusherc_slice b)
 {
     return pc_slice_eq(a, b);
 }
-
-#include <stdint.h>
 
 bool pc_slice_eq_nocase(pusherc_slice a, pusherc_slice b)
 {
@@ -54,8 +54,8 @@ size_t pc_utf8_sequence(const char *text, const char *end)
 {
     const unsigned char *p = (const unsigned char *)text;
     size_t left = (size_t)(end - text);
-    /* The second byte's range depends on the first: that keeps out overlong forms (E0, F0),
-     * surrogates (ED) and what is above U+10FFFF (F4). RFC 3629, section 4. */
+    /* The range of the second byte depends on the first. It excludes overlong forms (E0, F0),
+     * surrogates (ED) and code points above U+10FFFF (F4): RFC 3629, section 4. */
     unsigned char low = 0x80, high = 0xbf;
     size_t len;
 

@@ -60,7 +60,7 @@ static inline char pc_ascii_lower(char c)
     return c >= 'A' && c <= 'Z' ? (char)(c | 0x20) : c;
 }
 
-/* Without regard to ASCII case. */
+/* Ignores ASCII case. */
 bool pc_slice_eq_nocase(pusherc_slice a, pusherc_slice b);
 
 /* Decimal digits only, no sign; false on anything else and on overflow. */
@@ -72,7 +72,7 @@ size_t pc_format_u64(uint64_t number, char out[PC_U64_DIGITS]);
 /* UTF-8 as RFC 3629: no overlong forms, no surrogates, at most U+10FFFF. */
 bool pc_utf8_valid(pusherc_slice s);
 
-/* Length of the valid character that starts at `text`, 1..4; 0 if there is none before `end`. */
+/* Length of the valid character that starts at `text`, 1..4; 0: no valid character ends before `end`. */
 size_t pc_utf8_sequence(const char *text, const char *end);
 
 /* The longest prefix of at most max_bytes that does not cut a character. */

@@ -15,7 +15,7 @@ static bool all_digits(pusherc_slice s)
     return s.len > 0;
 }
 
-/* As this library prints it: a text with a leading zero would be a second name of the same id. */
+/* Accepts only the form that this library prints: a leading zero would make a second text of one id. */
 static bool parse_half(pusherc_slice digits, uint64_t *out)
 {
     return (digits.len == 1 || digits.ptr[0] != '0') && pc_slice_to_u64(digits, out);

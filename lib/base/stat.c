@@ -1,6 +1,6 @@
 #include "base/stat.h"
 
-/* From what a quick turn takes to what a client would call an outage. */
+/* From a fast turn of the loop to a delay that a client would call an outage. */
 const uint32_t pc_histogram_bounds_us[PC_HISTOGRAM_BOUNDS] = {
     100,   250,    500,    1000,   2500,    5000,    10000,  25000,
     50000, 100000, 250000, 500000, 1000000, 2500000, 5000000};

@@ -1,6 +1,6 @@
 /*
  * Counters and histograms that one thread writes and any thread reads: relaxed, a load and a store, no locked
- * instruction. Each is read by itself; two of them need not fit together exactly.
+ * instruction. Values read one after the other may be of different times.
  */
 #ifndef PC_BASE_STAT_H
 #define PC_BASE_STAT_H
@@ -30,8 +30,8 @@ static inline uint64_t pc_stat_get(const _Atomic uint64_t *counter)
     return atomic_load_explicit(counter, memory_order_relaxed);
 }
 
-/* How long things took. Bucket i holds what took at most pc_histogram_bounds_us[i] and more than the bound before;
- * the last one the rest. */
+/* Durations. Bucket i counts those of at most pc_histogram_bounds_us[i] and above the bound before; the last bucket
+ * counts the longer ones. */
 #define PC_HISTOGRAM_BOUNDS 15
 extern const uint32_t pc_histogram_bounds_us[PC_HISTOGRAM_BOUNDS];
 

@@ -5,6 +5,15 @@
 
 #define WORD_BITS 64
 
+/*
+ * A wheel of PC_TIMER_SLOTS lists, each for PC_TIMER_SLOT_MS of time: a timer is in the slot of its
+ * deadline, modulo the wheel. A slot also holds timers of later rounds, which stay when it is visited.
+ * A run visits the slots from done_ms to now, at most all of them once, and skips empty ones 64 at a
+ * time by the bits of `occupied`. Invariant: each armed timer is in a slot that a later run visits, and
+ * next_ms is not after the end of the first slot that holds one. Arm and stop cost O(1), a run costs the
+ * timers in the slots it visits.
+ */
+
 static uint64_t slot_number(uint64_t time_ms)
 {
     return time_ms / PC_TIMER_SLOT_MS;
@@ -36,7 +45,7 @@ void pc_timer_stop(struct pc_timers *timers, struct pc_timer *timer)
     timers->count--;
 }
 
-/* A slot's end, when all of it is due: one wake-up serves its timers together. */
+/* The end of a slot, when all its timers are due: one wake-up serves them together. */
 static uint64_t slot_end_ms(uint64_t slot)
 {
     return (slot + 1) * PC_TIMER_SLOT_MS;
@@ -46,7 +55,7 @@ void pc_timer_arm(struct pc_timers *timers, struct pc_timer *timer, uint64_t due
 {
     pc_timer_stop(timers, timer);
     timer->due_ms = due_ms;
-    /* A deadline of the past goes where the next run looks first. */
+    /* A deadline in the past goes into the first slot that the next run visits. */
     uint64_t at_ms = due_ms > timers->done_ms ? due_ms : timers->done_ms;
     size_t index = slot_number(at_ms) % PC_TIMER_SLOTS;
     pc_list_push_back(&timers->slots[index], &timer->link);
@@ -56,7 +65,7 @@ void pc_timer_arm(struct pc_timers *timers, struct pc_timer *timer, uint64_t due
         timers->next_ms = slot_end_ms(slot_number(at_ms));
 }
 
-/* Number of the first slot in from..to (inclusive) whose bit is set; to + 1 if there is none. */
+/* Number of the first slot in from..to (inclusive) whose bit is set; to + 1: no bit is set. */
 static uint64_t next_occupied(const struct pc_timers *timers, uint64_t from, uint64_t to)
 {
     while (from <= to) {
@@ -71,7 +80,7 @@ static uint64_t next_occupied(const struct pc_timers *timers, uint64_t from, uin
     return to + 1;
 }
 
-/* Moves what is due into `due`; timers of another round of the wheel stay. */
+/* Moves the timers that are due into `due`; timers of a later round of the wheel stay. */
 static void collect(struct pc_timers *timers, size_t index, uint64_t now_ms, struct pc_list *due)
 {
     struct pc_list *slot = &timers->slots[index];
@@ -115,8 +124,8 @@ void pc_timers_run(struct pc_timers *timers, uint64_t now_ms)
     timers->done_ms = now_ms;
     timers->next_ms = find_next_ms(timers);
 
-    /* Nothing fires before all are collected: what a callback arms waits for the next run, so that
-     * a callback that arms "now" cannot hold the loop. */
+    /* All due timers are collected before the first fires. What a callback arms waits for the next
+     * run, so a callback that arms "now" cannot hold the loop. */
     while (!pc_list_empty(&due)) {
         struct pc_timer *timer = PC_CONTAINER(due.next, struct pc_timer, link);
         pc_list_remove(&timer->link);

@@ -26,8 +26,8 @@ struct pc_timer {
 struct pc_timers {
     struct pc_list slots[PC_TIMER_SLOTS];
     uint64_t occupied[PC_TIMER_SLOTS / 64]; /* hint: a set bit may be stale */
-    uint64_t done_ms;                       /* everything due before has fired */
-    uint64_t next_ms;                       /* nothing is due before; may be early after a stop */
+    uint64_t done_ms;                       /* all timers due before have fired */
+    uint64_t next_ms;                       /* when to run next; may be early after a stop */
     uint64_t count;                         /* armed */
 };
 
@@ -41,7 +41,7 @@ static inline bool pc_timer_armed(const struct pc_timer *timer)
     return !pc_list_empty(&timer->link);
 }
 
-/* What a callback arms fires in a later run, also if it is due already. */
+/* Fires the timers that are due. A timer armed by a callback fires in a later run, even if it is due already. */
 void pc_timers_run(struct pc_timers *timers, uint64_t now_ms);
 /* When to call pc_timers_run() next, in ms from now; UINT64_MAX = nothing armed. May be early,
  * never later than PC_TIMER_SLOT_MS after the first deadline: one wake-up serves a slot. */

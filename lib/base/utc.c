@@ -6,8 +6,8 @@
 #define DAYS_100_YEARS 36524
 #define DAYS_4_YEARS   1461
 
-/* Years begin in March here: the day that leap years have more is then the last of a year, and the lengths of
- * the months, 31 30 31 30 31 twice and then 31 and 28, are the steps of a straight line, 153 days for five. */
+/* The calculation lets years begin in March. A leap day is then the last day of its year, and the lengths of the months
+ * (31 30 31 30 31 twice, then 31 and 28) follow a straight line: 153 days for five months. */
 #define FIRST_MARCH_DAYS 719468 /* from 0000-03-01 to 1970-01-01 */
 
 struct pc_utc pc_utc_of(uint64_t unix_time_s)
@@ -19,7 +19,7 @@ struct pc_utc pc_utc_of(uint64_t unix_time_s)
 
     uint32_t days = day_number + FIRST_MARCH_DAYS;
     uint32_t day = days % DAYS_400_YEARS;
-    /* As if all years had 365 days, once the leap days before `day` are taken away. */
+    /* Without the leap days before `day` every year has 365 days. */
     uint32_t year =
         (day - day / (DAYS_4_YEARS - 1) + day / DAYS_100_YEARS - day / (DAYS_400_YEARS - 1)) / 365;
     day -= 365 * year + year / 4 - year / 100;
@@ -31,7 +31,7 @@ struct pc_utc pc_utc_of(uint64_t unix_time_s)
         .year = year,
         .month = (uint8_t)(month < 10 ? month + 3 : month - 9),
         .day = (uint8_t)(day + 1),
-        .weekday = (uint8_t)((day_number + 4) % 7), /* the first was a Thursday */
+        .weekday = (uint8_t)((day_number + 4) % 7), /* 1970-01-01 was a Thursday */
         .hour = (uint8_t)(second / 3600),
         .minute = (uint8_t)(second / 60 % 60),
         .second = (uint8_t)(second % 60),

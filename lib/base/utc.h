@@ -1,4 +1,4 @@
-/* A moment as people write it, in UTC: without the C library's calendar, which has a state of its own. */
+/* Date and time of day in UTC, without the C library's calendar functions, which keep static state. */
 #ifndef PC_BASE_UTC_H
 #define PC_BASE_UTC_H
 
@@ -11,7 +11,7 @@ struct pc_utc {
     uint8_t hour, minute, second;
 };
 
-/* What is after the year 9999 gives its last second. */
+/* A time after the year 9999 gives the last second of 9999. */
 struct pc_utc pc_utc_of(uint64_t unix_time_s);
 
 #endif

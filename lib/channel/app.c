@@ -29,7 +29,7 @@ void pc_app_state_unref(struct pc_app_state *state)
 struct pc_app_state *pc_app_state_new(const struct pc_mem *mem, uint64_t uid, uint32_t worker_count,
                                       const uint64_t seed[2])
 {
-    /* The allocator aligns to 16 bytes; what a worker writes wants cache lines to itself. */
+    /* The allocator aligns to 16 bytes, but the counters of each worker need cache lines of their own. */
     const size_t line = _Alignof(struct pc_app_stats);
     const size_t slots = (size_t)worker_count + 1;
     struct pc_app_state *state =
@@ -76,7 +76,7 @@ void pc_app_ref(struct pc_app *app)
 
 void pc_app_unref(struct pc_app *app)
 {
-    /* acquire: whoever frees sees everything the other holders did */
+    /* acquire: the thread that frees sees everything the other holders did */
     if (!app || atomic_fetch_sub_explicit(&app->refs, 1, memory_order_acq_rel) != 1)
         return;
     struct pc_mem mem = app->mem;
@@ -206,8 +206,8 @@ void pc_app_disconnect(struct pc_app *app)
     atomic_fetch_sub_explicit(&app->state->connections, 1, memory_order_relaxed);
 }
 
-static bool take(struct pc_app *app, struct pc_rate *rate, uint32_t per_s, uint32_t amount,
-                 uint64_t now_ms)
+static bool take_rate(struct pc_app *app, struct pc_rate *rate, uint32_t per_s, uint32_t amount,
+                      uint64_t now_ms)
 {
     if (per_s == PUSHERC_NO_LIMIT)
         return true;
@@ -219,11 +219,12 @@ static bool take(struct pc_app *app, struct pc_rate *rate, uint32_t per_s, uint3
 
 bool pc_app_take_events(struct pc_app *app, uint32_t count, uint64_t now_ms)
 {
-    return take(app, &app->state->backend_events, app->options.max_backend_events_per_s, count,
-                now_ms);
+    return take_rate(app, &app->state->backend_events, app->options.max_backend_events_per_s, count,
+                     now_ms);
 }
 
 bool pc_app_take_read(struct pc_app *app, uint64_t now_ms)
 {
-    return take(app, &app->state->read_requests, app->options.max_read_requests_per_s, 1, now_ms);
+    return take_rate(app, &app->state->read_requests, app->options.max_read_requests_per_s, 1,
+                     now_ms);
 }

@@ -1,6 +1,6 @@
 /*
- * One app: an immutable, counted snapshot of its settings for each put, and what outlives a change of settings
- * (counters, rates, endpoints). An open connection keeps the snapshot it began with.
+ * One app. struct pc_app is an immutable, counted snapshot of the settings of one put; struct pc_app_state is shared by
+ * all snapshots and keeps counters, rates and endpoints. An open connection keeps the snapshot it began with.
  */
 #ifndef PC_CHANNEL_APP_H
 #define PC_CHANNEL_APP_H
@@ -26,7 +26,7 @@
 
 #define PC_APP_ID_MAX 200 /* bytes of an id, and of a key */
 
-/* The settings of an app, each with the name of its field: what one has refused is counted under its number. */
+/* The settings of an app by the names of their fields. Refusals by a limit are counted under its number. */
 enum pc_app_setting {
 #define PC_APP_SETTING_(kind, name, min, max, fallback, words, meaning) PC_APP_##name,
     PUSHERC_APP_SETTING_MAP(PC_APP_SETTING_)
@@ -56,7 +56,7 @@ struct pc_app_stats {
     struct pc_histogram latency; /* from publishing to written, per event and worker */
 } __attribute__((aligned(64)));
 
-/* What is rare enough to be counted by any thread in one place. */
+/* Refusals. They are rare, so all threads count them in one place. */
 struct pc_app_refusals {
     _Atomic uint64_t limits[PC_APP_SETTING_COUNT]; /* of the settings that are limits */
     _Atomic uint64_t denials[PC_DENIAL_COUNT];     /* by pusherc_denial_reason */
@@ -69,20 +69,20 @@ struct pc_app_state {
     struct pc_mem mem;
     _Atomic uint32_t connections;
     _Atomic bool removed;
-    uint64_t uid;          /* distinguishes apps in the channel directory; never used again */
+    uint64_t uid;          /* distinguishes apps in the channel directory; not reused */
     pthread_mutex_t mutex; /* guards the rates and `endpoints`; leaf lock */
     struct pc_rate backend_events, read_requests;
     struct pc_idempotency idempotency;
     struct pc_counts per_user, per_address; /* connections, where there is a limit */
     struct pc_app_refusals refusals;
     uint32_t worker_count;
-    /* one for each worker, and one that all other threads write to, with pc_stat_add_shared() */
+    /* one for each worker, and one for all other threads, which use pc_stat_add_shared() */
     struct pc_app_stats *stats;
-    /* Webhooks are those of the current settings, also for what happens to connections that were opened under
-     * earlier ones: an endpoint that has moved is told at its new place, and a new one is told at once. */
+    /* Of the current settings, also for events of connections that were opened under earlier settings: a changed
+     * URL and a new endpoint are used at once. */
     struct pc_endpoints *endpoints; /* counted; NULL = none */
-    _Atomic uint32_t notices;       /* their `kinds`: what somebody wants to know of this app */
-    struct pc_list webhook_queues;  /* the webhook layer's, behind its lock */
+    _Atomic uint32_t notices;       /* their `kinds`: the events to observe in this app */
+    struct pc_list webhook_queues;  /* used by the webhook layer, under its lock */
 };
 
 struct pc_app {
@@ -92,20 +92,20 @@ struct pc_app {
     struct pc_map_node by_id, by_key; /* the registry's, while this is the current snapshot */
     pusherc_slice id, key;
     struct pc_hmac_key *secret; /* owned */
-    /* owned, wiped; only why/signature.h reads it. Empty in a build without that. */
+    /* owned, wiped; only why/signature.h reads it. Empty in a build without explanations. */
     pusherc_slice secret_text;
-    /* id, key, secret, allowed_origins and webhooks of `options` are not kept; numbers are never 0
-     * (delays may be) */
+    /* Without id, key, secret, allowed_origins and webhooks. Numbers are not 0, except delays. */
     pusherc_app_options options;
     bool has_master_key;
     uint8_t master_key[32]; /* of encrypted channels */
     char **origins;         /* owned, NULL-terminated, lower case; NULL = any */
 };
 
-/* What a host can get wrong, said with the field's name; `webhooks`: somebody sends them. */
+/* Checks what the host gave. `webhooks`: this server has a webhook sender. 0; PUSHERC_EINVAL; PUSHERC_ENOSYS: options
+ * with webhooks, but no sender. `info` names the field. */
 PC_CHECKED int pc_app_check(const pusherc_app_options *options, bool webhooks,
                             pusherc_errinfo *info);
-/* A snapshot of options that were checked, without `state`, counted once. 0 or PUSHERC_ENOMEM. */
+/* Makes a snapshot of checked options, without `state`, counted once. 0, PUSHERC_ENOMEM, PUSHERC_EIO. */
 PC_CHECKED int pc_app_new(struct pc_app **out, const struct pc_mem *mem,
                           const pusherc_app_options *options);
 /* Counted once; NULL = out of memory. */
@@ -116,27 +116,28 @@ void pc_app_unref(struct pc_app *app); /* NULL is harmless */
 void pc_app_state_ref(struct pc_app_state *state);
 void pc_app_state_unref(struct pc_app_state *state); /* NULL is harmless */
 
-/* What this worker counts for the app. */
+/* The counters of this worker for the app. */
 static inline struct pc_app_stats *pc_app_stats(const struct pc_app *app, uint32_t worker)
 {
     return &app->state->stats[worker];
 }
-/* A limit of the app has refused something. */
+/* Counts one refusal by a limit of the app. */
 static inline void pc_app_limited(const struct pc_app *app, enum pc_app_setting limit)
 {
     pc_stat_add_shared(&app->state->refusals.limits[limit], 1);
 }
 
-/* Those of the current settings, counted for the caller; NULL if there are none. */
+/* The endpoints of the current settings, counted for the caller; NULL if there are none. */
 struct pc_endpoints *pc_app_endpoints(struct pc_app_state *state);
-/* Takes over the caller's count; returns the one before, counted for the caller. */
+/* Replaces the endpoints, and takes over the caller's count. Returns the earlier ones, counted for the caller. */
 struct pc_endpoints *pc_app_set_endpoints(struct pc_app_state *state,
                                           struct pc_endpoints *endpoints);
 
-/* One more connection if the quota allows; each success is undone by pc_app_disconnect(). */
+/* Counts one more connection; false: the quota is used up. pc_app_disconnect() undoes each success. */
 bool pc_app_connect(struct pc_app *app);
 void pc_app_disconnect(struct pc_app *app);
 
+/* Take `count` events, or one read, from the rate of this second; false: too little of it is left. */
 bool pc_app_take_events(struct pc_app *app, uint32_t count, uint64_t now_ms);
 bool pc_app_take_read(struct pc_app *app, uint64_t now_ms);
 

@@ -38,7 +38,7 @@ static struct pc_app *find(struct pc_map *map, pusherc_slice key, bool by_id)
                  : PC_CONTAINER(node, struct pc_app, by_key);
 }
 
-/* One app of a batch: its new snapshot, and the one it takes the place of. */
+/* One app of a batch: its new snapshot, and the one that it replaces. */
 struct change {
     struct pc_app *app, *old;
     struct pc_endpoints *endpoints; /* counted; the new ones, then the old ones */
@@ -50,7 +50,7 @@ static void take_out(struct pc_apps *apps, struct pc_app *app)
     pc_map_remove(&apps->by_key, &app->by_key);
 }
 
-/* Only the very first insert into a table can fail, and then there was no old app to lose. */
+/* Fails only as the first insert into a table (base/map.h); then there was no old app to lose. */
 static int put_in(struct pc_apps *apps, struct pc_app *app)
 {
     int err = pc_map_insert(&apps->by_id, &app->by_id);
@@ -62,8 +62,8 @@ static int put_in(struct pc_apps *apps, struct pc_app *app)
     return err;
 }
 
-/* The old snapshots of all have been taken out: what is found now belongs to another app. */
-static int insert(struct pc_apps *apps, struct change *change, pusherc_errinfo *info)
+/* The old snapshots of the batch have been taken out: a snapshot found here is of another app, or of the same batch. */
+static int insert_new(struct pc_apps *apps, struct change *change, pusherc_errinfo *info)
 {
     struct pc_app *app = change->app;
     struct pc_app *holder = find(&apps->by_key, app->key, false);
@@ -84,7 +84,11 @@ static int insert(struct pc_apps *apps, struct change *change, pusherc_errinfo *
     return 0;
 }
 
-/* All or none. */
+/*
+ * Replaces a batch of snapshots, all or none, under one lock. First all old snapshots are taken out, so
+ * that two apps of the batch may exchange their keys; then the new ones are inserted one by one. If one
+ * cannot be inserted, the new ones are taken out again and the old ones put back.
+ */
 static int exchange(struct pc_apps *apps, struct change *changes, size_t count,
                     pusherc_errinfo *info)
 {
@@ -97,7 +101,7 @@ static int exchange(struct pc_apps *apps, struct change *changes, size_t count,
             take_out(apps, changes[i].old);
     }
     while (done < count && err == 0) {
-        err = insert(apps, &changes[done], info);
+        err = insert_new(apps, &changes[done], info);
         done += err == 0;
     }
     while (err && done > 0)
@@ -107,30 +111,30 @@ static int exchange(struct pc_apps *apps, struct change *changes, size_t count,
         if (changes[i].old && put_in(apps, changes[i].old) == 0)
             changes[i].old = NULL;
     }
-    /* here, so that of two puts the same one is last in both places */
+    /* Under the lock, so that of two puts the same one wins for the snapshot and for the endpoints. */
     for (size_t i = 0; i < count && err == 0; i++)
         changes[i].endpoints = pc_app_set_endpoints(changes[i].app->state, changes[i].endpoints);
     pthread_mutex_unlock(&apps->mutex);
     return err;
 }
 
-/* The host's struct may be another release's. */
-static int check(const struct pc_apps *apps, const pusherc_app_options *options,
-                 pusherc_errinfo *info)
+/* The host's struct may be of another release, so it is copied first. */
+static int check_app(const struct pc_apps *apps, const pusherc_app_options *options,
+                     pusherc_errinfo *info)
 {
-    pusherc_app_options taken;
-    int err = PC_TAKE(app_options, &taken, options, info);
-    return err ? err : pc_app_check(&taken, apps->webhooks, info);
+    pusherc_app_options copied;
+    int err = PC_TAKE(app_options, &copied, options, info);
+    return err ? err : pc_app_check(&copied, apps->webhooks, info);
 }
 
-static int prepare(struct pc_apps *apps, const pusherc_app_options *options, struct change *change,
-                   pusherc_errinfo *info)
+static int prepare_change(struct pc_apps *apps, const pusherc_app_options *options,
+                          struct change *change, pusherc_errinfo *info)
 {
-    pusherc_app_options taken;
-    int err = PC_TAKE(app_options, &taken, options, info);
-    err = err ? err : pc_app_new(&change->app, &apps->mem, &taken);
-    if (err == 0 && taken.webhook_count)
-        err = pc_endpoints_new(&change->endpoints, &apps->mem, &taken);
+    pusherc_app_options copied;
+    int err = PC_TAKE(app_options, &copied, options, info);
+    err = err ? err : pc_app_new(&change->app, &apps->mem, &copied);
+    if (err == 0 && copied.webhook_count)
+        err = pc_endpoints_new(&change->endpoints, &apps->mem, &copied);
     return err ? pc_errinfo(info, err, 0, "app %s: %s", options->id, pusherc_strerror(err)) : 0;
 }
 
@@ -139,14 +143,14 @@ int pc_apps_put(struct pc_apps *apps, const pusherc_app_options *options, size_t
 {
     int err = 0;
     for (size_t i = 0; i < count && err == 0; i++)
-        err = check(apps, PUSHERC_AT(options, i), info);
+        err = check_app(apps, PUSHERC_AT(options, i), info);
     if (err || count == 0)
         return err;
     struct change *changes = pc_alloc_array(&apps->mem, count, sizeof *changes);
     if (!changes)
         return pc_errinfo(info, PUSHERC_ENOMEM, 0, "app %s: out of memory", options->id);
     for (size_t i = 0; i < count && err == 0; i++)
-        err = prepare(apps, PUSHERC_AT(options, i), &changes[i], info);
+        err = prepare_change(apps, PUSHERC_AT(options, i), &changes[i], info);
     if (err == 0)
         err = exchange(apps, changes, count, info);
     for (size_t i = 0; i < count; i++) {
@@ -250,7 +254,7 @@ struct pc_app *pc_apps_by_key(struct pc_apps *apps, pusherc_slice key)
     return get(apps, key, false);
 }
 
-static void note_open(struct pc_map_node *node, void *ctx)
+static void note_any_origin(struct pc_map_node *node, void *ctx)
 {
     *(bool *)ctx |= pc_app_any_origin(PC_CONTAINER(node, struct pc_app, by_id));
 }
@@ -259,7 +263,7 @@ bool pc_apps_any_origin(struct pc_apps *apps)
 {
     bool any = false;
     pthread_mutex_lock(&apps->mutex);
-    pc_map_each(&apps->by_id, note_open, &any);
+    pc_map_each(&apps->by_id, note_any_origin, &any);
     pthread_mutex_unlock(&apps->mutex);
     return any;
 }

@@ -1,5 +1,5 @@
 /*
- * The registry of apps: which there are now, by id and by key. It hands out counted snapshots.
+ * The registry of the current apps, by id and by key. It hands out counted snapshots.
  */
 #ifndef PC_CHANNEL_APPS_H
 #define PC_CHANNEL_APPS_H
@@ -8,12 +8,12 @@
 
 struct pc_apps {
     struct pc_mem mem;
-    pthread_mutex_t
-        mutex; /* first in the lock order; never held over shards, mailboxes or host code */
+    /* first in the lock order; not held while shards or mailboxes are locked or host code runs */
+    pthread_mutex_t mutex;
     struct pc_map by_id, by_key;
     uint64_t next_uid;
     uint32_t worker_count;
-    /* Somebody sends webhooks; else apps that want some are refused. Set before the first put. */
+    /* The server has a webhook sender; otherwise apps with webhooks are refused. Set before the first put. */
     bool webhooks;
 };
 
@@ -24,17 +24,17 @@ void pc_apps_free(struct pc_apps *apps);
 /* As pusherc_server_put_apps(). */
 PC_CHECKED int pc_apps_put(struct pc_apps *apps, const pusherc_app_options *options, size_t count,
                            pusherc_errinfo *info);
-/* The snapshot removed, counted for the caller; NULL if there was none. */
+/* Removes the app and returns its snapshot, counted for the caller; NULL if there was none. */
 struct pc_app *pc_apps_remove(struct pc_apps *apps, pusherc_slice id);
 
-/* All there are now, each counted, in an array that is the caller's; in no order. *out is NULL without any, or on
+/* All current apps in no order, each counted, in an array that the caller frees. *out is NULL if there are none, and on
  * PUSHERC_ENOMEM. */
 PC_CHECKED int pc_apps_list(struct pc_apps *apps, struct pc_app ***out, size_t *count);
-/* Up to `max` of them, in no order, each counted for the caller. */
+/* Up to `max` current apps in no order, each counted for the caller. */
 size_t pc_apps_some(struct pc_apps *apps, struct pc_app **out, size_t max);
-/* The only app there is, counted; NULL if there are none or several. */
+/* The app if there is exactly one, counted for the caller; otherwise NULL. */
 struct pc_app *pc_apps_only(struct pc_apps *apps);
-/* Some app keeps no origin out. */
+/* True if an app allows every origin. */
 bool pc_apps_any_origin(struct pc_apps *apps);
 /* Counted for the caller; NULL if unknown. Thread: any. */
 struct pc_app *pc_apps_by_id(struct pc_apps *apps, pusherc_slice id);

@@ -1,5 +1,6 @@
 /*
- * An event that a cache channel keeps. It is raw, not a message: each audience may get its own rendering of it.
+ * An event that a cache channel keeps: name and data, not a rendered message, because each view of the channel may get
+ * another rendering.
  */
 #ifndef PC_CHANNEL_CACHED_H
 #define PC_CHANNEL_CACHED_H

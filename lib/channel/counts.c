@@ -23,7 +23,7 @@ void pc_counts_free(struct pc_counts *counts)
     pthread_mutex_destroy(&counts->mutex);
 }
 
-/* Locked. Counts nothing yet. */
+/* Locked. Adds the key with count 0; NULL = out of memory. */
 static struct pc_count *add(struct pc_counts *counts, pusherc_slice key)
 {
     struct pc_count *count = pc_alloc(&counts->mem, sizeof *count + key.len);

@@ -18,14 +18,14 @@ struct pc_counts {
     struct pc_map by_key; /* struct pc_count */
 };
 
-/* One key's count; each that is counted borrows it. */
+/* The count of one key; each connection that is counted borrows it. */
 struct pc_count;
 
 void pc_counts_init(struct pc_counts *counts, const struct pc_mem *mem, const uint64_t seed[2]);
-void pc_counts_free(struct pc_counts *counts); /* nothing is counted any more */
+void pc_counts_free(struct pc_counts *counts); /* all counts have been dropped */
 
-/* One more of the key, 1..PC_COUNTS_MAX_KEY bytes, if that makes no more than max. 0: *out is for pc_counts_drop();
- * PUSHERC_ELIMIT; PUSHERC_ENOMEM. */
+/* Counts one more of the key, which has 1..PC_COUNTS_MAX_KEY bytes. 0: *out is for pc_counts_drop(); PUSHERC_ELIMIT:
+ * max are counted already; PUSHERC_ENOMEM. */
 PC_CHECKED int pc_counts_take(struct pc_counts *counts, pusherc_slice key, uint32_t max,
                               struct pc_count **out);
 void pc_counts_drop(struct pc_counts *counts, struct pc_count *count); /* NULL is harmless */

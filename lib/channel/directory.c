@@ -12,7 +12,7 @@ struct key_bytes {
 
 static pusherc_slice make_key(struct key_bytes *out, uint64_t app_uid, pusherc_slice name)
 {
-    /* callers let valid names through only */
+    /* callers have checked the name */
     assert(name.len <= sizeof out->bytes - sizeof app_uid);
     memcpy(out->bytes, &app_uid, sizeof app_uid);
     memcpy(out->bytes + sizeof app_uid, name.ptr, name.len);
@@ -59,7 +59,7 @@ struct pc_shard *pc_directory_lock(struct pc_directory *dir, uint64_t app_uid, p
 {
     struct key_bytes bytes;
     uint64_t hash = pc_hash(dir->seed, make_key(&bytes, app_uid, name));
-    /* the tables use the low bits */
+    /* the high bits, because the tables use the low ones */
     struct pc_shard *shard = &dir->shards[(hash >> 48) % PC_SHARDS];
     pthread_mutex_lock(&shard->mutex);
     return shard;
@@ -84,7 +84,8 @@ static bool make_views(struct pc_directory *dir, struct pc_channel *channel, pus
     if (!channel->views)
         return false;
     channel->views->match = *match;
-    for (size_t i = 0; i < match->rule->param_count; i++) /* from the caller's name to ours */
+    /* the values move from the caller's copy of the name to the channel's */
+    for (size_t i = 0; i < match->rule->param_count; i++)
         channel->views->match.values[i].ptr = channel->name.ptr + (match->values[i].ptr - name.ptr);
     return true;
 }
@@ -107,7 +108,7 @@ int pc_channel_use_view(struct pc_channel *channel, pusherc_slice name, uint32_t
     memcpy(free_item->name, name.ptr, name.len);
     free_item->name_len = (uint32_t)name.len;
     free_item->uses = 1;
-    /* no other channel has had it, nor this one */
+    /* a number that no view of any channel of the shard has had */
     channel->views->generation = ++channel->shard->number;
     *index = (uint32_t)(free_item - channel->views->items);
     return 0;

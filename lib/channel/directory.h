@@ -1,9 +1,14 @@
 /*
- * Which channels there are, in the whole process: per (app, channel) the number of subscriptions, the
- * workers that have some, and the roster of a presence channel. 64 shards, each with its lock and its
- * counter; the counter orders joins and events of a channel (docs/architecture.md, "Numbering").
+ * The channels of the whole process: for each (app, channel) the number of subscriptions, the workers that have some,
+ * and the roster of a presence channel.
  *
- * Functions named pc_shard_* and pc_channel_* want the shard's lock held, except pc_channel_release().
+ * The channels are spread over 64 shards by the hash of app and name. Each shard has a lock, a table and a counter, so
+ * threads that use different channels rarely meet. A channel stays in its shard; no thread holds two shard locks. Joins
+ * and events of a channel take the next number of its shard under the lock, and delivery compares the numbers: that
+ * orders them without a lock that spans workers (docs/architecture.md, "Numbering"). To find a channel costs one lock
+ * and one look-up; to visit all channels costs 64 locks, one after the other.
+ *
+ * The caller of functions named pc_shard_* and pc_channel_* holds the shard's lock, except for pc_channel_release().
  */
 #ifndef PC_CHANNEL_DIRECTORY_H
 #define PC_CHANNEL_DIRECTORY_H
@@ -16,13 +21,14 @@
 #include "channel/roster.h"
 #include "protocol/names.h"
 
-#define PC_SHARDS 64 /* one per worker at most, so two rarely meet */
+#define PC_SHARDS 64 /* as many as there can be workers, so two rarely meet */
 
 struct pc_shard {
-    pthread_mutex_t mutex; /* second in the lock order: taken before mailboxes, after nothing */
+    /* second in the lock order: taken before mailboxes, while no other lock is held */
+    pthread_mutex_t mutex;
     struct pc_map channels;
     struct pc_list kept; /* channels that keep an event, the one published longest ago first */
-    uint64_t number;     /* the last one given to a join or an event */
+    uint64_t number;     /* the last number given to a join or an event */
 };
 
 #define PC_MAX_VIEWS     32 /* audiences of one channel */
@@ -32,11 +38,11 @@ struct pc_shard {
 struct pc_view {
     char name[PC_MAX_VIEW_NAME];
     uint32_t name_len;
-    uint32_t uses; /* subscriptions; 0 = the place is free */
+    uint32_t uses; /* subscriptions; 0 = the item is free */
 };
 struct pc_views {
     struct pc_rule_match match; /* values point into the channel's name */
-    /* changes when a view appears; 0 = none has, else a number of the shard */
+    /* a number of the shard, new whenever a view appears; 0 = no view has appeared */
     uint64_t generation;
     struct pc_view items[PC_MAX_VIEWS];
 };
@@ -49,27 +55,27 @@ struct pc_channel {
     uint64_t app_uid;
     pusherc_slice name;
     struct pc_channel_class class;
-    uint32_t holders;       /* what keeps it alive beside subscriptions, e.g. events on their way */
-    uint64_t subscriptions; /* of all workers */
-    uint64_t interested;    /* bit per worker with at least one */
+    uint32_t holders; /* what keeps it alive beside subscriptions, e.g. events being delivered */
+    uint64_t subscriptions;  /* of all workers */
+    uint64_t interested;     /* bit per worker with a subscription */
     struct pc_roster roster; /* presence channels */
     struct pc_views *views;  /* owned; NULL = all subscribers see the same */
     struct {                 /* subscription_count, see fanout/count.h */
-        uint32_t told;       /* the last number that subscribers heard */
+        uint32_t told;       /* the count that subscribers were sent last */
         bool timer_set;
-        uint64_t told_ms; /* when they heard it */
+        uint64_t told_ms; /* when it was sent */
     } count;
     struct {                  /* of a user's channel, see fanout/watch.h */
         uint32_t connections; /* signed in as the user */
-        bool online;          /* as watchers were told */
+        bool online;          /* the status that watchers were sent last */
         bool timer_set;
-        uint64_t offline_at_ms; /* with no connection: when watchers are told so */
+        uint64_t offline_at_ms; /* without a connection: when to send watchers "offline" */
     } user;
     struct {                     /* of a cache channel, see channel/keep.h */
-        struct pc_cached *event; /* counted; NULL = keeps none */
+        struct pc_cached *event; /* counted; NULL = none */
         struct pc_list of_shard;
     } kept;
-    /* fanout/local.h; per worker; only that worker looks at its own, without the lock */
+    /* fanout/local.h; one per worker, which uses its item without the lock */
     struct pc_local *local[];
 };
 
@@ -84,7 +90,7 @@ struct pc_directory {
 
 void pc_directory_init(struct pc_directory *dir, const struct pc_mem *mem, const uint64_t seed[2],
                        uint32_t worker_count);
-/* all channels are gone by then, or are freed here */
+/* Frees the remaining channels, too. */
 void pc_directory_free(struct pc_directory *dir);
 
 /* Locks the shard where this channel is or would be. */
@@ -92,18 +98,18 @@ struct pc_shard *pc_directory_lock(struct pc_directory *dir, uint64_t app_uid, p
 void pc_shard_unlock(struct pc_shard *shard);
 
 struct pc_channel *pc_shard_find(struct pc_shard *shard, uint64_t app_uid, pusherc_slice name);
-/* Adds an unoccupied one if there is none; NULL = out of memory. Call pc_channel_settle() after use. `match` is
- * the rule that covers it, or NULL. */
+/* Finds the channel, or adds it without subscriptions; NULL = out of memory. Call pc_channel_settle() after use.
+ * `match` is the rule that covers it, or NULL. */
 struct pc_channel *pc_shard_get(struct pc_directory *dir, struct pc_shard *shard, uint64_t app_uid,
                                 pusherc_slice name, struct pc_channel_class class,
                                 const struct pc_rule_match *match);
-/* One more or one less subscription with this view. *index stays its name until the last use ends. 0;
- * PUSHERC_ELIMIT: PC_MAX_VIEWS others are in use. */
+/* Count one more or one less subscription with this view. *index stands for the view until its last use ends. 0;
+ * PUSHERC_ELIMIT: PC_MAX_VIEWS others are in use, or the name is too long. */
 PC_CHECKED int pc_channel_use_view(struct pc_channel *channel, pusherc_slice name, uint32_t *index);
 void pc_channel_drop_view(struct pc_channel *channel, uint32_t index);
-/* Frees it if it has no subscription and no holder, and keeps no event. */
+/* Frees the channel if it has no subscription and no holder, and keeps no event. */
 void pc_channel_settle(struct pc_directory *dir, struct pc_channel *channel);
-/* Undoes one `holders++`; takes the lock itself. */
+/* Undoes one `holders++` and settles the channel. Takes the shard's lock: the caller does not hold it. */
 void pc_channel_release(struct pc_directory *dir, struct pc_channel *channel);
 
 /* Visits the occupied channels of an app, a shard at a time, with that shard's lock held. */

@@ -16,8 +16,8 @@ struct check {
     pusherc_errinfo *info;
 };
 
-/* Values stay out of it: URLs and header fields carry secrets, and what is said here is often logged. */
-static int refuse(const struct check *check, const char *why)
+/* The text contains no value of the host: URLs and header fields carry secrets, and hosts log this text. */
+static int refuse_endpoint(const struct check *check, const char *why)
 {
     return pc_errinfo(check->info, PUSHERC_EINVAL, 0, "app %.60s: webhook %zu: %s", check->app_id,
                       check->number, why);
@@ -83,10 +83,10 @@ static bool field_value_valid(pusherc_slice value)
     return value.len <= MAX_FIELD_BYTES;
 }
 
-/* What says who sends what, and where a request ends. */
-static bool is_our_field(pusherc_slice name)
+/* Fields that only the server may set: sender, content and framing of the request. */
+static bool is_reserved_field(pusherc_slice name)
 {
-    static const pusherc_slice ours[] = {
+    static const pusherc_slice reserved[] = {
         PUSHERC_LIT("content-type"),
         PUSHERC_LIT("content-length"),
         PUSHERC_LIT("content-encoding"),
@@ -101,8 +101,8 @@ static bool is_our_field(pusherc_slice name)
         PUSHERC_LIT("upgrade"),
         PUSHERC_LIT("host"),
     };
-    for (size_t i = 0; i < sizeof ours / sizeof ours[0]; i++)
-        if (pc_slice_eq_nocase(name, ours[i]))
+    for (size_t i = 0; i < sizeof reserved / sizeof reserved[0]; i++)
+        if (pc_slice_eq_nocase(name, reserved[i]))
             return true;
     return false;
 }
@@ -110,35 +110,39 @@ static bool is_our_field(pusherc_slice name)
 static int check_fields(const struct check *check, const pusherc_webhook *hook)
 {
     if (hook->header_count > PC_ENDPOINT_MAX_FIELDS || (hook->header_count && !hook->headers))
-        return refuse(check, "headers: at most 16, and not NULL");
+        return refuse_endpoint(check, "headers: at most 16, and not NULL");
     for (size_t i = 0; i < hook->header_count; i++) {
         pusherc_slice name = pc_slice_of(hook->headers[i].name);
         if (!field_name_valid(name))
-            return refuse(check, "headers: a name must be made of letters, digits and '-'");
-        if (is_our_field(name))
-            return refuse(check, "headers: Host, Connection, Content-* and X-Pusher-* are set by "
-                                 "the server, as is what frames a request");
+            return refuse_endpoint(check,
+                                   "headers: a name must be made of letters, digits and '-'");
+        if (is_reserved_field(name))
+            return refuse_endpoint(check,
+                                   "headers: Host, Connection, Content-* and X-Pusher-* are set by "
+                                   "the server, as is what frames a request");
         if (!field_value_valid(pc_slice_of(hook->headers[i].value)))
-            return refuse(check, "headers: a value must be without control characters, and at most "
-                                 "4096 bytes");
+            return refuse_endpoint(check,
+                                   "headers: a value must be without control characters, and "
+                                   "at most 4096 bytes");
     }
     return 0;
 }
 
 static int check_one(const struct check *check, const pusherc_webhook *from)
 {
-    pusherc_webhook taken, *const hook = &taken;
+    pusherc_webhook copied, *const hook = &copied;
     pusherc_errinfo why;
     if (PC_TAKE(webhook, hook, from, &why))
-        return refuse(check, why.text);
+        return refuse_endpoint(check, why.text);
     if (!url_valid(pc_slice_of(hook->url)))
-        return refuse(check, "url must be \"http://\" or \"https://\" with a host, at most 2048 "
-                             "bytes, without spaces");
+        return refuse_endpoint(check,
+                               "url must be \"http://\" or \"https://\" with a host, at most 2048 "
+                               "bytes, without spaces");
     if (hook->events & ~PUSHERC_WEBHOOK_ALL)
-        return refuse(check, "events: more than PUSHERC_WEBHOOK_ALL");
+        return refuse_endpoint(check, "events: more than PUSHERC_WEBHOOK_ALL");
     if (pc_slice_of(hook->channel_prefix).len > MAX_FILTER_BYTES ||
         pc_slice_of(hook->channel_suffix).len > MAX_FILTER_BYTES)
-        return refuse(check, "channel_prefix and channel_suffix: at most 200 bytes");
+        return refuse_endpoint(check, "channel_prefix and channel_suffix: at most 200 bytes");
     return check_fields(check, hook);
 }
 
@@ -174,7 +178,7 @@ uint32_t pc_kinds_with_pairs(uint32_t kinds)
     return kinds;
 }
 
-/* Secrets travel in URLs and header fields. */
+/* Wipes the text before it frees it: URLs and header fields carry secrets. */
 static void free_secret(const struct pc_mem *mem, pusherc_slice text)
 {
     if (text.ptr)
@@ -227,7 +231,7 @@ static int copy_fields(struct pc_endpoint *e, const struct pc_mem *mem, const pu
 static int copy_one(struct pc_endpoints *endpoints, const pusherc_webhook *from)
 {
     const struct pc_mem *mem = &endpoints->mem;
-    pusherc_webhook taken, *const hook = &taken;
+    pusherc_webhook copied, *const hook = &copied;
     int err = PC_TAKE(webhook, hook, from, NULL);
     if (err)
         return err;

@@ -1,6 +1,6 @@
 /*
- * Where an app's webhooks go: a checked, counted, immutable copy of what the host gave, with what is needed to
- * sign, so that it serves after the app's settings were replaced. Any thread.
+ * The webhook endpoints of an app: a checked, counted, immutable copy of the host's options, with the key that signs.
+ * It stays usable after the app's settings were replaced. Any thread.
  */
 #ifndef PC_CHANNEL_ENDPOINT_H
 #define PC_CHANNEL_ENDPOINT_H
@@ -18,38 +18,38 @@
 struct pc_endpoint {
     char *url;                    /* owned */
     uint32_t nth;                 /* of the app's endpoints with this URL, from 0 */
-    uint32_t kinds;               /* PUSHERC_WEBHOOK_*: what it is sent */
+    uint32_t kinds;               /* PUSHERC_WEBHOOK_*: the events that it is sent */
     pusherc_slice prefix, suffix; /* of channels; owned */
     struct pc_pair *fields;       /* owned, as are names and values */
     size_t field_count;
 };
 
-/* All of one app, in the host's order. */
+/* All endpoints of one app, in the host's order. */
 struct pc_endpoints {
     _Atomic uint32_t refs;
     struct pc_mem mem;
     pusherc_slice app_id, app_key; /* owned */
     struct pc_hmac_key *secret;    /* owned */
-    /* What must be known for them: beside what they are sent, what takes it back (see pc_kinds_with_pairs()) */
+    /* The events to observe for them: those they are sent, and their reverse (see pc_kinds_with_pairs()) */
     uint32_t kinds;
     size_t count;
     struct pc_endpoint items[];
 };
 
-/* 0 or PUSHERC_EINVAL; `info` names the app, the endpoint by its number, and the field, never a value. */
+/* 0 or PUSHERC_EINVAL; `info` names the app, the number of the endpoint, and the field, but no value. */
 PC_CHECKED int pc_endpoints_check(const pusherc_app_options *options, pusherc_errinfo *info);
-/* Of checked options with webhook_count > 0. 0, PUSHERC_ENOMEM, PUSHERC_EIO. Counted once. */
+/* Copies checked options with webhook_count > 0. 0, PUSHERC_ENOMEM, PUSHERC_EIO. Counted once. */
 PC_CHECKED int pc_endpoints_new(struct pc_endpoints **out, const struct pc_mem *mem,
                                 const pusherc_app_options *options);
 struct pc_endpoints *pc_endpoints_ref(struct pc_endpoints *endpoints); /* NULL is harmless */
 void pc_endpoints_unref(struct pc_endpoints *endpoints);               /* NULL is harmless */
 
-/* The endpoint with the same URL and `nth`; NULL = there is none. */
+/* The endpoint with the same URL and `nth`; NULL: it has no such endpoint. */
 const struct pc_endpoint *pc_endpoints_find(const struct pc_endpoints *endpoints,
                                             const struct pc_endpoint *like);
 
-/* Adds to each addition its removal and the reverse: a channel or member that goes and comes back in time is not told
- * of, so an endpoint that wants one of the two must be shown both. */
+/* Adds to each addition its removal, and the reverse. A channel or member that goes and comes back in time is not
+ * reported, so the sender must observe both events for an endpoint that wants one of them. */
 uint32_t pc_kinds_with_pairs(uint32_t kinds);
 
 static inline bool pc_endpoint_wants_channel(const struct pc_endpoint *endpoint,

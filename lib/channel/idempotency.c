@@ -3,7 +3,7 @@
 #include "base/pack.h"
 
 struct pc_idempotency_entry {
-    struct pc_map_node node; /* the key's bytes stand behind the struct, then the answer's */
+    struct pc_map_node node; /* the key's bytes are behind the struct, then the answer's */
     struct pc_list in_order;
     uint64_t content, ends_ms;
     size_t answer_len;
@@ -41,8 +41,8 @@ void pc_idempotency_free(struct pc_idempotency *table)
     pthread_mutex_destroy(&table->mutex);
 }
 
-/* Whose time is over goes, and the oldest until the rest fits. Those that are being done stay: there are no more of
- * them than threads that publish, times the events of a batch. */
+/* Removes expired entries, and the oldest ones until the rest fits. Running entries stay; their number is bounded by
+ * the threads that publish, times the events of a batch. */
 static void make_room(struct pc_idempotency *table, const struct pc_idempotency_limits *limits,
                       uint64_t now_ms)
 {
@@ -117,7 +117,7 @@ pc_idempotency_begin(struct pc_idempotency *table, const struct pc_idempotency_l
         (*entry)->content = content;
         (*entry)->ends_ms = now_ms + limits->keep_ms;
         (*entry)->running = true;
-        make_room(table, limits, now_ms); /* the new one stays, it is running */
+        make_room(table, limits, now_ms); /* the new entry is running, so it stays */
     }
     pthread_mutex_unlock(&table->mutex);
     return result;

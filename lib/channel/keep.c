@@ -1,6 +1,6 @@
 #include "channel/keep.h"
 
-/* What keeping it costs: the channel counts, too, for it may be there for nothing else. */
+/* Bytes. Includes the channel, which may exist only to hold the cached event. */
 static uint64_t cost_of(const struct pc_channel *channel)
 {
     const struct pc_cached *cached = channel->kept.event;
@@ -8,7 +8,7 @@ static uint64_t cost_of(const struct pc_channel *channel)
            cached->data.len;
 }
 
-static void forget(struct pc_directory *dir, struct pc_channel *channel)
+static void drop_event(struct pc_directory *dir, struct pc_channel *channel)
 {
     atomic_fetch_sub_explicit(&dir->cached_bytes, cost_of(channel), memory_order_relaxed);
     pc_list_remove(&channel->kept.of_shard);
@@ -16,8 +16,8 @@ static void forget(struct pc_directory *dir, struct pc_channel *channel)
     channel->kept.event = NULL;
 }
 
-/* Makes room in this shard: what is over, and what is oldest while there is too much in all shards together.
- * Each shard may keep its latest event above the maximum. */
+/* Removes from this shard the events whose time is over, and the oldest ones while all shards together hold too much.
+ * The latest event stays, so each shard may keep one event above the maximum. */
 static void make_room(struct pc_directory *dir, struct pc_shard *shard,
                       const struct pc_channel *latest, uint64_t now_ms)
 {
@@ -28,7 +28,7 @@ static void make_room(struct pc_directory *dir, struct pc_shard *shard,
             atomic_load_explicit(&dir->cached_bytes, memory_order_relaxed) > dir->max_cached_bytes;
         if (oldest == latest || (!full && oldest->kept.event->until_ms > now_ms))
             return;
-        forget(dir, oldest);
+        drop_event(dir, oldest);
         pc_channel_settle(dir, oldest);
     }
 }
@@ -37,7 +37,7 @@ void pc_channel_keep(struct pc_directory *dir, struct pc_channel *channel, struc
                      uint64_t now_ms)
 {
     if (channel->kept.event)
-        forget(dir, channel);
+        drop_event(dir, channel);
     channel->kept.event = pc_cached_ref(cached);
     pc_list_push_back(&channel->shard->kept, &channel->kept.of_shard);
     atomic_fetch_add_explicit(&dir->cached_bytes, cost_of(channel), memory_order_relaxed);

@@ -10,10 +10,11 @@
 #include "channel/cached.h"
 #include "channel/directory.h"
 
-/* Locked. The channel keeps this instead of what it kept; counts it. May free other channels that have no other use. */
+/* Locked. Replaces the event that the channel keeps; counts `cached`. May free other channels of the shard that existed
+ * only for their event. */
 void pc_channel_keep(struct pc_directory *dir, struct pc_channel *channel, struct pc_cached *cached,
                      uint64_t now_ms);
-/* Locked. What the channel keeps, counted for the caller; NULL = nothing, or its time is over. */
+/* Locked. The event that the channel keeps, counted for the caller; NULL: none, or its time is over. */
 struct pc_cached *pc_channel_kept(const struct pc_channel *channel, uint64_t now_ms);
 
 #endif

@@ -5,7 +5,7 @@
 #include "base/pack.h"
 #include "codec/json.h"
 
-/* far above any member limit in use; keeps lengths in 32 bits */
+/* far above the size that member limits allow; keeps lengths in 32 bits */
 #define MAX_ROSTER_JSON (64u << 20)
 
 void pc_roster_init(struct pc_roster *roster, const struct pc_mem *mem, const uint64_t seed[2])
@@ -64,7 +64,7 @@ static int add(struct pc_roster *roster, pusherc_slice user_id, pusherc_slice in
     return 0;
 }
 
-/* True: it was one for no reason but the one that has just ended, and is out. */
+/* True: no subscription and no other process has the user, so the member was taken out. */
 static bool remove_if_unneeded(struct pc_roster *roster, struct pc_roster_member *member)
 {
     if (member->subscriptions > 0 || member->mirrored)

@@ -1,7 +1,11 @@
 /*
- * The members of one presence channel: distinct users in the order they came. A user is a member by subscriptions of
- * this process, which are counted, or because another process has it (mirrored), or both. The roster's JSON is kept
- * until it changes. Under the shard's lock.
+ * The members of one presence channel: distinct users in the order in which they joined. A user is a member by
+ * subscriptions of this process, which are counted, or because another process has the user (mirrored), or both. Under
+ * the shard's lock.
+ *
+ * Each subscriber of the channel gets the roster as JSON. The text is written when it is first needed and kept until a
+ * member is added or removed, so it always describes the current members. Writing costs the size of the roster; further
+ * connections of the same users reuse the text.
  */
 #ifndef PC_CHANNEL_ROSTER_H
 #define PC_CHANNEL_ROSTER_H
@@ -22,7 +26,7 @@ struct pc_roster_member {
 struct pc_roster {
     struct pc_map members;
     struct pc_list in_order;
-    struct pc_buf json; /* len 0 = to be written again */
+    struct pc_buf json; /* len 0 = not written since the last change */
 };
 
 void pc_roster_init(struct pc_roster *roster, const struct pc_mem *mem, const uint64_t seed[2]);
@@ -33,17 +37,17 @@ static inline size_t pc_roster_count(const struct pc_roster *roster)
     return roster->members.count;
 }
 
-/* One more subscription of this user. *out is counted until pc_roster_leave(). 0; PUSHERC_ELIMIT: the user
- * is new and there are max_members already; PUSHERC_ENOMEM. */
+/* Counts one more subscription of this user, until pc_roster_leave(). 0; PUSHERC_ELIMIT: the user is new and
+ * there are max_members already; PUSHERC_ENOMEM. */
 PC_CHECKED int pc_roster_join(struct pc_roster *roster, pusherc_slice user_id, pusherc_slice info,
                               uint32_t max_members, struct pc_roster_member **out);
-/* One subscription less; true if that ends the membership: then the member has been taken out of the roster
- * and belongs to the caller, for pc_roster_member_free(). */
+/* Counts one subscription less. True if that ends the membership: the member is out of the roster and the
+ * caller owns it, for pc_roster_member_free(). */
 bool pc_roster_leave(struct pc_roster *roster, struct pc_roster_member *member);
-/* Another process has this user. *added: it was no member before. 0 or PUSHERC_ENOMEM. */
+/* Another process has this user. *added: the user was not a member before. 0 or PUSHERC_ENOMEM. */
 PC_CHECKED int pc_roster_mirror(struct pc_roster *roster, pusherc_slice user_id, pusherc_slice info,
                                 struct pc_roster_member **out, bool *added);
-/* No other process has it any more; true: as pc_roster_leave(). */
+/* No other process has the user any more. True: as pc_roster_leave(). */
 bool pc_roster_unmirror(struct pc_roster *roster, struct pc_roster_member *member);
 struct pc_roster_member *pc_roster_find(const struct pc_roster *roster, pusherc_slice user_id);
 void pc_roster_member_free(struct pc_roster *roster, struct pc_roster_member *member);

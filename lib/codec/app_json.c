@@ -13,15 +13,15 @@
 #include "codec/json.h"
 #include "codec/webhook_json.h"
 
-/* As app.h promises: a thousand apps, and no more than a slip of the host's can fill. */
+/* The maximum in app.h: enough for a thousand apps, and small enough for a file that was given by mistake. */
 #define MAX_TEXT_BYTES (1024 * 1024)
 
-/* Longest name shown and compared; the known ones are shorter. */
+/* Names are cut to this in messages and comparisons; the known ones are shorter. */
 #define MAX_NAME_BYTES 40
 
 #define SECRET_DEPTH 6 /* array, app, webhooks, webhook, headers, value */
 
-#define KB 1024 /* soketi's */
+#define KB 1024 /* as soketi counts */
 
 #define MAX_EXPONENT 1000 /* beyond a double's */
 
@@ -88,7 +88,7 @@ struct reading {
     const char **origins;             /* owned; options.allowed_origins points to it */
     struct pc_webhooks_read webhooks; /* the same for options.webhooks */
     size_t number;                    /* of the app in its array, from 1; 0 = no array */
-    bool seen[FIELD_COUNT];           /* options given: the first field of `fields` that sets it */
+    bool seen[FIELD_COUNT]; /* options given: at the first row of `fields` that sets the option */
     pusherc_errinfo *info;
 };
 
@@ -116,7 +116,7 @@ static size_t least(size_t a, size_t b, size_t c)
     return ab < c ? ab : c;
 }
 
-/* How many letters must be put in, left out or replaced to make one of the other (Levenshtein). */
+/* The number of letters to insert, delete or replace that turns one name into the other (Levenshtein). */
 static size_t edit_distance(const struct plain_name *a, const struct plain_name *b)
 {
     size_t row[MAX_NAME_BYTES + 1];
@@ -153,7 +153,7 @@ static const struct field *nearest_field(const char *name, size_t *distance)
 /* -- values -- */
 
 /* EINVAL with "app 2: maxConnections: must be ...". */
-static int refuse(const struct reading *reading, const cJSON *item, const char *why)
+static int refuse_field(const struct reading *reading, const cJSON *item, const char *why)
 {
     char where[32] = "";
     char name[MAX_NAME_BYTES + 1];
@@ -175,7 +175,7 @@ static void *option_at(struct reading *reading, const struct field *field)
 static int take_text(struct reading *reading, const struct field *field, const cJSON *item)
 {
     if (!cJSON_IsString(item))
-        return refuse(reading, item, "must be a string");
+        return refuse_field(reading, item, "must be a string");
     *(const char **)option_at(reading, field) = item->valuestring;
     return 0;
 }
@@ -183,7 +183,7 @@ static int take_text(struct reading *reading, const struct field *field, const c
 static int take_flag(struct reading *reading, const struct field *field, const cJSON *item)
 {
     if (!cJSON_IsBool(item))
-        return refuse(reading, item, "must be true or false");
+        return refuse_field(reading, item, "must be true or false");
     *(bool *)option_at(reading, field) = cJSON_IsTrue(item) == (field->kind == KIND_FLAG);
     return 0;
 }
@@ -200,14 +200,14 @@ static int take_number(struct reading *reading, const struct field *field, const
     }
     if (field->kind == KIND_LIMIT_KB)
         number *= KB;
-    /* Zero would become the default: nobody who writes it means that. */
+    /* Zero would become the default, which is not what its author means. */
     if (!cJSON_IsNumber(item) || !(number >= 1 && number < PUSHERC_NO_LIMIT))
-        return refuse(reading, item,
-                      limit ? "must be a number, 1 or more, or -1 for no limit"
-                            : "must be a number, 1 or more");
+        return refuse_field(reading, item,
+                            limit ? "must be a number, 1 or more, or -1 for no limit"
+                                  : "must be a number, 1 or more");
     *option = (uint32_t)number;
     if (field->kind != KIND_LIMIT_KB && *option < number)
-        return refuse(reading, item, "must be a whole number");
+        return refuse_field(reading, item, "must be a whole number");
     return 0;
 }
 
@@ -218,7 +218,7 @@ static int take_delay(struct reading *reading, const struct field *field, const 
 
     if (!cJSON_IsNumber(item) || !(number >= 0 && number < PUSHERC_NO_DELAY) ||
         (uint32_t)number < number)
-        return refuse(reading, item, "must be a whole number, 0 or more");
+        return refuse_field(reading, item, "must be a whole number, 0 or more");
     *option = number > 0 ? (uint32_t)number : PUSHERC_NO_DELAY;
     return 0;
 }
@@ -238,7 +238,7 @@ static int refuse_word(const struct reading *reading, const struct field *field,
         assert(len < sizeof why);
         rest = pc_slice_skip(rest, last ? end : end + 1);
     }
-    return refuse(reading, item, why);
+    return refuse_field(reading, item, why);
 }
 
 static int take_choice(struct reading *reading, const struct field *field, const cJSON *item)
@@ -257,9 +257,10 @@ static int take_origins(struct reading *reading, const cJSON *item)
     size_t count = 0;
     size_t size = (size_t)cJSON_GetArraySize(item);
 
-    /* An empty list might be meant as "none" or as "any"; the second is dangerous to guess. */
+    /* An empty list may mean "none" or "any"; guessing "any" would be dangerous. */
     if (!cJSON_IsArray(item) || size == 0)
-        return refuse(reading, item, "must be an array of strings; leave it out to allow any");
+        return refuse_field(reading, item,
+                            "must be an array of strings; leave it out to allow any");
     reading->origins = cJSON_malloc((size + 1) * sizeof *reading->origins);
     if (!reading->origins)
         return pc_errinfo(reading->info, PUSHERC_ENOMEM, 0, "out of memory");
@@ -267,7 +268,8 @@ static int take_origins(struct reading *reading, const cJSON *item)
     cJSON_ArrayForEach(origin, item)
     {
         if (!cJSON_IsString(origin))
-            return refuse(reading, item, "must be an array of strings; leave it out to allow any");
+            return refuse_field(reading, item,
+                                "must be an array of strings; leave it out to allow any");
         reading->origins[count++] = origin->valuestring;
     }
     reading->origins[count] = NULL;
@@ -279,7 +281,7 @@ static int take_webhooks(struct reading *reading, const cJSON *item)
     char why[PC_WEBHOOK_JSON_WHY];
     int err = pc_webhooks_read(&reading->webhooks, item, why);
     if (err == PUSHERC_EINVAL)
-        return refuse(reading, item, why);
+        return refuse_field(reading, item, why);
     if (err)
         return pc_errinfo(reading->info, err, 0, "out of memory");
     reading->options.webhooks = reading->webhooks.items;
@@ -312,7 +314,7 @@ static int take_value(struct reading *reading, const struct field *field, const 
     return PUSHERC_EINVAL;
 }
 
-/* Two spellings of one option are the same twice. */
+/* Two names of one option count as the same option. */
 static bool seen_before(struct reading *reading, const struct field *field)
 {
     size_t first = 0;
@@ -331,12 +333,12 @@ static int take_field(struct reading *reading, const cJSON *item)
     if (distance > 0) {
         char why[64 + MAX_NAME_BYTES];
         if (distance > strlen(field->name) / 3)
-            return refuse(reading, item, "unknown field");
+            return refuse_field(reading, item, "unknown field");
         (void)snprintf(why, sizeof why, "unknown field; did you mean %s?", field->name);
-        return refuse(reading, item, why);
+        return refuse_field(reading, item, why);
     }
     if (seen_before(reading, field))
-        return refuse(reading, item, "given twice");
+        return refuse_field(reading, item, "given twice");
     return cJSON_IsNull(item) ? 0 : take_value(reading, field, item);
 }
 
@@ -379,8 +381,8 @@ static int walk_apps(const cJSON *root, pusherc_app_fn each, void *user_data, pu
     return err;
 }
 
-/* Secrets must not stay in freed memory; those in headers of webhooks are deepest. Not to any depth: the text may
- * come from anywhere. */
+/* Wipes the texts, so that no secret stays in freed memory; those in headers of webhooks are deepest. It does not go
+ * deeper, because the text may come from anywhere. */
 static void wipe_texts(const cJSON *item, int depth)
 {
     const cJSON *child;
@@ -404,7 +406,7 @@ static size_t line_of(pusherc_slice text, size_t offset)
     return line;
 }
 
-/* A C string would silently end there: "admin\u0000x" is not "admin". */
+/* A C string would end at the NUL, and "admin\u0000x" would become "admin". */
 static bool has_nul_escape(pusherc_slice text)
 {
     for (size_t i = 0; i + 1 < text.len; i++) {
@@ -412,28 +414,28 @@ static bool has_nul_escape(pusherc_slice text)
             continue;
         if (pc_slice_starts(pc_slice_skip(text, i), PC_S("\\u0000")))
             return true;
-        i++; /* an escaped backslash begins nothing */
+        i++; /* the escaped character, which may be a backslash */
     }
     return false;
 }
 
 /*
- * Text to cJSON's tree, by our own cursor and not by cJSON_ParseWithLengthOpts(), for these reasons:
+ * cJSON's tree is built with the cursor of codec/json.h. cJSON_ParseWithLengthOpts() is not used, for these reasons:
  *
- * - It keeps one error pointer for the whole process. A host that follows cJSON's manual reads cJSON_GetErrorPtr() after
- *   its own parsing has failed; while we parse in another thread it gets a pointer made of two errors, and may crash. No
- *   lock of ours can keep the host's threads out.
- * - When memory runs out in the midst of a text it frees what it has read, secrets included, without wiping them.
- * - It does not tell want of memory from a text that it does not take (half a surrogate pair).
- * - It takes what is no JSON (01, 1., control characters in strings), and reads past the end of some broken texts; so the
- *   cursor has to validate the text anyway.
+ * - It keeps one error pointer for the whole process. A host that follows cJSON's manual reads cJSON_GetErrorPtr()
+ *   after its own parsing has failed. If this library parses in another thread, the host gets a pointer made of two
+ *   errors, and may crash. A lock of this library cannot keep the host's threads out.
+ * - If memory runs out inside a text, it frees what it has read, secrets included, without wiping them.
+ * - It reports lack of memory and a text that it refuses (half a surrogate pair) in the same way.
+ * - It accepts invalid JSON (01, 1., control characters in strings), and reads past the end of some broken texts. So
+ *   the cursor has to validate the text anyway.
  */
 
 /* NUL-terminated, in cJSON's memory. */
 static int take_string(struct pc_json string, char **out)
 {
-    struct pc_mem mem = pc_mem_make(
-        NULL); /* not asked: the string without its quotes is no longer than with them */
+    /* Not used: the decoded string fits into the room of the quoted one. */
+    struct pc_mem mem = pc_mem_make(NULL);
     struct pc_buf decoded;
     pusherc_slice text;
     *out = cJSON_malloc(string.raw.len);
@@ -462,7 +464,7 @@ static int exponent_of(pusherc_slice text)
     return negative ? -value : value;
 }
 
-/* Whatever the locale says of decimal points. Exact for what has up to 15 digits. */
+/* Does not depend on the locale's decimal point. Exact for numbers of up to 15 digits. */
 static double number_of(pusherc_slice text)
 {
     double digits = 0, scale = 1;
@@ -485,7 +487,7 @@ static double number_of(pusherc_slice text)
     for (int n = exponent < 0 ? -exponent : exponent; n > 0 && scale < DBL_MAX / 10; n--)
         scale *= 10;
     double value = exponent < 0 ? digits / scale : digits * scale;
-    if (!(value <= DBL_MAX)) /* or no number at all */
+    if (!(value <= DBL_MAX)) /* also for NaN */
         value = DBL_MAX;
     return text.ptr[0] == '-' ? -value : value;
 }
@@ -511,8 +513,8 @@ static int add_members(cJSON *parent, struct pc_json container)
     return 0;
 }
 
-/* Of a valid text, which is no deeper than PC_JSON_MAX_DEPTH. 0, PUSHERC_ENOMEM, or PUSHERC_EINVAL for a string that
- * cannot be text. */
+/* Builds the tree of a valid text. Recurses at most PC_JSON_MAX_DEPTH levels. 0; PUSHERC_ENOMEM; PUSHERC_EINVAL for a
+ * string with half a surrogate pair. */
 static int tree_of(struct pc_json value, cJSON **out)
 {
     int err = 0;
@@ -571,11 +573,12 @@ int pusherc_apps_from_json(pusherc_slice json, pusherc_app_fn each, void *user_d
         return pc_errinfo(info, PUSHERC_EINVAL, 0, "NULL argument");
     if (json.len > MAX_TEXT_BYTES)
         return pc_errinfo(info, PUSHERC_ELIMIT, 0, "more than %d bytes", MAX_TEXT_BYTES);
-    if (pc_slice_starts(json, PC_S("\xef\xbb\xbf"))) /* some editors put it into files */
+    /* a byte order mark, which some editors write */
+    if (pc_slice_starts(json, PC_S("\xef\xbb\xbf")))
         json = pc_slice_skip(json, 3);
 
     int err = parse(json, &root, info);
-    /* All are read before the first is handed over, so that a slip in the last changes nothing. */
+    /* Every app is read before the first is handed over, so that a mistake in the last changes nothing. */
     if (err == 0)
         err = walk_apps(root, NULL, NULL, info);
     if (err == 0)

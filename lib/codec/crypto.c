@@ -6,8 +6,8 @@
 
 #define SHA256_BLOCK 64
 
-/* PSA allocates a copy of whatever it is given to hash: one text costs less than its parts. What is
- * signed is mostly shorter than this. */
+/* PSA allocates a copy of each input, so hashing one joined text costs less than hashing its parts.
+ * Most signed texts are shorter than this. */
 #define JOINED_BYTES 512
 
 int pc_crypto_init(void)
@@ -51,9 +51,10 @@ int pc_md5_hex(pusherc_slice data, char out[PC_MD5_HEX])
     return err;
 }
 
-/* Two running digests that have taken in the key. PSA's own HMAC wants the key in one of a fixed
- * number of slots of the process (32 by default): a server may have more apps, and the host needs
- * slots, too. */
+/* HMAC from two digests that have already hashed the key's inner and outer block. A signature clones
+ * both, so it costs only its text and one block. PSA's HMAC is not used: it keeps the key in one of a
+ * fixed number of slots of the process (32 by default), a server may have more apps, and the host
+ * needs slots, too. */
 struct pc_hmac_key {
     struct pc_mem mem;
     psa_hash_operation_t inner, outer;
@@ -112,7 +113,7 @@ void pc_hmac_key_free(struct pc_hmac_key *key)
     pc_free(&mem, key);
 }
 
-/* The concatenation of `parts` if it is short enough for `room`. */
+/* Joins `parts` in `room`; false if they are longer. */
 static bool join(const pusherc_slice *parts, size_t part_count, char room[JOINED_BYTES],
                  pusherc_slice *out)
 {
@@ -128,7 +129,7 @@ static bool join(const pusherc_slice *parts, size_t part_count, char room[JOINED
     return true;
 }
 
-/* What a digest that has taken in the key becomes with `parts` behind it. */
+/* Hashes `parts` after what `started` has hashed. `started` is not changed. */
 static psa_status_t finish_digest(const psa_hash_operation_t *started, const pusherc_slice *parts,
                                   size_t part_count, uint8_t out[PC_SHA256_SIZE])
 {
@@ -147,7 +148,7 @@ static psa_status_t finish_digest(const psa_hash_operation_t *started, const pus
 int pc_hmac_hex(const struct pc_hmac_key *key, const pusherc_slice *parts, size_t part_count,
                 char out[PC_SHA256_HEX])
 {
-    uint8_t sum[PC_SHA256_SIZE] = {0}; /* some compilers warn of what is read later */
+    uint8_t sum[PC_SHA256_SIZE] = {0}; /* for compilers that do not see it set */
     pusherc_slice inner = pc_slice((const char *)sum, sizeof sum);
     pusherc_slice joined;
     char room[JOINED_BYTES];
@@ -163,7 +164,7 @@ int pc_hmac_hex(const struct pc_hmac_key *key, const pusherc_slice *parts, size_
     return 0;
 }
 
-/* A compiler that sees the loop below through might leave it at the first difference. */
+/* Hides the number from the optimiser, which might otherwise leave the loops below at the first difference. */
 static inline void hide(uint64_t *number)
 {
 #if defined(__GNUC__)
@@ -231,7 +232,7 @@ static int base64_digit(char c)
     return c == '/' ? 63 : -1;
 }
 
-/* The 24 bits of four digits, padding counted as zero; -1 if one is none. */
+/* The 24 bits of four digits, with padding as zero; -1 if a character is not a digit. */
 static int32_t base64_group(const char digits[4], size_t padding)
 {
     int32_t bits = 0;
@@ -259,7 +260,7 @@ bool pc_base64_decode(pusherc_slice text, uint8_t *out, size_t cap, size_t *len)
     for (size_t at = 0; at < text.len; at += 4) {
         size_t missing = at + 4 == text.len ? padding : 0;
         int32_t bits = base64_group(text.ptr + at, missing);
-        /* Bits behind the last byte must be zero, so that one value has one text. */
+        /* The bits behind the last byte must be zero, so that one value has one text. */
         if (bits < 0 || bits % (1 << 8 * missing))
             return false;
         for (size_t i = 0; i < 3 - missing; i++)

@@ -15,27 +15,27 @@
 #define PC_SHA256_HEX  64 /* without NUL */
 #define PC_MD5_HEX     32
 
-/* Once before anything else here, again is harmless. 0 or PUSHERC_EIO. */
+/* Call it before the other functions here; a repeated call is harmless. 0 or PUSHERC_EIO. */
 PC_CHECKED int pc_crypto_init(void);
 
 PC_CHECKED int pc_random(void *out, size_t len); /* 0 or PUSHERC_EIO */
 
-/* Each: 0 or PUSHERC_EIO (the library refused: only a build without that digest). */
+/* Each: 0, or PUSHERC_EIO if the crypto library was built without that digest. */
 PC_CHECKED int pc_sha1(pusherc_slice data, uint8_t out[20]);
 PC_CHECKED int pc_sha256(pusherc_slice data, uint8_t out[PC_SHA256_SIZE]);
 PC_CHECKED int pc_md5_hex(pusherc_slice data, char out[PC_MD5_HEX]);
 
-/* HMAC-SHA256 with the key's two blocks hashed once: an app signs with one secret for ever. */
+/* An HMAC-SHA256 key whose two blocks are hashed at creation, because an app signs many texts with one secret. */
 struct pc_hmac_key;
 /* 0, PUSHERC_ENOMEM, PUSHERC_EIO. `mem` is copied. */
 PC_CHECKED int pc_hmac_key_new(struct pc_hmac_key **out, const struct pc_mem *mem,
                                pusherc_slice secret);
 void pc_hmac_key_free(struct pc_hmac_key *key); /* wipes; NULL is harmless */
-/* Over the concatenation of `parts`; lower-case hex without NUL. The key is not changed. */
+/* Signs the concatenation of `parts`; lower-case hex without NUL. The key is not changed. 0 or PUSHERC_EIO. */
 PC_CHECKED int pc_hmac_hex(const struct pc_hmac_key *key, const pusherc_slice *parts,
                            size_t part_count, char out[PC_SHA256_HEX]);
 
-/* Time depends on len only. */
+/* Compares in a time that depends on len only. */
 bool pc_equal_constant_time(const void *a, const void *b, size_t len);
 
 /* With padding, without NUL; `out` has room for 4 * ((n + 2) / 3). Returns the length. */

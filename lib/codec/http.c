@@ -7,28 +7,29 @@
 
 #include <pusherc/error.h>
 
-/* What an idle connection may keep of each buffer for its next request: ordinary requests of a
- * server SDK fit and cost no allocation, a large one does not stay behind in memory. */
+/* The buffers up to this size stay with an idle connection for its next request: ordinary requests of
+ * a server SDK fit and cost no allocation, and the memory of a large request is freed. */
 #define KEPT_BYTES  4096
 #define KEPT_FIELDS 32
 
 #define FIRST_FIELDS 16 /* browsers send 12 to 16 */
 
-/* A declared length is believed up to here; beyond, the body buffer grows with what has arrived. */
-#define BELIEVED_BYTES 16384
+/* Room reserved for a declared length. Above it the body buffer grows with the bytes that arrive, so
+ * that a header alone cannot take memory. */
+#define MAX_RESERVED_BYTES 16384
 
-/* "1\r\nx\r\n": what a chunk of one byte costs on the wire. No sender needs more than that. */
+/* A chunk of one byte, "1\r\nx\r\n", is the longest form on the wire that a sender needs. */
 #define WIRE_BYTES_PER_BODY_BYTE 6
 
 enum parser_state {
     AWAIT_HEAD,
     AWAIT_BODY,   /* content_length bytes */
     AWAIT_CHUNKS, /* until llhttp has seen the last one and its trailers */
-    COMPLETE,     /* pc_http_parser_next() goes on */
+    COMPLETE,     /* until pc_http_parser_next() */
     FAILED
 };
 
-/* The fields that decide about the connection and where the request ends. */
+/* The fields that decide whether the connection stays open and where the request ends. */
 enum known_field {
     HOST,
     EXPECT,
@@ -49,7 +50,8 @@ static const pusherc_slice known_names[] = {
 
 #define KNOWN_COUNT (sizeof known_names / sizeof known_names[0])
 
-/* Their lengths differ, and almost every client writes them as they stand above. */
+/* Index in known_names, or -1. All lengths differ, so the length selects the only candidate; almost every client uses
+ * the spelling above, so that is compared first. */
 static int known_field(pusherc_slice name)
 {
     for (size_t i = 0; i < KNOWN_COUNT; i++)
@@ -60,11 +62,19 @@ static int known_field(pusherc_slice name)
     return -1;
 }
 
+/*
+ * How a request is read. The head goes through llhttp, which finds its end and refuses broken syntax, and
+ * is copied to `head`. The complete head is then cut into fields, which point into `head`. A body with a
+ * length is copied to `body` without llhttp; chunks go through llhttp, whose callbacks copy their data.
+ * A request may arrive in any pieces: a feed function uses what belongs to its state and leaves the rest,
+ * so the bytes of the next request stay with the caller. Each state has a maximum: head_bytes,
+ * body_bytes, wire_left. A request costs one pass of llhttp over its head and one copy.
+ */
 struct pc_http_parser {
-    struct pc_mem mem; /* a copy: a question to the host keeps its request beyond the server */
+    struct pc_mem mem; /* a copy: a request that awaits a decision may outlive the server */
     struct pc_http_limits limits;
     enum parser_state state;
-    bool tell_continue;
+    bool wants_continue; /* the client waits for "100 Continue" */
     llhttp_t llhttp;
     struct pc_buf head;     /* as sent, from the method to the empty line */
     struct pc_buf body;     /* decoded */
@@ -78,7 +88,7 @@ struct pc_http_parser {
     uint64_t wire_left; /* bytes the chunks may still cost */
     struct pc_http_message message;
     struct pc_http_error error;
-    char error_text[112]; /* where it is not a constant */
+    char error_text[112]; /* for error.text, if that is not a constant */
 };
 
 static bool fail(struct pc_http_parser *parser, int status, const char *text)
@@ -88,7 +98,7 @@ static bool fail(struct pc_http_parser *parser, int status, const char *text)
     return false;
 }
 
-/* `bytes` of the body are declared, and perhaps more come. */
+/* The body is declared to have `bytes`, and `more`: "" or " or more". */
 static bool fail_body(struct pc_http_parser *parser, uint64_t bytes, const char *more)
 {
     (void)snprintf(parser->error_text, sizeof parser->error_text,
@@ -102,12 +112,12 @@ static bool fail_memory(struct pc_http_parser *parser)
     return fail(parser, 500, "Out of memory.");
 }
 
-/* llhttp stopped with `err` at `bad`, the first byte it could not take. */
+/* llhttp stopped with `err` at `bad`, the first byte that it did not accept. */
 static void fail_syntax(struct pc_http_parser *parser, llhttp_errno_t err, char bad)
 {
     switch (err) {
     case HPE_INVALID_METHOD:
-        /* A method we do not know, or no HTTP at all (a TLS greeting). */
+        /* An unknown method, or another protocol, for example a TLS hello. */
         if (pc_http_is_token(pc_slice(&bad, 1)) || (bad == ' ' && parser->head.len > 0))
             fail(parser, 501, "Unknown method.");
         else
@@ -136,16 +146,16 @@ static void fail_syntax(struct pc_http_parser *parser, llhttp_errno_t err, char 
     case HPE_INVALID_HEADER_TOKEN:
         fail(parser, 400, "Malformed header field.");
         return;
-    default: /* the library's own list grows with its versions */
+    default: /* newer versions of llhttp have more codes */
         fail(parser, 400, "Malformed request.");
         return;
     }
 }
 
 /*
- * llhttp decides what is a head and a chunk and refuses broken syntax; all its leniencies stay off.
- * The text of a head it accepted is then cut into fields below, strictly again: a request is taken
- * only if two readers agree on what it says.
+ * llhttp decides where a head and a chunk end, and refuses broken syntax; all its lenient modes are
+ * off. The code below cuts the accepted head into fields and checks it strictly again, so a request is
+ * accepted only if two parsers agree on it.
  */
 
 static int on_headers_complete(llhttp_t *llhttp)
@@ -220,7 +230,7 @@ static bool split_target(struct pc_http_parser *parser)
             return fail(parser, 400, "Malformed request target.");
         rest = pc_slice_skip(rest, authority);
     }
-    /* llhttp lets a fragment pass; a client that sends one is confused about what is secret. */
+    /* llhttp accepts a fragment. It is not for servers (RFC 9110, section 7.1), so the client is broken. */
     if (pc_slice_find(rest, '#') < rest.len)
         return fail(parser, 400, "Malformed request target.");
     size_t path = pc_slice_find(rest, '?');
@@ -318,7 +328,7 @@ static bool check_host(struct pc_http_parser *parser)
     return true;
 }
 
-/* Sets what is awaited after the head: RFC 9112, section 6.3. */
+/* Sets the state after the head: RFC 9112, section 6.3. */
 static bool decide_body(struct pc_http_parser *parser)
 {
     size_t codings = parser->known[TRANSFER_ENCODING].count;
@@ -346,14 +356,14 @@ static bool decide_body(struct pc_http_parser *parser)
     return true;
 }
 
-/* `after`: bytes behind the head have come with it, so the client does not wait for "100 Continue". */
+/* `after`: bytes behind the head arrived with it, so the client does not wait for "100 Continue". */
 static bool check_expect(struct pc_http_parser *parser, bool after)
 {
     if (parser->known[EXPECT].count == 0)
         return true;
     if (!pc_slice_eq_nocase(parser->known[EXPECT].value, PC_S("100-continue")))
         return fail(parser, 417, "The only expectation is 100-continue.");
-    parser->tell_continue = !parser->message.http10 && !after && parser->state != COMPLETE;
+    parser->wants_continue = !parser->message.http10 && !after && parser->state != COMPLETE;
     return true;
 }
 
@@ -388,11 +398,11 @@ static void head_complete(struct pc_http_parser *parser, bool after)
         llhttp_resume(&parser->llhttp);
 }
 
-/* Each of the three takes bytes off `rest` and moves the state on if it has seen enough. */
+/* Each feed function consumes bytes of `rest`, and changes the state when its part is complete. */
 
 static void feed_head(struct pc_http_parser *parser, pusherc_slice *rest)
 {
-    /* Old clients send an empty line after a body; the connection is still idle after it. */
+    /* Old clients send an empty line after a body; it leaves the connection idle. */
     while (parser->head.len == 0 && rest->len && (rest->ptr[0] == '\r' || rest->ptr[0] == '\n'))
         *rest = pc_slice_skip(*rest, 1);
     if (rest->len == 0)
@@ -423,7 +433,7 @@ static void feed_body(struct pc_http_parser *parser, pusherc_slice *rest)
 {
     size_t left = (size_t)parser->content_length - parser->body.len; /* at most body_bytes */
     if (parser->body.len == 0 && rest->len)
-        (void)pc_buf_reserve(&parser->body, left < BELIEVED_BYTES ? left : BELIEVED_BYTES);
+        (void)pc_buf_reserve(&parser->body, left < MAX_RESERVED_BYTES ? left : MAX_RESERVED_BYTES);
     pusherc_slice part = pc_slice_first(*rest, left);
     pc_buf_put(&parser->body, part);
     *rest = pc_slice_skip(*rest, part.len);
@@ -447,7 +457,7 @@ static void feed_chunks(struct pc_http_parser *parser, pusherc_slice *rest)
     parser->wire_left -= taken;
     *rest = pc_slice_skip(*rest, taken);
     if (parser->state == FAILED)
-        return; /* a callback said why */
+        return; /* a callback set the error */
     if (err == HPE_PAUSED)
         parser->state = COMPLETE;
     else if (err != HPE_OK)
@@ -473,9 +483,9 @@ enum pc_http_result pc_http_parser_feed(struct pc_http_parser *parser, pusherc_s
         return PC_HTTP_MORE;
     case AWAIT_BODY:
     case AWAIT_CHUNKS:
-        if (!parser->tell_continue)
+        if (!parser->wants_continue)
             return PC_HTTP_MORE;
-        parser->tell_continue = false;
+        parser->wants_continue = false;
         return PC_HTTP_CONTINUE;
     case COMPLETE:
         parser->message.body = pc_buf_slice(&parser->body);
@@ -541,7 +551,7 @@ void pc_http_parser_next(struct pc_http_parser *parser)
     }
     memset(parser->known, 0, sizeof parser->known);
     parser->message = (struct pc_http_message){0};
-    /* Back to the start whatever came: llhttp on its own would stop after "close" and "upgrade". */
+    /* Resets llhttp in any case: it would read no request after "close" or "upgrade". */
     llhttp_reset(&parser->llhttp);
     parser->state = AWAIT_HEAD;
 }

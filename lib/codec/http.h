@@ -36,7 +36,7 @@ bool pc_http_field_has(const struct pc_http_message *message, pusherc_slice name
 /* Cuts the next item, without white space, off a comma list; false when nothing is left. */
 bool pc_http_list_next(pusherc_slice *list, pusherc_slice *item);
 pusherc_slice pc_http_cookie(const struct pc_http_message *message, pusherc_slice name);
-/* Whether Content-Type says that the body is a form, "a=1&b=2", for pc_http_params(). */
+/* True if Content-Type says that the body is a form, "a=1&b=2", for pc_http_params(). */
 bool pc_http_has_form(const struct pc_http_message *message);
 
 struct pc_http_limits {
@@ -45,9 +45,9 @@ struct pc_http_limits {
 
 enum pc_http_result {
     PC_HTTP_MORE = 0, /* everything was consumed, the request is not complete */
-    PC_HTTP_CONTINUE, /* as MORE, and the client waits for "100 Continue" (told once) */
+    PC_HTTP_CONTINUE, /* as MORE, and the client waits for "100 Continue"; once per request */
     PC_HTTP_REQUEST,  /* pc_http_parser_message() is ready; bytes after it were not consumed */
-    PC_HTTP_ERROR     /* pc_http_parser_error() says what to answer before closing */
+    PC_HTTP_ERROR     /* answer with pc_http_parser_error(), then close */
 };
 
 /* Owned by its connection; holds memory between requests only while that is small. */
@@ -56,15 +56,15 @@ PC_CHECKED int pc_http_parser_new(struct pc_http_parser **out, const struct pc_m
                                   struct pc_http_limits limits);
 void pc_http_parser_free(struct pc_http_parser *parser); /* NULL is harmless */
 
-/* Feeds bytes; *consumed tells how many were taken. After REQUEST call _next() before feeding the
- * rest. */
+/* Feeds bytes and sets *consumed to the number used. After REQUEST the caller calls _next() before it
+ * feeds the rest. */
 enum pc_http_result pc_http_parser_feed(struct pc_http_parser *parser, pusherc_slice bytes,
                                         size_t *consumed);
 const struct pc_http_message *pc_http_parser_message(const struct pc_http_parser *parser);
 void pc_http_parser_next(struct pc_http_parser *parser); /* forget the message, expect another */
-/* Nothing of a next request has been seen: the connection is idle between requests. */
+/* True between requests: no byte of the next one has arrived. */
 bool pc_http_parser_idle(const struct pc_http_parser *parser);
-/* The head is complete and the body is not. */
+/* True if the head is complete and the body is not. */
 bool pc_http_parser_in_body(const struct pc_http_parser *parser);
 
 struct pc_http_error {
@@ -73,7 +73,7 @@ struct pc_http_error {
 };
 struct pc_http_error pc_http_parser_error(const struct pc_http_parser *parser);
 
-/* The value of a Date field, written anew when the second changes. Zero-initialise. */
+/* The value of a Date field, rewritten when the second changes. Zero-initialise. */
 #define PC_HTTP_DATE_LEN 29
 struct pc_http_date {
     uint64_t unix_time_s;
@@ -85,7 +85,7 @@ pusherc_slice pc_http_date(struct pc_http_date *date, uint64_t unix_time_s);
 /* Writing a response. */
 struct pc_http_reply {
     int status;
-    pusherc_slice date;           /* len 0 = not told */
+    pusherc_slice date;           /* len 0 = left out */
     const char *content_type;     /* NULL = none */
     const struct pc_pair *fields; /* further fields, already checked */
     size_t field_count;
@@ -94,10 +94,10 @@ struct pc_http_reply {
     bool head_only; /* answer to HEAD: Content-Length of the body, no body */
 };
 /* Status line, Date (none for 1xx), Content-Length (none for 1xx, 204, 304), Connection (none for
- * 1xx), the fields, the body. Its failure is buf's status. */
+ * 1xx), the fields, the body. A failure sets buf's status. */
 void pc_http_put_reply(struct pc_buf *buf, const struct pc_http_reply *reply);
 bool pc_http_is_token(pusherc_slice text); /* RFC 9110, section 5.6.2: what a field's name may be */
-/* A field a host may send: name is a token, value has no CR, LF, NUL. */
+/* True for a field that a host may send: name is a token, value has no CR, LF, NUL. */
 bool pc_http_field_valid(pusherc_slice name, pusherc_slice value);
 
 /* Query strings and forms: "a=1&b=%20". */

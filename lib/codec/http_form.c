@@ -1,4 +1,4 @@
-/* What is inside a request: its fields, cookies and query string. */
+/* Reading parts of a request: header fields, cookies and the query string. */
 #include "codec/http.h"
 
 #include <pusherc/error.h>
@@ -87,7 +87,7 @@ static int hex_value(char c)
     return -1;
 }
 
-/* Writes the decoded bytes, at most text.len, and returns their number. */
+/* Writes the decoded bytes, at most text.len. Returns their number. */
 static size_t decode(pusherc_slice text, bool plus_is_space, char *out)
 {
     size_t n = 0;
@@ -134,9 +134,9 @@ int pc_http_params(pusherc_slice query, struct pc_pair *params, size_t max_param
                    struct pc_buf *scratch)
 {
     *count = 0;
-    /* Most queries have no escapes at all: one look instead of one at each name and value. */
+    /* Most queries have no escapes: one search here replaces one for each name and value. */
     bool escapes = has_escapes(query, true);
-    /* All the room at once: a value decoded later must not move one decoded earlier. */
+    /* Reserves room for all values first: decoding one must not move those decoded before. */
     if (escapes && !pc_buf_reserve(scratch, query.len))
         return pc_buf_status(scratch);
     size_t n = 0;

@@ -1,4 +1,4 @@
-/* Responses out. */
+/* Writing responses. */
 #include "codec/http.h"
 
 #include "base/utc.h"
@@ -122,7 +122,7 @@ static void put_two_digits(char *to, unsigned number)
     to[1] = (char)('0' + number % 10);
 }
 
-/* RFC 9110, section 5.6.7. Not strftime(): it would speak the host's language. */
+/* RFC 9110, section 5.6.7. Not strftime(), which uses the host's locale. */
 static void write_date(char out[PC_HTTP_DATE_LEN], struct pc_utc utc)
 {
     static const char days[] = "SunMonTueWedThuFriSat";
@@ -173,7 +173,8 @@ void pc_http_put_reply(struct pc_buf *buf, const struct pc_http_reply *reply)
     pusherc_slice body = bodiless || reply->head_only ? pc_slice(NULL, 0) : reply->body;
     pusherc_slice content_type = pc_slice_of(reply->content_type);
 
-    /* Room once, then plain copies: a reply is a dozen words, each too short to ask for. */
+    /* Reserves the room for the whole reply and then copies: asking for room before each of a dozen
+     * short pieces would cost more than the copies. */
     size_t size = FIXED_BYTES + reply->date.len + content_type.len + body.len;
     for (size_t i = 0; i < reply->field_count; i++)
         size += reply->fields[i].name.len + reply->fields[i].value.len + 4;
@@ -195,7 +196,7 @@ void pc_http_put_reply(struct pc_buf *buf, const struct pc_http_reply *reply)
         to += pc_format_u64(reply->body.len, to);
         to = copy(to, PC_S("\r\n"));
     }
-    /* Always told: a client of HTTP/1.0 that hears nothing waits for the end of the connection. */
+    /* Always sent: without it an HTTP/1.0 client waits for the end of the connection. */
     if (!interim)
         to = copy(to, reply->keep_alive ? PC_S("Connection: keep-alive\r\n")
                                         : PC_S("Connection: close\r\n"));

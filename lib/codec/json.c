@@ -3,8 +3,8 @@
 #include <pusherc/error.h>
 
 /*
- * Eight bytes of a string at a time: the masks below have the top bit of a byte set where that byte
- * is looked for, the first byte of the text lowest.
+ * Strings are examined eight bytes at a time. A mask has the top bit of a byte set where that byte
+ * matches; the first byte of the text is the lowest.
  */
 #define ONES  0x0101010101010101U
 #define HIGHS 0x8080808080808080U
@@ -19,7 +19,7 @@ static inline uint64_t load8(const char *p)
     return eight;
 }
 
-/* Adding 0x7f carries into the top bit of every byte that is not zero, and never beyond. */
+/* Adding 0x7f carries into the top bit of every byte that is not zero, and not into the next byte. */
 static inline uint64_t mask_zero(uint64_t eight)
 {
     return ~(((eight & ~HIGHS) + ~HIGHS) | eight) & HIGHS;
@@ -50,7 +50,7 @@ static inline size_t mask_count(uint64_t mask)
     return (size_t)(((mask >> 7) * ONES) >> 56);
 }
 
-/* What a string must not hold as it is. */
+/* True for a byte that a string must escape. */
 static inline bool is_special(char c)
 {
     return (unsigned char)c < 0x20 || c == '"' || c == '\\';
@@ -74,8 +74,12 @@ static const char *skip_space(const char *p, const char *end)
 }
 
 /*
- * Validating. The scan_ functions start at the first byte of their token (scan_string behind the
- * opening quote) and return the address after it, or NULL.
+ * Validating: one pass over the text without recursion. scan_value() reads a value or opens a container,
+ * then scan_after_value() closes the containers that end there and stops where the next value starts. The
+ * open containers are one bit each in struct nesting, which is why the depth is limited.
+ *
+ * The scan_ functions start at the first byte of their token (scan_string behind the opening quote) and
+ * return the address after it, or NULL.
  */
 
 /* Four hexadecimal digits, or -1. */
@@ -220,7 +224,7 @@ static const char *scan_name(const char *p, const char *end)
     return p < end && *p == ':' ? p + 1 : NULL;
 }
 
-/* The containers around the place of the scan: a bit each, set for an object, innermost lowest. */
+/* The containers open at the place of the scan: one bit each, set for an object, innermost lowest. */
 struct nesting {
     uint64_t objects;
     unsigned depth;
@@ -231,8 +235,8 @@ static char closing(const struct nesting *nesting)
     return nesting->objects & 1 ? '}' : ']';
 }
 
-/* At '{' or '['. Stops after it, or behind the first name, or behind a container that is empty:
- * *empty tells. */
+/* At '{' or '['. Stops where the first value may start: behind '[', or behind the first name. *empty: the
+ * container is empty, and the scan stops at its end. */
 static const char *scan_open(const char *p, const char *end, struct nesting *nesting, bool *empty)
 {
     bool object = *p == '{';
@@ -248,7 +252,7 @@ static const char *scan_open(const char *p, const char *end, struct nesting *nes
     return scan_name(p, end);
 }
 
-/* Behind a value: closes what ends here. Stops where the next value starts, or at depth 0. */
+/* Behind a value: closes the containers that end here. Stops where the next value starts, or at depth 0. */
 static const char *scan_after_value(const char *p, const char *end, struct nesting *nesting)
 {
     while (nesting->depth > 0) {
@@ -339,7 +343,7 @@ size_t pc_json_error_offset(pusherc_slice text)
 }
 
 /*
- * Walking. The text is known to be valid, so skip_ functions only look for where their token ends.
+ * Walking. The text is valid, so the skip_ functions only search for the end of their token.
  */
 
 static const char *find_quote(const char *p, const char *end)
@@ -408,7 +412,7 @@ struct pc_json_iter pc_json_iter_of(struct pc_json container)
     if (container.type != PC_JSON_OBJECT && container.type != PC_JSON_ARRAY)
         return iter;
     iter.rest = pc_slice(container.raw.ptr + 1, container.raw.len - 2);
-    /* The key's type is what tells pc_json_next() that names are to be read. */
+    /* pc_json_next() reads names if the key is a string. */
     iter.key.type = container.type == PC_JSON_OBJECT ? PC_JSON_STRING : PC_JSON_NONE;
     return iter;
 }
@@ -551,7 +555,7 @@ static bool decoded_size(pusherc_slice inside, size_t *size)
     }
 }
 
-/* Into room of decoded_size() bytes: every escape is known to be good. */
+/* Writes the decoded_size() bytes of the string; that function has checked every escape. */
 static void decode(pusherc_slice inside, char *out, size_t size)
 {
     const char *p = inside.ptr;
@@ -562,7 +566,7 @@ static void decode(pusherc_slice inside, char *out, size_t size)
         if (end - p >= 8 && out_end - out >= 8) {
             uint64_t mask = mask_of(load8(p), '\\');
             size_t plain = mask ? mask_first(mask) : 8;
-            memcpy(out, p, 8); /* what is too much is overwritten */
+            memcpy(out, p, 8); /* the bytes behind `plain` are overwritten later */
             p += plain;
             out += plain;
             if (!mask)
@@ -594,7 +598,7 @@ int pc_json_string(struct pc_json value, struct pc_buf *scratch, pusherc_slice *
     size_t size;
     if (!decoded_size(inside, &size))
         return PUSHERC_EINVAL;
-    /* Sized exactly, so that the limit of `scratch` is one of decoded bytes. */
+    /* The exact size, so that the limit of `scratch` counts decoded bytes. */
     char *to = pc_buf_reserve(scratch, size);
     if (!to)
         return pc_buf_status(scratch);
@@ -642,7 +646,7 @@ bool pc_json_i64(struct pc_json value, int64_t *out)
         return false;
     bool negative = value.raw.ptr[0] == '-';
     uint64_t magnitude;
-    /* Fractions and exponents fail here, for they hold what is no digit. */
+    /* Fractions and exponents fail here: they contain characters that are not digits. */
     if (!pc_slice_to_u64(pc_slice_skip(value.raw, negative), &magnitude))
         return false;
     if (magnitude > (uint64_t)INT64_MAX + negative)
@@ -734,8 +738,8 @@ static char *put_escape(char *to, char c)
     return to;
 }
 
-/* Without a branch: JSON inside a JSON string has a quote every few bytes, where no branch is
- * predicted well. The backslash is overwritten if `c` needs none. */
+/* Without a branch: JSON inside a JSON string has a quote every few bytes, and a branch would often be
+ * mispredicted. If `c` needs no backslash it overwrites the one written first. */
 static inline char *put_quoted(char *to, char c)
 {
     *to = '\\';
@@ -748,7 +752,7 @@ void pc_json_put_escaped(struct pc_buf *buf, pusherc_slice text)
 {
     if (text.len == 0)
         return;
-    /* Counting first costs less than asking for room before every piece. */
+    /* Counting first costs less than reserving room before every piece. */
     size_t size = escaped_size(text);
     if (size == text.len) {
         pc_buf_put(buf, text);

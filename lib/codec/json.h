@@ -1,9 +1,10 @@
 /*
  * JSON on the wire. Reading is a cursor over the text itself: a value is its source bytes, so
  * numbers, key order and escapes are relayed exactly as they came (a tree would turn numbers into
- * doubles). The whole text is validated once, before anything is looked at: RFC 8259, valid UTF-8,
- * at most PC_JSON_MAX_DEPTH levels, so a walk over a valid value cannot fail. Nothing recurses on
- * input depth.
+ * doubles). pc_json_parse() validates the whole text before any value is read: RFC 8259, valid UTF-8,
+ * at most PC_JSON_MAX_DEPTH levels. So a walk over a value cannot fail. No function here recurses, and
+ * reading needs memory only for decoded strings. A step to the next member costs the bytes of the value it passes;
+ * pc_json_get() passes the whole object.
  */
 #ifndef PC_CODEC_JSON_H
 #define PC_CODEC_JSON_H
@@ -28,11 +29,11 @@ struct pc_json {
     pusherc_slice raw; /* strings with their quotes */
 };
 
-/* Validates the whole of `text` (white space around it allowed). NONE if it is no valid value. */
+/* Validates the whole of `text` (white space around it allowed). NONE if it is not one valid value. */
 struct pc_json pc_json_parse(pusherc_slice text);
 
-/* Where a text that is not valid goes wrong, for messages: the start of the value or item at which
- * or behind which it does. */
+/* Offset of the error in an invalid text, for messages: the start of the last value that was begun (the
+ * error is in it or behind it), or the first byte behind a complete value. */
 size_t pc_json_error_offset(pusherc_slice text);
 
 /* Walks the members of an object or the items of an array. Zero-initialise apart from `value`. */
@@ -44,16 +45,16 @@ struct pc_json_iter {
 struct pc_json_iter pc_json_iter_of(struct pc_json container); /* of anything else: empty */
 bool pc_json_next(struct pc_json_iter *iter);
 
-/* The last member of that name (as JSON.parse takes it), NONE if it is missing or `object` is not one. Names
- * with escapes are compared decoded. */
+/* The last member of that name, which is the one that JSON.parse keeps; NONE if it is missing or `object` is not an
+ * object. Names with escapes are compared decoded. */
 struct pc_json pc_json_get(struct pc_json object, pusherc_slice name);
 
-/* The string's bytes, decoded. Without escapes it points into the text and costs nothing; otherwise
- * it is appended to `scratch`, whose max limits the decoded bytes. 0, PUSHERC_EINVAL (no string, or
+/* Decodes a string. Without escapes *out points into the text; otherwise the string
+ * is appended to `scratch`, whose max limits the decoded bytes. 0, PUSHERC_EINVAL (no string, or
  * an escape of a lone surrogate, which UTF-8 cannot carry), or scratch's status. NUL may be in it. */
 PC_CHECKED int pc_json_string(struct pc_json value, struct pc_buf *scratch, pusherc_slice *out);
 
-/* true only for an integer without fraction or exponent that fits. */
+/* True only for an integer that fits and has neither fraction nor exponent. */
 bool pc_json_i64(struct pc_json value, int64_t *out);
 
 /* Appends the value without white space between tokens. */

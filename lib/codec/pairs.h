@@ -14,7 +14,7 @@ const pusherc_slice *pc_pair_find(const struct pc_pair *pairs, size_t count, pus
 /* Cuts the next "name=value" off a query string, both as sent; false when nothing is left. Empty pieces ("a=1&&b=2")
  * are skipped. */
 bool pc_query_next(pusherc_slice *query, struct pc_pair *pair);
-/* The first value of exactly that name that is not empty, as sent; len 0 = there is none. */
+/* The first value that is not empty of exactly that name, as sent; len 0 = absent. */
 pusherc_slice pc_query_value(pusherc_slice query, pusherc_slice name);
 
 #endif

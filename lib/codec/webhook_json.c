@@ -28,7 +28,7 @@ static const struct {
     {"subscription_count", PUSHERC_WEBHOOK_SUBSCRIPTION_COUNT},
 };
 
-/* `name` is the JSON's own and cut; NULL = it is about the whole webhook. */
+/* EINVAL with "2: url: ...". `name` is text of the JSON and is cut; NULL: the error is about the whole webhook. */
 static int refuse_webhook(const struct reading *reading, const char *name, const char *why)
 {
     char shown[SHOWN_BYTES + 1];
@@ -41,7 +41,7 @@ static int refuse_webhook(const struct reading *reading, const char *name, const
     return PUSHERC_EINVAL;
 }
 
-/* As for an app's fields: without '_' and case. */
+/* Compares without '_' and case, as for an app's fields. */
 static bool is(const char *name, const char *known)
 {
     for (;; name++, known++) {
@@ -84,7 +84,7 @@ static int take_kind(const struct reading *reading, const cJSON *item)
 static int take_kinds(const struct reading *reading, const cJSON *item)
 {
     const cJSON *kind;
-    /* An endpoint that is sent nothing has no use, but an empty list might be meant as "everything". */
+    /* An empty list is refused: an endpoint that is sent nothing has no use, and the author may mean "all". */
     if (!cJSON_IsArray(item) || cJSON_GetArraySize(item) == 0)
         return refuse_webhook(reading, item->string,
                               "must be an array of names; leave it out for all");
@@ -157,7 +157,7 @@ static int take_field(const struct reading *reading, const cJSON *item)
         return take_headers(reading, item);
     if (is(name, "lambda_function") || is(name, "lambda"))
         return refuse_webhook(reading, name,
-                              "there is no calling of AWS Lambda; give the function a URL");
+                              "AWS Lambda is not supported; give the function a URL");
     return refuse_webhook(reading, name,
                           "unknown; a webhook has url, event_types, filter, channel_prefix, "
                           "channel_suffix, headers");
@@ -178,7 +178,7 @@ static int read_one(const struct reading *reading, const cJSON *object)
     return reading->hook->url ? 0 : refuse_webhook(reading, NULL, "url is missing");
 }
 
-/* Members of objects in the objects: as many as there may be headers. */
+/* An upper bound of the number of headers: the members of all values of the webhooks. */
 static size_t count_members(const cJSON *array)
 {
     const cJSON *object, *item;

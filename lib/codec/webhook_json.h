@@ -1,4 +1,4 @@
-/* An app's "webhooks" from JSON, in soketi's words or ours. */
+/* Reads an app's "webhooks" from JSON, with the names of soketi or of this library. */
 #ifndef PC_CODEC_WEBHOOK_JSON_H
 #define PC_CODEC_WEBHOOK_JSON_H
 
@@ -8,16 +8,16 @@
 
 #include "base/mem.h"
 
-/* Room for a sentence about what is wrong: names no value. */
+/* Bytes of a sentence that says what is wrong. It contains no value of a field. */
 #define PC_WEBHOOK_JSON_WHY 160
 
 struct pc_webhooks_read {
-    pusherc_webhook
-        *items; /* with their headers one block of cJSON's memory; strings are the JSON's */
+    /* owned: one block from cJSON's allocator, headers included; strings are borrowed from the JSON */
+    pusherc_webhook *items;
     size_t count;
 };
 
-/* 0; PUSHERC_EINVAL with `why`; PUSHERC_ENOMEM. pc_webhooks_read_free() in any case. */
+/* 0; PUSHERC_EINVAL with `why`; PUSHERC_ENOMEM. The caller calls pc_webhooks_read_free() in any case. */
 PC_CHECKED int pc_webhooks_read(struct pc_webhooks_read *out, const cJSON *array,
                                 char why[PC_WEBHOOK_JSON_WHY]);
 void pc_webhooks_read_free(struct pc_webhooks_read *read);

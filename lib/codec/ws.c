@@ -8,26 +8,33 @@
 
 #define MAX_CONTROL_PAYLOAD 125 /* RFC 6455, section 5.5 */
 
-/* Where a text stands between two pieces of it. */
+/* State of the UTF-8 check between two pieces of a text. */
 struct utf8 {
-    uint8_t left;      /* bytes that the character begun still needs */
-    uint8_t low, high; /* what the next of them may be */
+    uint8_t left;      /* bytes that the current character still needs */
+    uint8_t low, high; /* range of the next one */
 };
 
 /*
- * wslay reads frames: headers, lengths, masks. Its layer above, for messages, is not used: in 1.1.1
- * it allocates what a frame's header declares and a node per fragment, checks a Close's reason only
- * as far as it came in one piece, takes half a close code for none and has no code for a broken
- * header; and its context is twice as large.
+ * How bytes become messages. pc_ws_feed() borrows a context if the connection has none. wslay reads the
+ * bytes through on_read() and returns payload in pieces, which take_piece() adds to the frame and the
+ * message. A frame is checked when its header is complete, before its payload is stored; a text is checked
+ * piece by piece. A message that lies in one piece is delivered without a copy. `unfinished` counts the
+ * bytes of incomplete frames: while it is 0 between messages the context holds no data of the connection
+ * and goes back to the pool. Cost: one copy into wslay's buffer, and one more for fragmented messages.
+ *
+ * wslay reads only frames here: headers, lengths, masks. Its layer for messages is not used: in 1.1.1 it
+ * allocates the size that a frame's header declares and a node per fragment, checks the reason of a Close
+ * only within one piece, treats a close code of one byte as absent and has no code for a broken header;
+ * and its context is twice as large.
  */
 struct context {
-    struct context *next; /* idle ones in a row */
+    struct context *next; /* in the pool's list, while idle */
     struct pc_ws_pool *pool;
     struct wslay_frame_context *wslay; /* owned */
     struct pc_ws *ws;                  /* borrower; NULL while idle */
     void *user;                        /* of the borrower */
 
-    pusherc_slice input; /* fed, not taken by wslay yet */
+    pusherc_slice input; /* fed, but not yet read by wslay */
     uint64_t unfinished; /* bytes fed that are not part of a finished frame */
     int status;          /* PUSHERC_EPROTO with the code, or PUSHERC_ENOMEM */
     uint16_t close_code;
@@ -39,7 +46,7 @@ struct context {
     enum pc_ws_opcode opcode;
     uint64_t message_len; /* as declared by the headers of its frames so far */
     struct utf8 utf8;
-    struct pc_buf message; /* its pieces, unless it comes in one */
+    struct pc_buf message; /* its pieces, unless it is one piece */
 
     uint8_t control[MAX_CONTROL_PAYLOAD];
     size_t control_len;
@@ -58,7 +65,7 @@ static void fail(struct context *c, uint16_t code)
     c->close_code = code;
 }
 
-/* Refuses the first byte that no valid text can have there, not only at a character's end. */
+/* False at the first byte that cannot be in a valid text there; it does not wait for the character's end. */
 static bool utf8_continue(struct utf8 *u, pusherc_slice s)
 {
     const uint8_t *p = (const uint8_t *)s.ptr;
@@ -77,7 +84,7 @@ static bool utf8_continue(struct utf8 *u, pusherc_slice s)
             if (*p < 0xc2 || *p > 0xf4)
                 return false;
             u->left = *p < 0xe0 ? 1 : *p < 0xf0 ? 2 : 3;
-            /* no overlong forms, no surrogates, nothing above U+10FFFF: RFC 3629, section 4 */
+            /* excludes overlong forms, surrogates and code points above U+10FFFF: RFC 3629, section 4 */
             u->low = *p == 0xe0 ? 0xa0 : *p == 0xf0 ? 0x90 : 0x80;
             u->high = *p == 0xed ? 0x9f : *p == 0xf4 ? 0x8f : 0xbf;
         }
@@ -106,7 +113,7 @@ static void on_close(struct context *c, pusherc_slice payload)
     if (payload.len > 0) {
         if (payload.len >= 2)
             code = c->control[0] * 256u + c->control[1];
-        if (!is_close_code(code)) { /* half a code, too */
+        if (!is_close_code(code)) { /* also for a payload of one byte */
             fail(c, WSLAY_CODE_PROTOCOL_ERROR);
             return;
         }
@@ -152,7 +159,7 @@ static void start_message(struct context *c, enum pc_ws_opcode opcode)
     pc_buf_clear(&c->message);
 }
 
-/* wslay has checked the length's form, and that a control frame is short and in one piece. */
+/* wslay has checked that the length is well-formed and that a control frame is short and not fragmented. */
 static void start_frame(struct context *c, const struct wslay_frame_iocb *f)
 {
     c->in_frame = true;
@@ -208,7 +215,7 @@ static void take_message(struct context *c, const struct wslay_frame_iocb *f, pu
         c->pool->events.message(c->user, c->opcode, whole ? piece : pc_buf_slice(&c->message));
 }
 
-/* A piece of a frame's payload, all of it if it is empty. */
+/* Takes a piece of a frame's payload. A frame without payload comes as one empty piece. */
 static void take_piece(struct context *c, const struct wslay_frame_iocb *f)
 {
     pusherc_slice piece = pc_slice((const char *)f->data, f->data_length);
@@ -223,7 +230,7 @@ static void take_piece(struct context *c, const struct wslay_frame_iocb *f)
         c->control_len += piece.len;
     }
     if (c->frame_left == 0) {
-        /* what the header took: there is a mask, and the length is in its shortest form */
+        /* the size of the header: it has a mask, and the length in its shortest form */
         uint64_t len = f->payload_length;
         c->unfinished -= (len < 126 ? 6 : len <= UINT16_MAX ? 8 : 14) + len;
         c->in_frame = false;
@@ -240,7 +247,7 @@ static ssize_t on_read(uint8_t *buf, size_t len, int flags, void *user_data)
     (void)flags;
     pusherc_slice part = pc_slice_first(c->input, len);
     if (part.len == 0)
-        return -1; /* wslay then wants more */
+        return -1; /* wslay_frame_recv() then returns WSLAY_ERR_WANT_READ */
     memcpy(buf, part.ptr, part.len);
     c->input = pc_slice_skip(c->input, part.len);
     return (ssize_t)part.len;
@@ -285,7 +292,7 @@ static struct context *borrow(struct pc_ws_pool *pool, struct pc_ws *ws)
     return c;
 }
 
-/* Only between messages and without a fault: nothing of one connection may reach another. */
+/* Called only between messages and without an error, so that no data of one connection reaches another. */
 static void give_back(struct pc_ws_pool *pool, struct context *c)
 {
     c->ws->context = NULL;
@@ -334,7 +341,7 @@ void pc_ws_init(struct pc_ws *ws, uint32_t max_message)
 
 void pc_ws_free(struct pc_ws *ws, struct pc_ws_pool *pool)
 {
-    (void)pool; /* a context in use is in the middle of something: no use to others */
+    (void)pool; /* a borrowed context holds an incomplete message and cannot be reused */
     if (ws->context)
         context_free(ws->context);
     ws->context = NULL;
@@ -345,6 +352,7 @@ void pc_ws_closing(struct pc_ws *ws)
     ws->closing = true;
 }
 
+/* Sends the Close that says what was wrong with the input. */
 static void send_fault(struct context *c)
 {
     pusherc_slice reason = c->close_code == WSLAY_CODE_MESSAGE_TOO_BIG ? PC_S("Message too large")

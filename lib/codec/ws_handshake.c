@@ -8,15 +8,15 @@
 #define KEY_SIZE    16
 #define ACCEPT_SIZE 28 /* base64 of a SHA-1 */
 
-static int refuse(int *status, const char **text, int with, const char *why)
+static int refuse_handshake(int *status, const char **text, int with, const char *why)
 {
     *status = with;
     *text = why;
     return PUSHERC_EPROTO;
 }
 
-/* The Swift client offers "pusher-channels-protocol-7" and closes when it is not taken up. */
-static bool is_ours(pusherc_slice subprotocol)
+/* The Swift client offers "pusher-channels-protocol-7" and closes if the server does not choose it. */
+static bool is_pusher_protocol(pusherc_slice subprotocol)
 {
     uint64_t version;
     pusherc_slice prefix = PC_S("pusher-channels-protocol-");
@@ -31,7 +31,7 @@ static pusherc_slice choose_subprotocol(const struct pc_http_message *request)
         if (!pc_slice_eq_nocase(request->fields[i].name, PC_S("Sec-WebSocket-Protocol")))
             continue;
         while (pc_http_list_next(&list, &item))
-            if (is_ours(item))
+            if (is_pusher_protocol(item))
                 return item;
     }
     return pc_slice(NULL, 0);
@@ -53,24 +53,25 @@ int pc_ws_handshake(const struct pc_http_message *request, struct pc_buf *out, i
                     const char **text)
 {
     if (!pc_slice_eq(request->method, PC_S("GET")))
-        return refuse(status, text, 405, "A WebSocket is opened with GET.");
+        return refuse_handshake(status, text, 405, "A WebSocket is opened with GET.");
     if (!pc_http_field_has(request, PC_S("Upgrade"), PC_S("websocket")) ||
         !pc_http_field_has(request, PC_S("Connection"), PC_S("upgrade")))
-        return refuse(status, text, 426, "This address is for WebSocket clients.");
+        return refuse_handshake(status, text, 426, "This address is for WebSocket clients.");
     if (!request->upgrade)
-        return refuse(status, text, 400, "A WebSocket is opened with HTTP/1.1 and without a body.");
+        return refuse_handshake(status, text, 400,
+                                "A WebSocket is opened with HTTP/1.1 and without a body.");
     if (!pc_slice_eq(pc_http_field(request, PC_S("Sec-WebSocket-Version")), PC_S("13")))
-        return refuse(status, text, 426, "The WebSocket version is 13.");
+        return refuse_handshake(status, text, 426, "The WebSocket version is 13.");
     pusherc_slice key = pc_http_field(request, PC_S("Sec-WebSocket-Key"));
     uint8_t nonce[KEY_SIZE];
     size_t nonce_len;
     if (key.len != 24 || !pc_base64_decode(key, nonce, sizeof nonce, &nonce_len) ||
         nonce_len != sizeof nonce)
-        return refuse(status, text, 400, "Sec-WebSocket-Key is missing or malformed.");
+        return refuse_handshake(status, text, 400, "Sec-WebSocket-Key is missing or malformed.");
 
     char accept[ACCEPT_SIZE];
     if (accept_value(key, accept))
-        return refuse(status, text, 500, "Digest failed.");
+        return refuse_handshake(status, text, 500, "Digest failed.");
     pc_buf_put(out, PC_S("HTTP/1.1 101 Switching Protocols\r\n"
                          "Upgrade: websocket\r\n"
                          "Connection: Upgrade\r\n"

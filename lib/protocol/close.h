@@ -1,6 +1,6 @@
 /*
- * Close codes (protocol section 1.7). What pusher-js does after one goes by its hundred: after 4000 to 4099 it gives up
- * (4000: it tries again over TLS), after 4100 to 4199 it connects again after a second, after 4200 to 4299 at once.
+ * Close codes (protocol section 1.7). pusher-js acts by the hundred of the code: after 4000 to 4099 it gives up (4000:
+ * it tries again over TLS), after 4100 to 4199 it connects again after a second, after 4200 to 4299 at once.
  */
 #ifndef PC_PROTOCOL_CLOSE_H
 #define PC_PROTOCOL_CLOSE_H
@@ -9,7 +9,7 @@
 
 #include "base/slice.h"
 
-/* Why a client was turned away, as X(name, label): `label` is the name in metrics. */
+/* Why the server turned a client away, as X(name, label): `label` is the name in metrics. */
 #define PC_CONNECT_ERROR_MAP(X)                                                                    \
     X(TLS_ONLY, "tls_only")                                                                        \
     X(UNKNOWN_APP, "unknown_app")                                                                  \
@@ -20,7 +20,7 @@
     X(UNAUTHORIZED, "unauthorized")                                                                \
     X(OVER_CAPACITY, "over_capacity")                                                              \
     X(CLOSING, "closing")                                                                          \
-    X(OTHER, "other") /* codes of the host's own, and lack of memory */
+    X(OTHER, "other") /* codes that the host chose, and lack of memory */
 
 enum pc_connect_error {
 #define PC_ENUM_(name, label) PC_CONNECT_##name,
@@ -29,11 +29,11 @@ enum pc_connect_error {
     PC_CONNECT_ERROR_COUNT
 };
 
-/* Every code as X(name, code, error, text): `error` is what a client turned away with it is counted as, `text` the
- * reason in the Close frame if there is nothing better to say. */
+/* Every code as X(name, code, error, text): a client turned away with the code is counted as `error`; `text` is the
+ * default reason in the Close frame. */
 #define PC_CLOSE_MAP(X)                                                                            \
     X(UNSUPPORTED_DATA, 1003, OTHER, "Binary messages are not supported")                          \
-    X(ABNORMAL, 1006, OTHER, "") /* never sent: there was no Close frame */                        \
+    X(ABNORMAL, 1006, OTHER, "") /* not sent: it stands for a missing Close frame */               \
     X(INTERNAL, 1011, OTHER, "Out of memory")                                                      \
     X(TLS_ONLY, 4000, TLS_ONLY, "The app accepts TLS connections only")                            \
     X(UNKNOWN_APP, 4001, UNKNOWN_APP, "The app does not exist")                                    \
@@ -63,9 +63,9 @@ enum pc_error_code {
     PC_ERROR_WATCHLIST = 4302
 };
 
-/* The text of the table; "" for a code of the host's own. */
+/* The text of the table; "" for a code that the host chose. */
 pusherc_slice pc_close_text(uint16_t code);
-/* PC_CONNECT_OTHER for a code of the host's own. */
+/* PC_CONNECT_OTHER for a code that the host chose. */
 enum pc_connect_error pc_connect_error_of(uint16_t code);
 
 #endif

@@ -6,13 +6,13 @@
 
 static const char bad_format[] = "Invalid message format";
 
-static int refuse(const char **why, const char *sentence)
+static int refuse_message(const char **why, const char *sentence)
 {
     *why = sentence;
     return PUSHERC_EPROTO;
 }
 
-/* Names and ids end up in hosts' C strings, where a NUL would make two of them look the same. */
+/* Hosts keep names and ids in C strings, where two that differ only behind a NUL would look the same. */
 static bool has_nul(pusherc_slice text)
 {
     return pc_slice_find(text, '\0') < text.len;
@@ -24,11 +24,11 @@ static int read_string(struct pc_json object, pusherc_slice name, struct pc_buf 
 {
     int err = pc_json_string(pc_json_get(object, name), scratch, out);
     if (err == PUSHERC_EINVAL || (err == 0 && has_nul(*out)))
-        return refuse(why, bad_format);
+        return refuse_message(why, bad_format);
     return err ? PUSHERC_ENOMEM : 0;
 }
 
-/* A member that may be absent or null: then *out stays empty. */
+/* A member that may be absent or null; *out then stays empty. */
 static int read_optional(struct pc_json object, pusherc_slice name, struct pc_buf *scratch,
                          pusherc_slice *out, const char **why)
 {
@@ -38,7 +38,7 @@ static int read_optional(struct pc_json object, pusherc_slice name, struct pc_bu
     return read_string(object, name, scratch, out, why);
 }
 
-/* "data" of the events that have members in it: an object, or the text of one. */
+/* The "data" of events that have members in it: an object, or a string that holds an object's text. */
 static int read_data(struct pc_json message, struct pc_buf *scratch, struct pc_json *out,
                      const char **why)
 {
@@ -51,7 +51,7 @@ static int read_data(struct pc_json message, struct pc_buf *scratch, struct pc_j
         data = pc_json_parse(text);
     }
     if (data.type != PC_JSON_OBJECT)
-        return refuse(why, bad_format);
+        return refuse_message(why, bad_format);
     *out = data;
     return 0;
 }
@@ -139,11 +139,11 @@ static int parse_as(struct pc_json message, struct pc_buf *scratch, struct pc_me
         return parse_signin(message, scratch, in, why);
     case PC_IN_PING:
     case PC_IN_PONG:
-        return 0; /* whatever their data is: clients differ (1.5) */
+        return 0; /* any data is accepted: clients differ (1.5) */
     case PC_IN_CLIENT_EVENT:
         return parse_client_event(message, scratch, in, why);
     }
-    return refuse(why, bad_format);
+    return refuse_message(why, bad_format);
 }
 
 int pc_message_in_parse(pusherc_slice text, struct pc_buf *scratch, struct pc_message_in *out,
@@ -151,10 +151,11 @@ int pc_message_in_parse(pusherc_slice text, struct pc_buf *scratch, struct pc_me
 {
     struct pc_json message = pc_json_parse(text);
     if (message.type != PC_JSON_OBJECT)
-        return refuse(why, bad_format);
+        return refuse_message(why, bad_format);
 
-    /* Decoding shortens, and it happens at most three times to the same bytes: "data" as a string, the
-     * strings in it, and an id in one of those. With room for all of them nothing read moves. */
+    /* Decoding shortens a text, and the same bytes are decoded at most three times: "data" as a string,
+     * the strings in it, and an id in one of those. The room for all three is reserved here, so decoded
+     * strings do not move. */
     if (pc_slice_find(text, '\\') < text.len && !pc_buf_reserve(scratch, 3 * text.len))
         return PUSHERC_ENOMEM;
 
@@ -164,7 +165,7 @@ int pc_message_in_parse(pusherc_slice text, struct pc_buf *scratch, struct pc_me
     if (err)
         return err;
     if (!event_type(event, &in.type))
-        return refuse(why, "Unknown event");
+        return refuse_message(why, "Unknown event");
     if (in.type == PC_IN_CLIENT_EVENT)
         in.event = event;
 
@@ -175,7 +176,7 @@ int pc_message_in_parse(pusherc_slice text, struct pc_buf *scratch, struct pc_me
     return 0;
 }
 
-static int invalid(const char **why, const char *sentence)
+static int refuse_user_data(const char **why, const char *sentence)
 {
     *why = sentence;
     return PUSHERC_EINVAL;
@@ -189,17 +190,17 @@ static int read_id(struct pc_json value, bool numbers_too, struct pc_buf *scratc
 
     if (numbers_too && value.type == PC_JSON_NUMBER) {
         if (!pc_json_i64(value, &number))
-            return invalid(why, "user id must be a string or an integer");
+            return refuse_user_data(why, "user id must be a string or an integer");
         *out = number == 0 ? PC_S("0") : value.raw; /* "-0" is 0 too */
         return 0;
     }
     int err = pc_json_string(value, scratch, out);
     if (err == PUSHERC_EINVAL || (err == 0 && has_nul(*out)))
-        return invalid(why, numbers_too ? "user id must be a string or an integer"
-                                        : "user id must be a string");
+        return refuse_user_data(why, numbers_too ? "user id must be a string or an integer"
+                                                 : "user id must be a string");
     if (err)
         return PUSHERC_ENOMEM;
-    return out->len ? 0 : invalid(why, "user id must not be empty");
+    return out->len ? 0 : refuse_user_data(why, "user id must not be empty");
 }
 
 int pc_user_data_parse(pusherc_slice text, pusherc_slice key, bool numbers_too, bool strict_info,
@@ -208,11 +209,11 @@ int pc_user_data_parse(pusherc_slice text, pusherc_slice key, bool numbers_too, 
     struct pc_user_data user = {.object = pc_json_parse(text), .info = PC_S("{}")};
 
     if (user.object.type != PC_JSON_OBJECT)
-        return invalid(why, "user data must be a JSON object");
+        return refuse_user_data(why, "user data must be a JSON object");
 
     struct pc_json id = pc_json_get(user.object, key);
     if (id.type == PC_JSON_NONE)
-        return invalid(why, "user data has no user id");
+        return refuse_user_data(why, "user data has no user id");
     int err = read_id(id, numbers_too, scratch, &user.id, why);
     if (err)
         return err;
@@ -220,7 +221,7 @@ int pc_user_data_parse(pusherc_slice text, pusherc_slice key, bool numbers_too, 
     struct pc_json info = pc_json_get(user.object, PC_S("user_info"));
     if (strict_info && info.type != PC_JSON_NONE && info.type != PC_JSON_NULL &&
         info.type != PC_JSON_OBJECT)
-        return invalid(why, "user_info, if supplied, must be an object");
+        return refuse_user_data(why, "user_info, if supplied, must be an object");
     if (info.type != PC_JSON_NONE && info.type != PC_JSON_NULL)
         user.info = info.raw;
     *out = user;

@@ -4,8 +4,8 @@
 
 #define PUT(buf, literal) pc_buf_put((buf), PC_S(literal))
 
-/* A JSON string inside the JSON string that "data" is: escaped twice. Runs without anything to escape
- * pass both times unchanged, so only the single characters between them take the long way. */
+/* A JSON string inside "data", which is a JSON string itself, so the text is escaped twice. Runs that need no escape
+ * are copied; only the single characters between the runs are escaped twice. */
 static void put_inner_string(struct pc_buf *buf, pusherc_slice text)
 {
     PUT(buf, "\\\"");
@@ -20,10 +20,10 @@ static void put_inner_string(struct pc_buf *buf, pusherc_slice text)
             break;
 
         char storage[8]; /* an escape has at most six bytes */
-        struct pc_buf once;
-        pc_buf_init_in(&once, buf->mem, sizeof storage, storage, sizeof storage);
-        pc_json_put_escaped(&once, pc_slice_first(text, 1));
-        pc_json_put_escaped(buf, pc_buf_slice(&once));
+        struct pc_buf escaped;
+        pc_buf_init_in(&escaped, buf->mem, sizeof storage, storage, sizeof storage);
+        pc_json_put_escaped(&escaped, pc_slice_first(text, 1));
+        pc_json_put_escaped(buf, pc_buf_slice(&escaped));
         text = pc_slice_skip(text, 1);
     }
     PUT(buf, "\\\"");
@@ -187,7 +187,7 @@ size_t pc_out_event_size(pusherc_slice event, pusherc_slice channel, pusherc_sli
 void pc_out_event(struct pc_buf *buf, pusherc_slice event, pusherc_slice channel,
                   pusherc_slice data, pusherc_slice user_id)
 {
-    /* One growth at most unless something must be escaped. */
+    /* The buffer grows at most once unless something is escaped. */
     if (!pc_buf_reserve(buf, pc_out_event_size(event, channel, data, user_id)))
         return;
     PUT(buf, EVENT_OPEN);

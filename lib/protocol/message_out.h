@@ -1,7 +1,7 @@
 /*
- * What the server says: each function appends one message's JSON text to a buffer (protocol section 2.1:
- * "data" is a string everywhere except in pusher:error). Check pc_buf_status() once at the end.
- * All text is valid UTF-8; names and ids may hold anything else and are escaped.
+ * Messages to a client: each function appends the JSON text of one message to a buffer (protocol section 2.1:
+ * "data" is a string everywhere except in pusher:error). The caller checks pc_buf_status() once at the end.
+ * Arguments are valid UTF-8 with any characters; the functions escape them as JSON requires.
  */
 #ifndef PC_PROTOCOL_MESSAGE_OUT_H
 #define PC_PROTOCOL_MESSAGE_OUT_H
@@ -30,13 +30,13 @@ void pc_out_member_removed(struct pc_buf *buf, pusherc_slice channel, pusherc_sl
 void pc_out_subscription_count(struct pc_buf *buf, pusherc_slice channel, uint64_t count);
 void pc_out_cache_miss(struct pc_buf *buf, pusherc_slice channel);
 void pc_out_signin_success(struct pc_buf *buf, pusherc_slice user_data);
-/* Ids of the channel alphabet; a list without any is left out. */
+/* Ids are of the channel alphabet; an empty list is left out. */
 void pc_out_watchlist(struct pc_buf *buf, const pusherc_slice *online, size_t online_count,
                       const pusherc_slice *offline, size_t offline_count);
 /* A published or client event; data is relayed as a JSON string; user_id len 0 = left out. */
 void pc_out_event(struct pc_buf *buf, pusherc_slice event, pusherc_slice channel,
                   pusherc_slice data, pusherc_slice user_id);
-/* What pc_out_event appends if nothing needs escaping; more otherwise: a hint for one allocation. */
+/* Bytes that pc_out_event() appends if nothing is escaped; escapes add to it. A hint for one allocation. */
 size_t pc_out_event_size(pusherc_slice event, pusherc_slice channel, pusherc_slice data,
                          pusherc_slice user_id);
 

@@ -13,7 +13,7 @@ const struct pc_channel_prefix pc_channel_prefixes[PC_CHANNEL_PREFIX_COUNT] = {
 #undef PREFIXES
 };
 
-/* Also holds PC_KIND_COUNT against the values: one that is too large does not compile. */
+/* By kind. A kind whose value is not below PC_KIND_COUNT does not compile. */
 static const struct {
     const char *label;
     bool auth, client_events;
@@ -63,7 +63,7 @@ bool pc_kind_takes_client_events(pusherc_channel_kind kind)
     return kinds[kind].client_events;
 }
 
-/* Most names have no prefix, and every publish classifies its names. */
+/* False for most names, which have no prefix: every publish classifies its names, and this test costs one byte. */
 static bool may_begin_prefix(char c)
 {
 #define BEGINS(name, value, prefix, label, cache, auth, client_events) || c == (prefix)[0]

@@ -27,8 +27,8 @@ struct pc_channel_class {
     bool cache;
 };
 
-/* Every prefix, with and without "cache-", in the order in which a name is held against them: the first that fits
- * decides. The last one is "". */
+/* Every prefix, with and without "cache-". A name is compared with them in this order and the first match decides. The
+ * last one is "". */
 struct pc_channel_prefix {
     pusherc_slice text;
     struct pc_channel_class is;
@@ -36,22 +36,21 @@ struct pc_channel_prefix {
 #define PC_CHANNEL_PREFIX_COUNT (2 * PC_KIND_COUNT)
 extern const struct pc_channel_prefix pc_channel_prefixes[PC_CHANNEL_PREFIX_COUNT];
 
-/* Never NULL: the prefix "" fits every name. */
+/* Not NULL: the prefix "" matches every name. */
 const struct pc_channel_prefix *pc_channel_prefix_of(pusherc_slice name);
 
 const char *pc_kind_label(pusherc_channel_kind kind); /* "private-encrypted" */
 bool pc_kind_needs_auth(pusherc_channel_kind kind);
 bool pc_kind_takes_client_events(pusherc_channel_kind kind);
 
-/* Fills `out` from the prefix, also when it returns false, and checks alphabet and length:
- * 1..max_bytes. User channels are valid when what follows "#server-to-user-" is a user id, however
- * long the whole is. */
+/* True if the name is of the alphabet and 1..max_bytes long. A user channel is valid if a user id follows
+ * "#server-to-user-", whatever max_bytes is. Fills `out` from the prefix, also when it returns false. */
 bool pc_channel_name_valid(pusherc_slice name, size_t max_bytes, struct pc_channel_class *out);
 
-/* What the prefix says, whether or not the name is valid. */
+/* The class given by the prefix; the name need not be valid. */
 struct pc_channel_class pc_channel_classify(pusherc_slice name);
 
-/* 1..200 of the channel alphabet: ids of signed-in users, not of presence members. */
+/* True for 1..PC_USER_ID_MAX characters of the channel alphabet: ids of signed-in users, not of presence members. */
 bool pc_user_id_valid(pusherc_slice id);
 
 /* The id in "#server-to-user-{id}"; len 0 = not such a name. */

@@ -345,8 +345,7 @@ static void what_is_wrong_with_a_webhook_is_named(void **state)
             "webhooks: 2: secret_url: unknown; a webhook has url, event_types, filter, "
             "channel_prefix, channel_suffix, headers");
     refused(HOOK("\"lambda_function\":\"f\""),
-            "webhooks: 2: lambda_function: there is no calling of AWS Lambda; give the function a "
-            "URL");
+            "webhooks: 2: lambda_function: AWS Lambda is not supported; give the function a URL");
     refused(HOOK("\"event_types\":[]"),
             "webhooks: 2: event_types: must be an array of names; leave it out for all");
     refused(HOOK("\"event_types\":[\"connected\"]"),
