@@ -8,15 +8,15 @@
 #include "session/app_request.h"
 #include "why/why.h"
 
-#define QUERY_ROOM 1024 /* of decoded parameters; a longer query costs an allocation */
+#define QUERY_ROOM 1024 /* for decoded parameters; a longer query costs an allocation */
 
-/* What a request has to pass before a route's handler sees it. */
+/* What is checked before a route's handler is called. */
 enum route_kind {
-    PAGE,      /* anybody's GET */
-    ROOT,      /* the same, unless the host has pages of its own */
+    PAGE,      /* GET without a signature */
+    ROOT,      /* the same; not served if the host has pages of its own */
     APP_READ,  /* GET, signed by an app */
     APP_WRITE, /* POST, signed by an app */
-    KEY_WRITE  /* the same without an app in the path: it is the one whose key signed */
+    KEY_WRITE  /* the same with no app in the path: the app is the one whose key signed */
 };
 
 struct pc_api_route {
@@ -25,7 +25,7 @@ struct pc_api_route {
     void (*handle)(struct pc_api_call *call);
 };
 
-/* The most frequent first. */
+/* The most frequent routes stand first. */
 static const struct pc_api_route routes[] = {
     {PUSHERC_LIT("/apps/*/events"), APP_WRITE, pc_api_events},
     {PUSHERC_LIT("/apps/*/batch_events"), APP_WRITE, pc_api_batch_events},
@@ -48,7 +48,7 @@ static const struct pc_api_route routes[] = {
     {PUSHERC_LIT("/timeline/v2/*"), ROOT, pc_api_timeline_object},
 };
 
-/* Cuts the segment off both; false if they differ. */
+/* Cuts the first segment off both; false if the segments do not match. */
 static bool take_segment(pusherc_slice *pattern, pusherc_slice *path, pusherc_slice **capture)
 {
     if (pattern->ptr[0] != '/' || path->ptr[0] != '/')
@@ -76,7 +76,7 @@ static bool matches(pusherc_slice pattern, pusherc_slice path,
     return pattern.len == 0 && path.len == 0;
 }
 
-/* The segments captured are as sent: what a signature covers is the path before decoding. */
+/* Captured segments are not decoded, because a signature covers the path as sent. */
 static const struct pc_api_route *find_route(const struct pc_api_request *request,
                                              pusherc_slice captures[PC_API_MAX_CAPTURE])
 {
@@ -92,7 +92,7 @@ static const struct pc_api_route *find_route(const struct pc_api_request *reques
     return NULL;
 }
 
-/* 405, or the answer to a browser that asks first. True: the request may go on. */
+/* True: the method is right. False: the reply is a 405, or the answer to a browser's CORS preflight request. */
 static bool check_method(const struct pc_api_route *route, pusherc_slice method,
                          struct pc_api_reply *reply)
 {
@@ -109,7 +109,8 @@ static bool check_method(const struct pc_api_route *route, pusherc_slice method,
     return false;
 }
 
-/* Counted. *name is what was sent, decoded into the reply's text if need be; len 0: it is none. */
+/* Finds the app, counted. *name is the id or key as sent, decoded into the reply's text if needed; len 0: it cannot be
+ * one. */
 static struct pc_app *look_up_app(const struct pc_api_request *request, pusherc_slice sent,
                                   bool is_key, struct pc_api_reply *reply, pusherc_slice *name)
 {
@@ -117,7 +118,7 @@ static struct pc_app *look_up_app(const struct pc_api_request *request, pusherc_
     struct pc_buf decoded;
     pc_buf_init_in(&decoded, &request->engine->mem, sizeof reply->text, reply->text,
                    sizeof reply->text);
-    /* One that does not fit is too long to be one. */
+    /* If the text does not fit, it is too long for an id or key. */
     if (pc_http_decode(sent, is_key, &decoded, name) || name->len > PC_APP_ID_MAX) {
         *name = PC_S("");
         return NULL;
@@ -127,7 +128,7 @@ static struct pc_app *look_up_app(const struct pc_api_request *request, pusherc_
 
 static void app_answered(struct pc_api_call *call);
 
-/* The host may know the app that has this id or else this key. True: the call waits for it, or the reply is the 500. */
+/* Asks the host for the app with this id or this key. True: the call waits for the answer, or the reply is the 500. */
 static bool ask_for_app(struct pc_api_call *call, pusherc_slice id, pusherc_slice key)
 {
     const struct pc_api_request *request = call->request;
@@ -143,7 +144,7 @@ static bool ask_for_app(struct pc_api_call *call, pusherc_slice id, pusherc_slic
     return true;
 }
 
-/* The app in the path, counted. NULL: the reply is the 404, or the call waits for the host's answer. */
+/* Finds the app in the path, counted. NULL: the reply is the 404, or the call waits for the host's answer. */
 static struct pc_app *find_app(struct pc_api_call *call)
 {
     struct pc_api_reply *reply = call->reply;
@@ -157,7 +158,7 @@ static struct pc_app *find_app(struct pc_api_call *call)
     return NULL;
 }
 
-/* The app whose key the request is signed with, likewise. */
+/* Finds the app whose key the request is signed with, counted. NULL: the reply is the 401, or the call waits. */
 static struct pc_app *find_signer(struct pc_api_call *call)
 {
     const struct pc_api_request *request = call->request;
@@ -219,8 +220,8 @@ static bool check_request_signature(struct pc_api_call *call)
     return err == 0;
 }
 
-/* A request of a known app: signature, state and rate, in this order, so that strangers learn
- * nothing about an app and use nothing up. */
+/* Checks signature, state and rate of a known app's request, in this order: a client without the secret does not learn
+ * the app's state, and does not use up its rate. */
 static void handle_signed(struct pc_api_call *call)
 {
     const struct pc_api_route *route = call->route;
@@ -237,7 +238,7 @@ static void handle_signed(struct pc_api_call *call)
     if (route->kind == APP_READ && !pc_api_take_read(call))
         return;
     pc_buf_init_in(&decoded, &call->request->engine->mem, sizeof storage, storage, sizeof storage);
-    /* A name longer than the room is none; undecoded, its '%' will make it one that is invalid. */
+    /* A name longer than the room is not valid. It stays undecoded, and its '%' makes the handler refuse it. */
     if (pc_http_decode(channel, false, &decoded, &call->channel))
         call->channel = channel;
     route->handle(call);
@@ -262,7 +263,7 @@ static void handle_app(struct pc_api_call *call)
     pc_buf_free(&decoded);
 }
 
-/* The last look at an answer: a body that could not be written is not sent in part. */
+/* Completes a reply: counts and logs it, and replaces a body that could not be written completely by an error. */
 static void finish(const struct pc_api_call *call)
 {
     struct pc_api_reply *reply = call->reply;
@@ -282,7 +283,7 @@ static void finish(const struct pc_api_call *call)
         pc_stat_add(&stats->http_bytes_in, call->request->message->body.len);
         pc_stat_add(&stats->http_bytes_out, reply->body.len);
     }
-    /* Publishers that do not look at the answer are the ones whose events never arrive. */
+    /* Logged, because many publishers do not look at the answer and only notice that events do not arrive. */
     struct pc_log *log = &call->request->engine->log;
     if (reply->status >= 400 && pc_log_wants(log, PUSHERC_LOG_DEBUG)) {
         const struct pc_http_message *message = call->request->message;
@@ -296,12 +297,12 @@ static void finish(const struct pc_api_call *call)
     }
 }
 
-/* A route that needs an app. */
+/* Serves a route that needs an app. */
 static void serve_app(struct pc_api_call *call)
 {
     if (pc_engine_is_draining(call->request->engine)) {
-        /* Clients are being sent away one by one: an event taken now would reach some of them, while
-         * a publisher that is told to come again loses nothing. */
+        /* Clients are being disconnected one by one, so an event published now would reach only some of them. A
+         * publisher that repeats the request later loses nothing. */
         pc_api_unavailable(call->reply, "The server is shutting down.");
         return;
     }
@@ -313,10 +314,10 @@ static void serve_app(struct pc_api_call *call)
 
 static void app_answered(struct pc_api_call *call)
 {
-    serve_app(call); /* `answer` tells that the host has been asked */
+    serve_app(call); /* call->answer is set, so the host is not asked again */
 }
 
-/* Gives up the call's own app. */
+/* Ends the call on the stack: completes the reply or hands out the waiting copy, and releases the app. */
 static enum pc_api_result end(struct pc_api_call *call, struct pc_api_call **waiting)
 {
     enum pc_api_result result = call->copy ? PC_API_PENDING : PC_API_REPLY;
@@ -337,7 +338,7 @@ enum pc_api_result pc_api_handle(const struct pc_api_request *request, struct pc
         *waiting = NULL;
     if (!call.route && !request->host_has_pages &&
         pc_slice_eq(request->message->method, PC_S("OPTIONS"))) {
-        pc_api_begin(reply, 204, NULL); /* a browser that asks first hears the rest when it comes */
+        pc_api_begin(reply, 204, NULL); /* a CORS preflight; the next request gets the 404 */
         return PC_API_REPLY;
     }
     if (!call.route) {
@@ -345,7 +346,7 @@ enum pc_api_result pc_api_handle(const struct pc_api_request *request, struct pc
         return PC_API_NOT_OURS;
     }
     if (!check_method(call.route, request->message->method, reply)) {
-        /* the reply says what to do instead */
+        /* the reply is complete */
     } else if (call.route->kind == PAGE || call.route->kind == ROOT) {
         call.route->handle(&call);
     } else {

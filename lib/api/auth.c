@@ -52,7 +52,7 @@ bool pc_auth_query_read(const struct pc_http_message *m, enum pc_auth_endpoint e
 {
     struct source source = {0};
     *out = (struct pc_auth_query){0};
-    /* Room for everything at once: what is decoded must not move. */
+    /* All room at once: decoded text must not move, because slices point to it. */
     pc_buf_init(&out->text, mem, SIZE_MAX);
     if (!pc_buf_reserve(&out->text, 2 * (m->body.len + m->query.len) + 64))
         return refuse_query(reply, 500, "Out of memory");
@@ -72,7 +72,7 @@ bool pc_auth_query_read(const struct pc_http_message *m, enum pc_auth_endpoint e
         return refuse_query(reply, 400, "Too many parameters");
     out->socket_id = value_of(&source, PC_S("socket_id"), &out->text);
     out->app_key = value_of(&source, PC_S("app_key"), &out->text);
-    /* JSONP is a GET of a script element, which has no body */
+    /* JSONP is the GET of a script element, which has no body. */
     if (m->body.len == 0 && pc_slice_eq(m->method, PC_S("GET")))
         out->callback = value_of(&source, PC_S("callback"), &out->text);
     if (out->callback.len && !pc_auth_callback_valid(out->callback))
@@ -98,7 +98,7 @@ void pc_auth_query_free(struct pc_auth_query *query)
 
 /* -- answering -- */
 
-/* {"user_id":...,"user_info":...} or with "id", as the SDKs write them. */
+/* Appends {"user_id":...,"user_info":...}, or the same with "id", as the SDKs write it. */
 static void put_user(struct pc_buf *out, pusherc_slice id_name, pusherc_slice id,
                      pusherc_slice info)
 {
@@ -213,8 +213,8 @@ bool pc_auth_callback_valid(pusherc_slice callback)
     return true;
 }
 
-/* JSON as an expression of JavaScript: two characters are line ends to older engines, which end a string. They can
- * stand in strings only. */
+/* Appends JSON as an expression of JavaScript. Older engines take two characters for line ends, which would end a
+ * string. In JSON those characters can stand in strings only, so escaping them does not change the value. */
 static void put_expression(struct pc_buf *out, pusherc_slice json)
 {
     for (size_t i = 0; i < json.len; i++) {

@@ -1,6 +1,6 @@
 /*
- * What the files of this folder share: one request on its way through a handler, and the words an
- * answer is put together with. Files outside of api/ do not include this.
+ * What the files of this folder share: the state of one request, and the functions that build a reply. Files outside of
+ * api/ do not include this.
  */
 #ifndef PC_API_CALL_H
 #define PC_API_CALL_H
@@ -12,39 +12,40 @@
 #define PC_API_SCRIPT "application/javascript"
 #define PC_API_TEXT   "text/plain; charset=utf-8"
 
-#define PC_API_MAX_CAPTURE  2    /* segments of a path that a route takes out */
-#define PC_API_CHANNEL_ROOM 1024 /* a name in a path, decoded; longer ones are no names */
+#define PC_API_MAX_CAPTURE  2    /* segments of the path that a route captures */
+#define PC_API_CHANNEL_ROOM 1024 /* for a decoded name in a path; a longer one is not valid */
 
 struct pc_api_route;
 
-/* A request whose route is known; for an app's routes, also whose signature is right. It stands on the stack until
- * something has to be waited for; pc_api_wait() makes the copy that stays. */
+/* A request with its route. On an app's routes the signature has been checked before the handler runs. A call lives on
+ * the stack while it does not wait; pc_api_wait() makes a copy on the heap. */
 struct pc_api_call {
     const struct pc_api_request *request;
     struct pc_api_reply *reply;
     struct pc_app *app; /* borrowed; NULL on health pages */
-    /* or the user's id: decoded from the path, not checked; len 0 = the route has none */
+    /* the channel's name or the user's id: decoded from the path, not checked; len 0 = the route has neither */
     pusherc_slice channel;
     const struct pc_pair *params; /* of the query, decoded */
     size_t param_count;
     const struct pc_api_route *route;
     pusherc_slice captures[PC_API_MAX_CAPTURE]; /* of the path, as sent */
-    struct pc_pending *answer;                  /* what it has waited for */
-    void (*next)(struct pc_api_call *call);     /* in a copy that waits: goes on with the answer */
+    struct pc_pending *answer;                  /* that the call has waited for */
+    void (*next)(struct pc_api_call *call);     /* in the waiting copy: continues with the answer */
     struct pc_api_call *copy;                   /* that waits; NULL = the reply is complete */
 };
 
 /*
- * For handlers that something else must answer first, a `struct pc_pending`: pc_pending_begin() with
- * call->request->await, unless that is NULL, and then this. False: the reply is the 500, for memory ran out, and
- * pc_pending_cancel() has to follow. True: whatever answers may be told now; return without a reply.
+ * For handlers that need an answer first, in a `struct pc_pending`. The handler calls pc_pending_begin() with
+ * call->request->await, if that is not NULL, and then this. False: memory ran out, the reply is the 500, and the
+ * handler calls pc_pending_cancel(). True: the handler hands the pc_pending to the answering side, and returns without
+ * a reply.
  *
- * `next` is called with the answer, on this worker: with a call that has the same app, channel and parameters, and a
+ * `next` is called with the answer, on this worker, with a call that has the same app, channel and parameters, and a
  * new reply. It may wait again. It is not called if the client leaves or the wait times out.
  */
 bool pc_api_wait(struct pc_api_call *call, void (*next)(struct pc_api_call *call));
 
-/* The routes' handlers. Each fills the reply. */
+/* The handlers of the routes. Each fills the reply. */
 void pc_api_events(struct pc_api_call *call);
 void pc_api_batch_events(struct pc_api_call *call);
 void pc_api_channel_events(struct pc_api_call *call);
@@ -55,7 +56,7 @@ void pc_api_channel_stats(struct pc_api_call *call);
 void pc_api_connections(struct pc_api_call *call);
 void pc_api_terminate(struct pc_api_call *call);
 
-/* Pages, which need no app. */
+/* Handlers of pages that need no app. */
 void pc_api_root(struct pc_api_call *call);
 void pc_api_ready(struct pc_api_call *call);
 void pc_api_up(struct pc_api_call *call);
@@ -63,33 +64,33 @@ void pc_api_timeline_script(struct pc_api_call *call);
 void pc_api_timeline_object(struct pc_api_call *call);
 void pc_api_accept_traffic(struct pc_api_call *call);
 
-/* Take `count` events, or one reading request, off the app's rate; false: the reply is the 429. */
+/* Count `count` events, or one read request, against the app's rate; false: the rate is exceeded, the reply is the
+ * 429. */
 bool pc_api_take_events(struct pc_api_call *call, uint32_t count);
 bool pc_api_take_read(struct pc_api_call *call);
 
-/*
- * Publishing once: once.c says how.
- */
-struct pc_api_once {
-    pusherc_slice key;                  /* len 0 = no key was given: nothing is remembered */
+/* The idempotency key of a request or of an event of a batch; see idempotency.c. */
+struct pc_api_idempotency {
+    pusherc_slice key;                  /* len 0 = no key: the answer is not kept */
     uint64_t content;                   /* see pc_api_content() */
     struct pc_idempotency_entry *entry; /* NULL = not begun, or ended */
-    bool repeat;                        /* the answer is that of the first time; publish nothing */
+    bool repeat;                        /* the first answer is given again; publish nothing */
 };
-bool pc_api_once_valid(pusherc_slice key);
-/* The key of a request: the header field's, or `member`, which is valid or empty. False: the reply is the 400. */
-bool pc_api_once_key(struct pc_api_call *call, pusherc_slice member, pusherc_slice *key);
-/* A number for what is published, fed part by part; `before` is that of the parts so far, first 0. */
+bool pc_api_idempotency_key_valid(pusherc_slice key);
+/* Finds the key of a request: the header field's, or `member`, which is valid or empty. False: the reply is the 400. */
+bool pc_api_idempotency_key(struct pc_api_call *call, pusherc_slice member, pusherc_slice *key);
+/* Hashes the published content part by part; `before` is the hash of the parts so far, 0 for the first part. */
 uint64_t pc_api_content(const struct pc_api_call *call, uint64_t before, pusherc_slice part);
-/* Takes the key. `answer` is what a repeat will get; what this repeat gets is appended to `stored`. False: the
- * reply is the error. */
-bool pc_api_once_begin(struct pc_api_call *call, struct pc_api_once *once, pusherc_slice answer,
-                       struct pc_buf *stored);
-/* Published, or not. Harmless without a key. */
-void pc_api_once_end(struct pc_api_call *call, struct pc_api_once *once, bool done);
+/* Takes the key. `answer` is kept for repeats. If this is a repeat, the first answer is appended to `stored`. False:
+ * the reply is the error. */
+bool pc_api_idempotency_begin(struct pc_api_call *call, struct pc_api_idempotency *idempotency,
+                              pusherc_slice answer, struct pc_buf *stored);
+/* `done`: the content was published, and the answer is kept; otherwise the key is forgotten. Harmless without a key. */
+void pc_api_idempotency_end(struct pc_api_call *call, struct pc_api_idempotency *idempotency,
+                            bool done);
 
-/* Is this parameter `name`, "name[]" or "name[3]"? Names are compared without regard to case, for
- * they are signed in lower case (protocol section 4.4). */
+/* True if this parameter is `name`, "name[]" or "name[3]". Case is ignored, because names are signed in lower case
+ * (protocol section 4.4). */
 bool pc_api_param_is(const struct pc_pair *param, pusherc_slice name);
 /* The first parameter of exactly that name; NULL = absent. */
 const pusherc_slice *pc_api_param(const struct pc_api_call *call, pusherc_slice name);
@@ -98,18 +99,18 @@ const pusherc_slice *pc_api_param(const struct pc_api_call *call, pusherc_slice 
 struct pc_api_info {
     bool given; /* there was at least one name */
     bool user_count, subscription_count, cache;
-    pusherc_slice unknown; /* the first name that is none of these; len 0 = none */
+    pusherc_slice unknown; /* the first name that is not known; len 0 = all are known */
 };
 void pc_api_info_add(struct pc_api_info *info, pusherc_slice list);
-/* From the query, in each of the forms that SDKs send lists in. */
+/* Reads the list from the query, in each form that SDKs send. */
 void pc_api_info_of_query(const struct pc_api_call *call, struct pc_api_info *info);
-/* Appends what of user_count and subscription_count is asked for and applies, as members of a JSON
- * object. `first`: none stands before them. The channel's name is valid. */
+/* Appends user_count and subscription_count as members of a JSON object, if they are asked for and apply to the
+ * channel. `first`: the object has no member yet. The channel's name is valid. */
 void pc_api_put_counts(struct pc_api_call *call, pusherc_slice channel,
                        const struct pc_api_info *info, bool first);
 
 /*
- * Answers. What begins one replaces whatever the reply held.
+ * Building replies. The functions that begin a reply replace what it held.
  */
 void pc_api_begin(struct pc_api_reply *reply, int status, const char *content_type);
 void pc_api_field(struct pc_api_reply *reply, pusherc_slice name, pusherc_slice value);
@@ -117,15 +118,15 @@ static inline void pc_api_begin_text(struct pc_api_reply *reply, int status)
 {
     pc_api_begin(reply, status, PC_API_TEXT);
 }
-/* Appends to an error's text what may come from a client: it stays one line of valid UTF-8. */
+/* Appends to an error's text. `text` may come from a client: what is appended is one line of valid UTF-8. */
 void pc_api_say(struct pc_api_reply *reply, pusherc_slice text);
-/* The same, cut if it is long, and in quotes. */
+/* Appends the text in quotes, and cuts it if it is long. */
 void pc_api_say_quoted(struct pc_api_reply *reply, pusherc_slice text);
-/* 503 with Retry-After. */
+/* Makes a 503 with Retry-After. */
 void pc_api_unavailable(struct pc_api_reply *reply, const char *text);
-/* 429: `remaining` of `limit_per_s` are left in this second, and more were asked for. */
+/* Makes a 429. `remaining` of `limit_per_s` are left in this second, and the request needs more. */
 void pc_api_too_many(struct pc_api_reply *reply, uint32_t limit_per_s, uint32_t remaining);
-/* 500 without a body. */
+/* Makes a 500 without a body. */
 void pc_api_out_of_memory(struct pc_api_reply *reply);
 
 #endif

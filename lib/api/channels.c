@@ -1,4 +1,4 @@
-/* What there is: channels, their members, connections (protocol sections 5.4 to 5.6, 5.8, 5.9). */
+/* Reading state: channels, their members, connections (protocol sections 5.4 to 5.6, 5.8, 5.9). */
 #include "api/call.h"
 
 #include "channel/keep.h"
@@ -110,7 +110,7 @@ void pc_api_put_counts(struct pc_api_call *call, pusherc_slice channel,
     put_counts(&call->reply->body, look_up(call, channel), is_presence(channel), info, first);
 }
 
-/* 400 about one name in "info". */
+/* Makes the 400 about one name in "info". */
 static void refuse_info(struct pc_api_call *call, const char *name_kind, pusherc_slice name,
                         const char *rest)
 {
@@ -132,7 +132,7 @@ struct list {
     bool first;
 };
 
-/* Under the shard's lock. The name needs no escapes: it was checked when the first client subscribed. */
+/* Locked. The name needs no escapes, because it was checked when the first client subscribed. */
 static void put_channel(const struct pc_channel *channel, void *ctx)
 {
     struct list *list = ctx;
@@ -196,10 +196,10 @@ static bool check_info(struct pc_api_call *call, struct pc_channel_class class,
         refuse_unknown_info(call, info->unknown);
     else if (info->user_count && class.kind != PUSHERC_CHANNEL_PRESENCE)
         refuse_info(call, "user_count is an attribute of presence channels, and ", call->channel,
-                    " is none.");
+                    " is not one.");
     else if (info->cache && !class.cache)
         refuse_info(call, "cache is an attribute of cache channels, and ", call->channel,
-                    " is none.");
+                    " is not one.");
     else
         return true;
     return false;
@@ -263,7 +263,7 @@ void pc_api_channel_stats(struct pc_api_call *call)
     pc_buf_put_char(body, '}');
 }
 
-/* Under the shard's lock. */
+/* Locked. Appends the members of the roster. */
 static void put_users(struct pc_buf *body, const struct pc_roster *roster, bool with_info)
 {
     const struct pc_list *end = &roster->in_order;
@@ -287,7 +287,7 @@ void pc_api_channel_users(struct pc_api_call *call)
     if (class.kind != PUSHERC_CHANNEL_PRESENCE) {
         pc_api_plain(call->reply, 400, "Only presence channels have users, and ");
         pc_api_say_quoted(call->reply, call->channel);
-        pc_api_say(call->reply, PC_S(" is none."));
+        pc_api_say(call->reply, PC_S(" is not one."));
         return;
     }
     const pusherc_slice *with_info = pc_api_param(call, PC_S("with_user_info"));
@@ -307,7 +307,7 @@ void pc_api_channel_users(struct pc_api_call *call)
 void pc_api_connections(struct pc_api_call *call)
 {
     struct pc_buf *body = &call->reply->body;
-    /* relaxed: the number is old when it arrives anyway */
+    /* relaxed: the number may have changed anyway before the client reads it */
     uint32_t n = atomic_load_explicit(&call->app->state->connections, memory_order_relaxed);
     bool first = true;
     pc_api_begin(call->reply, 200, PC_API_JSON);

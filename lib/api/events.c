@@ -1,6 +1,6 @@
 /*
- * Publishing over HTTP (protocol sections 5.1 to 5.3, 5.8). A request is read and checked as a whole
- * before the first of its events is sent.
+ * Publishing over HTTP (protocol sections 5.1 to 5.3, 5.8). A request is read and checked completely before its first
+ * event is published.
  */
 #include "api/call.h"
 
@@ -9,7 +9,7 @@
 #include "codec/json.h"
 #include "fanout/publish.h"
 
-#define BODY_ROOM 8192 /* of decoded strings; a larger body with escapes costs an allocation */
+#define BODY_ROOM 8192 /* for decoded strings; a larger body with escapes costs an allocation */
 
 struct event {
     pusherc_slice name, data;
@@ -19,19 +19,19 @@ struct event {
     struct pc_api_info info;
     pusherc_slice key; /* idempotency_key; len 0 = none */
     /* of a batch: */
-    struct pc_api_once once;
-    size_t stored_at, stored_len; /* the answer of the first time, if it is a repeat */
+    struct pc_api_idempotency idempotency;
+    size_t stored_at, stored_len; /* a repeat's first answer, in the batch's `stored` */
 };
 
 /* One event being read. */
 struct reading {
     struct pc_api_call *call;
-    struct pc_buf *scratch; /* decoded strings; has room for all there are, so nothing moves */
-    size_t item;            /* of a batch, the first is 1; 0 = no batch */
+    struct pc_buf *scratch; /* decoded strings; has room for all of them, so they do not move */
+    size_t item;            /* the event's place in the batch, from 1; 0 = no batch */
     struct event *event;
 };
 
-/* The error's text begins; callers may say more. Always false. */
+/* Begins the error's text, to which callers may append. Returns false. */
 static bool refuse_event(const struct reading *r, int status, const char *text)
 {
     struct pc_api_reply *reply = r->call->reply;
@@ -45,7 +45,7 @@ static bool refuse_event(const struct reading *r, int status, const char *text)
     return false;
 }
 
-/* -- parts of an event, whatever it came in -- */
+/* -- parts of an event, from JSON or from the query -- */
 
 static bool add_channel(const struct reading *r, pusherc_slice name)
 {
@@ -64,7 +64,7 @@ static bool add_channel(const struct reading *r, pusherc_slice name)
 
 static bool set_socket_id(const struct reading *r, pusherc_slice text)
 {
-    /* ELIMIT: well-formed, but not an id that this server gives. No client has it, so no client is left out. */
+    /* ELIMIT: well-formed, but not an id that this server gives. No client has it, so no client is excluded. */
     if (pusherc_socket_id_parse(text, &r->event->except) != PUSHERC_EINVAL)
         return true;
     refuse_event(r, 400, "Malformed socket_id: ");
@@ -76,11 +76,11 @@ static bool set_socket_id(const struct reading *r, pusherc_slice text)
 static bool set_key(const struct reading *r, pusherc_slice text)
 {
     r->event->key = text;
-    return pc_api_once_valid(text) ||
+    return pc_api_idempotency_key_valid(text) ||
            refuse_event(r, 400, "idempotency_key must have 1 to 128 characters.");
 }
 
-/* An event that was refused for its length is found again by its name and channel. */
+/* Appends the name and the channel, by which the publisher finds an event that was refused for its length. */
 static void say_which(const struct reading *r)
 {
     struct pc_api_reply *reply = r->call->reply;
@@ -154,14 +154,14 @@ static const pusherc_slice field_names[FIELD_COUNT] = {
     [IDEMPOTENCY_KEY] = PUSHERC_LIT("idempotency_key"),
 };
 
-/* What pc_json_get() finds for each name, in one walk. */
+/* Finds for each name what pc_json_get() would find, in one walk over the object. */
 static void pick(struct pc_json object, struct pc_json fields[FIELD_COUNT])
 {
     struct pc_json_iter iter = pc_json_iter_of(object);
     while (pc_json_next(&iter)) {
         pusherc_slice key = pc_slice(iter.key.raw.ptr + 1, iter.key.raw.len - 2);
         if (pc_slice_find(key, '\\') < key.len) {
-            /* Names with escapes are rare, and found the long way. */
+            /* Names with escapes are rare: look each field up by itself. */
             for (size_t f = 0; f < FIELD_COUNT; f++)
                 fields[f] = pc_json_get(object, field_names[f]);
             return;
@@ -175,7 +175,7 @@ static void pick(struct pc_json object, struct pc_json fields[FIELD_COUNT])
     }
 }
 
-/* SDKs that build an object from optional arguments send null for what was not given. */
+/* False also for null, which SDKs send for optional arguments that were not given. */
 static bool is_given(struct pc_json value)
 {
     return value.type != PC_JSON_NONE && value.type != PC_JSON_NULL;
@@ -201,7 +201,7 @@ static bool read_string(const struct reading *r, enum field field, struct pc_jso
     return false;
 }
 
-/* Clients get a string: any other value is relayed as the text of its JSON. */
+/* Clients get a string. If the data is another JSON value, they get its text. */
 static bool read_data(const struct reading *r, struct pc_json value)
 {
     struct pc_buf *scratch = r->scratch;
@@ -247,7 +247,7 @@ static bool read_channel(const struct reading *r, struct pc_json value)
     return read_string(r, CHANNEL, value, &name) && add_channel(r, name);
 }
 
-/* `channels` wins over `channel`; a batch knows `channel` only. */
+/* `channels` takes precedence over `channel`; an event of a batch has `channel` only. */
 static bool read_targets(const struct reading *r, const struct pc_json fields[FIELD_COUNT])
 {
     if (is_given(fields[CHANNELS]) && r->item == 0)
@@ -365,9 +365,9 @@ static void answer_event(struct pc_api_call *call, const struct event *event)
     pc_buf_put(body, PC_S("}}"));
 }
 
-/* -- once -- */
+/* -- idempotency -- */
 
-/* What the request publishes: everything in it but the fields of its signature. */
+/* Hashes what the request publishes: all of it but the fields of its signature. */
 static uint64_t content_of(const struct pc_api_call *call, pusherc_slice endpoint)
 {
     uint64_t content = pc_api_content(call, pc_api_content(call, 0, endpoint), call->channel);
@@ -382,8 +382,8 @@ static uint64_t content_of(const struct pc_api_call *call, pusherc_slice endpoin
     return pc_api_content(call, content, call->request->message->body);
 }
 
-/* The reply holds the answer. False: publish nothing, the reply is that of the first time or an error. */
-static bool begin_request(struct pc_api_call *call, struct pc_api_once *once)
+/* The reply holds the answer. False: the caller publishes nothing; the reply is the first answer or an error. */
+static bool begin_request(struct pc_api_call *call, struct pc_api_idempotency *idempotency)
 {
     char storage[512];
     struct pc_buf stored, *body = &call->reply->body;
@@ -391,32 +391,32 @@ static bool begin_request(struct pc_api_call *call, struct pc_api_once *once)
         pc_api_out_of_memory(call->reply);
         return false;
     }
-    if (once->key.len == 0)
+    if (idempotency->key.len == 0)
         return true;
     pc_buf_init_in(&stored, &call->request->engine->mem, SIZE_MAX, storage, sizeof storage);
-    bool begun = pc_api_once_begin(call, once, pc_buf_slice(body), &stored);
-    if (begun && once->repeat) {
+    bool begun = pc_api_idempotency_begin(call, idempotency, pc_buf_slice(body), &stored);
+    if (begun && idempotency->repeat) {
         pc_buf_clear(body);
         pc_buf_put(body, pc_buf_slice(&stored));
     }
     pc_buf_free(&stored);
-    return begun && !once->repeat;
+    return begun && !idempotency->repeat;
 }
 
-/* The reply holds the answer to what was read, and becomes an error's if it cannot be given. */
-static void publish_once(struct pc_api_call *call, const struct event *event,
-                         pusherc_slice endpoint)
+/* Publishes the event unless the request is a repeat. The reply holds the answer; a failure replaces it. */
+static void publish_idempotent(struct pc_api_call *call, const struct event *event,
+                               pusherc_slice endpoint)
 {
-    struct pc_api_once once = {.entry = NULL};
-    if (!pc_api_once_key(call, event->key, &once.key))
+    struct pc_api_idempotency idempotency = {.entry = NULL};
+    if (!pc_api_idempotency_key(call, event->key, &idempotency.key))
         return;
-    if (once.key.len)
-        once.content = content_of(call, endpoint);
-    if (begin_request(call, &once))
-        pc_api_once_end(call, &once, publish(call, event));
+    if (idempotency.key.len)
+        idempotency.content = content_of(call, endpoint);
+    if (begin_request(call, &idempotency))
+        pc_api_idempotency_end(call, &idempotency, publish(call, event));
 }
 
-/* Room for every string of the body, decoded: nothing read moves when the next is read. */
+/* Reserves room for all strings of the body, decoded, so that reading one does not move those before. */
 static bool reserve_scratch(const struct pc_api_call *call, struct pc_buf *scratch, char *storage,
                             size_t size)
 {
@@ -428,7 +428,7 @@ static bool reserve_scratch(const struct pc_api_call *call, struct pc_buf *scrat
     return false;
 }
 
-/* NONE: the reply is the 400. */
+/* Returns the body's object; NONE: the reply is the 400. */
 static struct pc_json parse_body(struct pc_api_call *call)
 {
     struct pc_json object = pc_json_parse(call->request->message->body);
@@ -464,7 +464,7 @@ void pc_api_events(struct pc_api_call *call)
         return;
     if (read_single(&r)) {
         answer_event(call, &event);
-        publish_once(call, &event, PC_S("events"));
+        publish_idempotent(call, &event, PC_S("events"));
     }
     pc_buf_free(&scratch);
 }
@@ -503,13 +503,13 @@ static bool read_batch(struct pc_api_call *call, struct pc_json array, struct pc
         if (!read_event(&r, iter.value))
             return false;
         if (events[i].key.len)
-            events[i].once.content =
+            events[i].idempotency.content =
                 pc_api_content(call, pc_api_content(call, 0, PC_S("event")), iter.value.raw);
     }
     return true;
 }
 
-/* The key of the whole batch. */
+/* Reads the key of the whole batch. */
 static bool read_batch_key(struct pc_api_call *call, struct pc_json object, struct pc_buf *scratch,
                            pusherc_slice *key)
 {
@@ -523,11 +523,11 @@ static bool read_batch_key(struct pc_api_call *call, struct pc_json object, stru
     return true;
 }
 
-/* Everything a batch is made of. */
+/* A batch being served. */
 struct batch {
     struct event *events;
     size_t count;
-    pusherc_slice key;    /* of the whole */
+    pusherc_slice key;    /* of the whole batch */
     struct pc_buf stored; /* answers of events that are repeats */
 };
 
@@ -541,14 +541,14 @@ static void answer_batch(struct pc_api_call *call, const struct batch *batch)
         given |= events[i].info.given;
     pc_api_begin(call->reply, 200, PC_API_JSON);
     if (!given) {
-        /* never {"batch":{}}: Go's SDK reads an array there or nothing */
+        /* without the member "batch": Go's SDK accepts only an array in it */
         pc_buf_put(body, PC_S("{}"));
         return;
     }
     pc_buf_put(body, PC_S("{\"batch\":["));
     for (size_t i = 0; i < count; i++) {
         pc_buf_put(body, i ? PC_S(",{") : PC_S("{"));
-        if (events[i].once.repeat)
+        if (events[i].idempotency.repeat)
             pc_buf_put(body,
                        pc_slice(batch->stored.ptr + events[i].stored_at, events[i].stored_len));
         else
@@ -569,7 +569,7 @@ static bool key_is_repeated(const struct event *events, size_t index)
 static void end_events(struct pc_api_call *call, const struct batch *batch)
 {
     for (size_t i = 0; i < batch->count; i++)
-        pc_api_once_end(call, &batch->events[i].once, false);
+        pc_api_idempotency_end(call, &batch->events[i].idempotency, false);
 }
 
 static bool begin_event(struct pc_api_call *call, struct batch *batch, size_t index)
@@ -581,7 +581,7 @@ static bool begin_event(struct pc_api_call *call, struct batch *batch, size_t in
         return true;
     if (key_is_repeated(batch->events, index))
         return refuse_event(&r, 400, "Another one has the same idempotency_key.");
-    event->once.key = event->key;
+    event->idempotency.key = event->key;
     event->stored_at = batch->stored.len;
     pc_api_begin(call->reply, 200, PC_API_JSON);
     pc_api_put_counts(call, event->channels[0], &event->info, true);
@@ -589,12 +589,13 @@ static bool begin_event(struct pc_api_call *call, struct batch *batch, size_t in
         pc_api_out_of_memory(call->reply);
         return false;
     }
-    bool begun = pc_api_once_begin(call, &event->once, pc_buf_slice(body), &batch->stored);
+    bool begun =
+        pc_api_idempotency_begin(call, &event->idempotency, pc_buf_slice(body), &batch->stored);
     event->stored_len = batch->stored.len - event->stored_at;
     return begun;
 }
 
-/* Takes the keys that events of the batch have. False: the reply is the error, and none is taken. */
+/* Takes the keys of the batch's events. False: the reply is the error, and no key is taken. */
 static bool begin_events(struct pc_api_call *call, struct batch *batch)
 {
     for (size_t i = 0; i < batch->count; i++) {
@@ -608,9 +609,9 @@ static bool begin_events(struct pc_api_call *call, struct batch *batch)
 
 static void publish_batch(struct pc_api_call *call, struct batch *batch)
 {
-    struct pc_api_once whole = {.entry = NULL};
+    struct pc_api_idempotency whole = {.entry = NULL};
     bool ok = true;
-    if (!pc_api_once_key(call, batch->key, &whole.key) || !begin_events(call, batch))
+    if (!pc_api_idempotency_key(call, batch->key, &whole.key) || !begin_events(call, batch))
         return;
     if (whole.key.len)
         whole.content = content_of(call, PC_S("batch_events"));
@@ -618,14 +619,14 @@ static void publish_batch(struct pc_api_call *call, struct batch *batch)
     if (begin_request(call, &whole)) {
         for (size_t i = 0; i < batch->count && ok; i++) {
             struct event *event = &batch->events[i];
-            if (event->once.repeat)
+            if (event->idempotency.repeat)
                 continue;
             ok = publish(call, event);
-            pc_api_once_end(call, &event->once, ok);
+            pc_api_idempotency_end(call, &event->idempotency, ok);
         }
-        pc_api_once_end(call, &whole, ok);
+        pc_api_idempotency_end(call, &whole, ok);
     }
-    end_events(call, batch); /* what was not reached */
+    end_events(call, batch); /* the keys of events that were not published */
 }
 
 void pc_api_batch_events(struct pc_api_call *call)
@@ -654,7 +655,7 @@ void pc_api_batch_events(struct pc_api_call *call)
     pc_buf_free(&scratch);
 }
 
-/* Deprecated: the body is the data itself, whatever it is. */
+/* A deprecated path: the whole body is the data, in any format. */
 void pc_api_channel_events(struct pc_api_call *call)
 {
     const pusherc_slice *name = pc_api_param(call, PC_S("name"));
@@ -676,5 +677,5 @@ void pc_api_channel_events(struct pc_api_call *call)
     if ((socket_id && !set_socket_id(&r, *socket_id)) || !check_event(&r))
         return;
     pc_api_begin(call->reply, 202, NULL);
-    publish_once(call, &event, PC_S("channel events"));
+    publish_idempotent(call, &event, PC_S("channel events"));
 }

@@ -1,6 +1,6 @@
 /*
- * Pages for operators: the ones of a metrics listener, which has nothing else, and what soketi's load balancers ask
- * about memory. "Used" is what this process holds in RAM, "total" what it may have.
+ * Pages for operators: those of a metrics listener, which serves no others, and the memory pages that load balancers of
+ * soketi ask for. "Used" is the memory that this process has in RAM, "total" the memory that it may have.
  */
 #include "api/call.h"
 
@@ -43,7 +43,7 @@ static struct memory read_memory(void)
     pc_process_read(&process, "");
     struct memory m = {.used = process.resident_bytes, .total = process.memory_bytes};
     if (m.total < m.used)
-        m.total = m.used; /* the limit was lowered under us */
+        m.total = m.used; /* the limit was lowered while the process runs */
     m.percent_of_100 = m.total ? m.used * 10000 / m.total : 0;
     return m;
 }

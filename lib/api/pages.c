@@ -1,4 +1,4 @@
-/* Pages that need no app and no signature: is the server up, and what pusher-js sends besides events. */
+/* Pages that need no app and no signature: health checks, and the reports of pusher-js. */
 #include "api/call.h"
 
 void pc_api_root(struct pc_api_call *call)

@@ -1,10 +1,10 @@
 /*
- * The app's rates, for backends. A request that is over one is answered with 429 and counted twice: as a check of that
- * rate and as a refusal of the app's.
+ * The app's rates for backends. A request that exceeds a rate gets 429, and is counted twice: as a check of that rate
+ * and as one of the app's refusals.
  */
 #include "api/call.h"
 
-/* What the rate has left now that it has refused something. */
+/* What is left of the rate after a refusal. */
 static uint32_t rate_left(struct pc_app *app, const struct pc_rate *rate, uint32_t per_s)
 {
     pthread_mutex_lock(&app->state->mutex);

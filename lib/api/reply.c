@@ -7,7 +7,7 @@
 
 #include "codec/json.h"
 
-/* A list of all channels is the one answer that grows with the clients: 300,000 of the longest names. */
+/* Only the list of all channels grows with the clients. This is enough for 300,000 of the longest names. */
 #define MAX_BODY_BYTES (64u << 20)
 
 #define MAX_QUOTED_BYTES 64 /* of a name in an error's text: enough to find it */
@@ -48,7 +48,7 @@ static void field_number(struct pc_api_reply *reply, pusherc_slice name, uint32_
 
 void pc_api_begin(struct pc_api_reply *reply, int status, const char *content_type)
 {
-    /* What browsers want to see; the same on every answer, as other servers do it (section 5.10) */
+    /* What browsers need; the same on each answer, as other servers send it (section 5.10). */
     static const struct pc_pair cors[] = {
         {PUSHERC_LIT("Access-Control-Allow-Origin"), PUSHERC_LIT("*")},
         {PUSHERC_LIT("Access-Control-Allow-Methods"),

@@ -1,4 +1,4 @@
-/* What is done to a user (protocol section 5.7). */
+/* Closing a user's connections (protocol section 5.7). */
 #include "api/call.h"
 
 #include "protocol/close.h"

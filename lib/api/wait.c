@@ -1,7 +1,8 @@
-/* Calls that wait for an answer from elsewhere. */
+/* Calls that wait for an answer of the host or of another process. */
 #include "api/call.h"
 
-/* One allocation; behind it the text that the call's slices point to, as far as it is not the message's. */
+/* The waiting copy of a call, in one allocation. After `params` follows the text that the call's slices point to,
+ * except text of the message, which is borrowed. */
 struct waiting {
     struct pc_api_call call;
     struct pc_api_request request;

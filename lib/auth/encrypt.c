@@ -49,7 +49,7 @@ int pc_encrypt(struct pc_buf *buf, pusherc_slice channel, pusherc_slice data,
     char storage[STACK_BYTES];
     struct pc_buf box;
 
-    /* first: without libsodium that is the answer, whatever else is missing */
+    /* Checked first: without libsodium the error is PUSHERC_ENOSYS, whatever else is wrong. */
     int err = pc_secretbox_ready();
     if (err)
         return err;
@@ -79,7 +79,7 @@ int pc_encrypt(struct pc_buf *buf, pusherc_slice channel, pusherc_slice data,
     return err;
 }
 
-/* Appends the bytes that a member of the object gives in base64. Slashes may be escaped there. */
+/* Appends the bytes that a member of the object holds in base64. The text may have JSON escapes, as "\/". */
 static int read_base64(struct pc_buf *buf, struct pc_json object, pusherc_slice name)
 {
     char storage[STACK_BYTES];

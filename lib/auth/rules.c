@@ -5,7 +5,7 @@
 #include "base/pack.h"
 #include "protocol/names.h"
 
-#define MAX_PATTERN 200 /* no channel name is longer */
+#define MAX_PATTERN 200 /* the longest channel name */
 
 void pc_rules_init(struct pc_rules *rules, const struct pc_mem *mem)
 {
@@ -60,15 +60,19 @@ bool pc_pattern_valid(pusherc_slice pattern, pusherc_slice *names, size_t *count
 }
 
 /*
- * From the right, each parameter taking as little as it can: then an earlier one takes as much as it can,
- * which is what Laravel's expression does from the left. On a mismatch only the parameter begun last takes
- * one character more: an older one taking more would only move the same literal further left within its
- * segment, where the newer one can reach too. So the work is at most name length times pattern length.
+ * Matches from the right, and each parameter takes as few characters as possible. Then the parameters further left take
+ * as many as possible, which is the result of Laravel's regular expression. A parameter has at least one character, and
+ * no '.'.
+ *
+ * On a mismatch, only the parameter that was begun last takes one character more, and matching resumes to the left of
+ * it. Going back to an older parameter would not help: it would only move the same literal further left within its
+ * segment, and the newer parameter reaches those places too. So the work is at most the length of the name times the
+ * length of the pattern, whatever a client sends.
  */
 bool pc_pattern_matches(pusherc_slice p, pusherc_slice s, pusherc_slice *values)
 {
     pusherc_slice found[PUSHERC_RULE_MAX_PARAMS];
-    size_t depth = 0; /* parameters begun, the last one in the pattern first */
+    size_t depth = 0; /* parameters begun; the last one in the pattern is found[0] */
     size_t resume_at = 0;
     size_t i = p.len, k = s.len;
     while (i > 0 || k > 0) {
@@ -128,7 +132,7 @@ static size_t first_param(const struct pc_rule *rule)
     return pc_slice_find(rule->pattern, '{');
 }
 
-/* Positive: `a` is asked before `b`. */
+/* Positive if `a` stands before `b` in the table. */
 static int more_specific(const struct pc_rule *a, const struct pc_rule *b)
 {
     if ((a->app_id.len > 0) != (b->app_id.len > 0))
@@ -137,13 +141,13 @@ static int more_specific(const struct pc_rule *a, const struct pc_rule *b)
         return a->param_count < b->param_count ? 1 : -1;
     if (a->literal_bytes != b->literal_bytes)
         return a->literal_bytes > b->literal_bytes ? 1 : -1;
-    /* the one whose first parameter comes later says more of the name's beginning */
+    /* The pattern whose first parameter comes later fixes more of the name's beginning. */
     if (first_param(a) != first_param(b))
         return first_param(a) > first_param(b) ? 1 : -1;
     return 0;
 }
 
-/* The same names, whatever the parameters are called. */
+/* True if both patterns match the same names: they differ at most in the names of parameters. */
 static bool same_names(pusherc_slice a, pusherc_slice b)
 {
     size_t i = 0, k = 0;
@@ -160,7 +164,7 @@ static bool same_names(pusherc_slice a, pusherc_slice b)
     return i == a.len && k == b.len;
 }
 
-/* Patterns that no channel can match, mostly because they begin with "private-". */
+/* Refuses a pattern that no channel can match, in most cases because it begins with "private-". */
 static int check_reach(pusherc_slice pattern, pusherc_errinfo *info)
 {
     char name[MAX_PATTERN];
@@ -239,7 +243,7 @@ int pc_rules_add(struct pc_rules *rules, const pusherc_rule *from, pusherc_errin
     if (err)
         return err;
     checked.options = taken;
-    /* a pattern with views leaves encrypted channels out by itself */
+    /* The default kinds of a rule with a render function leave encrypted channels out. */
     if (checked.options.kinds == 0)
         checked.options.kinds =
             PUSHERC_RULE_DEFAULT & ~(options->render ? PUSHERC_RULE_ENCRYPTED : 0u);
@@ -263,12 +267,12 @@ int pc_rules_add(struct pc_rules *rules, const pusherc_rule *from, pusherc_errin
     *rule = checked;
     rule->text = text;
     rule->pattern = pc_pack(&at, pattern);
-    at++; /* its NUL */
+    at++; /* the pattern's NUL */
     rule->app_id = pc_pack(&at, app_id);
     rule->options.pattern = text;
     rule->options.app_id = app_id.len ? rule->app_id.ptr : NULL;
     size_t braces = 0;
-    /* names now in our copy */
+    /* Again, so that the names point into the rule's copy. */
     pc_pattern_valid(rule->pattern, rule->param_names, &rule->param_count);
     for (size_t i = 0; i < rule->param_count; i++)
         braces += rule->param_names[i].len + 2;

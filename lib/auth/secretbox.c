@@ -10,8 +10,8 @@ _Static_assert(crypto_secretbox_MACBYTES == PC_SECRETBOX_TAG, "tag");
 
 int pc_secretbox_ready(void)
 {
-    /* The library keeps its state for the process, and guards it: any thread may be the first, and the host
-     * may have been. */
+    /* libsodium keeps one state for the process behind a lock of its own, so any thread may call this first, also after
+     * the host has called it. */
     return sodium_init() < 0 ? PUSHERC_EIO : 0;
 }
 

@@ -1,4 +1,4 @@
-/* In place of secretbox.c in a library without libsodium. */
+/* Takes the place of secretbox.c in a build without libsodium. */
 #include "auth/secretbox.h"
 
 #include <pusherc/error.h>

@@ -9,13 +9,14 @@
 
 /* -- subscriptions and sign-ins -- */
 
-static int refuse(const char **why, int err, const char *sentence)
+static int refuse_auth(const char **why, int err, const char *sentence)
 {
     *why = sentence;
     return err;
 }
 
-/* 0 if `hex` is the digest of `parts`, whatever the time that takes tells about neither. */
+/* 0 if `hex` is the digest of `parts`, else PUSHERC_EAUTH or PUSHERC_EIO. The time that it takes depends on neither
+ * digest. */
 static int check_digest(const struct pc_hmac_key *secret, const pusherc_slice *parts,
                         size_t part_count, pusherc_slice hex)
 {
@@ -26,8 +27,8 @@ static int check_digest(const struct pc_hmac_key *secret, const pusherc_slice *p
     if (pc_hmac_hex(secret, parts, part_count, expected))
         return PUSHERC_EIO;
     bool same = pc_equal_constant_time(expected, hex.ptr, sizeof expected);
-    pc_wipe(expected,
-            sizeof expected); /* it would be a valid signature for whoever reads the stack */
+    /* The stack must not keep a valid signature. */
+    pc_wipe(expected, sizeof expected);
     return same ? 0 : PUSHERC_EAUTH;
 }
 
@@ -36,16 +37,16 @@ static int verify_auth(pusherc_slice app_key, const struct pc_hmac_key *secret,
                        const char **why)
 {
     if (auth.len == 0)
-        return refuse(why, PUSHERC_EAUTH, "Auth info required");
+        return refuse_auth(why, PUSHERC_EAUTH, "Auth info required");
 
     size_t colon = pc_slice_find(auth, ':');
     if (colon == auth.len || !pc_slice_eq(pc_slice_first(auth, colon), app_key))
-        return refuse(why, PUSHERC_EAUTH, "Invalid key in subscription auth data");
+        return refuse_auth(why, PUSHERC_EAUTH, "Invalid key in subscription auth data");
 
     int err = check_digest(secret, parts, part_count, pc_slice_skip(auth, colon + 1));
     if (err == PUSHERC_EAUTH)
-        return refuse(why, err, "Invalid signature");
-    return err ? refuse(why, err, "Signature could not be checked") : 0;
+        return refuse_auth(why, err, "Invalid signature");
+    return err ? refuse_auth(why, err, "Signature could not be checked") : 0;
 }
 
 int pc_verify_channel_auth(pusherc_slice app_key, const struct pc_hmac_key *secret,
@@ -66,7 +67,7 @@ int pc_verify_user_auth(pusherc_slice app_key, const struct pc_hmac_key *secret,
     return verify_auth(app_key, secret, parts, 3, auth, why);
 }
 
-/* The base64 of SHA-256(channel, master key). */
+/* Appends the member shared_secret: SHA-256(channel, master key) in base64. */
 static int put_shared_secret(struct pc_buf *buf, pusherc_slice channel,
                              const uint8_t master_key[PUSHERC_MASTER_KEY_SIZE])
 {
@@ -105,7 +106,7 @@ int pc_sign_put_answer(struct pc_buf *buf, const struct pc_sign_answer *a)
 
 /* -- the canonical query -- */
 
-/* True for "k[]" and "k[12]": then `name` loses the brackets. */
+/* True for "k[]" and "k[12]"; then it removes the brackets from `name`. */
 static bool cut_brackets(pusherc_slice *name)
 {
     if (name->len < 3 || name->ptr[name->len - 1] != ']')
@@ -129,7 +130,7 @@ static bool has_arrays(const struct pc_pair *params, size_t count)
     return false;
 }
 
-/* What a parameter is sorted and joined by. */
+/* The name by which a parameter is sorted, and whether it is joined with others of that name. */
 struct query_key {
     pusherc_slice name;
     bool merge;
@@ -155,7 +156,7 @@ static int compare_names(pusherc_slice a, pusherc_slice b)
     return a.len == b.len ? 0 : a.len < b.len ? -1 : 1;
 }
 
-/* Names in lower case, which all SDKs send, are settled by the first comparison. */
+/* The first comparison is enough for names in lower case, which all SDKs send. */
 static bool same_name(pusherc_slice name, pusherc_slice known)
 {
     return name.len == known.len &&
@@ -218,6 +219,17 @@ void pc_sign_put_query(struct pc_buf *buf, const struct pc_pair *params, size_t 
 
 /* -- HTTP API requests -- */
 
+/*
+ * A request is signed over a string of three lines: method, path, canonical query. The query holds the MD5 of the body,
+ * so the signature covers the body, too.
+ *
+ * SDKs do not agree on the string: some leave a path prefix out, sign the path decoded, or write lists in the query in
+ * another way. So the server makes the string in each form that a known SDK signs, the form of all current SDKs first,
+ * and accepts the request if one digest fits. This does not weaken the signature: each form follows from the request
+ * alone, and forging one needs the secret. A right signature costs one HMAC in most cases, a wrong one up to twelve
+ * (four paths, three queries).
+ */
+
 /* The parameters that the scheme itself uses. */
 enum {
     AUTH_KEY,
@@ -256,7 +268,8 @@ static int deny_with(struct pc_buf *why, const char *sentence)
     return deny(why);
 }
 
-/* What somebody sent, in quotes, as one line of UTF-8 that cannot be mistaken for our own words. */
+/* Appends text that a client sent, in quotes and with escapes: it stays one line of UTF-8, and cannot be mistaken for
+ * the server's own text. */
 static void put_quoted(struct pc_buf *buf, pusherc_slice text, size_t max_bytes)
 {
     static const char digits[] = "0123456789abcdef";
@@ -279,7 +292,7 @@ static void put_quoted(struct pc_buf *buf, pusherc_slice text, size_t max_bytes)
     pc_buf_put(buf, shown.len < text.len ? PC_S("\"...") : PC_S("\""));
 }
 
-/* Step 2: which parameter is which. */
+/* Step 2: finds the scheme's parameters. */
 static int find_auth_params(const struct pc_signed_request *request,
                             const pusherc_slice *found[AUTH_PARAM_COUNT], struct pc_buf *why)
 {
@@ -319,7 +332,8 @@ static int check_timestamp(pusherc_slice text, uint64_t now_s, uint32_t max_skew
     return deny(why);
 }
 
-/* Step 4. Only after the signature: nobody without the secret can make us hash large bodies. */
+/* Step 4. It follows the check of the signature, so only a client with the secret can make the server hash a large
+ * body. */
 static int check_body(pusherc_slice body, const pusherc_slice *body_md5, struct pc_buf *why)
 {
     char md5[PC_MD5_HEX];
@@ -338,7 +352,7 @@ static int check_body(pusherc_slice body, const pusherc_slice *body_md5, struct 
 
 #define MAX_COMPARED_PARAMS 32
 
-/* The paths a client may have signed for the one it sent. */
+/* The paths that a client may have signed when it sent this one. */
 struct paths {
     pusherc_slice at[4];
     size_t count;
@@ -346,7 +360,7 @@ struct paths {
 
 static void add_path(struct paths *paths, pusherc_slice path, pusherc_slice prefix)
 {
-    /* A line break would let a path spell the rest of the string to sign. */
+    /* With a line break in it, a path could imitate the rest of the string to sign. */
     if (pc_slice_find(path, '\n') < path.len)
         return;
     paths->at[paths->count++] = path;
@@ -357,7 +371,7 @@ static void add_path(struct paths *paths, pusherc_slice path, pusherc_slice pref
         paths->at[paths->count++] = pc_slice_skip(path, prefix.len);
 }
 
-/* The first candidate's query is that of all current SDKs. */
+/* 0 if `signature` is right for one of the paths with this query. */
 static int check_paths(const struct pc_hmac_key *secret, const struct pc_signed_request *request,
                        const struct paths *paths, const struct pc_buf *query,
                        pusherc_slice signature)
@@ -374,8 +388,9 @@ static int check_paths(const struct pc_hmac_key *secret, const struct pc_signed_
     return PUSHERC_EAUTH;
 }
 
-/* Some HTTP clients of Ruby's SDK send "info=a&info=b" for what it has signed as "info[]=a&info[]=b". Names that occur
- * once more get the brackets; false: none does. Only of queries as SDKs send them: it compares each with each. */
+/* Some HTTP clients of Ruby's SDK send "info=a&info=b" where the SDK has signed "info[]=a&info[]=b". Appends "[]" to
+ * names that occur more than once; false if there are none. It compares each name with each, so it does nothing for
+ * queries with more than MAX_COMPARED_PARAMS names. */
 static bool bracket_repeated(const struct pc_signed_request *request, struct pc_pair *out,
                              struct pc_buf *names)
 {
@@ -420,10 +435,10 @@ static int check_repeated(const struct pc_hmac_key *secret, const struct pc_sign
     return err;
 }
 
-/* Step 5: 0 if one candidate fits. */
-static int check_signature(const struct pc_hmac_key *secret,
-                           const struct pc_signed_request *request, pusherc_slice signature,
-                           struct pc_buf *query, struct pc_buf *decoded)
+/* Step 5: 0 if the signature is right for one form of the string to sign. */
+static int try_signed_forms(const struct pc_hmac_key *secret,
+                            const struct pc_signed_request *request, pusherc_slice signature,
+                            struct pc_buf *query, struct pc_buf *decoded)
 {
     struct paths paths = {.count = 0};
 
@@ -450,7 +465,7 @@ static int check_signature(const struct pc_hmac_key *secret,
 static void put_signature_error(const struct pc_signed_request *request, pusherc_slice signature,
                                 struct pc_buf *query, struct pc_buf *why)
 {
-    /* The candidate to show is the documented one, whichever was tried last. */
+    /* The text shows the documented form, whichever form was tried last. */
     pc_buf_clear(query);
     pc_buf_put(query, request->method);
     pc_buf_put_char(query, '\n');
@@ -496,7 +511,7 @@ int pc_verify_request(pusherc_slice app_key, const struct pc_hmac_key *secret,
     pc_buf_init_in(&query, mem, canonical_size(request), query_storage, sizeof query_storage);
     pc_buf_init_in(&decoded, mem, request->path.len, decoded_storage, sizeof decoded_storage);
 
-    err = check_signature(secret, request, *found[AUTH_SIGNATURE], &query, &decoded);
+    err = try_signed_forms(secret, request, *found[AUTH_SIGNATURE], &query, &decoded);
     if (err == PUSHERC_EAUTH) {
         put_signature_error(request, *found[AUTH_SIGNATURE], &query, why);
         if (pc_buf_status(&query))

@@ -1,4 +1,4 @@
-/* pusherc/sign.h: checks what the host gives and calls what servers use themselves. */
+/* pusherc/sign.h: checks the host's arguments and calls the functions that the server uses itself. */
 #include <pusherc/sign.h>
 
 #include "auth/encrypt.h"
@@ -9,8 +9,8 @@
 #include "protocol/message_in.h"
 #include "protocol/names.h"
 
-#define STACK_BYTES      1024           /* most results fit; longer ones are allocated */
-#define NO_MAX           (SIZE_MAX / 2) /* grows with what the caller already holds in memory */
+#define STACK_BYTES      1024           /* most results fit; memory for longer ones is allocated */
+#define NO_MAX           (SIZE_MAX / 2) /* results are as long as the caller's data, which is in memory */
 #define DEFAULT_SKEW_S   600
 #define METHOD_MAX_BYTES 15
 
@@ -19,7 +19,7 @@ static bool slice_valid(pusherc_slice s)
     return s.ptr || s.len == 0;
 }
 
-/* The key stands in text and in JSON, in front of a colon. */
+/* A key is written before a colon, in plain text and in JSON. */
 static bool key_valid(pusherc_slice key)
 {
     if (!slice_valid(key) || key.len == 0 || !pc_utf8_valid(key))
@@ -30,7 +30,8 @@ static bool key_valid(pusherc_slice key)
     return true;
 }
 
-/* From here on `credentials` are the library's own copy, which has all members. */
+/* Copies the host's struct, which may be of an older version, to `taken`, which has all members, and makes *credentials
+ * point to the copy. */
 static bool take_credentials(const pusherc_credentials **credentials, pusherc_credentials *taken)
 {
     if (!*credentials || PC_TAKE(credentials, taken, *credentials, NULL))
@@ -76,7 +77,7 @@ static int hmac_hex(pusherc_slice secret, const pusherc_slice *parts, size_t par
     return err;
 }
 
-/* Hands the text in `buf` to the caller, see the top of sign.h. */
+/* Copies the text in `buf` to the caller's buffer, as the top of sign.h describes. */
 static int hand_over(const struct pc_buf *buf, char *out, size_t cap, size_t *len)
 {
     if (pc_buf_status(buf))
@@ -130,7 +131,7 @@ static int sign_user(const pusherc_credentials *credentials, pusherc_socket_id s
     return hmac_hex(credentials->secret, parts, 3, hex);
 }
 
-/* "key:hex" as plain text. */
+/* Copies "key:hex" to the caller's buffer. */
 static int hand_over_auth(pusherc_slice key, const char hex[PC_SHA256_HEX], char *out, size_t cap,
                           size_t *len)
 {
@@ -214,7 +215,7 @@ static int hand_over_answer(const struct pc_sign_answer *answer, char *out, size
     int err = pc_sign_put_answer(&buf, answer);
     if (!err)
         err = hand_over(&buf, out, cap, len);
-    pc_wipe(buf.ptr, buf.len); /* it may hold a shared secret */
+    pc_wipe(buf.ptr, buf.len); /* the answer may hold a shared secret */
     pc_buf_free(&buf);
     return err;
 }
@@ -382,7 +383,7 @@ static bool path_valid(const char *path)
     return true;
 }
 
-/* Names that the signature itself uses are not the caller's to give. */
+/* The caller must not give names that the signature itself uses. */
 static bool params_valid(const pusherc_http_param *params, size_t count)
 {
     if (!params && count)
@@ -421,7 +422,7 @@ static void put_percent_query(struct pc_buf *buf, const struct pc_pair *params, 
     }
 }
 
-/* Appends the canonical form to `canonical` and the query to send, up to "&", to `query`. */
+/* Appends the canonical form to `canonical`, and to `query` the query to send, which ends with "&". */
 static int put_signed_params(const pusherc_credentials *credentials,
                              const pusherc_http_param *params, size_t param_count,
                              pusherc_slice body, uint64_t unix_time_s, struct pc_buf *canonical,

@@ -41,7 +41,7 @@ void pc_count_changed(struct pc_worker *worker, struct pc_app *app, struct pc_ch
         channel->class.kind == PUSHERC_CHANNEL_PRESENCE ||
         channel->class.kind == PUSHERC_CHANNEL_USER)
         return;
-    /* workers' times differ by a moment, so this may lie ahead of ours */
+    /* Workers' clocks differ a little, so told_ms may lie ahead of this worker's time. */
     uint64_t next_ms = channel->count.told_ms + PC_COUNT_INTERVAL_MS;
     if (channel->subscriptions <= PC_COUNT_FREELY || worker->now_ms >= next_ms)
         tell(worker, app, channel, posting);

@@ -5,7 +5,7 @@
 #include "codec/crypto.h"
 #include "fanout/channel_timer.h"
 
-/* The texts among the options. */
+/* How many of the options are texts. */
 #define TEXT_COUNT 4
 
 static const char **text_of(struct pc_engine *engine, size_t i)

@@ -1,6 +1,6 @@
 /*
- * The object that owns everything: one server without its event loops. There is no other state; two
- * engines in one process know nothing of each other.
+ * The engine: one server without its event loops. It owns all state; there is none outside of it, so two engines in
+ * one process are independent.
  */
 #ifndef PC_FANOUT_ENGINE_H
 #define PC_FANOUT_ENGINE_H
@@ -22,31 +22,33 @@
 #include "fanout/worker.h"
 #include "why/why.h"
 
-/* The same for every server: no host has had a reason to set them. They are members of the engine and not
- * macros, so that a test can set them between pc_engine_init() and the start. */
+/* Values that a host cannot set. They are members of the engine and not macros, so that a test can set them between
+ * pc_engine_init() and the start. */
 struct pc_constants {
-    uint32_t request_timeout_ms;    /* from a request's head to its complete body, then 408 */
-    uint32_t keep_alive_ms;         /* HTTP between two requests */
-    uint32_t idempotency_max_bytes; /* remembered of one app's events; the oldest goes first */
+    uint32_t request_timeout_ms; /* from a request's head to its complete body, then 408 */
+    uint32_t keep_alive_ms;      /* an HTTP connection between two requests */
+    /* of one app's answers that are kept; the oldest are dropped first */
+    uint32_t idempotency_max_bytes;
 };
 
-/* The page of metrics, for the API's listeners: writes all of them, as pusherc_server_metrics() or as JSON. */
+/* Writes all metrics for the API's listeners, in the form of pusherc_server_metrics() or as JSON. */
 struct pc_metrics_page {
     int (*write)(void *ctx, bool json, pusherc_write_fn write, void *user_data);
     void *ctx;
 };
 
-/* The answer to whether an app may have one more connection. */
+/* The answer to the question whether an app may have one more connection. */
 struct pc_permit {
     struct pc_pending pending;
-    uint16_t code;      /* 0 = it may; else what to close the client with */
-    const char *reason; /* static; with a code */
+    uint16_t code;      /* 0 = the app may; else the code to close the client with */
+    const char *reason; /* static; set with a code */
 };
 
-/* Something outside this process that has a say in it, such as a limit that several servers share. */
+/* A party outside this process that also decides about connections, such as a limit that several servers share. */
 struct pc_permits {
-    /* Asked once for each client that this server's own limits let in. `address` is what counts as one client; len 0 =
-     * unknown. 0: it may; 1: a struct pc_permit will answer to `await`; PUSHERC_ENOMEM. NULL = nothing is asked. */
+    /* Called once for each client that this server's own limits admit. `address` is what counts as one client; len 0 =
+     * unknown. 0: the client may connect; 1: a struct pc_permit will answer to `await`; PUSHERC_ENOMEM. NULL = there is
+     * no such party. */
     int (*ask)(void *ctx, struct pc_worker *worker, struct pc_app *app, pusherc_slice address,
                struct pc_await *await);
     void *ctx;
@@ -65,17 +67,17 @@ struct pc_engine {
     struct pc_webhook_stats webhooks; /* the observer's */
     struct pc_permits permits;        /* set before start */
     struct pc_metrics_page metrics;   /* the server's */
-    uint64_t seed[2];                 /* of every table keyed by strangers */
+    uint64_t seed[2];                 /* of all hash tables with keys that clients choose */
     struct pc_idgen ids;
     struct pc_apps apps;
-    struct pc_rules rules; /* complete before start, only read afterwards */
+    struct pc_rules rules; /* complete before start, then read-only */
     struct pc_directory directory;
     uint32_t worker_count;
     struct pc_worker *workers; /* worker_count of them */
     _Atomic bool draining;     /* a stop has begun */
     _Atomic uint32_t sockets;  /* of all workers, against options.max_connections */
     _Atomic uint64_t publishes, unmatched, mailbox_refused;
-    struct pc_app_refusals unknown_app; /* what could not be counted for an app */
+    struct pc_app_refusals unknown_app; /* refusals without an app that they could be counted for */
     uint64_t (*clock_ns)(void); /* monotonic; given by the runtime. NULL: nothing is timed */
 };
 
@@ -84,8 +86,8 @@ static inline struct pc_why pc_engine_why(struct pc_engine *engine)
     return (struct pc_why){&engine->mem, &engine->log, &engine->apps, &engine->directory};
 }
 
-/* Everything but the mailboxes, which come with their event loops. `options` have their defaults; what they point to is
- * copied. */
+/* Makes everything but the mailboxes, which are made with the event loops. `options` have their defaults; their texts
+ * are copied. */
 PC_CHECKED int pc_engine_init(struct pc_engine *engine, const struct pc_mem *mem,
                               const pusherc_server_options *options, uint32_t worker_count,
                               uint64_t now_ms);
@@ -93,7 +95,7 @@ void pc_engine_free(struct pc_engine *engine);
 
 static inline bool pc_engine_is_draining(const struct pc_engine *engine)
 {
-    /* relaxed: an answer a moment late is as good */
+    /* relaxed: a thread may see the stop a little later */
     return atomic_load_explicit(&engine->draining, memory_order_relaxed);
 }
 

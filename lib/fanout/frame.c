@@ -1,10 +1,10 @@
 #include "fanout/frame.h"
 
-/* All but the bytes, which begin at *bytes: there is room for `len` of them. */
+/* Makes a frame with room for `len` bytes at *bytes, which the caller fills. */
 static struct pc_frame *make(const struct pc_mem *mem, uint32_t slot_count, size_t len,
                              char **bytes)
 {
-    /* The allocator aligns to 16 bytes; slots want a cache line to themselves, so round up by hand. */
+    /* The allocator aligns to 16 bytes only, and each slot needs a cache line of its own: round up by hand. */
     size_t slack = _Alignof(struct pc_slot);
     size_t fixed = sizeof(struct pc_frame) + slot_count * sizeof(struct pc_slot);
     char *block = pc_alloc(mem, sizeof(void *) + slack + fixed + len);
@@ -72,7 +72,7 @@ static void free_variants(const struct pc_mem *mem, struct pc_variants *variants
 
 void pc_frame_done(struct pc_frame *frame)
 {
-    /* release: our last reads come before the free; acquire: the free comes after the reads of all others */
+    /* release: this thread's last reads come before the free; acquire: the free comes after the reads of all others */
     if (!frame || atomic_fetch_sub_explicit(&frame->workers, 1, memory_order_acq_rel) != 1)
         return;
     if (frame->channel)

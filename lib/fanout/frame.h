@@ -1,13 +1,14 @@
 /*
- * A frame: bytes for a socket, encoded once, immutable, shared by every queue that waits to send them.
+ * A frame: bytes for a socket, encoded once, immutable, shared by all queues that wait to send them.
  *
- * Counting has two levels. A frame counts the workers that hold it (atomic); inside a worker its slot
- * counts the queues (plain), because an atomic that two processors fight for costs thirty times more.
- * A slot is also the mail that brings the frame to its worker.
+ * References are counted on two levels. A frame counts the workers that hold it (atomic). Inside a worker, the
+ * frame's slot counts the queues (plain), because an atomic that two processors contend for costs thirty times
+ * more. A slot is also the mail that brings the frame to its worker. So an event costs one atomic increment and one
+ * decrement per worker, however many subscribers it has.
  *
- * An event is a frame that was posted (posting.h). As a rule all subscribers get this frame. If they get
+ * An event is a frame that was posted (posting.h). As a rule all subscribers get this frame. If subscribers get
  * different bytes, the event's own frame is empty and has a table of frames, one row for each view and one
- * column for each encoding; delivery looks up each subscriber's there.
+ * column for each encoding; delivery looks up each subscriber's frame in the table.
  */
 #ifndef PC_FANOUT_FRAME_H
 #define PC_FANOUT_FRAME_H
@@ -29,7 +30,7 @@ enum pc_encoding {
     PC_ENCODING_COUNT
 };
 
-/* One worker's hold on a frame. */
+/* One worker's references to a frame. */
 struct pc_slot {
     struct pc_mail mail;
     struct pc_frame *frame;
@@ -43,7 +44,7 @@ struct pc_slot {
 
 _Static_assert(PC_MAX_VARIANTS <= PC_NO_VARIANT, "a variant's index fits a byte");
 
-/* The frames of an event that is not the same for all. Each has as many slots as the event's own frame. */
+/* The frames of an event that differs between subscribers. Each has as many slots as the event's own frame. */
 struct pc_variants {
     uint64_t generation; /* of the channel's views when these were rendered */
     uint32_t count;
@@ -53,28 +54,28 @@ struct pc_variants {
 
 struct pc_frame {
     struct pc_mem mem;
-    _Atomic uint32_t workers; /* slots in use; plus its maker, until pc_frame_done() */
+    _Atomic uint32_t workers; /* slots in use; plus one for the maker, until pc_frame_done() */
     uint32_t slot_count;
     uint32_t header_len; /* of the WebSocket header; 0 for HTTP */
-    /* Of events */
-    struct pc_variants *variants; /* owned; NULL = this frame is for all */
+    /* Of events only */
+    struct pc_variants *variants; /* owned; NULL = all subscribers get this frame */
     struct pc_directory *directory;
     struct pc_channel *channel; /* held (holders++), or NULL */
-    uint64_t number;            /* in its shard; subscribers who came later skip it */
+    uint64_t number;            /* in its shard; subscribers that joined later skip the event */
     uint64_t posted_ns;         /* 0 = not timed */
     pusherc_socket_id except;   /* zero = no client */
-    struct pc_slot slots[];     /* then the bytes */
+    struct pc_slot slots[];     /* the bytes follow */
 };
 
-/* A WebSocket text message (opcode PC_WS_TEXT ...), or with opcode 0 the bytes as they are. NULL: out of memory
- * or longer than 2 GiB. The maker holds it until pc_frame_done(). */
+/* A WebSocket message with this opcode (PC_WS_TEXT ...), or with opcode 0 the bytes as they are. NULL: out of memory,
+ * or the payload is longer than 2 GiB. The maker holds the frame until pc_frame_done(). */
 struct pc_frame *pc_frame_new(const struct pc_mem *mem, uint32_t slot_count, int opcode,
                               pusherc_slice payload);
 /* A frame without bytes and with an empty table of variants, which the caller fills. NULL: out of memory. */
 struct pc_frame *pc_frame_new_variants(const struct pc_mem *mem, uint32_t slot_count);
 void pc_frame_done(struct pc_frame *frame); /* NULL is harmless; no lock is held */
 
-/* The slot begins to be used, with one reference. */
+/* Takes the slot into use, with one reference. */
 static inline void pc_slot_begin(struct pc_slot *slot)
 {
     slot->refs = 1;
@@ -89,7 +90,8 @@ static inline void pc_slot_unref(struct pc_slot *slot)
         pc_slot_last(slot);
 }
 
-/* One worker's slots: this one of the event's own frame, and as many as there are variants. One mail brings them. */
+/* Takes one worker's slots into use: this slot of the event's own frame, and one of each variant. One mail brings them
+ * to the worker. */
 static inline void pc_event_begin(struct pc_slot *slot)
 {
     const struct pc_frame *event = slot->frame;

@@ -82,30 +82,30 @@ void pc_local_settle(struct pc_worker *worker, struct pc_channel *channel)
 
 /* -- delivery -- */
 
-/* How full a queue may be and still take `len` bytes more. */
+/* How many bytes a queue may hold and still take `len` bytes more. */
 static inline size_t room_for(const struct pc_worker *worker, size_t len)
 {
     size_t hard = worker->engine->options.out_hard_bytes;
     return hard > len ? hard - len : 0;
 }
 
-/* The event is for this target: it subscribed before and is not the one to be left out. */
+/* True if the target subscribed before the event, and is not the client that the publisher excluded. */
 static inline bool is_for(const struct pc_frame *event, const struct pc_target *t, bool has_except)
 {
     return event->number >= t->since && !(has_except && pc_same_id(t->q->owner, event->except));
 }
 
-/* Puts a frame into a subscriber's queue, if there is room; true if it did. */
+/* Pushes a frame into a subscriber's queue. False: there was no room or no memory. */
 static inline bool push(const struct pc_target *t, struct pc_slot *slot, size_t room)
 {
     if (t->q->bytes <= room && pc_outq_push(t->q, slot) == 0)
         return true;
-    /* closes or skips; either way it leaves the list alone until the turn's end */
+    /* The connection is closed or skips the event. Either way the list does not change before the turn's end. */
     t->q->overflow(t->q);
     return false;
 }
 
-/* One frame for all. */
+/* All targets get the same frame. */
 static void deliver_same(struct pc_worker *worker, const struct pc_local *local,
                          struct pc_slot *slot)
 {
@@ -122,7 +122,7 @@ static void deliver_same(struct pc_worker *worker, const struct pc_local *local,
                         delivered * (slot->len - event->header_len), event->posted_ns);
 }
 
-/* To each the frame of its view and encoding, if there is one. */
+/* Each target gets the frame of its view and encoding, if there is one. */
 static void deliver_variants(struct pc_worker *worker, const struct pc_local *local,
                              const struct pc_slot *slot)
 {

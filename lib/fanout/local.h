@@ -1,6 +1,12 @@
 /*
- * Who of this worker is in a channel: the dense list that fan-out walks, with what each is due. Changed with the
- * channel's shard locked, read by its worker without.
+ * Local delivery: one worker's subscribers of one channel, and how an event reaches their queues.
+ *
+ * The list is a dense array. It holds next to each queue all that delivery has to know of the subscriber (`since`,
+ * `view`), so a walk reads memory in sequence and touches a queue only to push. Removing moves the last entry into the
+ * gap: the order of subscribers has no meaning, and joining and leaving cost the same however long the list is. An
+ * event with a number below `since` was published before the subscriber joined, and is skipped.
+ *
+ * Only the worker changes its list, with the channel's shard locked. The worker reads it without the lock.
  */
 #ifndef PC_FANOUT_LOCAL_H
 #define PC_FANOUT_LOCAL_H
@@ -11,33 +17,33 @@ struct pc_subscription;
 
 struct pc_target {
     struct pc_outq *q;
-    /* Events with smaller numbers are not for this one; UINT64_MAX: none is, for the channel has views and the
-     * subscription has none. */
+    /* The subscriber does not get events with smaller numbers. UINT64_MAX: it gets no event, because the channel has
+     * views and the subscription has no view. */
     uint64_t since;
     struct pc_subscription *subscription;
-    uint32_t view; /* which of an event's variants; 0 where all get the same */
+    uint32_t view; /* selects one of an event's variants; 0 if all subscribers get the same */
 };
 struct pc_local {
     struct pc_channel *channel; /* alive while count > 0 */
-    struct pc_app_state *state; /* the app's, as long */
+    struct pc_app_state *state; /* the app's; alive while count > 0 */
     uint32_t count, cap;
     struct pc_target *targets;
 };
 
-/* Locked. This worker's list, with room for one more; NULL = out of memory. Then, and when the room is not used,
- * pc_local_settle() follows. */
+/* Locked. Returns this worker's list, with room for one more; NULL = out of memory. After NULL, and when the room is
+ * not used, the caller calls pc_local_settle(). */
 struct pc_local *pc_local_reserve(struct pc_worker *worker, struct pc_channel *channel,
                                   struct pc_app_state *state);
-/* Locked. Takes the room; events from `since` on are for it. Its q and view are set. */
+/* Locked. Adds the subscription, whose q and view are set, in the reserved room. It gets the events from `since` on. */
 void pc_local_add(struct pc_worker *worker, struct pc_local *local, struct pc_subscription *s,
                   uint64_t since);
-/* Locked. Its view has changed; events from `since` on are for it. */
+/* Locked. The subscription's view has changed: it gets the events from `since` on. */
 void pc_local_set_view(struct pc_subscription *s, uint64_t since);
-/* Locked. pc_local_shrink() follows, with the lock or without. */
+/* Locked. The caller calls pc_local_shrink() afterwards, with the lock or without. */
 void pc_local_remove(struct pc_worker *worker, struct pc_subscription *s);
-/* Locked. A list that is still empty goes. */
+/* Locked. Frees the list if it is still empty. */
 void pc_local_settle(struct pc_worker *worker, struct pc_channel *channel);
-/* An empty list goes; one that has become sparse gives memory back. */
+/* Frees an empty list; gives memory back if the list has become sparse. */
 void pc_local_shrink(struct pc_worker *worker, struct pc_local *local);
 
 /* This worker's subscriptions of a channel, or NULL. */
@@ -52,7 +58,7 @@ static inline bool pc_same_id(pusherc_socket_id a, pusherc_socket_id b)
     return a.a == b.a && a.b == b.b;
 }
 
-/* The mail of an event (struct pc_slot): pushes the event into the queues of this worker's subscribers. */
+/* Runs an event's mail (struct pc_slot): pushes the event into the queues of this worker's subscribers. */
 void pc_local_deliver(struct pc_mail *mail, struct pc_worker *worker);
 
 #endif

@@ -55,7 +55,7 @@ int pc_mailbox_post(struct pc_mailbox *box, struct pc_mail *mail, enum pc_mail_k
     } else if (kind == PC_MAIL_EVENT && box->count >= box->max) {
         err = PUSHERC_EBACKLOG;
     } else {
-        /* A queue that was not empty has been announced, or its owner is running it. */
+        /* If the queue was not empty, the post that found it empty wakes the owner. */
         bool own = box->has_owner && pthread_equal(box->owner, pthread_self());
         *wake = !box->first && !(own && box->owner_will_look);
         box->pins += *wake;
@@ -141,7 +141,8 @@ void pc_mailbox_close(struct pc_mailbox *box)
     pthread_mutex_lock(&box->mutex);
     box->closed = true;
     struct pc_mail *mail = take(box);
-    /* What they touch goes away after this call. They hold no lock and block on nothing. */
+    /* Threads with a pin use the engine, which is freed after this call. They hold no lock and do not block, so this
+     * wait is short. */
     while (box->pins > 0) {
         pthread_mutex_unlock(&box->mutex);
         sched_yield();

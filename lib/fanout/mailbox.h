@@ -1,7 +1,13 @@
 /*
- * The one way into a worker from elsewhere: a bounded queue, and a wake-up that is sent only when the
- * queue was empty and the sender is another thread. Counted, and closed before its worker goes, so that
- * a host may answer a question long after the server was freed.
+ * The one way by which other threads reach a worker: a bounded queue of mails.
+ *
+ * Posting appends under a mutex, a few instructions. The worker takes the whole queue under the same mutex and runs
+ * the mails without it, in the order in which they were posted. Only the post that finds the queue empty wakes the
+ * worker, because a queue with mail has been announced already; so a burst costs one wake-up. The worker empties the
+ * box before it sleeps, so its own posts need none. Mails live inside what they carry: posting allocates nothing.
+ *
+ * The box is reference-counted and is closed before its worker is freed. A host can therefore answer a question long
+ * after the server was freed: the post fails with PUSHERC_ECANCELED.
  */
 #ifndef PC_FANOUT_MAILBOX_H
 #define PC_FANOUT_MAILBOX_H
@@ -14,16 +20,16 @@
 
 struct pc_worker;
 
-/* Lives inside what it carries. */
+/* Lives inside the object that it carries. */
 struct pc_mail {
     struct pc_mail *next;
-    /* Consumes the mail. worker NULL: the mailbox was closed meanwhile, only let go of everything. */
+    /* Consumes the mail. worker NULL: the mailbox has been closed, so run() only frees what the mail carries. */
     void (*run)(struct pc_mail *mail, struct pc_worker *worker);
 };
 
 enum pc_mail_kind {
     PC_MAIL_EVENT,  /* refused when the mailbox is full */
-    PC_MAIL_CONTROL /* never refused: a stop or an answer must arrive */
+    PC_MAIL_CONTROL /* accepted even then: a stop or an answer must arrive */
 };
 
 struct pc_mailbox {
@@ -32,13 +38,14 @@ struct pc_mailbox {
     pthread_mutex_t mutex; /* third and last in the lock order */
     struct pc_mail *first, **last;
     uint32_t count, max;
-    uint32_t most; /* that count has been */
-    /* threads that rely on the worker's engine for a moment, e.g. between post and wake-up */
+    uint32_t most; /* the largest value that `count` had */
+    /* threads that use the worker's engine for a moment, e.g. between post and wake-up; close waits for them */
     uint32_t pins;
     bool closed;
     bool has_owner;
     pthread_t owner;
-    /* the owner looks here before it sleeps: its own posts need no wake-up. Only it reads and writes this */
+    /* The owning thread empties the box before it blocks, so its own posts do not wake it. Only that thread reads and
+     * writes this. */
     bool owner_will_look;
     void (*wake)(void *ctx);
     void *wake_ctx;
@@ -48,26 +55,27 @@ PC_CHECKED int pc_mailbox_new(struct pc_mailbox **out, const struct pc_mem *mem,
                               void (*wake)(void *ctx), void *wake_ctx);
 void pc_mailbox_ref(struct pc_mailbox *box);
 void pc_mailbox_unref(struct pc_mailbox *box);
-/* The calling thread is the worker's from now on. */
+/* From now on the calling thread is the worker's. */
 void pc_mailbox_own(struct pc_mailbox *box);
 
-/* 0; PUSHERC_EBACKLOG; PUSHERC_ECANCELED if closed. On failure the mail is still the caller's. *wake tells
- * whether pc_mailbox_wake() must follow, after all locks have been let go. */
+/* 0; PUSHERC_EBACKLOG: the box is full; PUSHERC_ECANCELED: it is closed. On failure the caller still owns the mail.
+ * *wake: the caller must call pc_mailbox_wake() after it has released all locks. */
 PC_CHECKED int pc_mailbox_post(struct pc_mailbox *box, struct pc_mail *mail, enum pc_mail_kind kind,
                                bool *wake);
 void pc_mailbox_wake(struct pc_mailbox *box);
-/* Both, for callers without locks. */
+/* Posts and wakes, for callers that hold no lock. */
 PC_CHECKED int pc_mailbox_send(struct pc_mailbox *box, struct pc_mail *mail,
                                enum pc_mail_kind kind);
 
-/* How much is in it, and the most that ever was. Thread: any. */
+/* How many mails wait now, and the most that ever waited. Thread: any. */
 void pc_mailbox_depth(struct pc_mailbox *box, uint32_t *now, uint32_t *most);
-/* Runs what is there now; false if there was nothing. Mail that arrives meanwhile waits for the next call. */
+/* Runs the mails that wait now; false if there were none. Mails that arrive meanwhile wait for the next call. */
 bool pc_mailbox_run(struct pc_mailbox *box, struct pc_worker *worker);
-/* While true was returned and unpin not called, close waits: the engine stays. Not for anything that blocks. */
+/* True: the engine stays until pc_mailbox_unpin(), because closing waits for it. The caller must not block meanwhile.
+ * False: the box is closed. */
 bool pc_mailbox_pin(struct pc_mailbox *box);
 void pc_mailbox_unpin(struct pc_mailbox *box);
-/* Nothing can be posted afterwards; what is there runs with worker NULL. Waits for pins. */
+/* Refuses all later posts, waits for pins, and runs the remaining mails with worker NULL. */
 void pc_mailbox_close(struct pc_mailbox *box);
 
 #endif

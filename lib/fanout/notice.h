@@ -1,7 +1,7 @@
 /*
- * What happens in channels, told to one observer outside the engine (webhooks). The observer copies and
- * returns: it is called with the channel's shard locked, so that what is told about one channel has the order
- * in which it happened.
+ * Notices: what happens in channels, told to one observer outside the engine (webhooks). The observer is called with
+ * the channel's shard locked, so the notices of one channel have the order in which things happened. It must only copy
+ * the notice and return.
  */
 #ifndef PC_FANOUT_NOTICE_H
 #define PC_FANOUT_NOTICE_H
@@ -21,24 +21,25 @@ struct pc_notice {
 };
 
 struct pc_observer {
-    /* True: wake() must follow, after every lock has been let go. Leaf locks only. NULL = there is no observer. */
+    /* True: the caller must call wake() after it has released all locks. Takes leaf locks only. NULL = there is no
+     * observer. */
     bool (*note)(void *ctx, const struct pc_notice *notice);
     void (*wake)(void *ctx);
     void *ctx;
 };
 
-/* The observer's counters. Written under its lock, read by any thread: relaxed. */
+/* The observer's counters. It writes them under its lock and any thread reads them: relaxed. */
 struct pc_webhook_stats {
-    _Atomic uint64_t requests;  /* sent, also those sent again */
+    _Atomic uint64_t requests;  /* sent, repeated ones included */
     _Atomic uint64_t failures;  /* requests without an answer of 2xx */
     _Atomic uint64_t retries;   /* requests that repeat an earlier one */
     _Atomic uint64_t delivered; /* events that an endpoint has accepted */
-    _Atomic uint64_t dropped;   /* events that found a full queue, or no memory */
+    _Atomic uint64_t dropped;   /* events dropped because the queue was full or memory ran out */
     _Atomic uint64_t given_up;  /* events that no endpoint accepted in time */
     _Atomic uint64_t queued;    /* now: events that wait, those under way included */
 };
 
-/* True: the observer is to be told this kind of notice about the app. */
+/* True if the observer wants this kind of notice about the app. */
 static inline bool pc_noticed(const struct pc_observer *observer, const struct pc_app *app,
                               uint32_t kind)
 {

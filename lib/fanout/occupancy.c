@@ -3,7 +3,7 @@
 #include "fanout/count.h"
 #include "protocol/message_out.h"
 
-/* Locked. Our own message to a presence channel's subscribers. */
+/* Locked. Sends a message of the server to a presence channel's subscribers, and frees it. */
 static int tell_subscribers(struct pc_engine *engine, struct pc_channel *channel,
                             struct pc_buf *message, struct pc_posting *posting)
 {
@@ -40,7 +40,8 @@ int pc_occupancy_member_removed(struct pc_engine *engine, struct pc_channel *cha
     return tell_subscribers(engine, channel, &message, posting);
 }
 
-/* The one order: a channel is occupied before it has members, and has none before it is vacated. */
+/* Puts what happened in order: a channel is occupied before its first member is added, and its last member is removed
+ * before it is vacated. */
 static void list(struct pc_channel_change *change, const struct pc_occupancy *what)
 {
     change->count = 0;
@@ -71,7 +72,7 @@ static uint32_t webhook_of(pusherc_channel_event_type type)
     case PUSHERC_MEMBER_REMOVED:
         return PUSHERC_WEBHOOK_MEMBER_REMOVED;
     case PUSHERC_SUBSCRIPTION_COUNT:
-        break; /* count.c notes it, when it is told */
+        break; /* count.c tells the observer when it tells the subscribers */
     }
     return 0;
 }
@@ -82,7 +83,7 @@ void pc_occupancy_changed(struct pc_worker *worker, struct pc_app *app, struct p
 {
     change->subscriptions = channel->subscriptions;
     if (channel->class.kind == PUSHERC_CHANNEL_USER)
-        return; /* nothing tells of it */
+        return; /* neither subscribers, the observer nor the host are told of a user's channel */
     list(change, what);
     for (uint32_t i = 0; i < change->count; i++) {
         pusherc_channel_event_type type = change->types[i];
@@ -120,7 +121,7 @@ void pc_occupancy_tell_host(struct pc_engine *engine, const struct pc_app *app,
 
 /* -- members of other processes -- */
 
-/* Locked. Undone on failure. */
+/* Locked. Adds the member and tells the subscribers; takes it back on failure. */
 static int mirror_added(struct pc_engine *engine, struct pc_channel *channel,
                         const struct pc_join *who, struct pc_posting *posting)
 {
@@ -131,13 +132,13 @@ static int mirror_added(struct pc_engine *engine, struct pc_channel *channel,
         return err;
     err = pc_occupancy_member_added(engine, channel, member, posting);
     if (err == PUSHERC_EBACKLOG)
-        return 0; /* one worker is drowning; the others know */
+        return 0; /* one worker's mailbox is full; the subscribers on the others are told */
     if (err && pc_roster_unmirror(&channel->roster, member))
         pc_roster_member_free(&channel->roster, member);
     return err;
 }
 
-/* Locked. */
+/* Locked. Removes the member and tells the subscribers. */
 static int mirror_removed(struct pc_engine *engine, struct pc_channel *channel,
                           pusherc_slice user_id, struct pc_posting *posting)
 {
@@ -151,7 +152,7 @@ static int mirror_removed(struct pc_engine *engine, struct pc_channel *channel,
     return err == PUSHERC_EBACKLOG ? 0 : err;
 }
 
-/* One try; false if a channel's audiences changed since `event` was rendered for them. */
+/* Tries once. False: the channel's views have changed since `event` was rendered for them, so nothing was done. */
 static bool try_mirror(struct pc_engine *engine, const struct pc_join *who, bool there,
                        struct pc_frame *event, int *err)
 {
@@ -173,8 +174,8 @@ static bool try_mirror(struct pc_engine *engine, const struct pc_join *who, bool
 int pc_occupancy_mirror(struct pc_engine *engine, const struct pc_join *who, bool there)
 {
     int err = 0;
-    for (bool fitted = false;
-         !fitted && err == 0;) { /* again while the audiences change under us */
+    /* Tries again while the channel's views change between rendering and posting. */
+    for (bool fitted = false; !fitted && err == 0;) {
         struct pc_frame *event = NULL;
         if (there && pc_join_rendered(who))
             err = pc_view_member_added(engine, who, &event);

@@ -33,7 +33,7 @@ static void arrive(struct pc_mail *mail, struct pc_worker *worker)
 void pc_order_send(struct pc_order *order)
 {
     struct pc_engine *engine = order->engine;
-    struct pc_order_mail *mails = order->mails; /* with the last mail the order may go */
+    struct pc_order_mail *mails = order->mails; /* sending the last mail may free the order */
     uint32_t count = engine->worker_count;
     atomic_store_explicit(&order->left, count, memory_order_relaxed);
     for (uint32_t i = 0; i < count; i++) {

@@ -153,7 +153,7 @@ uint32_t pc_outq_drop(struct pc_outq *q)
     struct pc_chunk *chunk = q->first;
     if (!chunk)
         return 0;
-    uint32_t keep = q->offset > 0; /* a frame cut in two would break the stream */
+    uint32_t keep = q->offset > 0; /* a frame that is written in part has to be completed */
     uint32_t dropped = 0;
     size_t kept_bytes = keep ? chunk->items[chunk->head]->len - q->offset : 0;
     for (struct pc_chunk *c = chunk; c; c = c->next) {

@@ -1,7 +1,10 @@
 /*
- * What waits to be written to one connection: references to frames, in order. An empty queue owns no
- * memory; the small chunks it grows by come from and go back to its worker's pool. A queue that got
- * something is on its worker's dirty list once, and the runtime writes it before the loop sleeps.
+ * The output queue of one connection: references to frames, in the order in which they are written.
+ *
+ * The queue is a list of small chunks of references. Pushing fills the last chunk, writing empties the first one, and
+ * an emptied chunk goes back to the worker's pool. So an empty queue owns no memory, and a burst to many connections
+ * allocates next to nothing. A queue with something to write is on its worker's dirty list once, however often it is
+ * pushed to; the runtime writes all dirty queues before the loop sleeps, many frames with one system call.
  */
 #ifndef PC_FANOUT_OUTQ_H
 #define PC_FANOUT_OUTQ_H
@@ -15,8 +18,8 @@
 struct pc_worker;
 struct pc_flush; /* the runtime's, for one flush of many queues */
 
-#define PC_CHUNK_SLOTS  29   /* 256 bytes with its header */
-#define PC_SPARE_CHUNKS 4096 /* 1 MiB of empty ones kept by each worker for the next burst */
+#define PC_CHUNK_SLOTS  29   /* a chunk has 256 bytes with its header */
+#define PC_SPARE_CHUNKS 4096 /* empty chunks (1 MiB) that each worker keeps for the next burst */
 
 struct pc_chunk {
     struct pc_chunk *next;
@@ -30,35 +33,35 @@ struct pc_outq {
     struct pc_chunk *first, *last;
     uint32_t offset;         /* bytes of the first frame that have been written */
     uint32_t count;          /* frames */
-    size_t bytes;            /* not written yet */
+    size_t bytes;            /* that are not written yet */
     pusherc_socket_id owner; /* zero until a session is established */
-    /* The form in which it takes events; does not change while it is subscribed. */
+    /* The form of its events; does not change while the connection is subscribed. */
     enum pc_encoding encoding;
-    bool closed; /* takes nothing more */
-    /* An event does not fit within the limits, or memory ran out. Must not unsubscribe anything before
-     * the worker's next flush: fan-out is walking its lists. */
+    bool closed; /* pushes have no effect */
+    /* Called when an event does not fit within the limits, or memory runs out. Must not unsubscribe the connection
+     * before the worker's next flush, because delivery is walking the lists of subscribers. */
     void (*overflow)(struct pc_outq *q);
-    /* Called by the loop for each dirty queue before it sleeps; NULL where no loop runs. */
+    /* The loop calls it for each dirty queue before it sleeps; NULL where no loop runs. */
     void (*flush)(struct pc_outq *q, struct pc_flush *pass);
 };
 
-/* For WebSocket text messages; a queue for another encoding is given it before its first subscription. */
+/* The encoding is that of WebSocket text messages; the caller sets another one before the first subscription. */
 void pc_outq_init(struct pc_outq *q, struct pc_worker *worker, void (*overflow)(struct pc_outq *q));
-void pc_outq_free(struct pc_outq *q); /* drops everything */
+void pc_outq_free(struct pc_outq *q); /* drops all frames */
 
 /* Makes a frame for this queue alone and pushes it; opcode as in pc_frame_new(). 0 or PUSHERC_ENOMEM. */
 PC_CHECKED int pc_outq_send(struct pc_outq *q, int opcode, pusherc_slice payload);
-/* Takes a reference of its own. 0 or PUSHERC_ENOMEM; nothing happens on a closed queue. */
+/* The queue takes a reference to the slot. 0 or PUSHERC_ENOMEM; on a closed queue it does nothing and returns 0. */
 PC_CHECKED int pc_outq_push(struct pc_outq *q, struct pc_slot *slot);
 
 /* Puts the queue on the dirty list again, for a runtime that could not write everything. */
 void pc_outq_mark(struct pc_outq *q);
 
-/* Fills up to max vectors with what is to be written first; returns how many. */
+/* Fills up to `max` vectors with the bytes to be written next; returns how many vectors it filled. */
 size_t pc_outq_gather(const struct pc_outq *q, struct iovec *iov, size_t max);
-/* `written` bytes are on their way: lets go of the frames they complete. */
+/* `written` bytes have been handed to the socket: releases the frames that they complete. */
 void pc_outq_wrote(struct pc_outq *q, size_t written);
-/* Drops every frame of which no byte has been written. Returns how many. */
+/* Drops each frame of which no byte has been written. Returns how many it dropped. */
 uint32_t pc_outq_drop(struct pc_outq *q);
 
 /* The worker's pool of chunks. */

@@ -99,15 +99,15 @@ int pc_post(struct pc_engine *engine, struct pc_channel *channel, struct pc_post
             slot++;
             continue;
         }
-        /* The slot serves the next worker. A closed mailbox: that worker's subscribers are gone. */
+        /* The slot is free for the next worker. If the mailbox is closed, that worker has no subscribers any more. */
         pc_event_unref(slot);
         if (posted == PUSHERC_EBACKLOG) {
             atomic_fetch_add_explicit(&engine->mailbox_refused, 1, memory_order_relaxed);
             err = posted;
         }
     }
-    if (slot ==
-        event->slots) { /* no worker took it: its last holder must not want the lock that we hold */
+    /* No worker has the event: its release must not take the shard's lock, which is held here. */
+    if (slot == event->slots) {
         channel->holders--;
         event->channel = NULL;
     }

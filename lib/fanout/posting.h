@@ -1,58 +1,62 @@
 /*
- * Posting: an event gets a number and goes to the mailboxes of the workers that have subscribers. The events of
- * publishers and the messages of our own come through here.
+ * Posting gives an event a number and puts it into the mailboxes of the workers that have subscribers. Publishers'
+ * events and the server's own messages (member_added ...) are posted here.
  *
- * An event is made without a lock, for the recipients that the channel had when they were read
- * (pc_recipients_read()). It is posted with the channel's shard locked, if it still fits them
- * (pc_event_fits()); otherwise it is made again. The channel is held in between.
+ * Encoding and rendering need no lock: an event is made for the recipients that the channel had when
+ * pc_recipients_read() read them. It is posted with the channel's shard locked, if pc_event_fits() says that the
+ * recipients have not grown; otherwise the caller makes it again. The channel is held in between.
+ *
+ * The number comes from the shard's counter, from which joins take numbers under the same lock. The order of numbers
+ * is therefore the order in which events and joins happened, and the mailboxes keep it: a subscriber gets exactly the
+ * events with numbers above that of its join, each once. Posting costs one mail per worker that has subscribers.
  */
 #ifndef PC_FANOUT_POSTING_H
 #define PC_FANOUT_POSTING_H
 
 #include "fanout/engine.h"
 
-/* What a post under a shard's lock leaves to be done after it. Zero-initialise. */
+/* What pc_posting_finish() has to do after the shard's lock is released. Zero-initialise. */
 struct pc_posting {
-    struct pc_frame *event; /* to be posted, or posted; NULL = there is none */
-    uint64_t wake;          /* a bit per worker */
-    bool noted;             /* the observer is to be woken */
+    struct pc_frame *event; /* to be posted, or posted; NULL = no event */
+    uint64_t wake;          /* workers to wake, a bit for each */
+    bool noted;             /* the observer has to be woken */
 };
 
-/* Whom an event on a channel is for. */
+/* The workers and views that an event on a channel is made for. */
 struct pc_recipients {
     struct pc_channel *channel; /* held */
-    uint32_t workers;           /* that have subscribers; 0 = there are none */
+    uint32_t workers;           /* that have subscribers; 0 = the channel has no subscriber */
     bool has_views;
-    struct pc_views views; /* a copy, if it has */
+    struct pc_views views; /* a copy, if has_views */
 };
 
-/* Locked. Reads them, and holds the channel (holders++) if there are some. */
+/* Locked. Reads the recipients, and holds the channel (holders++) if there are any. */
 void pc_recipients_read(struct pc_channel *channel, struct pc_recipients *out);
 
-/* The event that is this message for all subscribers. NULL: out of memory. */
+/* Makes the event that sends this message to all subscribers. NULL: out of memory. */
 struct pc_frame *pc_event_new(const struct pc_engine *engine, uint32_t workers,
                               pusherc_slice message);
-/* The event to whose variants pc_event_add() adds. NULL: out of memory. */
+/* Makes an event without variants, which pc_event_add() adds. NULL: out of memory. */
 struct pc_frame *pc_event_new_rendered(const struct pc_engine *engine,
                                        const struct pc_recipients *recipients);
-/* Encodes one more variant; *row receives its frames, for pc_variants.index. 0 or PUSHERC_ENOMEM. */
+/* Encodes one more variant; `row` receives its frames, for pc_variants.index. 0 or PUSHERC_ENOMEM. */
 PC_CHECKED int pc_event_add(struct pc_frame *event, pusherc_slice message,
                             uint8_t row[PC_ENCODING_COUNT]);
-/* Locked. The channel's recipients are still among those that the event was made for. */
+/* Locked. True if the event was made for all recipients that the channel has now. */
 bool pc_event_fits(const struct pc_frame *event, const struct pc_channel *channel);
 
-/* Locked: numbers the posting's event and posts it. 0; PUSHERC_EBACKLOG: the mailbox of a worker is full, others
- * have it. Whatever is returned, pc_posting_finish() follows the unlock. */
+/* Locked. Numbers the posting's event and posts it. 0; PUSHERC_EBACKLOG: the mailbox of a worker is full, and only the
+ * other workers have the event. In any case the caller calls pc_posting_finish() after the unlock. */
 PC_CHECKED int pc_post(struct pc_engine *engine, struct pc_channel *channel,
                        struct pc_posting *posting);
-/* Locked: the same with a message of our own (member_added ...), which all subscribers get, except those for whom a
- * channel with views has none. Makes the event, if there are subscribers. Also PUSHERC_ENOMEM. */
+/* Locked. The same for a message of the server (member_added ...), for all subscribers, except those without a view on
+ * a channel with views. Makes the event only if there are subscribers. Also returns PUSHERC_ENOMEM. */
 PC_CHECKED int pc_post_message(struct pc_engine *engine, struct pc_channel *channel,
                                pusherc_slice message, struct pc_posting *posting);
-/* Tells the observer, if it wants to know. The channel's shard is locked, or it is about a client event. */
+/* Tells the observer, if it wants this kind of notice. The channel's shard is locked, except for client events. */
 void pc_posting_note(struct pc_engine *engine, const struct pc_notice *notice,
                      struct pc_posting *posting);
-/* Wakes workers and the observer, and lets go of the event. No lock is held. */
+/* Wakes the workers and the observer, and releases the event. The caller holds no lock. */
 void pc_posting_finish(struct pc_engine *engine, struct pc_posting *posting);
 
 #endif

@@ -6,7 +6,7 @@
 #include "protocol/message_out.h"
 
 #define STACK_MESSAGE 4096 /* most events are encoded here and copied once */
-#define MAX_ROUNDS    64 /* recipients that keep changing while we encode: give up as if overloaded */
+#define MAX_ROUNDS    64   /* tries while the recipients keep growing, then PUSHERC_EBACKLOG */
 
 int pc_publication_check(const struct pc_engine *engine, const struct pc_app *app,
                          const struct pc_publication *p, pusherc_errinfo *info)
@@ -36,7 +36,7 @@ int pc_publication_check(const struct pc_engine *engine, const struct pc_app *ap
     for (size_t i = 0; i < p->channel_count; i++) {
         struct pc_channel_class class;
         pusherc_slice name = p->channels[i];
-        /* user channels are longer than any app's limit by their prefix */
+        /* With its prefix the name of a user's channel may be longer than the app's limit. */
         bool user = name.len && name.ptr[0] == '#';
         size_t max = user ? PC_ANY_CHANNEL_NAME_MAX : o->max_channel_name_bytes;
         pusherc_slice shown = pc_utf8_cut(name, 64);
@@ -78,18 +78,18 @@ struct delivery {
     uint64_t posted_ns; /* 0 = not timed */
     pusherc_slice channel;
     struct pc_channel_class class;
-    struct pc_cached *cached;          /* what the channel is to keep; NULL = nothing */
-    const struct pc_rule_match *match; /* the rule that covers it, if it is to keep something */
+    struct pc_cached *cached;          /* what the channel has to keep; NULL = nothing */
+    const struct pc_rule_match *match; /* the rule that covers the channel; set if `cached` is */
 };
 
-/* Locked, when the event is numbered: what newcomers are shown and what they hear fits together. */
+/* Locked, in the same critical section as the numbering: a newcomer gets the event once, kept or delivered. */
 static void keep(const struct delivery *d, struct pc_channel *channel)
 {
     if (d->cached)
         pc_channel_keep(&d->engine->directory, channel, d->cached, d->publication->now_ms);
 }
 
-/* Locked. *out is the channel, made if it is not there and has an event to keep, else NULL. */
+/* Locked. *out is the channel, or NULL. A missing channel is made if it has to keep the event. */
 static int find_channel(const struct delivery *d, struct pc_shard *shard, struct pc_channel **out)
 {
     uint64_t uid = d->app->state->uid;
@@ -101,7 +101,7 @@ static int find_channel(const struct delivery *d, struct pc_shard *shard, struct
     return *out ? 0 : PUSHERC_ENOMEM;
 }
 
-/* Whom the event is for. Without recipients all is done: what is to be kept has been kept. */
+/* Finds the recipients of the event. If there are none, the channel has kept the event and nothing is left to do. */
 static int find_recipients(const struct delivery *d, struct pc_recipients *out)
 {
     struct pc_channel *channel;
@@ -150,7 +150,8 @@ static int make_event(const struct delivery *d, const struct pc_recipients *reci
     return 0;
 }
 
-/* Lets go of the recipients. *fits: false if others have come since they were read, and nothing was posted. */
+/* Posts the event and releases the channel. *fits false: the recipients have grown since they were read, and nothing
+ * was posted. */
 static int post_event(const struct delivery *d, struct pc_channel *channel, struct pc_frame *event,
                       bool *fits)
 {
@@ -170,7 +171,7 @@ static int post_event(const struct delivery *d, struct pc_channel *channel, stru
     return err;
 }
 
-/* One that reached no subscriber is looked into, for the log. */
+/* Counts the publication. If no subscriber matched, the log may say why. */
 static void count(const struct delivery *d, bool matched)
 {
     const struct pc_worker *worker = d->publication->worker;
@@ -190,10 +191,10 @@ static void count(const struct delivery *d, bool matched)
 }
 
 /*
- * The shard is locked twice, and never while the event is encoded or the host renders. The first look says for how
- * many workers and for which views the event is made, so that one without subscribers costs a look-up only; the
- * channel is held until the second, which numbers the event and posts it. If the recipients have grown in between,
- * the event does not fit them and is made again.
+ * The shard is locked twice, and is not locked while the event is encoded or the host renders. Under the first lock the
+ * recipients are read: how many workers, which views. So an event without subscribers costs one look-up. Under the
+ * second lock the event is numbered and posted. The channel is held in between. If the recipients have grown in
+ * between, the event does not fit them and is made again.
  */
 static int deliver(const struct delivery *d)
 {
@@ -218,7 +219,7 @@ static int deliver(const struct delivery *d)
     return PUSHERC_EBACKLOG;
 }
 
-/* A cache channel keeps the event, too. */
+/* Delivers, and lets the cache channel keep the event. */
 static int deliver_cached(const struct delivery *uncached)
 {
     struct delivery d = *uncached;

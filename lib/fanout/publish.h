@@ -1,7 +1,7 @@
 /*
- * The one publish path: the HTTP API, the host's own thread and client events all come through here.
+ * The one publish path, for the HTTP API, for the host's threads and for client events.
  * An event is encoded once per channel on the publishing thread, numbered and posted under the shard's
- * lock (posting.h), and handed to queues by each interested worker (local.h).
+ * lock (posting.h), and put into queues by each worker that has subscribers (local.h).
  */
 #ifndef PC_FANOUT_PUBLISH_H
 #define PC_FANOUT_PUBLISH_H
@@ -17,18 +17,19 @@ struct pc_publication {
     pusherc_slice data;
     pusherc_slice user_id;    /* client events on presence channels, else len 0 */
     pusherc_socket_id except; /* zero = no client */
-    bool cacheable;           /* cache channels keep it; client events are not */
-    uint64_t now_ms;          /* monotonic; for what is kept */
-    struct pc_worker *worker; /* the worker whose thread this is; NULL = none, or not known */
+    bool cacheable;           /* cache channels keep the event; false for client events */
+    uint64_t now_ms;          /* monotonic; for the age of kept events */
+    /* the worker whose thread this is; NULL = no worker's, or not known */
+    struct pc_worker *worker;
 };
 
-/* What a server SDK or the host may publish under this app's settings. 0; PUSHERC_EINVAL; PUSHERC_ELIMIT for
- * data that is too long. `info` gets a sentence for the publisher. */
+/* Checks what a server SDK or the host publishes against the app's settings. 0; PUSHERC_EINVAL; PUSHERC_ELIMIT: the
+ * data is too long. `info` gets a sentence for the publisher. */
 PC_CHECKED int pc_publication_check(const struct pc_engine *engine, const struct pc_app *app,
                                     const struct pc_publication *p, pusherc_errinfo *info);
 
-/* Takes what was checked; repeated channels count once. 0; PUSHERC_EBACKLOG or PUSHERC_ENOMEM: the channels
- * before the one that failed have been served, and some of its workers may have been. */
+/* Publishes what was checked, once to each channel, also if the list repeats it. 0; PUSHERC_EBACKLOG or
+ * PUSHERC_ENOMEM: one channel failed; the channels before it have the event, and some of its workers may have it. */
 PC_CHECKED int pc_publish(struct pc_engine *engine, const struct pc_app *app,
                           const struct pc_publication *p);
 

@@ -47,7 +47,7 @@ int pusherc_render_payload(pusherc_render *render, pusherc_slice data)
     return pc_buf_status(&render->payload);
 }
 
-/* Any other answer than SAME or a valid replacement, mistakes included, is NOTHING. */
+/* The view gets nothing unless the answer is SAME or a valid replacement, so a mistake of the host reveals no data. */
 static pusherc_render_verdict ask(struct pusherc_render *r)
 {
     const pusherc_rule *rule = &r->match->rule->options;

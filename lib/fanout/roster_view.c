@@ -2,7 +2,7 @@
 
 #include "fanout/render.h"
 
-/* How a member travels from under the lock: its lengths, then its texts. */
+/* A copied member in `raw`: these lengths, then the texts of id and info. */
 struct raw_member {
     size_t id_len, info_len;
 };
@@ -42,12 +42,12 @@ int pc_render_roster(struct pc_engine *engine, const struct pc_join *join, pushe
         r.data = pc_slice(id.ptr + id.len, lengths.info_len);
         pusherc_slice info = r.data;
         if (join->view.len == 0) {
-            /* without a view it sees itself only, which client libraries need */
+            /* A newcomer without a view gets only its own entry, which client libraries need. */
             if (!pc_slice_eq(id, join->user_id))
                 continue;
             info = PC_S("{}");
         } else {
-            pc_render(&r, &info); /* never nothing: a member is a member to all */
+            pc_render(&r, &info); /* all views see that the member is there: at least {} */
         }
         err = pc_roster_join(&roster, id, info, PUSHERC_NO_LIMIT, &unused);
     }

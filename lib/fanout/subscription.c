@@ -7,7 +7,7 @@
 #include "fanout/roster_view.h"
 #include "fanout/view.h"
 
-/* Locked. Everything about the member that can fail; undone on failure. */
+/* Locked. Does all work for a presence member that can fail, and undoes it on failure. */
 static int join_member(struct pc_engine *engine, struct pc_channel *channel,
                        const struct pc_join *join, struct pc_buf *roster,
                        struct pc_roster_member **out, struct pc_posting *posting)
@@ -19,7 +19,7 @@ static int join_member(struct pc_engine *engine, struct pc_channel *channel,
     if (err)
         return err;
     if (channel->views) {
-        pc_copy_members(channel, roster); /* rendered for the newcomer after the unlock */
+        pc_copy_members(channel, roster); /* they are rendered for the newcomer after the unlock */
     } else {
         err = pc_roster_json(&channel->roster, &json);
         if (err == 0)
@@ -29,7 +29,8 @@ static int join_member(struct pc_engine *engine, struct pc_channel *channel,
     if (err == 0 && member->subscriptions == 1 && !member->mirrored)
         err = pc_occupancy_member_added(engine, channel, member, posting);
     if (err == PUSHERC_EBACKLOG)
-        err = 0; /* one worker is drowning; refusing the newcomer would not help it */
+        /* one worker's mailbox is full; refusing the newcomer would not help that worker */
+        err = 0;
     if (err) {
         if (pc_roster_leave(&channel->roster, member))
             pc_roster_member_free(&channel->roster, member);
@@ -39,7 +40,7 @@ static int join_member(struct pc_engine *engine, struct pc_channel *channel,
     return 0;
 }
 
-/* Locked, everything there but nothing changed yet: the last part of a join that can fail, and the change. */
+/* Locked; the channel exists. Does the last part of a join that can fail, then the changes, which cannot fail. */
 static int join_locked(struct pc_worker *worker, const struct pc_join *join,
                        struct pc_channel *channel, struct pc_buf *roster, struct pc_subscription *s,
                        struct pc_channel_change *change, struct pc_posting *posting)
@@ -73,7 +74,8 @@ static int join_locked(struct pc_worker *worker, const struct pc_join *join,
     return 0;
 }
 
-/* One try; false, with *err 0, if a channel's views changed since member_added (`event`) was rendered for them. Takes over the event. */
+/* Tries once, and consumes the event. False, with *err 0: the channel's views have changed since `event` (member_added)
+ * was rendered for them, so nothing was done. */
 static bool try_join(struct pc_worker *worker, const struct pc_join *join, struct pc_frame *event,
                      struct pc_buf *members, struct pc_subscription *s,
                      struct pc_channel_change *change, int *err)
@@ -148,8 +150,8 @@ int pc_join_finish(struct pc_worker *worker, const struct pc_join *join, struct 
         return PUSHERC_ENOMEM;
     }
     pc_buf_init(&raw, &engine->mem, SIZE_MAX);
-    for (bool fitted = false;
-         !fitted && err == 0;) { /* again while the audiences change under us */
+    /* Tries again while the channel's views change between rendering and joining. */
+    for (bool fitted = false; !fitted && err == 0;) {
         struct pc_frame *event = NULL;
         if (rendered)
             err = pc_view_member_added(engine, join, &event);

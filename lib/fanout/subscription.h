@@ -1,7 +1,7 @@
 /*
- * One connection's place in one channel, and a worker's own list of them per channel. Joining and
- * leaving change the directory under the shard's lock and announce presence members from there, so that
- * a newcomer's snapshot and the events that follow it fit together exactly.
+ * Subscriptions: a connection's membership in a channel. Joining and leaving change the directory and post the
+ * announcements of presence members in one critical section of the shard's lock. The roster that a newcomer gets and
+ * the events that follow therefore fit together exactly: no member is missing and none is announced twice.
  */
 #ifndef PC_FANOUT_SUBSCRIPTION_H
 #define PC_FANOUT_SUBSCRIPTION_H
@@ -16,9 +16,9 @@ struct pc_subscription {
     struct pc_list of_session;
     struct pc_outq *q;      /* the connection's */
     struct pc_local *local; /* this worker's list of the channel's subscriptions */
-    uint32_t index;         /* in it */
+    uint32_t index;         /* in that list */
     uint32_t view;          /* in the channel's table, or PC_NO_VIEW */
-    /* presence channels: counted in the roster; the id may be read without lock */
+    /* presence channels: counted in the roster; its id may be read without the lock */
     struct pc_roster_member *member;
 };
 
@@ -27,57 +27,60 @@ struct pc_join {
     struct pc_outq *q;
     pusherc_slice channel;
     struct pc_channel_class class;
-    pusherc_slice user_id, user_info;  /* presence */
-    const struct pc_rule_match *match; /* the rule that covers the channel; rule NULL = none */
-    pusherc_slice view;                /* len 0 = none */
+    pusherc_slice user_id, user_info; /* presence */
+    /* the rule that covers the channel; its rule is NULL if none does */
+    const struct pc_rule_match *match;
+    pusherc_slice view; /* len 0 = none */
 };
 
 #define PC_MAX_CHANGES 3 /* of one join or leave */
 
 /* What joining or leaving changed, see occupancy.h. */
 struct pc_channel_change {
-    struct pc_cached
-        *cached; /* joined: what a cache channel keeps, counted for the caller; NULL = nothing */
+    /* joined: the event that a cache channel keeps, counted for the caller; NULL = none */
+    struct pc_cached *cached;
     uint64_t subscriptions;
     uint64_t sequence;
     pusherc_channel_event_type types[PC_MAX_CHANGES]; /* in the order in which they are told */
     uint32_t count;
 };
 
-/* A join that has begun: joining has two halves, for the engine's decider may take its time between them. */
+/* A join that has begun. Joining has two halves, because the engine's decider may need time between them. */
 struct pc_joining {
     struct pc_worker *worker;
-    struct pc_join join; /* what it points to stays until it is finished or abandoned */
-    int result;          /* of the decision: 0, PC_JOIN_WAITS, or PUSHERC_E... */
-    /* The decision has come, later than pc_join_begin() returned. */
+    /* the caller keeps what it points to until the join is finished or abandoned */
+    struct pc_join join;
+    int result; /* of the decision: 0, PC_JOIN_WAITS, or PUSHERC_E... */
+    /* Called after PC_JOIN_WAITS, when the decider has decided. */
     void (*decided)(struct pc_joining *joining);
 };
 
-/* Asks the decider, if there is one. The result: 0: pc_join_finish() or pc_join_abandon() follows; PC_JOIN_WAITS: the
- * same once `decided` was called, or pc_join_abandon() before; PUSHERC_ELIMIT, PUSHERC_ENOMEM: that was all. */
+/* Asks the decider, if there is one. 0: the caller calls pc_join_finish() or pc_join_abandon(); PC_JOIN_WAITS: it does
+ * so when `decided` has been called, or calls pc_join_abandon() before; PUSHERC_ELIMIT, PUSHERC_ENOMEM: the join is
+ * refused and has ended. */
 int pc_join_begin(struct pc_joining *joining);
-/* The decider's answer to PC_JOIN_WAITS. */
+/* The decider calls it with its decision, after PC_JOIN_WAITS. */
 void pc_join_decide(struct pc_joining *joining, int result);
-void pc_join_abandon(struct pc_joining *joining); /* harmless if it was refused */
+void pc_join_abandon(struct pc_joining *joining); /* harmless if the join was refused */
 
-/* Subscribes. On success *out is the caller's until pc_leave(), and for a presence channel `roster` (initialised
- * by the caller) has received the roster's JSON. The caller answers the client before it returns to its loop;
- * events that follow reach the queue later. 0; PUSHERC_ELIMIT: the channel has its maximum of members or views;
- * PUSHERC_ENOMEM. Without a decider it may be called without pc_join_begin(). */
+/* Subscribes. On success the caller owns *out until pc_leave(), and for a presence channel the roster's JSON has been
+ * appended to `roster`. The caller answers the client before it returns to its loop; later events reach the queue
+ * after that. 0; PUSHERC_ELIMIT: the channel has its maximum of members or views; PUSHERC_ENOMEM. Without a decider the
+ * caller may leave pc_join_begin() out. */
 PC_CHECKED int pc_join_finish(struct pc_worker *worker, const struct pc_join *join,
                               struct pc_buf *roster, struct pc_subscription **out,
                               struct pc_channel_change *change);
 
-/* Unsubscribes and frees. `user_id` receives the member's id if its last subscription went; may be NULL. */
+/* Unsubscribes and frees. `user_id`, which may be NULL, receives the member's id if this was its last subscription. */
 void pc_leave(struct pc_worker *worker, struct pc_app *app, struct pc_subscription *subscription,
               struct pc_buf *user_id, struct pc_channel_change *change);
 
-/* From now on the subscription belongs to this audience. Without a free place in the channel's table it
- * belongs to none, and gets nothing. Events on their way were rendered for the audiences of before: it gets
- * none of them. Harmless on channels without views. */
+/* Changes the subscription's view. If the channel's table of views is full, the subscription has no view and gets no
+ * events. It does not get events on their way, which were rendered for the views before the change. Harmless on
+ * channels without views. */
 void pc_change_view(struct pc_subscription *subscription, pusherc_slice view);
 
-/* The channel's rule says for each audience what it sees. */
+/* True if the channel's rule has a render function: views may see different data. */
 static inline bool pc_join_rendered(const struct pc_join *join)
 {
     return join->match && join->match->rule && join->match->rule->options.render;

@@ -8,7 +8,7 @@
 
 struct rendering;
 
-/* Writes the message that carries what was rendered. */
+/* Writes the message that carries the rendered data. */
 typedef void (*encode_fn)(struct pc_buf *out, const struct rendering *r, pusherc_slice data);
 
 /* One event being rendered for several views. */
@@ -17,10 +17,10 @@ struct rendering {
     encode_fn encode;
     pusherc_slice user_id; /* of the event or the member */
     struct pc_frame *event;
-    const uint8_t *same; /* the row of the views that see the data as it is; NULL = none yet */
+    const uint8_t *same; /* the row of the views that see the data unchanged; NULL = not made yet */
 };
 
-/* `row` receives the frames of the view that `call` names, if it gets something. */
+/* `row` receives the frames of the view that `call` names, unless the view gets nothing. */
 static int render_view(struct rendering *r, uint8_t row[PC_ENCODING_COUNT])
 {
     pusherc_slice data;

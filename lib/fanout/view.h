@@ -1,7 +1,8 @@
 /*
- * Events on channels whose views see different things: the rule's render function is called once per view that has
- * subscribers, on the publishing thread and without a lock. Each outcome is encoded once and becomes a variant of
- * one event.
+ * Events on channels whose views see different data. The host's render function is called once per view that has
+ * subscribers, on the publishing thread and without a lock. Each result is encoded once and becomes a variant of one
+ * event; views that see the data unchanged share one variant. So the cost grows with the number of views and not with
+ * the number of subscribers.
  */
 #ifndef PC_FANOUT_VIEW_H
 #define PC_FANOUT_VIEW_H
@@ -10,18 +11,18 @@
 #include "fanout/publish.h"
 #include "fanout/subscription.h"
 
-/* What is published, as the recipients' views may see it. 0 or PUSHERC_ENOMEM. */
+/* Makes the event of a publication, as the recipients' views may see it. 0 or PUSHERC_ENOMEM. */
 PC_CHECKED int pc_view_event(struct pc_engine *engine, const struct pc_app *app,
                              const struct pc_publication *p, const struct pc_recipients *recipients,
                              struct pc_frame **out);
 
-/* member_added of a newcomer, as the views that are there now may see it. 0 or PUSHERC_ENOMEM. *out is NULL if
- * there is no subscriber to tell. */
+/* Makes the event member_added of a newcomer, as the channel's views may see it now. 0 or PUSHERC_ENOMEM. *out is NULL
+ * if the channel has no subscriber. */
 PC_CHECKED int pc_view_member_added(struct pc_engine *engine, const struct pc_join *join,
                                     struct pc_frame **out);
 
-/* What a newcomer may see of the event that its cache channel keeps: appends the message to `out`, or nothing
- * if that is not for this view. */
+/* Appends the message with what a newcomer may see of the event that the cache channel keeps. Appends nothing if its
+ * view may not see the event. */
 void pc_render_cached(struct pc_engine *engine, const struct pc_join *join,
                       const struct pc_cached *cached, struct pc_buf *out);
 

@@ -4,7 +4,7 @@
 #include "fanout/posting.h"
 #include "protocol/message_out.h"
 
-#define PREFIX     "#user-" /* no valid channel name begins so */
+#define PREFIX     "#user-" /* no valid channel name begins with it */
 #define PREFIX_LEN (sizeof PREFIX - 1)
 
 _Static_assert(PREFIX_LEN <= sizeof PUSHERC_USER_CHANNEL_PREFIX - 1,
@@ -15,7 +15,8 @@ static pusherc_slice id_of(const struct pc_channel *user)
     return pc_slice_skip(user->name, PREFIX_LEN);
 }
 
-/* The user's channel, its shard locked; NULL = out of memory. pc_channel_settle() and pc_shard_unlock() follow. */
+/* Locks the shard and returns the user's channel; NULL = out of memory. The caller calls pc_channel_settle() and
+ * pc_shard_unlock() afterwards. */
 static struct pc_channel *lock_user(struct pc_engine *engine, const struct pc_app *app,
                                     pusherc_slice user_id, struct pc_shard **shard)
 {
@@ -28,7 +29,7 @@ static struct pc_channel *lock_user(struct pc_engine *engine, const struct pc_ap
     return pc_shard_get(&engine->directory, *shard, app->state->uid, name, class, NULL);
 }
 
-/* Locked. From now on this is how the user is. 0 or PUSHERC_ENOMEM: then watchers do not know. */
+/* Locked. Sets the user's state and tells the watchers. 0; PUSHERC_ENOMEM: the state is set, no watcher is told. */
 static int set_online(struct pc_engine *engine, struct pc_channel *user, bool online,
                       struct pc_posting *posting)
 {
@@ -45,7 +46,7 @@ static int set_online(struct pc_engine *engine, struct pc_channel *user, bool on
         pc_buf_free(&message);
     }
     user->user.online = online;
-    /* one worker is drowning; the others know */
+    /* One worker's mailbox is full; the watchers on the others are told. */
     return err == PUSHERC_EBACKLOG ? 0 : err;
 }
 
@@ -89,7 +90,7 @@ static void on_absent(struct pc_worker *worker, struct pc_app *app, struct pc_ch
     user->user.timer_set = false;
     if (user->user.connections || !user->user.online)
         return;
-    /* it was here meanwhile, and left again */
+    /* The user has connected and left again since the timer was set, so the delay runs from that time. */
     if (worker->now_ms < user->user.offline_at_ms)
         user->user.timer_set =
             pc_channel_timer_start(worker, app, user, user->user.offline_at_ms, on_absent) == 0;
@@ -106,7 +107,7 @@ void pc_user_left(struct pc_worker *worker, struct pc_app *app, struct pc_channe
     pthread_mutex_lock(&shard->mutex);
     if (--user->user.connections == 0) {
         user->user.offline_at_ms = worker->now_ms + delay_ms;
-        /* one timer per user is enough; without watchers there is nothing to delay */
+        /* One timer per user is enough. Without watchers there is no message to delay. */
         if (!user->user.timer_set && user->interested && delay_ms)
             user->user.timer_set =
                 pc_channel_timer_start(worker, app, user, user->user.offline_at_ms, on_absent) == 0;

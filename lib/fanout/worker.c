@@ -37,7 +37,7 @@ void pc_worker_delivered(struct pc_worker *worker, struct pc_app_state *state, u
     if (worker->timed_count == PC_WORKER_TIMED)
         pc_worker_written(worker);
     uint32_t i = worker->timed_count++;
-    /* The app may go with its last connection before it is written. */
+    /* The app may be freed with its last connection before the event is written. */
     if (i == 0 || worker->timed[i - 1].state != state)
         pc_app_state_ref(state);
     worker->timed[i] = (struct pc_timed){posted_ns, state};

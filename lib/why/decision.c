@@ -1,4 +1,4 @@
-/* What would decide about a channel, as JSON. */
+/* Explains as JSON what decides about a channel: the app's mode, the rules that are tried, the one that covers it. */
 #include "why/why.h"
 
 #include "codec/json.h"
@@ -25,7 +25,7 @@ static const char *mode_name(pusherc_auth_mode mode)
     return "unknown";
 }
 
-/* The label of the kind that one bit PUSHERC_RULE_* stands for. */
+/* The label of the kind of channel that the bit PUSHERC_RULE_* stands for. */
 static const char *rule_kind_label(uint32_t bit)
 {
     unsigned kind = 0;

@@ -42,7 +42,7 @@ static void put_text(struct pc_buf *buf, pusherc_slice text, struct pc_json_styl
     }
 }
 
-/* The end of the string that begins at `p`. The text is valid JSON. */
+/* The end of the JSON string that begins at `p`. The text is valid JSON. */
 static const char *string_end(const char *p)
 {
     for (p++; *p != '"'; p++)

@@ -4,12 +4,13 @@
 #include "protocol/names.h"
 #include "why/json_style.h"
 
-#define MAX_TRIED_BYTES 4096 /* a longer string to sign is tried in a few forms only */
+#define MAX_TRIED_BYTES 4096 /* for a longer string to sign only a few mistakes are tried */
 #define SHOWN_BYTES     80
 
 /* -- trying -- */
 
-/* The digest that was sent, in the one form that digests are compared in. */
+/* The digest that was sent, as lower-case hex for comparing, and the sentence that is written. The functions say...()
+ * append to the sentence; those that return bool return true. */
 struct trial {
     const struct pc_wrong_signature *wrong;
     char hex[PC_SHA256_HEX];
@@ -34,7 +35,7 @@ static void put_shown(struct pc_buf *buf, pusherc_slice text)
     pc_buf_put_char(buf, '"');
 }
 
-/* `before` "text" `after`: a sentence about something. */
+/* Appends the sentence: `before` "text" `after`. */
 static bool say_of(const struct trial *t, const char *before, pusherc_slice text, const char *after)
 {
     pc_buf_put(t->cause, pc_slice_of(before));
@@ -74,8 +75,8 @@ static bool is_hex(pusherc_slice s)
     return true;
 }
 
-/* Reads a digest that can be compared; *form tells what is wrong with how it is written, if the rest is right. False:
- * it cannot be a digest, which has been said. */
+/* Reads the digest into `hex`. *form is a sentence about a wrong spelling, for the case that the digest is right; NULL:
+ * the spelling is right. False: it cannot be a digest, and the sentence has been appended. */
 static bool read_digest(struct trial *t, pusherc_slice sent, const char **form)
 {
     uint8_t bytes[PC_SHA256_SIZE];
@@ -100,7 +101,7 @@ static bool read_digest(struct trial *t, pusherc_slice sent, const char **form)
     return false;
 }
 
-/* The right string under a wrong secret. */
+/* Tries the right string with wrong secrets. */
 static bool try_secrets(const struct trial *t, const pusherc_slice *parts, size_t count)
 {
     static const struct {
@@ -133,7 +134,8 @@ static bool try_secrets(const struct trial *t, const pusherc_slice *parts, size_
     for (size_t i = 0; i < sizeof around / sizeof around[0]; i++) {
         struct pc_buf text;
         pc_buf_init(&text, b->mem, SIZE_MAX);
-        if (!pc_buf_reserve(&text, b->secret_text.len + 4)) /* at once: no copy stays behind */
+        /* All room at once: growing would leave a copy of the secret in freed memory. */
+        if (!pc_buf_reserve(&text, b->secret_text.len + 4))
             return false;
         pc_buf_put(&text, pc_slice_of(around[i].before));
         pc_buf_put(&text, b->secret_text);
@@ -147,7 +149,7 @@ static bool try_secrets(const struct trial *t, const pusherc_slice *parts, size_
     return false;
 }
 
-/* Looks at the key before the colon. False: it is wrong, which has been said. */
+/* Checks the key before the colon, and reads the digest. False: one is wrong, and the sentence has been appended. */
 static bool read_auth(struct trial *t, const char **form)
 {
     const struct pc_wrong_signature *b = t->wrong;
@@ -169,9 +171,9 @@ static bool read_auth(struct trial *t, const char **form)
     return read_digest(t, pc_slice_skip(b->text, colon + 1), form);
 }
 
-/* -- data that was written anew on its way -- */
+/* -- data that was encoded again on its way -- */
 
-/* `parts` end with the data; they are tried with each form of it. */
+/* Tries other encodings of the data, which is the last of the parts. */
 static bool try_data(const struct trial *t, pusherc_slice *parts, size_t count, const char *what)
 {
     static const struct pc_json_style styles[] = {
@@ -180,29 +182,29 @@ static bool try_data(const struct trial *t, pusherc_slice *parts, size_t count, 
         {false, true, false},  {true, true, false}, /* Python */
         {true, false, false},
     };
-    struct pc_buf anew, scratch;
+    struct pc_buf encoded, scratch;
     pusherc_slice data = parts[count - 1];
     bool found = false;
     if (data.len == 0 || data.len > MAX_TRIED_BYTES)
         return false;
-    pc_buf_init(&anew, t->wrong->mem, SIZE_MAX);
+    pc_buf_init(&encoded, t->wrong->mem, SIZE_MAX);
     pc_buf_init(&scratch, t->wrong->mem, SIZE_MAX);
     if (pc_json_parse(data).type != PC_JSON_NONE) {
         for (size_t i = 0; i < sizeof styles / sizeof styles[0] && !found; i++) {
-            pc_buf_clear(&anew);
-            pc_json_put_styled(&anew, data, styles[i], &scratch);
-            parts[count - 1] = pc_buf_slice(&anew);
-            found = pc_buf_status(&anew) == 0 && fits(t, t->wrong->secret, parts, count);
+            pc_buf_clear(&encoded);
+            pc_json_put_styled(&encoded, data, styles[i], &scratch);
+            parts[count - 1] = pc_buf_slice(&encoded);
+            found = pc_buf_status(&encoded) == 0 && fits(t, t->wrong->secret, parts, count);
         }
-        if (!found) { /* encoded once more */
-            pc_buf_clear(&anew);
-            pc_json_put_string(&anew, data);
-            parts[count - 1] = pc_buf_slice(&anew);
-            found = pc_buf_status(&anew) == 0 && fits(t, t->wrong->secret, parts, count);
+        if (!found) { /* the text encoded as a JSON string */
+            pc_buf_clear(&encoded);
+            pc_json_put_string(&encoded, data);
+            parts[count - 1] = pc_buf_slice(&encoded);
+            found = pc_buf_status(&encoded) == 0 && fits(t, t->wrong->secret, parts, count);
         }
     }
     parts[count - 1] = data;
-    pc_buf_free(&anew);
+    pc_buf_free(&encoded);
     pc_buf_free(&scratch);
     if (found) {
         say(t, what);
@@ -214,7 +216,7 @@ static bool try_data(const struct trial *t, pusherc_slice *parts, size_t count, 
 
 /* -- clients -- */
 
-/* parts[0] is the socket's id. */
+/* Tries other socket ids in parts[0]. */
 static bool try_sockets(const struct trial *t, pusherc_slice *parts, size_t count,
                         const pusherc_slice *others, size_t other_count)
 {
@@ -249,7 +251,7 @@ static bool try_name(const struct trial *t, pusherc_slice *parts, size_t count, 
     return found && say_of(t, "it was made for the name ", name, ": sign the whole name");
 }
 
-/* `name` by itself, and with each of the prefixes. */
+/* Tries `name` as it is, and with each of the prefixes. */
 static bool try_prefixes(const struct trial *t, pusherc_slice *parts, size_t count,
                          pusherc_slice name)
 {
@@ -266,7 +268,7 @@ static bool try_prefixes(const struct trial *t, pusherc_slice *parts, size_t cou
     return found;
 }
 
-/* parts[2] is the channel. */
+/* Tries other channel names in parts[2]. */
 static bool try_names(const struct trial *t, pusherc_slice *parts, size_t count)
 {
     char text[PC_ANY_CHANNEL_NAME_MAX];
@@ -349,7 +351,7 @@ static const pusherc_slice *find_param(const struct pc_signed_request *request, 
     return pc_pair_find(request->params, request->param_count, name);
 }
 
-/* The string to sign with `query` in it. */
+/* Tries the string to sign with this method, path and query. */
 static bool try_request(const struct trial *t, pusherc_slice method, pusherc_slice path,
                         const struct pc_buf *query, const char *sentence)
 {
@@ -357,7 +359,7 @@ static bool try_request(const struct trial *t, pusherc_slice method, pusherc_sli
     return pc_buf_status(query) == 0 && fits(t, t->wrong->secret, parts, 5) && say(t, sentence);
 }
 
-/* Splits, and decodes nothing. */
+/* Splits the query without decoding. */
 static size_t split_raw(pusherc_slice query, struct pc_pair *params)
 {
     size_t count = 0;
@@ -431,7 +433,7 @@ static bool explain_signature(struct trial *t, const struct pc_signed_request *r
     const char *form;
     const struct pc_wrong_signature *b = t->wrong;
     if (!read_digest(t, b->text, &form))
-        return true; /* said */
+        return true;
     pc_sign_put_query(query, r->params, r->param_count, PC_QUERY_AS_RECEIVED);
     const pusherc_slice parts[] = {r->method, PC_S("\n"), r->path, PC_S("\n"), pc_buf_slice(query)};
     if (pc_buf_status(query))
@@ -456,7 +458,7 @@ static bool explain_signature(struct trial *t, const struct pc_signed_request *r
            try_queries(t, r, raw_query, query);
 }
 
-/* The signature is right, and with it body_md5 is what the publisher wanted to send. */
+/* The signature is right and covers body_md5, so the body must have changed. */
 static bool explain_body(const struct trial *t, const struct pc_signed_request *r)
 {
     const pusherc_slice *sent = find_param(r, PC_S("body_md5"));
@@ -507,14 +509,14 @@ bool pc_why_request_signature(const struct pc_wrong_signature *wrong,
     struct pc_buf query, why;
     uint64_t sent_s;
     if (!key || !time || !pc_slice_to_u64(*time, &sent_s))
-        return false; /* the answer says it all */
+        return false; /* the answer to the client is enough */
     if (!pc_slice_eq(*key, wrong->app_key))
         return explain_key(&t, *key);
     if ((sent_s > unix_time_s ? sent_s - unix_time_s : unix_time_s - sent_s) > max_skew_s)
         return explain_time(&t, sent_s, unix_time_s, max_skew_s);
     pc_buf_init(&why, wrong->mem, PC_SIGN_MAX_WHY);
     pc_buf_init(&query, wrong->mem, SIZE_MAX);
-    /* without its body: is it the signature, or the body? */
+    /* Without the body, the check says whether the signature or the body is wrong. */
     struct pc_signed_request head = *request;
     head.body = PC_S("");
     int err = pc_verify_request(wrong->app_key, secret, &head, sent_s, 0, wrong->mem, &why);

@@ -1,8 +1,9 @@
 /*
- * Finds out how a refused signature was made. Programs that sign wrongly mostly make one of a few mistakes, and each of
- * them can be tried: another secret, another name, data that was encoded anew. One attempt makes some dozens of digests,
- * so callers limit how often they ask. What is found is for the operator's log and not for the client, because it tells
- * which other apps the server has. It holds neither a secret nor a digest that would be right.
+ * Finds out how a refused signature was made. Most programs that sign wrongly make one of a few mistakes: another
+ * secret, another name, data that was encoded again. Each mistake is repeated on purpose: if the digest is then the one
+ * that was sent, this was the mistake. One explanation makes some dozens of digests, so callers limit how often they
+ * ask. The sentence is for the operator's log and not for the client, because it can name other apps of the server. It
+ * holds neither a secret nor a digest that would be right.
  */
 #ifndef PC_WHY_SIGNATURE_H
 #define PC_WHY_SIGNATURE_H
@@ -17,21 +18,21 @@ struct pc_why_secret {
     const struct pc_hmac_key *key;
 };
 
-/* What is known of a signature that did not fit. */
+/* What is known about a refused signature. */
 struct pc_wrong_signature {
     const struct pc_mem *mem;
     pusherc_slice text; /* as sent: "key:hex" of clients, the hex of an HTTP request */
     pusherc_slice app_id, app_key;
     pusherc_slice secret_text;
     const struct pc_hmac_key *secret;
-    pusherc_slice key_owner; /* id of the app whose key was sent, if it is another one */
+    pusherc_slice key_owner; /* id of the other app whose key was sent; len 0 = none */
     const struct pc_why_secret *others;
     size_t other_count;
 };
 
-/* Each appends a sentence to `cause`, at most PC_WHY_MAX_BYTES; also if no mistake fits. */
+/* Each function appends a sentence to `cause`, at most PC_WHY_MAX_BYTES, also if no mistake fits. */
 
-/* A subscription; other_sockets: printed ids of connections that it may have been made for. */
+/* A subscription. `other_sockets`: printed ids of connections that the signature may have been made for. */
 void pc_why_channel_auth(const struct pc_wrong_signature *wrong, pusherc_slice socket_id,
                          pusherc_slice channel, pusherc_slice channel_data,
                          const pusherc_slice *other_sockets, size_t other_socket_count,
@@ -40,8 +41,8 @@ void pc_why_user_auth(const struct pc_wrong_signature *wrong, pusherc_slice sock
                       pusherc_slice user_data, const pusherc_slice *other_sockets,
                       size_t other_socket_count, struct pc_buf *cause);
 
-/* An HTTP request that pc_verify_request() refused. `raw_query` as sent; `forwarded_prefix` is what a proxy says it
- * removed from the path. False: the answer to the client has said everything. */
+/* An HTTP request that pc_verify_request() refused. `raw_query` is the query as sent; `forwarded_prefix` is the part of
+ * the path that a proxy says it has removed. False: there is nothing to add to the answer that the client got. */
 bool pc_why_request_signature(const struct pc_wrong_signature *wrong,
                               const struct pc_signed_request *request, pusherc_slice raw_query,
                               pusherc_slice forwarded_prefix, uint64_t unix_time_s,

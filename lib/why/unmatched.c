@@ -1,21 +1,25 @@
 /*
- * "Nothing arrived, and nothing says why": names like the one that an event was published to. First a few lookups: the
- * same stem (the name without its prefixes) with each prefix. If none has subscribers, one walk over the app's channels
- * compares stems without regard to case and to which of '.', '-' and '_' stands between words.
+ * Finds the channel that a publisher probably meant, when its event has no subscriber: one with subscribers and a
+ * similar name.
+ *
+ * The stem of a name is the name without its prefixes. First, a few look-ups try the same stem with each prefix. If no
+ * such channel has subscribers, one walk over the app's channels compares stems, without regard to case and to which of
+ * '.', '-' and '_' stands between words. The walk costs time in proportion to the number of channels and takes the lock
+ * of one shard after another, so the rates below limit both steps.
  */
 #include "why/why.h"
 
-#define LOOKS_PER_S  20 /* each is a few lookups */
-#define PASSES_PER_S 1  /* each is a walk over all channels there are */
-#define MAX_NAMES    3  /* that are told */
-#define SHOWN_BYTES  80 /* of each name and of the event's */
+#define LOOKS_PER_S  20 /* a look is a few look-ups */
+#define PASSES_PER_S 1  /* a pass is a walk over all channels */
+#define MAX_NAMES    3  /* in the log line */
+#define SHOWN_BYTES  80 /* of each name, and of the event's name */
 
 static char fold(char c)
 {
     return c == '.' || c == '_' ? '-' : pc_ascii_lower(c);
 }
 
-/* The length of `word` if the name begins with it, in any spelling; else 0. */
+/* The length of `word` if the name begins with it, after folding; else 0. */
 static size_t begins(pusherc_slice name, pusherc_slice word)
 {
     for (size_t i = 0; i < word.len; i++)
@@ -24,7 +28,7 @@ static size_t begins(pusherc_slice name, pusherc_slice word)
     return word.len;
 }
 
-/* The length of the first word of the name if prefixes are made of it: "private-", "encrypted-", "cache-". */
+/* The length of the name's first word if it is a part of a prefix: "private-", "encrypted-", "cache-"; else 0. */
 static size_t prefix_word(pusherc_slice name)
 {
     for (size_t i = 0; i < PC_CHANNEL_PREFIX_COUNT; i++) {
@@ -41,8 +45,7 @@ static size_t prefix_word(pusherc_slice name)
     return 0;
 }
 
-/* The name without all prefixes, however often they stand there: Echo puts "private-" before names that have it
- * already. */
+/* The name without prefixes, also repeated ones: Echo puts "private-" before names that have it already. */
 static pusherc_slice stem_of(pusherc_slice name)
 {
     size_t len;
@@ -61,7 +64,7 @@ static bool alike(pusherc_slice a, pusherc_slice b)
     return true;
 }
 
-/* What was found, as text: "a", "b" and "c" */
+/* The similar names, as text: "a", "b", "c" */
 struct found {
     pusherc_slice name, stem; /* of the channel without subscribers */
     size_t count;
@@ -86,7 +89,7 @@ static bool is_occupied(const struct pc_why *why, uint64_t app_uid, pusherc_slic
     return occupied;
 }
 
-/* The same stem with each of the prefixes. */
+/* Adds the occupied channels that have the same stem and any of the prefixes. */
 static void look(const struct pc_why *why, const struct pc_app *app, struct found *found)
 {
     char text[PC_ANY_CHANNEL_NAME_MAX];
@@ -104,7 +107,7 @@ static void look(const struct pc_why *why, const struct pc_app *app, struct foun
     }
 }
 
-/* Under the shard's lock. */
+/* Locked. Adds the channel if its stem is alike. */
 static void compare(const struct pc_channel *channel, void *ctx)
 {
     struct found *found = ctx;
@@ -127,11 +130,10 @@ void pc_why_unmatched(const struct pc_why *why, const struct pc_app *app, pusher
         pc_directory_each(why->directory, app->state->uid, PC_S(""), compare, &found);
     if (found.count)
         PC_LOG(why->log, DEBUG, about,
-               "event \"%.*s\" on \"%.*s\" reached nobody; subscribers are on %.*s%s",
+               "event \"%.*s\" on \"%.*s\" has no subscriber; subscribers are on %.*s%s",
                (int)what.len, what.ptr, (int)name.len, name.ptr, (int)found.text.len,
                found.text.ptr, found.count > MAX_NAMES ? " and others" : "");
     else
-        PC_LOG(why->log, DEBUG, about,
-               "event \"%.*s\" on \"%.*s\" reached nobody; nobody subscribes to it", (int)what.len,
-               what.ptr, (int)name.len, name.ptr);
+        PC_LOG(why->log, DEBUG, about, "event \"%.*s\" on \"%.*s\" has no subscriber",
+               (int)what.len, what.ptr, (int)name.len, name.ptr);
 }

@@ -1,19 +1,19 @@
-/* The log lines about wrong signatures. */
+/* Writes the log lines about wrong signatures. */
 #include "why/why.h"
 
 #include "why/signature.h"
 
 #define SHOWN_BYTES 200 /* of the string to sign */
 
-/* What the registry knows, for one attempt. */
+/* What the table of apps holds that one explanation needs. */
 struct known {
     struct pc_app *apps[PC_WHY_MAX_OTHERS]; /* counted */
     size_t count;
     struct pc_why_secret secrets[PC_WHY_MAX_OTHERS];
-    struct pc_app *key_owner; /* counted; NULL: the key is the app's own, or no app has it */
+    struct pc_app *key_owner; /* counted; NULL = the key is the app's own, or of no app */
 };
 
-/* `key` is what was sent as the app's key. let_go() follows. */
+/* Fills `known`, which the caller gives to let_go() afterwards. `key` is what the client sent as the app's key. */
 static struct pc_wrong_signature look_up(struct known *known, const struct pc_why *why,
                                          const struct pc_app *app, pusherc_slice signature,
                                          pusherc_slice key)

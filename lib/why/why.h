@@ -1,7 +1,7 @@
 /*
- * Diagnosis for the operator: why a signature was refused, why an event reached no subscriber, what would decide about a
- * channel. Nothing here decides anything. Built with -Dexplain=enabled, the default; without it the functions below do
- * nothing, and apps do not keep their secrets as text.
+ * Diagnosis for the operator: why a signature was refused, why an event reached no subscriber, what decides about a
+ * channel. These functions only explain; they do not decide. They are built with -Dexplain=enabled, the default.
+ * Without it they do nothing, and apps do not keep their secrets as text.
  */
 #ifndef PC_WHY_WHY_H
 #define PC_WHY_WHY_H
@@ -15,9 +15,8 @@
 #include "channel/directory.h"
 #include "protocol/message_in.h"
 
-/* For wrong signatures: apps, and as many sockets, that are tried; how often in a second one place tries. */
-#define PC_WHY_MAX_OTHERS 32
-#define PC_WHY_PER_S      5
+#define PC_WHY_MAX_OTHERS 32 /* other apps, and as many sockets, tried for a wrong signature */
+#define PC_WHY_PER_S      5  /* wrong signatures that one place in the code explains in a second */
 
 /* What a diagnosis looks at, and the log that it writes to. */
 struct pc_why {
@@ -32,10 +31,10 @@ struct pc_why_message {
     const struct pc_app *app;
     pusherc_socket_id socket_id;
     const struct pc_message_in *in;
-    pusherc_slice to_sign; /* what the signature had to be made of */
-    /* Other connections of the app: a client that has connected again may send what was signed for its old one. */
+    pusherc_slice to_sign; /* the string that had to be signed */
+    /* Other connections of the app: a client that has connected again may send the signature for its old connection. */
     const pusherc_socket_id *others;
-    size_t other_count; /* the first PC_WHY_MAX_OTHERS count */
+    size_t other_count; /* only the first PC_WHY_MAX_OTHERS are tried */
 };
 
 /* An HTTP request that pc_verify_request() refused. */
@@ -51,20 +50,21 @@ struct pc_why_request {
 
 #ifdef PC_WITH_EXPLAIN
 
-/* True if the log has level "debug" and this place has asked fewer than PC_WHY_PER_S times in this second. */
+/* True if the log has level "debug" and this place in the code has asked fewer than PC_WHY_PER_S times this second. */
 #    define PC_WHY_AFFORDS(log) PC_LOG_AFFORDS((log), DEBUG, PC_WHY_PER_S)
 
-/* Each writes one line; callers ask PC_WHY_AFFORDS() before. */
+/* Each writes one log line. The caller asks PC_WHY_AFFORDS() first. */
 void pc_why_message(const struct pc_why *why, const struct pc_why_message *message);
 void pc_why_request(const struct pc_why *why, const struct pc_why_request *request);
 
-/* An event that reached no subscriber: if the log has level "debug", one line that names channels with subscribers whose
- * names differ only in what people confuse: a prefix too many or too few, '.' for '-' or '_', case. The publisher is
- * not told: it may be no friend of the subscribers. Any thread, no lock held. */
+/* Explains an event that reached no subscriber. If the log has level "debug", it writes one line with the channels that
+ * have subscribers and a name that differs by a common mistake: a prefix too many or too few, '.' for '-' or '_', case.
+ * The publisher is not told, because it may have no right to know other channels' names. Any thread; the caller holds
+ * no lock. */
 void pc_why_unmatched(const struct pc_why *why, const struct pc_app *app, pusherc_slice channel,
                       pusherc_slice event);
 
-/* Appends the JSON of pusherc_explain(). 0, or PUSHERC_ENOSYS when left out. */
+/* Appends the JSON of pusherc_explain(). 0, or PUSHERC_ENOSYS in a build without -Dexplain. */
 int pc_why_decision(struct pc_buf *out, const struct pc_rules *rules, const struct pc_app *app,
                     pusherc_slice channel, pusherc_slice user_id);
 
