@@ -1,6 +1,7 @@
 /*
- * The host's own HTTP server owns the port. It accepts, reads the head of the request, answers what
- * is its own ("/hello") and hands every other connection, with what it has read, to the library.
+ * The host's own HTTP server owns the port. It accepts connections, reads the head of each request,
+ * and answers "/hello" itself. It hands every other connection, with the bytes that it has read, to
+ * the library.
  *
  *   adopt_socket [PORT]        0, the default: the system picks one
  */
@@ -41,8 +42,8 @@ static int listen_on(uint16_t port)
     return fflush(stdout) == 0 ? fd : -1;
 }
 
-/* Read up to the empty line that ends the head. Blocking, for the sake of a short example: a host
- * with more than a few clients must not let a slow one hold up the others. */
+/* Read up to the empty line that ends the head. It blocks, to keep the example short: in a host with
+ * more than a few clients, one slow client must not delay the others. */
 static size_t read_head(int fd, char *head, size_t cap)
 {
     size_t len = 0;
@@ -70,7 +71,7 @@ static void serve_one(pusherc_server *server, int fd)
     if (len > 0 && strncmp(head, "GET /hello ", 11) == 0)
         (void)send(fd, hello, sizeof hello - 1, MSG_NOSIGNAL);
     else if (len > 0 && pusherc_server_adopt(server, fd, (pusherc_slice){head, len}) == 0)
-        return; /* the socket is the library's now */
+        return; /* the library owns the socket now */
     close(fd);
 }
 
@@ -82,7 +83,7 @@ static int start_server(pusherc_server **server)
     app.id = "app-id";
     app.key = "app-key";
     app.secret = "app-secret";
-    /* No pusherc_server_listen(): the port is the host's. NULL options: one thread of the library's. */
+    /* No pusherc_server_listen(): the host owns the port. NULL options: the library runs one thread. */
     if (pusherc_server_new(server, NULL, &info) || pusherc_server_put_app(*server, &app, &info) ||
         pusherc_server_start(*server, &info)) {
         (void)fprintf(stderr, "%s\n", info.text);

@@ -1,6 +1,6 @@
 /*
- * The server inside a loop that the host has already: no thread is made, and everything happens in
- * uv_run(). A timer of the host publishes the time on the channel "clock", once a second.
+ * The server runs in the host's own loop: the library makes no thread and does all its work inside
+ * uv_run(). A timer of the host publishes the time on the channel "clock" once a second.
  *
  *   attach_loop [PORT]         0, the default: the system picks one
  *   then, in a browser:        new Pusher('app-key', {wsHost: '127.0.0.1', wsPort: PORT, ...})
@@ -38,7 +38,7 @@ static void publish_time(uv_timer_t *timer)
         (void)fprintf(stderr, "publish: %s\n", pusherc_strerror(status));
 }
 
-/* The library has let go of the loop. What is left on it is the host's, and uv_run() ends with it. */
+/* The library has closed its handles. uv_run() returns when the host has closed its own, too. */
 static void stopped(pusherc_server *server, void *user_data)
 {
     struct host *host = user_data;
@@ -57,7 +57,7 @@ static void stop(uv_signal_t *handle, int number)
     if (uv_is_closing((uv_handle_t *)&host->every_second))
         return;
     uv_close((uv_handle_t *)&host->every_second, NULL);
-    /* Clients are told to go over 200 ms; a real host with many gives them some seconds. */
+    /* The server closes its clients within 200 ms. A real host with many clients allows seconds. */
     (void)pusherc_server_stop(host->server, 200, stopped, host);
 }
 
@@ -68,7 +68,7 @@ static int start_server(struct host *host, uint16_t port)
     pusherc_listen_options listen = PUSHERC_LISTEN_OPTIONS_INIT;
     pusherc_errinfo info = {0};
 
-    options.loop = &host->loop; /* this line is what attaches */
+    options.loop = &host->loop; /* attach mode: the server uses this loop */
     options.log_fn = pusherc_log_to_stderr;
     app.id = "app-id";
     app.key = "app-key";

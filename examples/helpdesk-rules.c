@@ -1,16 +1,16 @@
 /*
- * A help desk whose program decides who hears what: three roles, three kinds of channels.
+ * A help desk. The program decides which user may have which channel, for three roles and three kinds of channels:
  *
- *   private-tickets.{uuid}     a customer: own tickets; an agent: those of the own office, and those assigned
- *                              to or created by that agent; an admin: all
+ *   private-tickets.{uuid}     customers: their own tickets; agents: the tickets of their office, and those that are
+ *                              assigned to them or that they created; admins: all tickets
  *   private-office.{officeId}  the agents of the office, and admins
- *   private-user.{id}          that user
+ *   private-user.{id}          the user with this id
  *
  *   helpdesk-rules [PORT [WORKERS]]    port 0, the default: the system picks one; 1 worker
  *
- * Everybody's token is "token-" and the id. Stock Laravel Echo (option bearerToken) sends it to the built-in
- * /broadcasting/auth once per channel. A connection that has an identity asks for channels without any HTTP
- * request: after pusher.signin(), or with the token in the WebSocket's own Authorization field or query.
+ * A user's token is "token-" and the user's id. Laravel Echo (option bearerToken) sends it to the built-in
+ * /broadcasting/auth once for each channel. A connection with an identity needs no HTTP request to subscribe: it has
+ * one after pusher.signin(), or if the WebSocket's Authorization field or query holds the token.
  *
  *   curl -X POST -H 'Authorization: Bearer token-admin-1' 'http://HOST:PORT/move?user=agent-1&office=2'
  */
@@ -43,7 +43,7 @@ struct ticket {
     const char *customer, *assigned, *created; /* user ids */
 };
 
-/* What would be a database. Rules run on worker threads, hence the lock. */
+/* These tables stand for a database. Rules run on worker threads, so a lock protects the offices. */
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static struct user users[USERS] = {{"customer-1", CUSTOMER, 0}, {"customer-2", CUSTOMER, 0},
                                    {"agent-1", AGENT, 1},       {"agent-2", AGENT, 2},
@@ -52,7 +52,7 @@ static const struct ticket tickets[TICKETS] = {{"ticket-a", 1, "customer-1", "",
                                                {"ticket-b", 2, "customer-2", "", ""},
                                                {"ticket-c", 2, "customer-2", "agent-1", ""},
                                                {"ticket-d", 2, "customer-2", "agent-3", "agent-1"}};
-/* Stands for every other uuid. */
+/* The ticket that every other uuid names. */
 static const struct ticket backlog = {"", 1, "customer-2", "", ""};
 static pusherc_server *server;
 
@@ -77,7 +77,7 @@ static const struct ticket *find_ticket(pusherc_slice uuid)
     return i < TICKETS ? &tickets[i] : &backlog;
 }
 
-/* Who is this? Asked for every WebSocket, and for every request to the auth endpoints. */
+/* The server asks who a client is: for every WebSocket, and for every request to an auth endpoint. */
 static void identify(pusherc_identify_request *request, void *user_data)
 {
     pusherc_identity identity = PUSHERC_IDENTITY_INIT;
@@ -88,14 +88,14 @@ static void identify(pusherc_identify_request *request, void *user_data)
         token = pusherc_identify_query(request, "token"); /* for the demo: URLs end up in logs */
     if (token.len > prefix.len && memcmp(token.ptr, prefix.ptr, prefix.len) == 0)
         identity.user_id = (pusherc_slice){token.ptr + prefix.len, token.len - prefix.len};
-    /* Without a token anybody may connect, as nobody: the rules have nothing for them. */
+    /* Clients without a token may connect. They are anonymous, and the rules deny them everything. */
     if (token.len > 0 && !find_user(identity.user_id))
         (void)pusherc_identify_reject(request, 4009, "Unknown token");
     else
         (void)pusherc_identify_accept(request, &identity);
 }
 
-/* As which audience this user may follow the ticket; NULL = not at all. */
+/* The audience to which the user belongs on this ticket; NULL = the user may not have the ticket. */
 static const char *audience(const struct user *user, const struct ticket *ticket)
 {
     if (!user)
@@ -107,7 +107,7 @@ static const char *audience(const struct user *user, const struct ticket *ticket
     return theirs ? "agent" : NULL;
 }
 
-/* A page with forty tickets asks forty questions. They come in one call, for one query. */
+/* A page with forty tickets asks forty questions. One call has them all, so one query can answer. */
 static void may_have_tickets(pusherc_auth_request *const *requests, size_t count, void *user_data)
 {
     (void)user_data;
@@ -125,8 +125,8 @@ static void may_have_tickets(pusherc_auth_request *const *requests, size_t count
     pthread_mutex_unlock(&mutex);
 }
 
-/* What an audience sees of an event; called once for each audience. Customers get neither the event
- * "note.internal" nor the member "internal" of any other; what we cannot read they do not get at all. */
+/* Called once for each event and audience. Customers do not get the event "note.internal". In other
+ * events the member "internal" is removed. An event that is not a JSON object is not sent to them. */
 static pusherc_render_verdict render_ticket(pusherc_render *render, void *user_data)
 {
     pusherc_render_verdict verdict = PUSHERC_RENDER_NOTHING;
@@ -138,7 +138,7 @@ static pusherc_render_verdict render_ticket(pusherc_render *render, void *user_d
     if (is(pusherc_render_event(render), "note.internal"))
         return PUSHERC_RENDER_NOTHING;
     cJSON *json = cJSON_ParseWithLength(data.ptr, data.len);
-    while (cJSON_GetObjectItem(json, "internal")) /* it may be there twice */
+    while (cJSON_GetObjectItem(json, "internal")) /* a key can occur twice */
         cJSON_DeleteItemFromObject(json, "internal");
     char *text = cJSON_IsObject(json) ? cJSON_PrintUnformatted(json) : NULL;
     if (text && pusherc_render_payload(render, pusherc_slice_of(text)) == 0)
@@ -169,7 +169,7 @@ static void may_have_office(pusherc_auth_request *request, void *user_data)
 
 static void may_have_user(pusherc_auth_request *request, void *user_data)
 {
-    (void)user_data; /* a parameter is never empty, so nobody is no user */
+    (void)user_data; /* an anonymous client has no id, and a parameter is never empty: denied */
     decide(request,
            pusherc_slice_equal(pusherc_auth_user_id(request), pusherc_auth_param(request, "id")));
 }
@@ -179,7 +179,7 @@ static void respond(pusherc_http_request *request, int status, const char *text)
     (void)pusherc_http_respond(request, status, NULL, 0, pusherc_slice_of(text));
 }
 
-/* Every channel of the user has been decided anew: a lost one gets nothing published from here on. */
+/* The rules have decided all channels of the user again. No later event reaches a revoked one. */
 static void moved(uint64_t kept, uint64_t revoked, void *request)
 {
     char text[80];
@@ -187,7 +187,7 @@ static void moved(uint64_t kept, uint64_t revoked, void *request)
     respond(request, 200, text);
 }
 
-/* HTTP requests that are not the library's: here, POST /move */
+/* Receives the HTTP requests that the library does not serve itself. This host serves POST /move. */
 static void on_http(pusherc_http_request *request, void *user_data)
 {
     pusherc_slice office = pusherc_http_query(request, "office");
@@ -204,14 +204,14 @@ static void on_http(pusherc_http_request *request, void *user_data)
         pthread_mutex_lock(&mutex);
         user->office = office.ptr[0] - '0';
         pthread_mutex_unlock(&mutex);
-        /* First the fact, then this call; the answer to the admin waits until it is done. */
+        /* Change the fact first, then call. moved() answers the admin when the rules have decided. */
         match.user_id = pusherc_slice_of(user->id);
         if (pusherc_reauthorize(server, "app-id", &match, moved, request))
             respond(request, 500, "");
     }
 }
 
-/* Without .kinds they would cover presence and encrypted channels of these names, too. */
+/* Without .kinds the rules would also cover presence and encrypted channels of these names. */
 #define PRIVATE .struct_size = sizeof(pusherc_rule), .kinds = PUSHERC_RULE_PRIVATE
 
 static const pusherc_rule rules[] = {
@@ -231,7 +231,7 @@ int main(int argc, char **argv)
     sigset_t signals;
     int number;
 
-    sigemptyset(&signals); /* blocked before the workers are made, which inherit it */
+    sigemptyset(&signals); /* block them before the workers start: these inherit the mask */
     sigaddset(&signals, SIGTERM);
     sigaddset(&signals, SIGINT);
     pthread_sigmask(SIG_BLOCK, &signals, NULL);
@@ -239,7 +239,7 @@ int main(int argc, char **argv)
     options.log_fn = pusherc_log_to_stderr;
     options.worker_count = (uint32_t)(argc > 2 ? atoi(argv[2]) : 1);
     app.id = "app-id", app.key = "app-key", app.secret = "app-secret";
-    app.auth_mode = PUSHERC_AUTH_RULES; /* a signature alone opens nothing */
+    app.auth_mode = PUSHERC_AUTH_RULES; /* signatures have no effect */
     listen.port = (uint16_t)(argc > 1 ? atoi(argv[1]) : 0);
     int status = pusherc_server_new(&server, &options, &why);
     for (size_t i = 0; status == 0 && i < sizeof rules / sizeof rules[0]; i++)

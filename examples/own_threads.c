@@ -1,6 +1,6 @@
 /*
- * The server on threads of its own, for hosts whose main thread has other things to do. Here that
- * thread waits for a signal and, once a second, publishes the time on the channel "clock".
+ * The server runs on its own threads, for hosts whose main thread has other work. Here the main
+ * thread waits for a signal and publishes the time on the channel "clock" once a second.
  *
  *   own_threads [PORT]         0, the default: the system picks one
  */
@@ -12,7 +12,7 @@
 
 #include <pusherc/pusherc.h>
 
-/* Hooks run on the worker that has the connection: two of them may run at the same moment. */
+/* A hook runs on the connection's worker thread, so two calls may run at the same time. */
 static void on_channel(const pusherc_channel_event *event, void *user_data)
 {
     (void)user_data;
@@ -59,7 +59,7 @@ static void publish_time(pusherc_server *server)
     event.channels = &channel;
     event.channel_count = 1;
     event.data = (pusherc_slice){data, (size_t)len};
-    /* Any thread may publish. The event is encoded here and handed to the workers; no waiting. */
+    /* Any thread may publish. The call encodes the event, hands it to the workers, and never waits. */
     int status = pusherc_publish(server, "app-id", &event);
     if (status)
         (void)fprintf(stderr, "publish: %s\n", pusherc_strerror(status));
@@ -71,7 +71,7 @@ int main(int argc, char **argv)
     const struct timespec second = {.tv_sec = 1};
     sigset_t signals;
 
-    /* For sigtimedwait() below. The library's threads take no signals. */
+    /* Block the signals for sigtimedwait() below. The library's threads block all signals. */
     sigemptyset(&signals);
     sigaddset(&signals, SIGTERM);
     sigaddset(&signals, SIGINT);
@@ -81,8 +81,8 @@ int main(int argc, char **argv)
     while (status == 0 && sigtimedwait(&signals, NULL, &second) < 0)
         publish_time(server);
 
-    /* Free stops a running server at once and waits for its threads. A host that wants its clients
-     * told little by little calls pusherc_server_stop() and waits for its `stopped` first. */
+    /* This closes all clients at once and waits for the threads. To close clients spread over some
+     * time, call pusherc_server_stop() first and wait until it calls `stopped`. */
     pusherc_server_free(server);
     return status ? 1 : 0;
 }

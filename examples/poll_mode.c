@@ -1,7 +1,7 @@
 /*
- * The server without a thread and without a loop of the host: it works while the host calls
- * pusherc_server_poll(), and only then. For interpreters and for programs with a main loop of
- * another kind. Here the rest of that loop answers each "client-ping" on a channel.
+ * The server without any thread and without a libuv loop: it works only while the host is in
+ * pusherc_server_poll(). This is for interpreters and for programs with another kind of main loop.
+ * Here the main loop answers each "client-ping" on a channel.
  *
  *   poll_mode [PORT]           0, the default: the system picks one
  */
@@ -20,7 +20,7 @@ static void end(int number)
     ended = 1;
 }
 
-/* What the hook leaves for the loop. No lock: hooks run inside pusherc_server_poll(). */
+/* What the hook hands to the main loop. It needs no lock: hooks run in pusherc_server_poll(). */
 struct work {
     char channel[201];
     size_t channel_len;
@@ -34,7 +34,7 @@ static int on_client_event(const pusherc_conn *conn, const pusherc_client_event 
     (void)conn;
     if (pusherc_slice_equal(event->event, pusherc_slice_of("client-ping")) &&
         event->channel.len < sizeof work->channel) {
-        /* Slices die with the callback: copy what is needed later. */
+        /* The slices are valid until the callback returns: copy what is needed later. */
         memcpy(work->channel, event->channel.ptr, event->channel.len);
         work->channel_len = event->channel.len;
     }
@@ -68,7 +68,7 @@ static int start_server(pusherc_server **server, struct work *work, uint16_t por
     hooks.user_data = work;
     options.hooks = &hooks;
     options.log_fn = pusherc_log_to_stderr;
-    options.worker_count = PUSHERC_WORKERS_NONE; /* this line is what makes it poll mode */
+    options.worker_count = PUSHERC_WORKERS_NONE; /* poll mode */
     app.id = "app-id";
     app.key = "app-key";
     app.secret = "app-secret";
@@ -93,13 +93,12 @@ int main(int argc, char **argv)
     (void)signal(SIGINT, end);
     int status = start_server(&server, &work, (uint16_t)(argc > 1 ? atoi(argv[1]) : 0));
     while (status == 0 && !ended) {
-        (void)pusherc_server_poll(server,
-                                  50); /* at most 50 ms, less when there is something to do */
+        (void)pusherc_server_poll(server, 50); /* returns after 50 ms, or earlier with work */
         if (work.channel_len > 0)
             answer(server, &work);
     }
 
-    /* Stopping is work, too: go on until there is nothing left to do. */
+    /* The server also needs pusherc_server_poll() to stop: call it until all work is done. */
     if (status == 0 && pusherc_server_stop(server, 200, NULL, NULL) == 0) {
         while (pusherc_server_poll(server, 50) == 1)
             ;

@@ -1,15 +1,15 @@
 /*
- * Two tenants in one app: nobody of one organisation ever sees anything of another.
+ * Several organisations share one app. The rules keep each user out of the other organisations' channels.
  *
- *   presence.org.{id}    has a dot, so for the protocol it is a public name that anybody may subscribe to;
- *                        here a rule guards it
- *   presence-org.{id}    a real presence channel: its members see who else is there
+ *   presence.org.{id}    has a dot, so the protocol treats it as a public name, open to every client; here a rule
+ *                        guards it
+ *   presence-org.{id}    a presence channel: its members see each other
  *
  *   tenants [PORT [WORKERS]]    port 0, the default: the system picks one; 1 worker
  *
- * Who somebody is tells the cookie "session" of the page's own host, or else a bearer token: one of those in
- * the table. Clients do not authorize for public names, so the connection itself must be somebody's: by that
- * cookie, or by pusher.signin(), which asks the built-in /broadcasting/user-auth.
+ * A bearer token or the cookie "session" identifies the user; the table lists their values. Clients send no
+ * authorization for public names, so the connection itself needs an identity: from the cookie, or from
+ * pusher.signin(), which asks the built-in /broadcasting/user-auth.
  */
 #include <pthread.h>
 #include <signal.h>
@@ -34,9 +34,9 @@ static bool is(pusherc_slice text, const char *expected)
 }
 
 /*
- * Who is this? Browsers send cookies with a WebSocket that any page of the world opens. So once a cookie was
- * read, the library refuses the connection if the page is of another host and the app names no
- * allowed_origins: the hook need not think of it.
+ * The server asks who a client is. Browsers send cookies with every WebSocket, whatever page opens it. Therefore the
+ * library refuses a connection whose cookie was read if the page comes from another origin and the app has no
+ * allowed_origins. The hook does not have to check that.
  */
 static void identify(pusherc_identify_request *request, void *user_data)
 {
@@ -52,10 +52,10 @@ static void identify(pusherc_identify_request *request, void *user_data)
             identity.user_info_json = pusherc_slice_of(people[i].info);
         }
     }
-    (void)pusherc_identify_accept(request, &identity); /* without a user id: as nobody */
+    (void)pusherc_identify_accept(request, &identity); /* without user id: anonymous */
 }
 
-/* Both rules: you may have your own organisation's channels. */
+/* The decision of both rules: a user may have the channels of the user's own organisation. */
 static void may_have_org(pusherc_auth_request *request, void *user_data)
 {
     pusherc_slice user_id = pusherc_auth_user_id(request), org = pusherc_auth_param(request, "id");
@@ -63,8 +63,8 @@ static void may_have_org(pusherc_auth_request *request, void *user_data)
     (void)user_data;
     for (size_t i = 0; i < sizeof people / sizeof people[0]; i++) {
         if (is(user_id, people[i].id) && is(org, people[i].org)) {
-            (void)pusherc_auth_allow(request,
-                                     NULL); /* presence members are the identity's id and info */
+            /* NULL: a presence member has the id and info of the identity */
+            (void)pusherc_auth_allow(request, NULL);
             return;
         }
     }
@@ -76,9 +76,10 @@ static int add_rules(pusherc_server *server, pusherc_errinfo *why)
     pusherc_rule guarded = PUSHERC_RULE_INIT, presence = PUSHERC_RULE_INIT;
 
     guarded.pattern = "presence.org.{id}";
-    guarded.kinds = PUSHERC_RULE_PUBLIC; /* must be asked for; other public names stay open */
+    guarded.kinds =
+        PUSHERC_RULE_PUBLIC; /* only the names that match; other public names stay open */
     guarded.authorize = may_have_org;
-    presence.pattern = "org.{id}"; /* patterns are without "presence-" */
+    presence.pattern = "org.{id}"; /* a pattern has no prefix such as "presence-" */
     presence.kinds = PUSHERC_RULE_PRESENCE;
     presence.authorize = may_have_org;
     int status = pusherc_server_add_rule(server, &guarded, why);
@@ -96,7 +97,7 @@ int main(int argc, char **argv)
     sigset_t signals;
     int number, status = 0;
 
-    /* Blocked before the workers are made, which inherit it: sigwait() below gets them. */
+    /* Block the signals before the workers start, which inherit the mask: sigwait() below gets them. */
     sigemptyset(&signals);
     sigaddset(&signals, SIGTERM);
     sigaddset(&signals, SIGINT);
@@ -107,8 +108,8 @@ int main(int argc, char **argv)
     options.log_fn = pusherc_log_to_stderr;
     options.worker_count = (uint32_t)(argc > 2 ? atoi(argv[2]) : 1);
     app.id = "app-id", app.key = "app-key", app.secret = "app-secret";
-    app.auth_mode =
-        PUSHERC_AUTH_RULES; /* for presence channels; guarded public names ask in any mode */
+    /* For presence channels. A rule for public names is asked in every mode. */
+    app.auth_mode = PUSHERC_AUTH_RULES;
     listen.port = (uint16_t)(argc > 1 ? atoi(argv[1]) : 0);
     if (pusherc_server_new(&server, &options, &why) || add_rules(server, &why) ||
         pusherc_server_put_app(server, &app, &why) ||

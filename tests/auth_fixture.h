@@ -168,7 +168,7 @@ static inline struct fx_client *ax_connect(struct ax *ax, size_t i, uint32_t wor
     return &ax->clients[i];
 }
 
-/* Turns of every worker, until nobody has anything to do. */
+/* Runs turns of every worker until no worker has work left. */
 static inline void ax_settle(struct ax *ax)
 {
     bool any = true;

@@ -277,7 +277,7 @@ static inline bool fx_round(struct fx *fx, uint32_t index)
     return any;
 }
 
-/* Until nobody has anything to do. */
+/* Runs turns until no worker has work left. */
 static inline void fx_settle(struct fx *fx)
 {
     bool any = true;

@@ -120,7 +120,7 @@ typedef struct pusherc_app_options {
     bool strict_user_info;       /**< refuse a user_info that is not an object */
     bool allow_missing_protocol; /**< a URL without ?protocol= means 7 instead of 4008 */
     /** Close a client with 4009 if it neither signs in nor joins a private or presence channel, or a public one that
-     *  a rule covers, within user_authentication_timeout_ms. Clients whose user `identify` named stay. */
+     *  a rule covers, within user_authentication_timeout_ms. A client with a user id from `identify` stays. */
     bool user_authentication;
     bool subscription_count_events; /**< tell subscribers how many subscriptions the channel has */
     bool watchlist_events;          /**< tell clients which users of their watchlist are online */

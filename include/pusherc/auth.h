@@ -346,7 +346,7 @@ typedef void (*pusherc_reauthorized_fn)(uint64_t kept, uint64_t revoked, void *u
  * that waits for its answer. When a grant is revoked, its worker stops delivery at once. When `done` is called, all
  * workers have: no event that is published after that reaches a client whose grant was revoked. Such a client gets
  * pusher:subscription_error with status 403, and leaves if it is a presence member. A revoked grant is asked for
- * again by later calls that match. If it is granted then, the subscription resumes with
+ * again by later calls that match. If the rule allows it then, the subscription resumes with
  * pusher_internal:subscription_succeeded, unless the client has unsubscribed.
  *
  * @param server     started
@@ -388,7 +388,7 @@ PUSHERC_API int pusherc_server_unsubscribe(pusherc_server *server, const char *a
 /**
  * Every reason to deny as X(name, value, label, type, text): `label` is the name in metrics, `type` the one that
  * clients get in pusher:subscription_error, `text` the meaning. The enum, pusherc_denial_name() and the metrics
- * are made of this list; bindings can be, too. Values begin with 1 and leave no gap.
+ * are made from this list, and bindings can use it. Values begin with 1, without gaps.
  */
 #define PUSHERC_DENIAL_MAP(X)                                                                      \
     X(BY_RULE, 1, "by_rule", "AuthError", "the host said no")                                      \
@@ -424,7 +424,7 @@ typedef struct pusherc_denial {
     pusherc_slice channel;       /**< len 0 = a connection or a sign-in was refused */
     pusherc_slice pattern;       /**< of the rule that was asked; len 0 = none */
     pusherc_slice user_id;       /**< len 0 = anonymous */
-    pusherc_socket_id socket_id; /**< zero = there is none yet */
+    pusherc_socket_id socket_id; /**< zero = the connection has no id yet */
     pusherc_slice detail;        /**< a sentence, or the string to be signed */
 } pusherc_denial;
 
@@ -443,8 +443,8 @@ PUSHERC_API const char *pusherc_denial_name(pusherc_denial_reason reason);
 typedef void (*pusherc_explain_fn)(pusherc_slice json, void *user_data);
 
 /**
- * Explain how a channel would be decided, without asking the host: which patterns were tried, which one wins, its
- * parameters, and the effect of the app's mode. The result is one JSON object:
+ * Explain how the server would decide about a channel, without asking the host: the patterns that were tried, the one
+ * that wins, its parameters, and the effect of the app's mode. The result is one JSON object:
  * {"app","channel","name","kind","mode","user_id","tried":[{"pattern","kinds","matches"}],"rule":pattern or
  * null,"params":{},"outcome":"ask rule"|"signature"|"signature or rule"|"public"|"denied","reason":text}.
  *

@@ -19,8 +19,8 @@ PUSHERC_BEGIN_DECLS
  * Every kind of channel as X(name, value, prefix, label, cache, auth, client_events): `prefix` begins its names,
  * `label` is the name in metrics; `cache` says whether "cache-" may follow the prefix, for channels that keep their
  * last event; `auth` whether a subscription needs a signature or a rule; `client_events` whether clients may publish.
- * The enum and everything that goes by prefix are made of this list; bindings can be, too. A prefix stands before
- * the shorter ones that it begins with, so the public kind is the last. Values begin with 0 and leave no gap.
+ * The enum and all code that depends on the kind are made from this list, and bindings can use it. A longer prefix
+ * stands before the shorter ones that it begins with, so the public kind is last. Values begin with 0, without gaps.
  */
 #define PUSHERC_CHANNEL_KIND_MAP(X)                                                                \
     X(PRIVATE_ENCRYPTED, 2, "private-encrypted-", "private-encrypted", true, true, false)          \

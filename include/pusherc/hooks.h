@@ -327,15 +327,15 @@ PUSHERC_API int pusherc_identify_reject(pusherc_identify_request *request, uint1
                                         const char *reason);
 
 /** @name Reading an app request
- * One of the two is set: clients know the key, the HTTP API knows the id. Slices are borrowed until the request is
- * answered.
+ * One of the two is set: clients send the key, requests of the HTTP API the id. Slices are borrowed until the request
+ * is answered.
  * @{ */
 
 /**
  * The id of the app that is wanted.
  *
  * @param request  not answered yet
- * @return decoded; len 0 = the key is known
+ * @return decoded; len 0 = the request has the key
  */
 PUSHERC_API pusherc_slice pusherc_app_request_id(const pusherc_app_request *request);
 
@@ -343,14 +343,14 @@ PUSHERC_API pusherc_slice pusherc_app_request_id(const pusherc_app_request *requ
  * The key of the app that is wanted.
  *
  * @param request  not answered yet
- * @return decoded; len 0 = the id is known
+ * @return decoded; len 0 = the request has the id
  */
 PUSHERC_API pusherc_slice pusherc_app_request_key(const pusherc_app_request *request);
 /** @} */
 
 /**
- * Answer "which app is this?". The app is put as pusherc_server_put_app() does, before the client goes on. So an app
- * is asked for until it is put. An app that does not exist is asked for again with every request.
+ * Answer "which app is this?". The server puts the app as pusherc_server_put_app() does, and then serves the client.
+ * It asks about an app only until the app is put. It asks about an unknown app again with every request.
  *
  * @param request  consumed, whatever is returned
  * @param options  copied; NULL = there is no such app

@@ -58,13 +58,11 @@ static int make_ready(const pusherc_server *server, const struct pc_app *app,
     return encrypt_data(server, app, ready);
 }
 
-int pusherc_publish_batch(pusherc_server *server, const char *app_id, const pusherc_event *events,
-                          size_t count)
+/* All are checked before the first is sent. `ready` has room for `count` and is zero. */
+static int publish_all(pusherc_server *server, const char *app_id, const pusherc_event *events,
+                       size_t count, struct ready *ready)
 {
-    struct ready ready[PUSHERC_MAX_EVENTS_PER_BATCH] = {0};
     int err;
-    if (!events || count == 0 || count > PUSHERC_MAX_EVENTS_PER_BATCH)
-        return PUSHERC_EINVAL;
     struct pc_app *app = pc_server_app(server, app_id, &err);
     if (!app)
         return err;
@@ -81,9 +79,19 @@ int pusherc_publish_batch(pusherc_server *server, const char *app_id, const push
     return err;
 }
 
+int pusherc_publish_batch(pusherc_server *server, const char *app_id, const pusherc_event *events,
+                          size_t count)
+{
+    struct ready ready[PUSHERC_MAX_EVENTS_PER_BATCH] = {0};
+    if (!events || count == 0 || count > PUSHERC_MAX_EVENTS_PER_BATCH)
+        return PUSHERC_EINVAL;
+    return publish_all(server, app_id, events, count, ready);
+}
+
 int pusherc_publish(pusherc_server *server, const char *app_id, const pusherc_event *event)
 {
-    return pusherc_publish_batch(server, app_id, event, 1);
+    struct ready ready = {0};
+    return event ? publish_all(server, app_id, event, 1, &ready) : PUSHERC_EINVAL;
 }
 
 int pusherc_send_to_user(pusherc_server *server, const char *app_id, pusherc_slice user_id,

@@ -64,10 +64,10 @@ struct m_session {
     enum pc_session_state state;
     uint32_t joined_count;
     struct m_joined joined[M_MAX_JOINED];
-    int user; /* signed in; -1 = nobody */
+    int user; /* signed in as; -1 = not signed in */
     uint64_t seen_ms, pinged_ms, due_ms, over_soft_ms;
     unsigned pings, malformed;
-    uint16_t close_code; /* 0 = we sent no close */
+    uint16_t close_code; /* 0 = the server sent no close */
     bool queue_closed;
     struct m_frame *first, **last;
     size_t offset, bytes; /* of the first that have been written; of all that have not */
@@ -310,7 +310,7 @@ static inline void m_run_mail(struct model *m, uint32_t w)
     worker->mail_count = 0;
 }
 
-/* PUSHERC_EBACKLOG when somebody could not be served. */
+/* Returns PUSHERC_EBACKLOG if the mailbox of a worker with subscribers is full. */
 static inline int m_relay(struct model *m, int channel, int except, const char *payload)
 {
     if (m_subscriptions(m, channel, UINT32_MAX) == 0) {
@@ -637,7 +637,7 @@ static inline void m_end(struct model *m, struct m_session *s)
     s->state = PC_SESSION_ENDED;
 }
 
-/* The connection is gone: its place is free, and nothing on its way is for whoever takes it. */
+/* The connection is gone: its place is free, and mail on its way does not reach the next session there. */
 static inline void m_remove(struct model *m, int session)
 {
     struct m_session *s = &m->sessions[session];

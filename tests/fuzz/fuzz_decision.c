@@ -1,6 +1,6 @@
 /*
- * Questions, answers of now and of before, late or never, changes of mind, comings and goings, time: against
- * what the host knows. Once every change has been carried through, nobody is subscribed to what is not theirs.
+ * Questions, answers (current, outdated, late or missing), changed facts, clients that come and go, and time, compared
+ * with the facts of the host. After every change has ended, no client is subscribed to a channel that it may not have.
  */
 #include "auth_fixture.h"
 #include "session/member.h"
@@ -8,7 +8,7 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 #define CLIENTS  4
-#define USERS    3 /* the last one is nobody */
+#define USERS    3 /* the last one is anonymous */
 #define CHANNELS 3
 #define MAX_OUT  64
 
@@ -119,7 +119,7 @@ static void step(struct world *w, uint8_t op, uint8_t arg)
         FX_REQUIRE(ax_reauthorize(&w->ax, arg % USERS < 2 && arg & 64 ? users[arg % USERS] : NULL,
                                   arg & 128 ? strchr(channels[channel], '-') + 1 : NULL) == 0);
         break;
-    case 6: /* time; above 127 for long enough that nobody waits any more */
+    case 6: /* time passes; above 127 long enough to end all waiting */
         fx_pass(&w->ax.fx, arg < 128 ? arg : AX_TIMEOUT_MS);
         break;
     case 7:

@@ -1,4 +1,4 @@
-/* Data of encrypted channels: what anybody may have sent is read without harm; what was encrypted comes back. */
+/* Data of encrypted channels: any input is read without harm, and encrypted data can be decrypted. */
 #include <stdlib.h>
 #include <string.h>
 

@@ -126,7 +126,7 @@ static void read_message(struct m_session *s, const char *payload)
         if (m_find_joined(s, channel))
             read_roster(view, payload);
     } else if (strstr(payload, "member_added") && view->known && !view->missed) {
-        FX_REQUIRE(!view->there[user]); /* nobody is announced who was in the roster */
+        FX_REQUIRE(!view->there[user]); /* a user in the roster is not announced again */
         view->there[user] = true;
         view->info[user] = number_after(payload, "\\\"n\\\":");
     } else if (strstr(payload, "member_removed") && view->known && !view->missed) {
@@ -247,7 +247,7 @@ static void check(struct world *w)
         FX_REQUIRE(worker->queued_bytes == queued[i]);
         FX_REQUIRE(worker->mailbox->count == m->workers[i].mail_count);
         FX_REQUIRE(worker->mailbox->pins == 0);
-        /* whoever has mail has been woken since it last looked */
+        /* a worker with mail has been woken since it last looked */
         FX_REQUIRE(m->workers[i].mail_count == 0 || w->fx.wakes[i] != w->wakes[i]);
     }
     for (int c = 0; c < M_CHANNELS; c++) {
@@ -540,7 +540,7 @@ static void end(struct world *w)
         if (w->model.sessions[i].used)
             remove_session(w, i);
     check(w);
-    /* what is still in the mail holds its channels until somebody takes it out */
+    /* mail holds its channels until the worker takes it out */
     settle(w);
     size_t left = 0; /* but the one that keeps an event */
     for (size_t i = 0; i < PC_SHARDS; i++)

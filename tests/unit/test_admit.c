@@ -190,7 +190,7 @@ static void the_first_fault_decides(void **state)
         assert_int_equal(out.code, order[i].code);
         assert_string_equal(out.reason, order[i].reason);
     }
-    assert_int_equal(full->state->connections, 1); /* nobody who was refused counts */
+    assert_int_equal(full->state->connections, 1); /* refused clients are not counted */
     atomic_store(&fx->engine->sockets, 10);
     assert_int_equal(admit(fx, &request, true, &out), PC_ADMIT_OK);
     pc_app_disconnect(full);
@@ -206,7 +206,7 @@ static void a_missing_version_may_be_forgiven(void **state)
     assert_int_equal(fx_try_put(*state, &app), 0);
     assert_int_equal(admit(*state, &request, false, &out), PC_ADMIT_OK);
     assert_int_equal(out.newcomer.protocol, 7);
-    /* not where nobody can say so */
+    /* only an app can allow a missing protocol: this app does not exist */
     expect(*state, "/app/nope", "", 4008, "No protocol version was given");
 }
 

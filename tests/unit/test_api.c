@@ -905,7 +905,6 @@ static void without_memory_the_answer_is_an_empty_500(void **state)
     }
 }
 
-/* 173: what no app takes is refused before anybody is asked about it. */
 /* 183 */
 static void a_callback_is_a_name_and_no_code(void **state)
 {

@@ -155,7 +155,7 @@ static void failures_may_be_json(void **state)
     }
 }
 
-/* What is no error of one line stays as it is; without memory there is none. */
+/* Only a one-line error becomes JSON. Without memory the reply has no body. */
 static void other_replies_stay_as_they_are(void **state)
 {
     struct api_fixture *f = *state;

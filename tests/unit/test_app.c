@@ -474,7 +474,7 @@ static void without_patterns_any_origin_does(void **state)
     assert_true(pc_app_allows_origin(app, PC_S("https://anything.net")));
     assert_true(pc_app_allows_origin(app, PC_S("")));
     pc_app_unref(app);
-    /* an empty list is a list: nobody */
+    /* an empty list allows no origin */
     const char *const none[] = {NULL};
     options.allowed_origins = none;
     app = put_and_get(*state, &options);

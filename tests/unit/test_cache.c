@@ -96,7 +96,7 @@ static void comes_back(struct cx *cx, size_t i)
     fx_heard(&cx->clients[i]);
 }
 
-static void it_is_kept_while_nobody_is_there(void **state)
+static void the_event_is_kept_without_subscribers(void **state)
 {
     struct cx *cx = *state;
     assert_int_equal(publish(cx, "cache-x", "tick", "1"), 0);
@@ -203,7 +203,7 @@ static void each_audience_gets_its_own_of_what_is_kept(void **state)
     static const char *const views[] = {"agent", "customer", NULL, "agent", "customer"};
     for (size_t i = 0; i < 5; i++)
         ax_connect(ax, i, (uint32_t)(i % 2), "u");
-    assert_int_equal(pc_publish(ax->fx.engine, app, &p), 0); /* nobody is there */
+    assert_int_equal(pc_publish(ax->fx.engine, app, &p), 0); /* without subscribers */
     for (size_t i = 0; i < 5; i++) {
         if (i == 3) { /* from now on with subscribers; not for customers */
             p.event = PC_S("note");
@@ -267,7 +267,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         with_clients(newcomers_hear_the_last_event),
-        with_clients(it_is_kept_while_nobody_is_there),
+        with_clients(the_event_is_kept_without_subscribers),
         with_clients(only_what_publishers_send_is_kept),
         with_clients(what_is_oldest_makes_room),
         with_clients(one_event_is_kept_whatever_its_size),

@@ -192,7 +192,7 @@ static void nor_one_that_ends_meanwhile(void **state)
     assert_int_equal(ax->done, 1);
 }
 
-static void without_memory_nobody_hears_of_it(void **state)
+static void without_memory_no_worker_gets_the_change(void **state)
 {
     struct ax *ax = *state;
     struct answer answer = {.ax = ax, .user = "7"};
@@ -222,7 +222,7 @@ int main(void)
         WITH(an_answer_from_before_the_channel_was_taken_is_asked_for),
         WITH(a_worker_that_has_ended_is_not_waited_for),
         WITH(nor_one_that_ends_meanwhile),
-        WITH(without_memory_nobody_hears_of_it),
+        WITH(without_memory_no_worker_gets_the_change),
     };
     return cmocka_run_group_tests_name("change", tests, NULL, NULL);
 }

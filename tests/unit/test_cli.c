@@ -118,7 +118,7 @@ static void nearest_word_is_near(void **state)
     assert_null(cli_nearest(huge, known, 4));
 }
 
-static void settings_are_checked_alike_whoever_sets_them(void **state)
+static void settings_of_every_source_are_checked_alike(void **state)
 {
     static const struct {
         const char *name, *text, *expected; /* NULL = taken */
@@ -526,7 +526,7 @@ static void a_service_manager_is_told(void **state)
     char path[64], text[32];
 
     (void)state;
-    cli_notify("READY=1"); /* nobody wants to know */
+    cli_notify("READY=1"); /* NOTIFY_SOCKET is not set: no effect */
     for (int named = 0; named < 2; named++) {
         int len = snprintf(path, sizeof path, "%stest_cli_%d", named ? "/tmp/" : "@", getpid());
         int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
@@ -736,7 +736,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(options_are_read_or_refused_in_one_sentence),
         cmocka_unit_test(nearest_word_is_near),
-        cmocka_unit_test(settings_are_checked_alike_whoever_sets_them),
+        cmocka_unit_test(settings_of_every_source_are_checked_alike),
         cmocka_unit_test(defaults_are_those_of_the_library),
         cmocka_unit_test(path_prefix_gets_its_slash),
         cmocka_unit_test_setup_teardown(environment_sets_the_server, clear_environment,

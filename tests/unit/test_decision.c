@@ -1,4 +1,4 @@
-/* Questions to the host: asked once, answered once, whoever waits, however late. */
+/* Questions to the host: each is asked once and answered once, for all clients that wait, early or late. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -151,8 +151,8 @@ static void on_claimed(struct pc_waiter *waiter, const struct pc_question *quest
     c->denied += !verdict->allowed;
 }
 
-/* As an auth endpoint asks: an anonymous request may name anybody's socket. */
-static void whoever_only_claims_a_socket_gets_an_answer_of_its_own(void **state)
+/* As an auth endpoint asks: an anonymous request may name the socket of any client. */
+static void a_request_that_only_names_a_socket_is_asked_separately(void **state)
 {
     struct ax *ax = *state;
     static const char name[] = "private-tickets.1";
@@ -204,7 +204,7 @@ static void silence_is_a_no_after_the_deadline(void **state)
     assert_non_null(strstr(heard, "403"));
     assert_string_equal(ax_denied(ax), "TIMEOUT private-tickets.1 (tickets.{id}) 7 403 "
                                        "The application did not answer in time\n");
-    /* the question is free again, and the late answer is for nobody */
+    /* the question can be asked again, and the late answer has no effect */
     ax_subscribe(ax, 0, "private-tickets.1");
     pusherc_auth_request *second = ax_next(ax);
     assert_int_equal(pusherc_auth_allow(r, NULL), PUSHERC_ETIMEDOUT);
@@ -238,7 +238,7 @@ static void unsubscribing_within_the_turn_asks_nothing(void **state)
     assert_int_equal(ax->calls, 0);
 }
 
-static void an_answer_after_the_end_of_the_connection_is_for_nobody(void **state)
+static void an_answer_after_the_end_of_the_connection_is_discarded(void **state)
 {
     struct ax *ax = *state;
     add_rule(ax, 0);
@@ -271,7 +271,7 @@ static void an_answer_consumes_its_request(void **state)
     assert_int_equal(failing_alloc_live(&ax->fx.alloc), blocks);
 }
 
-static void an_answer_after_the_server_has_gone_is_for_nobody(void **state)
+static void an_answer_after_the_end_of_the_server_is_discarded(void **state)
 {
     struct ax *ax = *state;
     add_rule(ax, 0);
@@ -611,13 +611,13 @@ int main(void)
         with_host(forty_subscribes_of_a_turn_are_one_call),
         with_host(the_same_question_is_asked_once),
         with_host(a_user_named_like_a_socket_shares_nothing_with_it),
-        with_host(whoever_only_claims_a_socket_gets_an_answer_of_its_own),
+        with_host(a_request_that_only_names_a_socket_is_asked_separately),
         with_host(silence_is_a_no_after_the_deadline),
         with_host(unsubscribing_takes_the_question_back),
         with_host(unsubscribing_within_the_turn_asks_nothing),
-        with_host(an_answer_after_the_end_of_the_connection_is_for_nobody),
+        with_host(an_answer_after_the_end_of_the_connection_is_discarded),
         with_host(an_answer_consumes_its_request),
-        with_host(an_answer_after_the_server_has_gone_is_for_nobody),
+        with_host(an_answer_after_the_end_of_the_server_is_discarded),
         with_host(every_answer_is_checked_before_it_counts),
         with_host(an_answered_request_keeps_no_identity),
         with_host(answers_are_reused_where_the_rule_allows_it),

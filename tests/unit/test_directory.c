@@ -74,7 +74,7 @@ static struct pc_channel *find(struct fixture *f, uint64_t app, const char *name
     return channel;
 }
 
-static void a_channel_is_there_while_somebody_subscribes(void **state)
+static void a_channel_exists_while_it_has_subscribers(void **state)
 {
     struct fixture *f = *state;
     assert_null(find(f, 1, "news"));
@@ -109,11 +109,11 @@ static void an_event_under_way_keeps_its_channel(void **state)
     channel->holders = 2;
     vacate(f, channel);
     assert_ptr_equal(find(f, 1, "news"), channel);
-    /* held, but nobody is there */
+    /* held, but without subscribers */
     assert_int_equal(pc_directory_occupied(&f->dir), 0);
     pc_channel_release(&f->dir, channel);
     assert_ptr_equal(find(f, 1, "news"), channel);
-    /* whoever comes now joins the same channel */
+    /* a new subscriber joins the same channel */
     assert_ptr_equal(occupy(f, 1, "news"), channel);
     pc_channel_release(&f->dir, channel);
     assert_ptr_equal(find(f, 1, "news"), channel);
@@ -253,7 +253,7 @@ static void views_are_counted_and_their_places_used_again(void **state)
     uint64_t generation = channel->views->generation;
     assert_int_equal(pc_channel_use_view(channel, PC_S("agent"), &again), 0);
     assert_int_equal(agent, again);
-    assert_int_equal(channel->views->generation, generation); /* nobody new to render for */
+    assert_int_equal(channel->views->generation, generation); /* no new view */
     assert_int_equal(pc_channel_use_view(channel, PC_S("customer"), &customer), 0);
     assert_int_not_equal(customer, agent);
     assert_true(channel->views->generation > generation);
@@ -314,7 +314,7 @@ static void without_memory_there_is_no_channel(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        directory_test(a_channel_is_there_while_somebody_subscribes),
+        directory_test(a_channel_exists_while_it_has_subscribers),
         directory_test(apps_do_not_share_channels),
         directory_test(an_event_under_way_keeps_its_channel),
         directory_test(the_longest_name_fits),

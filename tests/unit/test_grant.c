@@ -610,7 +610,7 @@ static void a_signed_subscribe_has_the_grant_made_for_it(void **state)
     heard(ax, 0, "\"channel\":\"private-t.2\",\"data\":\"{\\\"type\\\":\\\"AuthError");
 }
 
-static void a_grant_that_nobody_uses_is_forgotten(void **state)
+static void an_unused_grant_is_removed(void **state)
 {
     struct ax *ax = begin(state, NULL);
     remember(ax, 0, "private-t.1", "7", "agent", 0);
@@ -648,8 +648,8 @@ static void without_a_token_a_remembered_grant_is_asked_for_once(void **state)
     assert_int_equal(ax->clients[0].session.grant_count, 1);
 }
 
-/* Anybody may name a socket to the endpoint, or have somebody else's browser do it. */
-static void only_who_shows_the_answer_is_who_asked_for_it(void **state)
+/* Any client may name a socket to the endpoint, or make another user's browser do it. */
+static void only_a_client_that_presents_the_answer_uses_its_grant(void **state)
 {
     struct ax *ax = begin(state, NULL);
     for (int round = 0; round < 3; round++) {
@@ -794,7 +794,7 @@ static bool scenario(struct ax *ax, pusherc_auth_mode mode, size_t n)
         bool asked = ax_reauthorize(ax, NULL, NULL) == 0;
         ax_settle(ax);
         ax_pass(ax, 1);
-        /* everything was denied: nobody is left, memory or not */
+        /* everything was denied: no client is subscribed, with or without memory */
         for (size_t i = 0; i < 2 && asked; i++)
             if (!ax->clients[i].over && ax->clients[i].session.subscription_count)
                 fail_msg("mode %d, request %zu: client %zu is still subscribed", mode, n, i);
@@ -814,7 +814,7 @@ static bool scenario(struct ax *ax, pusherc_auth_mode mode, size_t n)
     return failed;
 }
 
-static void without_memory_nobody_keeps_what_was_denied(void **state)
+static void without_memory_no_client_keeps_a_denied_channel(void **state)
 {
     static struct ax ax;
     (void)state;
@@ -855,18 +855,18 @@ int main(void)
         in_mode(rules_only, an_identity_with_an_end_has_all_grants_asked_again),
         in_mode(rules_only, the_host_takes_a_channel_away),
         in_mode(signatures_only, a_signed_subscribe_has_the_grant_made_for_it),
-        in_mode(signatures_only, a_grant_that_nobody_uses_is_forgotten),
+        in_mode(signatures_only, an_unused_grant_is_removed),
         in_mode(signatures_only, a_remembered_grant_ends_when_the_host_said_so),
         in_mode(rules_only, without_a_token_a_remembered_grant_is_asked_for_once),
-        in_mode(rules_only, only_who_shows_the_answer_is_who_asked_for_it),
-        in_mode(either, only_who_shows_the_answer_is_who_asked_for_it),
+        in_mode(rules_only, only_a_client_that_presents_the_answer_uses_its_grant),
+        in_mode(either, only_a_client_that_presents_the_answer_uses_its_grant),
         in_mode(rules_only, questions_under_way_count_as_channels),
         in_mode(signatures_only, a_signature_does_not_bring_back_what_was_lost),
         in_mode(either, a_signature_does_not_bring_back_what_was_lost),
         in_mode(signatures_only, nor_what_was_lost_before_it_was_used),
         in_mode(signatures_only,
                 a_signed_subscribe_while_it_is_asked_again_is_decided_by_the_answer),
-        cmocka_unit_test(without_memory_nobody_keeps_what_was_denied),
+        cmocka_unit_test(without_memory_no_client_keeps_a_denied_channel),
     };
     return cmocka_run_group_tests_name("grant", tests, NULL, NULL);
 }

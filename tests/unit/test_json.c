@@ -258,8 +258,8 @@ static void one_bad_byte_is_found_at_every_place_of_a_string(void **state)
                 text[at] = bad[i];
                 assert_int_equal(type_of(pc_slice(text, len)), PC_JSON_NONE);
             }
-            text[at] =
-                '\\'; /* before the closing quote it takes that away, before 'a' it is none */
+            /* it escapes the closing quote; before 'a' it is not a valid escape */
+            text[at] = '\\';
             assert_int_equal(type_of(pc_slice(text, len)), PC_JSON_NONE);
         }
     }

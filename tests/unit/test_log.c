@@ -88,7 +88,7 @@ static int side_effect(int *count)
     return ++*count;
 }
 
-static void what_nobody_wants_is_not_even_made(void **state)
+static void lines_below_the_level_are_not_formatted(void **state)
 {
     struct fixture *f = *state;
     int made = 0;
@@ -256,7 +256,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
         TEST(a_line_says_what_it_is_about),
-        TEST(what_nobody_wants_is_not_even_made),
+        TEST(lines_below_the_level_are_not_formatted),
         TEST(a_call_site_that_repeats_is_cut_and_the_next_line_says_so),
         TEST(more_call_sites_than_entries_still_write),
         TEST(a_peer_cannot_forge_lines),

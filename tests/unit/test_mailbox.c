@@ -34,7 +34,7 @@ struct fixture {
     struct letter letters[MAX_MAIL + 3];
 };
 
-static struct pc_worker *const somebody = (struct pc_worker *)(uintptr_t)64; /* never looked into */
+static struct pc_worker *const worker_64 = (struct pc_worker *)(uintptr_t)64; /* not dereferenced */
 
 static void wake(void *ctx)
 {
@@ -49,7 +49,7 @@ static void run(struct pc_mail *mail, struct pc_worker *worker)
         f->disposed++;
         return;
     }
-    assert_ptr_equal(worker, somebody);
+    assert_ptr_equal(worker, worker_64);
     f->ran[f->ran_count++] = letter->number;
     if (letter->reply)
         assert_int_equal(pc_mailbox_send(f->box, &letter->reply->mail, PC_MAIL_CONTROL), 0);
@@ -86,11 +86,11 @@ static void mail_runs_in_the_order_it_was_posted(void **state)
     letters_init(f, letters, 5);
     for (int i = 0; i < 5; i++)
         assert_int_equal(pc_mailbox_send(f->box, &letters[i].mail, PC_MAIL_EVENT), 0);
-    assert_true(pc_mailbox_run(f->box, somebody));
+    assert_true(pc_mailbox_run(f->box, worker_64));
     assert_int_equal(f->ran_count, 5);
     for (int i = 0; i < 5; i++)
         assert_int_equal(f->ran[i], i);
-    assert_false(pc_mailbox_run(f->box, somebody));
+    assert_false(pc_mailbox_run(f->box, worker_64));
 }
 
 static void only_the_first_letter_wakes(void **state)
@@ -106,7 +106,7 @@ static void only_the_first_letter_wakes(void **state)
     assert_int_equal(f->wakes, 1);
     assert_int_equal(pc_mailbox_send(f->box, &letters[1].mail, PC_MAIL_EVENT), 0);
     assert_int_equal(f->wakes, 1);
-    pc_mailbox_run(f->box, somebody);
+    pc_mailbox_run(f->box, worker_64);
     assert_int_equal(pc_mailbox_send(f->box, &letters[2].mail, PC_MAIL_EVENT), 0);
     assert_int_equal(f->wakes, 2);
 }
@@ -120,7 +120,7 @@ static void the_owner_who_will_look_is_not_woken(void **state)
     f->box->owner_will_look = true;
     assert_int_equal(pc_mailbox_send(f->box, &letters[0].mail, PC_MAIL_EVENT), 0);
     assert_int_equal(f->wakes, 0);
-    pc_mailbox_run(f->box, somebody);
+    pc_mailbox_run(f->box, worker_64);
     /* about to sleep: now also its own mail must wake it */
     f->box->owner_will_look = false;
     assert_int_equal(pc_mailbox_send(f->box, &letters[1].mail, PC_MAIL_EVENT), 0);
@@ -139,7 +139,7 @@ static void events_are_refused_when_it_is_full_and_control_never(void **state)
     assert_int_equal(pc_mailbox_send(f->box, &letters[MAX_MAIL + 1].mail, PC_MAIL_CONTROL), 0);
     assert_int_equal(pc_mailbox_send(f->box, &letters[MAX_MAIL].mail, PC_MAIL_EVENT),
                      PUSHERC_EBACKLOG);
-    pc_mailbox_run(f->box, somebody);
+    pc_mailbox_run(f->box, worker_64);
     assert_int_equal(f->ran_count, MAX_MAIL + 1);
     assert_int_equal(f->ran[MAX_MAIL], MAX_MAIL + 1);
     assert_int_equal(pc_mailbox_send(f->box, &letters[MAX_MAIL].mail, PC_MAIL_EVENT), 0);
@@ -168,9 +168,9 @@ static void what_arrives_during_a_run_waits_for_the_next(void **state)
     letters[0].reply = &letters[2];
     assert_int_equal(pc_mailbox_send(f->box, &letters[0].mail, PC_MAIL_EVENT), 0);
     assert_int_equal(pc_mailbox_send(f->box, &letters[1].mail, PC_MAIL_EVENT), 0);
-    assert_true(pc_mailbox_run(f->box, somebody));
+    assert_true(pc_mailbox_run(f->box, worker_64));
     assert_int_equal(f->ran_count, 2);
-    assert_true(pc_mailbox_run(f->box, somebody));
+    assert_true(pc_mailbox_run(f->box, worker_64));
     assert_int_equal(f->ran_count, 3);
     assert_int_equal(f->ran[2], 2);
 }
@@ -190,11 +190,11 @@ static void a_closed_mailbox_lets_go_of_everything_and_takes_nothing(void **stat
     assert_int_equal(pc_mailbox_send(f->box, &letters[3].mail, PC_MAIL_EVENT), PUSHERC_ECANCELED);
     assert_int_equal(pc_mailbox_send(f->box, &letters[3].mail, PC_MAIL_CONTROL), PUSHERC_ECANCELED);
     assert_false(pc_mailbox_pin(f->box));
-    assert_false(pc_mailbox_run(f->box, somebody));
+    assert_false(pc_mailbox_run(f->box, worker_64));
     assert_int_equal(f->disposed, 3);
 }
 
-static void whoever_holds_a_closed_mailbox_may_still_ask_it(void **state)
+static void a_closed_mailbox_can_still_be_queried(void **state)
 {
     struct fixture *f = *state;
     struct pc_mailbox *box;
@@ -373,12 +373,12 @@ static void mail_of_many_threads_arrives_once_and_in_order(void **state)
     traffic_open(&t, *state, BOX_LIMIT);
     senders_start(&t, senders, threads, false);
     while (t.ran + t.refused < (uint64_t)SENDERS * EACH) {
-        if (!pc_mailbox_run(t.box, somebody) && t.ran + t.refused < (uint64_t)SENDERS * EACH)
-            wait_for_bell(&t, 1); /* nobody rings for what was refused */
+        if (!pc_mailbox_run(t.box, worker_64) && t.ran + t.refused < (uint64_t)SENDERS * EACH)
+            wait_for_bell(&t, 1); /* refused mail does not wake */
     }
     for (int i = 0; i < SENDERS; i++)
         pthread_join(threads[i], NULL);
-    assert_false(pc_mailbox_run(t.box, somebody));
+    assert_false(pc_mailbox_run(t.box, worker_64));
     assert_int_equal(t.ran + t.refused, (uint64_t)SENDERS * EACH);
     assert_int_equal(t.disorder, 0);
     traffic_close(&t);
@@ -395,7 +395,7 @@ static void no_wake_up_is_lost(void **state)
     while (t.ran < EACH) {
         /* never polled: whatever is posted after this run is empty must ring */
         assert_true(wait_for_bell(&t, 60));
-        while (pc_mailbox_run(t.box, somebody))
+        while (pc_mailbox_run(t.box, worker_64))
             ;
     }
     pthread_join(thread, NULL);
@@ -413,7 +413,7 @@ static void closing_under_fire_loses_nothing(void **state)
         traffic_open(&t, f, BOX_LIMIT);
         senders_start(&t, senders, threads, true);
         for (int i = 0; i < 20; i++) {
-            pc_mailbox_run(t.box, somebody);
+            pc_mailbox_run(t.box, worker_64);
             pause_ms(0);
         }
         pc_mailbox_close(t.box);
@@ -437,7 +437,7 @@ int main(void)
         mailbox_test(a_refused_letter_stays_the_senders),
         mailbox_test(what_arrives_during_a_run_waits_for_the_next),
         mailbox_test(a_closed_mailbox_lets_go_of_everything_and_takes_nothing),
-        mailbox_test(whoever_holds_a_closed_mailbox_may_still_ask_it),
+        mailbox_test(a_closed_mailbox_can_still_be_queried),
         mailbox_test(closing_waits_for_pins),
         mailbox_test(mail_of_many_threads_arrives_once_and_in_order),
         mailbox_test(no_wake_up_is_lost),

@@ -150,7 +150,8 @@ static unsigned count(const char *text, const char *needle)
 static void a_mirrored_member_is_announced_and_in_the_roster(void **state)
 {
     struct ox *ox = *state;
-    assert_int_equal(mirror(ox, "9", true), PUSHERC_ENOENT); /* nobody here has the channel */
+    assert_int_equal(mirror(ox, "9", true),
+                     PUSHERC_ENOENT); /* no local subscriber has the channel */
     join(ox, 0, "7");
     fx_heard(&ox->clients[0]);
     assert_int_equal(mirror(ox, "9", true), 0);

@@ -163,7 +163,7 @@ static void an_empty_queue_owns_nothing(void **state)
     push_many(f, 0, 100);
     pc_outq_wrote(&f->q, f->q.bytes);
     assert_null(f->q.first);
-    /* its chunks wait for whoever comes next */
+    /* the worker keeps its chunks for other queues */
     assert_int_equal(f->worker->spare_chunk_count, 4);
     assert_int_equal(failing_alloc_live(&f->fx.alloc), live + 4);
     size_t requests = f->fx.alloc.requests;

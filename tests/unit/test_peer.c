@@ -55,7 +55,7 @@ static void the_nth_from_the_right_is_believed(void **state)
         {2, {"192.0.2.1"}, ""},
         {UINT32_MAX, {"192.0.2.1"}, ""},
         {1, {"192.0.2.1, unknown"}, ""},
-        {1, {"192.0.2.1,"}, "192.0.2.1"}, /* an empty item at the end is none */
+        {1, {"192.0.2.1,"}, "192.0.2.1"}, /* an empty item at the end does not count */
         {1, {"192.0.2.1, ,"}, ""},
         {1, {"192.0.2"}, ""},
         {1, {"192.0.2.1 6"}, ""},

@@ -199,7 +199,7 @@ static void an_event_reaches_the_subscribers_of_every_worker_once(void **state)
     assert_int_equal(f->fx.engine->unmatched, 0);
 }
 
-static void an_event_for_nobody_is_counted_and_forgotten(void **state)
+static void an_event_without_subscribers_is_counted_and_dropped(void **state)
 {
     struct fixture *f = *state;
     assert_int_equal(publish(f, "news"), 0);
@@ -250,7 +250,7 @@ static void one_socket_may_be_left_out(void **state)
     expect_heard(f, 1, HELLO);
     expect_heard(f, 2, "");
     expect_heard(f, 3, HELLO);
-    /* half an id is nobody's */
+    /* only one half of the id matches: no connection is left out */
     pusherc_socket_id half = f->clients[2].q.owner;
     half.b++;
     assert_int_equal(fx_publish_except(&f->fx, "news", "hello", "1", half), 0);
@@ -411,7 +411,7 @@ static void a_worker_that_has_gone_is_passed_over(void **state)
     assert_int_equal(publish(f, "news"), 0);
     pc_mailbox_close(f->fx.engine->workers[0].mailbox); /* lets go of the one under way */
     assert_int_equal(publish(f, "news"), 0);
-    assert_int_equal(publish(f, "here"), 0); /* nobody takes it */
+    assert_int_equal(publish(f, "here"), 0); /* no mailbox accepts it */
     expect_heard(f, 0, "");
     expect_heard(f, 1, "");
     expect_heard(f, 2, HELLO HELLO);
@@ -471,7 +471,7 @@ static void those_who_leave_meanwhile_do_not_disturb(void **state)
     expect_heard(f, 2, "");
 }
 
-static void without_memory_nobody_gets_half_an_event(void **state)
+static void without_memory_no_client_gets_half_an_event(void **state)
 {
     static char data[8001]; /* encoded on the heap */
     struct fixture *f = *state;
@@ -496,9 +496,9 @@ static void without_memory_nobody_gets_half_an_event(void **state)
     assert_int_equal(failures, 2); /* the text and the frame */
 }
 
-/* -- our own messages -- */
+/* -- messages of the server itself -- */
 
-static void a_message_of_ours_needs_somebody_to_read_it(void **state)
+static void a_message_of_the_server_is_sent_only_to_subscribers(void **state)
 {
     struct fixture *f = *state;
     struct pc_engine *engine = f->fx.engine;
@@ -543,8 +543,8 @@ static void a_join_without_memory_gives_up(void **state)
     struct pc_engine *engine = f->fx.engine;
     pusherc_rule rule = PUSHERC_RULE_INIT;
     rule.pattern = "room";
-    rule.authorize =
-        (pusherc_authorize_fn)abort; /* nobody is asked: the subscriptions are signed */
+    /* the rule is not asked: the subscriptions are signed */
+    rule.authorize = (pusherc_authorize_fn)abort;
     rule.render = render_same;
     assert_int_equal(pc_rules_add(&engine->rules, &rule, NULL), 0);
     fx_join(&f->clients[0], "presence-room", "{\"user_id\":\"ann\"}");
@@ -588,7 +588,7 @@ int main(void)
         publish_test(what_keeps_the_rules_passes),
         publish_test(what_fits_into_no_queue_is_refused_at_the_source),
         publish_test(an_event_reaches_the_subscribers_of_every_worker_once),
-        publish_test(an_event_for_nobody_is_counted_and_forgotten),
+        publish_test(an_event_without_subscribers_is_counted_and_dropped),
         publish_test(apps_do_not_hear_each_other),
         publish_test(a_repeated_channel_counts_once),
         publish_test(one_socket_may_be_left_out),
@@ -603,8 +603,8 @@ int main(void)
         publish_test(a_worker_that_has_gone_is_passed_over),
         publish_test(workers_that_become_interested_meanwhile_get_it),
         publish_test(those_who_leave_meanwhile_do_not_disturb),
-        publish_test(without_memory_nobody_gets_half_an_event),
-        publish_test(a_message_of_ours_needs_somebody_to_read_it),
+        publish_test(without_memory_no_client_gets_half_an_event),
+        publish_test(a_message_of_the_server_is_sent_only_to_subscribers),
         publish_test(a_join_without_memory_gives_up),
     };
     return cmocka_run_group_tests_name("publish", tests, NULL, NULL);

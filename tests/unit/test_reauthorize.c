@@ -68,7 +68,7 @@ static int digit(pusherc_slice text)
 static void answer(struct host *host, const struct held *h, bool allow)
 {
     pusherc_grant grant = PUSHERC_GRANT_INIT;
-    grant.expires_in_ms = 2; /* so that questions are also under way when nobody has caused them */
+    grant.expires_in_ms = 2; /* so that questions also arise without any call of the host */
     int err =
         allow ? pusherc_auth_allow(h->request, &grant) : pusherc_auth_deny(h->request, 0, "no");
     FX_REQUIRE(err == 0 || err == PUSHERC_ECANCELED);

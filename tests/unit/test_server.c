@@ -329,7 +329,7 @@ static void count_warnings(const pusherc_log_entry *entry, void *user_data)
     *(int *)user_data += entry->level == PUSHERC_LOG_WARN && strcmp(entry->subject, "auth") == 0;
 }
 
-static void identify_nobody(pusherc_identify_request *request, void *user_data)
+static void identify_as_anonymous(pusherc_identify_request *request, void *user_data)
 {
     (void)user_data;
     assert_int_equal(pusherc_identify_accept(request, NULL), 0);
@@ -349,7 +349,7 @@ static int warnings_of(uint32_t kinds, bool identify, const char *const *origins
     pusherc_app_options app = PUSHERC_APP_OPTIONS_INIT;
     pusherc_rule rule = PUSHERC_RULE_INIT;
     pusherc_server *server;
-    hooks.identify = identify ? identify_nobody : NULL;
+    hooks.identify = identify ? identify_as_anonymous : NULL;
     o.hooks = &hooks;
     o.log_fn = count_warnings;
     o.log_user_data = &warnings;

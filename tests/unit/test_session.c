@@ -210,7 +210,7 @@ static void the_first_close_counts(void **state)
     assert_int_equal(client->closes, 1);
     assert_int_equal(client->closed, 4009);
     assert_string_equal(client->reason, "first");
-    /* its channels end at the next flush, when nobody walks a list of them */
+    /* it leaves its channels at the next flush, when no list of subscribers is being walked */
     expect_log(f, "");
     fx_say(client, "{\"event\":\"pusher:ping\",\"data\":{}}");
     expect_heard(f, 0, "");

@@ -720,7 +720,7 @@ static void recorded_requests_of_sdks_are_accepted(void **state)
         struct outcome outcome = run(&r);
         if (outcome.err)
             fail_msg("%s %s: %d %s", r.id, r.query, outcome.err, outcome.why);
-        /* for another path it is nobody's */
+        /* for another path the signature is wrong */
         r.path = r.method;
         assert_int_equal(run(&r).err, PUSHERC_EAUTH);
         count++;
@@ -851,7 +851,7 @@ static const char *signature_of(const char *method, const char *path,
 
 static void a_body_needs_its_md5(void **state)
 {
-    /* the right signature of a request whose body nobody vouched for */
+    /* the signature is right, but does not cover the body */
     struct request r = {"", "app-key", "app-secret", "POST", "/apps/app-id/events",
                         "", A,         "{}",         NOW,    NULL};
 
@@ -990,7 +990,7 @@ static void a_prefix_is_only_what_ends_at_a_slash(void **state)
     assert_int_equal(run(&r).err, 0);
 }
 
-/* A path that spells out the rest of somebody's signed string must not borrow its signature. */
+/* A path that contains the rest of another request's signed string must not pass with its signature. */
 static void an_escaped_line_break_in_the_path_is_not_decoded(void **state)
 {
     const pusherc_http_param param = {PUSHERC_LIT("x"), PUSHERC_LIT("\n" A)};

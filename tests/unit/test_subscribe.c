@@ -245,7 +245,7 @@ static void a_user_joins_once_and_leaves_once(void **state)
     expect_heard(f, 0, ADDED("presence-r", "7", "{}"));
     expect_log(f, "occupied presence-r 1;added presence-r ann 1;count presence-r 1;"
                   "added presence-r 7 2;count presence-r 2;");
-    /* the same user from another place, and on another worker: nobody is told */
+    /* the same user on another connection and another worker: no member is told */
     fx_join(&c[2], "presence-r", "{\"user_id\":\"ann\",\"user_info\":{\"n\":2}}");
     fx_join(&c[3], "presence-r", "{\"user_id\":\"7\"}");
     expect_heard(f, 2,
@@ -361,7 +361,7 @@ static void a_channel_has_a_maximum_of_members(void **state)
     assert_int_equal(close_all(&f), 0);
 }
 
-static void a_newcomer_hears_of_nobody_twice(void **state)
+static void a_new_member_is_told_of_each_member_once(void **state)
 {
     struct fixture *f = *state;
     /* nothing settles in between: all member_added are under way when the next one joins */
@@ -619,7 +619,7 @@ int main(void)
         subscribe_test(what_a_member_must_show_is_checked),
         cmocka_unit_test(strict_apps_want_an_object),
         cmocka_unit_test(a_channel_has_a_maximum_of_members),
-        subscribe_test(a_newcomer_hears_of_nobody_twice),
+        subscribe_test(a_new_member_is_told_of_each_member_once),
         subscribe_test(a_user_signs_in),
         subscribe_test(who_signed_in_needs_no_channel_data),
         subscribe_test(a_sign_in_may_be_repeated_but_not_changed),

@@ -1,5 +1,5 @@
-/* Users: whose connections there are and what is done to all of a user's at once, who is online for whom, and
- * strangers who may not stay. Numbers in comments are the checks of the protocol's appendix B. */
+/* Users: the connections of a user and actions on all of them, watchers and online users, and closing clients that do
+ * not authenticate in time. Numbers in comments are the checks of the protocol's appendix B. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -126,7 +126,7 @@ static void gather(struct fixture *f)
 }
 
 /* 127, 128 */
-static void terminating_closes_who_signed_in_and_nobody_else(void **state)
+static void terminating_closes_only_connections_signed_in_as_the_user(void **state)
 {
     struct fixture *f = *state;
     gather(f);
@@ -308,7 +308,7 @@ static void watchers_are_told_the_state_and_each_change(void **state)
     fx_connect(&f.fx, &f.clients[2], 1);
     sign_in_as(&f.clients[2], "9");
     expect_news(&f, 0, "+9;");
-    /* who watches nobody hears nothing */
+    /* a client without a watchlist is told nothing */
     expect_news(&f, 2, "");
     assert_int_equal(close_all(&f), 0);
 }
@@ -351,7 +351,7 @@ static void a_page_that_is_loaded_again_is_quiet(void **state)
     fx_disconnect(&f.clients[1]);
     fx_pass(&f.fx, 2900);
     expect_news(&f, 0, "");
-    /* as far as anybody knows it is online */
+    /* watchers still see the user as online */
     watch(&f, 2, "6", "\"8\"");
     expect_news(&f, 2, "+8;");
     fx_pass(&f.fx, 132);
@@ -455,7 +455,7 @@ static void what_is_no_list_of_ids_is_said(void **state)
     }
     memset(id, 'x', 200);
     snprintf(list, sizeof list, "\"%s\"", id);
-    watch(&f, 0, id, list); /* already somebody else */
+    watch(&f, 0, id, list); /* the connection has signed in as another user */
     expect_news(&f, 0, "!4009;");
     watch(&f, 1, id, list);
     snprintf(list, sizeof list, "+%s;", id);
@@ -467,7 +467,7 @@ static void what_is_no_list_of_ids_is_said(void **state)
     assert_int_equal(close_all(&f), 0);
 }
 
-static void without_the_switch_nobody_is_watched(void **state)
+static void without_the_switch_no_user_is_watched(void **state)
 {
     struct fixture *f = *state;
     for (uint32_t i = 0; i < 2; i++)
@@ -503,7 +503,7 @@ static void watched_users_are_no_channels(void **state)
     expect_news(&f, 0, "-8;+8;");
     fx_subscribe(&f.clients[2], "#user-8");
     expect_news(&f, 2, "!null;");
-    /* nothing is left of users whom nobody watches and who are gone */
+    /* users that have left and are not watched use no memory */
     for (size_t i = 0; i < CLIENTS; i++)
         fx_disconnect(&f.clients[i]);
     fx_settle(&f.fx);
@@ -540,7 +540,7 @@ struct model_client {
     bool connected;
     int user; /* -1 = not signed in */
     bool watches[PEOPLE];
-    bool fresh; /* it has heard of its sign-in, and of nobody yet */
+    bool fresh; /* it has heard of its sign-in, and of no user yet */
     enum known known[PEOPLE];
 };
 struct model {
@@ -555,7 +555,7 @@ static uint32_t roll(uint64_t *dice, uint32_t below)
     return (uint32_t)(*dice >> 33) % below;
 }
 
-static bool somebody_watches(const struct model *m, int user)
+static bool user_is_watched(const struct model *m, int user)
 {
     for (size_t i = 0; i < CLIENTS; i++)
         if (m->clients[i].watches[user])
@@ -572,7 +572,7 @@ static void model_leave(struct model *m, size_t client)
         return;
     struct model_user *u = &m->users[user];
     u->offline_at_ms = m->now_ms + DELAY_MS;
-    if (!u->leaving && somebody_watches(m, user)) {
+    if (!u->leaving && user_is_watched(m, user)) {
         u->leaving = true;
         u->timer_ms = u->offline_at_ms;
     }
@@ -750,14 +750,14 @@ static void a_user_has_so_many_connections_and_no_more(void **state)
         fx_heard(&f->clients[2]),
         "{\"event\":\"pusher:error\",\"data\":{\"code\":4004,\"message\":\"The user "
         "has too many connections\"}}\n");
-    /* it stays, is nobody's, and may be somebody else's */
+    /* it stays open without a user, and may sign in as another user */
     assert_null(f->clients[2].session.user);
     fx_subscribe(&f->clients[2], "#server-to-user-7");
     assert_non_null(strstr(fx_heard(&f->clients[2]), "\"status\\\":403"));
     sign_in_as(&f->clients[2], "8");
     assert_non_null(f->clients[2].session.user);
 
-    /* those whom the host says are the user count, too; above it there is no session */
+    /* connections with an identity of the user count as well; above the limit there is no session */
     assert_int_equal(connect_as(f, 5, "7"), PUSHERC_ELIMIT);
     assert_int_equal(connect_as(f, 5, "8"), 0);
     sign_in_as(&f->clients[3], "8");
@@ -776,7 +776,7 @@ static void a_user_has_so_many_connections_and_no_more(void **state)
     assert_int_equal(counted_users(f), 0);
 }
 
-/* Whoever is refused is not online, and watches nobody. */
+/* A user whose sign-in is refused is not online, and watches no user. */
 static void a_refused_sign_in_is_not_seen(void **state)
 {
     struct fixture *f = *state;
@@ -911,7 +911,7 @@ static void without_memory_a_stranger_cannot_stay(void **state)
     }
 }
 
-/* Somebody watches who signs in, and is to hear of it if and only if it happened. */
+/* A watcher is told of a sign-in if and only if it succeeded. */
 static void without_memory_a_sign_in_is_refused(void **state)
 {
     (void)state;
@@ -945,7 +945,7 @@ static void without_memory_a_sign_in_is_refused(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        users_test(terminating_closes_who_signed_in_and_nobody_else),
+        users_test(terminating_closes_only_connections_signed_in_as_the_user),
         users_test(a_terminated_user_may_come_again),
         users_test(the_path_without_an_app_is_that_of_the_key),
         users_test(ids_in_the_path_are_decoded_and_checked),
@@ -958,7 +958,7 @@ int main(void)
         cmocka_unit_test(signing_in_again_replaces_the_list),
         cmocka_unit_test(the_first_hundred_are_kept),
         cmocka_unit_test(what_is_no_list_of_ids_is_said),
-        users_test(without_the_switch_nobody_is_watched),
+        users_test(without_the_switch_no_user_is_watched),
         cmocka_unit_test(watched_users_are_no_channels),
         cmocka_unit_test(watchers_know_what_a_model_knows),
         cmocka_unit_test(without_memory_a_sign_in_is_refused),

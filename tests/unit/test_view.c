@@ -1,4 +1,4 @@
-/* Views: each audience is rendered for once, sees its own, and nobody sees another's. */
+/* Views: an event is rendered once for each audience, and no client sees the rendering of another audience. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -283,7 +283,7 @@ static void a_channel_that_comes_again_has_its_own_audiences(void **state)
     pc_frame_done(event);
 }
 
-static void without_memory_nobody_sees_another_audience(void **state)
+static void without_memory_no_client_sees_another_audience(void **state)
 {
     static struct ax ax;
     (void)state;
@@ -334,7 +334,7 @@ int main(void)
         with_views(places_of_audiences_are_used_again),
         with_views(there_are_as_many_audiences_as_promised),
         with_views(a_channel_that_comes_again_has_its_own_audiences),
-        cmocka_unit_test(without_memory_nobody_sees_another_audience),
+        cmocka_unit_test(without_memory_no_client_sees_another_audience),
     };
     return cmocka_run_group_tests_name("view", tests, NULL, NULL);
 }

@@ -1,7 +1,7 @@
 /*
- * Users under threads: three workers, each with clients of its own that come, sign in, watch, sign in again and go
- * at random. Nobody is told a change that is none, at the end everybody knows how it is, and no user ever has more
- * connections than the app allows.
+ * Users under threads: three workers, each with its own clients, which connect, sign in, watch, sign in again and
+ * leave at random. Watchers are told only of real changes, at the end each watcher knows the true state, and no user
+ * ever has more connections than the app allows.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -28,7 +28,7 @@ enum known {
 struct guest {
     struct fx_client client;
     bool connected, asked; /* a sign-in, whose answer it has not read */
-    bool fresh;            /* it was told that it is signed in, and of nobody yet */
+    bool fresh;            /* it was told that it is signed in, and of no user yet */
     bool counted;
     int user; /* that it signs in as; -1 = not yet */
     enum known known[PEOPLE];

@@ -643,7 +643,7 @@ static void what_is_left_is_handed_over_whole(void **state)
     assert_true(pc_slice_starts(batch->body, PC_S("{\"time_ms\":1700000000123,\"events\":[")));
     pc_webhook_batch_free(f.hooks, batch);
     assert_null(pc_webhooks_take_rest(f.hooks, UNIX_MS));
-    assert_false(note(&f, OCCUPIED, "b", NULL)); /* nobody would send it */
+    assert_false(note(&f, OCCUPIED, "b", NULL)); /* stopped: no sender is left */
     assert_int_equal(f.stats.given_up, 31);
     close_fixture(&f);
 }

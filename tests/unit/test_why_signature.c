@@ -60,7 +60,7 @@ static void upper(char *text)
             *text = (char)(*text - 'a' + 'A');
 }
 
-/* What nobody may read: the digest that would have been right, and the secret. */
+/* The line must hold neither the right digest nor the secret. */
 static void expect_cause(struct bench *b, struct pc_buf *cause, const char *secret,
                          const char *to_sign, const char *expected)
 {
@@ -398,7 +398,7 @@ static void causes_of_http_requests(void **state)
         if (strcmp(lines.text, expected) != 0)
             fail_msg("%zu: %s\ninstead of\n%s", i, lines.text, expected);
         assert_null(strstr(lines.text, SECRET));
-        assert_null(strstr(f.body, "secret of app")); /* nobody but the log is told */
+        assert_null(strstr(f.body, "secret of app")); /* only the log has it */
         if (cases[i].cause)
             assert_int_equal(f.reply.status, 401);
         api_close(&f);
@@ -423,7 +423,7 @@ static void md5_in_upper_case_is_told(void **state)
                                     ": body_md5 is in upper case, and must be in lower case");
 }
 
-/* Not at other levels, and not as often as somebody likes. */
+/* Not at other levels, and only a few times in a second. */
 static void it_is_looked_for_a_few_times_in_a_second(void **state)
 {
     struct api_fixture *f = *state;

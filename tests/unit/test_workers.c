@@ -232,7 +232,7 @@ static void wake(void *ctx)
     pthread_mutex_unlock(&w->mutex);
 }
 
-/* A turn as the event loop takes it: mail, then queues, then sleep until somebody wakes. */
+/* Turns as the event loop runs them: mail, then queues, then sleep until another thread wakes the worker. */
 static void *work(void *arg)
 {
     struct crew_worker *w = arg;

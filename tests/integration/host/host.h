@@ -87,7 +87,7 @@ bool hooks_answer(struct host *host, const char *command, const cJSON *line, cJS
 /* A question that waits for a command: `event` says what is asked, and gets a number to be answered by. */
 void hooks_ask(struct host *host, enum question kind, void *request, cJSON *event);
 void *hooks_take(struct host *host, enum question kind, const cJSON *line);
-/* Answers what nobody answered: every request has an owner until it is answered. */
+/* Answers the requests that are still open: every request has an owner until it is answered. */
 void hooks_answer_rest(struct host *host);
 
 /* -- rules.c -- */

@@ -75,7 +75,7 @@ static void authorize_batch(pusherc_auth_request *const *requests, size_t count,
         authorize(requests[i], host);
 }
 
-/* Agents see all, customers no event named "note" and no names of members; "hidden" is for nobody. */
+/* Agents see all, customers no event named "note" and no names of members; no audience sees "hidden". */
 static pusherc_render_verdict render(pusherc_render *r, void *user_data)
 {
     pusherc_slice view = pusherc_render_view(r), event = pusherc_render_event(r);

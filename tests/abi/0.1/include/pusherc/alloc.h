@@ -15,7 +15,7 @@ PUSHERC_BEGIN_DECLS
  *
  * The functions are called from every thread that calls into the server and from the workers, at the same time, and
  * while the library holds a lock: they must be thread-safe and must not call the library. All three are needed.
- * They must outlive the server if questions to the host do.
+ * If the host answers a request object after it has freed the server, the functions must still work then.
  * Since: 0.1.
  */
 typedef struct pusherc_allocator {

@@ -244,7 +244,7 @@ PUSHERC_API int pusherc_server_new(pusherc_server **out, const pusherc_server_op
  *         PUSHERC_ENOSYS  the library was built without TLS
  *         PUSHERC_ESTATE  already started
  *         PUSHERC_ENOMEM  only some workers may have the listener: free the server. After the other errors the server
- *                         is as before, and you may try another address
+ *                         is unchanged, and you may try another address
  *
  * Thread: setup. Blocks: for files. In callbacks: no.
  */
@@ -294,7 +294,7 @@ PUSHERC_API int pusherc_server_reload_tls(pusherc_server *server, size_t listene
 PUSHERC_API int pusherc_server_start(pusherc_server *server, pusherc_errinfo *info);
 
 /**
- * Poll mode: do the work that is due. If there is none, wait for some, timeout_ms at most.
+ * Poll mode: do the work that is due. If no work is due, wait for work, timeout_ms at most.
  *
  * @param server      started, with worker_count = PUSHERC_WORKERS_NONE
  * @param timeout_ms  0 = do not wait
@@ -355,7 +355,7 @@ PUSHERC_API int pusherc_server_stop(pusherc_server *server, uint32_t grace_ms,
  * @param server  threads and poll mode: any state, a running server is stopped without grace;
  *                attach mode: never started, or `stopped` has been called. NULL does nothing
  *
- * Thread: not one of the library's; in attach and poll mode the loop's. Blocks: until the threads have ended.
+ * Thread: any thread of the host; in attach and poll mode the loop's. Blocks: until the threads have ended.
  * In callbacks: no, except in `stopped` in attach mode. Owns: the server is gone.
  */
 PUSHERC_API void pusherc_server_free(pusherc_server *server);
