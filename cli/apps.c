@@ -46,7 +46,7 @@ struct cli_app *cli_apps_find(const struct cli_apps *apps, const char *id)
     return NULL;
 }
 
-/* A field that is not set is the library's to complain about: "" makes it do so. */
+/* Copies a text. A text that is not set becomes "", so that the library reports the missing field. */
 static bool set_own_text(char **own, const char **option, const char *text)
 {
     if (!cli_set_text(own, text ? text : ""))
@@ -134,7 +134,7 @@ bool cli_app_set_origins(struct cli_app *app, const char *text)
          one = strtok_r(NULL, ", ", &rest))
         whole = cli_set_text(&origins[count++], one);
     free(copy);
-    if (whole && count > 0) { /* a list of nothing names nobody to keep out */
+    if (whole && count > 0) { /* an empty list restricts no origin, so it counts as not set */
         origins_free(app);
         app->origins = origins;
         app->options.allowed_origins = (const char *const *)origins;
@@ -171,7 +171,7 @@ int cli_apps_put_text(struct cli_apps *apps, const char *text, struct cli_error 
     if (!id)
         return cli_fail_no_memory(error);
     if (!secret || key == id || secret == key + 1 || !secret[1]) {
-        /* Not the text itself: it may hold a secret, and standard error is often kept. */
+        /* Without the text, which may hold a secret: standard error is often kept. */
         status = cli_fail(error, "--app must be ID:KEY:SECRET, three parts with a colon between");
     } else {
         *key++ = *secret++ = '\0';

@@ -1,6 +1,6 @@
 /*
- * The list of apps that a server shall have, gathered from the config file, the environment and the
- * options. It owns all its strings.
+ * The list of the server's apps, gathered from the config file, the environment and the options. It owns all its
+ * strings.
  */
 #ifndef CLI_APPS_H
 #define CLI_APPS_H
@@ -14,42 +14,42 @@
 #define CLI_DEFAULT_APP_SECRET "app-secret"
 
 struct cli_app {
-    pusherc_app_options options; /* its strings are those below */
+    pusherc_app_options options; /* its strings point to the members below */
     char *id, *key, *secret;     /* owned */
     char *master_key;            /* owned, or NULL */
     char **origins;              /* owned, NULL-terminated; NULL = any */
-    pusherc_webhook *webhooks;   /* owned, with all they hold; NULL = none */
+    pusherc_webhook *webhooks;   /* owned, one block of memory; NULL = none */
 };
 
 struct cli_apps {
     struct cli_app *items; /* owned */
     size_t count;
-    pusherc_app_options common; /* numbers of each app that has none of its own; 0 = not set */
+    pusherc_app_options common; /* numbers for apps that do not set them; 0 = not set */
 };
 
 void cli_apps_init(struct cli_apps *apps);
 void cli_apps_free(struct cli_apps *apps);
 
-/* NULL if there is none; borrowed until the list changes. */
+/* Returns the app with that id, borrowed until the list changes; or NULL. */
 struct cli_app *cli_apps_find(const struct cli_apps *apps, const char *id);
 
-/* Append a copy. Returns 0, or -1 with `error`: no memory, or the id is there already. */
+/* Append a copy. Returns 0, or -1 with `error`: out of memory, or the list has an app with this id. */
 int cli_apps_add(struct cli_apps *apps, const pusherc_app_options *options,
                  struct cli_error *error);
 
-/* The app with that id; the default key and secret if it is new. NULL: out of memory. */
+/* Return the app with that id; if it is new, it gets the default key and secret. NULL: out of memory. */
 struct cli_app *cli_apps_get(struct cli_apps *apps, const char *id);
 
-/* Change what is not NULL; false: out of memory. */
+/* Change the arguments that are not NULL; false: out of memory. */
 bool cli_app_set_credentials(struct cli_app *app, const char *key, const char *secret);
 
-/* Replace the list: patterns with commas between; false: out of memory. */
+/* Replace the allowed origins by a list of patterns separated by commas; false: out of memory. */
 bool cli_app_set_origins(struct cli_app *app, const char *text);
 
 /* Replace the endpoints by copies; false: out of memory. */
 bool cli_app_set_webhooks(struct cli_app *app, const pusherc_webhook *webhooks, size_t count);
 
-/* Give each app what it lacks of `common`. */
+/* Set the numbers in `common` in each app that does not set them. */
 void cli_apps_share(struct cli_apps *apps);
 
 /* Take "ID:KEY:SECRET"; the secret may hold colons. Returns 0, or -1 with `error`. */

@@ -9,7 +9,7 @@
 #include "webhooks.h"
 
 /* clang-format off */
-/* Without a text: what the setting of that name means. */
+/* An option without a text gets the meaning of the setting with that name. */
 static const struct cli_option options[] = {
     {"config", "FILE", "settings and apps, in JSON"},
     {"host", "H", NULL},
@@ -80,7 +80,7 @@ void cli_arguments_free(struct cli_arguments *arguments)
     free(arguments->webhooks);
 }
 
-/* The setting that an option names: "log-level" is "log_level". NULL: it is none. */
+/* The setting that an option names: "log-level" is "log_level". NULL: the option names no setting. */
 static const struct cli_setting *setting_of(const char *option_name)
 {
     char name[32];
@@ -91,7 +91,7 @@ static const struct cli_setting *setting_of(const char *option_name)
     return cli_server_setting(name);
 }
 
-/* "127.0.0.1" is shown as 127.0.0.1, -1 as what it means, null not at all. */
+/* Writes a default for --help: "127.0.0.1" without quotes, -1 as a word, null not at all. */
 static void print_default(FILE *file, const struct cli_setting *setting,
                           const struct cli_settings *defaults)
 {
@@ -112,7 +112,7 @@ static void print_default(FILE *file, const struct cli_setting *setting,
     free(text);
 }
 
-/* Without the marks of names. */
+/* Writes a text without the `...` around names. */
 static void print_meaning(FILE *file, const struct cli_setting *setting)
 {
     for (const char *at = setting->meaning; *at; at++) {
@@ -141,7 +141,7 @@ void cli_arguments_print(FILE *file)
     cli_settings_free(&defaults);
 }
 
-/* What options say about every app. */
+/* Applies the options that concern apps. */
 static int touch_apps(const struct cli_arguments *arguments, struct cli_apps *apps,
                       struct cli_error *error)
 {

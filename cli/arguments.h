@@ -1,5 +1,5 @@
 /*
- * The command line of `pusherc serve`, and what it says together with the environment and the config file.
+ * The command line of `pusherc serve`, and the settings that result from it, the environment and the config file.
  */
 #ifndef CLI_ARGUMENTS_H
 #define CLI_ARGUMENTS_H
@@ -13,24 +13,24 @@
 struct cli_arguments {
     const char
         *values[CLI_MAX_OPTIONS];  /* of each option; "" if it has no argument, NULL if not given */
-    const char **apps, **webhooks; /* owned arrays of those that may be repeated */
+    const char **apps, **webhooks; /* owned arrays: the values of options that may be repeated */
     size_t app_count, webhook_count;
 };
 
-/* Take NULL-terminated words. Returns 0, or -1 with `error`. To be freed in either case. */
+/* Read the NULL-terminated words. Returns 0, or -1 with `error`. Free `arguments` in either case. */
 int cli_arguments_read(struct cli_arguments *arguments, char **words, struct cli_error *error);
 void cli_arguments_free(struct cli_arguments *arguments);
 
 /* The value of an option, as in `values`. */
 const char *cli_given(const struct cli_arguments *arguments, const char *name);
 
-/* The options, for --help. */
+/* Print the options, for --help. */
 void cli_arguments_print(FILE *file);
 
 /*
- * Gather what a server shall have: the config file, then the environment, then the options.
+ * Gather the settings and apps of the server: from the config file, then the environment, then the options.
  *
- * settings  NULL: only the apps are wanted, once more; the file's settings are checked but not taken
+ * settings  NULL: gathers only the apps, for a reload; the file's settings are checked but not taken
  * apps      empty
  * warnings  as for cli_config_read()
  *

@@ -9,7 +9,7 @@
 
 #include "names.h"
 
-/* As much as pusherc_apps_from_json() takes. */
+/* The limit of pusherc_apps_from_json(). */
 #define MAX_FILE_BYTES 1048576
 #define MAX_NAMES      128
 #define MAX_KEY_BYTES  CLI_PLAIN_NAME_SIZE
@@ -22,11 +22,12 @@ struct reading {
     struct cli_apps *apps;
     FILE *warnings;
     struct cli_error *error;
-    const void *seen[MAX_NAMES]; /* what was set: its entry in a table of settings, or `apps` */
+    const void
+        *seen[MAX_NAMES]; /* what the file has set: entries of a table of settings, or `apps` */
     size_t seen_count;
 };
 
-/* The text with a NUL behind it, owned by the caller, or NULL with `error`. */
+/* Returns the text of the file, NUL-terminated and owned by the caller, or NULL with `error`. */
 static char *read_file(const char *path, size_t *len, struct cli_error *error)
 {
     char *text = malloc(MAX_FILE_BYTES + 1);
@@ -61,7 +62,7 @@ static cJSON *parse(const char *path, const char *text, size_t len, struct cli_e
     int line = 1;
 
     for (const char *at = stopped; root && at < end; at++) {
-        /* cJSON stops behind the value; anything but white space there is a slip of the hand. */
+        /* cJSON stops after the value; anything but white space after it is a mistake in the file. */
         if (!strchr(" \t\r\n", *at) || !*at) {
             stopped = at;
             cJSON_Delete(root);
@@ -95,7 +96,7 @@ static int unknown_key(const struct reading *reading, const char *key)
                : cli_fail(reading->error, "%s: unknown setting \"%.100s\"", reading->path, key);
 }
 
-/* Two spellings of one setting are the same twice. */
+/* Remembers that a setting is in the file. Fails if it was there before, perhaps in another spelling. */
 static int note(struct reading *reading, const char *key, const void *what)
 {
     for (size_t i = 0; i < reading->seen_count; i++) {
@@ -107,7 +108,7 @@ static int note(struct reading *reading, const char *key, const void *what)
     return 0;
 }
 
-/* A value as text, as if it came from the environment; NULL: an array or an object. */
+/* Returns a value as text, as the environment would have it; NULL: an array or an object. */
 static const char *text_of(const cJSON *item, char number[64])
 {
     if (cJSON_IsString(item))
@@ -116,12 +117,12 @@ static const char *text_of(const cJSON *item, char number[64])
         return cJSON_IsTrue(item) ? "true" : "false";
     if (!cJSON_IsNumber(item))
         return NULL;
-    /* A fraction, a sign or an exponent then fails as any other bad text does. */
+    /* A fraction, a sign or an exponent fails later, when the text is read as a number. */
     (void)snprintf(number, 64, "%.15g", item->valuedouble);
     return number;
 }
 
-/* What JSON must hold where the setting is given by our own name; NULL: that is so. */
+/* Names the JSON type that a setting must have under its name here, if `item` has another; NULL: the type is right. */
 static const char *wrong_type(const struct cli_setting *setting, const cJSON *item)
 {
     switch (setting->kind) {
@@ -153,7 +154,7 @@ static int take_setting(struct reading *reading, const struct cli_setting *setti
 
     if (note(reading, setting->name, setting))
         return -1;
-    if (cJSON_IsNull(item)) /* as if left out */
+    if (cJSON_IsNull(item)) /* the same as a missing member */
         return 0;
     if (wanted)
         return cli_fail(reading->error, "%s: %s must be %s", reading->path, setting->name, wanted);
@@ -164,7 +165,7 @@ static int take_setting(struct reading *reading, const struct cli_setting *setti
     return status ? cli_fail(reading->error, "%s: %s", reading->path, error.text) : 0;
 }
 
-/* By one of soketi's keys. soketi takes "6001" for 6001, and its users write both. */
+/* Takes a setting under soketi's key. Numbers may be strings: soketi accepts "6001" for 6001. */
 static int take_name(struct reading *reading, const struct cli_name *name, const cJSON *item)
 {
     char number[64];
@@ -191,7 +192,7 @@ static void take_ignored(const struct reading *reading, const struct cli_ignored
     char number[64];
     const char *text = cJSON_IsNull(item) || cJSON_IsFalse(item) ? "" : text_of(item, number);
 
-    /* a list or an object: something, unless it is empty */
+    /* a list or an object counts as set unless it is empty */
     if (!text)
         text = item->child ? "..." : "";
     if (reading->warnings && cli_ignored_asks(ignored, text))
@@ -224,7 +225,7 @@ static int take_apps(struct reading *reading, const char *key, const cJSON *item
         return cli_fail_no_memory(reading->error);
     int status = pusherc_apps_from_json(pusherc_slice_of(text), take_app, reading, &info);
     cJSON_free(text);
-    /* -1 is take_app()'s, which has said why. */
+    /* -1 comes from take_app(), which has filled `error`. */
     if (status == 0 || status == -1)
         return status;
     return cli_fail(reading->error, "%s: apps: %s", reading->path,
@@ -252,7 +253,7 @@ static bool begins(const char *known, const char *key)
     return strncmp(plain_known, plain_key, len) == 0 && plain_known[len] == '.';
 }
 
-/* Is it the beginning of one of soketi's keys? */
+/* True if the name is the first part of one of soketi's keys. */
 static bool is_group(const char *key)
 {
     bool found = begins(SOKETI_APPS, key);
@@ -274,7 +275,8 @@ static int take_item(struct reading *reading, const char *key, const cJSON *item
 
     if (strcmp(key, APPS) == 0 || same(key, SOKETI_APPS))
         return take_apps(reading, key, item);
-    if (cJSON_IsObject(item) && is_group(key)) /* "metrics" is one there, and a setting here */
+    if (cJSON_IsObject(item) &&
+        is_group(key)) /* "metrics" is a group of soketi, and a setting here */
         return take_all(reading, key, item);
     if (setting)
         return take_setting(reading, setting, item);
@@ -286,7 +288,7 @@ static int take_item(struct reading *reading, const char *key, const cJSON *item
     return 0;
 }
 
-/* `group` is what its members' names come after: "", or "ssl". */
+/* Takes the members of an object. `group`: the part of the key before their names, such as "ssl"; or "". */
 static int take_all(struct reading *reading, const char *group, const cJSON *object)
 {
     const cJSON *item;

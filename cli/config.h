@@ -1,6 +1,6 @@
 /*
- * The config file: one JSON object with the names of the settings tables, and "apps". soketi's keys are understood as
- * well (names.h), joined with dots or as objects in objects.
+ * The config file: one JSON object whose members are settings, and "apps". soketi's keys work as well (names.h), joined
+ * with dots or as nested objects.
  */
 #ifndef CLI_CONFIG_H
 #define CLI_CONFIG_H
@@ -9,12 +9,12 @@
 #include "settings.h"
 
 /*
- * Read `path` and take what it says. An unknown name is refused, with the nearest known one.
+ * Read the file `path`. Refuses an unknown name, and suggests the nearest known one.
  *
- * settings  changed on success only in what the file sets; on failure in part. NULL: the settings in
- *           the file are checked, but not taken
+ * settings  on success changed in what the file sets; on failure changed in part. NULL: the file's settings are
+ *           checked, but not taken
  * apps      the file's apps are appended
- * warnings  gets one line for each of soketi's keys that means nothing here; NULL = none
+ * warnings  gets one line for each of soketi's keys that has no effect here; NULL = no warnings
  *
  * Returns 0, or -1 with `error`.
  */

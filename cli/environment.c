@@ -10,7 +10,7 @@ extern char **environ;
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
-/* NULL if unset; .env files often have NAME= for "not set", too. */
+/* NULL if the variable is unset or empty: .env files often have NAME= for "not set". */
 static const char *value_of(const char *name)
 {
     const char *value = getenv(name);
@@ -19,7 +19,7 @@ static const char *value_of(const char *name)
 
 struct credentials {
     const char *id, *key, *secret; /* borrowed; NULL = not set */
-    char *url;                     /* owned: what the three are parts of, if they come from one */
+    char *url;                     /* owned: the three point into it if they come from a URL */
 };
 
 static void credentials_free(struct credentials *credentials)
@@ -49,7 +49,7 @@ static bool unescape(char *text)
     return true;
 }
 
-/* https://KEY:SECRET@HOST/apps/ID, as Pusher shows it to its customers. */
+/* Reads https://KEY:SECRET@HOST/apps/ID, the form in Pusher's dashboard. */
 static int read_url(const char *text, struct credentials *out, struct cli_error *error)
 {
     char *url = strdup(text);
@@ -68,7 +68,7 @@ static int read_url(const char *text, struct credentials *out, struct cli_error 
         *secret = *at = '\0';
         whole = unescape(key) && unescape(secret + 1) && unescape(id + 6);
     }
-    if (!whole) /* not the text itself: it may hold a secret */
+    if (!whole) /* without the text, which may hold a secret */
         return cli_fail(error, "PUSHER_URL must be http(s)://KEY:SECRET@HOST/apps/ID");
     out->key = key;
     out->secret = secret + 1;
@@ -76,17 +76,17 @@ static int read_url(const char *text, struct credentials *out, struct cli_error 
     return 0;
 }
 
-/* Many a .env has both Pusher's names and Reverb's, and says which of them it means. */
+/* True if the environment chooses Pusher's names: many .env files have Pusher's and Reverb's. */
 static bool means_pusher(void)
 {
     const char *connection = value_of("BROADCAST_CONNECTION");
 
     if (!connection)
-        connection = value_of("BROADCAST_DRIVER"); /* as older applications say */
+        connection = value_of("BROADCAST_DRIVER"); /* the name in older applications */
     return connection && strcmp(connection, "pusher") == 0;
 }
 
-/* To be freed, also after failure. */
+/* Finds the credentials. Free `found` also after a failure. */
 static int read_credentials(struct credentials *found, struct cli_error *error)
 {
     static const char *const families[][3] = {
@@ -137,7 +137,8 @@ int cli_environment_credentials(struct cli_apps *apps, struct cli_error *error)
     return status;
 }
 
-/* Is one of sockudo's own names set? Those it has without a prefix may be meant for anybody. */
+/* True if a name with sockudo's prefix is set. Its names without a prefix count only then, because other programs use
+ * them as well. */
 static bool is_sockudo(void)
 {
     for (char **entry = environ; *entry; entry++) {
@@ -170,7 +171,7 @@ static bool counts(enum cli_when when)
     return false;
 }
 
-/* From the last name to the first, so that the first one counts. */
+/* Goes from the last name to the first, so that the first one wins. */
 static int take_names(struct cli_settings *settings, struct cli_apps *apps, struct cli_app *app,
                       struct cli_error *error)
 {

@@ -1,4 +1,4 @@
-/* The program: finds the subcommand. Each has a file of its own. */
+/* The program: finds the subcommand. Each subcommand has its file. */
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -46,9 +46,9 @@ int main(int argc, char **argv)
 {
     const char *word = argc > 1 ? argv[1] : "";
 
-    /* A log or terminal that has gone must not end a server. */
+    /* The server goes on when the reader of its output, a log or a terminal, has ended. */
     (void)signal(SIGPIPE, SIG_IGN);
-    /* Lines reach a pipe as soon as they are whole: scripts wait for "listening on". */
+    /* Each line goes to a pipe at once, because scripts wait for "listening on". */
     (void)setvbuf(stdout, NULL, _IOLBF, 0);
 
     if (!*word) {

@@ -7,7 +7,7 @@
 #define MIB    1048576
 #define SECOND 1000
 
-/* Reverb's "all" lets in events of clients outside the channel; here they must be members. */
+/* Reverb's "all" accepts client events from clients outside the channel; here they must be members. */
 static const char *senders(const char *text)
 {
     return strcmp(text, "members") == 0 || strcmp(text, "all") == 0 ? "true" : "false";
@@ -74,7 +74,7 @@ const struct cli_name cli_names[] = {
     {"REVERB_MAX_REQUEST_SIZE", NULL, SERVER("max_http_body_bytes", 1), PLAIN},
     {"REVERB_APP_MAX_MESSAGE_SIZE", NULL, SERVER("max_frame_bytes", 1), PLAIN},
     {"REVERB_APP_MAX_CONNECTIONS", NULL, APP("max_connections", 1), PLAIN},
-    /* There: who has been silent so long is pinged. Here: the same, and clients are told the number. */
+    /* Reverb pings a client that was silent so long. Here the server does the same and sends clients the number. */
     {"REVERB_APP_PING_INTERVAL", NULL, APP("activity_timeout_ms", SECOND), CLI_ALWAYS, true, NULL},
     {"REVERB_APP_ACTIVITY_TIMEOUT", NULL, APP("activity_timeout_ms", SECOND), PLAIN},
     {"REVERB_APP_ACCEPT_CLIENT_EVENTS_FROM", NULL, APP("client_events", 1), CLI_ALWAYS, false, senders},
@@ -139,7 +139,7 @@ const struct cli_ignored_name cli_ignored_names[] = {
     {"REVERB_SCALING_*", NULL, NULL, CLI_ALWAYS, NULL},
     {"REVERB_PULSE_INGEST_INTERVAL", NULL, NULL, CLI_ALWAYS, NULL},
     {"REVERB_TELESCOPE_INGEST_INTERVAL", NULL, NULL, CLI_ALWAYS, NULL},
-    /* in every Laravel application's .env, mostly for something else */
+    /* in the .env of every Laravel application, mostly for other purposes */
     {"REDIS_*", NULL, NULL, CLI_WITH_SCALING, NULL},
 
     {"ADAPTER_DRIVER", NULL, "local", CLI_WITH_SOCKUDO, ONE_PROCESS},
@@ -170,7 +170,7 @@ const struct cli_name *cli_name_of_key(const char *key)
     return NULL;
 }
 
-/* Into the first number, which may be 0 for the default, if the second is smaller. */
+/* Sets the first number (0 = the default) to the second if that is smaller. */
 static void lower(uint32_t *target, uint32_t number)
 {
     if (*target == 0 || number < *target)
@@ -202,12 +202,12 @@ int cli_name_take(const struct cli_name *name, struct cli_settings *settings, st
     int status;
 
     if (name->translate) {
-        const char *ours = name->translate(text);
-        if (!ours)
+        const char *value = name->translate(text);
+        if (!value)
             return cli_fail(error, "%s must be true or false, not \"%.100s\"", source, text);
-        if (!*ours)
+        if (!*value)
             return 0;
-        text = ours;
+        text = value;
     }
     if (name->whose == CLI_OF_APP)
         return take_for_app(name, &app->options, source, text, error);

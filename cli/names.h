@@ -1,6 +1,6 @@
 /*
- * What soketi, Laravel Reverb, Laravel and sockudo call a setting, in the environment and in soketi's config file,
- * and what they know that has no counterpart here. Names of credentials are in environment.c.
+ * The names of settings in soketi, Laravel Reverb, Laravel and sockudo: in the environment, and in soketi's config
+ * file. A second table has the names without a counterpart here. environment.c has the names of credentials.
  */
 #ifndef CLI_NAMES_H
 #define CLI_NAMES_H
@@ -10,14 +10,14 @@
 
 enum cli_whose {
     CLI_OF_SERVER,
-    CLI_OF_APP,       /* the one app that the environment speaks of */
-    CLI_OF_EVERY_APP, /* each that has no value of its own */
+    CLI_OF_APP,       /* the app of cli_environment_credentials() */
+    CLI_OF_EVERY_APP, /* each app that does not set the value */
 };
 
-/* When a name counts. */
+/* The condition under which a name counts. */
 enum cli_when {
     CLI_ALWAYS,
-    CLI_WITH_SOCKUDO, /* a word that anybody may use: only beside a name that begins with SOCKUDO_ */
+    CLI_WITH_SOCKUDO, /* a general name: only if a name that begins with SOCKUDO_ is set as well */
     CLI_WITH_SOCKUDO_TLS, /* the same, and only if SSL_ENABLED is true */
     CLI_WITH_SCALING      /* only if REVERB_SCALING_ENABLED is true */
 };
@@ -26,11 +26,11 @@ struct cli_name {
     const char *environment; /* NULL = none */
     const char *key;         /* in soketi's config file; NULL = none */
     enum cli_whose whose;
-    const char *setting; /* ours */
-    uint32_t unit;       /* what 1 is there, in our unit */
+    const char *setting; /* the name here */
+    uint32_t unit;       /* 1 in their unit, in the setting's unit */
     enum cli_when when;
     bool lowers; /* counts only if it makes the value smaller */
-    /* Our word for theirs, "" for one that asks for nothing, NULL if it is none; NULL = the same. */
+    /* Translates their value to the one here; "" = no change; NULL = an invalid value. NULL: the values are equal. */
     const char *(*translate)(const char *text);
 };
 
@@ -38,11 +38,11 @@ struct cli_name {
 extern const struct cli_name cli_names[];
 extern const size_t cli_name_count;
 
-/* What no counterpart here has. */
+/* A name without a counterpart here. */
 struct cli_ignored_name {
     const char *environment; /* pattern of fnmatch(), or NULL */
     const char *key;         /* the same */
-    const char *harmless;    /* the value that asks for nothing, or NULL */
+    const char *harmless;    /* the value that needs no warning, or NULL */
     enum cli_when when;
     const char *instead; /* end of the warning, or NULL */
 };
@@ -51,15 +51,15 @@ struct cli_ignored_name {
 extern const struct cli_ignored_name cli_ignored_names[];
 extern const size_t cli_ignored_name_count;
 
-/* By the key in the config file, however its words are joined; NULL if there is none. */
+/* Find a name by its key in the config file, in any case and with or without '_'; NULL: unknown. */
 const struct cli_name *cli_name_of_key(const char *key);
 
 /*
- * Give the setting the value that it has there.
+ * Set the setting of this name to a value in the other server's form.
  *
  * settings  NULL: the value is checked, but not taken
- * app       the environment's; NULL where CLI_OF_APP cannot occur
- * source    whose value it is, for `error`
+ * app       of cli_environment_credentials(); NULL if CLI_OF_APP cannot occur
+ * source    the name, for `error`
  *
  * Returns 0, or -1 with `error`.
  */
@@ -67,12 +67,12 @@ int cli_name_take(const struct cli_name *name, struct cli_settings *settings, st
                   struct cli_app *app, const char *source, const char *text,
                   struct cli_error *error);
 
-/* The entry for a name of the environment, or for a key of the config file; NULL if there is none. */
+/* Return the entry for a name of the environment, or for a key of the config file; NULL: no such entry. */
 const struct cli_ignored_name *cli_ignored_environment(const char *name);
 const struct cli_ignored_name *cli_ignored_key(const char *key);
-/* Does that value ask for anything? */
+/* True if the value would have an effect in the other server. */
 bool cli_ignored_asks(const struct cli_ignored_name *ignored, const char *value);
-/* One line for a name that has no effect. */
+/* Write the warning about a name that has no effect. */
 void cli_ignored_warn(FILE *file, const struct cli_ignored_name *ignored, const char *source);
 
 #endif

@@ -16,7 +16,7 @@ void cli_notify(const char *state)
     if (len < 2 || len >= sizeof address.sun_path || (path[0] != '/' && path[0] != '@'))
         return;
     memcpy(address.sun_path, path, len);
-    if (path[0] == '@') /* a name that is in no file system */
+    if (path[0] == '@') /* an abstract socket: its name begins with a NUL */
         address.sun_path[0] = '\0';
 
     const void *to = &address; /* sendto() takes any family's */

@@ -1,11 +1,11 @@
 /*
- * Telling a service manager how it goes, as sd_notify() would: one datagram to the socket in NOTIFY_SOCKET. Nothing
- * happens where that is not set, or cannot be reached.
+ * Tells the service manager the state of the server, like sd_notify(): one datagram to the socket in NOTIFY_SOCKET.
+ * Does nothing if that is not set, and ignores failures.
  */
 #ifndef CLI_NOTIFY_H
 #define CLI_NOTIFY_H
 
-/* "READY=1", "STOPPING=1". */
+/* `state`: "READY=1" or "STOPPING=1". */
 void cli_notify(const char *state);
 
 #endif

@@ -1,6 +1,6 @@
 /*
- * Reading the options of one subcommand against a table of what there is. Not getopt_long(): it
- * prints its own sentences, takes abbreviations, and cannot name the option that was meant.
+ * Reads the options of one subcommand by a table. getopt_long() is not used, because it prints its messages itself,
+ * accepts abbreviations, and cannot suggest the option that was probably meant.
  */
 #ifndef CLI_OPTIONS_H
 #define CLI_OPTIONS_H
@@ -12,13 +12,13 @@
 struct cli_option {
     const char *name;     /* without "--" */
     const char *argument; /* its name in --help; NULL = the option takes none */
-    const char *help;     /* NULL = the caller has more to say */
+    const char *help;     /* NULL = the caller writes the text */
 };
 
 struct cli_option_reader {
     const struct cli_option *options;
     size_t option_count;
-    char **arguments; /* NULL-terminated; what is still to be read */
+    char **arguments; /* NULL-terminated; the arguments not read yet */
 };
 
 /*
@@ -29,7 +29,7 @@ struct cli_option_reader {
 int cli_options_next(struct cli_option_reader *reader, size_t *index, const char **value,
                      struct cli_error *error);
 
-/* What --help says, without the end of the line. */
+/* Print the line of --help, without its end. */
 void cli_option_print(FILE *file, const struct cli_option *option);
 
 #endif

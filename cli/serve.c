@@ -24,7 +24,7 @@
 struct serving {
     struct cli_arguments arguments;
     struct cli_settings settings;
-    struct cli_apps apps; /* those the server has now */
+    struct cli_apps apps; /* the server's current apps */
     pusherc_server *server;
     pthread_t main_thread;
     _Atomic bool stopped;
@@ -67,7 +67,7 @@ static int put_apps(pusherc_server *server, const struct cli_apps *apps, pusherc
     return status;
 }
 
-/* Would a server take these apps? Asks one that never starts. */
+/* Checks that a server accepts these apps: puts them into a second server, which is not started. */
 static int rehearse_apps(const struct cli_apps *apps, pusherc_errinfo *info)
 {
     pusherc_server_options options = PUSHERC_SERVER_OPTIONS_INIT;
@@ -126,7 +126,7 @@ static void fill_tls(const struct cli_settings *settings, pusherc_tls_options *t
     tls->key_password = settings->tls_password;
 }
 
-/* Certificates are renewed under the same names. */
+/* Reads the certificate again: a renewed one has the same file name. */
 static void reload_certificate(struct serving *serving)
 {
     pusherc_tls_options tls;
@@ -152,7 +152,7 @@ static void reload(struct serving *serving)
         (void)complain(0, "SIGHUP: there is no config file and no certificate to read again");
 }
 
-/* Turn a host name into a numeric address; the library does not look names up. */
+/* Turns a host name into a numeric address, because the library does not look names up. */
 static int resolve(const char *host, char out[INET6_ADDRSTRLEN])
 {
     struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
@@ -212,7 +212,8 @@ static int listen_for_clients(struct serving *serving, const char *address)
     return status ? complain_info("", status, &info) : 0;
 }
 
-/* Nobody who did not ask for the port shall lack a server because another one has it: *listens tells. */
+/* Listens for metrics. If another program has the default port, warns and goes on without metrics (*listens is false);
+ * if the user chose the port, fails. */
 static int listen_for_metrics(struct serving *serving, const char *address, bool *listens)
 {
     pusherc_listen_options options = PUSHERC_LISTEN_OPTIONS_INIT;
@@ -249,7 +250,7 @@ static int start(struct serving *serving)
     if (status)
         return complain_info("", status, &info);
 
-    /* Before the line that scripts wait for. */
+    /* Comes before "listening on", which scripts wait for. */
     warn_of_default_secret(&serving->apps, address);
     if (metrics)
         print_url("metrics on", "http", metrics_address, pusherc_server_port(serving->server, 1),
@@ -260,7 +261,7 @@ static int start(struct serving *serving)
     return 0;
 }
 
-/* Runs on a worker: wakes the main thread, which waits for signals only. */
+/* Runs on a worker. Wakes the main thread by a signal, because it is in sigwait(). */
 static void stopped(pusherc_server *server, void *user_data)
 {
     struct serving *serving = user_data;
@@ -298,7 +299,7 @@ static int make_server(struct serving *serving)
 {
     pusherc_errinfo info = {0};
 
-    /* To the library, "off" is the default. */
+    /* The library logs nothing without a function. */
     if (serving->settings.server.log_level != PUSHERC_LOG_OFF)
         serving->settings.server.log_fn = pusherc_log_to_stderr;
     int status = pusherc_server_new(&serving->server, &serving->settings.server, &info);
@@ -314,7 +315,7 @@ static int make_server(struct serving *serving)
     return 0;
 }
 
-/* Whatever would keep a server from its start, but for the address being taken. */
+/* Checks everything that could make the start fail, except that the address may be in use. */
 static int check(struct serving *serving)
 {
     const struct cli_settings *settings = &serving->settings;
@@ -329,7 +330,7 @@ static int check(struct serving *serving)
     if (status || !settings->tls_cert)
         return status;
     fill_tls(settings, &tls);
-    options.tls = &tls; /* on a port that the system picks, and which is never listened to */
+    options.tls = &tls; /* binds a port that the system picks, and does not serve it */
     status = pusherc_server_listen(serving->server, &options, &info);
     return status ? complain_info("", status, &info) : 0;
 }
@@ -342,7 +343,7 @@ static int run(struct serving *serving)
     if (status)
         return status;
 
-    /* Blocked before the workers are made, which inherit that: only sigwait() sees them. */
+    /* Blocked before the threads start, which inherit it: the signals arrive in sigwait() only. */
     (void)sigemptyset(&signals);
     (void)sigaddset(&signals, SIGTERM);
     (void)sigaddset(&signals, SIGINT);
@@ -356,7 +357,7 @@ static int run(struct serving *serving)
     return status;
 }
 
-/* Each client is a descriptor, and the usual soft limit is 1024. */
+/* Raises the limit of descriptors: each client takes one, and the usual soft limit is 1024. */
 static void raise_descriptor_limit(void)
 {
     struct rlimit limit;

@@ -6,8 +6,8 @@
 
 #define DEFAULT_HOST     "127.0.0.1"
 #define DEFAULT_PORT     6001
-#define DEFAULT_METRICS  9601 /* soketi's */
-#define DEFAULT_GRACE_MS 3000 /* soketi's */
+#define DEFAULT_METRICS  9601 /* as in soketi */
+#define DEFAULT_GRACE_MS 3000 /* as in soketi */
 #define MAX_GRACE_MS     86400000
 
 #define AT(member) offsetof(struct cli_settings, member)
@@ -35,7 +35,7 @@ const struct cli_setting cli_server_settings[] = {
 #define AT(member) offsetof(pusherc_app_options, member)
 #define APP_ROW(kind, name, min, max, fallback, words, meaning) APP_##kind(kind, name, min, max, fallback, words, meaning)
 #define APP(kind, name, min, max, fallback, words, meaning) {#name, CLI_SETTING_##kind, AT(name), min, max, fallback, words, meaning},
-#define APP_TEXT(...) /* apps.h owns the texts */
+#define APP_TEXT(...) /* struct cli_app owns the texts */
 #define APP_SECRET(...)
 #define APP_FLAG   APP
 #define APP_CHOICE APP
@@ -62,7 +62,7 @@ void cli_settings_init(struct cli_settings *settings)
     settings->server.log_level = PUSHERC_LOG_INFO;
 }
 
-/* Does it point to a text of its own? */
+/* True if the setting is a pointer to an owned text. */
 static bool is_text(const struct cli_setting *setting)
 {
     return setting->kind == CLI_SETTING_TEXT || setting->kind == CLI_SETTING_SECRET ||
@@ -115,7 +115,7 @@ static int set_text(const char **target, const char *text, struct cli_error *err
     return 0;
 }
 
-/* Reverb's path has no leading slash in many a .env file; the library wants "/a/b" or nothing. */
+/* Turns a path into the form that the library takes, "/a/b" or nothing: many .env files omit the leading slash. */
 static int set_path(const char **path, const char *text, struct cli_error *error)
 {
     size_t slash = text[0] != '/';
@@ -184,7 +184,7 @@ static int set_workers(uint32_t *count, const char *source, const char *text,
     return 0;
 }
 
-/* Cut the first word from a list such as "one|two|three". 0: the list is empty. */
+/* Cuts the first word from a list such as "one|two|three" and returns its length. 0: the list is empty. */
 static size_t next_word(const char **words, const char **word)
 {
     size_t len = strcspn(*words, "|");
@@ -243,7 +243,7 @@ int cli_setting_set(void *in, const struct cli_setting *setting, const char *sou
         return set_number(target, setting, source, unit, text, error);
     case CLI_SETTING_WORKERS:
         return set_workers(target, source, text, error);
-    case CLI_SETTING_CHOICE: /* an enum: as large as an int */
+    case CLI_SETTING_CHOICE: /* an enum has the size of an int */
         return set_choice(target, setting->words, source, text, error);
     }
     return cli_fail(error, "%s cannot be set", source);

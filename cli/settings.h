@@ -1,7 +1,7 @@
 /*
- * The settings there are, of the server as a whole and of one app, whoever sets them: the config file, the
- * environment or an option. A table knows each by its name, so that all values are checked and shown alike; most of its
- * rows are the library's (pusherc/settings.h). (What other servers call them is in names.h, the list of apps in apps.h.)
+ * The settings of the server and of one app. The config file, the environment and the options set them by name, through
+ * a table, so all values are checked and shown in the same way. Most rows of the table are the library's
+ * (pusherc/settings.h). The names in other servers are in names.h, the list of apps in apps.h.
  */
 #ifndef CLI_SETTINGS_H
 #define CLI_SETTINGS_H
@@ -20,14 +20,14 @@ struct cli_settings {
     const char *host, *metrics_host;
     const char *tls_cert, *tls_key, *tls_password;
     uint32_t port;
-    uint32_t metrics_port;    /* CLI_NO_PORT until somebody asks for one */
-    bool metrics_port_chosen; /* somebody has */
+    uint32_t metrics_port;    /* CLI_NO_PORT until it is set, then the default */
+    bool metrics_port_chosen; /* the user has set it */
     bool metrics;
     bool webhook_batching;
     uint32_t grace_ms;
 };
 
-/* The kinds of pusherc/settings.h, and one of the program's own. */
+/* The kinds of pusherc/settings.h, and CLI_SETTING_WORKERS. */
 enum cli_setting_kind {
     CLI_SETTING_TEXT,   /* const char *, owned */
     CLI_SETTING_SECRET, /* the same, never shown */
@@ -45,7 +45,7 @@ struct cli_setting {
     const char *name; /* in the config file; an option has '-' for '_' */
     enum cli_setting_kind kind;
     size_t offset;               /* in struct cli_settings, or in pusherc_app_options */
-    uint64_t min, max, fallback; /* of numbers; fallback: what 0 stands for */
+    uint64_t min, max, fallback; /* of numbers; fallback: the value that 0 stands for */
     const char *words;           /* of a choice: "one|two" */
     const char *meaning;         /* one sentence; `...` marks names */
 };
@@ -60,30 +60,30 @@ extern const size_t cli_app_setting_count;
 void cli_settings_init(struct cli_settings *settings);
 void cli_settings_free(struct cli_settings *settings);
 
-/* By its name; NULL if there is none. */
+/* Find a setting by its name; NULL: unknown. */
 const struct cli_setting *cli_server_setting(const char *name);
 const struct cli_setting *cli_app_setting(const char *name);
 
-/* Is it a uint32_t whose 0 means "not set"? */
+/* True if the setting is a uint32_t whose 0 means "not set". */
 bool cli_setting_is_number(const struct cli_setting *setting);
 
 /*
- * Check `text` and take it.
+ * Check `text` and set the setting to it.
  *
  * in      the struct cli_settings or pusherc_app_options that the setting belongs to
- * source  whose value it is: "--port", "SOKETI_PORT"
- * unit    what 1 in `text` is, for numbers
+ * source  the name in messages: "--port", "SOKETI_PORT"
+ * unit    for numbers: the value of 1 in `text`, in the setting's unit
  *
  * Returns 0, or -1 with `error`.
  */
 int cli_setting_set(void *in, const struct cli_setting *setting, const char *source, uint32_t unit,
                     const char *text, struct cli_error *error);
 
-/* The value in force, as JSON; a secret only as "(not shown)". */
+/* Write the value in force as JSON; a secret as "(not shown)". */
 void cli_setting_print(FILE *file, const void *in, const struct cli_setting *setting);
 
-/* When all have spoken: fill in what is still missing, and check what only the settings together can break.
- * Returns 0, or -1 with `error`. */
+/* Call it after all sources: puts in the remaining defaults, and checks settings that depend on each other. Returns 0,
+ * or -1 with `error`. */
 int cli_settings_complete(struct cli_settings *settings, struct cli_error *error);
 
 #endif

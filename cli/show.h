@@ -1,5 +1,5 @@
 /*
- * What a server would use, for --check: a config file of our own names with every setting in it, but no secret.
+ * Prints the settings in force, for --check: a config file with every setting, but no secret.
  */
 #ifndef CLI_SHOW_H
 #define CLI_SHOW_H

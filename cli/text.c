@@ -27,7 +27,7 @@ static size_t smaller(size_t a, size_t b)
     return a < b ? a : b;
 }
 
-/* Insertions, deletions, replacements and swaps of neighbours; '-' and '_' are alike. */
+/* Edit distance: counts insertions, deletions, replacements and swaps of neighbours. '-' equals '_'. */
 static size_t distance(const char *a, const char *b)
 {
     size_t rows[3][MAX_WORD + 1];
@@ -57,7 +57,7 @@ static size_t distance(const char *a, const char *b)
 const char *cli_nearest(const char *word, const char *const known[], size_t count)
 {
     size_t len = strlen(word);
-    /* One slip for each three letters is a slip; more is another word. */
+    /* One error for each three letters is a typing error; with more it is another word. */
     size_t best = len / 3 + 2;
     const char *nearest = NULL;
 

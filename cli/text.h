@@ -1,5 +1,5 @@
 /*
- * Words that people type: errors in one sentence, the nearest known word, numbers, switches.
+ * Text from the user and for the user: errors in one sentence, the nearest known word, numbers, switches.
  */
 #ifndef CLI_TEXT_H
 #define CLI_TEXT_H
@@ -11,7 +11,7 @@
 
 #define CLI_PLAIN_NAME_SIZE 128
 
-/* One sentence for the user, without the program's name and without a newline. */
+/* An error: one sentence, without the program's name and without a newline. */
 struct cli_error {
     char text[600];
 };
@@ -21,23 +21,22 @@ int cli_fail(struct cli_error *error, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 int cli_fail_no_memory(struct cli_error *error);
 
-/* The word of known[count] that was probably meant, or NULL if none is near. Words of more than 63
- * bytes are near to nothing. */
+/* Return the word of known[count] that was probably meant, or NULL. Words of more than 63 bytes do not match. */
 const char *cli_nearest(const char *word, const char *const known[], size_t count);
 
-/* Decimal digits only; false if it is no such number, or one of more than 64 bits. */
+/* Read a number of decimal digits; false: other characters, or more than 64 bits. */
 bool cli_parse_number(const char *text, uint64_t *out);
 
-/* true false 1 0 yes no on off, in any case. */
+/* Read one of true false 1 0 yes no on off, in upper or lower case. */
 bool cli_parse_switch(const char *text, bool *out);
 
-/* Put an owned copy of `text` into *out and free what was there; false: out of memory. */
+/* Replace the owned text *out by a copy of `text` and free the old one; false: out of memory. */
 bool cli_set_text(char **out, const char *text);
 
 /* Letters in lower case, without '_': "max_connections" and "maxConnections" are one name. Cut to fit. */
 void cli_plain_name(char out[CLI_PLAIN_NAME_SIZE], const char *name);
 
-/* As JSON: a string, or null for NULL. */
+/* Write a JSON string, or null for NULL. */
 void cli_print_json_text(FILE *file, const char *text);
 
 #endif

@@ -24,7 +24,7 @@ static size_t block_size(const pusherc_webhook *webhooks, size_t count)
     return size;
 }
 
-/* A copy at *at, which moves on. */
+/* Copies the text to *at and advances *at. */
 static const char *keep(char **at, const char *text)
 {
     char *copy = *at;
@@ -36,7 +36,7 @@ static const char *keep(char **at, const char *text)
     return copy;
 }
 
-/* The block: endpoints, then all headers, then all texts. NULL: out of memory. */
+/* Copies the endpoints into one block: first the endpoints, then all headers, then all texts. NULL: out of memory. */
 static pusherc_webhook *copy(const pusherc_webhook *webhooks, size_t count)
 {
     pusherc_webhook *copies = malloc(block_size(webhooks, count));
@@ -89,7 +89,7 @@ int cli_webhooks_read(struct cli_app *app, const char *source, const char *text,
     size_t size = sizeof format + strlen(text);
     pusherc_errinfo info = {0};
 
-    /* It shall be a value, and not more than that. */
+    /* Parsed alone first, so that text after the array cannot add members to the object below. */
     cJSON *root = cJSON_ParseWithOpts(text, NULL, 1);
     bool array = cJSON_IsArray(root);
     cJSON_Delete(root);

@@ -76,14 +76,14 @@ struct pusherc_http_request *pc_page_new(struct pc_conn *conn,
     return r;
 }
 
-/* Once, on the first question about it. */
+/* Decodes path and query when the host first reads one of them. */
 static void decode(struct pc_ask *ask)
 {
     if (ask->is_decoded)
         return;
     ask->is_decoded = true;
     const struct pc_http_message *m = ask->message;
-    /* reserved at once, so that nothing decoded moves */
+    /* reserves all of it at the start, so that decoded slices stay valid while the buffer grows */
     if (!pc_buf_reserve(&ask->decoded, m->query.len + m->path.len))
         return;
     if (pc_http_decode(m->path, false, &ask->decoded, &ask->path))

@@ -1,8 +1,8 @@
 /*
- * A question to the host about a request, which is answered once, now or later, from any thread, even after the
- * connection or the server has gone. It belongs to the host until then, and so does the memory of the request, which
- * moves into the question when that begins: the host may be reading it on another thread whatever becomes of the
- * connection. With the answer the request goes back to the connection (pc_ask_give_back()).
+ * A question to the host about an HTTP request. The host answers it once, now or later, from any thread, even after the
+ * connection or the server has gone. Until then the host owns the question. The memory of the request moves into the
+ * question at the beginning, because the host may read it on another thread after the connection has ended. With the
+ * answer the request moves back to the connection (pc_ask_give_back()).
  */
 #ifndef PC_NET_ASK_H
 #define PC_NET_ASK_H
@@ -18,11 +18,11 @@
 
 struct pc_ask {
     struct pc_pending pending;
-    /* Any thread, in the end: frees what the kind of question owns besides this. */
+    /* Called last, on any thread: frees what this kind of question owns in addition. */
     void (*dispose)(struct pc_ask *ask);
-    struct pc_http_parser *parser; /* owned: has the request; NULL once it was given back */
+    struct pc_http_parser *parser; /* owned: holds the request; NULL after it was given back */
     const struct pc_http_message *message;
-    struct pc_buf decoded; /* of the query and the path */
+    struct pc_buf decoded; /* text of `params` and `path` */
     struct pc_pair params[PC_ASK_MAX_PARAMS];
     size_t param_count;
     pusherc_slice path; /* decoded */
@@ -35,7 +35,7 @@ struct pusherc_identify_request {
     struct pc_ask ask;
     struct pc_app *app; /* counted */
     bool cookie_read, cookie_refused;
-    bool script; /* the answer is for a script element, of whatever page */
+    bool script; /* a script element gets the answer; any page may contain one */
     pusherc_identify_purpose purpose;
     uint32_t expires_in_ms;       /* of the identity */
     struct pc_identity *identity; /* accepted: owned; NULL = anonymous */
@@ -48,29 +48,29 @@ struct pusherc_http_request {
     bool head_only;
     bool keep_alive;
     struct pc_buf reply;  /* the whole response; empty = close without one */
-    struct pc_pair *form; /* owned: the fields of a form, once one was asked for */
+    struct pc_pair *form; /* owned: the fields of a form; NULL until the host reads one */
     size_t form_count;
-    struct pc_buf form_text; /* of them, where it had to be decoded */
+    struct pc_buf form_text; /* the decoded text of fields that were encoded */
     bool form_read;
 };
 
 /* Begins a question about the request at hand. */
 void pc_ask_begin(struct pc_ask *ask, struct pc_conn *conn, const struct pc_http_message *message,
                   void (*dispose)(struct pc_ask *ask));
-/* Its answer is there: the connection has its request again. */
+/* Call it when the answer has arrived: moves the request back to the connection. */
 void pc_ask_give_back(struct pc_ask *ask, struct pc_conn *conn);
 
-/* Who is this? Counts `app`. NULL: out of memory. */
+/* The question of hook `identify`: which user does the client belong to? Counts `app`. NULL: out of memory. */
 struct pusherc_identify_request *
 pc_identify_new(struct pc_conn *conn, const struct pc_http_message *message, struct pc_app *app);
 static inline struct pusherc_identify_request *pc_identify_of(struct pc_pending *answer)
 {
     return PC_CONTAINER(answer, struct pusherc_identify_request, ask.pending);
 }
-/* Hands it to the host. */
+/* Calls the hook. */
 void pc_identify_ask(struct pusherc_identify_request *request, struct pc_engine *engine);
 
-/* The host's page: on_http. NULL: out of memory. */
+/* The question of hook `on_http`: the host's own page. NULL: out of memory. */
 struct pusherc_http_request *pc_page_new(struct pc_conn *conn,
                                          const struct pc_http_message *message);
 static inline struct pusherc_http_request *pc_page_of(struct pc_pending *answer)

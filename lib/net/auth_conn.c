@@ -1,7 +1,15 @@
 /*
- * A request to a built-in auth endpoint on its way: who is this (identify), may they have the channel (the
- * rule), tell the socket's worker what was decided, sign, answer. Each step may take its time; the connection
- * rests in PC_CONN_HOST.
+ * How a built-in auth endpoint answers a request. The steps, each of which may wait for the host or for other workers
+ * while the connection is in PC_CONN_WAITING:
+ *
+ *     identify()       asks the host which user sends the request (hook `identify`)
+ *     decide()         asks the rule of the channel whether this user may join
+ *     tell_worker()    visits all workers; the one that has the socket stores a grant with the decision
+ *     come_home()      returns to the connection's worker by mail
+ *     admit()          signs and replies
+ *
+ * The grant is stored before the client gets its signature, so the subscribe that follows finds it. The call
+ * outlives its connection while an order or a mail still points to it (`under_way`).
  */
 #include "net/auth_conn.h"
 
@@ -14,8 +22,8 @@
 #include "session/session.h"
 
 struct pc_auth_call {
-    struct pc_conn *conn;                  /* NULL: has gone; what is under way only has to end */
-    const struct pc_http_message *message; /* valid while there is a connection */
+    struct pc_conn *conn;                  /* NULL = it has ended; come_home() frees the call */
+    const struct pc_http_message *message; /* valid while `conn` is not NULL */
     struct pc_mem mem;
     enum pc_auth_endpoint endpoint;
     struct pc_auth_query query;
@@ -23,13 +31,13 @@ struct pc_auth_call {
     struct pc_identity *identity; /* counted; NULL = anonymous */
     struct pc_rule_match match;
     struct pc_waiter waiter;
-    /* The answer on its way round the workers; what they read is kept in `text` */
+    /* the decision that all workers read; its slices point into `text` */
     struct pc_verdict verdict;
     struct pc_buf text;
     struct pc_order round;
-    bool under_way;          /* the round, and the way home */
-    struct pc_mailbox *home; /* counted: the worker that answers */
-    struct pc_mail back;     /* to it */
+    bool under_way;          /* `round` or `back` is in a mailbox */
+    struct pc_mailbox *home; /* counted: of the connection's worker */
+    struct pc_mail back;     /* to `home` */
 };
 
 static void call_free(struct pc_auth_call *call)
@@ -50,13 +58,13 @@ static void abandon(struct pc_conn *conn, void *of)
     (void)conn;
     call->conn = NULL;
     pc_waiter_cancel(&call->waiter);
-    if (!call->under_way) /* otherwise the round comes home and frees it */
+    if (!call->under_way) /* otherwise come_home() frees it */
         call_free(call);
 }
 
 /* -- answering -- */
 
-/* Ends the call; the connection goes on. */
+/* Replies, frees the call and lets the connection read on. */
 static void reply_and_end(struct pc_auth_call *call, struct pc_api_reply *reply)
 {
     struct pc_conn *conn = call->conn;
@@ -71,8 +79,8 @@ static void reply_and_end(struct pc_auth_call *call, struct pc_api_reply *reply)
     pc_http_continue(conn);
 }
 
-static void refuse(struct pc_auth_call *call, pusherc_denial_reason reason, int status,
-                   pusherc_slice text)
+static void refuse_call(struct pc_auth_call *call, pusherc_denial_reason reason, int status,
+                        pusherc_slice text)
 {
     struct pc_conn *conn = call->conn;
     struct pc_engine *engine = conn->loop->engine;
@@ -107,7 +115,7 @@ static void admit(struct pc_auth_call *call)
         info = who->user_info;
     if (user_id.len == 0 &&
         (call->endpoint == PC_AUTH_USER || call->query.class.kind == PUSHERC_CHANNEL_PRESENCE)) {
-        refuse(call, PUSHERC_DENIED_NO_USER, 403, PC_S("A user id is needed here"));
+        refuse_call(call, PUSHERC_DENIED_NO_USER, 403, PC_S("A user id is needed here"));
         return;
     }
     pc_api_reply_init(&reply, &call->mem);
@@ -120,7 +128,7 @@ static void admit(struct pc_auth_call *call)
     reply_and_end(call, &reply);
 }
 
-/* -- telling the socket's worker, so that the signed subscribe that follows has its audience -- */
+/* -- storing the decision on the socket's worker -- */
 
 static void come_home(struct pc_mail *mail, struct pc_worker *worker)
 {
@@ -147,7 +155,7 @@ static void all_told(struct pc_order *order)
     struct pc_auth_call *call = PC_CONTAINER(order, struct pc_auth_call, round);
     call->back.run = come_home;
     if (pc_mailbox_send(call->home, &call->back, PC_MAIL_CONTROL))
-        call_free(call); /* its worker has ended, and with it the connection */
+        call_free(call); /* the worker has ended, and the connection with it */
 }
 
 static pusherc_slice keep_text(struct pc_buf *text, pusherc_slice part)
@@ -164,19 +172,19 @@ static void decided(struct pc_waiter *waiter, const struct pc_question *question
     struct pc_engine *engine = call->conn->loop->engine;
     (void)question;
     if (!v->allowed) {
-        refuse(call, v->reason, v->status, v->text);
+        refuse_call(call, v->reason, v->status, v->text);
         return;
     }
     size_t len = v->user_id.len + v->user_info.len + v->view.len + call->query.channel.len;
     if (pc_order_init(&call->round, engine) || !pc_buf_reserve(&call->text, len + 1)) {
-        refuse(call, PUSHERC_DENIED_INTERNAL, 500, PC_S("Out of memory"));
+        refuse_call(call, PUSHERC_DENIED_INTERNAL, 500, PC_S("Out of memory"));
         return;
     }
     call->verdict = *v;
     call->verdict.user_id = keep_text(&call->text, v->user_id);
     call->verdict.user_info = keep_text(&call->text, v->user_info);
     call->verdict.view = keep_text(&call->text, v->view);
-    /* the request's memory goes with the connection, which may not wait for the round */
+    /* copied, because the connection may end during the round and free the request */
     call->query.channel = keep_text(&call->text, call->query.channel);
     call->home = call->conn->loop->worker->mailbox;
     pc_mailbox_ref(call->home);
@@ -186,7 +194,7 @@ static void decided(struct pc_waiter *waiter, const struct pc_question *question
     pc_order_send(&call->round);
 }
 
-/* -- who decides -- */
+/* -- asking the host -- */
 
 static void decide(struct pc_auth_call *call)
 {
@@ -199,7 +207,7 @@ static void decide(struct pc_auth_call *call)
     call->match = pc_rules_find(&worker->engine->rules, call->app->id, call->query.channel,
                                 call->query.class.kind);
     if (!call->match.rule) {
-        refuse(call, PUSHERC_DENIED_NO_RULE, 403, PC_S("No rule covers this channel"));
+        refuse_call(call, PUSHERC_DENIED_NO_RULE, 403, PC_S("No rule covers this channel"));
         return;
     }
     struct pc_question question = {.app = call->app,
@@ -207,22 +215,23 @@ static void decide(struct pc_auth_call *call)
                                    .channel = call->query.channel,
                                    .identity = call->identity,
                                    .socket_id = call->query.socket,
-                                   .unshared = true}; /* anybody can name a socket */
+                                   .unshared = true}; /* any client can name any socket id */
     if (pc_decide(worker, &question, &call->waiter, &now))
         decided(&call->waiter, &question, &now);
 }
 
-static void rest(struct pc_auth_call *call, uint64_t ms);
+static void auth_wait(struct pc_auth_call *call, uint64_t ms);
 
 static void identified(struct pc_conn *conn, void *of, struct pc_pending *answer)
 {
     struct pusherc_identify_request *r = pc_identify_of(answer);
     struct pc_auth_call *call = of;
     pc_ask_give_back(&r->ask, conn);
-    rest(call, 0);
+    auth_wait(call, 0);
     if (r->reject_code) {
-        refuse(call, r->cookie_refused ? PUSHERC_DENIED_COOKIE_IDENTITY : PUSHERC_DENIED_BY_RULE,
-               403, pc_slice_of(r->reject_reason));
+        refuse_call(call,
+                    r->cookie_refused ? PUSHERC_DENIED_COOKIE_IDENTITY : PUSHERC_DENIED_BY_RULE,
+                    403, pc_slice_of(r->reject_reason));
         return;
     }
     call->identity = r->identity;
@@ -239,10 +248,10 @@ static void identify(struct pc_auth_call *call)
     }
     struct pusherc_identify_request *r = pc_identify_new(conn, call->message, call->app);
     if (!r) {
-        refuse(call, PUSHERC_DENIED_INTERNAL, 500, PC_S("Out of memory"));
+        refuse_call(call, PUSHERC_DENIED_INTERNAL, 500, PC_S("Out of memory"));
         return;
     }
-    rest(call, conn->loop->engine->options.identify_timeout_ms);
+    auth_wait(call, conn->loop->engine->options.identify_timeout_ms);
     r->script = call->query.callback.len > 0;
     r->purpose =
         call->endpoint == PC_AUTH_USER ? PUSHERC_IDENTIFY_USER_AUTH : PUSHERC_IDENTIFY_CHANNEL_AUTH;
@@ -255,14 +264,14 @@ static void identify_is_late(struct pc_conn *conn, void *of)
     abandon(conn, of);
 }
 
-/* The connection waits, for whatever the call waits for; at most `ms`, 0 = any time. */
-static void rest(struct pc_auth_call *call, uint64_t ms)
+/* Makes the connection wait for the call's next step, for at most `ms`; 0 = without a limit. */
+static void auth_wait(struct pc_auth_call *call, uint64_t ms)
 {
     static const struct pc_http_waiting waiting = {identified, identify_is_late, abandon};
     pc_http_wait(call->conn, &waiting, call, call->message, ms);
 }
 
-/* The app the client names, or the only one there is. */
+/* The app that the request names. If it names none: the only app of the server, or NULL if there are several. */
 static struct pc_app *find_app(struct pc_engine *engine, const struct pc_auth_query *query)
 {
     if (query->app_key.len)
@@ -283,17 +292,18 @@ static void begin(struct pc_auth_call *call)
     pc_api_reply_free(&reply);
     call->app = find_app(conn->loop->engine, &call->query);
     if (!call->app)
-        refuse(call, PUSHERC_DENIED_NO_RULE, 404,
-               call->query.app_key.len
-                   ? PC_S("The app does not exist")
-                   : PC_S("Several apps are served here: send the parameter app_key"));
+        refuse_call(call, PUSHERC_DENIED_NO_RULE, 404,
+                    call->query.app_key.len
+                        ? PC_S("The app does not exist")
+                        : PC_S("Several apps are served here: send the parameter app_key"));
     else if (call->app->options.disabled)
-        refuse(call, PUSHERC_DENIED_BY_RULE, 403, PC_S("The app is not enabled"));
+        refuse_call(call, PUSHERC_DENIED_BY_RULE, 403, PC_S("The app is not enabled"));
     else if (call->query.callback.len && !call->app->options.jsonp)
-        refuse(call, PUSHERC_DENIED_BY_RULE, 403,
-               PC_S("JSONP is not enabled for this app (its setting \"jsonp\"): POST instead"));
+        refuse_call(
+            call, PUSHERC_DENIED_BY_RULE, 403,
+            PC_S("JSONP is not enabled for this app (its setting \"jsonp\"): POST instead"));
     else if (origin.len && !pc_app_allows_origin(call->app, origin))
-        refuse(call, PUSHERC_DENIED_BY_RULE, 403, PC_S("Origin not allowed"));
+        refuse_call(call, PUSHERC_DENIED_BY_RULE, 403, PC_S("Origin not allowed"));
     else
         identify(call);
 }
@@ -303,7 +313,7 @@ bool pc_conn_auth(struct pc_conn *conn, const struct pc_http_message *m)
     struct pc_engine *engine = conn->loop->engine;
     pusherc_slice path;
     if (engine->rules.count == 0 && !engine->hooks.identify)
-        return false; /* nothing decides here */
+        return false; /* without rules and hook there are no endpoints */
     enum pc_auth_endpoint endpoint =
         pc_strip_prefix(engine, m->path, &path) ? pc_auth_endpoint_of(engine, path) : PC_AUTH_NONE;
     bool get = pc_slice_eq(m->method, PC_S("GET")), post = pc_slice_eq(m->method, PC_S("POST"));
@@ -321,7 +331,7 @@ bool pc_conn_auth(struct pc_conn *conn, const struct pc_http_message *m)
     pc_waiter_init(&call->waiter, decided);
     pc_buf_init(&call->text, &call->mem, SIZE_MAX);
     pc_buf_init(&call->query.text, &call->mem, SIZE_MAX);
-    rest(call, 0);
+    auth_wait(call, 0);
     if (get || post) {
         begin(call);
     } else if (pc_slice_eq(m->method, PC_S("OPTIONS"))) {
@@ -330,7 +340,7 @@ bool pc_conn_auth(struct pc_conn *conn, const struct pc_http_message *m)
         pc_auth_put_preflight(&reply);
         reply_and_end(call, &reply);
     } else {
-        refuse(call, PUSHERC_DENIED_BY_RULE, 405, PC_S("Use POST here"));
+        refuse_call(call, PUSHERC_DENIED_BY_RULE, 405, PC_S("Use POST here"));
     }
     return true;
 }

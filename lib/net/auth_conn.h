@@ -5,7 +5,7 @@
 #include "codec/http.h"
 #include "net/conn.h"
 
-/* Takes the request at hand if it is for one of the endpoints; false: it is not. */
+/* Handles the current request if it is for one of the endpoints. False: it is for another path. */
 bool pc_conn_auth(struct pc_conn *conn, const struct pc_http_message *message);
 
 #endif

@@ -1,8 +1,8 @@
 /*
- * One TCP connection: its socket, its queue, its one timer. It moves bytes and ends; what the bytes mean is the
- * business of its kind (http_conn.c, ws_conn.c), which it knows as a table of functions only. It begins as HTTP and may
- * become another kind. A connection is never freed under a caller: destroying takes it out of everything, and libuv's
- * close callback frees it.
+ * One TCP connection: its socket, its out-queue, its one timer. This file moves bytes and closes; the connection's kind
+ * (http_conn.c, ws_conn.c), a table of functions, knows what the bytes mean. A connection begins as HTTP and may become
+ * another kind. pc_conn_destroy() closes the socket and takes the connection out of all lists, but the memory stays
+ * valid until libuv's close callback, so a caller may still look at `state` afterwards.
  */
 #ifndef PC_NET_CONN_H
 #define PC_NET_CONN_H
@@ -14,41 +14,44 @@ struct pc_tls;
 struct pc_tls_config;
 
 enum pc_conn_state {
-    PC_CONN_OPEN = 0, /* reads, and hands to its kind what it reads */
-    PC_CONN_WAITING,  /* for an answer that comes later; input rests in the kernel */
-    PC_CONN_CLOSING,  /* our Close is queued or sent: waits for the peer's */
-    PC_CONN_DRAINING, /* what is queued goes out, then our half is shut */
-    PC_CONN_LINGERING, /* shut: reads and forgets until the peer has closed too, or its last bytes could
-                          make the kernel throw away ours */
-    PC_CONN_DEAD       /* destroyed: waits for libuv */
+    PC_CONN_OPEN = 0, /* reads and passes the bytes to its kind */
+    PC_CONN_WAITING,  /* an answer comes later; new input stays in the kernel */
+    PC_CONN_CLOSING,  /* the server's Close frame is queued or sent: waits for the peer's */
+    PC_CONN_DRAINING, /* writes what is queued, then shuts the server's half */
+    /* shut: reads and discards until the peer has closed too. Closing with unread input would make the kernel send
+     * a reset, which can discard the last answer */
+    PC_CONN_LINGERING,
+    PC_CONN_DEAD /* destroyed: waits for libuv's close callback */
 };
 
-/* What the timer of a connection is set for. */
+/* What the timer of a connection measures. */
 enum pc_conn_wait {
     PC_WAIT_NOTHING = 0,
-    PC_WAIT_HEAD,      /* HTTP: a request head, from accept or its first byte */
-    PC_WAIT_BODY,      /* HTTP */
-    PC_WAIT_NEXT,      /* HTTP: the next request of a kept-alive connection */
-    PC_WAIT_ANSWER,    /* in PC_CONN_WAITING */
-    PC_WAIT_GOODBYE,   /* WebSocket: its turn in a paced stop */
-    PC_WAIT_PEER_CLOSE /* the peer's half of the end */
+    PC_WAIT_HEAD,      /* HTTP: until the head is complete, from accept or its first byte */
+    PC_WAIT_BODY,      /* HTTP: until the body is complete */
+    PC_WAIT_NEXT,      /* HTTP: until the next request of a kept-alive connection */
+    PC_WAIT_ANSWER,    /* in PC_CONN_WAITING: until the answer */
+    PC_WAIT_GOODBYE,   /* WebSocket: until its turn in a paced stop */
+    PC_WAIT_PEER_CLOSE /* until the peer closes its half */
 };
 
-/* What a connection speaks. All on its worker's thread. */
+/* The protocol of a connection. All functions run on the worker's thread. */
 struct pc_conn_kind {
-    /* Plain text bytes of the peer, in OPEN or CLOSING. May destroy the connection, or change its kind. */
+    /* Bytes of the peer, decrypted, in OPEN or CLOSING. May destroy the connection, or change its kind. */
     void (*input)(struct pc_conn *conn, pusherc_slice bytes);
-    /* It has waited long enough, for anything but PC_WAIT_PEER_CLOSE. */
+    /* The timer has fired. Not called for PC_WAIT_PEER_CLOSE, which destroys the connection. */
     void (*timeout)(struct pc_conn *conn, enum pc_conn_wait wait);
-    /* What the kernel took has been written, in any state. Fan-out walks no list now. */
+    /* The queue has been written as far as the kernel took it, in any state. No fan-out is walking a list of
+     * subscribers, so the session may leave its channels now. */
     void (*flushed)(struct pc_conn *conn);
     /* The peer has shut its half: in OPEN, WAITING or CLOSING. */
     void (*peer_ended)(struct pc_conn *conn);
-    /* The server stops: end politely within grace_ms. In OPEN only. */
+    /* The server stops: close the protocol's way within grace_ms. In OPEN only. */
     void (*goodbye)(struct pc_conn *conn, uint64_t grace_ms);
-    /* The connection is being destroyed: lets go of everything but pc_conn.self. */
+    /* The connection is being destroyed or becomes another kind: frees what `self` owns, but not `self`. */
     void (*closed)(struct pc_conn *conn);
-    /* The peer spoke plain HTTP to a TLS listener; `tls` is gone, so that it can be told. NULL: it cannot be. */
+    /* The peer sent plain HTTP to a TLS listener. `tls` is freed, so the answer goes out in plain text. NULL: the
+     * connection is destroyed. */
     void (*wants_tls)(struct pc_conn *conn);
 };
 
@@ -60,53 +63,53 @@ struct pc_conn {
     int interest;       /* events libuv watches for */
     uint8_t state;      /* enum pc_conn_state */
     uint8_t wait;       /* what `timer` is set for, enum pc_conn_wait */
-    bool throttled;     /* too much is queued for it: not read from */
-    bool write_blocked; /* the kernel takes no more for now */
+    bool throttled;     /* the queue is too long: the connection does not read */
+    bool write_blocked; /* the socket is full: wait until it is writable */
     bool input_ended;   /* the peer has shut its half */
-    bool peer_left;     /* the same, seen while WAITING: there may be input before that */
-    bool broken;        /* nothing sensible can be sent: destroyed at the next flush */
+    bool peer_left; /* the same, seen while WAITING, where unread input may come before the end */
+    bool broken;    /* memory ran out: destroyed at the next flush */
     struct pc_outq out;
     struct pc_timer timer;
     struct pc_tls *tls;              /* owned; NULL = plain */
-    const struct pc_conn_kind *kind; /* what it speaks */
+    const struct pc_conn_kind *kind; /* its protocol */
     void *self;                      /* owned, one allocation: the kind's own state */
 };
 
 /* Takes the socket in any case. `tls` NULL = plain. NULL: out of memory or refused by libuv; the socket is closed, and
- * `self` still the caller's. */
+ * the caller still owns `self`. */
 struct pc_conn *pc_conn_new(struct pc_loop *loop, int fd, struct pc_tls_config *tls,
                             const struct pc_conn_kind *kind, void *self);
-/* It speaks something else from now on: frees the kind's state and takes another. Its queue stays. */
+/* Changes the protocol: frees the state of the old kind and takes over `self`. The out-queue stays. */
 void pc_conn_become(struct pc_conn *conn, const struct pc_conn_kind *kind, void *self);
-/* At once, whatever is queued. Never from inside a codec's callback: use pc_conn_break() there. */
+/* Closes at once and drops what is queued. Not from inside a codec's callback: use pc_conn_break() there. */
 void pc_conn_destroy(struct pc_conn *conn);
-/* Memory ran out in the middle of something: destroys it at the next flush. */
+/* Marks the connection for destruction at the next flush. For running out of memory in the middle of an operation. */
 void pc_conn_break(struct pc_conn *conn);
-/* The server stops: end it politely within grace_ms. */
+/* The server stops: asks the kind to close within grace_ms. */
 void pc_conn_say_goodbye(struct pc_conn *conn, uint64_t grace_ms);
 
-/* Plain text bytes of the peer. May destroy the connection. */
+/* Passes decrypted bytes of the peer to the kind. May destroy the connection. */
 void pc_conn_input(struct pc_conn *conn, pusherc_slice bytes);
 
 /* Queues bytes; without memory the connection is broken. opcode as in pc_frame_new(). */
 void pc_conn_send(struct pc_conn *conn, int opcode, pusherc_slice bytes);
-/* Everything queued goes out, then the connection ends from our side. */
+/* Writes everything queued, then shuts the server's half. */
 void pc_conn_finish(struct pc_conn *conn);
-/* The same for a peer that has shut its half and still reads what is queued. */
+/* The same for a peer that has shut its half but still reads. */
 void pc_conn_finish_for_reader(struct pc_conn *conn);
 void pc_conn_set_wait(struct pc_conn *conn, enum pc_conn_wait wait, uint64_t ms);
-/* Tells libuv what the connection waits for now. */
+/* Tells libuv which events the connection waits for now. Call it after a change of state or of a flag above. */
 void pc_conn_watch(struct pc_conn *conn);
 
-/* Shared by the connections of one flush: what was gathered lately, in case the next queue holds the same.
- * Each keeps its bytes in one of the loop's write buffers. */
+/* Shared by the connections of one flush: the queues that were copied together last, because the next connection
+ * mostly has the same frames queued. See gather() in conn.c. The bytes of kept[i] are in the loop's write buffer i. */
 struct pc_flush {
     struct pc_gathered {
-        size_t len; /* bytes; 0 = nothing gathered */
+        size_t len; /* bytes; 0 = unused */
         uint32_t count;
         struct pc_slot *slots[PC_CHUNK_SLOTS];
     } kept[PC_WRITE_BUFFERS];
-    uint32_t last; /* used or written last: mostly the next queue's, too */
+    uint32_t last; /* the one that was used or written last; looked at first */
 };
 
 #endif

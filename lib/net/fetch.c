@@ -1,7 +1,9 @@
 /*
- * How libcurl and libuv work together: libcurl tells which sockets it waits for (on_socket()) and when it wants to be
- * called next (on_timer_wish()). libuv watches these, and each callback of libuv hands the news to libcurl, which reads
- * and writes, and then takes what has ended from it (collect()).
+ * How libcurl and libuv work together. libcurl reports which sockets it waits for (on_socket()) and when it wants the
+ * next call (on_timer_wish()). libuv watches these sockets and this time. Each libuv callback calls
+ * curl_multi_socket_action(), in which libcurl reads and writes, and then collect(), which takes the finished transfers
+ * from libcurl and calls `done`. If on_socket() fails, libcurl makes no further progress, so the fetcher is `broken`:
+ * collect() fails all requests, and the next request begins with a new multi handle.
  */
 #include "net/fetch.h"
 
@@ -16,7 +18,7 @@
 #define MAX_IDLE 64 /* connections kept for the next request */
 
 struct pc_fetcher {
-    struct pc_companion companion; /* of the loop */
+    struct pc_companion companion;
     struct pc_loop *loop;
     const struct pc_mem *mem; /* the engine's */
     char *ca_file;            /* owned; NULL = the system's */
@@ -25,11 +27,11 @@ struct pc_fetcher {
     CURLM *multi; /* NULL until the first request */
     struct pc_list fetches;
     uint32_t under_way, max_under_way;
-    uv_timer_t timer;      /* libcurl's */
-    bool has_timer;        /* it is open */
-    uint32_t open_handles; /* the timer and one for each socket */
+    uv_timer_t timer;      /* the next call that libcurl wants */
+    bool has_timer;        /* `timer` is open */
+    uint32_t open_handles; /* `timer` and one for each socket */
     bool stopped, closed;
-    bool broken; /* libcurl could not be told of a socket: `multi` is of no use any more */
+    bool broken; /* on_socket() failed, mostly for lack of memory: `multi` is unusable */
 };
 
 struct pc_fetch {
@@ -40,7 +42,7 @@ struct pc_fetch {
     struct pc_buf *answer; /* borrowed; may be NULL */
     void *ctx;
     size_t answer_bytes;
-    const char *broken_off; /* why we did so; NULL = we did not */
+    const char *broken_off; /* why this file ended the transfer; NULL = it did not */
     char error[CURL_ERROR_SIZE];
 };
 
@@ -52,7 +54,7 @@ struct socket_watch {
 
 static void collect(struct pc_fetcher *f);
 
-/* -- libcurl asks for sockets to be watched and for a timer -- */
+/* -- the sockets and the timer that libcurl waits for -- */
 
 static void on_poll_closed(uv_handle_t *handle)
 {
@@ -71,7 +73,7 @@ static void on_poll(uv_poll_t *poll, int status, int events)
     struct socket_watch *watch = poll->data;
     struct pc_fetcher *f = watch->fetcher;
     int running;
-    /* Reading or writing tells better than libuv what is wrong. */
+    /* On an error let libcurl read and write: that gives a more exact reason than libuv's. */
     int flags = status < 0 ? CURL_CSELECT_IN | CURL_CSELECT_OUT : 0;
     if (events & UV_READABLE)
         flags |= CURL_CSELECT_IN;
@@ -140,7 +142,7 @@ static int on_timer_wish(CURLM *multi, long timeout_ms, void *ctx)
     return 0;
 }
 
-/* The process is the host's: what it forks shall not inherit our sockets. */
+/* Sockets are close-on-exec, because the process belongs to the host, and its child processes must not inherit them. */
 static curl_socket_t open_socket(void *ctx, curlsocktype purpose, struct curl_sockaddr *address)
 {
     (void)ctx;
@@ -150,8 +152,8 @@ static curl_socket_t open_socket(void *ctx, curlsocktype purpose, struct curl_so
 
 /* -- requests -- */
 
-/* Set up when first needed: a server that requests nothing does not pay for it. libcurl's global state is never given
- * back: other users of it in this process may rely on it. */
+/* Sets libcurl up at the first request, so that a server without requests does not pay for it. curl_global_cleanup() is
+ * not called, because the host may use libcurl in the same process. */
 static bool open_multi(struct pc_fetcher *f)
 {
     if (f->broken && f->under_way == 0) {
@@ -180,7 +182,7 @@ static bool open_multi(struct pc_fetcher *f)
     return true;
 }
 
-/* False ends the transfer. */
+/* Counts bytes of the answer. False: too long; libcurl then ends the transfer. */
 static bool count_answer(struct pc_fetch *fetch, size_t bytes)
 {
     fetch->answer_bytes += bytes;
@@ -222,7 +224,7 @@ static bool add_field(struct pc_fetch *fetch, pusherc_slice name, pusherc_slice 
     struct pc_buf line;
     pc_buf_init_in(&line, fetch->fetcher->mem, SIZE_MAX, stack, sizeof stack);
     pc_buf_put(&line, name);
-    /* libcurl takes "Name:" as "leave that field out" and "Name;" as "send it empty". */
+    /* In libcurl "Name:" means "leave that field out" and "Name;" means "send it empty". */
     pc_buf_put(&line, value.len ? PC_S(": ") : PC_S(";"));
     pc_buf_put(&line, value);
     pc_buf_put_char(&line, '\0');
@@ -233,7 +235,7 @@ static bool add_field(struct pc_fetch *fetch, pusherc_slice name, pusherc_slice 
 
 static bool add_fields(struct pc_fetch *fetch, const struct pc_fetch_request *r)
 {
-    bool ok = add_line(fetch, "Expect:"); /* no waiting for "100 Continue" */
+    bool ok = add_line(fetch, "Expect:"); /* do not wait for "100 Continue" */
     if (ok && !pc_pair_find(r->fields, r->field_count, PC_S("User-Agent")))
         ok = add_line(fetch, "User-Agent: libpusherc/" PUSHERC_VERSION_STRING);
     for (size_t i = 0; ok && i < r->field_count; i++)
@@ -255,11 +257,12 @@ static bool set_options(struct pc_fetch *fetch, const struct pc_fetch_request *r
         ok = SET(POST, 1L) && SET(POSTFIELDSIZE_LARGE, (curl_off_t)r->body.len) &&
              SET(POSTFIELDS, r->body.ptr);
     ok = ok && SET(CUSTOMREQUEST, r->method);
-    /* The process is the host's: no signals, no settings from the environment, no waiting for the resolver's thread. */
+    /* The process belongs to the host: libcurl uses no signals, reads no proxy from the environment, and does not wait
+     * for the resolver's thread at the end. */
     ok = ok && SET(NOSIGNAL, 1L) && SET(PROXY, "") && SET(QUICK_EXIT, 1L) &&
          SET(OPENSOCKETFUNCTION, open_socket) && SET(HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
-    /* libcurl sends again at once, unasked, what a kept connection did not take. That is right for one that the peer
-     * closed while it was idle, but not for a server that has just failed. */
+    /* libcurl repeats a request at once if a kept connection fails. That is right if the peer closed it while it was
+     * idle, but not for a server that has just failed: a retry uses a new connection. */
     ok = ok && SET(FRESH_CONNECT, r->on_new_connection ? 1L : 0L);
     return ok && (!ca || (SET(CAINFO, ca) && SET(CAPATH, NULL)));
 #undef SET
@@ -298,7 +301,7 @@ struct pc_fetch *pc_fetch_begin(struct pc_fetcher *f, const struct pc_fetch_requ
     return fetch;
 }
 
-/* Its handle goes back from libcurl, and its place is free. */
+/* Removes the transfer from libcurl, so that another request has room. */
 static void take_back(struct pc_fetch *fetch)
 {
     struct pc_fetcher *f = fetch->fetcher;
@@ -334,7 +337,7 @@ static const char *error_of(const struct pc_fetch *fetch, CURLcode result)
     return *fetch->error ? fetch->error : curl_easy_strerror(result);
 }
 
-/* Takes what has ended from libcurl. */
+/* Finishes the requests whose transfers have ended. */
 static void collect(struct pc_fetcher *f)
 {
     CURLMsg *message;
@@ -347,15 +350,14 @@ static void collect(struct pc_fetcher *f)
         struct pc_fetch *fetch = (void *)of;
         finish(fetch, error_of(fetch, message->data.result));
     }
-    /* libcurl does nothing more, not even in time, once it could not be told of a socket. */
+    /* After a failure of on_socket() libcurl makes no further progress, and its time-outs do not fire either. */
     while (f->broken && !pc_list_empty(&f->fetches))
         finish(PC_CONTAINER(f->fetches.next, struct pc_fetch, of_fetcher), "out of memory");
 }
 
 /* -- life -- */
 
-/* One that would block the loop while it looks up a name, or that must be set up while there is one thread only, is
- * not for us. */
+/* A usable libcurl resolves names without blocking the loop and can be set up while other threads run. */
 static bool curl_is_fit(void)
 {
     const curl_version_info_data *version = curl_version_info(CURLVERSION_NOW);
@@ -432,7 +434,7 @@ void pc_fetcher_free(struct pc_fetcher *f)
     if (!f)
         return;
     close_all(f);
-    while (f->open_handles > 0) /* the loop was not started whole, so nothing else runs it */
+    while (f->open_handles > 0) /* starting the loop failed half-way: no other code runs it */
         uv_run(f->loop->uv, UV_RUN_ONCE);
     pc_loop_leave(&f->companion);
     pc_free(f->mem, f->ca_file);

@@ -1,10 +1,10 @@
 /*
- * HTTP requests of our own to other servers, on one loop: libcurl's multi interface with the loop's polling. A fetcher
- * has one user (the sender of webhooks), connections that it keeps for the next request, and a maximum of requests
- * under way. Certificates are verified, redirects are not followed, and no proxy is used.
+ * HTTP requests to other servers, on one loop: libcurl's multi interface with the loop's polling. A fetcher has one
+ * user (the sender of webhooks), keeps idle connections for the next request, and limits the number of requests under
+ * way. It verifies certificates, does not follow redirects, and uses no proxy.
  *
- * fetch.c is the only file that knows libcurl; without it fetch_none.c stands in, and there is no fetcher.
- * Everything is called on the loop's thread, or before the loop runs.
+ * Only fetch.c includes libcurl. A build without libcurl compiles fetch_none.c instead and has no fetcher. Call
+ * everything on the loop's thread, or before the loop runs.
  */
 #ifndef PC_NET_FETCH_H
 #define PC_NET_FETCH_H
@@ -13,7 +13,7 @@
 #include "net/loop.h"
 
 #define PC_FETCH_MAX_ANSWER_BYTES                                                                  \
-    65536 /* of head and body together; a longer answer is broken off */
+    65536 /* of head and body together; a longer answer fails the request */
 
 struct pc_fetcher;
 struct pc_fetch; /* one request under way */
@@ -26,41 +26,42 @@ struct pc_fetch_request {
     size_t field_count;
     pusherc_slice body; /* borrowed until the end; ptr NULL = none */
     struct pc_buf
-        *answer; /* takes the body of the answer, borrowed likewise; NULL = it is not kept */
-    uint32_t timeout_ms;    /* for all of it, looking up the name included */
-    bool on_new_connection; /* not on one that was kept, on which libcurl would try twice */
+        *answer;         /* gets the body of the answer; borrowed until the end; NULL = not kept */
+    uint32_t timeout_ms; /* for the whole request, the name lookup included */
+    bool on_new_connection; /* use no kept connection, on which libcurl would try twice */
     void *ctx;              /* for `done` */
 };
 
 struct pc_fetch_result {
     int status;        /* of the answer; 0 = none came */
-    const char *error; /* NULL = the answer came whole; else one line, even if there is a status */
+    const char *error; /* NULL = the answer is complete; else one line, even if there is a status */
 };
 
 struct pc_fetcher_options {
     const char *ca_file; /* copied; NULL = the system's certificates */
     uint32_t max_under_way;
-    /* The end of a request that was not cancelled, once. It may begin and cancel other requests. Not called from
+    /* Called once when a request ends, unless it was cancelled. May begin and cancel other requests. Not called from
      * inside pc_fetch_begin(). */
     void (*done)(void *user, void *ctx, const struct pc_fetch_result *result);
     void *user; /* for `done` */
 };
 
-/* From here on it is the loop's companion, which ends it. The loop outlives it. 0, PUSHERC_ENOMEM; PUSHERC_ENOSYS:
- * there is no libcurl, or none that is fit for this (logged). */
+/* The fetcher becomes a companion of the loop, which ends it; the loop outlives it. 0, PUSHERC_ENOMEM; PUSHERC_ENOSYS:
+ * there is no libcurl, or this libcurl is unusable here (logged). */
 PC_CHECKED int pc_fetcher_new(struct pc_fetcher **out, struct pc_loop *loop,
                               const struct pc_fetcher_options *options);
-/* Ends what is under way with an error, and takes nothing new. Not from inside `done`. */
+/* Ends all requests under way with an error and refuses new ones. Not from inside `done`. */
 void pc_fetcher_stop(struct pc_fetcher *fetcher);
-/* Stops it; runs the loop until its handles are closed if the loop has not done so. NULL is harmless. */
+/* Stops it. Runs the loop until the fetcher's handles are closed if that has not happened. NULL is harmless. */
 void pc_fetcher_free(struct pc_fetcher *fetcher);
 
-/* A request may be begun: less than the maximum are under way. */
+/* True while fewer requests than the maximum are under way. */
 bool pc_fetcher_has_room(const struct pc_fetcher *fetcher);
-/* NULL: out of memory, stopped, or libcurl cannot go on before the requests under way have ended. */
+/* NULL: out of memory, stopped, no room, or libcurl needs the requests under way to end first. */
 PC_CHECKED struct pc_fetch *pc_fetch_begin(struct pc_fetcher *fetcher,
                                            const struct pc_fetch_request *request);
-/* `done` is not called, and nothing of the request is used any more. Not from inside its own `done`. */
+/* Ends the request without calling `done`; its buffers are free to reuse. Not from inside the `done` of this request.
+ * */
 void pc_fetch_cancel(struct pc_fetch *fetch);
 
 #endif

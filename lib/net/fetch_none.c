@@ -1,4 +1,4 @@
-/* In place of fetch.c in a library without libcurl: there never is a fetcher, so only the first two are called. */
+/* Replaces fetch.c in a library without libcurl. No fetcher exists then, so only the first two functions are called. */
 #include "net/fetch.h"
 
 #include <pusherc/error.h>

@@ -1,3 +1,12 @@
+/*
+ * How input is read. http_input() feeds the parser until it has a request, and stops feeding as soon as the request has
+ * to wait (PC_CONN_WAITING) or too many answers are queued (`throttled`). What is left of the bytes that were received
+ * goes into `saved`; further input stays in the kernel, because the connection no longer reads. When the request has
+ * been answered or the queue is short again, feed_saved() passes `saved` through pc_conn_input(), as if it had just
+ * arrived. So requests are answered in their order, and `saved` holds one read buffer (PC_READ_BUFFER) at most.
+ * `saved` is taken out of the connection first: a request in it may wait again and save the rest anew, or turn the
+ * connection into a WebSocket, which gets the rest.
+ */
 #include "net/http_conn.h"
 
 #include <unistd.h>
@@ -5,12 +14,12 @@
 struct http_conn {
     struct pc_conn *conn;
     pc_http_serve_fn serve;
-    struct pc_http_parser *parser; /* owned; NULL while something else has the request */
+    struct pc_http_parser *parser; /* owned; NULL while struct pc_ask has the request */
     struct pc_await await;
-    const struct pc_http_waiting *waiting; /* of the request at hand; NULL = it does not wait */
-    void *of;                              /* what `waiting` is about */
-    const struct pc_http_message *message; /* that waits */
-    char *saved; /* owned: input that came after a request still being answered */
+    const struct pc_http_waiting *waiting; /* of the current request; NULL = it does not wait */
+    void *of;                              /* for the functions in `waiting` */
+    const struct pc_http_message *message; /* the request that waits */
+    char *saved; /* owned: input behind a request that is still being answered */
     size_t saved_len;
 };
 
@@ -33,7 +42,7 @@ const struct pc_http_message *pc_http_message(const struct pc_conn *conn)
 
 /* -- answers -- */
 
-/* The request has been answered: the next one, or the end. */
+/* The current request has been answered: waits for the next one, or ends the connection. */
 static void answered(struct pc_conn *conn, bool keep_alive)
 {
     if (!keep_alive || stopping(conn)) {
@@ -129,7 +138,7 @@ static void save(struct pc_conn *conn, pusherc_slice bytes)
     h->saved_len += bytes.len;
 }
 
-/* Takes what was saved out of the connection, which may be no HTTP connection when it is fed. */
+/* Takes the saved input out of the connection. The caller frees it by feed_saved(). */
 static pusherc_slice take_saved(struct http_conn *h)
 {
     pusherc_slice saved = pc_slice(h->saved, h->saved_len);
@@ -138,7 +147,7 @@ static pusherc_slice take_saved(struct http_conn *h)
     return saved;
 }
 
-/* Once there is nothing in the way. May destroy. */
+/* Passes the saved input to the connection's kind and frees it. May destroy the connection. */
 static void feed_saved(struct pc_conn *conn, pusherc_slice saved)
 {
     if (saved.len)
@@ -161,7 +170,7 @@ static void on_answer(struct pc_await *await, struct pc_pending *answer)
     const struct pc_http_waiting *how = h->waiting;
     pc_http_stop_waiting(conn);
     how->resume(conn, h->of, answer);
-    /* it may be a WebSocket now, and `h` gone */
+    /* the connection may be a WebSocket now, and `h` freed */
     pc_outq_mark(&conn->out);
     pc_conn_watch(conn);
     feed_saved(conn, saved);
@@ -182,7 +191,7 @@ void pc_http_give_request(struct pc_conn *conn, struct pc_http_parser *parser)
 
 /* -- reading -- */
 
-/* A slow sender gets one deadline for the head and one for the body, not one per byte. */
+/* Starts the deadline for the head or for the body when each begins. Further bytes do not extend it. */
 static void note_progress(struct pc_conn *conn)
 {
     const struct pc_engine *engine = conn->loop->engine;
@@ -223,7 +232,7 @@ static void act_on(struct pc_conn *conn, enum pc_http_result result)
 static void http_input(struct pc_conn *conn, pusherc_slice bytes)
 {
     while (bytes.len > 0 && conn->state == PC_CONN_OPEN && conn->kind == &http_kind) {
-        /* A client sends requests and does not read the answers: they wait, and so do its next requests. */
+        /* a client that does not read the answers has to read before its next request is handled */
         if (conn->out.bytes > conn->loop->engine->options.out_soft_bytes) {
             conn->throttled = true;
             save(conn, bytes);
@@ -239,7 +248,7 @@ static void http_input(struct pc_conn *conn, pusherc_slice bytes)
     if (bytes.len == 0)
         return;
     if (conn->kind != &http_kind)
-        pc_conn_input(conn, bytes); /* it speaks something else now */
+        pc_conn_input(conn, bytes); /* to the new kind */
     else if (conn->state == PC_CONN_WAITING)
         save(conn, bytes);
 }
@@ -250,7 +259,7 @@ static void answer_is_late(struct pc_conn *conn)
     const struct pc_http_waiting *how = h->waiting;
     pc_http_stop_waiting(conn);
     how->too_late(conn, h->of);
-    if (conn->kind == &http_kind) /* otherwise it was abandoned with the end of HTTP */
+    if (conn->kind == &http_kind) /* otherwise http_closed() has abandoned it */
         pc_await_abandon(&h->await);
 }
 
@@ -260,7 +269,7 @@ static void http_timeout(struct pc_conn *conn, enum pc_conn_wait wait)
     if (wait == PC_WAIT_ANSWER)
         answer_is_late(conn);
     else if (wait == PC_WAIT_NEXT || pc_http_parser_idle(h->parser))
-        pc_conn_finish(conn); /* said nothing: there is nothing to answer */
+        pc_conn_finish(conn); /* no request has begun, so there is nothing to answer */
     else
         pc_http_refuse(conn, 408, "The request took too long");
 }
@@ -275,14 +284,14 @@ static void http_flushed(struct pc_conn *conn)
         feed_saved(conn, take_saved(http_of(conn)));
 }
 
-/* A client that has sent its whole request may shut its half and still wait for the answer. */
+/* Keeps the connection if the client may still wait for an answer: it may shut its half after its request. */
 static void http_peer_ended(struct pc_conn *conn)
 {
     struct http_conn *h = http_of(conn);
     if (conn->state == PC_CONN_OPEN && conn->out.count > 0) {
         pc_conn_finish_for_reader(conn);
     } else if (conn->state == PC_CONN_WAITING && !h->message->upgrade) {
-        conn->peer_left = true; /* libuv would tell us again and again */
+        conn->peer_left = true; /* otherwise libuv would report it in every turn */
         pc_conn_watch(conn);
     } else {
         pc_conn_destroy(conn);
@@ -293,7 +302,7 @@ static void http_goodbye(struct pc_conn *conn, uint64_t grace_ms)
 {
     (void)grace_ms;
     if (pc_http_parser_idle(http_of(conn)->parser) && conn->out.count == 0)
-        pc_conn_finish(conn); /* otherwise the answer under way says "close" */
+        pc_conn_finish(conn); /* otherwise the current answer says "Connection: close" */
 }
 
 static void http_closed(struct pc_conn *conn)

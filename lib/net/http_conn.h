@@ -1,6 +1,6 @@
 /*
- * A connection that speaks HTTP: reads requests, one after the other, and writes the answers. What a request means is
- * up to the function it was made with. That answers at once, or lets the connection wait (pc_http_wait()).
+ * A connection that speaks HTTP. It reads one request after the other, calls the function `serve` for each, and writes
+ * the answers. `serve` answers at once, or lets the connection wait (pc_http_wait()).
  */
 #ifndef PC_NET_HTTP_CONN_H
 #define PC_NET_HTTP_CONN_H
@@ -9,53 +9,53 @@
 #include "fanout/pending.h"
 #include "net/conn.h"
 
-/* How a request goes on that is answered later. `of` is what was made for it; each of these is called at most once for a
- * pc_http_wait(), and ends the wait. */
+/* What happens with a request that is answered later. `of` is the caller's object for the request. Each pc_http_wait()
+ * leads to one call of one of these at most, and that call ends the wait. */
 struct pc_http_waiting {
-    /* The answer that the connection's pc_await waited for is there: replies, or waits again. NULL where something
-     * else is waited for, which calls pc_http_stop_waiting() itself. */
+    /* The answer that the connection's pc_await waited for has arrived: replies, or waits again. NULL if the request
+     * waits for something else; then the code that answers calls pc_http_stop_waiting(). */
     void (*resume)(struct pc_conn *conn, void *of, struct pc_pending *answer);
-    /* It took too long: replies in its place. What was waited for is abandoned afterwards. */
+    /* The time is over: replies in place of the answer. The pc_await is abandoned afterwards. */
     void (*too_late)(struct pc_conn *conn, void *of);
-    /* The connection goes, and what was waited for has been abandoned: lets go of `of`. NULL = nothing to do. */
+    /* The connection ends, and the pc_await has been abandoned: frees `of`. NULL = nothing to do. */
     void (*abandon)(struct pc_conn *conn, void *of);
 };
 
-/* A request is complete. */
+/* Called for each complete request. */
 typedef void (*pc_http_serve_fn)(struct pc_conn *conn, const struct pc_http_message *message);
 
 /* Takes the socket in any case. `tls` NULL = plain. NULL: out of memory or refused by libuv; the socket is closed. */
 struct pc_conn *pc_http_conn_new(struct pc_loop *loop, int fd, struct pc_tls_config *tls,
                                  pc_http_serve_fn serve);
 
-/* What the request at hand waits with, at most for one answer at a time. */
+/* The connection's place for an answer to arrive; the current request waits for one answer at a time. */
 struct pc_await *pc_http_await(struct pc_conn *conn);
-/* The request at hand waits from now on, for at most `ms`; 0 = for any time. `message` stays readable meanwhile. */
+/* Makes the current request wait for at most `ms`; 0 = without a limit. `message` stays readable meanwhile. */
 void pc_http_wait(struct pc_conn *conn, const struct pc_http_waiting *how, void *of,
                   const struct pc_http_message *message, uint64_t ms);
-/* The request can be answered. Not for what pc_await waits for. */
+/* Ends the wait, so that the request can be answered. The pc_await does it itself. */
 void pc_http_stop_waiting(struct pc_conn *conn);
-/* After an answer that came neither from `serve` nor from `resume`: reads on. May destroy the connection. */
+/* Reads on after a reply that was made outside of `serve` and `resume`. May destroy the connection. */
 void pc_http_continue(struct pc_conn *conn);
 
-/* The memory of the request at hand, for something that may outlive the connection; and back. */
+/* Moves the memory of the current request to an owner that may outlive the connection; and back. */
 struct pc_http_parser *pc_http_take_request(struct pc_conn *conn);
 void pc_http_give_request(struct pc_conn *conn, struct pc_http_parser *parser);
 
-/* The request at hand, unless something has taken it. */
+/* The current request. Not while pc_http_take_request() has moved it away. */
 const struct pc_http_message *pc_http_message(const struct pc_conn *conn);
-/* Answers the request at hand, `message`, which is gone afterwards. NULL: the connection ends with this answer. */
+/* Answers the current request, `message`, which is invalid afterwards. NULL: the connection ends with this answer. */
 void pc_http_reply(struct pc_conn *conn, struct pc_api_reply *reply,
                    const struct pc_http_message *message);
 /* The same with a line of text. */
 void pc_http_reply_text(struct pc_conn *conn, int status, const char *text,
                         const struct pc_http_message *message);
-/* A line of text with which the connection ends. */
+/* Answers with a line of text and ends the connection. */
 static inline void pc_http_refuse(struct pc_conn *conn, int status, const char *text)
 {
     pc_http_reply_text(conn, status, text, NULL);
 }
-/* A whole response from elsewhere; empty: the connection is broken. */
+/* Sends a response that is written already, head included. Empty: the connection is destroyed without one. */
 void pc_http_reply_bytes(struct pc_conn *conn, pusherc_slice response, bool keep_alive);
 
 #endif

@@ -11,10 +11,9 @@
 #include "net/serve.h"
 #include "net/tls.h"
 
-#define ACCEPTS_PER_TURN 128 /* then connected clients get a turn */
-#define ACCEPT_PAUSE_MS  100 /* when descriptors or memory run out: the queue waits in the kernel */
-#define COMPLAINT_MS                                                                               \
-    10000 /* at the limit every pause is followed by the next one: say it now and then */
+#define ACCEPTS_PER_TURN 128   /* then connected clients are served */
+#define ACCEPT_PAUSE_MS  100   /* when descriptors or memory run out; clients wait in the kernel */
+#define COMPLAINT_MS     10000 /* at the limit one pause follows the other: log only so often */
 
 struct pc_listener {
     uv_poll_t poll;
@@ -101,7 +100,7 @@ int pc_listener_bind(const pusherc_listen_options *options, uint32_t count, int 
         return pc_errinfo(info, PUSHERC_EINVAL, 0,
                           "\"%.100s\": write a numeric address such as 127.0.0.1 or ::", host);
     if (count > 1) {
-        /* With SO_REUSEPORT a port that another process serves could be bound too: try once without. */
+        /* With SO_REUSEPORT bind() succeeds on a port that another process serves: try once without. */
         int probe = bind_one(&address, len, false);
         if (probe < 0)
             return bind_failed(options, host, probe, info);
@@ -127,15 +126,16 @@ int pc_listener_bind(const pusherc_listen_options *options, uint32_t count, int 
 
 static void on_readable(uv_poll_t *poll, int status, int events);
 
-static void resume(struct pc_timer *timer, uint64_t now_ms)
+static void resume_accepting(struct pc_timer *timer, uint64_t now_ms)
 {
     struct pc_listener *listener = PC_CONTAINER(timer, struct pc_listener, pause);
     (void)now_ms;
     uv_poll_start(&listener->poll, UV_READABLE, on_readable);
 }
 
-/* Asking again at once would only spin: what is missing comes back when others close. */
-static void take_a_break(struct pc_listener *listener, int error)
+/* Stops accepting for a while. The next accept4() would fail as well, and descriptors return only when connections
+ * close. */
+static void pause_accepting(struct pc_listener *listener, int error)
 {
     struct pc_worker *worker = listener->loop->worker;
     if (worker->now_ms >= listener->quiet_until_ms) {
@@ -165,12 +165,12 @@ static void on_readable(uv_poll_t *poll, int status, int events)
             continue;
         }
         if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS) {
-            take_a_break(listener, -errno);
+            pause_accepting(listener, -errno);
             return;
         }
         if (errno == EAGAIN || errno == EWOULDBLOCK)
             return;
-        /* ECONNABORTED and its like concern one client only */
+        /* other errors, such as ECONNABORTED, concern one client only */
     }
 }
 
@@ -200,7 +200,7 @@ int pc_listener_add(struct pc_loop *loop, int fd, uint32_t backlog, uint32_t num
     if (tls)
         pc_tls_config_ref(tls);
     listener->next = loop->listeners;
-    pc_timer_init(&listener->pause, resume);
+    pc_timer_init(&listener->pause, resume_accepting);
     loop->listeners = listener;
     return 0;
 }
@@ -248,7 +248,7 @@ void pc_listeners_close(struct pc_loop *loop)
         loop->listeners = listener->next;
         pc_timer_stop(&loop->worker->timers, &listener->pause);
         if (listener->polled) {
-            loop->conn_count++; /* the loop ends after libuv has let go of it */
+            loop->conn_count++; /* the loop does not end before libuv has closed the handle */
             uv_close(pc_handle(&listener->poll), on_closed);
         }
         close(listener->fd);

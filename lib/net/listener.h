@@ -1,4 +1,4 @@
-/* Listening sockets: bound when the host asks, one per worker, accepting from start on. */
+/* Listening sockets, one per worker. They are bound when the host asks, and accept from the server's start on. */
 #ifndef PC_NET_LISTENER_H
 #define PC_NET_LISTENER_H
 
@@ -9,22 +9,22 @@
 
 struct pc_tls_config;
 
-/* Binds `count` sockets to the same address, one for each of the loops that will share it, and listens to
- * none yet. *port receives what the system picked. 0, PUSHERC_EINVAL or PUSHERC_EIO with `info` filled. */
+/* Binds `count` sockets to one address, one for each loop, but does not listen yet. *port receives the port that the
+ * system picked. 0, PUSHERC_EINVAL or PUSHERC_EIO with `info` filled. */
 PC_CHECKED int pc_listener_bind(const pusherc_listen_options *options, uint32_t count, int *fds,
                                 uint16_t *port, pusherc_errinfo *info);
 
-/* The loop takes the bound socket in any case, and counts `tls` (NULL = plain). `number`: the server's, from 0.
- * 0 or PUSHERC_ENOMEM. */
+/* The loop takes the bound socket in any case, and counts `tls` (NULL = plain). `number`: the server's number of the
+ * listener, from 0. 0 or PUSHERC_ENOMEM. */
 PC_CHECKED int pc_listener_add(struct pc_loop *loop, int fd, uint32_t backlog, uint32_t number,
                                struct pc_tls_config *tls, pusherc_listen_purpose purpose);
-/* For those accepted from now on; nothing if it is closed by now. Counts `tls`. */
+/* Sets the certificate for connections accepted from now on. No effect on a closed listener. Counts `tls`. */
 void pc_listener_set_tls(struct pc_loop *loop, uint32_t number, struct pc_tls_config *tls);
 
 /* How many descriptors this process may have open; UINT32_MAX = any number. */
 uint32_t pc_descriptor_limit(void);
 
-/* Begins to accept on all of the loop's; 0 or a UV_E* code. */
+/* Begins to accept on all listeners of the loop; 0 or a UV_E* code. */
 int pc_listeners_start(struct pc_loop *loop);
 void pc_listeners_close(struct pc_loop *loop);
 

@@ -1,3 +1,11 @@
+/*
+ * How a turn works. libuv calls back for sockets, timers and the wake-up of other threads. These callbacks only change
+ * state and queue bytes; a queue that got something is linked in the worker's list `dirty`. on_prepare() runs last,
+ * before libuv sleeps, and does the rest: it empties the mailbox, hands new questions to the host and writes every
+ * dirty queue once. Since this may make new mail, questions and bytes, it repeats, up to MAIL_ROUNDS times; then other
+ * sockets get their turn, and a wake-up brings the loop back at once. Finally it sets the timer to the next deadline.
+ * So what a turn produces for one client mostly goes out with one system call.
+ */
 #include "net/loop.h"
 
 #include <pusherc/error.h>
@@ -6,14 +14,14 @@
 #include "net/listener.h"
 #include "session/decision.h"
 
-#define MAIL_ROUNDS                                                                                \
-    8 /* answers to answers within one turn; more waits for the next, so that sockets get theirs */
-/* Above it publishing gets PUSHERC_EBACKLOG. */
+/* Rounds of mail, questions and writing in one turn; the rest waits until sockets have been served. */
+#define MAIL_ROUNDS 8
+/* Events in the mailbox; with more, publishing fails with PUSHERC_EBACKLOG. */
 #define MAILBOX_MAX_EVENTS 65536
 
 static void on_async(uv_async_t *async)
 {
-    pc_loop_enter(async->data); /* the prepare that follows does the work */
+    pc_loop_enter(async->data); /* on_prepare() does the work */
 }
 
 static void on_timer(uv_timer_t *timer)
@@ -27,8 +35,7 @@ static void on_timer(uv_timer_t *timer)
 static void wake(void *ctx)
 {
     struct pc_loop *loop = ctx;
-    uv_async_send(
-        &loop->async); /* fails only for a handle that is not open, which the mailbox rules out */
+    uv_async_send(&loop->async); /* cannot fail: the handle is open as long as the mailbox is */
 }
 
 static void flush(struct pc_loop *loop)
@@ -36,7 +43,7 @@ static void flush(struct pc_loop *loop)
     struct pc_list dirty;
     struct pc_flush pass;
     for (uint32_t i = 0; i < PC_WRITE_BUFFERS; i++)
-        pass.kept[i].len = 0; /* the rest is written before it is read */
+        pass.kept[i].len = 0; /* the other members are written before they are read */
     pass.last = 0;
     pc_list_take(&dirty, &loop->worker->dirty);
     while (!pc_list_empty(&dirty)) {
@@ -62,7 +69,7 @@ static void set_timer(struct pc_loop *loop)
 
 static void finish_if_empty(struct pc_loop *loop);
 
-/* The last thing before the loop sleeps. */
+/* Runs last in each turn, before the loop sleeps. */
 static void on_prepare(uv_prepare_t *prepare)
 {
     struct pc_loop *loop = prepare->data;
@@ -80,7 +87,7 @@ static void on_prepare(uv_prepare_t *prepare)
     atomic_store_explicit(&worker->stats.out_queued_bytes, worker->queued_bytes,
                           memory_order_relaxed);
     set_timer(loop);
-    /* From here on every post must wake us, also one from the host's own prepare callbacks after this one. */
+    /* From here on every post must wake the loop, also one from a prepare callback of the host that runs later. */
     worker->mailbox->owner_will_look = false;
     if (more)
         uv_async_send(&loop->async);
@@ -152,7 +159,7 @@ void pc_loop_run(struct pc_loop *loop)
 
 static void poll_is_over(uv_timer_t *timer)
 {
-    (void)timer; /* only there to end the wait */
+    (void)timer; /* the timer only ends the wait of uv_run() */
 }
 
 void pc_loop_poll(struct pc_loop *loop, uint32_t timeout_ms)
@@ -164,12 +171,12 @@ void pc_loop_poll(struct pc_loop *loop, uint32_t timeout_ms)
     uv_timer_t limit;
     uv_timer_init(loop->uv, &limit);
     uv_update_time(loop->uv);
-    /* Again after that: uv_run() runs timers before it waits, too, and must not wait without one. */
+    /* The timer repeats, because uv_run() also runs timers before it waits, and must not wait without one. */
     uv_timer_start(&limit, poll_is_over, timeout_ms, 1);
     uv_run(loop->uv, UV_RUN_ONCE);
     uv_close(pc_handle(&limit), NULL);
     uv_run(loop->uv,
-           UV_RUN_NOWAIT); /* lets go of `limit`, and writes what the turn has left to write */
+           UV_RUN_NOWAIT); /* closes `limit`, and writes what the turn has left to write */
 }
 
 /* -- stopping -- */
@@ -263,7 +270,7 @@ void pc_loop_free(struct pc_loop *loop)
     if (!worker)
         return;
     pc_listeners_close(loop);
-    if (loop->open_handles > 0) { /* it could not be started whole, so nothing else runs it */
+    if (loop->open_handles > 0) { /* starting failed half-way: no other code runs the loop */
         loop->on_ended = NULL;
         close_handles(loop);
         while (!loop->ended || loop->conn_count > 0)

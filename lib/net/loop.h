@@ -1,8 +1,6 @@
 /*
- * One event loop of a server: a libuv loop (ours or the host's), its worker, listeners and connections.
- *
- * A turn: libuv calls back for sockets; just before it sleeps (prepare) the mailbox is emptied, every
- * queue that got something is written once, and the timer is set for the next deadline.
+ * One event loop of a server: a libuv loop (the server's or the host's), its worker, listeners and connections.
+ * loop.c explains a turn.
  */
 #ifndef PC_NET_LOOP_H
 #define PC_NET_LOOP_H
@@ -15,23 +13,23 @@
 #include "codec/ws.h"
 #include "fanout/engine.h"
 
-#define PC_READ_BUFFER   65536 /* one per loop: nothing is kept per connection */
-#define PC_WRITE_BUFFER  16384 /* small frames are gathered here, a TLS record's worth */
-#define PC_WRITE_BUFFERS 4     /* audiences of one channel wait for different frames, in turn */
+#define PC_READ_BUFFER   65536 /* one per loop; connections have no read buffer */
+#define PC_WRITE_BUFFER  16384 /* small frames are copied together here, up to a TLS record */
+#define PC_WRITE_BUFFERS 4     /* audiences of one channel get different frames, in turn */
 
 struct pc_loop;
 struct pc_listener;
 
 /*
  * Something besides connections that runs on a loop, such as the sender of webhooks. It has to end before the loop
- * does: pc_loop_stop() tells it to stop, and once no connection is left the loop asks in each turn whether it has
- * ended. The latest to join ends first, so that it may use those that joined before it.
+ * does: pc_loop_stop() calls `stop`, and when no connection is left the loop calls `ended` in each turn until it is
+ * true. The companion that joined last ends first, so it may use those that joined before it.
  */
 struct pc_companion {
     struct pc_list of_loop;
-    /* Finish within grace_ms; again with a smaller grace shortens it. NULL = there is nothing to hurry. */
+    /* Finish within grace_ms; a second call with a smaller grace shortens it. NULL = `ended` does everything. */
     void (*stop)(struct pc_companion *companion, uint64_t grace_ms);
-    /* True: it has ended, and is not asked again. While it is false something of it keeps the loop turning. */
+    /* True: it has ended, and is not asked again. While it returns false, a handle of it must keep the loop turning. */
     bool (*ended)(struct pc_companion *companion);
 };
 
@@ -44,43 +42,44 @@ struct pc_loop {
     uv_prepare_t prepare;
     uv_timer_t timer;
     uint64_t timer_due_ms; /* what `timer` is set to; UINT64_MAX = not set */
-    int open_handles;      /* of the three above */
+    int open_handles;      /* of `async`, `prepare` and `timer` */
     struct pc_listener *listeners;
     struct pc_list conns;
-    uint32_t conn_count;        /* until libuv has let go of them */
+    uint32_t conn_count;        /* with those that libuv is still closing, listeners included */
     uint32_t handshakes;        /* steps of TLS handshakes in this turn */
-    uint64_t turn_ns;           /* when this turn began; 0 = it has not */
+    uint64_t turn_ns;           /* when this turn began; 0 = no callback has run yet */
     struct pc_ws_pool *ws_pool; /* owned; NULL until the first WebSocket */
-    struct pc_timer stop_timer; /* end of the grace period, then of patience */
+    struct pc_timer stop_timer; /* end of the grace period and of close_timeout_ms after it */
     uint64_t stop_grace_ms;
     bool stopping, ended;
-    void (*on_ended)(struct pc_loop *loop, void *ctx); /* nothing of the loop is active any more */
+    void (*on_ended)(struct pc_loop *loop, void *ctx); /* all handles of the loop are closed */
     void *on_ended_ctx;
     struct pc_list companions;         /* in the order they joined */
     char *read_buffer, *write_buffers; /* owned */
     struct pc_http_date date;
 };
 
-/* host_loop NULL = a loop of its own. Gives the worker its mailbox. 0; PUSHERC_ENOMEM; PUSHERC_EIO with *sys. */
+/* host_loop NULL = makes a libuv loop. Gives the worker its mailbox. 0; PUSHERC_ENOMEM; PUSHERC_EIO with *sys. */
 PC_CHECKED int pc_loop_init(struct pc_loop *loop, struct pc_worker *worker, uv_loop_t *host_loop,
                             int *sys);
-/* After `ended`, or when never started, or when starting failed: then it runs the loop until its handles are closed. */
+/* Call it after `ended`, or before the start, or after a failed start; after a failed start it runs the loop until its
+ * handles are closed. */
 void pc_loop_free(struct pc_loop *loop);
 
 /* Begins to accept, as soon as the loop runs. 0 or PUSHERC_EIO with *sys. */
 PC_CHECKED int pc_loop_start(struct pc_loop *loop, int *sys);
-void pc_loop_own(struct pc_loop *loop); /* the calling thread is the one that runs it */
+void pc_loop_own(struct pc_loop *loop); /* the calling thread runs the loop from now on */
 void pc_loop_run(struct pc_loop *loop); /* until ended; own loop only */
 /* One turn of an own loop, waiting at most timeout_ms. */
 void pc_loop_poll(struct pc_loop *loop, uint32_t timeout_ms);
-/* On the loop's thread, or before it runs. Leaving is needed only if it has not ended; otherwise it is harmless. */
+/* On the loop's thread, or before it runs. A companion that has ended has left already; leaving again is harmless. */
 void pc_loop_join(struct pc_loop *loop, struct pc_companion *companion);
 void pc_loop_leave(struct pc_companion *companion);
-/* Paced stop of the connections and companions; again with a smaller grace shortens it. */
+/* Stops connections and companions, paced over grace_ms. A second call with a smaller grace shortens it. */
 void pc_loop_stop(struct pc_loop *loop, uint64_t grace_ms);
 
-/* Each callback of libuv into us begins with this: sets the worker's time, and lets posts from this
- * thread rely on the prepare that follows. */
+/* Every libuv callback begins with this call. It sets the worker's time, and tells the mailbox that on_prepare()
+ * follows, so posts from this thread need no wake-up. */
 static inline void pc_loop_enter(struct pc_loop *loop)
 {
     loop->worker->now_ms = uv_now(loop->uv);
@@ -95,7 +94,7 @@ static inline pusherc_slice pc_loop_date(struct pc_loop *loop)
     return pc_http_date(&loop->date, (uint64_t)time(NULL));
 }
 
-/* Any handle of libuv as the kind that uv_close() takes: all begin with the same members. */
+/* Any libuv handle as the type that uv_close() takes: all of them begin with the same members. */
 static inline uv_handle_t *pc_handle(void *handle)
 {
     return handle;

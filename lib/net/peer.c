@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define IPV6_NETWORK 8 /* bytes: what one customer of a provider usually gets */
+#define IPV6_NETWORK 8 /* bytes: a provider usually gives a /64 to one customer */
 
 static struct pc_address from_ipv4(const struct in_addr *in)
 {
@@ -55,7 +55,8 @@ static struct pc_address peer_of(int fd)
     return (struct pc_address){0};
 }
 
-/* "192.0.2.1", "192.0.2.1:80", "2001:db8::1", "[2001:db8::1]", "[2001:db8::1]:80": proxies write all of these. */
+/* Reads the forms that proxies write: "192.0.2.1", "192.0.2.1:80", "2001:db8::1", "[2001:db8::1]", "[2001:db8::1]:80".
+ * */
 static struct pc_address parse(pusherc_slice text)
 {
     char copy[PC_ADDRESS_STRLEN];
@@ -67,7 +68,7 @@ static struct pc_address parse(pusherc_slice text)
         text = pc_slice_skip(text, 1);
         text = pc_slice_first(text, pc_slice_find(text, ']'));
     } else if (pc_slice_find(behind, ':') == behind.len) {
-        text = pc_slice_first(text, colon); /* one colon at most: behind it is a port */
+        text = pc_slice_first(text, colon); /* with one colon at most, a port follows it */
     }
     if (text.len >= sizeof copy || pc_slice_find(text, '\0') < text.len)
         return (struct pc_address){0};
@@ -80,7 +81,8 @@ static struct pc_address parse(pusherc_slice text)
     return (struct pc_address){0};
 }
 
-/* Walks the addresses of all fields as one list; the one with this number, from 0, or an empty slice. */
+/* Treats the addresses of all X-Forwarded-For fields as one list. Returns number `wanted`, from 0, or an empty slice;
+ * *count = how many there are. */
 static pusherc_slice forwarded(const struct pc_http_message *message, size_t wanted, size_t *count)
 {
     pusherc_slice found = {NULL, 0};

@@ -1,4 +1,4 @@
-/* Whose connection it is: the TCP peer, or the client that trusted proxies in front of us name. */
+/* The address of a client: of the TCP peer, or the one that trusted proxies in front of the server name. */
 #ifndef PC_NET_PEER_H
 #define PC_NET_PEER_H
 
@@ -7,7 +7,7 @@
 
 #include "codec/http.h"
 
-/* The address of a socket: each family is read and written as what it is. */
+/* The address of a socket, with a member for each family. */
 union pc_sockaddr {
     struct sockaddr any;
     struct sockaddr_in in;
@@ -15,24 +15,25 @@ union pc_sockaddr {
     struct sockaddr_storage storage;
 };
 
-/* An address without its port; an IPv4 address that came as an IPv6 one is an IPv4 address. */
+/* An address without its port. An IPv4 address that is mapped into IPv6 is stored as IPv4. */
 struct pc_address {
-    uint8_t len; /* 4, 16, or 0 = unknown: no socket of the internet */
+    uint8_t len; /* 4, 16, or 0 = unknown: not an internet socket */
     uint8_t bytes[16];
 };
 
-#define PC_ADDRESS_STRLEN 46 /* of the longest, with its NUL */
+#define PC_ADDRESS_STRLEN 46 /* of the longest address, with its NUL */
 
 /* "address:port", IPv6 in brackets; "" = unknown. */
 void pc_peer_describe(int fd, char *out, size_t size);
 
-/* The peer of `fd`; with proxy_count > 0 the address that stands at this place from the right in the request's
- * X-Forwarded-For, if there is one. */
+/* The peer of `fd`. With proxy_count > 0: the entry at that position from the right of the request's X-Forwarded-For,
+ * if it has one. */
 struct pc_address pc_client_address(int fd, const struct pc_http_message *message,
                                     uint32_t proxy_count);
 /* NUL-terminated; "" = unknown. */
 void pc_address_format(const struct pc_address *address, char out[PC_ADDRESS_STRLEN]);
-/* What counts as one client: an IPv4 address, a /64 of IPv6. Points into `address`; len 0 = unknown. */
+/* The part of an address that counts as one client: an IPv4 address, or a /64 of IPv6. Points into `address`; len 0 =
+ * unknown. */
 pusherc_slice pc_address_network(const struct pc_address *address);
 
 #endif

@@ -33,7 +33,7 @@ static void ask_for_page(struct pc_conn *conn, const struct pc_http_message *m)
 
 /* -- the API -- */
 
-/* What belongs to no route of the API; the reply is the 404. */
+/* Handles a path that is no route of the API. `reply` holds the 404. */
 static void serve_rest(struct pc_conn *conn, const struct pc_http_message *m,
                        struct pc_api_reply *reply)
 {
@@ -106,7 +106,7 @@ static void serve_api(struct pc_conn *conn, const struct pc_http_message *m)
     pc_api_reply_free(&reply);
 }
 
-/* -- what there is -- */
+/* -- routes -- */
 
 static void serve(struct pc_conn *conn, const struct pc_http_message *m)
 {
@@ -123,7 +123,7 @@ static void serve_operations(struct pc_conn *conn, const struct pc_http_message 
     struct pc_api_reply reply;
     pc_api_reply_init(&reply, &engine->mem);
     pc_api_operations(&request, &reply);
-    pc_http_reply(conn, &reply, m->upgrade ? NULL : m); /* what follows an upgrade is no request */
+    pc_http_reply(conn, &reply, m->upgrade ? NULL : m); /* after an upgrade request HTTP ends */
     pc_api_reply_free(&reply);
 }
 

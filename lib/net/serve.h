@@ -1,4 +1,4 @@
-/* What the requests of HTTP connections mean: the API, auth endpoints, WebSockets, the host's pages. */
+/* Routes HTTP requests: to the API, the auth endpoints, the WebSocket upgrade and the host's pages. */
 #ifndef PC_NET_SERVE_H
 #define PC_NET_SERVE_H
 
@@ -6,8 +6,8 @@
 
 #include "net/conn.h"
 
-/* A connection to a listener of this purpose, or to none. Takes the socket in any case. `tls` NULL = plain. NULL: out
- * of memory or refused by libuv; the socket is closed. */
+/* Makes a connection that was accepted by a listener of this purpose, or adopted. Takes the socket in any case. `tls`
+ * NULL = plain. NULL: out of memory or refused by libuv; the socket is closed. */
 struct pc_conn *pc_serve_conn_new(struct pc_loop *loop, int fd, struct pc_tls_config *tls,
                                   pusherc_listen_purpose purpose);
 

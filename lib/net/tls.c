@@ -22,8 +22,9 @@
 #include "base/buf.h"
 #include "base/options.h"
 
-#define TICKET_LIFETIME_S 7200 /* who comes back within spares both sides the certificate */
-/* one record, or a handshake's answers: a chain is at most 16 KiB */
+/* A client that reconnects within this time resumes its session, without certificate and signature. */
+#define TICKET_LIFETIME_S 7200
+/* Bytes of `pending`: one record, or one flight of a handshake with a certificate chain of 16 KiB at most. */
 #define MAX_PENDING      (1u << 16)
 #define ALERT_RECORD     "\x15\x03\x03\x00\x02" /* then level and description */
 #define ALERT_RECORD_LEN 5
@@ -36,7 +37,7 @@ struct pc_tls_config {
     mbedtls_ssl_config ssl;
     mbedtls_x509_crt chain;
     mbedtls_pk_context key;
-    mbedtls_ssl_ticket_context tickets; /* has a lock of its own */
+    mbedtls_ssl_ticket_context tickets; /* locked by Mbed TLS */
 };
 
 struct pc_tls {
@@ -45,14 +46,14 @@ struct pc_tls {
     int fd;
     bool begun;            /* `ssl` has its buffers */
     bool open;             /* the handshake is over */
-    bool ended;            /* the peer was told */
-    uint8_t alert;         /* at the end of what was fed last; 0 = none */
-    pusherc_slice in;      /* fed and not used yet */
+    bool ended;            /* close_notify was sent */
+    uint8_t alert;         /* the alert at the end of the bytes fed last; 0 = none */
+    pusherc_slice in;      /* fed, not used yet */
     struct pc_buf pending; /* ciphertext that the kernel did not take */
     mbedtls_ssl_context ssl;
 };
 
-/* -- what differs between the versions: 4 knows where random numbers come from -- */
+/* -- what differs between the versions: version 4 takes no random generator from its caller -- */
 
 #if MBEDTLS_VERSION_MAJOR >= 4
 
@@ -78,7 +79,7 @@ static int set_up_tickets(mbedtls_ssl_ticket_context *tickets)
 
 #else
 
-/* PSA's generator belongs to the process and has a lock: none of ours to share between workers. */
+/* Uses PSA's generator, which is one per process and locked, so that workers share no generator of this library. */
 static int parse_key(mbedtls_pk_context *key, const char *file, const char *password)
 {
     return mbedtls_pk_parse_keyfile(key, file, password, mbedtls_psa_get_random,
@@ -105,7 +106,8 @@ static int set_up_tickets(mbedtls_ssl_ticket_context *tickets)
 
 /* -- a listener's configuration -- */
 
-/* Forward secrecy and authenticated encryption only, what processors are fast at first. */
+/* Only suites with forward secrecy and authenticated encryption. AES comes first: processors have instructions for it.
+ * */
 static const int cipher_suites[] = {
     MBEDTLS_TLS1_3_AES_128_GCM_SHA256,
     MBEDTLS_TLS1_3_AES_256_GCM_SHA384,
@@ -119,7 +121,8 @@ static const int cipher_suites[] = {
     0,
 };
 
-/* 0 or -errno. Mbed TLS would say no more than that it failed, and takes a folder for an endless file. */
+/* 0 or -errno. Gives the reason, which Mbed TLS does not, and refuses a folder, which Mbed TLS reads as an endless
+ * file. */
 static int try_to_read(const char *file)
 {
     char byte;
@@ -131,7 +134,7 @@ static int try_to_read(const char *file)
     return err;
 }
 
-/* Mbed TLS's code without what a lower layer added. */
+/* The high-level part of an Mbed TLS error code. */
 static int high_level(int error)
 {
     return error <= -0x1000 ? -(-error & 0xff80) : error;
@@ -147,7 +150,7 @@ static int load_chain(struct pc_tls_config *config, const char *file, pusherc_er
     error = mbedtls_x509_crt_parse_file(&config->chain, file);
     if (error == 0)
         return 0;
-    if (error > 0) /* so many of them */
+    if (error > 0) /* the number of certificates that could not be parsed */
         return pc_errinfo(info, PUSHERC_ETLS, 0, "certificate: not all in it can be read: %s",
                           file);
     mbedtls_strerror(error, text, sizeof text);
@@ -267,13 +270,13 @@ void pc_tls_config_ref(struct pc_tls_config *config)
 
 void pc_tls_config_unref(struct pc_tls_config *config)
 {
-    /* acquire: whoever frees sees everything the other holders did */
+    /* acquire: the last holder, which frees, sees all writes of the other holders */
     if (!config || atomic_fetch_sub_explicit(&config->refs, 1, memory_order_acq_rel) != 1)
         return;
     struct pc_mem mem = config->mem;
     mbedtls_ssl_config_free(&config->ssl);
     mbedtls_ssl_ticket_free(&config->tickets);
-    mbedtls_pk_free(&config->key); /* wipes */
+    mbedtls_pk_free(&config->key); /* wipes the key */
     mbedtls_x509_crt_free(&config->chain);
     pc_free(&mem, config);
 }
@@ -305,7 +308,7 @@ void pc_tls_free(struct pc_tls *tls)
     pc_tls_config_unref(config);
 }
 
-/* Bytes sent, less than len if the socket is full; -1: it is lost. */
+/* Returns the bytes sent, fewer than len if the socket is full; -1: the connection is lost. */
 static ssize_t send_some(struct pc_tls *tls, const void *bytes, size_t len)
 {
     ssize_t n;
@@ -319,7 +322,7 @@ static ssize_t send_some(struct pc_tls *tls, const void *bytes, size_t len)
     return n;
 }
 
-/* Mbed TLS sends. */
+/* Mbed TLS's callback for sending. Keeps in `pending` what the socket does not take, and reports all as sent. */
 static int on_send(void *ctx, const unsigned char *bytes, size_t len)
 {
     struct pc_tls *tls = ctx;
@@ -330,11 +333,11 @@ static int on_send(void *ctx, const unsigned char *bytes, size_t len)
         return MBEDTLS_ERR_SSL_CONN_EOF;
     if ((size_t)sent < len)
         pc_buf_put(&tls->pending, pc_slice((const char *)bytes + sent, len - (size_t)sent));
-    /* Full: a peer that provokes alerts and reads none. */
+    /* `pending` is full only if the peer provokes alerts and reads none */
     return pc_buf_status(&tls->pending) ? MBEDTLS_ERR_SSL_ALLOC_FAILED : (int)len;
 }
 
-/* Mbed TLS receives. */
+/* Mbed TLS's callback for receiving. */
 static int on_receive(void *ctx, unsigned char *out, size_t len)
 {
     struct pc_tls *tls = ctx;
@@ -360,8 +363,8 @@ static void log_failure(const struct pc_tls *tls, int error)
            "connection lost: %s", text);
 }
 
-/* A client that does not trust the certificate says so in clear, and Mbed TLS, which expects ciphertext
- * by then, would only report that it cannot be decrypted. */
+/* Finds an unencrypted alert at the end of `bytes`. A client that rejects the certificate sends one when Mbed TLS
+ * expects ciphertext already and would report a failed decryption instead of the reason. */
 static uint8_t alert_in_clear(pusherc_slice bytes)
 {
     if (bytes.len < ALERT_LEN)
@@ -378,13 +381,13 @@ void pc_tls_feed(struct pc_tls *tls, pusherc_slice bytes)
     tls->alert = alert_in_clear(bytes);
 }
 
-/* A TLS record begins with a byte of 20 to 24. */
+/* The first byte tells: a TLS record begins with a byte of 20 to 24, an HTTP request with a letter. */
 static bool speaks_http(const struct pc_tls *tls)
 {
     return !tls->begun && tls->in.len > 0 && tls->in.ptr[0] >= 'A' && tls->in.ptr[0] <= 'Z';
 }
 
-/* Not before the peer has spoken: whoever only connects costs no record buffers. */
+/* Allocates the record buffers when the first bytes arrive, so that a client that only connects costs none. */
 static int begin(struct pc_tls *tls)
 {
     int error = mbedtls_ssl_setup(&tls->ssl, &tls->config->ssl);
@@ -393,7 +396,8 @@ static int begin(struct pc_tls *tls)
     return error;
 }
 
-/* As mbedtls_ssl_read(), which also wants to be called again after an alert that it ignored. */
+/* Calls mbedtls_ssl_read() until it has text or has used up the input: it returns early after an alert that it ignores.
+ * */
 static int read_record(struct pc_tls *tls, char *out)
 {
     size_t left;

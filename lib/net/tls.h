@@ -1,17 +1,17 @@
 /*
- * TLS between a socket and a connection's plain text, through Mbed TLS 3.6 or 4: beside codec/crypto the
- * only file that knows it, and the one place where its versions differ.
+ * TLS between a socket and a connection's plain text, through Mbed TLS 3.6 or 4. Only tls.c and codec/crypto include
+ * Mbed TLS, and only tls.c has code that differs between its versions.
  *
- * The loop receives and hands in what came; text is read record by record. What is written goes to the
- * socket from here, and Mbed TLS never hears that a socket is full: ciphertext that the kernel does not take
- * waits here, and nothing is written on top of it. (The other way, repeating a write with the same
- * arguments, would tie down queued text that the app's policy may want to drop.) So at most one record
- * waits, or one flight of a handshake.
+ * How it works. The loop receives ciphertext and passes it to pc_tls_feed(); pc_tls_read() returns the text record by
+ * record. pc_tls_write() encrypts one record and sends it. If the socket is full, the rest of the ciphertext is kept in
+ * `pending`, and the connection writes nothing more until pc_tls_flush() has sent it. Mbed TLS sees every write
+ * succeed; if it saw "would block", the same text would have to be passed again, so queued text could not be dropped by
+ * the app's policy meanwhile. Hence at most one record waits, or one flight of a handshake.
  *
- * Mbed TLS allocates with the C library. An idle connection holds 36 KiB of it with TLS 1.2 and 42 KiB with
- * 1.3 (massif, Mbed TLS 3.6.6, x86-64): two record buffers, which cannot be had smaller than 16 KiB. One
- * that has not said anything yet holds 1 KiB. A whole handshake costs a worker 1.6 ms with an ECDSA key
- * (P-256) and 3.5 ms with RSA (2048 bits), a resumed one 1.3 ms (TLS 1.2: 0.2 ms).
+ * Mbed TLS allocates with the C library. An idle connection takes 36 KiB with TLS 1.2 and 42 KiB with TLS 1.3 (massif,
+ * Mbed TLS 3.6.6, x86-64), mostly two record buffers, which cannot be smaller than 16 KiB. A connection whose client
+ * has sent nothing yet takes 1 KiB. A full handshake costs a worker 1.6 ms with an ECDSA key (P-256) and 3.5 ms with
+ * RSA (2048 bits), a resumed one 1.3 ms (TLS 1.2: 0.2 ms).
  */
 #ifndef PC_NET_TLS_H
 #define PC_NET_TLS_H
@@ -27,9 +27,8 @@
 
 #define PC_TLS_RECORD 16384 /* the most text in one record */
 
-/* Certificate, key and rules of a listener: TLS 1.2 and 1.3, forward secrecy, session tickets. Not changed
- * once it is made, so that its workers share it; counted, so that a new one may take its place while
- * connections still use it. */
+/* Certificate, key and settings of a listener: TLS 1.2 and 1.3, forward secrecy, session tickets. It does not change,
+ * so all workers share it. It is counted, so a new one can replace it while connections still use it. */
 struct pc_tls_config;
 /* `mem` and `log` outlive it. 0; or with `info` filled PUSHERC_EINVAL (a file is not named), PUSHERC_ETLS (the files
  * are unusable), PUSHERC_ENOMEM, PUSHERC_ENOSYS (not compiled in). */
@@ -39,34 +38,34 @@ PC_CHECKED int pc_tls_config_new(struct pc_tls_config **out, const struct pc_mem
 void pc_tls_config_ref(struct pc_tls_config *config);
 void pc_tls_config_unref(struct pc_tls_config *config); /* NULL is harmless */
 
-/* One connection's. */
+/* The TLS state of one connection. */
 struct pc_tls;
-/* Counts `config`, borrows the rest; adds to `stats` what it sends. NULL: out of memory. */
+/* Counts `config`, borrows the rest. Adds the bytes and calls of its writes to `stats`. NULL: out of memory. */
 struct pc_tls *pc_tls_new(struct pc_tls_config *config, int fd, struct pc_worker_stats *stats);
 void pc_tls_free(struct pc_tls *tls); /* NULL is harmless */
 
-/* Bytes from the socket; they stay valid while pc_tls_read() is called for them. */
+/* Passes bytes from the socket. They stay valid until pc_tls_read() has used them up. */
 void pc_tls_feed(struct pc_tls *tls, pusherc_slice bytes);
 
 enum pc_tls_result {
-    PC_TLS_MORE,       /* all that was fed is used up */
-    PC_TLS_TEXT,       /* there may be more: read again */
+    PC_TLS_MORE,       /* all bytes fed are used up */
+    PC_TLS_TEXT,       /* one record's text; read again, there may be more */
     PC_TLS_END,        /* the peer has closed its half */
-    PC_TLS_PLAIN_HTTP, /* the peer speaks HTTP without TLS: what was fed is it, unread */
-    PC_TLS_FAILED      /* and was told why; only to be freed */
+    PC_TLS_PLAIN_HTTP, /* the peer sent HTTP without TLS; the bytes fed are unread */
+    PC_TLS_FAILED      /* the peer got an alert with the reason; only pc_tls_free() may follow */
 };
-/* The text of the next record, PC_TLS_RECORD bytes at most; shakes hands first. */
+/* Returns the text of the next record, PC_TLS_RECORD bytes at most. Does the handshake before the first. */
 enum pc_tls_result pc_tls_read(struct pc_tls *tls, char *out, size_t *len);
 
-/* The handshake is over. */
+/* True after the handshake. */
 bool pc_tls_is_open(const struct pc_tls *tls);
-/* The socket is full: what waits goes first, with pc_tls_flush() when it can be written to. */
+/* True while ciphertext waits because the socket is full. Call pc_tls_flush() when the socket is writable. */
 bool pc_tls_blocked(const struct pc_tls *tls);
-/* Each: 0, or PUSHERC_EIO or PUSHERC_ETLS: the connection is lost. */
+/* The next three return 0; or PUSHERC_EIO or PUSHERC_ETLS: the connection is lost. */
 PC_CHECKED int pc_tls_flush(struct pc_tls *tls);
-/* Sends at most a record of it, *taken bytes. Not while blocked. */
+/* Sends at most one record of `text`: its first *taken bytes. Not while blocked. */
 PC_CHECKED int pc_tls_write(struct pc_tls *tls, pusherc_slice text, size_t *taken);
-/* Tells the peer that nothing more will come; once, again is harmless. Not while blocked. */
+/* Sends close_notify, which ends the server's half. A second call has no effect. Not while blocked. */
 PC_CHECKED int pc_tls_end(struct pc_tls *tls);
 
 #endif

@@ -1,4 +1,4 @@
-/* In place of tls.c in a library without TLS: no configuration is ever made, and so nothing else is called. */
+/* Replaces tls.c in a library without TLS. pc_tls_config_new() always fails, so no other function is called. */
 #include "net/tls.h"
 
 #include <pusherc/error.h>

@@ -1,7 +1,8 @@
 /*
- * Admission takes up to three answers from elsewhere: which app is this (find_app), may it have one more connection
- * (pc_engine.permits), who is this (identify). Each is a step; `struct upgrade` keeps where it stands while the
- * connection waits.
+ * How an upgrade works. Admission needs up to three answers from elsewhere, in this order: which app has the key (hook
+ * `find_app`), may the app have one more connection (pc_engine.permits), which user is the client (hook `identify`).
+ * Each is a step that may make the connection wait; `struct upgrade` holds the state meanwhile. Every way ends in
+ * open_session() or turn_away(), or in abandon() if the client leaves, and each of them frees it.
  */
 #include "net/upgrade.h"
 
@@ -30,7 +31,7 @@ static void abandon(struct pc_conn *conn, void *of)
     upgrade_free(of);
 }
 
-/* Ends it. app NULL = it asked for none that there is. */
+/* Refuses the client and frees `u`. app NULL = the client named no known app. */
 static void turn_away(struct upgrade *u, const struct pc_app *app, uint16_t code,
                       pusherc_slice reason)
 {
@@ -43,9 +44,9 @@ static void wait_for(struct upgrade *u, const struct pc_http_waiting *how)
     pc_http_wait(u->conn, how, u, u->request, u->conn->loop->engine->options.identify_timeout_ms);
 }
 
-/* -- who is this? -- */
+/* -- which user is this? -- */
 
-/* The host's own decision about a connection, for its hook. */
+/* Counts a denial and reports it to the host's hook on_denied. */
 static void tell_denied(struct pc_conn *conn, struct pc_app *app, pusherc_denial_reason reason,
                         uint16_t code, pusherc_slice text)
 {
@@ -185,7 +186,7 @@ static void admit(struct upgrade *u, bool may_ask)
 static void app_answered(struct pc_conn *conn, void *of, struct pc_pending *answer)
 {
     (void)conn;
-    (void)answer; /* which has been put, or has not */
+    (void)answer; /* if the host knows the app, it has added it before it answered */
     admit(of, false);
 }
 

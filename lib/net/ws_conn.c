@@ -23,7 +23,7 @@ static struct ws_conn *ws_of(const struct pc_conn *conn)
 
 /* -- the session's transport -- */
 
-/* Our half of the close is queued: nothing follows it, and the peer has a while to answer. */
+/* Queues the server's Close frame. Nothing is sent after it, and the peer has close_timeout_ms to answer. */
 static void begin_close(struct pc_conn *conn, uint16_t code, pusherc_slice reason)
 {
     uint8_t frame[PC_WS_CLOSE_SIZE];
@@ -57,7 +57,7 @@ static void on_overflow(struct pc_outq *q)
         pc_session_overflow(&ws_of(conn)->session);
 }
 
-/* -- what the codec hands over; none of these may destroy the connection -- */
+/* -- callbacks of the codec; none of them may destroy the connection -- */
 
 static void on_message(void *user, enum pc_ws_opcode opcode, pusherc_slice payload)
 {
@@ -77,14 +77,14 @@ static void on_ping_or_pong(void *user)
 static void on_send(void *user, pusherc_slice frame)
 {
     struct pc_conn *conn = user;
-    /* A client that pings and never reads is a slow client like any other. */
+    /* a client that pings and does not read the pongs counts as a slow client */
     if (conn->out.bytes > conn->loop->engine->options.out_hard_bytes)
         pc_session_overflow(&ws_of(conn)->session);
     else
         pc_conn_send(conn, 0, frame);
 }
 
-/* The session is over for a reason of the peer's; it leaves its channels at the next flush. */
+/* Ends the session because of the peer. The session leaves its channels at the next flush. */
 static void end_session(struct pc_conn *conn, uint16_t code)
 {
     struct pc_session *session = &ws_of(conn)->session;
@@ -113,7 +113,7 @@ static void ws_input(struct pc_conn *conn, pusherc_slice bytes)
     if (w->ws.ended)
         return;
     if (conn->state == PC_CONN_OPEN)
-        pc_session_seen(&w->session); /* part of a message is a sign of life, too */
+        pc_session_seen(&w->session); /* part of a message is a sign of life as well */
     int err = pc_ws_feed(&w->ws, conn->loop->ws_pool, conn, bytes, &code);
     if (err == PUSHERC_EPROTO)
         end_session(conn, code);
@@ -121,7 +121,7 @@ static void ws_input(struct pc_conn *conn, pusherc_slice bytes)
         pc_conn_destroy(conn);
 }
 
-/* Only the goodbye of a stopping server waits by the connection's timer. */
+/* The timer of a WebSocket is only set for PC_WAIT_GOODBYE. */
 static void ws_timeout(struct pc_conn *conn, enum pc_conn_wait wait)
 {
     (void)wait;
@@ -139,7 +139,7 @@ static void ws_flushed(struct pc_conn *conn)
 
 static void ws_goodbye(struct pc_conn *conn, uint64_t grace_ms)
 {
-    /* any time within the grace period: all at once would all reconnect at once */
+    /* spread over the grace period, so that the clients do not all reconnect at once */
     uint64_t dice = pc_hash(conn->loop->engine->seed, ws_of(conn)->session.by_id.key);
     pc_conn_set_wait(conn, PC_WAIT_GOODBYE, grace_ms ? dice % grace_ms : 0);
 }
@@ -162,7 +162,7 @@ static const struct pc_conn_kind ws_kind = {
 
 /* -- the way in -- */
 
-/* 101, or the HTTP error that refuses an improper handshake; false after the second. */
+/* Sends the 101; true. Sends the HTTP error for an improper handshake; false. */
 static bool shake_hands(struct pc_conn *conn, const struct pc_http_message *request)
 {
     char stack[512];
@@ -202,8 +202,8 @@ static struct ws_conn *ws_conn_new(struct pc_loop *loop)
     return pc_alloc_zero(mem, sizeof(struct ws_conn));
 }
 
-/* From here on it is a WebSocket; the request is forgotten. 0; PUSHERC_EPROTO: the handshake was refused;
- * PUSHERC_ENOMEM: the connection is broken. */
+/* Makes the connection a WebSocket and frees the request. 0; PUSHERC_EPROTO: the handshake was refused; PUSHERC_ENOMEM:
+ * the connection ends. */
 static int become_websocket(struct pc_conn *conn, const struct pc_http_message *request)
 {
     if (!shake_hands(conn, request))
@@ -221,9 +221,9 @@ static int become_websocket(struct pc_conn *conn, const struct pc_http_message *
     return 0;
 }
 
-/* A WebSocket that was never established: the error first, for clients that look at no close codes (section 1.7). */
-static void say_no(struct pc_conn *conn, const struct pc_app *app, uint16_t code,
-                   pusherc_slice reason)
+/* Closes a WebSocket that has no session. Sends an error first, for clients that ignore close codes (section 1.7). */
+static void close_refused(struct pc_conn *conn, const struct pc_app *app, uint16_t code,
+                          pusherc_slice reason)
 {
     char stack[256];
     struct pc_buf error;
@@ -242,7 +242,7 @@ void pc_ws_conn_turn_away(struct pc_conn *conn, const struct pc_http_message *re
                           const struct pc_app *app, uint16_t code, pusherc_slice reason)
 {
     if (become_websocket(conn, request) == 0)
-        say_no(conn, app, code, reason);
+        close_refused(conn, app, code, reason);
 }
 
 int pc_ws_conn_open(struct pc_conn *conn, const struct pc_http_message *request,
@@ -253,7 +253,7 @@ int pc_ws_conn_open(struct pc_conn *conn, const struct pc_http_message *request,
         err = pc_session_open(&ws_of(conn)->session, conn->loop->worker, &conn->out, &transport,
                               newcomer);
         if (err == PUSHERC_ELIMIT)
-            say_no(conn, newcomer->app, PC_CLOSE_OVER_QUOTA, PC_S(PC_USER_OVER_QUOTA));
+            close_refused(conn, newcomer->app, PC_CLOSE_OVER_QUOTA, PC_S(PC_USER_OVER_QUOTA));
         else if (err)
             pc_conn_break(conn);
     }
@@ -271,5 +271,5 @@ void pc_ws_conn_expire_identity(struct pc_conn *conn, uint32_t expires_in_ms)
 
 void pc_ws_conn_refuse_plain(struct pc_conn *conn, const struct pc_http_message *request)
 {
-    (void)shake_hands(conn, request); /* which fails: `upgrade` is not set */
+    (void)shake_hands(conn, request); /* always sends an error, because `upgrade` is not set */
 }

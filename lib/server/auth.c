@@ -45,7 +45,7 @@ int pusherc_reauthorize(pusherc_server *server, const char *app_id,
     return pc_change_send(change);
 }
 
-/* -- taking one channel away -- */
+/* -- unsubscribing -- */
 
 int pusherc_server_unsubscribe(pusherc_server *server, const char *app_id,
                                pusherc_socket_id socket_id, pusherc_slice user_id,
@@ -62,7 +62,7 @@ int pusherc_server_unsubscribe(pusherc_server *server, const char *app_id,
     struct pc_app *app = pc_server_app(server, app_id, &err);
     if (!app)
         return err;
-    /* who subscribes anew is asked about anew */
+    /* cached answers become invalid as well: the host is asked about the next subscribe */
     struct pc_grant_filter before = {app->state->uid, by_user ? user_id : PC_S(""),
                                      pc_rule_subject(channel)};
     pc_app_unref(app);

@@ -1,4 +1,4 @@
-/* What a host does to connections from outside: hands one over, closes one, a user's, or all of an app. */
+/* Calls of the host about connections: adopts a socket; closes one connection, a user's, or all of an app. */
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -56,7 +56,7 @@ int pusherc_server_adopt(pusherc_server *server, intptr_t os_socket, pusherc_sli
     if (head.len)
         memcpy(order->head, head.ptr, head.len);
     struct pc_worker *worker = &server->engine.workers[turn % server->engine.worker_count];
-    /* bounded like publishing: whoever adopts faster than we serve keeps the socket */
+    /* bounded like publishing: when the mailbox is full, the call fails and the host keeps the socket */
     int err = pc_mailbox_send(worker->mailbox, &order->mail, PC_MAIL_EVENT);
     if (err)
         pc_free(mem, order);

@@ -1,4 +1,4 @@
-/* What hooks get to see, and how they answer (pusherc/hooks.h). */
+/* The request objects of hooks: what the host can read, and how it answers (pusherc/hooks.h). */
 #include <stdio.h>
 #include <time.h>
 
@@ -38,9 +38,9 @@ void *pusherc_conn_data(const pusherc_conn *conn)
     return s->identity ? s->identity->data : NULL;
 }
 
-/* -- who is this? -- */
+/* -- identify -- */
 
-/* A cookie that the host looked at may be what it decides by. */
+/* Notes that the host has read a cookie, because it may decide by it: see is_foreign_cookie(). */
 static pusherc_slice note_cookie(const pusherc_identify_request *request, pusherc_slice cookie)
 {
     if (cookie.len)
@@ -111,8 +111,8 @@ static void reject(pusherc_identify_request *request, uint16_t code, const char 
 }
 
 /*
- * A browser sends the cookies of this host with a WebSocket that any page opens. Where the app restricts no
- * origins, a page of another origin must not become somebody by that.
+ * True if a page of another origin may be using the cookies of a signed-in user. A browser sends this server's cookies
+ * with a WebSocket that any page opens. If the app allows all origins, such a page must not get the user's identity.
  */
 static bool is_foreign_cookie(const pusherc_identify_request *r)
 {
@@ -123,9 +123,9 @@ static bool is_foreign_cookie(const pusherc_identify_request *r)
                 memcmp(origin.ptr + origin.len - host.len - 3, "://", 3) == 0;
     if (!r->cookie_read)
         return false;
-    if (origin.len == 0) { /* a link or an image has none, where a WebSocket or a POST would */
+    if (origin.len == 0) { /* a link or an image; a WebSocket or a POST would have an Origin */
         pusherc_slice site = pc_http_field(m, PC_S("Sec-Fetch-Site"));
-        if (site.len == 0) /* an old browser; what a script element gets, its page can read */
+        if (site.len == 0) /* an old browser: only the answer to a script can be read by its page */
             return r->script;
         return !pc_slice_eq(site, PC_S("same-origin")) && !pc_slice_eq(site, PC_S("none"));
     }
@@ -142,7 +142,8 @@ static int check_identity(const pusherc_identify_request *r, const pusherc_ident
     return is_foreign_cookie(r) ? PUSHERC_EAUTH : 0;
 }
 
-/* Takes over the identity's data in any case: the first release has it, so it can be read whatever struct_size says. */
+/* Takes over the identity's data in any case. It may be read before struct_size is checked, because every release has
+ * these members. */
 static int take_identity(pusherc_identify_request *r, const pusherc_identity *from)
 {
     pusherc_identity taken = {.data = from->data, .free_data = from->free_data};
@@ -171,7 +172,7 @@ int pusherc_identify_accept(pusherc_identify_request *request, const pusherc_ide
     if (err == PUSHERC_EAUTH) {
         request->cookie_refused = true;
         reject(request, PC_CLOSE_UNAUTHORIZED,
-               "Cookies identify nobody across origins: set allowed_origins");
+               "Cookies do not identify a user across origins: set allowed_origins");
     } else if (err) {
         reject(request, PC_CLOSE_INTERNAL, "The application's answer was not usable");
     }
@@ -193,7 +194,7 @@ int pusherc_identify_reject(pusherc_identify_request *request, uint16_t close_co
     return err ? err : sent;
 }
 
-/* -- which app is this? -- */
+/* -- find_app -- */
 
 pusherc_slice pusherc_app_request_id(const pusherc_app_request *request)
 {
@@ -210,7 +211,7 @@ int pusherc_app_answer(pusherc_app_request *request, const pusherc_app_options *
     int err = 0;
     if (options) {
         err = PUSHERC_ECANCELED;
-        if (pc_mailbox_pin(request->pending.box)) { /* the engine stays while we put */
+        if (pc_mailbox_pin(request->pending.box)) { /* keeps the engine during the call below */
             err = pc_apps_put(&request->engine->apps, options, 1, NULL);
             pc_mailbox_unpin(request->pending.box);
         }
@@ -268,7 +269,7 @@ pusherc_slice pusherc_http_client_ip(const pusherc_http_request *request)
 
 #define MAX_RESPONSE_FIELDS 64
 
-/* What the library says itself, a host must not say again. */
+/* The fields that the library writes itself; the host must not set them. */
 static bool reserved_field(pusherc_slice name)
 {
     return pc_slice_eq_nocase(name, PC_S("Content-Length")) ||
@@ -280,7 +281,7 @@ int pusherc_http_respond(pusherc_http_request *request, int status,
                          const pusherc_http_field *fields, size_t field_count, pusherc_slice body)
 {
     struct pc_pair copy[MAX_RESPONSE_FIELDS];
-    struct pc_http_date date = {0}; /* not the loop's: this may be any thread */
+    struct pc_http_date date = {0}; /* the loop's belongs to another thread */
     struct pc_http_reply reply = {.status = status,
                                   .fields = copy,
                                   .body = body,
@@ -304,7 +305,7 @@ int pusherc_http_respond(pusherc_http_request *request, int status,
     }
     pc_http_put_reply(&request->reply, &reply);
     if (pc_buf_status(&request->reply)) {
-        pc_buf_clear(&request->reply); /* the connection is closed instead */
+        pc_buf_clear(&request->reply); /* an empty reply closes the connection */
         err = PUSHERC_ENOMEM;
     }
     int sent = pc_pending_answer(&request->ask.pending);

@@ -1,4 +1,4 @@
-/* Listeners: bound before the start, and given another certificate at any time after it. */
+/* Listeners: the host binds them before the start, and may replace their certificates after it. */
 #include "base/options.h"
 #include "fanout/order.h"
 #include "net/listener.h"
@@ -20,7 +20,7 @@ int pusherc_server_listen(pusherc_server *server, const pusherc_listen_options *
         return err;
     const bool metrics = o->purpose == PUSHERC_LISTEN_METRICS;
     if (!metrics && o->purpose != PUSHERC_LISTEN_CLIENTS)
-        return pc_errinfo(info, PUSHERC_EINVAL, 0, "purpose is none of PUSHERC_LISTEN_*");
+        return pc_errinfo(info, PUSHERC_EINVAL, 0, "purpose is not one of PUSHERC_LISTEN_*");
     if (atomic_load(&server->state) != PC_SERVER_NEW)
         return pc_errinfo(info, PUSHERC_ESTATE, 0, "listeners are added before start");
     if (server->listener_count == PC_MAX_LISTENERS)
@@ -29,7 +29,7 @@ int pusherc_server_listen(pusherc_server *server, const pusherc_listen_options *
         err = pc_tls_config_new(&tls, &server->engine.mem, &server->engine.log, o->tls, info);
     if (err)
         return err;
-    /* operators come one by one */
+    /* a listener for metrics has few clients: one worker is enough */
     const uint32_t sockets = metrics ? 1 : server->engine.worker_count;
     err = pc_listener_bind(o, sockets, fds, &port, info);
     if (err) {
@@ -39,7 +39,7 @@ int pusherc_server_listen(pusherc_server *server, const pusherc_listen_options *
     for (uint32_t i = 0; i < sockets; i++) {
         int added = pc_listener_add(&server->loops[i], fds[i], o->backlog ? o->backlog : 1024,
                                     (uint32_t)server->listener_count, tls, o->purpose);
-        err = err ? err : added; /* every socket is taken, so go on */
+        err = err ? err : added; /* go on after a failure: each call takes its socket in any case */
     }
     server->speaks_tls[server->listener_count] = tls != NULL;
     pc_tls_config_unref(tls);
@@ -56,7 +56,7 @@ uint16_t pusherc_server_port(const pusherc_server *server, size_t listener)
     return server && listener < server->listener_count ? server->ports[listener] : 0;
 }
 
-/* -- another certificate -- */
+/* -- replacing a certificate -- */
 
 struct certificate_order {
     struct pc_order order;

@@ -1,6 +1,6 @@
 /*
- * The counters as Prometheus reads them (text format 0.0.4), or as the JSON that prom-client makes of it.
- * docs/metrics.md describes each family; a test holds that page against what comes from here.
+ * The metrics, in text format 0.0.4 of Prometheus or in the JSON form of prom-client. docs/metrics.md describes each
+ * family; a test compares that page with the output.
  */
 #include "server/metrics_text.h"
 
@@ -19,7 +19,7 @@ struct app_family {
 
 /* clang-format off */
 static const struct app_family app_families[] = {
-    /* soketi's names, some of them without the _total that is usual */
+    /* names of soketi, some of them without the usual _total */
     {"connected", PC_GAUGE, AT(connected), "Clients that are connected now."},
     {"new_connections_total", PC_COUNTER, AT(connections), "Clients that were established."},
     {"new_disconnections_total", PC_COUNTER, AT(disconnections), "Established clients that have gone."},
@@ -30,7 +30,7 @@ static const struct app_family app_families[] = {
     {"http_received_bytes", PC_COUNTER, AT(http_bytes_in), "Bytes of request bodies of the HTTP API."},
     {"http_transmitted_bytes", PC_COUNTER, AT(http_bytes_out), "Bytes of answer bodies of the HTTP API."},
     {"http_calls_received_total", PC_COUNTER, AT(http_calls), "Requests of the HTTP API."},
-    /* ours */
+    /* names of this library */
     {"publishes_total", PC_COUNTER, AT(publishes), "Events published, counted once for each channel."},
     {"publishes_unmatched_total", PC_COUNTER, AT(unmatched), "Of those, the ones to channels without a subscriber."},
     {"client_events_total", PC_COUNTER, AT(client_events), "Client events taken."},
@@ -70,11 +70,11 @@ static uint64_t sum_of(const struct pc_app *app, size_t offset)
         const char *stats = (const char *)&app->state->stats[i];
         sum += pc_stat_get((const _Atomic uint64_t *)(const void *)(stats + offset));
     }
-    /* Workers are not read at one moment: what has come to one and gone from another may be missed. */
+    /* Workers are read one after the other, so a gauge may miss an addition and see its removal: never below zero. */
     return sum > INT64_MAX ? 0 : sum;
 }
 
-/* app_id and port, as on every metric of soketi's, and what the family adds. */
+/* Writes a sample with the labels app_id and port, as soketi does on all metrics, and the family's own label. */
 static void put_app_sample(struct pc_metrics *out, pusherc_slice app_id, const char *label,
                            const char *value, uint64_t number)
 {
@@ -98,7 +98,7 @@ static void put_app_families(struct pc_metrics *out, const struct apps *apps)
     }
 }
 
-/* A sample for each kind of channel that the app has had. */
+/* Writes a sample for each kind of channel that the app has had. */
 static void put_kinds(struct pc_metrics *out, const struct apps *apps, const char *name,
                       enum pc_metric_type type, size_t offset, const char *help)
 {
@@ -129,7 +129,7 @@ static void put_subscriptions(struct pc_metrics *out, const struct apps *apps)
     pc_metrics_end_family(out);
 }
 
-/* A sample for each that has happened. */
+/* Writes a sample for each value of the label that has been counted. */
 static void put_enumerated(struct pc_metrics *out, pusherc_slice app_id, const char *label,
                            const _Atomic uint64_t *counters, const char *const *names, size_t count)
 {
@@ -267,7 +267,7 @@ static void put_server(struct pc_metrics *out)
 
 /* -- per worker -- */
 
-/* Port and worker. `digits` has room for the number. */
+/* Fills the labels port and worker. `digits` is storage for the worker's number. */
 static void worker_labels(const struct pc_metrics *out, uint32_t worker, struct pc_label labels[2],
                           char digits[PC_U64_DIGITS])
 {
@@ -374,7 +374,7 @@ static void put_process(struct pc_metrics *out)
     }
 }
 
-/* -- all of it -- */
+/* -- the whole output -- */
 
 int pc_server_write_metrics(void *ctx, bool json, pusherc_write_fn write, void *user_data)
 {

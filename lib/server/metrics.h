@@ -6,7 +6,7 @@
 
 #include "server/server.h"
 
-/* Everything but `channels`, for which the whole directory would have to be walked. */
+/* Fills all fields but `channels`, which would need a walk over the whole directory. */
 void pc_server_count(pusherc_server *server, pusherc_stats *out);
 
 /* As pusherc_server_metrics(), or JSON. `ctx` is the server. */

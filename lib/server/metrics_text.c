@@ -1,9 +1,9 @@
-/* Text format 0.0.4 of Prometheus, and the JSON that prom-client makes of it. */
+/* Writes text format 0.0.4 of Prometheus, and the JSON form of prom-client. */
 #include "server/metrics_text.h"
 
 #include "codec/json.h"
 
-/* More than the longest line: app ids have 200 bytes, all of them may want escapes. */
+/* More than the longest line: an app id has 200 bytes at most, and each may need an escape. */
 #define LINE 2048
 
 static const char *const type_names[] = {"counter", "gauge", "histogram"};
@@ -15,7 +15,7 @@ void pc_metrics_hand_over(struct pc_metrics *out)
     pc_buf_clear(&out->chunk);
 }
 
-/* Begins a line, which then fits. */
+/* Makes room in the chunk for one line. */
 static void begin_line(struct pc_metrics *out)
 {
     if (out->chunk.len > PC_METRICS_CHUNK - LINE)
@@ -34,7 +34,7 @@ static void put_name(struct pc_metrics *out, const char *suffix)
     pc_metrics_put(out, suffix);
 }
 
-/* number / 10^decimals, without zeros at its end */
+/* Writes number / 10^decimals, without trailing zeros. */
 static void put_number(struct pc_buf *to, uint64_t number, unsigned decimals)
 {
     char digits[PC_U64_DIGITS];

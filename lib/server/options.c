@@ -60,7 +60,7 @@ uint32_t pc_server_workers(const pusherc_server_options *o, enum pc_server_mode 
     return o->worker_count == 0 ? 1 : o->worker_count <= PUSHERC_WORKERS_MAX ? o->worker_count : 0;
 }
 
-/* Names of metrics must be what Prometheus takes, and dashboards are written against. */
+/* True if Prometheus accepts metric names with this prefix. */
 static bool prefix_valid(pusherc_slice prefix)
 {
     for (size_t i = 0; i < prefix.len; i++) {

@@ -7,13 +7,13 @@
 #include "fanout/publish.h"
 #include "server/server.h"
 
-/* An event on its way; zero-initialise. */
+/* An event that has been checked and, if needed, encrypted; zero-initialise. */
 struct ready {
     struct pc_publication p;
-    struct pc_buf encrypted; /* its data as clients get it, if we encrypt */
+    struct pc_buf encrypted; /* the data that clients get, if the server encrypts */
 };
 
-/* On an encrypted channel the server encrypts, if it can. */
+/* True if a channel is encrypted: then the server encrypts the data, if the app has a master key. */
 static bool has_encrypted_channel(const struct pc_publication *p)
 {
     for (size_t i = 0; i < p->channel_count; i++) {
@@ -25,7 +25,7 @@ static bool has_encrypted_channel(const struct pc_publication *p)
     return false;
 }
 
-/* Each channel has a secret of its own: one text is readable on one channel only. */
+/* Encrypts the data for one channel. PUSHERC_EINVAL if there are several: each channel has another key. */
 static int encrypt_data(const pusherc_server *server, const struct pc_app *app, struct ready *ready)
 {
     struct pc_publication *p = &ready->p;

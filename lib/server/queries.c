@@ -1,4 +1,4 @@
-/* Which channels and members there are, for the host (pusherc/channel.h). */
+/* Queries of the host about channels and members (pusherc/channel.h). */
 #include <pusherc/channel.h>
 
 #include "base/clock.h"
@@ -7,8 +7,8 @@
 #include "server/server.h"
 
 /*
- * A list is copied under the shards' locks and handed over without: its items, and their texts one after
- * another. Buffers move while they grow, so the items learn where their texts are when all are there.
+ * A list is copied under the shards' locks, and the host gets it after they are released: `items` holds the structs,
+ * `texts` their texts one after another. Buffers move while they grow, so the pointers to the texts are set at the end.
  */
 struct list_copy {
     struct pc_buf items, texts;

@@ -83,7 +83,7 @@ fail:
     return err;
 }
 
-/* So many loops more do not run, or never will; true: these were the last. */
+/* Accounts for `count` loops that have ended or did not start. True: no loop is left. */
 static bool loops_over(pusherc_server *server, uint32_t count)
 {
     pthread_mutex_lock(&server->mutex);
@@ -105,7 +105,7 @@ static void *run_thread(void *arg)
     return NULL;
 }
 
-/* Our threads take no signals: they are the host's to handle, on its own threads. */
+/* Blocks all signals in the server's threads, so that the host's threads handle them. */
 static int start_threads(pusherc_server *server, pusherc_errinfo *info)
 {
     sigset_t all, before;
@@ -122,7 +122,8 @@ static int start_threads(pusherc_server *server, pusherc_errinfo *info)
     return err ? pc_errinfo(info, PUSHERC_EIO, -err, "cannot start a thread") : 0;
 }
 
-/* Public names look harmless to whoever writes a page; a rule says that they are not. */
+/* A rule on public names shows that they carry private data. Without allowed_origins a page of another site could
+ * subscribe with the cookies of the user. */
 static void warn_of_open_origins(struct pc_engine *engine)
 {
     if (engine->rules.any_public && engine->hooks.identify && pc_apps_any_origin(&engine->apps))
@@ -131,9 +132,9 @@ static void warn_of_open_origins(struct pc_engine *engine)
                "decides by cookies, set them");
 }
 
-/* What a server itself and its host need beside the clients, generously. */
+/* Descriptors that the server and the host need besides the clients, estimated generously. */
 #define SPARE_DESCRIPTORS 64
-/* Whoever may have fewer has most likely not thought of it. */
+/* Below this limit a warning is logged: the operator has probably not set it on purpose. */
 #define FEW_DESCRIPTORS 1024
 
 static void warn_of_few_descriptors(struct pc_engine *engine)
@@ -221,8 +222,8 @@ static void stop_ordered(struct pc_order *order)
         pc_order_send(order);
 }
 
-/* The server has one order to stop, made with it, so that stopping needs no memory. A call that finds the order under
- * way makes it go round once more. */
+/* Sends the stop order to all workers. The server has one such order, made in pusherc_server_new(), so stopping needs
+ * no memory. If the order is still under way, it is sent once more after it has come back. */
 static void order_stop(pusherc_server *server, uint64_t grace_ms)
 {
     pthread_mutex_lock(&server->mutex);

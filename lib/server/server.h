@@ -18,18 +18,18 @@ enum pc_server_mode {
 
 enum pc_server_state {
     PC_SERVER_NEW = 0,
-    PC_SERVER_STARTING, /* mailboxes cannot wake anybody yet */
+    PC_SERVER_STARTING, /* the loops' wake-up handles are not open yet */
     PC_SERVER_STARTED,
     PC_SERVER_STOPPING,
-    PC_SERVER_STOPPED /* no loop runs any more; threads may still be on their way out */
+    PC_SERVER_STOPPED /* all loops have ended; their threads may not have ended yet */
 };
 
 struct pusherc_server {
     struct pc_engine engine;
     enum pc_server_mode mode;
     struct pc_loop *loops;    /* engine.worker_count of them */
-    struct pc_sender *sender; /* of webhooks, on the first of them; NULL = there can be none */
-    pthread_t *threads;       /* threads mode: as many, thread_count of them started */
+    struct pc_sender *sender; /* of webhooks, on loops[0]; NULL = this build cannot send */
+    pthread_t *threads;       /* threads mode: one for each loop, thread_count of them started */
     uint32_t thread_count;
     uint16_t ports[PC_MAX_LISTENERS];
     size_t listener_count;
@@ -42,14 +42,14 @@ struct pusherc_server {
     bool polling;
     pusherc_stopped_fn stopped;
     void *stopped_user_data;
-    struct pc_order stop_order; /* sent under stop_under_way */
+    struct pc_order stop_order; /* in the mailboxes while stop_under_way */
     _Atomic uint64_t stop_grace_ms;
-    bool stop_under_way, stop_again; /* again: once more as soon as it has gone round */
+    bool stop_under_way, stop_again; /* again: send it once more when it has come back */
 };
 
-/* Started and not stopped: workers can be posted to. */
+/* True from the start until all loops have ended: orders and mails can be sent to the workers. */
 bool pc_server_runs(const pusherc_server *server);
-/* The app, counted; NULL with *err = what the public call returns. */
+/* Returns the app, counted. NULL: the public call returns *err. */
 struct pc_app *pc_server_app(pusherc_server *server, const char *app_id, int *err);
 
 #endif

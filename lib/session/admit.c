@@ -97,7 +97,7 @@ static enum pc_admit_result unknown_app(struct pc_admission *out)
     return PC_ADMIT_UNKNOWN_APP;
 }
 
-/* The connections of the app and of the address; undone by pc_newcomer_free(). */
+/* Counts a connection of the app and of the address, within their limits. pc_newcomer_free() undoes it. */
 static enum pc_admit_result check_quotas(struct pc_app *app, pusherc_slice address,
                                          struct pc_admission *out)
 {

@@ -9,14 +9,14 @@
 #include "fanout/engine.h"
 #include "session/identity.h"
 
-/* What an admitted client holds until its session takes it over. */
+/* The counted references of an admitted client, until its session takes them over. */
 struct pc_newcomer {
     struct pc_app *app;           /* counted, and connected */
     struct pc_count *of_address;  /* its address's count of connections; NULL = not counted */
     struct pc_identity *identity; /* the host's answer; counted; NULL = anonymous */
     uint8_t protocol;             /* 4..7 */
 };
-/* Gives it back, on any thread, also after the server has gone; harmless without an app. */
+/* Gives them back, on any thread, also after the server has been freed; harmless without an app. */
 void pc_newcomer_free(struct pc_newcomer *newcomer);
 
 struct pc_admission {
@@ -25,7 +25,7 @@ struct pc_admission {
     uint16_t code;               /* when refused */
     char reason[124];            /* NUL-terminated; fits a Close frame */
     struct pc_app *refused_by;   /* counted; NULL = no such app. Undo: pc_app_unref() */
-    struct pc_newcomer newcomer; /* when admitted; its protocol from the request on */
+    struct pc_newcomer newcomer; /* when admitted; `protocol` is set by pc_admit_request() */
 };
 
 enum pc_admit_result {
@@ -35,21 +35,19 @@ enum pc_admit_result {
     PC_ADMIT_UNKNOWN_APP
 };
 
-/* The request alone: draining, path, protocol version. Fills protocol and key. Never
- * UNKNOWN_APP. */
+/* Checks the request alone: draining, path, protocol version. Fills protocol and key. Does not return UNKNOWN_APP. */
 enum pc_admit_result pc_admit_request(struct pc_engine *engine,
                                       const struct pc_http_message *request,
                                       struct pc_admission *out);
-/* Then the app: key, enabled, TLS, origin, quotas, capacity. `address` is what counts as one
- * client, of 8 bytes at most; len 0 = unknown. */
+/* Then checks the app: key, enabled, TLS, origin, quotas, capacity. `address` is what counts as one client
+ * (pc_address_network()), 8 bytes at most; len 0 = unknown. */
 enum pc_admit_result pc_admit_app(struct pc_engine *engine, const struct pc_http_message *request,
                                   bool tls, pusherc_slice address, struct pc_admission *out);
 
 /* Counts a client that was refused with this code; app NULL = there is no such app. */
 void pc_admit_count_error(struct pc_engine *engine, const struct pc_app *app, uint16_t code);
 
-/* Is this the path of WebSockets, "/app/..." below the prefix? It never belongs to the host's
- * pages. */
+/* True for a path of WebSockets, "/app/..." below the prefix. The host's pages do not get such a path. */
 bool pc_admit_path(const struct pc_engine *engine, pusherc_slice path);
 
 /* `path` without the configured prefix; false if it is not below it. */

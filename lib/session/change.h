@@ -31,8 +31,8 @@ struct pc_change {
  * memory. */
 struct pc_change *pc_change_new(struct pc_engine *engine, const struct pc_grant_filter *filter,
                                 pusherc_slice channel, pusherc_slice reason);
-/* Sends it to all workers, and frees it when all reports are closed. 0; or PUSHERC_ENOMEM: no
- * worker was told, and it has been freed. */
+/* Sends the change to all workers. The change frees itself when all reports are closed. 0; or PUSHERC_ENOMEM: no worker
+ * was told, and the change has been freed. */
 PC_CHECKED int pc_change_send(struct pc_change *change);
 /* What the first round does on one worker. */
 void pc_change_apply(struct pc_change *change, struct pc_worker *worker);

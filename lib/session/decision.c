@@ -9,7 +9,7 @@
  * How it works. pc_decide() looks for a cached answer, then for an open decision with the same key
  * (app, who asks, channel), and joins its waiters or opens one. Who asks is the user if there is
  * one, or else the socket; a question about a socket that the asker only claims to be (`unshared`)
- * gets a number of its own, so that its answer is neither shared nor cached. At the end of the turn
+ * gets a unique number, so that its answer is neither shared nor cached. At the end of the turn
  * pc_decisions_ask() hands the new questions to the host, those of one rule in batches.
  *
  * A decision is closed in one of three ways: by the answer, by its deadline, or by its last waiter
@@ -144,7 +144,7 @@ static void on_deadline(struct pc_timer *timer, uint64_t now_ms)
                                  .status = 403,
                                  .text = PC_S("The application did not answer in time")};
     (void)now_ms;
-    if (!decision->request) { /* there was no memory to ask it */
+    if (!decision->request) { /* memory ran out before the host was asked */
         verdict.reason = PUSHERC_DENIED_INTERNAL;
         verdict.text = PC_S("Out of memory");
     }

@@ -12,7 +12,7 @@
 
 struct pc_waiter;
 
-/* What came of a question; both are valid during the callback. */
+/* Receives the answer to a question; both are valid during the callback. */
 typedef void (*pc_decided_fn)(struct pc_waiter *waiter, const struct pc_question *question,
                               const struct pc_verdict *verdict);
 
@@ -36,7 +36,7 @@ static inline bool pc_waiter_waits(const struct pc_waiter *waiter)
     return waiter->decision != NULL;
 }
 
-/* What a change of the host's facts concerns. */
+/* The grants that a change of the host's facts concerns. */
 struct pc_grant_filter {
     uint64_t app_uid;
     pusherc_slice user_id, pattern; /* len 0 = any */

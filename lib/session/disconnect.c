@@ -6,7 +6,7 @@
 #include "session/reply.h"
 #include "session/user.h"
 
-#define MAX_REASON 123 /* bytes of a Close frame's */
+#define MAX_REASON 123 /* bytes of the reason in a Close frame */
 
 struct pc_close_order {
     struct pc_order order;
@@ -37,7 +37,7 @@ static bool is_member(const struct pc_session *s, pusherc_slice user_id)
     return false;
 }
 
-/* Every session of the app, or those that are the user in some channel: walks all there are. */
+/* Closes every session of the app, or those that are the user in some channel. Walks all sessions of the worker. */
 static void close_each(struct pc_worker *worker, const struct pc_disconnect *which)
 {
     PC_LIST_EACH_SAFE(l, next, &worker->sessions) {

@@ -9,17 +9,17 @@ struct pc_disconnect {
     uint64_t app_uid;
     pusherc_socket_id socket_id; /* zero = not given */
     pusherc_slice user_id;       /* 1..PC_IDENTITY_MAX_ID bytes; len 0 = not given */
-    bool signed_in;              /* of the user's, only those that signed in */
-    bool members;                /* and those that are the user in a presence channel */
+    bool signed_in;              /* only connections that signed in as the user */
+    bool members;                /* also connections that are the user in a presence channel */
     uint16_t code;
     pusherc_slice reason; /* UTF-8, cut at 123 bytes */
 };
 
-/* Everything is copied. 0, or PUSHERC_ENOMEM: then no connection is closed. Thread: any, once the workers run. */
+/* Copies everything. 0, or PUSHERC_ENOMEM: no connection is closed. Thread: any, after the workers have started. */
 PC_CHECKED int pc_disconnect(struct pc_engine *engine, const struct pc_disconnect *which);
 
-/* The same in two steps, for a caller that must not fail between. The order is for send() or drop(); send() says which
- * app it is about. */
+/* The same in two steps, for a caller that must not fail in between. The caller passes the order to send(), with the
+ * app, or to drop(). */
 struct pc_close_order;
 PC_CHECKED int pc_disconnect_prepare(struct pc_engine *engine, const struct pc_disconnect *which,
                                      struct pc_close_order **out);

@@ -11,17 +11,17 @@
  *
  * A standing grant is asked again when it expires and when the host's facts change (change.c). A no
  * then ends the subscription, and the grant stays: LOST while the client still wants the channel,
- * so that a later yes subscribes it again without its doing, and REFUSED after it unsubscribed. In
- * both, `revoked` is set: the client may still hold a signature from the time when it was allowed,
- * and only the rule can let it in. A yes clears that.
+ * so that a later yes subscribes it again without a message of the client, and REFUSED after it
+ * unsubscribed. In both, `revoked` is set: the client may still hold a signature from the time when
+ * it was allowed, so signatures are refused until the rule says yes, which clears `revoked`.
  *
  *     ASKED ------- yes -------> STANDING -- no --> LOST -- unsubscribe -> REFUSED -- yes -> freed
  *     REMEMBERED -- subscribe -> STANDING <- yes -- LOST
  *
- * A grant waits for at most one answer. Whatever asks meanwhile gets that one.
+ * A grant waits for at most one answer. Rechecks that come meanwhile get the same answer.
  */
 
-/* A caller that is told what the next answer is. */
+/* A callback for the next answer. */
 struct recheck {
     struct pc_list link;
     pc_recheck_fn done;
@@ -100,7 +100,7 @@ void pc_grant_free(struct pc_grant *grant)
 void pc_grant_give_up(struct pc_grant *grant)
 {
     struct pc_session *s = grant->session;
-    /* where only rules decide, signatures need no guard */
+    /* with PUSHERC_AUTH_RULES signatures do not count, so none needs to be refused */
     if (!grant->revoked || s->app->options.auth_mode == PUSHERC_AUTH_RULES) {
         pc_grant_free(grant);
         return;
@@ -144,7 +144,7 @@ static void ask(struct pc_grant *grant, pusherc_slice channel, const struct pc_r
         decided(&grant->waiter, &question, &now);
 }
 
-/* Takes no cached answer. If an answer is awaited already, that one will do. */
+/* Asks the host, without the cache. If the grant waits for an answer already, that answer is used. */
 static void ask_again(struct pc_grant *grant)
 {
     if (pc_waiter_waits(&grant->waiter))
@@ -169,7 +169,7 @@ void pc_grant_drop_unproven(struct pc_session *s, pusherc_slice channel)
     struct pc_grant *grant = pc_grant_find(s, channel);
     if (!grant || !grant->identity || grant->proven)
         return;
-    pc_waiter_cancel(&grant->waiter); /* it asks about the wrong identity */
+    pc_waiter_cancel(&grant->waiter); /* that question is about another identity */
     pc_identity_unref(grant->identity);
     grant->identity = NULL;
     pc_grant_give_up(grant);
@@ -178,7 +178,7 @@ void pc_grant_drop_unproven(struct pc_session *s, pusherc_slice channel)
 void pc_grant_ask(struct pc_session *s, pusherc_slice channel, struct pc_channel_class class,
                   const struct pc_rule_match *match)
 {
-    /* perhaps remembered from an auth endpoint, and then with its identity; or lost, or refused */
+    /* it may exist: REMEMBERED with the endpoint's identity, LOST or REFUSED */
     struct pc_grant *grant = pc_grant_find(s, channel);
     if (!grant)
         grant = grant_new(s, channel, class, PC_GRANT_ASKED);
@@ -191,7 +191,7 @@ void pc_grant_ask(struct pc_session *s, pusherc_slice channel, struct pc_channel
         return;
     }
     grant->state = PC_GRANT_ASKED;
-    grant->proven = true; /* unproven ones have been given up */
+    grant->proven = true; /* pc_grant_drop_unproven() has given up unproven ones */
     pc_timer_stop(&s->worker->timers, &grant->expiry);
     if (!pc_waiter_waits(&grant->waiter))
         ask(grant, channel, match, false);
@@ -362,7 +362,7 @@ void pc_grant_stand(struct pc_grant *grant, struct pc_subscription *sub)
         pc_timer_stop(timers, &grant->expiry);
 }
 
-/* clients subscribe right after the auth endpoint has answered */
+/* How long a REMEMBERED grant waits; clients subscribe right after the auth endpoint has answered. */
 #define REMEMBER_MS 60000
 
 void pc_grant_remember(struct pc_session *s, pusherc_slice channel, struct pc_channel_class class,
@@ -371,7 +371,7 @@ void pc_grant_remember(struct pc_session *s, pusherc_slice channel, struct pc_ch
     struct pc_grant *grant = pc_grant_find(s, channel);
     if (grant && (grant->state == PC_GRANT_STANDING || grant->state == PC_GRANT_JOINING ||
                   grant->state == PC_GRANT_ASKED))
-        return; /* the answer to its own subscribe counts */
+        return; /* the answer to the client's subscribe counts instead */
     if (grant)
         pc_grant_free(grant);
     if (s->grant_count >= s->app->options.max_channels_per_connection)
@@ -391,7 +391,7 @@ void pc_grant_remember(struct pc_session *s, pusherc_slice channel, struct pc_ch
 void pc_grant_recheck(struct pc_grant *grant, pc_recheck_fn done, void *ctx)
 {
     struct recheck *entry = pc_alloc(grant->session->worker->mem, sizeof *entry);
-    if (!entry) { /* the host cannot be asked, so the grant does not stand */
+    if (!entry) { /* without memory the host cannot be asked, so the grant ends */
         struct pc_rule_match match = match_of(grant);
         struct pc_question question = question_of(grant, pc_grant_channel(grant), &match);
         const struct pc_verdict denied = {
@@ -402,8 +402,7 @@ void pc_grant_recheck(struct pc_grant *grant, pc_recheck_fn done, void *ctx)
     }
     *entry = (struct recheck){.done = done, .ctx = ctx};
     pc_list_push_back(&grant->rechecks, &entry->link);
-    /* an answer on its way has been outdated by the change: the host is asked once more before
-     * it counts */
+    /* the change has made an answer in flight invalid: decision.c then asks the host once more */
     ask_again(grant);
 }
 

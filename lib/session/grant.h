@@ -1,7 +1,7 @@
 /*
- * The grant of one connection for one channel: what the host has said about it, or is being asked.
- * One exists for every channel that a rule covers and the client wants, and for an auth endpoint's
- * answer that the client has not used yet. grant.c explains the states.
+ * The grant of one connection for one channel: the host's answer, or the open question. One exists for every channel
+ * that a rule covers and the client wants, and for an auth endpoint's answer that the client has not used yet. grant.c
+ * explains the states.
  */
 #ifndef PC_SESSION_GRANT_H
 #define PC_SESSION_GRANT_H
@@ -24,11 +24,11 @@ struct pc_grant {
     struct pc_list of_session;
     struct pc_session *session;
     struct pc_subscription *subscription; /* STANDING */
-    /* counted: who asked the auth endpoint; NULL = the session's own */
+    /* counted: the identity that asked the auth endpoint; NULL = the session's */
     struct pc_identity *identity;
     struct pc_waiter waiter;
     struct pc_timer expiry;
-    struct pc_list rechecks; /* struct recheck: who is told what the next answer is */
+    struct pc_list rechecks; /* struct recheck: callbacks for the next answer */
     /* sequence number of the auth endpoint's answer on this worker; 0: it came from elsewhere */
     uint64_t endpoint_answer;
     struct pc_channel_class class;
@@ -65,10 +65,10 @@ struct pc_identity *pc_grant_identity(const struct pc_grant *grant);
 /* Number of channels, without `except`, that the client wants and is not subscribed to. */
 size_t pc_grants_wanted(const struct pc_session *session, pusherc_slice except);
 /* Call it when the client subscribes without the auth endpoint's signature. Gives up a grant
- * whose identity is not proven: anybody who knows the socket id can ask an endpoint about it. */
+ * whose identity is not proven, because any client that knows the socket id can ask an endpoint about it. */
 void pc_grant_drop_unproven(struct pc_session *session, pusherc_slice channel);
-/* The client subscribes and a rule decides: asks the host, and joins or refuses when the answer
- * is there. The values of `match` point into `channel`. */
+/* Call it when the client subscribes and a rule decides: asks the host, and joins or refuses when the answer arrives.
+ * The values of `match` point into `channel`. */
 void pc_grant_ask(struct pc_session *session, pusherc_slice channel, struct pc_channel_class class,
                   const struct pc_rule_match *match);
 /* The grant for a subscription by signature on a channel that a rule covers: the remembered one,
@@ -77,10 +77,9 @@ void pc_grant_ask(struct pc_session *session, pusherc_slice channel, struct pc_c
 struct pc_grant *pc_grant_prepare(struct pc_session *session, pusherc_slice channel,
                                   struct pc_channel_class class);
 void pc_grant_stand(struct pc_grant *grant, struct pc_subscription *subscription);
-/* The client does not want the channel any more. Frees the grant, or keeps it as REFUSED if it
- * was revoked. */
+/* Call it when the client no longer wants the channel: frees the grant, or keeps it as REFUSED if it was revoked. */
 void pc_grant_give_up(struct pc_grant *grant);
-/* An auth endpoint has allowed the channel to this session, asked by `identity` (NULL =
+/* Stores that an auth endpoint has allowed the channel to this session. `identity` asked the endpoint (NULL =
  * anonymous). */
 void pc_grant_remember(struct pc_session *session, pusherc_slice channel,
                        struct pc_channel_class class, struct pc_identity *identity,
@@ -92,10 +91,9 @@ enum pc_recheck_result {
     PC_RECHECK_DROPPED /* the grant was freed or given up before the answer */
 };
 typedef void (*pc_recheck_fn)(void *ctx, enum pc_recheck_result result);
-/* Asks the host again. Calls `done` exactly once, perhaps before this returns; the grant may be
- * freed by then. */
+/* Asks the host again. Calls `done` exactly once, perhaps before this function returns; the grant may be freed then. */
 void pc_grant_recheck(struct pc_grant *grant, pc_recheck_fn done, void *ctx);
-/* The host takes the channel away. False: the session has neither a subscription nor a grant. */
+/* Revokes the channel for the host. False: the session has neither a subscription nor a grant. */
 bool pc_grant_revoke(struct pc_session *session, pusherc_slice channel, pusherc_slice reason);
 
 #endif

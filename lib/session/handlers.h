@@ -1,4 +1,4 @@
-/* What a session does with each kind of message; session.c calls these. */
+/* Handlers for each kind of message; session.c calls them. */
 #ifndef PC_SESSION_HANDLERS_H
 #define PC_SESSION_HANDLERS_H
 

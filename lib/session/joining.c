@@ -6,12 +6,12 @@
 struct pc_session_join {
     struct pc_joining joining;
     struct pc_session_join *next;
-    struct pc_timer unblocked; /* what it waited behind was abandoned */
+    struct pc_timer unblocked; /* fires in the next turn after the join in front was abandoned */
     struct pc_session *session;
     struct pc_grant *grant;
     pc_joined_fn then;
-    struct pc_rule_match match; /* its values are in the channel's name */
-    char text[];                /* what joining.join points to */
+    struct pc_rule_match match; /* its values point into the channel's name */
+    char text[];                /* storage of the slices in joining.join */
 };
 
 static pusherc_slice copy(char **at, pusherc_slice from)
@@ -77,7 +77,7 @@ static void refuse_join(struct pc_session_join *j, int err)
     j->then(j->session, j->joining.join.channel, j->grant, NULL, &why);
 }
 
-/* Takes the join out of the session: it is not counted among its subscriptions any more. */
+/* Takes the join out of the session's list and out of its count of subscriptions. */
 static void take_out(struct pc_session_join **at)
 {
     struct pc_session_join *j = *at;
@@ -86,7 +86,8 @@ static void take_out(struct pc_session_join **at)
     pc_timer_stop(&j->session->worker->timers, &j->unblocked);
 }
 
-/* Answers from the front on what is decided. Not from inside a walk over grants, which this may free. */
+/* Answers decided joins from the front, up to the first that is open. Not from inside a walk over grants, because it
+ * may free some. */
 static void answer_decided(struct pc_session *s)
 {
     while (s->joins && s->joins->joining.result != PC_JOIN_WAITS) {
@@ -120,9 +121,9 @@ void pc_session_begin_join(struct pc_session *s, struct pc_join *join, struct pc
     while (*end)
         end = &(*end)->next;
     *end = j;
-    s->subscription_count++; /* for the limit */
+    s->subscription_count++; /* a waiting join counts for the limit */
     pc_join_begin(&j->joining);
-    if (s->joins == j) /* otherwise it waits behind another */
+    if (s->joins == j) /* otherwise another join is in front */
         answer_decided(s);
 }
 

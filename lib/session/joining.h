@@ -1,7 +1,7 @@
 /*
- * The joins that a session has begun. Without a decider (fanout/decider.h) each is finished at once. With one it may
- * take its time: then the session holds the join, and answers the client in the order in which it asked, so a join
- * that is decided waits behind one that is not.
+ * The joins that a session has begun. Without a decider (fanout/decider.h) each join finishes at once. A decider may
+ * answer later: then the session holds the join. The client gets its answers in the order in which it subscribed, so a
+ * join that is decided waits behind one that is not.
  */
 #ifndef PC_SESSION_JOINING_H
 #define PC_SESSION_JOINING_H
@@ -11,19 +11,19 @@
 struct pc_grant;
 struct pc_refusal;
 
-/* What came of a join: the client was told that it has `subscription`; NULL: it is not told yet, *why says what to
- * refuse with. `channel` is valid during the call. */
+/* The result of a join. `subscription` not NULL: the client has been told. NULL: the client has not been told, and *why
+ * says what to refuse with. `channel` is valid during the call. */
 typedef void (*pc_joined_fn)(struct pc_session *session, pusherc_slice channel,
                              struct pc_grant *grant, struct pc_subscription *subscription,
                              struct pc_refusal *why);
 
-/* Joins and calls `then`, now or later; never if the join is abandoned. What `join` points to is copied if it has to
- * wait. `grant` (NULL = none) must stay as long; its view is the subscription's. */
+/* Joins and calls `then`, now or later, but not if the join is abandoned. Copies what `join` points to if the join has
+ * to wait. `grant` (NULL = none) must stay valid as long; the subscription gets its view. */
 void pc_session_begin_join(struct pc_session *session, struct pc_join *join, struct pc_grant *grant,
                            pc_joined_fn then);
-/* A join of this channel waits. */
+/* True while a join of this channel waits. */
 bool pc_session_join_waits(const struct pc_session *session, pusherc_slice channel);
-/* Takes it back. False: none waits. What waited behind it is answered in the next turn. */
+/* Cancels the join of this channel. False: none waits. Joins that waited behind it are answered in the next turn. */
 bool pc_session_abandon_join(struct pc_session *session, pusherc_slice channel);
 void pc_session_abandon_joins(struct pc_session *session); /* all of them */
 

@@ -30,7 +30,7 @@ static void say_subscription_error(struct pc_session *s, pusherc_slice channel,
     pc_session_say(s, &out);
 }
 
-/* For those who run the server; the host's own hook gets every detail. */
+/* Writes the line for the operator's log, and calls on_denied, which gets every detail. */
 void pc_session_tell_host(struct pc_session *s, pusherc_slice channel, const struct pc_refusal *why)
 {
     struct pc_engine *engine = s->worker->engine;
@@ -105,7 +105,7 @@ static void say_subscribed(struct pc_session *s, const struct pc_join *join,
     pc_session_say(s, &message);
 }
 
-/* A cache channel's newcomer hears its last event, or that there is none. */
+/* Sends the cached event to a new subscriber of a cache channel, or says that the cache is empty. */
 static void say_cached(struct pc_session *s, const struct pc_join *join,
                        const struct pc_cached *cached)
 {
@@ -176,7 +176,7 @@ void pc_session_leave(struct pc_session *s, struct pc_subscription *sub)
     char name_stack[256], id_stack[256];
     struct pc_buf name, user_id;
     struct pc_channel_change change;
-    /* the channel may go with its last subscription: hooks get a copy of its name */
+    /* hooks get a copy of the name, because the channel may be freed with its last subscription */
     pc_buf_init_in(&name, s->worker->mem, SIZE_MAX, name_stack, sizeof name_stack);
     pc_buf_init_in(&user_id, s->worker->mem, SIZE_MAX, id_stack, sizeof id_stack);
     pc_buf_put(&name, pc_subscription_channel(sub));

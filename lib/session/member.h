@@ -1,6 +1,6 @@
 /*
- * A session as a member of channels: joining, leaving, and telling the client, the log and the host
- * what came of it. Who decides whether it may join is in subscribe.c and grant.c, which call this.
+ * A session as a member of channels: joins and leaves, and tells the client, the log and the host the result.
+ * subscribe.c and grant.c decide whether it may join, and call this.
  */
 #ifndef PC_SESSION_MEMBER_H
 #define PC_SESSION_MEMBER_H
@@ -10,13 +10,13 @@
 /* Bytes of a channel name in messages: a name that breaks the grammar may be long. */
 #define PC_MAX_SHOWN_NAME 300
 
-/* Why something is refused. */
+/* The reason of a refusal. */
 struct pc_refusal {
     pusherc_denial_reason reason;
     int status;
     pusherc_slice text;         /* for the client */
     const struct pc_rule *rule; /* that was asked, or NULL */
-    /* as whom the host was asked, for the host; NULL = as pc_session_identity() */
+    /* for the host: the identity that the question was about; NULL = pc_session_identity() */
     const struct pc_identity *who;
     pusherc_slice detail; /* for the host; len 0 = the text */
 };
@@ -34,14 +34,13 @@ void pc_session_tell_host(struct pc_session *session, pusherc_slice channel,
 
 /* NULL: the session is not subscribed to the channel. */
 struct pc_subscription *pc_session_subscription(struct pc_session *session, pusherc_slice channel);
-/* Presence: do the member's id and info keep the limits? True for other kinds. False: *why says
- * why. */
+/* True if the member's id and info are within the limits, or the channel is no presence channel. False: *why says why.
+ * */
 bool pc_session_check_member(struct pc_session *session, const struct pc_join *join,
                              struct pc_refusal *why);
 /* What to refuse with when joining failed. */
 struct pc_refusal pc_session_join_refusal(struct pc_session *session, int err);
-/* The second half of joining, see joining.h: joins and answers the client. NULL: *why says what to
- * refuse with. */
+/* Second part of joining (joining.h): joins and answers the client. NULL: *why says what to refuse with. */
 struct pc_subscription *pc_session_join(struct pc_session *session, const struct pc_join *join,
                                         struct pc_refusal *why);
 void pc_session_leave(struct pc_session *session, struct pc_subscription *subscription);

@@ -2,7 +2,7 @@
 
 #include "protocol/message_out.h"
 
-/* The only place that knows how text is sent. */
+/* All text that a session sends goes through this function. */
 static int send_text(struct pc_session *s, const struct pc_buf *message)
 {
     int err = pc_buf_status(message);
@@ -22,7 +22,7 @@ void pc_session_say(struct pc_session *s, struct pc_buf *message)
 {
     if (s->state == PC_SESSION_OPEN) {
         if (s->q->bytes > s->worker->engine->options.out_hard_bytes)
-            pc_session_overflow(s); /* it asks and does not read the answers */
+            pc_session_overflow(s); /* the client sends messages and does not read the answers */
         else if (send_text(s, message))
             pc_session_close(s, PC_CLOSE_INTERNAL, pc_close_text(PC_CLOSE_INTERNAL));
         else
@@ -74,7 +74,7 @@ void pc_session_overflow(struct pc_session *s)
     }
     pc_stat_add(&s->worker->stats.slow_closed, 1);
     pc_stat_add(&pc_app_stats(s->app, s->worker->index)->slow_closed, 1);
-    pc_outq_drop(s->q); /* what it could not read in time it need not read before the close */
+    pc_outq_drop(s->q); /* the close goes out without waiting for a client that does not read */
     pc_session_close(s, PC_CLOSE_OVER_CAPACITY, PC_S("Too slow: the send buffer is full"));
 }
 
@@ -94,9 +94,9 @@ bool pc_session_slow(struct pc_session *s)
     return true;
 }
 
-/* -- timers that most sessions do without -- */
+/* -- timers that most sessions do not need -- */
 
-/* Nothing must last for ever because memory was short: then the session is closed. */
+/* Closes the session if memory is short, because without the timer the state that it limits would not end. */
 void pc_session_timer_start(struct pc_session *s, struct pc_session_timer **timer, pc_timer_fn fire,
                             uint64_t ms)
 {

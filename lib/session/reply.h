@@ -25,12 +25,12 @@ void pc_session_overflow(struct pc_session *session);
  * client. */
 bool pc_session_slow(struct pc_session *session);
 
-/* A timer that most sessions do without. */
+/* A timer that most sessions do not need, so it is allocated when it starts. */
 struct pc_session_timer {
     struct pc_timer timer;
     struct pc_session *session;
 };
-/* Closes the session if memory is short: what the timer guards must not last for ever. */
+/* Starts the timer, and allocates it if it is NULL. Closes the session if memory is short. */
 void pc_session_timer_start(struct pc_session *session, struct pc_session_timer **timer,
                             pc_timer_fn fire, uint64_t ms);
 void pc_session_timer_free(struct pc_session *session, struct pc_session_timer **timer);

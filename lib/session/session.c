@@ -8,7 +8,7 @@
 #include "session/member.h"
 #include "session/reply.h"
 
-#define MALFORMED_IN_A_ROW 100 /* more: it is not a client of this protocol (section 1.10) */
+#define MALFORMED_IN_A_ROW 100 /* after more the session is closed (section 1.10) */
 
 static void liveness(struct pc_timer *timer, uint64_t now_ms);
 
@@ -82,8 +82,8 @@ int pc_session_open(struct pc_session *s, struct pc_worker *worker, struct pc_ou
                                app->options.user_authentication_timeout_ms);
     if (engine->hooks.on_open)
         engine->hooks.on_open((const pusherc_conn *)s, engine->hooks.user_data);
-    /* the app may have been removed while the host was asked who this is, too early for the
-     * order to close */
+    /* the app may have been removed during the question `identify`: the order to close its sessions did not find this
+     * one */
     if (atomic_load_explicit(&app->state->removed, memory_order_acquire))
         pc_session_close(s, PC_CLOSE_UNKNOWN_APP, PC_S("The app was removed"));
     return 0;
@@ -151,7 +151,7 @@ static void liveness(struct pc_timer *timer, uint64_t now_ms)
         if (s->protocol >= 5)
             pc_session_say_fixed(s, pc_out_ping);
         s->transport->ping(s);
-        /* looked at earlier if need be: an answered ping is followed by the next silence */
+        /* checks earlier if needed, because after an answered ping the next silence begins */
         uint64_t activity_ms = s->app->options.activity_timeout_ms;
         next_ms = now_ms +
                   (activity_ms < options->pong_timeout_ms ? activity_ms : options->pong_timeout_ms);

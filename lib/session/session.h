@@ -1,7 +1,7 @@
 /*
- * A session is one client's side of the protocol: its messages, its subscriptions, its liveness. It
- * needs no socket: messages come in as text, answers go to an out-queue, and struct pc_transport
- * does the rest. So unit tests and fuzzers drive it directly. One worker's thread.
+ * A session handles the protocol of one client: its messages, its subscriptions, its liveness. It needs no socket:
+ * messages come in as text, answers go to an out-queue, and struct pc_transport does the rest. So unit tests and
+ * fuzzers can drive it directly. Call everything on the worker's thread.
  *
  * Files, from the bottom: reply.c sends and closes; member.c joins, leaves and tells; grant.c holds
  * what the host has allowed; subscribe.c, signin.c and client_event.c handle messages; session.c
@@ -22,7 +22,7 @@
 
 struct pc_session;
 
-/* What carries a session: a WebSocket, or a test. */
+/* The connection under a session: a WebSocket, or a test. */
 struct pc_transport {
     /* Sends the transport's own close after everything queued, then ends the session
      * (pc_session_end()) before the worker sleeps; never from inside this call. */
@@ -44,12 +44,11 @@ struct pc_session {
     struct pc_count *of_address; /* its address's count of connections; NULL = not counted */
     struct pc_list of_worker;
     struct pc_map_node by_id;
-    struct pc_list subscriptions; /* latest last */
-    struct pc_list grants;        /* struct pc_grant: what the host has allowed, or is asked */
-    struct pc_session_join
-        *joins;                   /* owned; they have begun and wait, the oldest first: joining.h */
-    struct pc_identity *identity; /* the host's answer; counted; NULL = anonymous */
-    struct pc_identity *user;     /* pusher:signin; counted; NULL = not signed in */
+    struct pc_list subscriptions;  /* latest last */
+    struct pc_list grants;         /* struct pc_grant: the host's answers and open questions */
+    struct pc_session_join *joins; /* owned; joins that wait, the oldest first: joining.h */
+    struct pc_identity *identity;  /* the host's answer; counted; NULL = anonymous */
+    struct pc_identity *user;      /* pusher:signin; counted; NULL = not signed in */
     /* owned: its entries in the worker's index of users, for the two above; NULL = has no user
      * id */
     struct pc_user_conn *as_identified, *as_signed_in;
@@ -58,15 +57,15 @@ struct pc_session {
     struct pc_session_timer *unauthorized;
     struct pc_timer liveness;
     uint64_t seen_ms;      /* last traffic from the client */
-    uint64_t pinged_ms;    /* 0 = no answer is awaited */
-    uint64_t over_soft_ms; /* the queue has been above the soft limit since; 0 = it is not */
+    uint64_t pinged_ms;    /* when a ping was sent; 0 = no answer is awaited */
+    uint64_t over_soft_ms; /* since when the queue is above the soft limit; 0 = it is not */
     struct pc_rate client_events;
     uint32_t subscription_count; /* with the joins that wait */
     uint32_t grant_count;
     uint16_t close_code; /* sent or received */
     uint8_t protocol;    /* 4..7 */
     uint8_t state;       /* enum pc_session_state */
-    uint8_t malformed;   /* messages in a row that made no sense */
+    uint8_t malformed;   /* malformed messages in a row */
 };
 
 /* Makes an admitted connection a session and sends pusher:connection_established. Takes over the
@@ -94,7 +93,7 @@ static inline struct pc_session *pc_session_find(struct pc_worker *worker, pushe
     return node ? PC_CONTAINER(node, struct pc_session, by_id) : NULL;
 }
 
-/* When this time is over, the host is asked again about all grants; 0 = never. */
+/* The host is asked again about all grants when this time is over; 0 = never. */
 void pc_session_expire_identity(struct pc_session *session, uint32_t expires_in_ms);
 
 /* The signed-in user, or else the host's answer at connect; NULL = anonymous. */

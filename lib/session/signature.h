@@ -4,12 +4,11 @@
 
 #include "session/member.h"
 
-/* Is the message signed, by the app, for this connection? No log, no reason. */
+/* True if the message has the app's signature for this connection. Logs nothing and gives no reason. */
 bool pc_session_is_signed(const struct pc_session *session, const struct pc_message_in *in);
 
-/* The same for a message that has a signature. False: *why says what to refuse with, with this
- * status; why->detail, for the host, is the string that had to be signed and points into `scratch`.
- * The log may get the cause. */
+/* Checks the signature of a message that has one. False: *why says what to refuse with, with this status; why->detail,
+ * for the host, is the string that should have been signed and points into `scratch`. May log the cause. */
 bool pc_session_check_signature(struct pc_session *session, const struct pc_message_in *in,
                                 int status, struct pc_buf *scratch, struct pc_refusal *why);
 

@@ -32,7 +32,8 @@ static bool check_user(struct pc_session *s, const struct pc_message_in *in, str
     return true;
 }
 
-/* The user has as many connections as the app allows. The connection stays open without a user. */
+/* Refuses a sign-in because the user has as many connections as the app allows. The connection stays open without a
+ * user. */
 static bool over_quota(struct pc_refusal *why)
 {
     return pc_refusal_set(why, PUSHERC_DENIED_LIMIT, PC_ERROR_OVER_QUOTA, PC_USER_OVER_QUOTA);
@@ -51,7 +52,7 @@ static bool become(struct pc_session *s, const struct pc_user_data *data, struct
                                      : pc_refusal_set(why, PUSHERC_DENIED_INTERNAL,
                                                       PC_ERROR_UNAUTHORIZED, "Out of memory");
     }
-    /* rules read the host's data of the connection in the user's place */
+    /* rules still read the data that the host gave to the connection, through `base` */
     if (s->identity) {
         user->base = s->identity;
         user->data = s->identity->data;

@@ -1,5 +1,5 @@
-/* pusher:subscribe and pusher:unsubscribe (protocol sections 2.2 to 2.6): who decides, and what
- * is answered. */
+/* pusher:subscribe and pusher:unsubscribe (protocol sections 2.2 to 2.6): whether a signature or a rule decides, and
+ * the answers. */
 #include <stdio.h>
 
 #include "session/grant.h"
@@ -51,7 +51,7 @@ static bool check_name(struct attempt *a)
     return true;
 }
 
-/* -- who decides -- */
+/* -- the decider: a signature, a rule, or neither -- */
 
 enum decider {
     DECIDER_NONE, /* a public name without a rule: any client may join */
@@ -106,7 +106,7 @@ static void join_now(struct attempt *a)
     refuse_attempt(a);
 }
 
-/* Who joins a presence channel with a signature: channel_data says, or else the sign-in. */
+/* Finds the member of a presence channel joined by signature: from channel_data, or else from the sign-in. */
 static bool find_member(struct attempt *a, struct pc_buf *scratch)
 {
     struct pc_session *s = a->s;
@@ -146,9 +146,8 @@ static void join_by_signature(struct attempt *a)
     pc_buf_free(&scratch);
 }
 
-/* Anybody can name this socket to an auth endpoint. Only its client gets the signature that
- * answers, so a subscribe with that signature proves that the grant which the endpoint left is the
- * client's. */
+/* Any client can name this socket to an auth endpoint, but only the client that asked gets the signature. So a
+ * subscribe with that signature proves that the grant which the endpoint has left belongs to this client. */
 static void ask_rule(struct attempt *a)
 {
     if (!pc_session_is_signed(a->s, a->in))
@@ -184,8 +183,8 @@ static void subscribe(struct attempt *a)
 
 /* -- messages -- */
 
-/* Sends a plain error: the message makes no sense in the channel's state. No subscription
- * changes, so there is no subscription_error. */
+/* Sends a plain error for a message that does not fit the channel's state. No subscription changes, so there is no
+ * subscription_error. */
 static void say_confused(struct pc_session *s, const char *before, pusherc_slice channel,
                          const char *after)
 {

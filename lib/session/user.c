@@ -12,7 +12,7 @@ _Static_assert(PC_USER_ID_MAX <= PC_IDENTITY_MAX_ID, "a signed-in user's id fits
 
 struct pc_user {
     struct pc_map_node node; /* in worker->users; key: see make_key() */
-    struct pc_list conns;    /* at least one */
+    struct pc_list conns;    /* not empty */
     char key[];
 };
 

@@ -29,7 +29,7 @@ struct pc_user_conn {
 PC_CHECKED int pc_user_conn_new(struct pc_user_conn **out, struct pc_session *session,
                                 pusherc_slice user_id, bool signed_in);
 void pc_user_conn_free(struct pc_user_conn *conn);    /* NULL is harmless */
-void pc_user_conn_unwatch(struct pc_user_conn *conn); /* all */
+void pc_user_conn_unwatch(struct pc_user_conn *conn); /* stops watching all users */
 
 /* Visits the user's connections on this worker. A session that belongs to the user by identity
  * and by sign-in is visited twice. The visitor may close sessions; they end later. */

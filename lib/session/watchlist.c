@@ -1,4 +1,4 @@
-/* The watchlist of a sign-in (protocol section 2.13): who of it is online now, and from now on. */
+/* The watchlist of a sign-in (protocol section 2.13): which of its users are online, now and later. */
 #include <stdio.h>
 
 #include <pusherc/settings.h>
@@ -41,7 +41,7 @@ struct found {
     bool invalid, too_many;
 };
 
-/* Closes the session if memory is short: the client would take half a list for the whole. */
+/* Closes the session if memory is short, because the client would take part of the list for the whole. */
 static void watch_one(struct pc_session *s, pusherc_slice id, struct found *found)
 {
     struct pc_subscription *watch;

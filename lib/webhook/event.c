@@ -33,7 +33,7 @@ bool pc_webhook_is_addition(uint32_t kind)
     return kind == PUSHERC_WEBHOOK_CHANNEL_OCCUPIED || kind == PUSHERC_WEBHOOK_MEMBER_ADDED;
 }
 
-/* The channel's name has no NUL in it, so that the key is unambiguous. */
+/* The key is unambiguous, because a channel's name contains no NUL. */
 void pc_webhook_put_key(struct pc_buf *buf, const struct pc_notice *notice)
 {
     bool member = notice->kind == PUSHERC_WEBHOOK_MEMBER_ADDED ||

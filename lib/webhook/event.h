@@ -1,4 +1,4 @@
-/* One thing that an endpoint is to be told: a copy of what was noted, and how it is said (protocol section 7.2). */
+/* One event for one endpoint: a copy of the notice, and its JSON form (protocol section 7.2). */
 #ifndef PC_WEBHOOK_EVENT_H
 #define PC_WEBHOOK_EVENT_H
 
@@ -9,11 +9,11 @@
 
 struct pc_webhook_event {
     struct pc_list link;
-    struct pc_map_node node; /* removals that wait: the key is what they would take back */
-    uint64_t ready_ms;       /* may be sent from then on */
+    struct pc_map_node node; /* of a delayed removal; the key is pc_webhook_put_key() */
+    uint64_t ready_ms;       /* may be sent from this time on */
     uint32_t kind;
-    bool silent; /* waits only so that the addition it is followed by is not told either */
-    size_t size; /* bytes, all in all */
+    bool silent; /* a removal that is not sent; it only cancels an addition that follows in time */
+    size_t size; /* bytes of this object, texts included */
     pusherc_slice channel, user_id, event, data; /* point into text */
     pusherc_socket_id socket_id;
     uint64_t subscription_count;
@@ -28,11 +28,11 @@ void pc_webhook_event_free(const struct pc_mem *mem, struct pc_webhook_event *ev
 /* Appends the JSON object. */
 void pc_webhook_event_put(struct pc_buf *buf, const struct pc_webhook_event *event);
 
-/* Vacated, member removed: told later, as they may be taken back. */
+/* True for channel_vacated and member_removed: they are delayed, because an addition may cancel them. */
 bool pc_webhook_is_removal(uint32_t kind);
-/* Occupied, member added: what takes a removal back. */
+/* True for channel_occupied and member_added: they cancel a delayed removal. */
 bool pc_webhook_is_addition(uint32_t kind);
-/* Appends what a removal and the addition that takes it back have in common. Empty for other kinds. */
+/* Appends a key that a removal and the addition that cancels it have in common. Appends nothing for other kinds. */
 void pc_webhook_put_key(struct pc_buf *buf, const struct pc_notice *notice);
 
 #endif

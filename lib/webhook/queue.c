@@ -1,22 +1,22 @@
 /*
- * How an event comes to its endpoint. pc_webhooks_note() finds the endpoints of the app that want it, and puts a copy
+ * How an event gets to its endpoint. pc_webhooks_note() finds the endpoints of the app that want it, and puts a copy
  * into the queue of each. In a queue an event is in one of three places:
  *
- *     delayed   a removal (member_removed, channel_vacated), for `delay_ms`. The addition that takes it back in that
- *               time finds it in `delayed_by_key`, and neither is told. All removals wait equally long, so the list is
- *               in the order of their times. An endpoint that wants additions only has silent removals there: these
- *               are never told, they only swallow the addition that follows.
- *     ready     what is to be told, in order
+ *     delayed   a removal (member_removed, channel_vacated), for `delay_ms`. An addition that cancels it in that time
+ *               finds it in `delayed_by_key`, and neither event is sent. All removals wait equally long, so the list
+ *               is in the order of their times. For an endpoint that wants additions only, removals are silent: they
+ *               are not sent, they only cancel the addition that follows.
+ *     ready     events to send, in order
  *     batch     written as one JSON body, signed, sent, and sent again until it is accepted or given up
  *
- * settle() follows every change of a queue. It moves removals whose time has come from `delayed` to `ready`, and then
- * decides by due_of() what the queue waits for: a time (its timer is armed), to be sent (it is in the list `runnable`),
- * the answer to its batch (`in_flight`), or nothing at all (it is freed).
+ * settle() follows every change of a queue. It moves due removals from `delayed` to `ready`. Then due_of() says what
+ * the queue waits for: a time (its timer is armed), the sender (the queue is in the list `runnable`), the answer to its
+ * batch (`in_flight`), or nothing (the queue is freed).
  *
- * pc_webhooks_take() takes the first runnable queue, makes its batch if it has none, and hands that out. From then on
- * the queue is in flight: events are added to it, but nothing else is done with it until pc_webhooks_answer(). The
- * batch is the caller's while it is in flight, so making and signing need no lock. What was not accepted keeps its
- * batch, with a time for the next attempt; hence an endpoint gets everything in order.
+ * pc_webhooks_take() takes the first runnable queue, makes its batch if it has none, and returns the batch. The queue
+ * is then in flight: events are added to it, but nothing else changes in it until pc_webhooks_answer(). The caller has
+ * the batch to itself meanwhile, so writing and signing need no lock. A batch that was not accepted stays in its queue,
+ * with a time for the next attempt, and later events wait behind it; hence an endpoint gets all events in order.
  */
 #include "webhook/queue.h"
 
@@ -26,29 +26,29 @@
 #include "protocol/names.h"
 
 #define NEVER        UINT64_MAX
-#define NO_MEMORY_MS 1000 /* until a batch that could not be made is tried again */
+#define NO_MEMORY_MS 1000 /* until the next try, if memory ran out while making a batch */
 #define KEY_ON_STACK 512
-#define TIME_ROOM    64 /* {"time_ms":N, is written into its end */
+#define TIME_ROOM    64 /* bytes before the events; {"time_ms":N, is written into their end */
 
 struct pc_webhook_queue {
     struct pc_webhooks *hooks;
     struct pc_list of_all, of_app, runnable;
     struct pc_app_state *state;         /* counted */
     struct pc_endpoints *endpoints;     /* counted: the latest settings that have this endpoint */
-    const struct pc_endpoint *endpoint; /* in them */
+    const struct pc_endpoint *endpoint; /* in `endpoints` */
     struct pc_list ready;
-    struct pc_list delayed; /* removals, by their time: all wait equally long */
+    struct pc_list delayed; /* removals, in the order of their times */
     struct pc_map delayed_by_key;
-    uint32_t ready_count;   /* in `ready` */
-    uint32_t count;         /* all, those of `batch` included */
-    size_t bytes;           /* of those in the two lists */
-    uint64_t not_before_ms; /* there was no memory for a batch */
+    uint32_t ready_count;   /* events in `ready` */
+    uint32_t count;         /* all events, with those of `batch` */
+    size_t bytes;           /* of the events in the two lists */
+    uint64_t not_before_ms; /* the next try after memory ran out */
     struct pc_timer timer;
-    struct pc_webhook_batch *batch; /* owned; what is sent, or waits to be sent again */
-    bool in_flight;                 /* `batch` is with the caller, or being made */
+    struct pc_webhook_batch *batch; /* owned; under way, or waits for its next attempt; or NULL */
+    bool in_flight;                 /* the caller has `batch`, or it is being made */
 };
 
-/* -- queues. The lock is held, but for what says otherwise -- */
+/* -- queues; the caller holds the lock, unless a function says otherwise -- */
 
 static void on_timer(struct pc_timer *timer, uint64_t now_ms);
 
@@ -110,7 +110,7 @@ static struct pc_webhook_event *first_of(const struct pc_list *list)
     return PC_CONTAINER(list->next, struct pc_webhook_event, link);
 }
 
-/* Frees an event that is in neither list. */
+/* Frees an event that is in no list. */
 static void forget(struct pc_webhook_queue *q, struct pc_webhook_event *event)
 {
     if (!event->silent)
@@ -132,7 +132,7 @@ static void take_delayed(struct pc_webhook_queue *q, struct pc_webhook_event *ev
     pc_map_remove(&q->delayed_by_key, &event->node);
 }
 
-/* Removals that nothing has taken back become events like others. */
+/* Moves removals whose delay is over to `ready`; frees them if they are silent. */
 static void advance(struct pc_webhook_queue *q)
 {
     while (!pc_list_empty(&q->delayed)) {
@@ -147,7 +147,7 @@ static void advance(struct pc_webhook_queue *q)
     }
 }
 
-/* When there is something to do for it. */
+/* The time at which the queue can be sent or has a removal to move; NEVER = not before it changes. */
 static uint64_t due_of(const struct pc_webhook_queue *q)
 {
     const struct pc_webhook_settings *s = &q->hooks->settings;
@@ -165,7 +165,7 @@ static uint64_t due_of(const struct pc_webhook_queue *q)
     return due;
 }
 
-/* After every change: makes it runnable, sets its timer, or frees it if there is nothing left of it. */
+/* Call it after every change: makes the queue runnable, sets its timer, or frees it if it is empty. */
 static void settle(struct pc_webhook_queue *q)
 {
     struct pc_webhooks *hooks = q->hooks;
@@ -189,7 +189,7 @@ static void on_timer(struct pc_timer *timer, uint64_t now_ms)
     settle(PC_CONTAINER(timer, struct pc_webhook_queue, timer));
 }
 
-/* -- taking note -- */
+/* -- adding events -- */
 
 /* Cancels the pending removal if there is one; then neither event is sent. */
 static bool cancel_removal(struct pc_webhook_queue *q, pusherc_slice key)
@@ -203,12 +203,12 @@ static bool cancel_removal(struct pc_webhook_queue *q, pusherc_slice key)
     return true;
 }
 
-/* Puts it into one of the lists; false: no memory, and the event is still the caller's. */
+/* Puts the event into one of the lists. False: out of memory, and the caller still owns the event. */
 static bool enqueue(struct pc_webhook_queue *q, struct pc_webhook_event *event, bool delayed)
 {
     event->ready_ms = q->hooks->now_ms + (delayed ? q->hooks->settings.delay_ms : 0);
     if (delayed) {
-        /* It may be there already if the addition in between found no room. */
+        /* the same removal may still wait, if the addition in between was dropped for lack of room */
         cancel_removal(q, event->node.key);
         if (pc_map_insert(&q->delayed_by_key, &event->node))
             return false;
@@ -228,7 +228,7 @@ static bool has_room(const struct pc_webhook_queue *q)
     return q->count < q->hooks->settings.max_queued && q->bytes < PC_WEBHOOK_QUEUE_BYTES;
 }
 
-/* For one endpoint; true if it has something to do earlier than before. */
+/* Adds the event for one endpoint. True: wake the sender, because the queue is due earlier than it expects. */
 static bool note_for(struct pc_webhooks *hooks, struct pc_endpoints *endpoints,
                      const struct pc_endpoint *endpoint, const struct pc_notice *notice,
                      pusherc_slice key)
@@ -291,7 +291,7 @@ bool pc_webhooks_note(struct pc_webhooks *hooks, const struct pc_notice *notice,
             wake |= note_for(hooks, endpoints, e, notice, known);
     }
     if (wake)
-        hooks->expected_ms = 0; /* once is enough */
+        hooks->expected_ms = 0; /* no further wake-ups until the sender has looked */
     pthread_mutex_unlock(&hooks->mutex);
     pc_buf_free(&key);
     pc_endpoints_unref(endpoints);
@@ -312,7 +312,7 @@ void pc_webhook_batch_free(struct pc_webhooks *hooks, struct pc_webhook_batch *b
     batch_free(hooks->mem, batch);
 }
 
-/* Moves the first events, not above the limits, from the queue. Locked. */
+/* Moves events from the front of the queue into the batch, up to the limits. Locked. */
 static void take_events(struct pc_webhook_queue *q, struct pc_webhook_batch *batch)
 {
     while (!pc_list_empty(&q->ready) && batch->event_count < q->hooks->settings.batch_events) {
@@ -328,7 +328,7 @@ static void take_events(struct pc_webhook_queue *q, struct pc_webhook_batch *bat
     q->bytes -= batch->event_bytes;
 }
 
-/* The reverse, to the front. Locked. */
+/* Moves them back to the front of the queue. Locked. */
 static void return_events(struct pc_webhook_queue *q, struct pc_webhook_batch *batch)
 {
     pc_list_put_back(&q->ready, &batch->events);
@@ -351,7 +351,7 @@ static void write_events(struct pc_webhook_batch *batch)
     pc_buf_put(text, PC_S("]}"));
 }
 
-/* Says when the batch was made, in front of its events. */
+/* Writes the time into the room before the events. */
 static void stamp(struct pc_webhook_batch *batch, uint64_t now_ms, uint64_t unix_ms)
 {
     static const pusherc_slice begin = PUSHERC_LIT("{\"time_ms\":");
@@ -365,7 +365,8 @@ static void stamp(struct pc_webhook_batch *batch, uint64_t now_ms, uint64_t unix
     batch->made_ms = now_ms;
 }
 
-/* Not locked: the queue is in flight, or the last thread is here. 0; PUSHERC_ENOMEM: nothing has changed. */
+/* Makes q->batch of the first events. Not locked: the queue is in flight, or no other thread is left. 0;
+ * PUSHERC_ENOMEM: nothing has changed. */
 static int make_batch(struct pc_webhook_queue *q)
 {
     struct pc_webhooks *hooks = q->hooks;
@@ -397,7 +398,8 @@ static int make_batch(struct pc_webhook_queue *q)
     return 0;
 }
 
-/* Settings may have been replaced since the queue began: the newest that still have the endpoint count. Not locked. */
+/* The app's settings may have been replaced since the queue was made. Uses the current ones if they still have the
+ * endpoint; otherwise the queue keeps the last that had it. Not locked. */
 static void use_current_settings(struct pc_webhook_queue *q)
 {
     struct pc_endpoints *current = pc_app_endpoints(q->state);
@@ -413,7 +415,7 @@ static void use_current_settings(struct pc_webhook_queue *q)
     pc_endpoints_unref(current);
 }
 
-/* Uses the queue's current settings. */
+/* Signs with the secret of the queue's current settings. */
 static int sign_batch(struct pc_webhook_queue *q, struct pc_webhook_batch *batch)
 {
     struct pc_endpoints *before = batch->endpoints;
@@ -449,7 +451,7 @@ static struct pc_webhook_queue *next_runnable(struct pc_webhooks *hooks, uint64_
     return q;
 }
 
-/* There was no memory to make or sign the batch. */
+/* Tries again later, because memory ran out while making or signing the batch. */
 static void put_off(struct pc_webhook_queue *q)
 {
     struct pc_webhooks *hooks = q->hooks;
@@ -491,7 +493,7 @@ static uint64_t next_random(struct pc_webhooks *hooks)
     return hooks->random;
 }
 
-/* One second, doubled each time, up to a minute; a quarter more or less. */
+/* One second after the first attempt, doubled each time up to a minute, then varied by up to a quarter. */
 static uint64_t retry_delay(struct pc_webhooks *hooks, uint32_t attempts)
 {
     uint64_t delay = PC_WEBHOOK_FIRST_RETRY_MS;
@@ -502,7 +504,7 @@ static uint64_t retry_delay(struct pc_webhooks *hooks, uint32_t attempts)
     return delay - delay / 4 + next_random(hooks) % (delay / 2 + 1);
 }
 
-/* The queue has nothing to do with it any more. Locked. */
+/* Separates the batch from its queue and counts its events as delivered or given up. Locked. */
 static void let_go(struct pc_webhook_queue *q, struct pc_webhook_batch *batch,
                    _Atomic uint64_t *counter)
 {
@@ -553,7 +555,7 @@ int pc_webhooks_new(struct pc_webhooks **out, const struct pc_mem *mem,
     hooks->settings = *settings;
     hooks->stats = stats;
     memcpy(hooks->seed, seed, sizeof hooks->seed);
-    hooks->random = seed[2] | 1; /* zero would stay zero */
+    hooks->random = seed[2] | 1; /* xorshift cannot leave zero */
     hooks->now_ms = now_ms;
     hooks->expected_ms = NEVER;
     pthread_mutex_init(&hooks->mutex, NULL);
@@ -605,7 +607,7 @@ bool pc_webhooks_empty(struct pc_webhooks *hooks)
     return empty;
 }
 
-/* The first queue, with all its events ready. */
+/* Returns the first queue that has events, with all of them in `ready`; frees empty ones. */
 static struct pc_webhook_queue *first_left(struct pc_webhooks *hooks)
 {
     pthread_mutex_lock(&hooks->mutex);
@@ -615,7 +617,7 @@ static struct pc_webhook_queue *first_left(struct pc_webhooks *hooks)
         q = PC_CONTAINER(hooks->queues.next, struct pc_webhook_queue, of_all);
         assert(!q->in_flight);
         advance(q);
-        if (q->count == 0) { /* all that was left of it was silent */
+        if (q->count == 0) { /* it had silent removals only */
             queue_free(q);
             q = NULL;
         }

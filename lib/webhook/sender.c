@@ -1,3 +1,12 @@
+/*
+ * How the sender works. note() puts events into the queues, on any thread; if one is due earlier than expected, the
+ * engine calls wake() after it has released its locks. run(), on the sender's loop, begins a request for each batch
+ * that is due, up to MAX_UNDER_WAY, and sets a timer for the next. The end of a request reports to the queue, which
+ * frees the batch, keeps it for a retry or gives it up, and leads back to run().
+ *
+ * How it ends. stop() gives every batch one more attempt. ended() waits until the other loops have ended (`alone`) and
+ * all queues are empty, for at most the grace period and close_timeout_ms. Then close_all() gives up what is left.
+ */
 #include "webhook/sender.h"
 
 #include <time.h>
@@ -9,21 +18,21 @@
 #include "net/fetch.h"
 #include "webhook/queue.h"
 
-#define MAX_UNDER_WAY 256 /* requests at a time: sockets are the host's, too */
+#define MAX_UNDER_WAY 256 /* requests at a time: the host needs descriptors as well */
 
 struct pc_sender {
-    struct pc_companion companion; /* of the loop */
+    struct pc_companion companion;
     struct pc_loop *loop;
     struct pc_engine *engine;
     struct pc_webhooks *webhooks;
     struct pc_fetcher *fetcher;
-    uv_async_t async;      /* something was noted */
-    uv_timer_t due_timer;  /* of `webhooks` */
-    uint32_t open_handles; /* of these two */
-    uint64_t stop_ms;      /* patience ends then; UINT64_MAX = no stop yet */
-    struct pc_mail last;   /* says that no other loop of the server runs any more */
-    bool alone;            /* it has been said */
-    bool last_call;        /* the loop is empty, and what is left has got its last time limit */
+    uv_async_t async;      /* wakes the loop after a notice */
+    uv_timer_t due_timer;  /* the next batch that is due */
+    uint32_t open_handles; /* of `async` and `due_timer` */
+    uint64_t stop_ms;      /* what is left then is given up; UINT64_MAX = not stopping */
+    struct pc_mail last;   /* sets `alone` */
+    bool alone;            /* no other loop of the server runs */
+    bool last_call;        /* the loop has no connection, and `stop_ms` is final */
     bool closing;
 };
 
@@ -43,7 +52,7 @@ static uint64_t now_ms(const struct pc_sender *s)
 
 /* -- the observer -- */
 
-/* Any thread, a shard's lock held. */
+/* Runs on any thread, under a shard's lock. */
 static bool note(void *ctx, const struct pc_notice *notice)
 {
     struct pc_sender *s = ctx;
@@ -58,7 +67,7 @@ static void wake(void *ctx)
 
 /* -- requests -- */
 
-/* False: out of memory, or nothing can be sent now. */
+/* Begins the request. False: out of memory, or the fetcher takes no request now. */
 static bool begin(struct pc_sender *s, struct pc_webhook_batch *batch)
 {
     const struct pc_endpoint *e = batch->endpoint;
@@ -85,9 +94,9 @@ static bool begin(struct pc_sender *s, struct pc_webhook_batch *batch)
     return pc_fetch_begin(s->fetcher, &request) != NULL;
 }
 
-/* -- what became of them -- */
+/* -- results -- */
 
-/* Where it goes, without what may be secret in a URL: user, path and query. */
+/* Host and port of the URL, for the log: user, path and query may be secret. */
 static pusherc_slice host_of(pusherc_slice url)
 {
     pusherc_slice host = pc_slice_skip(url, pc_slice_find(url, ':') + 3);
@@ -151,7 +160,7 @@ static void set_reason(struct pc_webhook_batch *batch, const char *text)
     batch->reason[cut.len] = '\0';
 }
 
-/* A status of 2xx counts, whatever becomes of the rest of the answer. */
+/* A status of 2xx counts as accepted, even if the rest of the answer fails. */
 static void on_done(void *user, void *ctx, const struct pc_fetch_result *result)
 {
     struct pc_sender *s = user;
@@ -199,7 +208,7 @@ static void run(struct pc_sender *s)
         set_reason(batch, "out of memory");
         answer(s, batch, false);
     }
-    /* With all places taken the next that becomes free leads here again. */
+    /* without room for a request no timer is needed: on_done() calls run() again */
     uint64_t wait =
         pc_fetcher_has_room(s->fetcher) ? pc_webhooks_next(s->webhooks, now_ms(s)) : UINT64_MAX;
     if (s->last_call) {
@@ -208,7 +217,7 @@ static void run(struct pc_sender *s)
     }
     if (wait == UINT64_MAX)
         uv_timer_stop(&s->due_timer);
-    else /* not 0: libuv would call back again and again without a turn in between */
+    else /* at least 1: with 0 libuv calls back again before it looks at sockets */
         uv_timer_start(&s->due_timer, on_due, wait ? wait : 1, 0);
 }
 
@@ -274,7 +283,7 @@ int pc_sender_start(struct pc_sender *s, bool alone, int *sys)
     return 0;
 }
 
-/* Everything gets one more attempt, at once. */
+/* Gives every batch one more attempt, at once. */
 static void stop(struct pc_companion *companion, uint64_t grace_ms)
 {
     struct pc_sender *s = PC_CONTAINER(companion, struct pc_sender, companion);
@@ -287,21 +296,21 @@ static void stop(struct pc_companion *companion, uint64_t grace_ms)
     run(s);
 }
 
-/* The turn that has brought it goes on to ended(). */
+/* Needs no wake-up: the loop calls ended() at the end of the same turn. */
 static void on_last(struct pc_mail *mail, struct pc_worker *worker)
 {
     (void)worker;
     PC_CONTAINER(mail, struct pc_sender, last)->alone = true;
 }
 
-/* By mail: `async` could be closed between what is seen of a flag and the wake-up. */
+/* Sets `alone` by mail. With a flag and `async`, the loop could see the flag and close `async` before the wake-up. */
 void pc_sender_last(struct pc_sender *s)
 {
     if (!s)
         return;
     s->last.run = on_last;
     if (pc_mailbox_send(s->loop->worker->mailbox, &s->last, PC_MAIL_CONTROL))
-        on_last(&s->last, NULL); /* the loop has ended, which it does not before this */
+        on_last(&s->last, NULL); /* closed: the loop has ended, and its sender was not started */
 }
 
 static void on_handle_closed(uv_handle_t *handle)
@@ -310,7 +319,7 @@ static void on_handle_closed(uv_handle_t *handle)
     s->open_handles--;
 }
 
-/* Requests under way are cut off; what they carry goes the way of the rest. */
+/* Ends all requests under way, gives up all events, and closes the handles. */
 static void close_all(struct pc_sender *s)
 {
     struct pc_webhook_batch *batch;
@@ -322,7 +331,7 @@ static void close_all(struct pc_sender *s)
     uv_close(pc_handle(&s->due_timer), on_handle_closed);
 }
 
-/* The loop is stopping and has no connection any more; asked in each turn. */
+/* Called in each turn while the loop stops and has no connection left. */
 static bool ended(struct pc_companion *companion)
 {
     struct pc_sender *s = PC_CONTAINER(companion, struct pc_sender, companion);
@@ -331,7 +340,8 @@ static bool ended(struct pc_companion *companion)
     if (!s->alone)
         return false;
     if (!s->last_call) {
-        /* The last clients may have been cut off when patience ended: what that made gets its attempt, too. */
+        /* the last connections may have been closed at the end of the grace period: their events get an attempt as well
+         * */
         uint64_t least_ms = now_ms(s) + s->engine->options.close_timeout_ms;
         s->last_call = true;
         s->stop_ms = s->stop_ms > least_ms ? s->stop_ms : least_ms;
@@ -348,7 +358,7 @@ void pc_sender_free(struct pc_sender *s)
     if (!s)
         return;
     struct pc_mem mem = s->engine->mem;
-    if (s->open_handles > 0) { /* the loop was not started whole, so nothing else runs it */
+    if (s->open_handles > 0) { /* starting the loop failed half-way: no other code runs it */
         close_all(s);
         while (s->open_handles > 0)
             uv_run(s->loop->uv, UV_RUN_ONCE);
