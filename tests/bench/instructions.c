@@ -4,8 +4,8 @@
  *
  *   instructions WHAT N
  *
- * WHAT is one of the rows below; its work is done N times. The script counts inside pusherc_publish() or
- * pusherc_server_poll(), so the clients do not count.
+ * WHAT is one of the kinds of work in main(); it is done N times. The script counts inside functions of the library
+ * only, so the clients do not count.
  */
 #include <arpa/inet.h>
 #include <stdbool.h>
