@@ -1,6 +1,6 @@
 /*
- * The engine fixture with a host that has rules: it writes down what it is asked and denied, and answers at
- * once, later or never, as the test wants it.
+ * The engine fixture with a host that has rules. The host records its questions and the denials. It answers at once,
+ * later or never, as the test chooses.
  */
 #ifndef TESTS_AUTH_FIXTURE_H
 #define TESTS_AUTH_FIXTURE_H
@@ -26,14 +26,14 @@ struct ax {
     /* what the rules do */
     enum ax_answer answer;
     pusherc_grant grant; /* for AX_ALLOW */
-    /* what they were asked; the test takes requests out by answering them */
+    /* the questions; the test removes a request by answering it */
     pusherc_auth_request *asked[AX_MAX_ASKED];
     size_t asked_count;
     unsigned calls, renders;
-    /* what was refused, a line each */
+    /* denials, one line each */
     char denied[65536];
     size_t denied_len;
-    /* what re-authorizations came to */
+    /* results of re-authorizations */
     unsigned done;
     uint64_t kept, revoked;
     pusherc_render_fn render;
@@ -71,7 +71,7 @@ static inline void ax_authorize_batch(pusherc_auth_request *const *requests, siz
         ax_take(ax, requests[i]);
 }
 
-/* "REASON channel (pattern) user status detail". */
+/* Records a denial as "REASON channel (pattern) user status detail". */
 static inline void ax_on_denied(const pusherc_denial *d, void *user_data)
 {
     struct ax *ax = user_data;
@@ -115,7 +115,7 @@ static inline void ax_close(struct ax *ax)
     fx_close(&ax->fx);
 }
 
-/* With one app of this mode, and without rules. 0 or PUSHERC_ENOMEM: then everything has been given back. */
+/* Opens an engine with one app of this mode, without rules. Returns 0, or PUSHERC_ENOMEM with all memory freed. */
 static inline int ax_try_open(struct ax *ax, uint32_t workers, pusherc_auth_mode mode,
                               size_t fail_at)
 {
@@ -140,7 +140,7 @@ static inline void ax_open(struct ax *ax, uint32_t workers, pusherc_auth_mode mo
     FX_REQUIRE(ax_try_open(ax, workers, mode, 0) == 0);
 }
 
-/* Client `i` on a worker; user NULL = anonymous. PUSHERC_ENOMEM leaves it unconnected. */
+/* Connects client `i` on a worker; user NULL = anonymous. After PUSHERC_ENOMEM it is not connected. */
 static inline int ax_try_connect(struct ax *ax, size_t i, uint32_t worker, const char *user)
 {
     struct fx_client *client = &ax->clients[i];
@@ -187,7 +187,7 @@ static inline void ax_pass(struct ax *ax, uint64_t ms)
     ax_settle(ax);
 }
 
-/* What the client has read since the last call; valid until the next. */
+/* Returns what the client has read since the last call; valid until the next one. */
 static inline const char *ax_heard(struct ax *ax, size_t i)
 {
     ax_settle(ax);
@@ -203,7 +203,7 @@ static inline void ax_subscribe(struct ax *ax, size_t i, const char *channel)
     fx_say(&ax->clients[i], text);
 }
 
-/* The oldest request the host holds. */
+/* Returns the oldest request that the host has not answered. */
 static inline pusherc_auth_request *ax_next(struct ax *ax)
 {
     ax_settle(ax);
@@ -235,7 +235,7 @@ static inline void ax_on_done(uint64_t kept, uint64_t revoked, void *user_data)
     ax->revoked = revoked;
 }
 
-/* As the first round of pusherc_reauthorize(), at once, whatever is in the mailboxes. NULL = any. */
+/* Runs the first round of pusherc_reauthorize() at once, whatever mail waits. NULL = any. */
 static inline int ax_reauthorize(struct ax *ax, const char *user_id, const char *pattern)
 {
     struct pc_app *app = pc_apps_by_id(&ax->fx.engine->apps, PC_S("app-id"));

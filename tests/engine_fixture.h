@@ -1,7 +1,7 @@
 /*
- * The engine without sockets, for unit tests and fuzzers: workers whose turns are taken by hand, time that
- * moves when told, and clients that are a session over a queue, as a connection is, with a transport that
- * writes down what it is asked. Nothing of cmocka: what must hold here ends the process.
+ * The engine without sockets, for unit tests and fuzzers. The test runs each worker's turns and moves the time. A
+ * client is a session over a queue, as a connection is, with a transport that records its calls. The fixture does
+ * not use cmocka, because fuzzers include it: a broken requirement ends the process.
  */
 #ifndef TESTS_ENGINE_FIXTURE_H
 #define TESTS_ENGINE_FIXTURE_H
@@ -17,7 +17,7 @@
 #include "session/reply.h"
 #include "unit/failing_alloc.h"
 
-#define FX_WORKERS  3 /* as many as any test wants */
+#define FX_WORKERS  3 /* enough for every test */
 #define FX_START_MS 1000000
 
 #define FX_REQUIRE(condition)                                                                      \
@@ -35,20 +35,20 @@ struct fx {
     unsigned wakes[FX_WORKERS];
 };
 
-/* What a connection is made of, and what its peer has read. */
+/* The parts of a connection, and what its peer has read. */
 struct fx_client {
     struct pc_outq q;
     struct pc_session session;
     struct fx *fx;
-    bool stuck;      /* the peer does not read: nothing of the queue is written */
+    bool stuck;      /* the peer does not read, so the queue is not written */
     bool over;       /* the session has ended */
-    bool slow;       /* what the last flush said */
+    bool slow;       /* result of the last flush */
     uint16_t closed; /* code of the close sent; 0 = none */
     unsigned closes, pings;
     char reason[128];
     char *heard; /* payloads, each with a line feed; NUL-terminated */
     size_t heard_len, heard_cap;
-    size_t told; /* bytes that fx_heard() has handed out */
+    size_t told; /* bytes that fx_heard() has returned */
 };
 
 static inline pusherc_server_options fx_limits(void)
@@ -80,7 +80,7 @@ static inline void fx_wake(void *ctx)
     ++*(unsigned *)ctx;
 }
 
-/* After the last client. */
+/* Call it after the last client is disconnected. */
 static inline void fx_close(struct fx *fx)
 {
     for (uint32_t i = 0; fx->engine && i < fx->engine->worker_count; i++) {
@@ -96,7 +96,7 @@ static inline void fx_close(struct fx *fx)
     fx->engine = NULL;
 }
 
-/* With memory from fx->mem. 0 or PUSHERC_ENOMEM; then everything has been given back. */
+/* Opens the engine with memory from fx->mem. Returns 0, or PUSHERC_ENOMEM with all memory freed. */
 static inline int fx_try_open_here(struct fx *fx, const pusherc_server_options *limits,
                                    const pusherc_hooks *hooks, uint32_t workers)
 {
@@ -121,7 +121,7 @@ static inline int fx_try_open_here(struct fx *fx, const pusherc_server_options *
     return err;
 }
 
-/* The same with counted memory, whose fail_at-th request fails; 0 = none. Not for threads. */
+/* The same with counted memory: the request number `fail_at` fails; 0 = none. Not for several threads. */
 static inline int fx_try_open(struct fx *fx, const pusherc_server_options *limits,
                               const pusherc_hooks *hooks, uint32_t workers, size_t fail_at)
 {
@@ -136,7 +136,7 @@ static inline int fx_try_put(struct fx *fx, const pusherc_app_options *options)
     return pc_apps_put(&fx->engine->apps, options, 1, NULL);
 }
 
-/* With the app of fx_app() and without limits. */
+/* The same with the app of fx_app() and without limits. */
 static inline void fx_open(struct fx *fx, uint32_t workers)
 {
     pusherc_server_options limits = fx_limits();
@@ -173,7 +173,7 @@ static inline void fx_on_overflow(struct pc_outq *q)
     pc_session_overflow(&PC_CONTAINER(q, struct fx_client, q)->session);
 }
 
-/* 0, or PUSHERC_ENOMEM and no session. `identity` is taken over; NULL = anonymous. */
+/* Returns 0, or PUSHERC_ENOMEM without a session. Owns `identity` from then on; NULL = anonymous. */
 static inline int fx_try_connect_to(struct fx *fx, struct fx_client *client, uint32_t worker,
                                     uint8_t protocol, const char *app_key,
                                     struct pc_identity *identity)
@@ -203,7 +203,7 @@ static inline void fx_connect(struct fx *fx, struct fx_client *client, uint32_t 
     FX_REQUIRE(fx_try_connect(fx, client, worker, 7) == 0);
 }
 
-/* The host says who it is. */
+/* Connects with an identity from the host. */
 static inline void fx_connect_as(struct fx *fx, struct fx_client *client, uint32_t worker,
                                  const char *user_id)
 {
@@ -212,7 +212,7 @@ static inline void fx_connect_as(struct fx *fx, struct fx_client *client, uint32
     FX_REQUIRE(fx_try_connect_to(fx, client, worker, 7, "app-key", identity) == 0);
 }
 
-/* The peer is gone, or never was. */
+/* The peer is gone. Does nothing if the client was not connected. */
 static inline void fx_disconnect(struct fx_client *client)
 {
     if (client->fx) {
@@ -244,7 +244,7 @@ static inline void fx_hear(struct fx_client *client, const struct iovec *frame)
     client->heard[client->heard_len] = '\0';
 }
 
-/* As a connection does it: a session that is closing ends, then everything is written, unless the peer is stuck. */
+/* Does what a connection does: ends a session that is closing, then writes the queue, unless the peer is stuck. */
 static inline void fx_flush(struct fx_client *client)
 {
     struct iovec frame;
@@ -260,7 +260,7 @@ static inline void fx_flush(struct fx_client *client)
         client->slow = client->q.bytes > 0 && pc_session_slow(&client->session);
 }
 
-/* One round of one worker: its mailbox, then its queues. False if there was nothing to do. */
+/* Runs one turn of one worker: its mailbox, then its queues. Returns false if it had no work. */
 static inline bool fx_round(struct fx *fx, uint32_t index)
 {
     struct pc_worker *worker = &fx->engine->workers[index];
@@ -288,7 +288,7 @@ static inline void fx_settle(struct fx *fx)
     }
 }
 
-/* Time passes for all workers, and timers fire. */
+/* Moves the time of all workers, and fires timers. */
 static inline void fx_pass(struct fx *fx, uint64_t ms)
 {
     for (uint32_t i = 0; i < fx->engine->worker_count; i++) {
@@ -298,7 +298,7 @@ static inline void fx_pass(struct fx *fx, uint64_t ms)
     }
 }
 
-/* What it has read is out of the way. */
+/* Discards what the client has read. */
 static inline void fx_forget(struct fx_client *client)
 {
     client->heard_len = client->told = 0;
@@ -306,7 +306,7 @@ static inline void fx_forget(struct fx_client *client)
         client->heard[0] = '\0';
 }
 
-/* Everything settles; what this client has read since the last call. Valid until the next. */
+/* Settles, and returns what this client has read since the last call. Valid until the next one. */
 static inline const char *fx_heard(struct fx_client *client)
 {
     fx_settle(client->fx);
@@ -318,7 +318,7 @@ static inline const char *fx_heard(struct fx_client *client)
     return client->heard;
 }
 
-/* -- saying and doing -- */
+/* -- messages and events -- */
 
 static inline void fx_say(struct fx_client *client, const char *text)
 {
@@ -333,7 +333,7 @@ static inline pusherc_credentials fx_credentials(void)
     return credentials;
 }
 
-/* `text` without its NUL, as a JSON string would hold it: only quotes and backslashes occur here. */
+/* Escapes `text` for a JSON string. Its only special characters are quotes and backslashes. */
 static inline void fx_escape(char *to, size_t size, const char *text)
 {
     size_t len = 0;
@@ -346,7 +346,7 @@ static inline void fx_escape(char *to, size_t size, const char *text)
     to[len] = '\0';
 }
 
-/* What a client says to subscribe, with a signature where the channel's kind wants one; channel_data NULL = none. */
+/* Makes a subscribe message, with a signature if the channel's kind needs one; channel_data NULL = none. */
 static inline const char *fx_subscribe_text(struct fx_client *client, const char *channel,
                                             const char *channel_data)
 {
@@ -405,7 +405,7 @@ static inline void fx_sign_in(struct fx_client *client, const char *user_data)
     fx_say(client, text);
 }
 
-/* One event to one channel, past the checks; what pc_publish() returns. */
+/* Publishes one event to one channel without the checks. Returns what pc_publish() returns. */
 static inline int fx_publish_except(struct fx *fx, const char *channel, const char *event,
                                     const char *data, pusherc_socket_id except)
 {

@@ -1,10 +1,10 @@
 /*
- * A model of what endpoints are told, held against webhook/queue.c: bytes become a run of subscribers that come, go
- * and come back in the channels of three tenants, of time that passes, and of endpoints that accept or do not.
- * The model knows nothing of batches, queues and retries: only what each endpoint has to hear, in order.
+ * A model of the events that endpoints receive, compared with webhook/queue.c. The input bytes become a run:
+ * subscribers join, leave and return in the channels of three tenants, time passes, and endpoints accept or refuse.
+ * The model has no batches, queues and retries. It knows only which events each endpoint must receive, in order.
  *
- * What the names in a body say is compared, so an event in another tenant's batch, in the wrong order, twice or not
- * at all ends the process.
+ * The names in each body are compared, so an event in another tenant's batch, in the wrong order, twice or missing
+ * ends the process.
  */
 #ifndef TESTS_WEBHOOK_MODEL_H
 #define TESTS_WEBHOOK_MODEL_H
@@ -39,13 +39,13 @@
 struct wm_event {
     uint32_t kind;
     int channel, user; /* -1 = none */
-    uint64_t due_ms;   /* of one that waits */
+    uint64_t due_ms;   /* when a waiting one is due */
     bool silent;
 };
 
 struct wm_endpoint {
     uint32_t kinds;
-    int channel; /* the only one it hears of; -1 = all */
+    int channel; /* the only channel that it receives events of; -1 = all */
     struct wm_event told[WM_TOLD], waits[WM_TOLD];
     size_t told_count, waits_count, heard;
 };
@@ -98,7 +98,7 @@ static inline void wm_tell(struct wm_endpoint *e, struct wm_event event)
         e->told[e->told_count++] = event;
 }
 
-/* What has waited long enough, or all of it. */
+/* Sends the removals that have waited long enough, or all of them. */
 static inline void wm_pass(struct wm_endpoint *e, uint64_t now_ms, bool all)
 {
     size_t n = 0;
@@ -128,7 +128,7 @@ static inline void wm_expect(struct wm *m, struct wm_endpoint *e, struct wm_even
     event.silent = !(e->kinds & event.kind);
     event.due_ms = m->now_ms + WM_DELAY_MS;
     if (wm_is_removal(event.kind)) {
-        /* known also to those who hear of the other half only */
+        /* endpoints that receive only the other kind need it as well */
         if (pc_kinds_with_pairs(e->kinds) & event.kind)
             e->waits[e->waits_count++] = event;
     } else {
@@ -203,7 +203,7 @@ static inline void wm_hear_event(const struct wm_endpoint *e, int app, size_t n,
         WM_REQUIRE(pc_json_get(event, PC_S("user_id")).type == PC_JSON_NONE);
 }
 
-/* The batch is the next thing that its endpoint has to hear. `heard`: it does. */
+/* Requires that the batch has the next events of its endpoint. `heard`: the endpoint accepts it. */
 static inline void wm_hear(struct wm *m, const struct pc_webhook_batch *batch, bool heard)
 {
     int app = 0;
@@ -256,7 +256,7 @@ static inline void wm_answer(struct wm *m, int which, bool accepted)
     if (accepted)
         wm_hear(m, batch, true);
     if (pc_webhooks_answer(m->hooks, batch, accepted, m->now_ms)) {
-        wm_hear(m, batch, true); /* given up counts: what follows is what came after it */
+        wm_hear(m, batch, true); /* an abandoned batch counts as received: later events follow it */
         pc_webhook_batch_free(m->hooks, batch);
     }
 }
@@ -320,7 +320,7 @@ static inline void wm_step(struct wm *m, uint8_t op, uint8_t arg)
     }
 }
 
-/* Everything is told in the end. */
+/* At the end every event has been sent. */
 static inline void wm_end(struct wm *m, bool stop)
 {
     struct pc_webhook_batch *batch;
@@ -375,7 +375,7 @@ static inline void wm_run(const uint8_t *data, size_t size)
     WM_REQUIRE(pc_webhooks_new(&m->hooks, &m->mem, &settings, &m->stats, seed, m->now_ms) == 0);
     for (int i = 0; i < WM_APPS; i++)
         wm_put(m, i, (size_t)i < size ? data[i] : 0);
-    if (size > 2 * WM_TOLD / 4) /* each step tells an endpoint two things at most */
+    if (size > 2 * WM_TOLD / 4) /* each step makes at most two events for an endpoint */
         size = 2 * WM_TOLD / 4;
     for (size_t i = WM_APPS; i + 1 < size; i += 2)
         wm_step(m, data[i], data[i + 1]);

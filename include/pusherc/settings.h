@@ -93,7 +93,7 @@
     X(NUMBER, idempotency_ms, 1, UINT32_MAX, 120000, "", "how long an event with a known idempotency key is not published again") \
     X(NUMBER, max_auth_skew_s, 1, UINT32_MAX, 600, "", "largest difference between the clock and the time of a signed HTTP request; above it 401") \
     X(NUMBER, proxy_count, 0, UINT32_MAX, 0, "", "number of reverse proxies in front that append to `X-Forwarded-For`; only safe if clients cannot reach the port directly") \
-    X(TEXT, metrics_prefix, 0, 0, 0, "", "what the names of metrics begin with: `pusherc_` by default; `soketi_` fits soketi's dashboards") \
+    X(TEXT, metrics_prefix, 0, 0, 0, "", "prefix of metrics: `pusherc_`, or `soketi_` for dashboards of soketi") \
     X(NUMBER, accept_traffic_percent, 1, 100, 85, "", "percentage of the memory that the process may use; above it `/accept-traffic` answers 500") \
     X(DELAY, webhook_batch_ms, 0, UINT32_MAX - 1, 250, "", "how long events for one webhook endpoint are gathered before they are sent together") \
     X(NUMBER, webhook_batch_events, 1, PUSHERC_MAX_WEBHOOK_EVENTS, 20, "", "events with which a webhook batch is sent before `webhook_batch_ms` has passed, 1 to 1000") \

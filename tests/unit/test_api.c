@@ -134,7 +134,7 @@ static void vectors_are_verified(void **state)
 }
 
 /* 136, 137, 139, 145 */
-static void what_is_not_signed_right_is_401_and_publishes_nothing(void **state)
+static void a_wrong_signature_is_401_and_publishes_nothing(void **state)
 {
     static const char good[] = "2177714a5e2585840555dd17a397da73cc0c1b7d0fb4b040ecb4b0a66969446b";
     static const struct {
@@ -226,7 +226,7 @@ static void the_prefix_may_be_signed_or_not(void **state)
                          0);
         api_send(f, "GET", "/pusher/apps/app-id/channels", query, PC_S(""));
         api_expect_json(f, "{\"channels\":{}}");
-        /* what is not below the prefix is not ours, whatever is signed */
+        /* paths that are not below the prefix are the host's, whatever is signed */
         api_send(f, "GET", "/apps/app-id/channels", query, PC_S(""));
         assert_int_equal(f->result, PC_API_NOT_OURS);
         assert_int_equal(f->reply.status, 404);
@@ -586,8 +586,8 @@ static void without_an_app_in_the_path_the_key_names_it(void **state)
     assert_int_equal(f->reply.status, 401);
 }
 
-/* 161; a stranger does not learn that the app is disabled */
-static void a_disabled_app_is_403_to_who_can_sign(void **state)
+/* 161; a request without a signature does not learn that the app is disabled */
+static void a_disabled_app_is_403_to_signed_requests(void **state)
 {
     struct api_fixture *f = *state;
     pusherc_app_options options = api_app();
@@ -698,7 +698,7 @@ static void health_pages_answer_without_signature(void **state)
 }
 
 /* What pusher-js sends with enableStats, in the forms that its transports have. */
-static void statistics_are_taken_and_forgotten(void **state)
+static void statistics_are_accepted_and_discarded(void **state)
 {
     static const struct {
         const char *path, *type, *body;
@@ -993,7 +993,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         api_test(vectors_are_verified),
-        api_test(what_is_not_signed_right_is_401_and_publishes_nothing),
+        api_test(a_wrong_signature_is_401_and_publishes_nothing),
         api_test(a_timestamp_is_accepted_within_ten_minutes),
         api_test(the_prefix_may_be_signed_or_not),
         api_test(names_in_paths_are_decoded_after_the_signature),
@@ -1006,14 +1006,14 @@ int main(void)
         api_test(a_handler_that_waits_may_never_be_answered),
         cmocka_unit_test(without_memory_a_request_does_not_wait),
         api_test(without_an_app_in_the_path_the_key_names_it),
-        api_test(a_disabled_app_is_403_to_who_can_sign),
+        api_test(a_disabled_app_is_403_to_signed_requests),
         api_test(too_many_parameters_are_refused),
         api_test(events_above_the_rate_are_429),
         api_test(reads_above_the_rate_are_429),
         api_test(health_pages_answer_without_signature),
         api_test(the_root_page_is_the_hosts_if_it_has_pages),
         api_test(a_server_that_stops_is_503_but_up),
-        api_test(statistics_are_taken_and_forgotten),
+        api_test(statistics_are_accepted_and_discarded),
         api_test(every_answer_has_the_cors_fields),
         api_test(options_is_204_without_signature),
         api_test(refusals_are_logged),

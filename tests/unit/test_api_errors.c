@@ -178,7 +178,7 @@ static void other_replies_stay_as_they_are(void **state)
 }
 
 /* 401: five ways. The texts of each are in test_sign.c. */
-static void what_is_signed_wrong_is_401(void **state)
+static void a_wrong_signature_is_401(void **state)
 {
     static const struct {
         const char *row, *part, *instead, *text;
@@ -236,7 +236,7 @@ int main(void)
         api_test(every_failure_of_the_table_says_what_to_do),
         api_test(failures_may_be_json),
         api_test(other_replies_stay_as_they_are),
-        api_test(what_is_signed_wrong_is_401),
+        api_test(a_wrong_signature_is_401),
         api_test(too_many_and_shutting_down_say_when_to_come_again),
     };
     return cmocka_run_group_tests_name("test_api_errors", tests, NULL, NULL);

@@ -361,7 +361,7 @@ static void what_is_wrong_with_a_webhook_is_named(void **state)
 #undef HOOK
 }
 
-static void text_that_is_no_json_is_refused_with_its_line(void **state)
+static void text_that_is_not_json_is_refused_with_its_line(void **state)
 {
     (void)state;
     refused("", "not valid JSON near line 1");
@@ -526,7 +526,7 @@ int main(void)
         cmocka_unit_test(a_field_given_twice_is_refused),
         cmocka_unit_test(webhooks_may_be_written_as_soketi_does_or_as_here),
         cmocka_unit_test(what_is_wrong_with_a_webhook_is_named),
-        cmocka_unit_test(text_that_is_no_json_is_refused_with_its_line),
+        cmocka_unit_test(text_that_is_not_json_is_refused_with_its_line),
         cmocka_unit_test(the_last_app_may_spoil_all),
         cmocka_unit_test(what_the_receiver_returns_ends_the_reading),
         cmocka_unit_test(long_texts_and_missing_arguments_are_refused),

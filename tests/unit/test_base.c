@@ -457,7 +457,7 @@ static void a_refused_amount_takes_nothing(void **state)
 /* Errors and version */
 
 /* Against the C library's calendar: every day there is, each at another second of the day. */
-static void moments_become_dates_as_the_c_library_writes_them(void **state)
+static void times_become_dates_as_the_c_library_writes_them(void **state)
 {
     const uint64_t last = 253402300799; /* 9999-12-31T23:59:59Z */
     struct tm tm;
@@ -639,7 +639,7 @@ int main(void)
         cmocka_unit_test(a_list_keeps_order_and_removing_twice_is_harmless),
         cmocka_unit_test(a_rate_allows_so_many_in_a_second_and_starts_anew),
         cmocka_unit_test(a_refused_amount_takes_nothing),
-        cmocka_unit_test(moments_become_dates_as_the_c_library_writes_them),
+        cmocka_unit_test(times_become_dates_as_the_c_library_writes_them),
         cmocka_unit_test(what_is_zero_gets_the_default_of_its_row),
         cmocka_unit_test(a_setting_out_of_its_range_is_named),
         cmocka_unit_test(a_choice_is_one_of_its_words),

@@ -135,7 +135,7 @@ static void only_what_publishers_send_is_kept(void **state)
     assert_non_null(strstr(text, "}\n{\"event\":\"pusher:cache_miss\""));
 }
 
-static void what_is_oldest_makes_room(void **state)
+static void the_oldest_event_is_removed_first(void **state)
 {
     struct cx *cx = *state;
     struct pc_directory *dir = &cx->fx.engine->directory;
@@ -269,7 +269,7 @@ int main(void)
         with_clients(newcomers_hear_the_last_event),
         with_clients(the_event_is_kept_without_subscribers),
         with_clients(only_what_publishers_send_is_kept),
-        with_clients(what_is_oldest_makes_room),
+        with_clients(the_oldest_event_is_removed_first),
         with_clients(one_event_is_kept_whatever_its_size),
         cmocka_unit_test(each_audience_gets_its_own_of_what_is_kept),
         cmocka_unit_test(without_memory_an_event_is_kept_whole_or_not),

@@ -179,7 +179,7 @@ static void a_worker_that_has_ended_is_not_waited_for(void **state)
 }
 
 /* It closes while the change lies in its mailbox. */
-static void nor_one_that_ends_meanwhile(void **state)
+static void a_worker_that_ends_meanwhile_is_not_waited_for(void **state)
 {
     struct ax *ax = *state;
     struct answer answer = {.ax = ax, .user = "7"};
@@ -221,7 +221,7 @@ int main(void)
         WITH(what_was_there_before_is_asked_for_once),
         WITH(an_answer_from_before_the_channel_was_taken_is_asked_for),
         WITH(a_worker_that_has_ended_is_not_waited_for),
-        WITH(nor_one_that_ends_meanwhile),
+        WITH(a_worker_that_ends_meanwhile_is_not_waited_for),
         WITH(without_memory_no_worker_gets_the_change),
     };
     return cmocka_run_group_tests_name("change", tests, NULL, NULL);

@@ -481,7 +481,7 @@ static void common_words_count_beside_sockudos_names_only(void **state)
     cli_settings_free(&settings);
 }
 
-static void names_used_in_vain_are_warned_of_once(void **state)
+static void ignored_names_give_one_warning_each(void **state)
 {
     char *text = NULL;
     size_t len = 0;
@@ -753,7 +753,7 @@ int main(void)
                                         clear_environment),
         cmocka_unit_test_setup_teardown(common_words_count_beside_sockudos_names_only,
                                         clear_environment, clear_environment),
-        cmocka_unit_test_setup_teardown(names_used_in_vain_are_warned_of_once, clear_environment,
+        cmocka_unit_test_setup_teardown(ignored_names_give_one_warning_each, clear_environment,
                                         clear_environment),
         cmocka_unit_test(app_text_has_three_parts),
         cmocka_unit_test(a_service_manager_is_told),

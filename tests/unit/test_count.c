@@ -58,7 +58,7 @@ static const char *counts(struct fx_client *client)
     return text;
 }
 
-static void every_change_is_told_to_everybody(void **state)
+static void every_change_is_sent_to_all_subscribers(void **state)
 {
     struct nx *nx = *state;
     fx_subscribe(&nx->clients[0], "orders");
@@ -93,7 +93,7 @@ static void presence_and_user_channels_are_not_counted(void **state)
     assert_string_equal(counts(&nx->clients[0]), "1 1 1");
 }
 
-static void a_large_channel_is_told_now_and_then_and_the_last_value(void **state)
+static void a_large_channel_gets_some_values_and_always_the_last(void **state)
 {
     struct nx *nx = *state;
     for (size_t i = 0; i < 100; i++)
@@ -143,9 +143,9 @@ static void everybody_may_leave_while_the_last_value_waits(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        with_clients(every_change_is_told_to_everybody),
+        with_clients(every_change_is_sent_to_all_subscribers),
         with_clients(presence_and_user_channels_are_not_counted),
-        with_clients(a_large_channel_is_told_now_and_then_and_the_last_value),
+        with_clients(a_large_channel_gets_some_values_and_always_the_last),
         with_clients(everybody_may_leave_while_the_last_value_waits),
     };
     return cmocka_run_group_tests_name("count", tests, NULL, NULL);

@@ -156,7 +156,7 @@ static void any_length_comes_back(void **state)
     }
 }
 
-static void what_was_not_made_for_the_channel_is_refused(void **state)
+static void data_for_another_channel_or_key_is_refused(void **state)
 {
     pusherc_credentials credentials = with_key(), other = with_key();
     uint8_t other_key[PUSHERC_MASTER_KEY_SIZE] = {1};
@@ -321,7 +321,7 @@ int main(void)
         cmocka_unit_test(data_is_encrypted_as_the_vectors_say),
         cmocka_unit_test(every_message_has_a_nonce_of_its_own),
         cmocka_unit_test(any_length_comes_back),
-        cmocka_unit_test(what_was_not_made_for_the_channel_is_refused),
+        cmocka_unit_test(data_for_another_channel_or_key_is_refused),
         cmocka_unit_test(other_forms_are_refused),
         cmocka_unit_test(arguments_are_checked),
         cmocka_unit_test(small_buffers_stay_untouched),

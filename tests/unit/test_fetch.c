@@ -369,7 +369,7 @@ static void no_more_than_the_maximum_are_under_way(void **state)
     close_all(&f);
 }
 
-static void a_cancelled_request_is_not_heard_of_again(void **state)
+static void a_cancelled_request_calls_nothing(void **state)
 {
     struct fixture f;
     struct outcome outcomes[3] = {{0}};
@@ -439,7 +439,7 @@ int main(void)
         cmocka_unit_test(an_answer_above_its_buffer_is_broken_off),
         cmocka_unit_test(connections_are_kept_unless_a_new_one_is_wanted),
         cmocka_unit_test(no_more_than_the_maximum_are_under_way),
-        cmocka_unit_test(a_cancelled_request_is_not_heard_of_again),
+        cmocka_unit_test(a_cancelled_request_calls_nothing),
         cmocka_unit_test(the_end_of_the_loop_ends_what_is_under_way),
         cmocka_unit_test(a_failed_allocation_fails_one_request),
     };

@@ -321,7 +321,7 @@ static void the_grant_says_who_joins_or_else_the_identity(void **state)
     heard(ax, 0, "nine");
 }
 
-static void a_sign_in_is_who_asks(void **state)
+static void a_sign_in_sets_the_user_of_questions(void **state)
 {
     struct ax *ax = begin(state, "7");
     fx_sign_in(&ax->clients[0], "{\"id\":\"signed\"}");
@@ -717,7 +717,7 @@ static void questions_under_way_count_as_channels(void **state)
 }
 
 /* A client keeps what it has signed: it must not get by it what was taken away. */
-static void a_signature_does_not_bring_back_what_was_lost(void **state)
+static void a_signature_does_not_bring_back_a_lost_grant(void **state)
 {
     struct ax *ax = begin(state, "7");
     fx_subscribe(&ax->clients[0], "private-t.1");
@@ -741,7 +741,7 @@ static void a_signature_does_not_bring_back_what_was_lost(void **state)
     heard(ax, 0, "subscription_succeeded");
 }
 
-static void nor_what_was_lost_before_it_was_used(void **state)
+static void a_signature_does_not_bring_back_a_grant_lost_before_its_use(void **state)
 {
     struct ax *ax = begin(state, NULL);
     remember(ax, 0, "private-t.1", "7", "agent", 0);
@@ -839,7 +839,7 @@ int main(void)
         in_mode(rules_only, types_of_reasons),
         in_mode(rules_only, a_refused_sign_in_is_told),
         in_mode(rules_only, the_grant_says_who_joins_or_else_the_identity),
-        in_mode(rules_only, a_sign_in_is_who_asks),
+        in_mode(rules_only, a_sign_in_sets_the_user_of_questions),
         in_mode(rules_only, a_lost_grant_gets_nothing_more),
         in_mode(rules_only, an_event_on_its_way_does_not_overtake_the_loss),
         in_mode(rules_only, done_is_called_after_the_loss),
@@ -861,9 +861,9 @@ int main(void)
         in_mode(rules_only, only_a_client_that_presents_the_answer_uses_its_grant),
         in_mode(either, only_a_client_that_presents_the_answer_uses_its_grant),
         in_mode(rules_only, questions_under_way_count_as_channels),
-        in_mode(signatures_only, a_signature_does_not_bring_back_what_was_lost),
-        in_mode(either, a_signature_does_not_bring_back_what_was_lost),
-        in_mode(signatures_only, nor_what_was_lost_before_it_was_used),
+        in_mode(signatures_only, a_signature_does_not_bring_back_a_lost_grant),
+        in_mode(either, a_signature_does_not_bring_back_a_lost_grant),
+        in_mode(signatures_only, a_signature_does_not_bring_back_a_grant_lost_before_its_use),
         in_mode(signatures_only,
                 a_signed_subscribe_while_it_is_asked_again_is_decided_by_the_answer),
         cmocka_unit_test(without_memory_no_client_keeps_a_denied_channel),

@@ -69,7 +69,7 @@ static void a_repeat_gets_the_answer_of_the_first(void **state)
     table_close(&t);
 }
 
-static void what_was_not_done_may_be_done_again(void **state)
+static void a_failed_request_may_be_repeated(void **state)
 {
     struct table t;
     (void)state;
@@ -349,7 +349,7 @@ static void keys_are_the_apps_own(void **state)
     assert_int_equal(count_received(f, "e"), 1);
 }
 
-static void what_is_refused_takes_no_key(void **state)
+static void a_refused_event_takes_no_key(void **state)
 {
     struct api_fixture *f = *state;
     api_set_mailboxes(f, 1);
@@ -566,7 +566,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_repeat_gets_the_answer_of_the_first),
-        cmocka_unit_test(what_was_not_done_may_be_done_again),
+        cmocka_unit_test(a_failed_request_may_be_repeated),
         cmocka_unit_test(a_key_is_free_when_its_time_is_over),
         cmocka_unit_test(the_oldest_goes_when_memory_is_full),
         cmocka_unit_test(without_memory_nothing_is_noted),
@@ -575,7 +575,7 @@ int main(void)
         api_test(the_key_may_stand_in_a_header_field),
         api_test(odd_keys_are_refused),
         api_test(keys_are_the_apps_own),
-        api_test(what_is_refused_takes_no_key),
+        api_test(a_refused_event_takes_no_key),
         api_test(one_under_way_is_503),
         api_test(events_of_a_batch_have_keys_of_their_own),
         api_test(a_whole_batch_may_have_a_key),

@@ -202,7 +202,7 @@ static void client_events_keep_their_data_as_written(void **state)
     }
 }
 
-static void what_is_no_message_is_refused(void **state)
+static void malformed_messages_are_refused(void **state)
 {
     static const struct {
         const char *text, *why;
@@ -423,7 +423,7 @@ static void members_are_read(void **state)
     check_users(*state, false, cases, sizeof cases / sizeof cases[0]);
 }
 
-static void users_who_sign_in_are_read(void **state)
+static void sign_in_data_is_read(void **state)
 {
     static const struct user_case cases[] = {
         {"{\"id\":\"7\",\"user_info\":{\"name\":\"Zoe\"},\"watchlist\":[\"8\"]}", false, "7",
@@ -448,14 +448,14 @@ int main(void)
         cmocka_unit_test_setup_teardown(pings_and_pongs_take_any_data, set_up, tear_down),
         cmocka_unit_test_setup_teardown(client_events_keep_their_data_as_written, set_up,
                                         tear_down),
-        cmocka_unit_test_setup_teardown(what_is_no_message_is_refused, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(malformed_messages_are_refused, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_refused_message_leaves_out_alone, set_up, tear_down),
         cmocka_unit_test_setup_teardown(nothing_read_moves_while_the_rest_is_read, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(plain_messages_need_no_memory, set_up, tear_down),
         cmocka_unit_test_setup_teardown(out_of_memory_is_no_bad_message, set_up, tear_down),
         cmocka_unit_test_setup_teardown(members_are_read, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(users_who_sign_in_are_read, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(sign_in_data_is_read, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -300,7 +300,7 @@ static pusherc_slice random_text(char text[MAX_TEXT + 1], uint32_t max_character
     return pc_slice(text, len);
 }
 
-/* Both parsers: cJSON for the meaning, ours because it is strict. */
+/* Both parsers: cJSON for the meaning, the library's because it is strict. */
 static cJSON *parse_out(struct fixture *f)
 {
     assert_int_equal(pc_buf_status(&f->buf), 0);

@@ -427,7 +427,7 @@ static void json_is_an_array_of_families(void **state)
     pusherc_server_free(server);
 }
 
-static void who_takes_the_text_may_stop_it(void **state)
+static void the_receiver_of_the_text_may_stop_it(void **state)
 {
     struct page *page = *state;
     pusherc_server *server = server_with("app-id", NULL);
@@ -668,7 +668,7 @@ int main(void)
         WRITE(the_prefix_is_the_hosts),
         WRITE(a_prefix_that_is_no_name_is_refused),
         WRITE(json_is_an_array_of_families),
-        WRITE(who_takes_the_text_may_stop_it),
+        WRITE(the_receiver_of_the_text_may_stop_it),
         WRITE(without_memory_nothing_is_written),
         WRITE(a_listener_for_operators_has_their_pages_and_no_others),
         WRITE(traffic_is_refused_above_the_threshold),

@@ -254,7 +254,7 @@ static void dropping_after_part_was_written_keeps_the_count(void **state)
     }
 }
 
-static void freeing_lets_go_of_what_waits(void **state)
+static void freeing_releases_waiting_data(void **state)
 {
     struct fixture *f = *state;
     struct pc_frame *frame = pc_frame_new(&f->fx.mem, 1, 0, PC_S("shared"));
@@ -344,7 +344,7 @@ int main(void)
         outq_test(a_closed_queue_takes_nothing_and_still_gives),
         outq_test(dropping_spares_a_frame_that_has_begun),
         outq_test(dropping_after_part_was_written_keeps_the_count),
-        outq_test(freeing_lets_go_of_what_waits),
+        outq_test(freeing_releases_waiting_data),
         outq_test(without_memory_nothing_is_queued),
         outq_test(frames_carry_their_header),
     };

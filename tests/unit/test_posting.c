@@ -163,7 +163,7 @@ static void a_message_for_all_is_as_a_variant_for_each(void **state)
     }
 }
 
-static void who_loses_its_view_gets_nothing_until_it_has_one(void **state)
+static void a_client_that_loses_its_view_gets_nothing_until_it_has_one(void **state)
 {
     struct ax *ax = *state;
     pc_change_view(subscription_of(ax, 0), PC_S(""));
@@ -251,7 +251,7 @@ int main(void)
         with_views(each_queue_gets_the_variant_of_its_view_and_encoding),
         with_views(a_column_without_a_variant_is_nothing),
         with_views(a_message_for_all_is_as_a_variant_for_each),
-        with_views(who_loses_its_view_gets_nothing_until_it_has_one),
+        with_views(a_client_that_loses_its_view_gets_nothing_until_it_has_one),
         with_views(an_event_without_a_variant_lets_go_of_its_channel),
         with_views(a_variant_outlives_its_event_in_a_queue),
         with_views(a_full_mailbox_gives_all_slots_back),

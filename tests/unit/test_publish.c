@@ -163,7 +163,7 @@ static void what_keeps_the_rules_passes(void **state)
     assert_int_equal(pc_publication_check(f->fx.engine, f->app, &p, NULL), 0);
 }
 
-static void what_fits_into_no_queue_is_refused_at_the_source(void **state)
+static void an_event_larger_than_every_queue_is_refused_when_published(void **state)
 {
     struct fixture *f = *state;
     pusherc_slice news[] = {PUSHERC_LIT("news")};
@@ -305,7 +305,7 @@ static void events_of_before_a_join_are_not_for_the_newcomer(void **state)
         "{\"event\":\"hello\",\"channel\":\"news\",\"data\":\"2\"}\n");
 }
 
-static void events_are_not_for_those_who_have_left(void **state)
+static void events_do_not_reach_clients_that_have_left(void **state)
 {
     struct fixture *f = *state;
     listen_to(f, 0, "news");
@@ -316,7 +316,7 @@ static void events_are_not_for_those_who_have_left(void **state)
     expect_heard(f, 1, HELLO);
 }
 
-static void who_leaves_and_comes_back_starts_anew(void **state)
+static void a_client_that_rejoins_starts_anew(void **state)
 {
     struct fixture *f = *state;
     listen_to(f, 0, "news");
@@ -460,7 +460,7 @@ static void workers_that_become_interested_meanwhile_get_it(void **state)
     assert_non_null(strstr(fx_heard(&f->clients[2]), HELLO));
 }
 
-static void those_who_leave_meanwhile_do_not_disturb(void **state)
+static void clients_that_leave_meanwhile_do_not_disturb(void **state)
 {
     struct fixture *f = *state;
     listen_to(f, 0, "news");
@@ -586,7 +586,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         publish_test(what_breaks_a_rule_is_refused_with_a_sentence),
         publish_test(what_keeps_the_rules_passes),
-        publish_test(what_fits_into_no_queue_is_refused_at_the_source),
+        publish_test(an_event_larger_than_every_queue_is_refused_when_published),
         publish_test(an_event_reaches_the_subscribers_of_every_worker_once),
         publish_test(an_event_without_subscribers_is_counted_and_dropped),
         publish_test(apps_do_not_hear_each_other),
@@ -595,14 +595,14 @@ int main(void)
         publish_test(text_arrives_as_it_was_published),
         publish_test(long_events_arrive_whole),
         publish_test(events_of_before_a_join_are_not_for_the_newcomer),
-        publish_test(events_are_not_for_those_who_have_left),
-        publish_test(who_leaves_and_comes_back_starts_anew),
+        publish_test(events_do_not_reach_clients_that_have_left),
+        publish_test(a_client_that_rejoins_starts_anew),
         publish_test(leaving_in_any_order_keeps_the_others),
         publish_test(a_full_mailbox_refuses_and_the_others_are_served),
         publish_test(channels_before_the_one_that_fails_have_been_served),
         publish_test(a_worker_that_has_gone_is_passed_over),
         publish_test(workers_that_become_interested_meanwhile_get_it),
-        publish_test(those_who_leave_meanwhile_do_not_disturb),
+        publish_test(clients_that_leave_meanwhile_do_not_disturb),
         publish_test(without_memory_no_client_gets_half_an_event),
         publish_test(a_message_of_the_server_is_sent_only_to_subscribers),
         publish_test(a_join_without_memory_gives_up),

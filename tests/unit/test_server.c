@@ -96,7 +96,7 @@ static void leave(struct life *life)
     if (life->mode == ATTACHED) {
         uv_run(&life->loop, UV_RUN_DEFAULT);
         assert_int_equal(uv_loop_close(&life->loop),
-                         0); /* nothing of ours is left in the host's loop */
+                         0); /* no handle of the library is left in the host's loop */
     }
     assert_int_equal(failing_alloc_live(&life->alloc), 0);
 }
@@ -488,8 +488,8 @@ static bool has_its_app(struct life *life)
     return app != NULL;
 }
 
-/* What calls do that close or take away: all of it, or with ENOMEM nothing. */
-static void without_memory_nothing_is_closed_or_taken_away(void **state)
+/* A call that closes connections or revokes channels does all of it, or fails with ENOMEM and does nothing. */
+static void calls_that_close_do_all_or_without_memory_nothing(void **state)
 {
     static const struct {
         int (*call)(struct life *life);
@@ -693,7 +693,7 @@ int main(void)
         cmocka_unit_test(guarded_public_names_and_open_origins_are_warned_of),
         cmocka_unit_test(a_slow_reader_gets_the_whole_page),
         cmocka_unit_test(without_memory_a_call_fails_and_nothing_leaks),
-        cmocka_unit_test(without_memory_nothing_is_closed_or_taken_away),
+        cmocka_unit_test(calls_that_close_do_all_or_without_memory_nothing),
         cmocka_unit_test(a_server_stops_without_memory),
         cmocka_unit_test(a_stop_may_be_shortened),
         cmocka_unit_test(a_certificate_is_exchanged_by_all_workers_or_none),

@@ -371,7 +371,7 @@ static void protocol_4_is_pinged_below_the_protocol_only(void **state)
     fx_disconnect(&client);
 }
 
-static void what_we_send_is_no_sign_of_life(void **state)
+static void sending_does_not_count_as_activity_of_the_client(void **state)
 {
     struct fixture *f = *state;
     fx_subscribe(&f->clients[0], "news");
@@ -408,7 +408,7 @@ static void publish_100(struct fixture *f)
     fx_settle(&f->fx);
 }
 
-static void who_reads_nothing_is_closed_when_the_queue_is_full(void **state)
+static void a_client_that_reads_nothing_is_closed_when_its_queue_is_full(void **state)
 {
     struct fixture f;
     struct fx_client *stuck = &f.clients[0];
@@ -500,7 +500,7 @@ static void above_the_soft_limit_it_has_some_seconds(void **state)
     assert_int_equal(close_all(&f), 0);
 }
 
-static void who_asks_and_does_not_read_is_slow_too(void **state)
+static void a_client_that_asks_and_does_not_read_is_slow_too(void **state)
 {
     struct fixture f;
     struct fx_client *stuck = &f.clients[0];
@@ -638,11 +638,11 @@ int main(void)
         session_test(any_word_is_a_sign_of_life),
         session_test(a_late_answer_is_in_time_until_the_end),
         session_test(protocol_4_is_pinged_below_the_protocol_only),
-        session_test(what_we_send_is_no_sign_of_life),
-        cmocka_unit_test(who_reads_nothing_is_closed_when_the_queue_is_full),
+        session_test(sending_does_not_count_as_activity_of_the_client),
+        cmocka_unit_test(a_client_that_reads_nothing_is_closed_when_its_queue_is_full),
         cmocka_unit_test(with_the_drop_policy_events_are_skipped),
         cmocka_unit_test(above_the_soft_limit_it_has_some_seconds),
-        cmocka_unit_test(who_asks_and_does_not_read_is_slow_too),
+        cmocka_unit_test(a_client_that_asks_and_does_not_read_is_slow_too),
         cmocka_unit_test(the_soft_limit_is_looked_at_without_new_events),
         cmocka_unit_test(without_memory_one_session_fails_and_the_rest_goes_on),
         cmocka_unit_test(without_memory_there_is_no_engine),

@@ -158,7 +158,7 @@ static void a_second_subscription_of_one_connection_is_an_error(void **state)
     expect_heard(f, 0, "{\"event\":\"e\",\"channel\":\"news\",\"data\":\"1\"}\n");
 }
 
-static void leaving_what_one_has_not_is_an_error(void **state)
+static void unsubscribing_without_a_subscription_is_an_error(void **state)
 {
     struct fixture *f = *state;
     fx_unsubscribe(&f->clients[0], "news");
@@ -410,7 +410,7 @@ static void a_user_signs_in(void **state)
     expect_heard(f, 0, "{\"event\":\"e\",\"channel\":\"#server-to-user-7\",\"data\":\"1\"}\n");
 }
 
-static void who_signed_in_needs_no_channel_data(void **state)
+static void a_signed_in_client_needs_no_channel_data(void **state)
 {
     struct fixture *f = *state;
     fx_sign_in(&f->clients[0], "{\"id\":\"ann\",\"user_info\":{\"n\":1}}");
@@ -610,7 +610,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         subscribe_test(a_public_channel_is_for_everybody),
         subscribe_test(a_second_subscription_of_one_connection_is_an_error),
-        subscribe_test(leaving_what_one_has_not_is_an_error),
+        subscribe_test(unsubscribing_without_a_subscription_is_an_error),
         subscribe_test(bad_names_are_refused_and_shown_cut),
         subscribe_test(private_channels_want_a_signature),
         cmocka_unit_test(a_connection_has_a_maximum_of_channels),
@@ -621,7 +621,7 @@ int main(void)
         cmocka_unit_test(a_channel_has_a_maximum_of_members),
         subscribe_test(a_new_member_is_told_of_each_member_once),
         subscribe_test(a_user_signs_in),
-        subscribe_test(who_signed_in_needs_no_channel_data),
+        subscribe_test(a_signed_in_client_needs_no_channel_data),
         subscribe_test(a_sign_in_may_be_repeated_but_not_changed),
         subscribe_test(a_wrong_sign_in_is_refused),
         subscribe_test(a_client_event_reaches_the_others),

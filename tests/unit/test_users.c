@@ -430,7 +430,7 @@ static void the_first_hundred_are_kept(void **state)
     assert_int_equal(close_all(&f), 0);
 }
 
-static void what_is_no_list_of_ids_is_said(void **state)
+static void a_malformed_watchlist_is_an_error(void **state)
 {
     static const struct {
         const char *list, *news;
@@ -829,7 +829,7 @@ static void allow(pusherc_auth_request *request, void *user_data)
 }
 
 /* 44, 45 */
-static void strangers_are_closed_in_time(void **state)
+static void clients_that_do_not_authenticate_are_closed_in_time(void **state)
 {
     struct fixture f;
     pusherc_app_options app = fx_app();
@@ -890,7 +890,7 @@ static void the_time_for_it_can_be_set(void **state)
 }
 
 /* One that cannot be timed must not stay. */
-static void without_memory_a_stranger_cannot_stay(void **state)
+static void without_memory_an_unauthenticated_client_cannot_stay(void **state)
 {
     pusherc_app_options app = fx_app();
     (void)state;
@@ -957,7 +957,7 @@ int main(void)
         cmocka_unit_test(a_page_that_is_loaded_again_is_quiet),
         cmocka_unit_test(signing_in_again_replaces_the_list),
         cmocka_unit_test(the_first_hundred_are_kept),
-        cmocka_unit_test(what_is_no_list_of_ids_is_said),
+        cmocka_unit_test(a_malformed_watchlist_is_an_error),
         users_test(without_the_switch_no_user_is_watched),
         cmocka_unit_test(watched_users_are_no_channels),
         cmocka_unit_test(watchers_know_what_a_model_knows),
@@ -965,9 +965,9 @@ int main(void)
         users_test(a_user_has_so_many_connections_and_no_more),
         users_test(a_refused_sign_in_is_not_seen),
         users_test(a_limit_that_comes_later_counts_from_then_on),
-        cmocka_unit_test(strangers_are_closed_in_time),
+        cmocka_unit_test(clients_that_do_not_authenticate_are_closed_in_time),
         cmocka_unit_test(the_time_for_it_can_be_set),
-        cmocka_unit_test(without_memory_a_stranger_cannot_stay),
+        cmocka_unit_test(without_memory_an_unauthenticated_client_cannot_stay),
     };
     return cmocka_run_group_tests_name("users", tests, NULL, NULL);
 }

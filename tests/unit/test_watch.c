@@ -229,13 +229,13 @@ static void run(uint32_t offline_delay_ms)
     fx_close(&crew.fx);
 }
 
-static void at_once_everybody_knows_how_it_is(void **state)
+static void without_a_delay_every_watcher_knows_the_state(void **state)
 {
     (void)state;
     run(PUSHERC_NO_DELAY);
 }
 
-static void with_a_delay_everybody_knows_how_it_is(void **state)
+static void with_a_delay_every_watcher_knows_the_state(void **state)
 {
     (void)state;
     run(200);
@@ -244,8 +244,8 @@ static void with_a_delay_everybody_knows_how_it_is(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(at_once_everybody_knows_how_it_is),
-        cmocka_unit_test(with_a_delay_everybody_knows_how_it_is),
+        cmocka_unit_test(without_a_delay_every_watcher_knows_the_state),
+        cmocka_unit_test(with_a_delay_every_watcher_knows_the_state),
     };
     return cmocka_run_group_tests_name("watch", tests, NULL, NULL);
 }

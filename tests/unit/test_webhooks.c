@@ -302,7 +302,7 @@ static void without_batches_each_event_goes_by_itself_and_at_once(void **state)
 
 /* -- delays -- */
 
-static void a_removal_is_told_after_its_delay(void **state)
+static void a_removal_is_sent_after_its_delay(void **state)
 {
     (void)state;
     struct fixture f;
@@ -320,7 +320,7 @@ static void a_removal_is_told_after_its_delay(void **state)
 }
 
 /* Whatever half an endpoint asked for. */
-static void who_is_back_in_time_was_never_away(void **state)
+static void a_return_in_time_sends_no_event(void **state)
 {
     (void)state;
     static const uint32_t kinds[] = {0, OCCUPIED | ADDED, VACATED | REMOVED};
@@ -338,7 +338,7 @@ static void who_is_back_in_time_was_never_away(void **state)
     }
 }
 
-static void who_is_back_too_late_is_told_both_ways(void **state)
+static void a_late_return_sends_both_events(void **state)
 {
     (void)state;
     struct fixture f;
@@ -460,7 +460,7 @@ static void refused_batches_come_again_with_growing_delays_for_five_minutes(void
     close_fixture(&f);
 }
 
-static void what_follows_waits_for_what_failed_but_not_at_other_endpoints(void **state)
+static void later_events_wait_for_a_failed_batch_but_not_at_other_endpoints(void **state)
 {
     (void)state;
     struct fixture f;
@@ -534,7 +534,7 @@ static void settings_in_force_are_those_put_last(void **state)
     close_fixture(&f);
 }
 
-static void what_waits_is_signed_with_the_newest_secret(void **state)
+static void waiting_events_are_signed_with_the_newest_secret(void **state)
 {
     (void)state;
     struct fixture f;
@@ -556,7 +556,7 @@ static void what_waits_is_signed_with_the_newest_secret(void **state)
     close_fixture(&f);
 }
 
-static void an_endpoint_that_is_no_more_gets_what_waited_for_it(void **state)
+static void a_removed_endpoint_gets_its_waiting_events(void **state)
 {
     (void)state;
     struct fixture f;
@@ -579,7 +579,7 @@ static void an_endpoint_that_is_no_more_gets_what_waited_for_it(void **state)
     close_fixture(&f);
 }
 
-static void of_one_url_twice_each_is_an_endpoint_of_its_own(void **state)
+static void two_endpoints_may_have_the_same_url(void **state)
 {
     (void)state;
     struct fixture f;
@@ -817,18 +817,18 @@ int main(void)
         cmocka_unit_test(a_batch_waits_until_its_time_or_until_it_is_full),
         cmocka_unit_test(a_batch_takes_no_more_than_frameworks_do),
         cmocka_unit_test(without_batches_each_event_goes_by_itself_and_at_once),
-        cmocka_unit_test(a_removal_is_told_after_its_delay),
-        cmocka_unit_test(who_is_back_in_time_was_never_away),
-        cmocka_unit_test(who_is_back_too_late_is_told_both_ways),
+        cmocka_unit_test(a_removal_is_sent_after_its_delay),
+        cmocka_unit_test(a_return_in_time_sends_no_event),
+        cmocka_unit_test(a_late_return_sends_both_events),
         cmocka_unit_test(another_member_takes_nothing_back_but_the_vacancy),
         cmocka_unit_test(an_endpoint_is_told_what_it_asked_for_and_of_which_channels),
         cmocka_unit_test(refused_batches_come_again_with_growing_delays_for_five_minutes),
-        cmocka_unit_test(what_follows_waits_for_what_failed_but_not_at_other_endpoints),
+        cmocka_unit_test(later_events_wait_for_a_failed_batch_but_not_at_other_endpoints),
         cmocka_unit_test(a_full_queue_drops_what_comes_and_counts_it),
         cmocka_unit_test(settings_in_force_are_those_put_last),
-        cmocka_unit_test(what_waits_is_signed_with_the_newest_secret),
-        cmocka_unit_test(an_endpoint_that_is_no_more_gets_what_waited_for_it),
-        cmocka_unit_test(of_one_url_twice_each_is_an_endpoint_of_its_own),
+        cmocka_unit_test(waiting_events_are_signed_with_the_newest_secret),
+        cmocka_unit_test(a_removed_endpoint_gets_its_waiting_events),
+        cmocka_unit_test(two_endpoints_may_have_the_same_url),
         cmocka_unit_test(a_stop_waits_for_nothing_and_gives_one_more_chance),
         cmocka_unit_test(what_is_left_is_handed_over_whole),
         cmocka_unit_test(without_memory_an_event_is_dropped_or_late_and_nothing_leaks),

@@ -441,7 +441,7 @@ static void crew_close(struct crew *crew)
     }
 }
 
-static void everybody_gets_everything_once_and_in_order(void **state)
+static void every_client_gets_every_event_once_and_in_order(void **state)
 {
     static struct crew crew;
     struct driver drivers[DRIVERS];
@@ -484,7 +484,7 @@ static void everybody_gets_everything_once_and_in_order(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(everybody_gets_everything_once_and_in_order),
+        cmocka_unit_test(every_client_gets_every_event_once_and_in_order),
     };
     return cmocka_run_group_tests_name("workers", tests, NULL, NULL);
 }
