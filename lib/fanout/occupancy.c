@@ -77,6 +77,19 @@ static uint32_t webhook_of(pusherc_channel_event_type type)
     return 0;
 }
 
+static void note(struct pc_engine *engine, struct pc_app *app, const struct pc_channel *channel,
+                 pusherc_channel_event_type type, pusherc_slice user_id, struct pc_posting *posting)
+{
+    const uint32_t kind = webhook_of(type);
+    if (!pc_noticed(&engine->observer, app, kind))
+        return;
+    struct pc_notice notice = {.kind = kind,
+                               .app = app,
+                               .channel = channel->name,
+                               .user_id = is_about_member(type) ? user_id : PC_S("")};
+    pc_posting_note(engine, &notice, posting);
+}
+
 void pc_occupancy_changed(struct pc_worker *worker, struct pc_app *app, struct pc_channel *channel,
                           const struct pc_occupancy *what, struct pc_posting *posting,
                           struct pc_channel_change *change)
@@ -84,18 +97,16 @@ void pc_occupancy_changed(struct pc_worker *worker, struct pc_app *app, struct p
     change->subscriptions = channel->subscriptions;
     if (channel->class.kind == PUSHERC_CHANNEL_USER)
         return; /* neither subscribers, the observer nor the host are told of a user's channel */
+    if (!worker->engine->observer.note && !worker->engine->hooks.on_channel &&
+        !app->options.subscription_count_events)
+        return; /* the list would have no reader */
     list(change, what);
     for (uint32_t i = 0; i < change->count; i++) {
         pusherc_channel_event_type type = change->types[i];
-        if (type != PUSHERC_SUBSCRIPTION_COUNT) {
-            struct pc_notice notice = {.kind = webhook_of(type),
-                                       .app = app,
-                                       .channel = channel->name,
-                                       .user_id = is_about_member(type) ? what->user_id : PC_S("")};
-            pc_posting_note(worker->engine, &notice, posting);
-        } else if (channel->subscriptions > 0) {
+        if (type != PUSHERC_SUBSCRIPTION_COUNT)
+            note(worker->engine, app, channel, type, what->user_id, posting);
+        else if (channel->subscriptions > 0)
             pc_count_changed(worker, app, channel, posting);
-        }
     }
 }
 

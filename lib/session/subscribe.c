@@ -196,11 +196,11 @@ static void say_confused(struct pc_session *s, const char *before, pusherc_slice
 
 void pc_session_subscribe(struct pc_session *s, const struct pc_message_in *in)
 {
-    struct attempt a = {.s = s,
-                        .in = in,
-                        .grant = pc_grant_find(s, in->channel),
-                        .join = {.app = s->app, .q = s->q, .channel = in->channel}};
-    a.join.match = &a.match;
+    struct attempt a; /* `match` and `why` are set before they are read */
+    a.s = s;
+    a.in = in;
+    a.grant = pc_grant_find(s, in->channel);
+    a.join = (struct pc_join){.app = s->app, .q = s->q, .channel = in->channel, .match = &a.match};
     if (pc_session_subscription(s, in->channel))
         say_confused(s, "Existing subscription to channel ", in->channel, "");
     else if ((a.grant && a.grant->state == PC_GRANT_ASKED) || pc_session_join_waits(s, in->channel))

@@ -172,9 +172,6 @@ int main(int argc, char **argv)
         run_events(n, count, "news");
     } else if (strcmp(what, "unmatched") == 0) {
         run_events(n, 0, "nothing-here");
-    } else if (strcmp(what, "connect") == 0) {
-        for (long i = 0; i < n; i++)
-            close(client_new(port));
     } else if (strcmp(what, "subscribe") == 0) {
         run_joins(n, "news");
     } else if (strcmp(what, "rule") == 0) {
