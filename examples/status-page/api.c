@@ -38,11 +38,12 @@ struct write {
     void (*then)(struct site *site, int64_t organization_id); /* NULL: nothing */
 };
 
-static void send_done(pusherc_http_request *request, const char *slug)
+static void send_done(pusherc_http_request *request, const char *slug, bool changed)
 {
     char location[HTTP_PARAM_BYTES + 16];
     cJSON *done = cJSON_CreateObject();
     cJSON_AddBoolToObject(done, "ok", true);
+    cJSON_AddBoolToObject(done, "changed", changed);
     snprintf(location, sizeof location, "/dashboard/%s", slug);
     if (http_wants_json(request))
         http_send_json(request, 200, done);
@@ -63,9 +64,9 @@ static void run_write(struct site *site, pusherc_http_request *request,
     const char *error = write->run(&change, id, request);
     change.failed = change.failed || error;
     if (change_end(&change) == 0) {
-        if (write->then)
+        if (write->then && !change.nothing)
             write->then(site, organization_id);
-        send_done(request, row_text(organization, "slug"));
+        send_done(request, row_text(organization, "slug"), !change.nothing);
     } else if (error) {
         http_send_error(request, 422, error);
     } else {

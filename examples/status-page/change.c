@@ -12,7 +12,10 @@
 void change_begin(struct change *change, struct site *site, int64_t organization_id,
                   int64_t user_id)
 {
-    *change = (struct change){site, organization_id, user_id, false, cJSON_CreateArray()};
+    *change = (struct change){.site = site,
+                              .organization_id = organization_id,
+                              .user_id = user_id,
+                              .events = cJSON_CreateArray()};
     change->failed = store_run(site->store, "BEGIN IMMEDIATE", NO_VALUES) != 0;
     change_run(change, "UPDATE organizations SET revision = revision + 1 WHERE id = ?",
                VALUES(INT(organization_id)));
@@ -80,7 +83,8 @@ static void publish(struct site *site, int64_t organization_id, const char *name
 int change_end(struct change *change)
 {
     struct store *store = change->site->store;
-    bool written = !change->failed && store_run(store, "COMMIT", NO_VALUES) == 0;
+    bool written =
+        !change->failed && !change->nothing && store_run(store, "COMMIT", NO_VALUES) == 0;
     if (!written)
         store_run(store, "ROLLBACK", NO_VALUES);
     const cJSON *event;
@@ -93,5 +97,5 @@ int change_end(struct change *change)
     }
     cJSON_Delete(change->events);
     change->events = NULL;
-    return written ? 0 : -1;
+    return written || (change->nothing && !change->failed) ? 0 : -1;
 }

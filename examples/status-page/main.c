@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include <pusherc/pusherc.h>
 #include <sodium.h>
@@ -63,7 +64,7 @@ static const char usage[] =
     "  --tls-key FILE       ... and this key (PEM)\n"
     "  --help               print this\n"
     "\n"
-    "With BROADCAST_DEBUG=1 in the environment each event and each decision about who may\n"
+    "With BROADCAST_DEBUG=true in the environment each event and each decision about who may\n"
     "hear it is told on standard error.\n";
 
 static int parse_options(struct options *options, int argc, char **argv)
@@ -241,14 +242,32 @@ static void watch(struct program *program)
     uv_timer_start(&program->clock, on_second, 0, 1000);
 }
 
+/* BROADCAST_DEBUG, as people write such a thing. */
+static bool wants_trace(void)
+{
+    static const char *const on[] = {"1", "true", "on", "yes"};
+    static const char *const off[] = {"", "0", "false", "off", "no"};
+    const char *value = getenv("BROADCAST_DEBUG");
+    for (size_t i = 0; value && i < sizeof on / sizeof on[0]; i++) {
+        if (strcasecmp(value, on[i]) == 0)
+            return true;
+    }
+    for (size_t i = 0; value && i < sizeof off / sizeof off[0]; i++) {
+        if (strcasecmp(value, off[i]) == 0)
+            return false;
+    }
+    if (value)
+        fprintf(stderr, "status-page: BROADCAST_DEBUG is neither true nor false, so it is off\n");
+    return false;
+}
+
 static int run(struct program *program, const struct options *options)
 {
     struct site *site = &program->site;
     unsigned char start_id[8];
     randombytes_buf(start_id, sizeof start_id);
     sodium_bin2hex(site->start_id, sizeof site->start_id, start_id, sizeof start_id);
-    const char *trace = getenv("BROADCAST_DEBUG");
-    site->trace = trace && *trace && strcmp(trace, "0") != 0;
+    site->trace = wants_trace();
     if (scripts_load(&site->scripts, options->node_modules) != 0 ||
         store_open(&site->store, options->data) != 0)
         return -1;

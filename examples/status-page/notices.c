@@ -11,6 +11,8 @@
 #include "site.h"
 
 #define MAX_MINUTES (7 * 24 * 60)
+/* "Now", as a form with minutes says it, is past when it arrives. */
+#define LATE_S "60"
 
 static bool is_status(struct change *change, const char *kind, const char *name)
 {
@@ -123,6 +125,9 @@ const char *maintenance_schedule(struct change *change, int64_t organization_id,
     if (!http_field(starts_at, sizeof starts_at, request, "starts_at") || !strchr(starts_at, 'T') ||
         !store_has(change->site->store, "SELECT 1 WHERE unixepoch(?) > 0", VALUES(TEXT(starts_at))))
         return "Say when it starts.";
+    if (!store_has(change->site->store, "SELECT 1 WHERE unixepoch(?) > unixepoch() - " LATE_S,
+                   VALUES(TEXT(starts_at))))
+        return "That time is past. Choose a start that is still to come.";
     http_field(minutes_text, sizeof minutes_text, request, "minutes");
     long minutes = strtol(minutes_text, NULL, 10);
     if (minutes < 1 || minutes > MAX_MINUTES)

@@ -33,6 +33,9 @@ const char *organization_show(struct change *change, int64_t organization_id,
                               const pusherc_http_request *request)
 {
     bool public = pusherc_slice_equal(pusherc_http_form(request, "public"), pusherc_slice_of("1"));
+    change->nothing =
+        store_has(change->site->store, "SELECT 1 FROM organizations WHERE public = ? AND id = ?",
+                  VALUES(INT(public), INT(organization_id)));
     change_run(change, "UPDATE organizations SET public = ? WHERE id = ?",
                VALUES(INT(public), INT(organization_id)));
     return NULL;

@@ -23,6 +23,14 @@ const char *service_change(struct change *change, int64_t service_id,
         return "Choose a status.";
     if (!http_field(message, sizeof message, request, "message"))
         return "The message is too long.";
+    /* An empty message does not take away the explanation that is shown. */
+    change->nothing = store_has(
+        change->site->store,
+        "SELECT 1 FROM services s WHERE id = ?1 AND status = ?2 AND (?3 = '' OR ?3 = (SELECT"
+        " message FROM status_log WHERE service_id = s.id ORDER BY id DESC LIMIT 1))",
+        VALUES(INT(service_id), TEXT(status), TEXT(message)));
+    if (change->nothing)
+        return NULL;
     change_run(change,
                "INSERT INTO status_log (service_id, old_status, new_status, message, user_id, at)"
                " SELECT id, status, ?, ?, ?, unixepoch() FROM services WHERE id = ?",

@@ -9,17 +9,8 @@ const { test } = require('node:test');
 const { connect, sleep, until } = require('../integration/lib.js');
 const {
   ADMIN, API_SERVICE, HIDDEN_SERVICE, MEMBER, OWNER, PROMPT_MS, STRANGER, STRANGE_MEMBER,
-  client, connection, isSame, live, mark, open, overall, pill, screenshot, shared, shows, signIn, start,
+  client, connection, isSame, listener, live, mark, open, overall, pill, screenshot, shared, shows, signIn, start,
 } = require('./site.js');
-
-/** A WebSocket client that wants organization.{id}, with the cookie of a session or without. */
-async function listener(site, organization, cookie, channel = `organization.${organization}`) {
-  const headers = cookie ? { cookie, origin: site.url } : {};
-  const socket = await connect({ port: site.port }, { app: { key: 'status-page-key' }, headers });
-  socket.ask(channel);
-  socket.answer = await socket.next((frame) => /subscription_(succeeded|error)$/.test(frame.event));
-  return socket;
-}
 
 /** Writes down what stock pusher-js hands to the page's channels. */
 const eavesdrop = (page) => page.evaluate(() => {

@@ -10,7 +10,7 @@ const readline = require('node:readline');
 const { after, before } = require('node:test');
 const { chromium } = require('playwright-core');
 
-const { BUILD, TOP, within } = require('../integration/lib.js');
+const { BUILD, TOP, connect, within } = require('../integration/lib.js');
 
 const SCREENSHOTS = path.join(BUILD, 'screenshots');
 const OWNER = { email: 'owner@lighthouse.example', password: 'lighthouse-demo' };
@@ -54,7 +54,7 @@ async function start(t, ...args) {
     assert.equal(await within(exited, 'end of the program'), site.killed ? 'SIGKILL' : 0, site.stderr);
     // any host name may serve the page, so it names no origins, and the library says once what that means
     const said = site.stderr.replace(/^.* warn  auth: a rule guards public channel names .*\n/m, '');
-    if (!env.BROADCAST_DEBUG) assert.equal(said, '');
+    if (!('BROADCAST_DEBUG' in env)) assert.equal(said, '');
   };
   site.kill = async () => {
     site.killed = true;
@@ -155,7 +155,19 @@ async function client(site, user, slug = 'lighthouse', send = fetch) {
   };
 }
 
+/** A WebSocket client that wants organization.{id}, with the cookie of a session or without. */
+async function listener(site, organization, cookie, channel = `organization.${organization}`) {
+  const headers = cookie ? { cookie, origin: site.url } : {};
+  const socket = await connect({ port: site.port }, { app: { key: 'status-page-key' }, headers });
+  socket.ask(channel);
+  socket.answer = await socket.next((frame) => /subscription_(succeeded|error)$/.test(frame.event));
+  return socket;
+}
+
+/** What the API shows of an organization. */
+const organization = async (site, slug = 'lighthouse') => (await fetch(`${site.url}/api/v1/organizations/${slug}`)).json();
+
 module.exports = {
   ADMIN, API_SERVICE, HIDDEN_SERVICE, MEMBER, OWNER, PROMPT_MS, STRANGER, STRANGE_MEMBER,
-  client, connection, isSame, live, mark, open, overall, pill, screenshot, shared, shows, signIn, start,
+  client, connection, isSame, listener, live, mark, open, organization, overall, pill, screenshot, shared, shows, signIn, start,
 };

@@ -2,7 +2,11 @@
 -- ?1: its id. ?2: 1 for members: everything, with names; 0 for visitors. ?3: 1 for those who may change things.
 WITH
 visible AS (SELECT * FROM services WHERE organization_id = ?1 AND (public OR ?2)),
-worst AS (SELECT name, overall, max(rank) FROM statuses WHERE name IN (SELECT status FROM visible)),
+-- What the banner says: the worst of the services and of what the open notices do, with services or without.
+worst AS (
+    SELECT name, overall, max(rank) FROM statuses WHERE name = 'operational' OR name IN (SELECT status FROM visible)
+        OR name IN (SELECT effect FROM notices WHERE organization_id = ?1 AND (public OR ?2)
+            AND state NOT IN ('scheduled', 'resolved', 'completed'))),
 days AS (SELECT * FROM service_days WHERE service_id IN (SELECT id FROM visible)),
 -- Rounding must not hide an outage.
 uptime AS (

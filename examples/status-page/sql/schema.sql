@@ -1,3 +1,4 @@
+-- Run at each start: tables that are there stay, views are made anew.
 -- Times are seconds since 1970. Everything that a page shows of an organization changes together with its
 -- revision, so that a browser can ask "anything new since 17?".
 
@@ -36,8 +37,8 @@ CREATE TABLE IF NOT EXISTS sessions (
     expires_at INTEGER NOT NULL
 );
 
--- What a service, an incident and a maintenance can be. The worst of an organization's services, by rank, is the
--- state of the whole.
+-- What a service, an incident and a maintenance can be. The worst of an organization's services and open notices, by
+-- rank, is the state of the whole.
 CREATE TABLE IF NOT EXISTS statuses (
     name    TEXT PRIMARY KEY,
     kind    TEXT NOT NULL,
@@ -117,9 +118,10 @@ CREATE TABLE IF NOT EXISTS status_log (
 CREATE INDEX IF NOT EXISTS status_log_by_service ON status_log (service_id, at);
 
 -- What has happened, for the feed. What a notice did to services is told by the notice.
-CREATE VIEW IF NOT EXISTS activity AS
+DROP VIEW IF EXISTS activity;
+CREATE VIEW activity AS
     SELECT l.at, l.written, l.id, s.organization_id, s.public, s.name AS subject, l.new_status AS status,
-        a.label AS old_label, b.label, l.message, l.user_id
+        iif(l.old_status = l.new_status, NULL, a.label) AS old_label, b.label, l.message, l.user_id
     FROM status_log l JOIN services s ON s.id = l.service_id
     JOIN statuses a ON a.name = l.old_status JOIN statuses b ON b.name = l.new_status
     WHERE l.notice_id IS NULL
@@ -131,7 +133,8 @@ CREATE VIEW IF NOT EXISTS activity AS
 
 -- The last 90 days, from the log. A service was in a state from one entry to the next, and operational before
 -- the first. Of each day with trouble: x is 0 for the oldest..89, the status is the worst.
-CREATE VIEW IF NOT EXISTS service_days AS
+DROP VIEW IF EXISTS service_days;
+CREATE VIEW service_days AS
     WITH RECURSIVE day (x, begins) AS (
         SELECT 0, unixepoch('now', 'start of day', '-89 days')
         UNION ALL SELECT x + 1, begins + 86400 FROM day WHERE x < 89),
