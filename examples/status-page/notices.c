@@ -33,6 +33,12 @@ static void add_update(struct change *change, int64_t notice_id, const char *eve
         VALUES(INT(notice_id), TEXT(state), TEXT(message), INT(!internal), change_user(change)));
     change_tell(change, event,
                 "SELECT n.public AND p.public public, n.id, n.title, p.state, s.label, n.effect,"
+                " iif(n.kind = 'incident', json_object('id', n.id, 'title', n.title, 'state',"
+                " p.state, 'effect', n.effect), NULL) AS \"json:incident\","
+                " iif(n.kind = 'maintenance', json_object('id', n.id, 'title', n.title, 'state',"
+                " p.state, 'starts_at', strftime('%Y-%m-%dT%H:%M:%SZ', n.starts_at, 'unixepoch'),"
+                " 'ends_at', strftime('%Y-%m-%dT%H:%M:%SZ', n.ends_at, 'unixepoch')), NULL)"
+                " AS \"json:maintenance\","
                 " p.message, u.name by, strftime('%Y-%m-%dT%H:%M:%SZ', p.at, 'unixepoch') timestamp"
                 " FROM notice_updates p JOIN notices n ON n.id = p.notice_id"
                 " JOIN statuses s ON s.name = p.state LEFT JOIN users u ON u.id = p.user_id"

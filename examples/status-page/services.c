@@ -7,6 +7,7 @@
 /* What the log has got in this change. */
 #define TELL                                                                                       \
     "SELECT s.public, l.service_id, l.old_status, l.new_status, l.message, l.notice_id,"           \
+    " json_object('id', s.id, 'name', s.name, 'status', l.new_status) AS \"json:service\","        \
     " strftime('%Y-%m-%dT%H:%M:%SZ', l.at, 'unixepoch') timestamp, u.name by"                      \
     " FROM status_log l JOIN services s ON s.id = l.service_id LEFT JOIN users u ON u.id = "       \
     "l.user_id"

@@ -51,7 +51,7 @@ test('every event is on every page that should have it, soon, and on no other', 
       const events = await page.evaluate(() => window.heard.splice(0));
       assert.deepEqual(events.map(({ name }) => name), expected, who);
       for (const { name, data, at: then } of events) {
-        assert.equal(data.v, 1);
+        assert.equal(data.v, 2);
         assert.ok(Math.abs(Date.parse(data.timestamp) - at) < 60000, `${name} has no timestamp`);
         assert.ok(JSON.stringify(data).length < 1000, 'not small');
         assert.equal(data.by, who.startsWith('visitor') ? undefined : 'Demo admin', `${who}: ${JSON.stringify(data)}`);
@@ -119,7 +119,8 @@ test('a member who is removed hears nothing from then on', async (t) => {
   await shows(owner.locator('#faces'), 'Demo member');
 
   await owner.getByRole('button', { name: 'Remove Demo member' }).click();
-  await shows(member.locator('body'), 'There is no dashboard of that name');
+  await shows(member.locator('main'), 'You are no longer a member');
+  await shows(member.locator('main'), 'An owner of Lighthouse Hosting has removed you');
   await online.event('pusher:subscription_error');
   await until(async () => !/Demo member/.test(await owner.locator('#faces').innerText()));
   await until(async () => !/Demo member/.test(await owner.locator('#people').innerText()));
@@ -175,7 +176,8 @@ test('what is private stays private on the WebSocket', async (t) => {
   const socket = await listener(site, 1);
   await owner.write('organizations/1/visibility', { public: '0' });
   await socket.event('pusher:subscription_error');
-  await visitor.waitForURL('**/login?organization=lighthouse');
+  await shows(visitor.locator('main'), 'This page is private now');
+  assert.equal(await visitor.locator('.service').count(), 0, 'what was shown is still there');
   await owner.write('organizations/1/visibility', { public: '1' });
   assert.equal((await fetch(`${site.url}/status/lighthouse`)).status, 200);
 });
@@ -235,7 +237,7 @@ test('a page that gets no WebSocket asks by itself, says so, and stops when it i
     await shows(pill(visitor), 'Degraded performance');
     t.diagnostic(`${what}: asked after ${Date.now() - opened} ms`);
     assert.notEqual(await connection(visitor).textContent(), 'Live');
-    await shows(connection(visitor), 'Polling');
+    await shows(connection(visitor), /^Updating every \d+ s$/);
     hindered = false;
     await connection(visitor).filter({ hasText: /^Live$/ }).waitFor({ timeout: 60000 });
     await until(async () => { const before = asked; await sleep(300); return asked === before; });

@@ -83,7 +83,7 @@ async function open(t, url, options = {}) {
   page.on('console', (message) => {
     // A connection that is refused while the program is stopped, and pages that are refused to those who may not see
     // them, are what some tests are about.
-    if (message.type() === 'error' && !/ERR_CONNECTION_REFUSED|WebSocket connection|status of 40[34]/.test(message.text()))
+    if (message.type() === 'error' && !/ERR_CONNECTION_REFUSED|ERR_FAILED|WebSocket connection|status of 40[34]/.test(message.text()))
       page.complaints.push(message.text());
   });
   t.after(async () => {
@@ -91,6 +91,7 @@ async function open(t, url, options = {}) {
     assert.deepEqual(page.complaints, []);
   });
   page.setDefaultTimeout(20000);
+  if (options.clock) await page.clock.install();
   await page.goto(url);
   await mark(page);
   return page;
@@ -100,7 +101,7 @@ async function open(t, url, options = {}) {
 const mark = (page) => page.evaluate(() => { window.sameDocument = true; }).catch(() => {});
 const isSame = (page) => page.evaluate(() => window.sameDocument === true);
 
-async function signIn(t, site, user, options, slug = 'lighthouse') {
+async function signIn(t, site, user, options = {}, slug = 'lighthouse') {
   const page = await open(t, `${site.url}/dashboard/${slug}`, options);
   await page.getByLabel('E-mail').fill(user.email);
   await page.getByLabel('Password').fill(user.password);

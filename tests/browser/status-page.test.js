@@ -47,7 +47,7 @@ test('an incident, from the dashboard to every page and back to normal', async (
     await shows(pill(page), 'Partial outage');
     await shows(overall(page), 'Partial system outage');
     await shows(page.locator('#activity li').first(), 'One in ten requests');
-    await shows(page.locator('.toast'), 'Requests fail');
+    await shows(page.locator('.toast'), 'New incident: Requests fail');
     assert.equal(await isSame(page), true, 'the page was loaded again');
   }
   await shows(pill(owner, HIDDEN_SERVICE), 'Partial outage');
@@ -100,26 +100,26 @@ test('a maintenance starts and ends by itself, and by hand', async (t) => {
   await form.getByLabel('Object storage').check();
   await form.getByRole('button', { name: 'Schedule' }).click(); // in an hour, says the form
   for (const page of [visitor, owner]) {
-    await shows(page.locator('.toast'), 'New disks: scheduled');
+    await shows(page.locator('.toast'), 'Maintenance scheduled: New disks');
     await shows(page.locator('#maintenances'), 'Scheduled');
   }
   await owner.locator('#maintenances section').filter({ hasText: 'New disks' }).getByRole('button', { name: 'Start now' }).click();
   for (const page of [visitor, owner]) {
     await shows(pill(page, 6), 'Maintenance');
-    await shows(page.locator('.toast'), 'New disks: started');
+    await shows(page.locator('.toast'), 'Maintenance started: New disks');
     await shows(overall(page), 'Maintenance under way');
   }
   await owner.getByRole('button', { name: 'Complete now' }).click();
   for (const page of [visitor, owner]) {
     await shows(pill(page, 6), 'Operational');
-    await shows(page.locator('.toast'), 'New disks: completed');
+    await shows(page.locator('.toast'), 'Maintenance completed: New disks');
   }
 
   const api = await client(site, OWNER);
   const startsAt = new Date(Date.now() + 3000).toISOString().slice(0, 19);
   await api.write('organizations/1/maintenances', { title: 'By itself', message: '', starts_at: startsAt, minutes: '1', service_6: '1' });
   for (const page of [visitor, owner]) {
-    await shows(page.locator('.toast'), 'By itself: started');
+    await shows(page.locator('.toast'), 'Maintenance started: By itself');
     await shows(pill(page, 6), 'Maintenance');
   }
   t.diagnostic(`started ${Date.now() - Date.parse(`${startsAt}Z`)} ms after its time`);
@@ -127,7 +127,7 @@ test('a maintenance starts and ends by itself, and by hand', async (t) => {
   // Those that are due already begin at the next tick, and those that are over by then end.
   const now = new Date(Date.now() - 50000).toISOString().slice(0, 19);
   await api.write('organizations/1/maintenances', { title: 'Late', message: '', starts_at: now, minutes: '1' });
-  await shows(visitor.locator('.toast'), 'Late: completed');
+  await shows(visitor.locator('.toast'), 'Maintenance completed: Late');
 });
 
 test('pages look right in the dark and on a phone, and everybody can use them', async (t) => {

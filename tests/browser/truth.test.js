@@ -56,6 +56,25 @@ test('what changes nothing is neither written nor told', async (t) => {
   assert.match((await page.event('service.status.changed')).data, /Still slow/);
 });
 
+test('events carry what the page code of the document reads', async (t) => {
+  const site = await start(t);
+  const owner = await client(site, OWNER);
+  const page = await listener(site, 1);
+  const heard = async (name) => JSON.parse((await page.event(name)).data);
+  await owner.write(`services/${API_SERVICE}/status`, { status: 'degraded', message: 'Slow' });
+  const changed = await heard('service.status.changed');
+  assert.deepEqual(changed.service, { id: API_SERVICE, name: 'Public API', status: 'degraded' });
+  assert.deepEqual([changed.old_status, changed.new_status, changed.service_id, changed.v], ['operational', 'degraded', API_SERVICE, 2]);
+  assert.ok(Date.parse(changed.timestamp));
+  await owner.write('organizations/1/incidents', { title: 'Trouble', message: 'We look.', effect: 'degraded' });
+  const incident = await heard('incident.created');
+  assert.deepEqual(incident.incident, { id: incident.id, title: 'Trouble', state: 'investigating', effect: 'degraded' });
+  assert.equal(incident.maintenance, undefined);
+  await owner.write('organizations/1/maintenances', { title: 'Disks', message: '', starts_at: '2040-01-01T00:00', minutes: '5' });
+  const { maintenance, id } = await heard('maintenance.scheduled');
+  assert.deepEqual(maintenance, { id, title: 'Disks', state: 'scheduled', starts_at: '2040-01-01T00:00:00Z', ends_at: '2040-01-01T00:05:00Z' });
+});
+
 test('a maintenance is scheduled for a time to come', async (t) => {
   const site = await start(t);
   const owner = await client(site, OWNER);

@@ -4,7 +4,7 @@ WITH
 visible AS (SELECT * FROM services WHERE organization_id = ?1 AND (public OR ?2)),
 -- What the banner says: the worst of the services and of what the open notices do, with services or without.
 worst AS (
-    SELECT name, overall, max(rank) FROM statuses WHERE name = 'operational' OR name IN (SELECT status FROM visible)
+    SELECT name, overall, max(rank) AS rank FROM statuses WHERE name = 'operational' OR name IN (SELECT status FROM visible)
         OR name IN (SELECT effect FROM notices WHERE organization_id = ?1 AND (public OR ?2)
             AND state NOT IN ('scheduled', 'resolved', 'completed'))),
 days AS (SELECT * FROM service_days WHERE service_id IN (SELECT id FROM visible)),
@@ -58,7 +58,7 @@ notice AS (
     WHERE n.organization_id = ?1 AND (n.public OR ?2)
         AND (n.state NOT IN ('resolved', 'completed') OR n.starts_at > unixepoch('now', '-14 days')))
 SELECT
-    (SELECT json_object('overall_status', name, 'overall_text', overall) FROM worst) AS "json:overall",
+    (SELECT json_object('overall_status', name, 'overall_text', overall, 'trouble', rank > 0) FROM worst) AS "json:overall",
     (SELECT json_group_array(json_object('group', group_name, 'services', json(services)))
         FROM (SELECT group_name, '[' || group_concat(json) || ']' AS services
             FROM (SELECT * FROM service ORDER BY position) GROUP BY group_name ORDER BY min(position))) AS "json:groups",

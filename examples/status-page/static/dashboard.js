@@ -5,7 +5,7 @@
 'use strict';
 
 (() => {
-  const { echo, refresh, toast } = window.statusPage;
+  const { echo, isLive, refresh, toast } = window.statusPage;
   const settings = document.documentElement.dataset;
 
   /* Forms */
@@ -14,11 +14,25 @@
     const fields = new URLSearchParams(new FormData(form));
     if (button?.name)
       fields.set(button.name, button.value);
-    const answer = await fetch(form.action, { method: 'POST', headers: { Accept: 'application/json' }, body: fields });
+    let answer;
+    try {
+      answer = await fetch(form.action, { method: 'POST', headers: { Accept: 'application/json' }, body: fields });
+    } catch {
+      throw new Error('The server does not answer. When the page is live again, look whether it was saved, and try once more.');
+    }
     if (answer.status === 401)
       location.reload();
+    const said = await answer.json().catch(() => ({ error: `The server answers with ${answer.status}. Please try again.` }));
     if (!answer.ok)
-      throw new Error((await answer.json()).error);
+      throw new Error(said.error);
+    return said;
+  }
+
+  function sent({ changed }) {
+    if (!changed)
+      toast('Nothing to change', 'operational', { text: 'It is like that already.', subject: 'form' });
+    else if (!isLive()) // else the event says so
+      toast('Saved', 'operational', { subject: 'form' });
   }
 
   document.addEventListener('submit', async (event) => {
@@ -29,14 +43,14 @@
     const button = event.submitter ?? form.querySelector('button');
     button.disabled = true;
     try {
-      await send(form, button);
+      sent(await send(form, button));
       form.reset();
       const details = form.closest('details');
       if (details)
         details.open = false;
       refresh(); // in case this page is not live at the moment
     } catch (error) {
-      toast('Not changed', 'major_outage', error.message || 'The server does not answer.');
+      toast('Not changed', 'major_outage', { text: error.message, subject: 'form', lasting: true });
     }
     button.disabled = false;
   });
