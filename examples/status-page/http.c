@@ -89,6 +89,7 @@ void http_send(pusherc_http_request *request, const struct http_answer *answer)
         {"Location", answer->location},
         {"Set-Cookie", answer->cookie},
         {"Allow", answer->allow},
+        {"Retry-After", answer->retry_after},
     };
     pusherc_http_field fields[sizeof all / sizeof all[0]];
     size_t count = 0;

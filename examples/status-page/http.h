@@ -45,6 +45,7 @@ struct http_answer {
     const char *location;
     const char *cookie; /* a whole Set-Cookie value */
     const char *allow;
+    const char *retry_after; /* seconds */
 };
 
 void http_send(pusherc_http_request *request, const struct http_answer *answer);

@@ -260,7 +260,7 @@ test('what is private is shown to members only', async (t) => {
   const owner = await client(site, OWNER);
   const anonymous = await fetch(`${site.url}/status/paperplane`, { redirect: 'manual' });
   assert.equal(anonymous.status, 303);
-  assert.equal(anonymous.headers.get('location'), '/login?organization=paperplane');
+  assert.equal(anonymous.headers.get('location'), '/login?organization=paperplane&page=status');
   assert.equal((await fetch(`${site.url}/api/v1/organizations/paperplane`)).status, 404);
   assert.equal((await owner.get('/status/paperplane')).status, 404);
   assert.equal((await owner.get('/dashboard/paperplane')).status, 404);

@@ -1,0 +1,25 @@
+/*
+ * The command line.
+ */
+#ifndef STATUS_PAGE_OPTIONS_H
+#define STATUS_PAGE_OPTIONS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct options {
+    const char *host;
+    uint16_t port;
+    const char *data;
+    const char *node_modules;
+    const char *tls_cert; /* NULL = plain */
+    const char *tls_key;
+    uint16_t proxies; /* in front: client addresses are what they say */
+};
+
+/* 0, 1 if all was said with --help, or -1 after a line on standard error. */
+int options_parse(struct options *options, int argc, char **argv);
+/* BROADCAST_DEBUG, as people write such a thing. */
+bool options_trace(void);
+
+#endif
