@@ -198,6 +198,7 @@ static int run(struct program *program, const struct options *options)
     randombytes_buf(start_id, sizeof start_id);
     sodium_bin2hex(site->start_id, sizeof site->start_id, start_id, sizeof start_id);
     site->trace = options_trace();
+    site->kept = strcmp(options->data, ":memory:") != 0;
     if (scripts_load(&site->scripts, options->node_modules) != 0 ||
         store_open(&site->store, options->data) != 0)
         return -1;

@@ -43,6 +43,7 @@ void page_start(struct site *site, pusherc_http_request *request, const struct h
     if (organizations)
         cJSON_AddItemToObject(values, "organizations", organizations);
     cJSON_AddStringToObject(values, "user", session.name);
+    cJSON_AddBoolToObject(values, "kept", site->kept);
     cJSON_AddBoolToObject(
         values, "demo",
         store_has(site->store, "SELECT 1 FROM settings WHERE name = 'demo'", NO_VALUES));

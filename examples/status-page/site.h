@@ -35,6 +35,7 @@ struct site {
     const char *host; /* as listened on */
     uint16_t port;
     bool tls;   /* as listened on; a proxy in front may speak it, too */
+    bool kept;  /* the database is a file */
     bool trace; /* BROADCAST_DEBUG: tell each publish and each decision on standard error */
     size_t logins_waiting; /* passwords being checked on other threads */
     struct attempts attempts;

@@ -2,10 +2,13 @@
 // examples/status-page: signing in. Where it leads, who has to wait, and who learns that something private exists.
 
 const assert = require('node:assert/strict');
+const { execFileSync } = require('node:child_process');
 const http = require('node:http');
+const path = require('node:path');
 const { test } = require('node:test');
 
-const { MEMBER, OWNER, STRANGER, STRANGE_MEMBER, client, live, open, shows, start } = require('./site.js');
+const { BUILD, TOP } = require('../integration/lib.js');
+const { MEMBER, OWNER, STRANGER, STRANGE_MEMBER, client, live, open, organization, shared, shows, start } = require('./site.js');
 
 /** fetch() from another address of this machine; enough for client(). */
 const from = (localAddress, extra = {}) => (url, { method = 'GET', headers = {}, body } = {}) => new Promise((resolve, reject) => {
@@ -69,6 +72,22 @@ test('signing in leads where one wanted to go', async (t) => {
   await page.waitForURL('**/status/lighthouse');
   const member = await client(site, STRANGE_MEMBER, 'paperplane');
   assert.equal((await member.get('/login?organization=lighthouse')).headers.get('location'), '/dashboard/paperplane', 'a dashboard of others');
+});
+
+test('the demo of "make demo" keeps what was changed and who is signed in', async (t) => {
+  const command = execFileSync('make', ['-n', '-C', TOP, 'demo', 'PORT=0', `BUILD=${BUILD}`], { encoding: 'utf8' })
+    .split('\n').find((line) => /status-page --port 0/.test(line)).split(' ');
+  assert.equal(command[command.indexOf('--data') + 1], `${BUILD}/demo/status-page.db`);
+  assert.match(await (await fetch((await start(t)).url)).text(), /Data are in memory/);
+  const data = ['--data', path.join(shared.scratch, 'kept.sqlite')];
+  const first = await start(t, ...data);
+  assert.doesNotMatch(await (await fetch(first.url)).text(), /Data are in memory/);
+  const owner = await client(first, OWNER);
+  await owner.write('organizations/1/incidents', { title: 'Of step 3', message: 'x', effect: 'degraded' });
+  await first.stop();
+  const second = await start(t, ...data, '--port', first.port);
+  assert.deepEqual((await organization(second)).incidents.map(({ title }) => title), ['Of step 3']);
+  assert.equal((await owner.get('/dashboard/lighthouse')).status, 200);
 });
 
 test('a private organization is named to its members only', async (t) => {
