@@ -1,5 +1,6 @@
 #include "api.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -103,6 +104,25 @@ static void post(struct site *site, pusherc_http_request *request, const struct 
     "SELECT o.id, o.slug FROM notices n JOIN organizations o ON o.id = n.organization_id"          \
     " WHERE n.kind = '" kind "' AND n.id = ?"
 
+/* POST /incidents does not say whose: that of organization_id, or the first that is the user's own. */
+static void post_own(struct site *site, pusherc_http_request *request,
+                     const struct http_params *params)
+{
+    struct http_params own = *params;
+    struct session session;
+    char wanted[24];
+    session_find(site, pusherc_http_cookie(request, SESSION_COOKIE), &session);
+    http_field(wanted, sizeof wanted, request, "organization_id");
+    cJSON *found = store_row(site->store,
+                             "SELECT organization_id FROM memberships WHERE user_id = ?1"
+                             " AND (?2 = '' OR organization_id = ?2)"
+                             " ORDER BY role = 'member', organization_id LIMIT 1",
+                             VALUES(INT(session.user_id), TEXT(wanted)));
+    snprintf(own.value[0], sizeof own.value[0], "%" PRId64, row_int(found, "organization_id"));
+    cJSON_Delete(found);
+    post(site, request, &own);
+}
+
 static void get_health(struct site *site, pusherc_http_request *request,
                        const struct http_params *params)
 {
@@ -149,20 +169,35 @@ static void get_metrics(struct site *site, pusherc_http_request *request,
     cJSON_Delete(metrics);
 }
 
+static const struct write change_service = {BY_SERVICE, ROLE_ADMIN, service_change, NULL};
+static const struct write open_incident = {BY_ID, ROLE_ADMIN, incident_open, NULL};
+
 static const struct http_route routes[] = {
     {"GET", "/api/v1/organizations/{slug}", get_organization, NULL},
     {"GET", "/api/v1/websocket/health", get_health, NULL},
     {"GET", "/api/v1/websocket/metrics", get_metrics, NULL},
-    {"POST", "/api/v1/services/{id}/status", post,
-     &(struct write){BY_SERVICE, ROLE_ADMIN, service_change, NULL}},
-    {"POST", "/api/v1/organizations/{id}/incidents", post,
-     &(struct write){BY_ID, ROLE_ADMIN, incident_open, NULL}},
+    {"POST", "/api/v1/services/{id}/status", post, &change_service},
+    {"PATCH", "/api/v1/services/{id}/status", post, &change_service},
+    {"PATCH", "/services/{id}/status", post, &change_service},
+    {"POST", "/api/v1/organizations/{id}/services", post,
+     &(struct write){BY_ID, ROLE_ADMIN, service_add, NULL}},
+    {"POST", "/api/v1/organizations/{id}/incidents", post, &open_incident},
+    {"POST", "/api/v1/incidents", post_own, &open_incident},
+    {"POST", "/incidents", post_own, &open_incident},
+    {"POST", "/api/v1/incidents/{id}", post,
+     &(struct write){BY_NOTICE("incident"), ROLE_ADMIN, incident_edit, NULL}},
     {"POST", "/api/v1/incidents/{id}/updates", post,
      &(struct write){BY_NOTICE("incident"), ROLE_ADMIN, incident_update, NULL}},
     {"POST", "/api/v1/organizations/{id}/maintenances", post,
      &(struct write){BY_ID, ROLE_ADMIN, maintenance_schedule, NULL}},
+    {"POST", "/api/v1/maintenances/{id}", post,
+     &(struct write){BY_NOTICE("maintenance"), ROLE_ADMIN, maintenance_edit, NULL}},
+    {"POST", "/api/v1/maintenances/{id}/updates", post,
+     &(struct write){BY_NOTICE("maintenance"), ROLE_ADMIN, maintenance_update, NULL}},
     {"POST", "/api/v1/maintenances/{id}/state", post,
      &(struct write){BY_NOTICE("maintenance"), ROLE_ADMIN, maintenance_move, NULL}},
+    {"POST", "/api/v1/organizations/{id}/members", post,
+     &(struct write){BY_ID, ROLE_OWNER, organization_add_member, audience_changed}},
     {"POST", "/api/v1/organizations/{id}/members/{id}/remove", post,
      &(struct write){BY_ID, ROLE_OWNER, organization_remove_member, audience_changed}},
     {"POST", "/api/v1/organizations/{id}/visibility", post,

@@ -24,6 +24,7 @@
 #include "notices.h"
 #include "options.h"
 #include "pages.h"
+#include "setup.h"
 #include "site.h"
 #include "store.h"
 
@@ -33,6 +34,9 @@
 static const struct http_route routes[] = {
     {"GET", "/", page_start, NULL},
     {"GET", "/status/{slug}", page_status, NULL},
+    {"GET", "/status/{slug}/history", page_history, NULL},
+    {"GET", "/status/{slug}/incidents/{id}", page_notice, "incident"},
+    {"GET", "/status/{slug}/maintenances/{id}", page_notice, "maintenance"},
     {"GET", "/dashboard/{slug}", page_dashboard, NULL},
     {"GET", "/login", login_page, NULL},
     {"POST", "/login", login_post, NULL},
@@ -199,8 +203,11 @@ static int run(struct program *program, const struct options *options)
     sodium_bin2hex(site->start_id, sizeof site->start_id, start_id, sizeof start_id);
     site->trace = options_trace();
     site->kept = strcmp(options->data, ":memory:") != 0;
-    if (scripts_load(&site->scripts, options->node_modules) != 0 ||
-        store_open(&site->store, options->data) != 0)
+    if (store_open(&site->store, options->data, !options->empty && !setup_wanted(options)) != 0)
+        return -1;
+    if (setup_wanted(options))
+        return setup_run(site->store, options);
+    if (scripts_load(&site->scripts, options->node_modules) != 0)
         return -1;
     int status = start_server(site, options);
     if (status == 0) {

@@ -1,8 +1,8 @@
 /*
  * Notices: incidents and maintenances, their story, and the clock that starts and completes maintenances.
  *
- * They are told as incident.created, .updated and .resolved, and as maintenance.scheduled, .started and
- * .completed.
+ * They are told as incident.created, .updated and .resolved, and as maintenance.scheduled, .updated, .started,
+ * .completed and .cancelled.
  */
 #ifndef STATUS_PAGE_NOTICES_H
 #define STATUS_PAGE_NOTICES_H
@@ -23,7 +23,16 @@ const char *incident_update(struct change *change, int64_t notice_id,
 /* Fields: title, message, starts_at ("2026-08-01T12:30", UTC), minutes and any number of service_{id}. */
 const char *maintenance_schedule(struct change *change, int64_t organization_id,
                                  const pusherc_http_request *request);
-/* Field: state, "started" or "completed". */
+/* Corrections. Fields: title, effect; and with "services" the boxes service_{id} as they shall be. */
+const char *incident_edit(struct change *change, int64_t notice_id,
+                          const pusherc_http_request *request);
+/* ... title, starts_at, minutes. */
+const char *maintenance_edit(struct change *change, int64_t notice_id,
+                             const pusherc_http_request *request);
+/* Fields: message, and internal. */
+const char *maintenance_update(struct change *change, int64_t notice_id,
+                               const pusherc_http_request *request);
+/* Field: state, "started", "completed" or "cancelled". */
 const char *maintenance_move(struct change *change, int64_t notice_id,
                              const pusherc_http_request *request);
 

@@ -20,7 +20,13 @@ static const char usage[] =
     "  --tls-key FILE       ... and this key (PEM)\n"
     "  --proxies N          so many reverse proxies are in front and append to X-Forwarded-For\n"
     "                       (default 0): sign-ins are limited by the address of the client\n"
+    "  --empty              a new database is empty, not filled with the demo\n"
     "  --help               print this\n"
+    "\n"
+    "Add to the database of --data FILE, and end:\n"
+    "  --add-organization SLUG [--name NAME]      its pages are /status/SLUG and /dashboard/SLUG\n"
+    "  --add-user EMAIL [--name NAME] --organization SLUG [--role member|admin|owner]\n"
+    "                                             prints the password of a new user\n"
     "\n"
     "With BROADCAST_DEBUG=true in the environment each event and each decision about who may\n"
     "hear it is told on standard error, those of private organizations, too.\n";
@@ -45,14 +51,22 @@ int options_parse(struct options *options, int argc, char **argv)
         {"node-modules", required_argument, NULL, 's'},
         {"tls-cert", required_argument, NULL, 's'},
         {"tls-key", required_argument, NULL, 's'},
+        {"add-organization", required_argument, NULL, 's'},
+        {"add-user", required_argument, NULL, 's'},
+        {"name", required_argument, NULL, 's'},
+        {"organization", required_argument, NULL, 's'},
+        {"role", required_argument, NULL, 's'},
         {"port", required_argument, NULL, 'n'},
         {"proxies", required_argument, NULL, 'n'},
+        {"empty", no_argument, NULL, 'e'},
         {"help", no_argument, NULL, 'h'},
         {0},
     };
     /* Where the value of each of them goes, in the same order. */
-    const char **texts[] = {&options->host, &options->data, &options->node_modules,
-                            &options->tls_cert, &options->tls_key};
+    const char **texts[] = {&options->host,     &options->data,    &options->node_modules,
+                            &options->tls_cert, &options->tls_key, &options->add_organization,
+                            &options->add_user, &options->name,    &options->organization,
+                            &options->role};
     uint16_t *numbers[] = {&options->port, &options->proxies};
     enum {
         TEXTS = sizeof texts / sizeof texts[0]
@@ -69,7 +83,9 @@ int options_parse(struct options *options, int argc, char **argv)
             fputs(usage, stdout);
             return 1;
         }
-        if (option == 's')
+        if (option == 'e')
+            options->empty = true;
+        else if (option == 's')
             *texts[at] = optarg;
         else if (parse_number(numbers[at - TEXTS], known[at].name, optarg) != 0)
             return -1;

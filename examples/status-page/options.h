@@ -14,6 +14,13 @@ struct options {
     const char *node_modules;
     const char *tls_cert; /* NULL = plain */
     const char *tls_key;
+    /* What setup.h adds; NULL = nothing. */
+    const char *add_organization;
+    const char *add_user;
+    const char *name;
+    const char *organization;
+    const char *role;
+    bool empty;       /* a new database is not filled with the demo */
     uint16_t proxies; /* in front: client addresses are what they say */
 };
 

@@ -1,5 +1,7 @@
 #include "organization.h"
 
+#include <string.h>
+
 #include "assets.h"
 #include "change.h"
 #include "site.h"
@@ -39,6 +41,35 @@ const char *organization_show(struct change *change, int64_t organization_id,
     change_run(change, "UPDATE organizations SET public = ? WHERE id = ?",
                VALUES(INT(public), INT(organization_id)));
     return NULL;
+}
+
+const char *organization_add_member(struct change *change, int64_t organization_id,
+                                    const pusherc_http_request *request)
+{
+    struct store *store = change->site->store;
+    char email[128];
+    char role[16];
+    http_field(email, sizeof email, request, "email");
+    http_field(role, sizeof role, request, "role");
+    if (strcmp(role, "member") != 0 && strcmp(role, "admin") != 0)
+        return "Choose a role.";
+    cJSON *user = store_row(store,
+                            "SELECT u.id, m.role FROM users u LEFT JOIN memberships m"
+                            " ON m.user_id = u.id AND m.organization_id = ?"
+                            " WHERE u.email = lower(?)",
+                            VALUES(INT(organization_id), TEXT(email)));
+    const char *error = NULL;
+    if (!user)
+        error = "Nobody has an account with this address: status-page --add-user makes one.";
+    else if (strcmp(row_text(user, "role"), "owner") == 0)
+        error = "This is an owner already.";
+    else
+        change->nothing = strcmp(row_text(user, "role"), role) == 0;
+    if (user && !error)
+        change_run(change, "INSERT OR REPLACE INTO memberships VALUES (?, ?, ?)",
+                   VALUES(INT(row_int(user, "id")), INT(organization_id), TEXT(role)));
+    cJSON_Delete(user);
+    return error;
 }
 
 const char *organization_remove_member(struct change *change, int64_t user_id,

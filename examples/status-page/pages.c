@@ -6,12 +6,14 @@
 #include <string.h>
 #include <time.h>
 
+#include "assets.h"
 #include "login.h"
 #include "organization.h"
 #include "session.h"
 #include "site.h"
 #include "store.h"
 #include "template.h"
+#include "text.h"
 
 #define REDRAW_S 60
 
@@ -58,6 +60,7 @@ static void draw_status(struct site *site, cJSON *organization, const char *etag
     if (drawn->page && strcmp(drawn->etag, etag) == 0)
         return;
     organization_fill(site, organization, VIEW_PUBLIC);
+    text_find_links(organization);
     add_live(organization);
     free(drawn->page);
     template_render(&drawn->page, &drawn->bytes, "status", organization);
@@ -98,6 +101,52 @@ void page_status(struct site *site, pusherc_http_request *request, const struct 
     cJSON_Delete(organization);
 }
 
+/* What is over, page by page; or one incident or maintenance at its own address. */
+static void send_history(struct site *site, pusherc_http_request *request,
+                         const struct http_params *params, int64_t notice_id, int64_t before)
+{
+    struct session session;
+    session_find(site, pusherc_http_cookie(request, SESSION_COOKIE), &session);
+    cJSON *organization = organization_by_slug(site, params->value[0]);
+    enum role role = session_role(site, &session, row_int(organization, "id"));
+    cJSON *history = NULL;
+    if (organization && organization_may_see(organization, role))
+        history = store_row(site->store, asset_find("sql/history.sql")->data,
+                            VALUES(INT(row_int(organization, "id")), INT(notice_id), INT(before)));
+    const cJSON *first = cJSON_GetObjectItem(history, "notices");
+    first = first ? first->child : NULL;
+    if (!history) {
+        send_nothing(request, &session, params->value[0], "status",
+                     "There is no status page of that name, or it is not yours.");
+    } else if (notice_id && (!first || strcmp(row_text(first, "kind"), params->extra) != 0)) {
+        http_send_error(request, 404, "There is no incident or maintenance of that number.");
+    } else {
+        text_find_links(history);
+        cJSON_AddStringToObject(history, "slug", row_text(organization, "slug"));
+        cJSON_AddStringToObject(history, "name", row_text(organization, "name"));
+        cJSON_AddBoolToObject(history, "one", notice_id != 0);
+        cJSON_AddStringToObject(history, "heading",
+                                notice_id ? row_text(first, "title") : "History");
+        http_send_page(request, "history", history, &(struct http_answer){.status = 200});
+        history = NULL;
+    }
+    cJSON_Delete(history);
+    cJSON_Delete(organization);
+}
+
+void page_history(struct site *site, pusherc_http_request *request,
+                  const struct http_params *params)
+{
+    char before[16];
+    http_copy(before, sizeof before, pusherc_http_query(request, "before"));
+    send_history(site, request, params, 0, strtoll(before, NULL, 10));
+}
+
+void page_notice(struct site *site, pusherc_http_request *request, const struct http_params *params)
+{
+    send_history(site, request, params, strtoll(params->value[1], NULL, 10), 0);
+}
+
 void page_dashboard(struct site *site, pusherc_http_request *request,
                     const struct http_params *params)
 {
@@ -112,6 +161,7 @@ void page_dashboard(struct site *site, pusherc_http_request *request,
         return;
     }
     organization_fill(site, organization, role >= ROLE_ADMIN ? VIEW_EDITOR : VIEW_MEMBER);
+    text_find_links(organization);
     add_live(organization);
     cJSON_AddBoolToObject(organization, "dashboard", true);
     cJSON_AddNumberToObject(organization, "user_id", (double)session.user_id);

@@ -118,7 +118,8 @@ test('a member who is removed hears nothing from then on', async (t) => {
   for (const page of [owner, member]) await live(page);
   await shows(owner.locator('#faces'), 'Demo member');
 
-  await owner.getByRole('button', { name: 'Remove Demo member' }).click();
+  await owner.getByText('Remove Demo member', { exact: true }).click();
+  await owner.getByRole('button', { name: 'Yes, remove Demo member' }).click();
   await shows(member.locator('main'), 'You are no longer a member');
   await shows(member.locator('main'), 'An owner of Lighthouse Hosting has removed you');
   await online.event('pusher:subscription_error');

@@ -81,7 +81,7 @@ async function open(t, url, options = {}) {
   page.on('console', (message) => {
     // A connection that is refused while the program is stopped, and pages that are refused to those who may not see
     // them, are what some tests are about.
-    if (message.type() === 'error' && !/ERR_CONNECTION_REFUSED|ERR_FAILED|WebSocket connection|status of 40[34]/.test(message.text()))
+    if (message.type() === 'error' && !/ERR_CONNECTION_REFUSED|ERR_FAILED|WebSocket connection|status of 4(0[34]|22)/.test(message.text()))
       page.complaints.push(message.text());
   });
   t.after(async () => {
@@ -133,12 +133,13 @@ async function client(site, user, slug = 'lighthouse', send = fetch) {
   const cookie = setCookie.split(';')[0];
   const dashboard = await send(site.url + answer.headers.get('location'), { headers: { cookie } });
   const token = /name="csrf-token" content="([0-9a-f]{64})"/.exec(await dashboard.text())[1];
-  const post = (where, fields, headers = {}) => send(`${site.url}${where}`, {
-    method: 'POST',
+  const write = (method, where, body, headers = {}) => send(`${site.url}${where}`, {
+    method,
     redirect: 'manual',
     headers: { Accept: 'application/json', 'X-CSRF-Token': token, cookie, ...headers },
-    body: new URLSearchParams(fields),
+    body,
   });
+  const post = (where, fields, headers) => write('POST', where, new URLSearchParams(fields), headers);
   return {
     status: answer.status,
     location: answer.headers.get('location'),
@@ -146,6 +147,7 @@ async function client(site, user, slug = 'lighthouse', send = fetch) {
     setCookie,
     get: (where) => send(`${site.url}${where}`, { headers: { cookie }, redirect: 'manual' }),
     post,
+    send: write,
     /** A write that has to succeed. */
     async write(where, fields) {
       const done = await post(`/api/v1/${where}`, fields);

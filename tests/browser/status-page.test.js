@@ -210,6 +210,11 @@ test('who may not change anything does not', async (t) => {
   const writes = [
     [`services/${API_SERVICE}/status`, admin, { status: 'major_outage', message: '' }],
     ['organizations/1/incidents', admin, { title: 'x', message: 'x', effect: 'degraded' }],
+    ['incidents/1', admin, { title: 'x', effect: 'degraded' }],
+    ['maintenances/2', admin, { title: 'x', starts_at: '2040-01-01T00:00', minutes: '5' }],
+    ['maintenances/2/updates', admin, { message: 'x' }],
+    ['organizations/1/services', admin, { name: 'x', group: 'x' }],
+    ['organizations/1/members', owner, { email: 'member@paperplane.example', role: 'member' }],
     ['incidents/1/updates', admin, { state: 'identified', message: 'x' }],
     ['organizations/1/maintenances', admin, { title: 'x', message: 'x', starts_at: '2030-01-01T00:00', minutes: '5' }],
     ['maintenances/2/state', admin, { state: 'started' }],
@@ -229,8 +234,8 @@ test('who may not change anything does not', async (t) => {
   const refused = [
     [`services/${API_SERVICE}/status`, { status: 'bad' }],
     [`services/${API_SERVICE}/status`, { status: 'resolved' }],
-    [`services/${API_SERVICE}/status`, { status: 'degraded', message: 'x'.repeat(600) }],
-    [`services/${API_SERVICE}/status`, { status: 'degraded', message: 'two\nlines' }],
+    [`services/${API_SERVICE}/status`, { status: 'degraded', message: 'x'.repeat(2001) }],
+    [`services/${API_SERVICE}/status`, { status: 'degraded', message: 'a bell \u0007' }],
     ['organizations/1/incidents', { title: '', message: 'x', effect: 'degraded' }],
     ['organizations/1/incidents', { title: 'x', message: 'x', effect: 'operational' }],
     ['incidents/1/updates', { state: 'identified', message: 'It is over already' }],

@@ -58,7 +58,8 @@ INSERT OR IGNORE INTO statuses VALUES
     ('resolved', 'incident', 3, 'Resolved', NULL),
     ('scheduled', 'maintenance', 0, 'Scheduled', NULL),
     ('started', 'maintenance', 1, 'Under way', NULL),
-    ('completed', 'maintenance', 2, 'Completed', NULL);
+    ('completed', 'maintenance', 2, 'Completed', NULL),
+    ('cancelled', 'maintenance', 3, 'Cancelled', NULL);
 
 CREATE TABLE IF NOT EXISTS services (
     id              INTEGER PRIMARY KEY,
@@ -127,7 +128,7 @@ CREATE VIEW activity AS
     WHERE l.notice_id IS NULL
     UNION ALL
     SELECT u.at, u.written, u.id, n.organization_id, n.public AND u.public, n.title,
-        iif(u.state IN ('resolved', 'completed'), 'operational', n.effect),
+        iif(u.state IN ('resolved', 'completed', 'cancelled'), 'operational', n.effect),
         NULL, iif(u.public, s.label, 'Internal note'), u.message, u.user_id
     FROM notice_updates u JOIN notices n ON n.id = u.notice_id JOIN statuses s ON s.name = u.state;
 

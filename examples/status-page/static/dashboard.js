@@ -14,6 +14,8 @@
     const fields = new URLSearchParams(new FormData(form));
     if (button?.name)
       fields.set(button.name, button.value);
+    for (const time of form.querySelectorAll('[data-local]'))
+      fields.set(time.name, new Date(time.value).toISOString().slice(0, 19));
     let answer;
     try {
       answer = await fetch(form.action, { method: 'POST', headers: { Accept: 'application/json' }, body: fields });
@@ -45,6 +47,7 @@
     try {
       sent(await send(form, button));
       form.reset();
+      form.querySelectorAll('[data-local]').forEach((time) => delete time.dataset.local);
       const details = form.closest('details');
       if (details)
         details.open = false;
@@ -55,14 +58,25 @@
     button.disabled = false;
   });
 
+  /* Times are entered in the zone in which they are shown: the visitor's. The server wants UTC. */
+
+  const zone = new Intl.DateTimeFormat('en', { timeZoneName: 'short' }).formatToParts().find(({ type }) => type === 'timeZoneName').value;
+
+  function localTime(time) {
+    const date = time.dataset.utc ? new Date(`${time.dataset.utc}Z`) : new Date(Date.now() + 3600000); // in an hour
+    time.value = new Date(date - date.getTimezoneOffset() * 60000).toISOString().slice(0, 16);
+    time.dataset.local = '';
+  }
+
   // A form that is opened starts from now: the state that the page shows, and in an hour.
-  const hour = () => new Date(Date.now() + 3600000).toISOString().slice(0, 16);
   document.addEventListener('toggle', ({ target }) => {
-    const starts = target.querySelector?.('input[name="starts_at"]');
-    if (target.open && starts && !starts.value)
-      starts.value = hour();
-    const state = target.closest?.('.service')?.querySelector('[data-status]')?.dataset.status;
-    if (target.open && state)
+    if (!target.open)
+      return;
+    target.querySelectorAll('[name="starts_at"]:not([data-local])').forEach(localTime);
+    for (const label of target.querySelectorAll('.zone'))
+      label.textContent = `(your time, ${zone})`;
+    const state = target.closest('.service')?.querySelector('[data-status]')?.dataset.status;
+    if (state)
       target.querySelector(`input[value="${state}"]`).checked = true;
   }, true);
 

@@ -271,10 +271,13 @@
 
   const sayings = {
     'service.status.changed': (e) => [`${e.service.name}: ${e.new_status.replaceAll('_', ' ')}`, e.new_status],
+    'service.created': ({ service }) => [`New service: ${service.name}`, 'operational'],
     'incident.created': ({ incident }) => [`New incident: ${incident.title}`, incident.effect],
     'incident.updated': (e) => [`${e.incident.title}: ${e.public ? e.label.toLowerCase() : 'internal note'}`, e.incident.effect],
     'incident.resolved': ({ incident }) => [`Resolved: ${incident.title}`, 'operational'],
     'maintenance.scheduled': ({ maintenance }) => [`Maintenance scheduled: ${maintenance.title}`, 'maintenance'],
+    'maintenance.updated': ({ maintenance, ...e }) => [`${maintenance.title}: ${e.public ? 'updated' : 'internal note'}`, 'maintenance'],
+    'maintenance.cancelled': ({ maintenance }) => [`Maintenance cancelled: ${maintenance.title}`, 'operational'],
     'maintenance.started': ({ maintenance }) => [`Maintenance started: ${maintenance.title}`, 'maintenance'],
     'maintenance.completed': ({ maintenance }) => [`Maintenance completed: ${maintenance.title}`, 'operational'],
   };
