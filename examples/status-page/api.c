@@ -3,10 +3,10 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "audience.h"
 #include "change.h"
+#include "health.h"
 #include "notices.h"
 #include "organization.h"
 #include "services.h"
@@ -123,59 +123,14 @@ static void post_own(struct site *site, pusherc_http_request *request,
     post(site, request, &own);
 }
 
-static void get_health(struct site *site, pusherc_http_request *request,
-                       const struct http_params *params)
-{
-    (void)params;
-    char timestamp[32] = "";
-    time_t now = time(NULL);
-    struct tm parts;
-    if (gmtime_r(&now, &parts))
-        strftime(timestamp, sizeof timestamp, "%Y-%m-%dT%H:%M:%SZ", &parts);
-    pusherc_stats stats = PUSHERC_STATS_INIT;
-    pusherc_server_stats(site->server, &stats);
-    cJSON *health = cJSON_CreateObject();
-    cJSON_AddStringToObject(health, "status", "ok");
-    cJSON_AddBoolToObject(health, "websocket", true); /* this answer comes from the same port */
-    cJSON_AddStringToObject(health, "driver", "local");
-    cJSON_AddStringToObject(health, "host", site->host);
-    cJSON_AddNumberToObject(health, "port", site->port);
-    cJSON_AddBoolToObject(health, "tls", site->tls);
-    cJSON_AddNumberToObject(health, "connections", (double)stats.connections);
-    cJSON_AddStringToObject(health, "timestamp", timestamp);
-    http_send_json(request, 200, health);
-    cJSON_Delete(health);
-}
-
-/* clang-format off */
-#define EACH_COUNTER(X) \
-    X(connections) X(connections_total) X(sockets) X(subscriptions) X(channels) X(messages_in_total) \
-    X(messages_out_total) X(bytes_in_total) X(bytes_out_total) X(write_calls_total) X(http_requests_total) \
-    X(publishes_total) X(publishes_unmatched_total) X(slow_closed_total) X(slow_dropped_total) \
-    X(out_queued_bytes) X(mailbox_refused_total)
-/* clang-format on */
-
-static void get_metrics(struct site *site, pusherc_http_request *request,
-                        const struct http_params *params)
-{
-    (void)params;
-    pusherc_stats stats = PUSHERC_STATS_INIT;
-    pusherc_server_stats(site->server, &stats);
-    cJSON *metrics = cJSON_CreateObject();
-#define ADD(name) cJSON_AddNumberToObject(metrics, #name, (double)stats.name);
-    EACH_COUNTER(ADD)
-#undef ADD
-    http_send_json(request, 200, metrics);
-    cJSON_Delete(metrics);
-}
-
 static const struct write change_service = {BY_SERVICE, ROLE_ADMIN, service_change, NULL};
 static const struct write open_incident = {BY_ID, ROLE_ADMIN, incident_open, NULL};
 
 static const struct http_route routes[] = {
     {"GET", "/api/v1/organizations/{slug}", get_organization, NULL},
-    {"GET", "/api/v1/websocket/health", get_health, NULL},
-    {"GET", "/api/v1/websocket/metrics", get_metrics, NULL},
+    {"GET", "/api/v1/health", health_program, NULL},
+    {"GET", "/api/v1/websocket/health", health_websocket, NULL},
+    {"GET", "/api/v1/websocket/metrics", health_metrics, NULL},
     {"POST", "/api/v1/services/{id}/status", post, &change_service},
     {"PATCH", "/api/v1/services/{id}/status", post, &change_service},
     {"PATCH", "/services/{id}/status", post, &change_service},

@@ -15,7 +15,8 @@
  *   POST /api/v1/organizations/{id}/visibility
  *   PATCH /services/{id}/status, POST /incidents               the same by names that others know: "description" is
  *                                                              "message", "severity" (minor, major, critical) the effect
- *   GET  /api/v1/websocket/health, /api/v1/websocket/metrics   what pusherc_stats has
+ *   GET  /api/v1/health, /api/v1/websocket/health              health.h
+ *   GET  /api/v1/websocket/metrics                             ... for admins and owners
  */
 #ifndef STATUS_PAGE_API_H
 #define STATUS_PAGE_API_H

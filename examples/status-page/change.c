@@ -18,7 +18,7 @@ void change_begin(struct change *change, struct site *site, int64_t organization
                               .organization_id = organization_id,
                               .user_id = user_id,
                               .events = cJSON_CreateArray()};
-    change->failed = store_run(site->store, "BEGIN IMMEDIATE", NO_VALUES) != 0;
+    change->failed = site->write_failed = store_run(site->store, "BEGIN IMMEDIATE", NO_VALUES) != 0;
     change_run(change, "UPDATE organizations SET revision = revision + 1 WHERE id = ?",
                VALUES(INT(organization_id)));
 }
@@ -32,7 +32,8 @@ void change_run(struct change *change, const char *sql, const struct store_value
                 size_t count)
 {
     if (!change->failed)
-        change->failed = store_run(change->site->store, sql, values, count) != 0;
+        change->failed = change->site->write_failed =
+            store_run(change->site->store, sql, values, count) != 0;
 }
 
 int64_t change_new_id(struct change *change)
@@ -76,6 +77,7 @@ static void publish(struct site *site, int64_t organization_id, const char *name
     event.channel_count = 1;
     event.data = pusherc_slice_of(data);
     int status = data ? pusherc_publish(site->server, SITE_APP_ID, &event) : PUSHERC_ENOMEM;
+    site->publish_failed = status != 0;
     if (status != 0)
         fprintf(stderr, "status-page: %s: not published: %s\n", name, pusherc_strerror(status));
     else if (site->trace)
@@ -85,8 +87,11 @@ static void publish(struct site *site, int64_t organization_id, const char *name
 int change_end(struct change *change)
 {
     struct store *store = change->site->store;
-    bool written =
-        !change->failed && !change->nothing && store_run(store, "COMMIT", NO_VALUES) == 0;
+    bool written = false;
+    if (!change->failed && !change->nothing) {
+        written = store_run(store, "COMMIT", NO_VALUES) == 0;
+        change->site->write_failed = !written;
+    }
     if (!written)
         store_run(store, "ROLLBACK", NO_VALUES);
     const cJSON *event;

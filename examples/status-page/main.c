@@ -85,7 +85,13 @@ static int listen_on(struct site *site, const struct options *options, pusherc_e
     listen_options.tls = site->tls ? &tls : NULL;
     int status = pusherc_server_listen(site->server, &listen_options, info);
     site->port = pusherc_server_port(site->server, 0);
-    return status;
+    if (status != 0 || !options->metrics)
+        return status;
+    listen_options.host = options->metrics_host;
+    listen_options.port = options->metrics_port;
+    listen_options.tls = NULL;
+    listen_options.purpose = PUSHERC_LISTEN_METRICS;
+    return pusherc_server_listen(site->server, &listen_options, info);
 }
 
 /* The library advises to name the allowed origins where cookies decide. Here no name is known, and none is needed:
@@ -130,6 +136,9 @@ static int start_server(struct site *site, const struct options *options)
 static void greet(struct site *site)
 {
     bool ipv6 = strchr(site->host, ':') != NULL;
+    uint16_t metrics_port = pusherc_server_port(site->server, 1);
+    if (metrics_port)
+        printf("metrics on port %u\n", (unsigned)metrics_port);
     printf("listening on http%s://%s%s%s:%u\n", site->tls ? "s" : "", ipv6 ? "[" : "", site->host,
            ipv6 ? "]" : "", (unsigned)site->port);
     if (store_has(site->store, "SELECT 1 FROM settings WHERE name = 'demo'", NO_VALUES)) {

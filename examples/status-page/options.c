@@ -18,6 +18,9 @@ static const char usage[] =
     "                       (default " DEFAULT_NODE_MODULES ")\n"
     "  --tls-cert FILE      speak TLS, with this certificate and its chain (PEM)\n"
     "  --tls-key FILE       ... and this key (PEM)\n"
+    "  --metrics-port PORT  /metrics for Prometheus, /ready and /usage (default: none); 9601 is "
+    "usual\n"
+    "  --metrics-host ADDRESS  ... where (default 127.0.0.1): keep it away from the public\n"
     "  --proxies N          so many reverse proxies are in front and append to X-Forwarded-For\n"
     "                       (default 0): sign-ins are limited by the address of the client\n"
     "  --empty              a new database is empty, not filled with the demo\n"
@@ -56,23 +59,26 @@ int options_parse(struct options *options, int argc, char **argv)
         {"name", required_argument, NULL, 's'},
         {"organization", required_argument, NULL, 's'},
         {"role", required_argument, NULL, 's'},
+        {"metrics-host", required_argument, NULL, 's'},
         {"port", required_argument, NULL, 'n'},
         {"proxies", required_argument, NULL, 'n'},
+        {"metrics-port", required_argument, NULL, 'n'},
         {"empty", no_argument, NULL, 'e'},
         {"help", no_argument, NULL, 'h'},
         {0},
     };
     /* Where the value of each of them goes, in the same order. */
-    const char **texts[] = {&options->host,     &options->data,    &options->node_modules,
-                            &options->tls_cert, &options->tls_key, &options->add_organization,
-                            &options->add_user, &options->name,    &options->organization,
-                            &options->role};
-    uint16_t *numbers[] = {&options->port, &options->proxies};
+    const char **texts[] = {&options->host,     &options->data,        &options->node_modules,
+                            &options->tls_cert, &options->tls_key,     &options->add_organization,
+                            &options->add_user, &options->name,        &options->organization,
+                            &options->role,     &options->metrics_host};
+    uint16_t *numbers[] = {&options->port, &options->proxies, &options->metrics_port};
     enum {
         TEXTS = sizeof texts / sizeof texts[0]
     };
     int option, at;
     *options = (struct options){.host = "127.0.0.1",
+                                .metrics_host = "127.0.0.1",
                                 .port = 8080,
                                 .data = ":memory:",
                                 .node_modules = DEFAULT_NODE_MODULES};
@@ -89,6 +95,8 @@ int options_parse(struct options *options, int argc, char **argv)
             *texts[at] = optarg;
         else if (parse_number(numbers[at - TEXTS], known[at].name, optarg) != 0)
             return -1;
+        else if (numbers[at - TEXTS] == &options->metrics_port)
+            options->metrics = true;
     }
     if (optind < argc) {
         fprintf(stderr, "status-page: what is \"%s\"? Try --help.\n", argv[optind]);

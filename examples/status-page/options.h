@@ -20,7 +20,10 @@ struct options {
     const char *name;
     const char *organization;
     const char *role;
-    bool empty;       /* a new database is not filled with the demo */
+    bool empty;   /* a new database is not filled with the demo */
+    bool metrics; /* listen for Prometheus, on metrics_port */
+    uint16_t metrics_port;
+    const char *metrics_host;
     uint16_t proxies; /* in front: client addresses are what they say */
 };
 

@@ -34,9 +34,11 @@ struct site {
     struct drawn_page drawn;
     const char *host; /* as listened on */
     uint16_t port;
-    bool tls;   /* as listened on; a proxy in front may speak it, too */
-    bool kept;  /* the database is a file */
-    bool trace; /* BROADCAST_DEBUG: tell each publish and each decision on standard error */
+    bool tls;          /* as listened on; a proxy in front may speak it, too */
+    bool kept;         /* the database is a file */
+    bool trace;        /* BROADCAST_DEBUG: tell each publish and each decision on standard error */
+    bool write_failed; /* the last one; health.c asks whether it would work now */
+    bool publish_failed;   /* the last one */
     size_t logins_waiting; /* passwords being checked on other threads */
     struct attempts attempts;
     char start_id[17]; /* part of ETags: another program may draw another page */

@@ -160,7 +160,7 @@ int store_open(struct store **out, const char *file, bool demo)
     if (sqlite3_open(file, &store->db) != SQLITE_OK ||
         sqlite3_exec(store->db,
                      "PRAGMA foreign_keys = ON; PRAGMA journal_mode = WAL;"
-                     "PRAGMA synchronous = NORMAL; PRAGMA busy_timeout = 2000;",
+                     "PRAGMA synchronous = NORMAL; PRAGMA busy_timeout = " STORE_BUSY_MS,
                      NULL, NULL, NULL) != SQLITE_OK) {
         complain(store, file);
         store_close(store);

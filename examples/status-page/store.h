@@ -14,6 +14,9 @@
 
 #include <cjson/cJSON.h>
 
+/* So long a statement waits for another process that has the database; the loop waits with it. */
+#define STORE_BUSY_MS "2000"
+
 struct store;
 
 /* A parameter of a statement: text if `text` is not NULL, else the number, or NULL. */

@@ -46,7 +46,7 @@ async function start(t, ...args) {
   const env = typeof args.at(-1) === 'object' ? args.pop() : {};
   const child = spawn(path.join(BUILD, 'examples/status-page/status-page'),
     ['--port', '0', '--node-modules', path.join(TOP, 'tests/node_modules'), ...args], { env: { ...process.env, ...env } });
-  const site = { stderr: '', killed: false };
+  const site = { stderr: '', stdout: '', killed: false };
   child.stderr.on('data', (data) => { site.stderr += data; });
   const exited = new Promise((resolve) => child.on('close', (code, signal) => resolve(code ?? signal)));
   site.stop = async () => {
@@ -61,6 +61,7 @@ async function start(t, ...args) {
   };
   t.after(() => site.stop());
   for await (const line of readline.createInterface({ input: child.stdout })) {
+    site.stdout += `${line}\n`; // up to that one
     const found = /^listening on (https?:\/\/\S+)$/.exec(line);
     if (found) {
       [, site.url] = found;

@@ -22,7 +22,7 @@ service AS (
         'since', strftime('%Y-%m-%dT%H:%M:%SZ', l.at, 'unixepoch'),
         'since_text', strftime('%Y-%m-%d %H:%M UTC', l.at, 'unixepoch'),
         'uptime', iif(u.outage_s, printf('%.2f', max(0, min(99.99, 100 - 100.0 * u.outage_s / u.known_s))), '100'),
-        'unknown', u.unknown,
+        'unknown', u.unknown, 'troubles', EXISTS (SELECT 1 FROM days WHERE service_id = v.id),
         'days', json((SELECT json_group_array(json_object('x', d.x, 'status', d.status, 'title',
                 printf('%s: %s, %s%d min', d.date, d.label,
                     iif(d.trouble_s < 3600, '', (d.trouble_s / 3600) || ' h '), (d.trouble_s + 59) / 60 % 60)))

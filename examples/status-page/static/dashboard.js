@@ -5,7 +5,7 @@
 'use strict';
 
 (() => {
-  const { echo, isLive, refresh, toast } = window.statusPage;
+  const { echo, forget, isLive, refresh, toast } = window.statusPage;
   const settings = document.documentElement.dataset;
 
   /* Forms */
@@ -31,6 +31,7 @@
   }
 
   function sent({ changed }) {
+    forget('form');
     if (!changed)
       toast('Nothing to change', 'operational', { text: 'It is like that already.', subject: 'form' });
     else if (!isLive()) // else the event says so
@@ -76,8 +77,9 @@
     for (const label of target.querySelectorAll('.zone'))
       label.textContent = `(your time, ${zone})`;
     const state = target.closest('.service')?.querySelector('[data-status]')?.dataset.status;
-    if (state)
-      target.querySelector(`input[value="${state}"]`).checked = true;
+    const choice = state && target.querySelector(`input[value="${state}"]`);
+    if (choice)
+      choice.checked = true;
   }, true);
 
   /* Who is here */

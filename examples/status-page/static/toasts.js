@@ -110,5 +110,11 @@
     tidy();
   }
 
-  window.statusPage = { toast };
+  /** What it was about is settled. */
+  function forget(subject) {
+    shown.filter((one) => one.subject === subject).forEach(drop);
+    tidy();
+  }
+
+  window.statusPage = { forget, toast };
 })();
