@@ -6,8 +6,10 @@
 
 #include "audience.h"
 #include "change.h"
+#include "fields.h"
 #include "health.h"
-#include "notices.h"
+#include "incidents.h"
+#include "maintenances.h"
 #include "organization.h"
 #include "services.h"
 #include "session.h"
@@ -112,7 +114,7 @@ static void post_own(struct site *site, pusherc_http_request *request,
     struct session session;
     char wanted[24];
     session_find(site, pusherc_http_cookie(request, SESSION_COOKIE), &session);
-    http_field(wanted, sizeof wanted, request, "organization_id");
+    field_line(wanted, sizeof wanted, request, "organization_id");
     cJSON *found = store_row(site->store,
                              "SELECT organization_id FROM memberships WHERE user_id = ?1"
                              " AND (?2 = '' OR organization_id = ?2)"

@@ -6,12 +6,12 @@
  *   GET  /api/v1/organizations/{slug}                          what this client may see of it
  *   POST /api/v1/services/{id}/status                          admins and owners: services.h; or PATCH
  *   POST /api/v1/organizations/{id}/services
- *   POST /api/v1/organizations/{id}/incidents                  ... notices.h
+ *   POST /api/v1/organizations/{id}/incidents                  ... incidents.h
  *   POST /api/v1/incidents/{id}, /api/v1/incidents/{id}/updates
- *   POST /api/v1/organizations/{id}/maintenances
+ *   POST /api/v1/organizations/{id}/maintenances               ... maintenances.h
  *   POST /api/v1/maintenances/{id}, .../updates, .../state
- *   POST /api/v1/organizations/{id}/members
- *   POST /api/v1/organizations/{id}/members/{id}/remove        owners: organization.h
+ *   POST /api/v1/organizations/{id}/members                    owners: organization.h
+ *   POST /api/v1/organizations/{id}/members/{id}/remove
  *   POST /api/v1/organizations/{id}/visibility
  *   PATCH /services/{id}/status, POST /incidents               the same by names that others know: "description" is
  *                                                              "message", "severity" (minor, major, critical) the effect

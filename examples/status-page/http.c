@@ -3,15 +3,22 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
-#include <wchar.h>
-#include <wctype.h>
 
 #include "template.h"
 
 static const char content_security_policy[] =
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
     "form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+
+bool http_copy(char *out, size_t out_bytes, pusherc_slice from)
+{
+    bool fits = from.len < out_bytes && !(from.len && memchr(from.ptr, '\0', from.len));
+    size_t len = fits ? from.len : 0;
+    if (len > 0)
+        memcpy(out, from.ptr, len);
+    out[len] = '\0';
+    return fits;
+}
 
 /* Routes */
 
@@ -55,7 +62,7 @@ bool http_dispatch(const struct http_route *routes, size_t count, struct site *s
 {
     pusherc_slice method = pusherc_http_method(request);
     pusherc_slice path = pusherc_http_path(request);
-    const char *other = NULL;
+    char allow[64] = "";
     for (size_t i = 0; i < count; i++) {
         struct http_params params = {.extra = routes[i].extra};
         if (!matches(routes[i].pattern, path, &params))
@@ -64,12 +71,12 @@ bool http_dispatch(const struct http_route *routes, size_t count, struct site *s
             routes[i].handler(site, request, &params);
             return true;
         }
-        other = routes[i].method;
+        snprintf(allow + strlen(allow), sizeof allow - strlen(allow), "%s%s%s", *allow ? ", " : "",
+                 routes[i].method, strcmp(routes[i].method, "GET") ? "" : ", HEAD");
     }
-    if (other)
-        http_send(request, &(struct http_answer){
-                               .status = 405, .allow = strcmp(other, "GET") ? other : "GET, HEAD"});
-    return other != NULL;
+    if (*allow)
+        http_send(request, &(struct http_answer){.status = 405, .allow = allow});
+    return *allow;
 }
 
 /* Answers */
@@ -160,94 +167,4 @@ void http_send_error(pusherc_http_request *request, int status, const char *text
     }
     http_send_json(request, status, values);
     cJSON_Delete(values);
-}
-
-/* Forms */
-
-bool http_copy(char *out, size_t out_bytes, pusherc_slice from)
-{
-    bool fits = from.len < out_bytes && !(from.len && memchr(from.ptr, '\0', from.len));
-    size_t len = fits ? from.len : 0;
-    if (len > 0)
-        memcpy(out, from.ptr, len);
-    out[len] = '\0';
-    return fits;
-}
-
-/* Of a form, or of a JSON object, as text. */
-static bool copy_field(char *out, size_t out_bytes, const pusherc_http_request *request,
-                       const char *name)
-{
-    static const char json[] = "application/json";
-    pusherc_slice type = pusherc_http_header(request, "content-type");
-    if (type.len < sizeof json - 1 || strncasecmp(type.ptr, json, sizeof json - 1) != 0)
-        return http_copy(out, out_bytes, pusherc_http_form(request, name));
-    pusherc_slice body = pusherc_http_body(request);
-    cJSON *object = cJSON_ParseWithLength(body.ptr, body.len);
-    const cJSON *value = cJSON_GetObjectItemCaseSensitive(object, name);
-    char number[32] = "";
-    if (cJSON_IsNumber(value))
-        snprintf(number, sizeof number, "%.0f", value->valuedouble);
-    const char *text = cJSON_IsString(value) ? value->valuestring
-                       : cJSON_IsTrue(value) ? "1"
-                                             : number;
-    bool copied = http_copy(out, out_bytes, pusherc_slice_of(text));
-    cJSON_Delete(object);
-    return copied;
-}
-
-size_t http_characters(const char *text)
-{
-    return mbstowcs(NULL, text, 0); /* main() chose UTF-8 */
-}
-
-/* No control characters but those of `allowed`. */
-static bool is_plain(const char *text, const char *allowed)
-{
-    wchar_t character;
-    mbstate_t state = {0};
-    for (size_t bytes; *text; text += bytes) {
-        bytes = mbrtowc(&character, text, MB_CUR_MAX, &state);
-        if (bytes > MB_CUR_MAX || (iswcntrl((wint_t)character) && !strchr(allowed, *text)))
-            return false;
-    }
-    return true;
-}
-
-bool http_field(char *out, size_t out_bytes, const pusherc_http_request *request, const char *name)
-{
-    bool line = copy_field(out, out_bytes, request, name) && is_plain(out, "");
-    if (!line)
-        out[0] = '\0';
-    return line;
-}
-
-/* Forms send lines with CR LF. */
-static void tidy_lines(char *text)
-{
-    char *to = text;
-    const char *from = text + strspn(text, " \t\r\n");
-    for (; *from; from++) {
-        if (*from != '\r')
-            *to++ = *from;
-    }
-    while (to > text && strchr(" \t\n", to[-1]))
-        to--;
-    *to = '\0';
-}
-
-bool http_text(char *out, size_t out_bytes, const pusherc_http_request *request, const char *name)
-{
-    bool text = copy_field(out, out_bytes, request, name) && is_plain(out, "\r\n\t");
-    if (!text)
-        out[0] = '\0';
-    tidy_lines(out);
-    return text;
-}
-
-bool http_ticked(const pusherc_http_request *request, const char *name)
-{
-    char value[8];
-    copy_field(value, sizeof value, request, name);
-    return value[0] && strcmp(value, "0") != 0;
 }

@@ -1,5 +1,5 @@
 /*
- * What the handlers need of HTTP: routes, fields of a form, answers with the right headers.
+ * What the handlers need of HTTP: routes, and answers with the right headers.
  */
 #ifndef STATUS_PAGE_HTTP_H
 #define STATUS_PAGE_HTTP_H
@@ -63,16 +63,5 @@ bool http_wants_json(const pusherc_http_request *request);
 
 /* Copy with a final NUL; "" and false if it does not fit or has a NUL inside. */
 bool http_copy(char *out, size_t out_bytes, pusherc_slice slice);
-
-/* A field of the form or the JSON object that was sent: one line of UTF-8, "" if it is missing; false if it is more
- * than that. */
-#define HTTP_LINE_BYTES 512
-bool http_field(char *out, size_t out_bytes, const pusherc_http_request *request, const char *name);
-/* The same for paragraphs: lines end with "\n", and there is no white space around it. */
-bool http_text(char *out, size_t out_bytes, const pusherc_http_request *request, const char *name);
-/* True if the field is there, and neither empty nor false: a box that was ticked. */
-bool http_ticked(const pusherc_http_request *request, const char *name);
-/* How many characters, as a form counts them; SIZE_MAX if it is no UTF-8. */
-size_t http_characters(const char *text);
 
 #endif

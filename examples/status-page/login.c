@@ -9,6 +9,7 @@
 
 #include "attempts.h"
 #include "audience.h"
+#include "fields.h"
 #include "session.h"
 #include "site.h"
 #include "store.h"
@@ -191,7 +192,7 @@ static struct login *new_login(struct site *site, pusherc_http_request *request,
     login->site = site;
     login->request = request;
     login->wanted = *wanted;
-    http_field(login->email, sizeof login->email, request, "email");
+    field_line(login->email, sizeof login->email, request, "email");
     http_copy(login->password, sizeof login->password, pusherc_http_form(request, "password"));
     cJSON *user = store_row(site->store, "SELECT id, password FROM users WHERE email = lower(?)",
                             VALUES(TEXT(login->email)));
@@ -221,8 +222,8 @@ void login_post(struct site *site, pusherc_http_request *request, const struct h
     uint32_t wait_s;
     session_read_token(token, pusherc_http_cookie(request, LOGIN_COOKIE));
     http_copy(field, sizeof field, pusherc_http_form(request, "csrf"));
-    http_field(wanted.slug, sizeof wanted.slug, request, "organization");
-    http_field(wanted.page, sizeof wanted.page, request, "page");
+    field_line(wanted.slug, sizeof wanted.slug, request, "organization");
+    field_line(wanted.page, sizeof wanted.page, request, "page");
     if (!session_same_token(token, field)) {
         send_form(site, request, &(struct http_answer){.status = 403}, &wanted, "",
                   "The form was too old. Please try again.");

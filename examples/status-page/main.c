@@ -21,7 +21,7 @@
 #include "audience.h"
 #include "http.h"
 #include "login.h"
-#include "notices.h"
+#include "maintenances.h"
 #include "options.h"
 #include "pages.h"
 #include "setup.h"

@@ -4,6 +4,7 @@
 
 #include "assets.h"
 #include "change.h"
+#include "fields.h"
 #include "site.h"
 
 cJSON *organization_by_slug(struct site *site, const char *slug)
@@ -49,8 +50,8 @@ const char *organization_add_member(struct change *change, int64_t organization_
     struct store *store = change->site->store;
     char email[128];
     char role[16];
-    http_field(email, sizeof email, request, "email");
-    http_field(role, sizeof role, request, "role");
+    field_line(email, sizeof email, request, "email");
+    field_line(role, sizeof role, request, "role");
     if (strcmp(role, "member") != 0 && strcmp(role, "admin") != 0)
         return "Choose a role.";
     cJSON *user = store_row(store,

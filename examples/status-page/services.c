@@ -1,7 +1,7 @@
 #include "services.h"
 
 #include "change.h"
-#include "http.h"
+#include "fields.h"
 #include "site.h"
 
 /* What the log has got in this change. */
@@ -14,30 +14,30 @@
 
 bool message_read(char out[MESSAGE_BYTES], const pusherc_http_request *request)
 {
-    bool text = http_text(out, MESSAGE_BYTES, request, "message");
+    bool text = field_text(out, MESSAGE_BYTES, request, "message");
     if (text && !out[0])
-        text = http_text(out, MESSAGE_BYTES, request, "description");
-    return text && http_characters(out) <= MESSAGE_MAX;
+        text = field_text(out, MESSAGE_BYTES, request, "description");
+    return text && field_characters(out) <= MESSAGE_MAX;
 }
 
 const char *service_add(struct change *change, int64_t organization_id,
                         const pusherc_http_request *request)
 {
-    char group[HTTP_LINE_BYTES];
-    char name[HTTP_LINE_BYTES];
-    char description[HTTP_LINE_BYTES];
-    bool lines = http_field(group, sizeof group, request, "group") &&
-                 http_field(name, sizeof name, request, "name") &&
-                 http_field(description, sizeof description, request, "description");
-    if (!lines || !group[0] || !name[0] || http_characters(group) > TITLE_MAX ||
-        http_characters(name) > TITLE_MAX || http_characters(description) > TITLE_MAX)
+    char group[FIELD_LINE_BYTES];
+    char name[FIELD_LINE_BYTES];
+    char description[FIELD_LINE_BYTES];
+    bool lines = field_line(group, sizeof group, request, "group") &&
+                 field_line(name, sizeof name, request, "name") &&
+                 field_line(description, sizeof description, request, "description");
+    if (!lines || !group[0] || !name[0] || field_characters(group) > TITLE_MAX ||
+        field_characters(name) > TITLE_MAX || field_characters(description) > TITLE_MAX)
         return "Give it a name and a group, and a description that is not too long.";
     change_run(change,
                "INSERT INTO services (organization_id, group_name, name, description, position,"
                " public, created_at) SELECT ?1, ?2, ?3, ?4, coalesce(max(position), 0) + 1, ?5,"
                " unixepoch() FROM services WHERE organization_id = ?1",
                VALUES(INT(organization_id), TEXT(group), TEXT(name), TEXT(description),
-                      INT(!http_ticked(request, "hidden"))));
+                      INT(!field_ticked(request, "hidden"))));
     change_tell(change, "service.created",
                 "SELECT s.public, strftime('%Y-%m-%dT%H:%M:%SZ', s.created_at, 'unixepoch')"
                 " timestamp, json_object('id', s.id, 'name', s.name, 'status', s.status)"
@@ -52,7 +52,7 @@ const char *service_change(struct change *change, int64_t service_id,
 {
     char status[32];
     char message[MESSAGE_BYTES];
-    if (!http_field(status, sizeof status, request, "status") ||
+    if (!field_line(status, sizeof status, request, "status") ||
         !store_has(change->site->store,
                    "SELECT 1 FROM statuses WHERE name = ? AND kind = 'service'",
                    VALUES(TEXT(status))))

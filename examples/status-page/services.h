@@ -11,7 +11,7 @@
 
 struct change;
 
-/* What people may write, in characters; the forms have the same limits. */
+/* What people may write, in characters; the forms and the tables (sql/schema.sql) have the same limits. */
 #define TITLE_MAX     120
 #define MESSAGE_MAX   2000
 #define MESSAGE_BYTES (4 * MESSAGE_MAX + 1)

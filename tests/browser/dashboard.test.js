@@ -24,6 +24,9 @@ test('writes are taken at the addresses and with the fields that the document ha
   assert.deepEqual((await organization(site)).incidents.map(({ affects }) => affects), ['Public API']);
   assert.equal((await admin.send('PATCH', `/services/${API_SERVICE}/status`, new URLSearchParams({ status: 'operational' }))).status, 200, 'a form');
 
+  for (const [where, allow] of [['/services/4/status', 'PATCH'], ['/api/v1/services/4/status', 'POST, PATCH']])
+    assert.equal((await admin.send('GET', where)).headers.get('allow'), allow);
+
   const member = await client(site, MEMBER);
   assert.equal((await member.send('PATCH', `/services/${API_SERVICE}/status`, new URLSearchParams({ status: 'degraded' }))).status, 403);
   assert.equal((await member.send('POST', '/incidents', new URLSearchParams({ title: 'x', description: 'x', severity: 'minor' }))).status, 403);

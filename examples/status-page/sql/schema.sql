@@ -64,9 +64,9 @@ INSERT OR IGNORE INTO statuses VALUES
 CREATE TABLE IF NOT EXISTS services (
     id              INTEGER PRIMARY KEY,
     organization_id INTEGER NOT NULL REFERENCES organizations,
-    group_name      TEXT NOT NULL,
-    name            TEXT NOT NULL,
-    description     TEXT NOT NULL,
+    group_name      TEXT NOT NULL CHECK (length(group_name) <= 120),
+    name            TEXT NOT NULL CHECK (length(name) <= 120),
+    description     TEXT NOT NULL CHECK (length(description) <= 120),
     position        INTEGER NOT NULL,
     public          INTEGER NOT NULL DEFAULT 1, -- 0: visitors do not hear of it
     status          TEXT NOT NULL DEFAULT 'operational' REFERENCES statuses,
@@ -78,7 +78,7 @@ CREATE TABLE IF NOT EXISTS notices (
     id              INTEGER PRIMARY KEY,
     organization_id INTEGER NOT NULL REFERENCES organizations,
     kind            TEXT NOT NULL CHECK (kind IN ('incident', 'maintenance')),
-    title           TEXT NOT NULL,
+    title           TEXT NOT NULL CHECK (length(title) <= 120),
     effect          TEXT NOT NULL REFERENCES statuses, -- on its services
     state           TEXT NOT NULL REFERENCES statuses,
     public          INTEGER NOT NULL DEFAULT 1, -- 0: only services that visitors do not hear of
@@ -97,7 +97,7 @@ CREATE TABLE IF NOT EXISTS notice_updates (
     id        INTEGER PRIMARY KEY,
     notice_id INTEGER NOT NULL REFERENCES notices,
     state     TEXT NOT NULL REFERENCES statuses,
-    message   TEXT NOT NULL,
+    message   TEXT NOT NULL CHECK (length(message) <= 2000),
     public    INTEGER NOT NULL DEFAULT 1, -- 0: an internal note
     user_id   INTEGER REFERENCES users,   -- NULL: it went by itself
     at        INTEGER NOT NULL,
@@ -110,7 +110,7 @@ CREATE TABLE IF NOT EXISTS status_log (
     service_id INTEGER NOT NULL REFERENCES services,
     old_status TEXT NOT NULL REFERENCES statuses,
     new_status TEXT NOT NULL REFERENCES statuses,
-    message    TEXT NOT NULL,
+    message    TEXT NOT NULL CHECK (length(message) <= 2000),
     notice_id  INTEGER REFERENCES notices, -- NULL: changed by hand
     user_id    INTEGER REFERENCES users,
     at         INTEGER NOT NULL,
