@@ -1,5 +1,5 @@
 # Thin: Meson builds, tools/setup installs what is missing, and each target is one command one could type.
-#   make demo [PORT=8080]    the status page on http://127.0.0.1:8080
+#   make demo [PORT=8080]    the status page on http://127.0.0.1:8080; FRESH=1 forgets what was changed in it
 #   make test                every test; the last line is "N passed, N failed"
 #   make bench docs fuzz autobahn format
 #   make install [PREFIX=/usr/local] [DESTDIR=]
@@ -20,7 +20,9 @@ demo:
 	@tools/setup demo
 	@tools/npm-packages examples/status-page
 	@$(MAKE) --no-print-directory all
-	$(BUILD)/examples/status-page/status-page --port $(PORT)
+	@mkdir -p $(BUILD)/demo
+	@[ -z "$(FRESH)" ] || rm -f $(BUILD)/demo/status-page.db*
+	$(BUILD)/examples/status-page/status-page --port $(PORT) --data $(BUILD)/demo/status-page.db
 
 test:
 	@tools/setup test

@@ -1,12 +1,15 @@
 #include "api.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "audience.h"
 #include "change.h"
-#include "notices.h"
+#include "fields.h"
+#include "health.h"
+#include "incidents.h"
+#include "maintenances.h"
 #include "organization.h"
 #include "services.h"
 #include "session.h"
@@ -38,11 +41,12 @@ struct write {
     void (*then)(struct site *site, int64_t organization_id); /* NULL: nothing */
 };
 
-static void send_done(pusherc_http_request *request, const char *slug)
+static void send_done(pusherc_http_request *request, const char *slug, bool changed)
 {
     char location[HTTP_PARAM_BYTES + 16];
     cJSON *done = cJSON_CreateObject();
     cJSON_AddBoolToObject(done, "ok", true);
+    cJSON_AddBoolToObject(done, "changed", changed);
     snprintf(location, sizeof location, "/dashboard/%s", slug);
     if (http_wants_json(request))
         http_send_json(request, 200, done);
@@ -63,9 +67,9 @@ static void run_write(struct site *site, pusherc_http_request *request,
     const char *error = write->run(&change, id, request);
     change.failed = change.failed || error;
     if (change_end(&change) == 0) {
-        if (write->then)
+        if (write->then && !change.nothing)
             write->then(site, organization_id);
-        send_done(request, row_text(organization, "slug"));
+        send_done(request, row_text(organization, "slug"), !change.nothing);
     } else if (error) {
         http_send_error(request, 422, error);
     } else {
@@ -102,66 +106,55 @@ static void post(struct site *site, pusherc_http_request *request, const struct 
     "SELECT o.id, o.slug FROM notices n JOIN organizations o ON o.id = n.organization_id"          \
     " WHERE n.kind = '" kind "' AND n.id = ?"
 
-static void get_health(struct site *site, pusherc_http_request *request,
-                       const struct http_params *params)
+/* POST /incidents does not say whose: that of organization_id, or the first that is the user's own. */
+static void post_own(struct site *site, pusherc_http_request *request,
+                     const struct http_params *params)
 {
-    (void)params;
-    char timestamp[32] = "";
-    time_t now = time(NULL);
-    struct tm parts;
-    if (gmtime_r(&now, &parts))
-        strftime(timestamp, sizeof timestamp, "%Y-%m-%dT%H:%M:%SZ", &parts);
-    pusherc_stats stats = PUSHERC_STATS_INIT;
-    pusherc_server_stats(site->server, &stats);
-    cJSON *health = cJSON_CreateObject();
-    cJSON_AddStringToObject(health, "status", "ok");
-    cJSON_AddBoolToObject(health, "websocket", true); /* this answer comes from the same port */
-    cJSON_AddStringToObject(health, "driver", "local");
-    cJSON_AddStringToObject(health, "host", site->host);
-    cJSON_AddNumberToObject(health, "port", site->port);
-    cJSON_AddBoolToObject(health, "tls", site->tls);
-    cJSON_AddNumberToObject(health, "connections", (double)stats.connections);
-    cJSON_AddStringToObject(health, "timestamp", timestamp);
-    http_send_json(request, 200, health);
-    cJSON_Delete(health);
+    struct http_params own = *params;
+    struct session session;
+    char wanted[24];
+    session_find(site, pusherc_http_cookie(request, SESSION_COOKIE), &session);
+    field_line(wanted, sizeof wanted, request, "organization_id");
+    cJSON *found = store_row(site->store,
+                             "SELECT organization_id FROM memberships WHERE user_id = ?1"
+                             " AND (?2 = '' OR organization_id = ?2)"
+                             " ORDER BY role = 'member', organization_id LIMIT 1",
+                             VALUES(INT(session.user_id), TEXT(wanted)));
+    snprintf(own.value[0], sizeof own.value[0], "%" PRId64, row_int(found, "organization_id"));
+    cJSON_Delete(found);
+    post(site, request, &own);
 }
 
-/* clang-format off */
-#define EACH_COUNTER(X) \
-    X(connections) X(connections_total) X(sockets) X(subscriptions) X(channels) X(messages_in_total) \
-    X(messages_out_total) X(bytes_in_total) X(bytes_out_total) X(write_calls_total) X(http_requests_total) \
-    X(publishes_total) X(publishes_unmatched_total) X(slow_closed_total) X(slow_dropped_total) \
-    X(out_queued_bytes) X(mailbox_refused_total)
-/* clang-format on */
-
-static void get_metrics(struct site *site, pusherc_http_request *request,
-                        const struct http_params *params)
-{
-    (void)params;
-    pusherc_stats stats = PUSHERC_STATS_INIT;
-    pusherc_server_stats(site->server, &stats);
-    cJSON *metrics = cJSON_CreateObject();
-#define ADD(name) cJSON_AddNumberToObject(metrics, #name, (double)stats.name);
-    EACH_COUNTER(ADD)
-#undef ADD
-    http_send_json(request, 200, metrics);
-    cJSON_Delete(metrics);
-}
+static const struct write change_service = {BY_SERVICE, ROLE_ADMIN, service_change, NULL};
+static const struct write open_incident = {BY_ID, ROLE_ADMIN, incident_open, NULL};
 
 static const struct http_route routes[] = {
     {"GET", "/api/v1/organizations/{slug}", get_organization, NULL},
-    {"GET", "/api/v1/websocket/health", get_health, NULL},
-    {"GET", "/api/v1/websocket/metrics", get_metrics, NULL},
-    {"POST", "/api/v1/services/{id}/status", post,
-     &(struct write){BY_SERVICE, ROLE_ADMIN, service_change, NULL}},
-    {"POST", "/api/v1/organizations/{id}/incidents", post,
-     &(struct write){BY_ID, ROLE_ADMIN, incident_open, NULL}},
+    {"GET", "/api/v1/health", health_program, NULL},
+    {"GET", "/api/v1/websocket/health", health_websocket, NULL},
+    {"GET", "/api/v1/websocket/metrics", health_metrics, NULL},
+    {"POST", "/api/v1/services/{id}/status", post, &change_service},
+    {"PATCH", "/api/v1/services/{id}/status", post, &change_service},
+    {"PATCH", "/services/{id}/status", post, &change_service},
+    {"POST", "/api/v1/organizations/{id}/services", post,
+     &(struct write){BY_ID, ROLE_ADMIN, service_add, NULL}},
+    {"POST", "/api/v1/organizations/{id}/incidents", post, &open_incident},
+    {"POST", "/api/v1/incidents", post_own, &open_incident},
+    {"POST", "/incidents", post_own, &open_incident},
+    {"POST", "/api/v1/incidents/{id}", post,
+     &(struct write){BY_NOTICE("incident"), ROLE_ADMIN, incident_edit, NULL}},
     {"POST", "/api/v1/incidents/{id}/updates", post,
      &(struct write){BY_NOTICE("incident"), ROLE_ADMIN, incident_update, NULL}},
     {"POST", "/api/v1/organizations/{id}/maintenances", post,
      &(struct write){BY_ID, ROLE_ADMIN, maintenance_schedule, NULL}},
+    {"POST", "/api/v1/maintenances/{id}", post,
+     &(struct write){BY_NOTICE("maintenance"), ROLE_ADMIN, maintenance_edit, NULL}},
+    {"POST", "/api/v1/maintenances/{id}/updates", post,
+     &(struct write){BY_NOTICE("maintenance"), ROLE_ADMIN, maintenance_update, NULL}},
     {"POST", "/api/v1/maintenances/{id}/state", post,
      &(struct write){BY_NOTICE("maintenance"), ROLE_ADMIN, maintenance_move, NULL}},
+    {"POST", "/api/v1/organizations/{id}/members", post,
+     &(struct write){BY_ID, ROLE_OWNER, organization_add_member, audience_changed}},
     {"POST", "/api/v1/organizations/{id}/members/{id}/remove", post,
      &(struct write){BY_ID, ROLE_OWNER, organization_remove_member, audience_changed}},
     {"POST", "/api/v1/organizations/{id}/visibility", post,

@@ -7,13 +7,18 @@
 
 #include "site.h"
 
-#define PAYLOAD_VERSION 1 /* pages that know another one load themselves again */
+/* Pages that know another one load themselves again. 2: "service", "incident" and "maintenance" are objects; the
+ * fields of version 1 stay beside them until version 3. */
+#define PAYLOAD_VERSION 2
 
 void change_begin(struct change *change, struct site *site, int64_t organization_id,
                   int64_t user_id)
 {
-    *change = (struct change){site, organization_id, user_id, false, cJSON_CreateArray()};
-    change->failed = store_run(site->store, "BEGIN IMMEDIATE", NO_VALUES) != 0;
+    *change = (struct change){.site = site,
+                              .organization_id = organization_id,
+                              .user_id = user_id,
+                              .events = cJSON_CreateArray()};
+    change->failed = site->write_failed = store_run(site->store, "BEGIN IMMEDIATE", NO_VALUES) != 0;
     change_run(change, "UPDATE organizations SET revision = revision + 1 WHERE id = ?",
                VALUES(INT(organization_id)));
 }
@@ -27,7 +32,8 @@ void change_run(struct change *change, const char *sql, const struct store_value
                 size_t count)
 {
     if (!change->failed)
-        change->failed = store_run(change->site->store, sql, values, count) != 0;
+        change->failed = change->site->write_failed =
+            store_run(change->site->store, sql, values, count) != 0;
 }
 
 int64_t change_new_id(struct change *change)
@@ -71,6 +77,7 @@ static void publish(struct site *site, int64_t organization_id, const char *name
     event.channel_count = 1;
     event.data = pusherc_slice_of(data);
     int status = data ? pusherc_publish(site->server, SITE_APP_ID, &event) : PUSHERC_ENOMEM;
+    site->publish_failed = status != 0;
     if (status != 0)
         fprintf(stderr, "status-page: %s: not published: %s\n", name, pusherc_strerror(status));
     else if (site->trace)
@@ -80,7 +87,11 @@ static void publish(struct site *site, int64_t organization_id, const char *name
 int change_end(struct change *change)
 {
     struct store *store = change->site->store;
-    bool written = !change->failed && store_run(store, "COMMIT", NO_VALUES) == 0;
+    bool written = false;
+    if (!change->failed && !change->nothing) {
+        written = store_run(store, "COMMIT", NO_VALUES) == 0;
+        change->site->write_failed = !written;
+    }
     if (!written)
         store_run(store, "ROLLBACK", NO_VALUES);
     const cJSON *event;
@@ -93,5 +104,5 @@ int change_end(struct change *change)
     }
     cJSON_Delete(change->events);
     change->events = NULL;
-    return written ? 0 : -1;
+    return written || (change->nothing && !change->failed) ? 0 : -1;
 }

@@ -18,7 +18,8 @@ struct change {
     int64_t organization_id;
     int64_t user_id; /* 0: it goes by itself */
     bool failed;     /* set it, too: nothing more is run, and all of it will be undone */
-    cJSON *events;   /* {"name", "data"}, to be published */
+    bool nothing;  /* set it if all is as wanted already: nothing is written, and no page is told */
+    cJSON *events; /* {"name", "data"}, to be published */
 };
 
 void change_begin(struct change *change, struct site *site, int64_t organization_id,
@@ -33,7 +34,7 @@ int64_t change_new_id(struct change *change);
  * added. "public" 0 means for members only, and only members get "by" (audience.c sees to both). */
 void change_tell(struct change *change, const char *name, const char *sql,
                  const struct store_value *values, size_t count);
-/* 0, or -1: nothing was changed. */
+/* 0: written, or there was nothing to write; or -1: it could not be written. */
 int change_end(struct change *change);
 
 #endif

@@ -3,13 +3,22 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <wctype.h>
 
 #include "template.h"
 
 static const char content_security_policy[] =
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
     "form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+
+bool http_copy(char *out, size_t out_bytes, pusherc_slice from)
+{
+    bool fits = from.len < out_bytes && !(from.len && memchr(from.ptr, '\0', from.len));
+    size_t len = fits ? from.len : 0;
+    if (len > 0)
+        memcpy(out, from.ptr, len);
+    out[len] = '\0';
+    return fits;
+}
 
 /* Routes */
 
@@ -53,7 +62,7 @@ bool http_dispatch(const struct http_route *routes, size_t count, struct site *s
 {
     pusherc_slice method = pusherc_http_method(request);
     pusherc_slice path = pusherc_http_path(request);
-    const char *other = NULL;
+    char allow[64] = "";
     for (size_t i = 0; i < count; i++) {
         struct http_params params = {.extra = routes[i].extra};
         if (!matches(routes[i].pattern, path, &params))
@@ -62,12 +71,12 @@ bool http_dispatch(const struct http_route *routes, size_t count, struct site *s
             routes[i].handler(site, request, &params);
             return true;
         }
-        other = routes[i].method;
+        snprintf(allow + strlen(allow), sizeof allow - strlen(allow), "%s%s%s", *allow ? ", " : "",
+                 routes[i].method, strcmp(routes[i].method, "GET") ? "" : ", HEAD");
     }
-    if (other)
-        http_send(request, &(struct http_answer){
-                               .status = 405, .allow = strcmp(other, "GET") ? other : "GET, HEAD"});
-    return other != NULL;
+    if (*allow)
+        http_send(request, &(struct http_answer){.status = 405, .allow = allow});
+    return *allow;
 }
 
 /* Answers */
@@ -89,6 +98,7 @@ void http_send(pusherc_http_request *request, const struct http_answer *answer)
         {"Location", answer->location},
         {"Set-Cookie", answer->cookie},
         {"Allow", answer->allow},
+        {"Retry-After", answer->retry_after},
     };
     pusherc_http_field fields[sizeof all / sizeof all[0]];
     size_t count = 0;
@@ -157,29 +167,4 @@ void http_send_error(pusherc_http_request *request, int status, const char *text
     }
     http_send_json(request, status, values);
     cJSON_Delete(values);
-}
-
-/* Forms */
-
-bool http_copy(char *out, size_t out_bytes, pusherc_slice from)
-{
-    bool fits = from.len < out_bytes && !(from.len && memchr(from.ptr, '\0', from.len));
-    size_t len = fits ? from.len : 0;
-    if (len > 0)
-        memcpy(out, from.ptr, len);
-    out[len] = '\0';
-    return fits;
-}
-
-bool http_field(char *out, size_t out_bytes, const pusherc_http_request *request, const char *name)
-{
-    wchar_t characters[HTTP_LINE_BYTES];
-    bool line = http_copy(out, out_bytes, pusherc_http_form(request, name));
-    size_t count = line ? mbstowcs(characters, out, HTTP_LINE_BYTES) : 0; /* main() chose UTF-8 */
-    line = line && count < HTTP_LINE_BYTES;
-    for (size_t i = 0; line && i < count; i++)
-        line = !iswcntrl((wint_t)characters[i]);
-    if (!line)
-        out[0] = '\0';
-    return line;
 }

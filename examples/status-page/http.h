@@ -1,5 +1,5 @@
 /*
- * What the handlers need of HTTP: routes, fields of a form, answers with the right headers.
+ * What the handlers need of HTTP: routes, and answers with the right headers.
  */
 #ifndef STATUS_PAGE_HTTP_H
 #define STATUS_PAGE_HTTP_H
@@ -45,6 +45,7 @@ struct http_answer {
     const char *location;
     const char *cookie; /* a whole Set-Cookie value */
     const char *allow;
+    const char *retry_after; /* seconds */
 };
 
 void http_send(pusherc_http_request *request, const struct http_answer *answer);
@@ -62,9 +63,5 @@ bool http_wants_json(const pusherc_http_request *request);
 
 /* Copy with a final NUL; "" and false if it does not fit or has a NUL inside. */
 bool http_copy(char *out, size_t out_bytes, pusherc_slice slice);
-
-/* A field of the form that was sent: one line of UTF-8, "" if it is missing; false if it is more than that. */
-#define HTTP_LINE_BYTES 512
-bool http_field(char *out, size_t out_bytes, const pusherc_http_request *request, const char *name);
 
 #endif

@@ -6,8 +6,6 @@
  * database needs no lock, and the program's timers and signals live beside the server's. What takes long
  * (password hashes) runs on libuv's thread pool and answers its request later.
  */
-#include <ctype.h>
-#include <getopt.h>
 #include <locale.h>
 #include <signal.h>
 #include <stdio.h>
@@ -22,9 +20,11 @@
 #include "assets.h"
 #include "audience.h"
 #include "http.h"
-#include "notices.h"
+#include "login.h"
+#include "maintenances.h"
+#include "options.h"
 #include "pages.h"
-#include "session.h"
+#include "setup.h"
 #include "site.h"
 #include "store.h"
 
@@ -34,71 +34,15 @@
 static const struct http_route routes[] = {
     {"GET", "/", page_start, NULL},
     {"GET", "/status/{slug}", page_status, NULL},
+    {"GET", "/status/{slug}/history", page_history, NULL},
+    {"GET", "/status/{slug}/incidents/{id}", page_notice, "incident"},
+    {"GET", "/status/{slug}/maintenances/{id}", page_notice, "maintenance"},
     {"GET", "/dashboard/{slug}", page_dashboard, NULL},
-    {"GET", "/login", session_login_page, NULL},
-    {"POST", "/login", session_login, NULL},
-    {"POST", "/logout", session_logout, NULL},
+    {"GET", "/login", login_page, NULL},
+    {"POST", "/login", login_post, NULL},
+    {"POST", "/logout", login_logout, NULL},
     {"GET", "/static/{file}", scripts_send, NULL},
 };
-
-struct options {
-    const char *host;
-    const char *port;
-    const char *data;
-    const char *node_modules;
-    const char *tls_cert;
-    const char *tls_key;
-};
-
-static const char usage[] =
-    "Usage: status-page [OPTION]...\n"
-    "Serve a status page that is live through libpusherc.\n"
-    "\n"
-    "  --host ADDRESS       numeric address to listen on (default 127.0.0.1)\n"
-    "  --port PORT          default 8080; 0 = the system picks\n"
-    "  --data FILE          keep the data in this SQLite file (default: in memory, gone at exit)\n"
-    "  --node-modules DIR   where npm has put pusher-js and laravel-echo\n"
-    "                       (default " DEFAULT_NODE_MODULES ")\n"
-    "  --tls-cert FILE      speak TLS, with this certificate and its chain (PEM)\n"
-    "  --tls-key FILE       ... and this key (PEM)\n"
-    "  --help               print this\n"
-    "\n"
-    "With BROADCAST_DEBUG=1 in the environment each event and each decision about who may\n"
-    "hear it is told on standard error.\n";
-
-static int parse_options(struct options *options, int argc, char **argv)
-{
-    static const struct option known[] = {
-        {"host", required_argument, NULL, 0},     {"port", required_argument, NULL, 1},
-        {"data", required_argument, NULL, 2},     {"node-modules", required_argument, NULL, 3},
-        {"tls-cert", required_argument, NULL, 4}, {"tls-key", required_argument, NULL, 5},
-        {"help", no_argument, NULL, 'h'},         {0},
-    };
-    *options = (struct options){"127.0.0.1", "8080", ":memory:", DEFAULT_NODE_MODULES, NULL, NULL};
-    const char **values[] = {&options->host,         &options->port,     &options->data,
-                             &options->node_modules, &options->tls_cert, &options->tls_key};
-    char *end;
-    int option;
-    while ((option = getopt_long(argc, argv, "", known, NULL)) != -1) {
-        if (option == '?')
-            return -1; /* getopt has said why */
-        if (option == 'h') {
-            fputs(usage, stdout);
-            exit(0);
-        }
-        *values[option] = optarg;
-    }
-    if (optind < argc) {
-        fprintf(stderr, "status-page: what is \"%s\"? Try --help.\n", argv[optind]);
-        return -1;
-    }
-    if (!isdigit((unsigned char)*options->port) || strtoul(options->port, &end, 10) > UINT16_MAX ||
-        *end) {
-        fprintf(stderr, "status-page: --port wants a number from 0 to 65535\n");
-        return -1;
-    }
-    return 0;
-}
 
 static void on_http(pusherc_http_request *request, void *user_data)
 {
@@ -137,11 +81,26 @@ static int listen_on(struct site *site, const struct options *options, pusherc_e
     site->tls = options->tls_cert || options->tls_key;
     pusherc_listen_options listen_options = PUSHERC_LISTEN_OPTIONS_INIT;
     listen_options.host = options->host;
-    listen_options.port = (uint16_t)strtoul(options->port, NULL, 10);
+    listen_options.port = options->port;
     listen_options.tls = site->tls ? &tls : NULL;
     int status = pusherc_server_listen(site->server, &listen_options, info);
     site->port = pusherc_server_port(site->server, 0);
-    return status;
+    if (status != 0 || !options->metrics)
+        return status;
+    listen_options.host = options->metrics_host;
+    listen_options.port = options->metrics_port;
+    listen_options.tls = NULL;
+    listen_options.purpose = PUSHERC_LISTEN_METRICS;
+    return pusherc_server_listen(site->server, &listen_options, info);
+}
+
+/* The library advises to name the allowed origins where cookies decide. Here no name is known, and none is needed:
+ * audience_identify() asks for cookies only, and from pages of other origins the library takes none. */
+static void log_line(const pusherc_log_entry *entry, void *user_data)
+{
+    static const char advice[] = "allowed_origins";
+    if (!memmem(entry->message.ptr, entry->message.len, advice, sizeof advice - 1))
+        pusherc_log_to_stderr(entry, user_data);
 }
 
 static int start_server(struct site *site, const struct options *options)
@@ -158,7 +117,8 @@ static int start_server(struct site *site, const struct options *options)
     server_options.hooks = &hooks;
     server_options.user_auth_path = ""; /* nobody signs in over the WebSocket */
     server_options.max_http_body_bytes = MAX_BODY;
-    server_options.log_fn = pusherc_log_to_stderr;
+    server_options.proxy_count = options->proxies;
+    server_options.log_fn = log_line;
     server_options.log_level = PUSHERC_LOG_WARN;
     if (pusherc_server_new(&site->server, &server_options, &info) != 0)
         return fail("cannot make a server", &info);
@@ -176,6 +136,9 @@ static int start_server(struct site *site, const struct options *options)
 static void greet(struct site *site)
 {
     bool ipv6 = strchr(site->host, ':') != NULL;
+    uint16_t metrics_port = pusherc_server_port(site->server, 1);
+    if (metrics_port)
+        printf("metrics on port %u\n", (unsigned)metrics_port);
     printf("listening on http%s://%s%s%s:%u\n", site->tls ? "s" : "", ipv6 ? "[" : "", site->host,
            ipv6 ? "]" : "", (unsigned)site->port);
     if (store_has(site->store, "SELECT 1 FROM settings WHERE name = 'demo'", NO_VALUES)) {
@@ -247,10 +210,13 @@ static int run(struct program *program, const struct options *options)
     unsigned char start_id[8];
     randombytes_buf(start_id, sizeof start_id);
     sodium_bin2hex(site->start_id, sizeof site->start_id, start_id, sizeof start_id);
-    const char *trace = getenv("BROADCAST_DEBUG");
-    site->trace = trace && *trace && strcmp(trace, "0") != 0;
-    if (scripts_load(&site->scripts, options->node_modules) != 0 ||
-        store_open(&site->store, options->data) != 0)
+    site->trace = options_trace();
+    site->kept = strcmp(options->data, ":memory:") != 0;
+    if (store_open(&site->store, options->data, !options->empty && !setup_wanted(options)) != 0)
+        return -1;
+    if (setup_wanted(options))
+        return setup_run(site->store, options);
+    if (scripts_load(&site->scripts, options->node_modules) != 0)
         return -1;
     int status = start_server(site, options);
     if (status == 0) {
@@ -267,8 +233,9 @@ int main(int argc, char **argv)
 {
     struct options options;
     uv_loop_t loop;
-    if (parse_options(&options, argc, argv) != 0)
-        return 2;
+    int parsed = options_parse(&options, argc, argv);
+    if (parsed != 0)
+        return parsed > 0 ? 0 : 2;
     if (!setlocale(LC_CTYPE, "C.UTF-8") || sodium_init() < 0 || uv_loop_init(&loop) != 0) {
         fprintf(stderr, "status-page: no UTF-8, no random numbers or no event loop here\n");
         return 1;

@@ -1,33 +1,33 @@
 /*
- * Notices: incidents and maintenances, their story, and the clock that starts and completes maintenances.
- *
- * They are told as incident.created, .updated and .resolved, and as maintenance.scheduled, .started and
- * .completed.
+ * Notices: what incidents and maintenances have in common. A notice has a story, and services that it affects while it
+ * lasts.
  */
 #ifndef STATUS_PAGE_NOTICES_H
 #define STATUS_PAGE_NOTICES_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include <pusherc/pusherc.h>
 
+#include "fields.h"
+
 struct change;
-struct site;
 
-/* Writes; NULL, or why not. Fields: title, effect, message and any number of service_{id}. */
-const char *incident_open(struct change *change, int64_t organization_id,
-                          const pusherc_http_request *request);
-/* Fields: state, message, and internal for a note that visitors do not get. */
-const char *incident_update(struct change *change, int64_t notice_id,
-                            const pusherc_http_request *request);
-/* Fields: title, message, starts_at ("2026-08-01T12:30", UTC), minutes and any number of service_{id}. */
-const char *maintenance_schedule(struct change *change, int64_t organization_id,
-                                 const pusherc_http_request *request);
-/* Field: state, "started" or "completed". */
-const char *maintenance_move(struct change *change, int64_t notice_id,
-                             const pusherc_http_request *request);
+extern const char notice_no_title[];
+extern const char notice_no_message[];
 
-/* Start and complete what is due; called every second. */
-void maintenance_tick(struct site *site);
+bool notice_read_title(char out[FIELD_LINE_BYTES], const pusherc_http_request *request);
+
+/* The story goes on; `event` tells it. */
+void notice_add_update(struct change *change, int64_t notice_id, const char *event,
+                       const char *state, const char *message, bool internal);
+/* It was corrected, which is no part of its story. */
+void notice_tell_correction(struct change *change, int64_t notice_id, const char *event);
+
+/* It affects the services whose boxes, service_{id}, were ticked. A notice whose services are all hidden is hidden
+ * itself, but not from visitors who have seen it already. True if something is different now. */
+bool notice_set_services(struct change *change, int64_t notice_id,
+                         const pusherc_http_request *request, bool is_new);
 
 #endif

@@ -6,11 +6,14 @@
 #include <string.h>
 #include <time.h>
 
+#include "assets.h"
+#include "login.h"
 #include "organization.h"
 #include "session.h"
 #include "site.h"
 #include "store.h"
 #include "template.h"
+#include "text.h"
 
 #define REDRAW_S 60
 
@@ -26,27 +29,26 @@ static void add_live(cJSON *organization)
 void page_start(struct site *site, pusherc_http_request *request, const struct http_params *params)
 {
     (void)params;
+    struct session session;
+    session_find(site, pusherc_http_cookie(request, SESSION_COOKIE), &session);
     cJSON *values = cJSON_CreateObject();
-    cJSON *organizations = store_rows(
-        site->store, "SELECT id, slug, name, tagline, public FROM organizations ORDER BY id",
-        NO_VALUES);
+    /* What is private is named to its members only. */
+    cJSON *organizations =
+        store_rows(site->store,
+                   "SELECT o.id, o.slug, o.name, o.tagline, o.public, m.role FROM organizations o"
+                   " LEFT JOIN memberships m ON m.organization_id = o.id AND m.user_id = ?"
+                   " WHERE o.public OR m.user_id ORDER BY o.id",
+                   VALUES(INT(session.user_id)));
     cJSON *organization;
     cJSON_ArrayForEach(organization, organizations)
-    {
-        if (row_int(organization, "public"))
-            organization_fill(site, organization, VIEW_PUBLIC);
-        /* The passwords of sql/demo.sql follow a pattern, and everybody may know them. */
-        cJSON_AddItemToObject(
-            organization, "users",
-            store_rows(site->store,
-                       "SELECT u.email, m.role, o.slug || '-demo' password FROM memberships m"
-                       " JOIN users u ON u.id = m.user_id JOIN organizations o"
-                       " ON o.id = m.organization_id"
-                       " JOIN settings s ON s.name = 'demo' WHERE o.id = ? ORDER BY u.id",
-                       VALUES(INT(row_int(organization, "id")))));
-    }
+        organization_fill(site, organization, VIEW_PUBLIC);
     if (organizations)
         cJSON_AddItemToObject(values, "organizations", organizations);
+    cJSON_AddStringToObject(values, "user", session.name);
+    cJSON_AddBoolToObject(values, "kept", site->kept);
+    cJSON_AddBoolToObject(
+        values, "demo",
+        store_has(site->store, "SELECT 1 FROM settings WHERE name = 'demo'", NO_VALUES));
     cJSON_AddStringToObject(values, "version", pusherc_version_string());
     http_send_page(request, "start", values, &(struct http_answer){.status = 200});
 }
@@ -58,6 +60,7 @@ static void draw_status(struct site *site, cJSON *organization, const char *etag
     if (drawn->page && strcmp(drawn->etag, etag) == 0)
         return;
     organization_fill(site, organization, VIEW_PUBLIC);
+    text_find_links(organization);
     add_live(organization);
     free(drawn->page);
     template_render(&drawn->page, &drawn->bytes, "status", organization);
@@ -66,12 +69,10 @@ static void draw_status(struct site *site, cJSON *organization, const char *etag
 
 /* Nobody is told whether what is not his exists: he is asked to sign in, or there is nothing. */
 static void send_nothing(pusherc_http_request *request, const struct session *session,
-                         const char *slug, const char *text)
+                         const char *slug, const char *page, const char *text)
 {
-    char location[HTTP_PARAM_BYTES + 32];
-    snprintf(location, sizeof location, "/login?organization=%s", slug);
     if (session->user_id == 0)
-        http_redirect(request, location, NULL);
+        login_ask(request, slug, page);
     else
         http_send_error(request, 404, text);
 }
@@ -94,9 +95,56 @@ void page_status(struct site *site, pusherc_http_request *request, const struct 
                                                  .body = site->drawn.page,
                                                  .body_bytes = site->drawn.bytes});
     } else {
-        send_nothing(request, &session, params->value[0], "There is no status page of that name.");
+        send_nothing(request, &session, params->value[0], "status",
+                     "There is no status page of that name, or it is not yours.");
     }
     cJSON_Delete(organization);
+}
+
+/* What is over, page by page; or one incident or maintenance at its own address. */
+static void send_history(struct site *site, pusherc_http_request *request,
+                         const struct http_params *params, int64_t notice_id, int64_t before)
+{
+    struct session session;
+    session_find(site, pusherc_http_cookie(request, SESSION_COOKIE), &session);
+    cJSON *organization = organization_by_slug(site, params->value[0]);
+    enum role role = session_role(site, &session, row_int(organization, "id"));
+    cJSON *history = NULL;
+    if (organization && organization_may_see(organization, role))
+        history = store_row(site->store, asset_find("sql/history.sql")->data,
+                            VALUES(INT(row_int(organization, "id")), INT(notice_id), INT(before)));
+    const cJSON *first = cJSON_GetObjectItem(history, "notices");
+    first = first ? first->child : NULL;
+    if (!history) {
+        send_nothing(request, &session, params->value[0], "status",
+                     "There is no status page of that name, or it is not yours.");
+    } else if (notice_id && (!first || strcmp(row_text(first, "kind"), params->extra) != 0)) {
+        http_send_error(request, 404, "There is no incident or maintenance of that number.");
+    } else {
+        text_find_links(history);
+        cJSON_AddStringToObject(history, "slug", row_text(organization, "slug"));
+        cJSON_AddStringToObject(history, "name", row_text(organization, "name"));
+        cJSON_AddBoolToObject(history, "one", notice_id != 0);
+        cJSON_AddStringToObject(history, "heading",
+                                notice_id ? row_text(first, "title") : "History");
+        http_send_page(request, "history", history, &(struct http_answer){.status = 200});
+        history = NULL;
+    }
+    cJSON_Delete(history);
+    cJSON_Delete(organization);
+}
+
+void page_history(struct site *site, pusherc_http_request *request,
+                  const struct http_params *params)
+{
+    char before[16];
+    http_copy(before, sizeof before, pusherc_http_query(request, "before"));
+    send_history(site, request, params, 0, strtoll(before, NULL, 10));
+}
+
+void page_notice(struct site *site, pusherc_http_request *request, const struct http_params *params)
+{
+    send_history(site, request, params, strtoll(params->value[1], NULL, 10), 0);
 }
 
 void page_dashboard(struct site *site, pusherc_http_request *request,
@@ -107,12 +155,13 @@ void page_dashboard(struct site *site, pusherc_http_request *request,
     cJSON *organization = organization_by_slug(site, params->value[0]);
     enum role role = session_role(site, &session, row_int(organization, "id"));
     if (role == ROLE_NONE) {
-        send_nothing(request, &session, params->value[0],
+        send_nothing(request, &session, params->value[0], "",
                      "There is no dashboard of that name, or it is not yours.");
         cJSON_Delete(organization);
         return;
     }
     organization_fill(site, organization, role >= ROLE_ADMIN ? VIEW_EDITOR : VIEW_MEMBER);
+    text_find_links(organization);
     add_live(organization);
     cJSON_AddBoolToObject(organization, "dashboard", true);
     cJSON_AddNumberToObject(organization, "user_id", (double)session.user_id);

@@ -10,6 +10,10 @@
 void page_start(struct site *site, pusherc_http_request *request, const struct http_params *params);
 void page_status(struct site *site, pusherc_http_request *request,
                  const struct http_params *params);
+void page_history(struct site *site, pusherc_http_request *request,
+                  const struct http_params *params);
+void page_notice(struct site *site, pusherc_http_request *request,
+                 const struct http_params *params);
 void page_dashboard(struct site *site, pusherc_http_request *request,
                     const struct http_params *params);
 

@@ -1,5 +1,5 @@
 /*
- * Who is it: signing in and out, the session behind a cookie, roles, and protection of writes.
+ * Who is it: the session behind a cookie, roles, and protection of writes. login.h makes and ends sessions.
  *
  * A session is a random token in a cookie that scripts cannot read. The database has its hash only. Every write
  * brings a second token that is derived from it, which a page of another origin cannot know.
@@ -39,12 +39,17 @@ enum role session_role(struct site *site, const struct session *session, int64_t
 /* The field "csrf" or the header X-CSRF-Token is the session's. */
 bool session_may_write(const struct session *session, const pusherc_http_request *request);
 
-/* Routes: the form, its answer, and the way out. */
-void session_login_page(struct site *site, pusherc_http_request *request,
-                        const struct http_params *params);
-void session_login(struct site *site, pusherc_http_request *request,
-                   const struct http_params *params);
-void session_logout(struct site *site, pusherc_http_request *request,
-                    const struct http_params *params);
+/* Tokens: random, hexadecimal. Derived ones are different for different uses; none tells another. */
+void session_random_token(char out[SESSION_TOKEN_BYTES]);
+void session_derive(char out[SESSION_TOKEN_BYTES], const char *token, const char *use);
+bool session_same_token(const char *one, const char *other);
+/* "" if it is not of that form. */
+void session_read_token(char out[SESSION_TOKEN_BYTES], pusherc_slice cookie);
+
+/* A Set-Cookie value. Only for TLS if the browser came by TLS, be it to a proxy in front of this program. */
+#define SESSION_COOKIE_BYTES 224
+void session_write_cookie(char out[SESSION_COOKIE_BYTES], struct site *site,
+                          const pusherc_http_request *request, const char *name, const char *value,
+                          const char *attributes);
 
 #endif

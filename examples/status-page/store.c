@@ -139,19 +139,19 @@ static int run_file(struct store *store, const char *name)
     return 0;
 }
 
-static int fill(struct store *store)
+static int fill(struct store *store, bool demo)
 {
     if (store_run(store, "BEGIN IMMEDIATE", NO_VALUES) != 0)
         return -1;
     int status = run_file(store, "sql/schema.sql");
-    if (status == 0 && !store_has(store, "SELECT 1 FROM organizations", NO_VALUES))
+    if (status == 0 && demo && !store_has(store, "SELECT 1 FROM organizations", NO_VALUES))
         status = run_file(store, "sql/demo.sql");
     if (store_run(store, status == 0 ? "COMMIT" : "ROLLBACK", NO_VALUES) != 0)
         return -1;
     return status;
 }
 
-int store_open(struct store **out, const char *file)
+int store_open(struct store **out, const char *file, bool demo)
 {
     *out = NULL;
     struct store *store = calloc(1, sizeof *store);
@@ -160,13 +160,13 @@ int store_open(struct store **out, const char *file)
     if (sqlite3_open(file, &store->db) != SQLITE_OK ||
         sqlite3_exec(store->db,
                      "PRAGMA foreign_keys = ON; PRAGMA journal_mode = WAL;"
-                     "PRAGMA synchronous = NORMAL; PRAGMA busy_timeout = 2000;",
+                     "PRAGMA synchronous = NORMAL; PRAGMA busy_timeout = " STORE_BUSY_MS,
                      NULL, NULL, NULL) != SQLITE_OK) {
         complain(store, file);
         store_close(store);
         return -1;
     }
-    if (fill(store) != 0) {
+    if (fill(store, demo) != 0) {
         store_close(store);
         return -1;
     }

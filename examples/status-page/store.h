@@ -14,6 +14,9 @@
 
 #include <cjson/cJSON.h>
 
+/* So long a statement waits for another process that has the database; the loop waits with it. */
+#define STORE_BUSY_MS "2000"
+
 struct store;
 
 /* A parameter of a statement: text if `text` is not NULL, else the number, or NULL. */
@@ -35,9 +38,9 @@ struct store_value {
         sizeof((struct store_value[]){__VA_ARGS__}) / sizeof(struct store_value)
 #define NO_VALUES NULL, 0
 
-/* `file` ":memory:" is gone with the process. Makes and fills what is missing. 0, or -1 after a line on
- * standard error. */
-int store_open(struct store **out, const char *file);
+/* `file` ":memory:" is gone with the process. Makes what is missing, and fills a new database with the demo if it is
+ * wanted. 0, or -1 after a line on standard error. */
+int store_open(struct store **out, const char *file, bool demo);
 void store_close(struct store *store);
 
 /* Run one statement, which must live as long as the store. 0 or -1; reasons go to standard error. */

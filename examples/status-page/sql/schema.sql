@@ -1,3 +1,4 @@
+-- Run at each start: tables that are there stay, views are made anew.
 -- Times are seconds since 1970. Everything that a page shows of an organization changes together with its
 -- revision, so that a browser can ask "anything new since 17?".
 
@@ -36,8 +37,8 @@ CREATE TABLE IF NOT EXISTS sessions (
     expires_at INTEGER NOT NULL
 );
 
--- What a service, an incident and a maintenance can be. The worst of an organization's services, by rank, is the
--- state of the whole.
+-- What a service, an incident and a maintenance can be. The worst of an organization's services and open notices, by
+-- rank, is the state of the whole.
 CREATE TABLE IF NOT EXISTS statuses (
     name    TEXT PRIMARY KEY,
     kind    TEXT NOT NULL,
@@ -57,14 +58,15 @@ INSERT OR IGNORE INTO statuses VALUES
     ('resolved', 'incident', 3, 'Resolved', NULL),
     ('scheduled', 'maintenance', 0, 'Scheduled', NULL),
     ('started', 'maintenance', 1, 'Under way', NULL),
-    ('completed', 'maintenance', 2, 'Completed', NULL);
+    ('completed', 'maintenance', 2, 'Completed', NULL),
+    ('cancelled', 'maintenance', 3, 'Cancelled', NULL);
 
 CREATE TABLE IF NOT EXISTS services (
     id              INTEGER PRIMARY KEY,
     organization_id INTEGER NOT NULL REFERENCES organizations,
-    group_name      TEXT NOT NULL,
-    name            TEXT NOT NULL,
-    description     TEXT NOT NULL,
+    group_name      TEXT NOT NULL CHECK (length(group_name) <= 120),
+    name            TEXT NOT NULL CHECK (length(name) <= 120),
+    description     TEXT NOT NULL CHECK (length(description) <= 120),
     position        INTEGER NOT NULL,
     public          INTEGER NOT NULL DEFAULT 1, -- 0: visitors do not hear of it
     status          TEXT NOT NULL DEFAULT 'operational' REFERENCES statuses,
@@ -76,7 +78,7 @@ CREATE TABLE IF NOT EXISTS notices (
     id              INTEGER PRIMARY KEY,
     organization_id INTEGER NOT NULL REFERENCES organizations,
     kind            TEXT NOT NULL CHECK (kind IN ('incident', 'maintenance')),
-    title           TEXT NOT NULL,
+    title           TEXT NOT NULL CHECK (length(title) <= 120),
     effect          TEXT NOT NULL REFERENCES statuses, -- on its services
     state           TEXT NOT NULL REFERENCES statuses,
     public          INTEGER NOT NULL DEFAULT 1, -- 0: only services that visitors do not hear of
@@ -95,7 +97,7 @@ CREATE TABLE IF NOT EXISTS notice_updates (
     id        INTEGER PRIMARY KEY,
     notice_id INTEGER NOT NULL REFERENCES notices,
     state     TEXT NOT NULL REFERENCES statuses,
-    message   TEXT NOT NULL,
+    message   TEXT NOT NULL CHECK (length(message) <= 2000),
     public    INTEGER NOT NULL DEFAULT 1, -- 0: an internal note
     user_id   INTEGER REFERENCES users,   -- NULL: it went by itself
     at        INTEGER NOT NULL,
@@ -108,7 +110,7 @@ CREATE TABLE IF NOT EXISTS status_log (
     service_id INTEGER NOT NULL REFERENCES services,
     old_status TEXT NOT NULL REFERENCES statuses,
     new_status TEXT NOT NULL REFERENCES statuses,
-    message    TEXT NOT NULL,
+    message    TEXT NOT NULL CHECK (length(message) <= 2000),
     notice_id  INTEGER REFERENCES notices, -- NULL: changed by hand
     user_id    INTEGER REFERENCES users,
     at         INTEGER NOT NULL,
@@ -117,21 +119,23 @@ CREATE TABLE IF NOT EXISTS status_log (
 CREATE INDEX IF NOT EXISTS status_log_by_service ON status_log (service_id, at);
 
 -- What has happened, for the feed. What a notice did to services is told by the notice.
-CREATE VIEW IF NOT EXISTS activity AS
+DROP VIEW IF EXISTS activity;
+CREATE VIEW activity AS
     SELECT l.at, l.written, l.id, s.organization_id, s.public, s.name AS subject, l.new_status AS status,
-        a.label AS old_label, b.label, l.message, l.user_id
+        iif(l.old_status = l.new_status, NULL, a.label) AS old_label, b.label, l.message, l.user_id
     FROM status_log l JOIN services s ON s.id = l.service_id
     JOIN statuses a ON a.name = l.old_status JOIN statuses b ON b.name = l.new_status
     WHERE l.notice_id IS NULL
     UNION ALL
     SELECT u.at, u.written, u.id, n.organization_id, n.public AND u.public, n.title,
-        iif(u.state IN ('resolved', 'completed'), 'operational', n.effect),
+        iif(u.state IN ('resolved', 'completed', 'cancelled'), 'operational', n.effect),
         NULL, iif(u.public, s.label, 'Internal note'), u.message, u.user_id
     FROM notice_updates u JOIN notices n ON n.id = u.notice_id JOIN statuses s ON s.name = u.state;
 
 -- The last 90 days, from the log. A service was in a state from one entry to the next, and operational before
 -- the first. Of each day with trouble: x is 0 for the oldest..89, the status is the worst.
-CREATE VIEW IF NOT EXISTS service_days AS
+DROP VIEW IF EXISTS service_days;
+CREATE VIEW service_days AS
     WITH RECURSIVE day (x, begins) AS (
         SELECT 0, unixepoch('now', 'start of day', '-89 days')
         UNION ALL SELECT x + 1, begins + 86400 FROM day WHERE x < 89),
