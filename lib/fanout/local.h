@@ -31,7 +31,7 @@ struct pc_local *pc_local_reserve(struct pc_worker *worker, struct pc_channel *c
 /* Locked. Takes the room; events from `since` on are for it. Its q and view are set. */
 void pc_local_add(struct pc_worker *worker, struct pc_local *local, struct pc_subscription *s,
                   uint64_t since);
-/* Locked. Its view has changed; events from `since` on are for it. */
+/* Locked. Its view has changed; events from `since` on are for it, if it has one. */
 void pc_local_set_view(struct pc_subscription *s, uint64_t since);
 /* Locked. pc_local_shrink() follows, with the lock or without. */
 void pc_local_remove(struct pc_worker *worker, struct pc_subscription *s);

@@ -2,10 +2,19 @@
 
 #include <assert.h>
 
+#include <pusherc/error.h>
+
 #include "channel/keep.h"
 #include "fanout/occupancy.h"
 #include "fanout/roster_view.h"
 #include "fanout/view.h"
+
+/* Locked. */
+static void drop_view(struct pc_channel *channel, uint32_t view)
+{
+    if (view != PC_NO_VIEW)
+        pc_channel_drop_view(channel, view);
+}
 
 /* Locked. Everything about the member that can fail; undone on failure. */
 static int join_member(struct pc_engine *engine, struct pc_channel *channel,
@@ -51,8 +60,8 @@ static int join_locked(struct pc_worker *worker, const struct pc_join *join,
         err = pc_channel_use_view(channel, join->view, &s->view);
     if (err == 0 && join->class.kind == PUSHERC_CHANNEL_PRESENCE) {
         err = join_member(worker->engine, channel, join, roster, &s->member, posting);
-        if (err && s->view != PC_NO_VIEW)
-            pc_channel_drop_view(channel, s->view);
+        if (err)
+            drop_view(channel, s->view);
     }
     if (err) {
         pc_local_settle(worker, channel);
@@ -177,6 +186,110 @@ int pc_join_finish(struct pc_worker *worker, const struct pc_join *join, struct 
     return err;
 }
 
+/* -- changes of view -- */
+
+/*
+ * An event is rendered for the views that the channel has when it is numbered, and lies in the worker's mailbox from
+ * then on. A change of view takes its place there as well, under the same lock: behind every event that was numbered
+ * before, and before every one that was rendered with the new view in the table. Until it comes the subscription
+ * stays with its old view, and both are in use. So nothing is lost between the two, and delivery does not know of it.
+ */
+struct pc_view_change {
+    struct pc_mail mail;
+    struct pc_mem mem;
+    struct pc_view_change *next;          /* of the subscription */
+    struct pc_subscription *subscription; /* NULL = has left the channel */
+    uint32_t view;
+};
+
+/* Locked. */
+static void begin_view(struct pc_subscription *s, struct pc_view_change *change)
+{
+    drop_view(s->local->channel, s->view);
+    s->view = change->view;
+    s->view_changes = change->next;
+    pc_local_set_view(s, 0); /* earlier events have passed */
+}
+
+static void on_view_change(struct pc_mail *mail, struct pc_worker *worker)
+{
+    struct pc_view_change *change = PC_CONTAINER(mail, struct pc_view_change, mail);
+    struct pc_subscription *s = worker ? change->subscription : NULL;
+    struct pc_mem mem = change->mem;
+    if (s) {
+        struct pc_shard *shard = s->local->channel->shard;
+        pthread_mutex_lock(&shard->mutex);
+        begin_view(s, change);
+        pc_shard_unlock(shard);
+    }
+    pc_free(&mem, change);
+}
+
+/* Locked. */
+static void abandon_view_changes(struct pc_subscription *s)
+{
+    for (struct pc_view_change *c = s->view_changes; c; c = c->next) {
+        drop_view(s->local->channel, c->view);
+        c->subscription = NULL; /* its mail frees it */
+    }
+    s->view_changes = NULL;
+}
+
+/* Locked. Takes over the change, whose view is in use, unless the subscription has that view. True: that worker must
+ * be woken. */
+static bool send_view_change(struct pc_subscription *s, struct pc_view_change *change)
+{
+    struct pc_view_change **end = &s->view_changes;
+    struct pc_mailbox *box = s->q->worker->mailbox;
+    uint32_t last = s->view;
+    bool wake = false;
+    for (; *end; end = &(*end)->next)
+        last = (*end)->view;
+    if (last == change->view) {
+        drop_view(s->local->channel, last);
+        pc_free(&change->mem, change);
+        return false;
+    }
+    *end = change;
+    if (pc_mailbox_post(box, &change->mail, PC_MAIL_CONTROL,
+                        &wake)) { /* closed: no event follows */
+        *end = NULL;
+        drop_view(s->local->channel, change->view);
+        pc_free(&change->mem, change);
+    }
+    return wake;
+}
+
+int pc_change_view(struct pc_subscription *s, pusherc_slice view)
+{
+    struct pc_channel *channel = s->local->channel;
+    struct pc_worker *worker = s->q->worker;
+    bool wake = false;
+    int err = 0;
+    if (!channel->views)
+        return 0;
+    struct pc_view_change *change = pc_alloc_zero(worker->mem, sizeof *change);
+    if (!change)
+        return PUSHERC_ENOMEM;
+    change->mem = *worker->mem;
+    change->mail.run = on_view_change;
+    change->subscription = s;
+    change->view = PC_NO_VIEW;
+    pthread_mutex_lock(&channel->shard->mutex);
+    if (view.len)
+        err = pc_channel_use_view(channel, view, &change->view);
+    if (err)
+        pc_free(worker->mem, change);
+    else
+        wake = send_view_change(s, change);
+    pc_shard_unlock(channel->shard);
+    if (wake)
+        pc_mailbox_wake(worker->mailbox);
+    return err;
+}
+
+/* -- leaving -- */
+
 void pc_leave(struct pc_worker *worker, struct pc_app *app, struct pc_subscription *s,
               struct pc_buf *user_id, struct pc_channel_change *change)
 {
@@ -192,8 +305,8 @@ void pc_leave(struct pc_worker *worker, struct pc_app *app, struct pc_subscripti
     struct pc_shard *shard = channel->shard;
     pthread_mutex_lock(&shard->mutex);
     pc_local_remove(worker, s);
-    if (s->view != PC_NO_VIEW)
-        pc_channel_drop_view(channel, s->view);
+    abandon_view_changes(s);
+    drop_view(channel, s->view);
     struct pc_occupancy what = {.edge = --channel->subscriptions == 0};
     bool gone = false; /* out of the roster */
     if (s->member) {
@@ -222,20 +335,4 @@ void pc_leave(struct pc_worker *worker, struct pc_app *app, struct pc_subscripti
     pc_stat_add(&stats->unsubscribed[kind], 1);
     pc_stat_sub(&stats->occupied[kind], what.edge);
     pc_free(worker->mem, s);
-}
-
-void pc_change_view(struct pc_subscription *s, pusherc_slice view)
-{
-    struct pc_channel *channel = s->local->channel;
-    if (!channel->views)
-        return;
-    pthread_mutex_lock(&channel->shard->mutex);
-    uint32_t before = s->view;
-    if (view.len == 0 || pc_channel_use_view(channel, view, &s->view))
-        s->view = PC_NO_VIEW;
-    if (before != PC_NO_VIEW)
-        pc_channel_drop_view(channel, before);
-    if (s->view != before)
-        pc_local_set_view(s, ++channel->shard->number);
-    pc_shard_unlock(channel->shard);
 }

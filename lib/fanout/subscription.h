@@ -18,6 +18,8 @@ struct pc_subscription {
     struct pc_local *local; /* this worker's list of the channel's subscriptions */
     uint32_t index;         /* in it */
     uint32_t view;          /* in the channel's table, or PC_NO_VIEW */
+    /* owned; views that follow this one, the next first: see pc_change_view() */
+    struct pc_view_change *view_changes;
     /* presence channels: counted in the roster; the id may be read without lock */
     struct pc_roster_member *member;
 };
@@ -72,10 +74,10 @@ PC_CHECKED int pc_join_finish(struct pc_worker *worker, const struct pc_join *jo
 void pc_leave(struct pc_worker *worker, struct pc_app *app, struct pc_subscription *subscription,
               struct pc_buf *user_id, struct pc_channel_change *change);
 
-/* From now on the subscription belongs to this audience. Without a free place in the channel's table it
- * belongs to none, and gets nothing. Events on their way were rendered for the audiences of before: it gets
- * none of them. Harmless on channels without views. */
-void pc_change_view(struct pc_subscription *subscription, pusherc_slice view);
+/* Events that are numbered from now on reach the subscription as this audience sees them; those on their way, as
+ * the audience of before does. Every event comes in exactly one of the two forms. 0, also on channels without views;
+ * PUSHERC_ELIMIT: the channel has its maximum of views; PUSHERC_ENOMEM. On failure nothing has changed. */
+PC_CHECKED int pc_change_view(struct pc_subscription *subscription, pusherc_slice view);
 
 /* The channel's rule says for each audience what it sees. */
 static inline bool pc_join_rendered(const struct pc_join *join)

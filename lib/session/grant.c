@@ -288,12 +288,28 @@ static void lose(struct pc_grant *grant, struct pc_refusal why)
     pc_session_revoked(s, pc_grant_channel(grant), why);
 }
 
+/* After a yes: the view and the expiry may be others than before. False: the grant is lost. */
+static bool stay(struct pc_grant *grant, const struct pc_question *q, const struct pc_verdict *v)
+{
+    int err = pc_change_view(grant->subscription, v->view);
+    if (err == 0) {
+        set_expiry(grant, v->expires_in_ms);
+        return true;
+    }
+    struct pc_refusal why = pc_session_join_refusal(grant->session, err);
+    why.rule = q->match->rule;
+    why.who = grant->identity;
+    lose(grant, why);
+    return false;
+}
+
 static void decided(struct pc_waiter *waiter, const struct pc_question *question,
                     const struct pc_verdict *v)
 {
     struct pc_grant *grant = PC_CONTAINER(waiter, struct pc_grant, waiter);
     struct pc_session *s = grant->session;
     struct pc_list rechecks; /* called at the end, when the grant may have been freed */
+    bool kept = v->allowed;
     pc_list_take(&rechecks, &grant->rechecks);
     switch ((enum pc_grant_state)grant->state) {
     case PC_GRANT_ASKED:
@@ -314,12 +330,9 @@ static void decided(struct pc_waiter *waiter, const struct pc_question *question
         }
         break;
     case PC_GRANT_STANDING:
-        if (v->allowed) {
-            pc_change_view(grant->subscription, v->view);
-            set_expiry(grant, v->expires_in_ms);
-        } else {
+        kept = v->allowed && stay(grant, question, v);
+        if (!v->allowed)
             lose(grant, refusal_of(grant, v, question));
-        }
         break;
     case PC_GRANT_LOST:
         if (v->allowed)
@@ -337,7 +350,7 @@ static void decided(struct pc_waiter *waiter, const struct pc_question *question
             pc_grant_free(grant);
         break;
     }
-    report(s->worker->mem, &rechecks, v->allowed ? PC_RECHECK_KEPT : PC_RECHECK_REVOKED);
+    report(s->worker->mem, &rechecks, kept ? PC_RECHECK_KEPT : PC_RECHECK_REVOKED);
 }
 
 /* -- grants without a question -- */

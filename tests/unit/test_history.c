@@ -40,8 +40,6 @@
 #define PROMISE_FROM(call) ((call)->done)
 /* A call for the user whom the host has identified reaches the grants of a connection that has signed in, too. */
 #define BOTH_USERS false
-/* Nothing is lost when a view changes. */
-#define VIEWS_CHANGE false
 
 static const char *const channel_names[CHANNELS] = {"private-v.0", "presence-v.1", "private-p.2",
                                                     "presence-p.3"};
@@ -342,8 +340,7 @@ static void *change_facts(void *arg)
         *call = (struct call){.person = roll(&a->random, 8) ? person : -1,
                               .channel = roll(&a->random, 4) ? channel : -1,
                               .by_sign_in = roll(&a->random, 2)};
-        set_fact(w, person, channel, roll(&a->random, 3) > 0,
-                 views[VIEWS_CHANGE ? roll(&a->random, 3) : 0]);
+        set_fact(w, person, channel, roll(&a->random, 3) > 0, views[roll(&a->random, 3)]);
         reauthorize(w, call);
         for (uint32_t k = roll(&a->random, 4); k > 0; k--) /* right after */
             publish(w, source, channel);
