@@ -316,7 +316,9 @@ PUSHERC_API int pusherc_auth_deny(pusherc_auth_request *request, int status, con
 /** Which grants a change concerns. PUSHERC_GRANT_MATCH_INIT matches every grant of the app. */
 typedef struct pusherc_grant_match {
     size_t struct_size;    /**< sizeof(pusherc_grant_match) */
-    pusherc_slice user_id; /**< only grants of this user, at most 200 bytes; len 0 = any */
+    /** Only grants of this user, at most 200 bytes; len 0 = any. A connection that the host has identified and that has
+     *  signed in as another user is both; who asked an auth endpoint for the channel counts, too. */
+    pusherc_slice user_id;
     /** As pusherc_rule.pattern, "tickets.42" or "tickets.{uuid}"; len 0 = any. */
     pusherc_slice channel_pattern;
 } pusherc_grant_match;
@@ -371,7 +373,7 @@ PUSHERC_API int pusherc_reauthorize(pusherc_server *server, const char *app_id,
  * @param server     started
  * @param app_id     known app; NUL-terminated
  * @param socket_id  the connection; zero = by user
- * @param user_id    if socket_id is zero: the user of the connections (identity or sign-in)
+ * @param user_id    if socket_id is zero: the user of the connections, as in pusherc_grant_match
  * @param channel    the whole channel name
  * @param reason     UTF-8, for the client, cut at 120 bytes; NUL-terminated; NULL = "Unsubscribed by the application"
  * @return 0 when handed to the workers, or

@@ -78,15 +78,14 @@ static void recheck_grants(struct pc_session *s, struct pc_change *change, uint6
 {
     PC_LIST_EACH_SAFE(l, next, &s->grants) {
         struct pc_grant *grant = PC_CONTAINER(l, struct pc_grant, of_session);
-        const struct pc_identity *who = pc_grant_identity(grant);
-        pusherc_slice user_id = who ? who->user_id : PC_S("");
+        const struct pc_grant_filter *filter = &change->filter;
         if (after != ALL_GRANTS && grant->endpoint_answer <= after)
             continue;
-        if (!pc_grant_filter_fits(&change->filter, s->app->state->uid, user_id,
-                                  pc_grant_channel(grant)))
+        if (!pc_grant_filter_covers(filter, s->app->state->uid, pc_grant_channel(grant)) ||
+            (filter->user_id.len && !pc_grant_is_of(grant, filter->user_id)))
             continue;
         atomic_fetch_add_explicit(&change->open, 1, memory_order_relaxed);
-        pc_grant_recheck(grant, rechecked, change);
+        pc_grant_recheck(grant, after == ALL_GRANTS, rechecked, change);
     }
 }
 
@@ -133,8 +132,9 @@ static void revoke_from_user(struct pc_worker *worker, const struct pc_change *c
     PC_LIST_EACH(l, &worker->sessions) {
         struct pc_session *s = session_at(l);
         const struct pc_grant *grant = pc_grant_find(s, change->channel);
-        const struct pc_identity *who = grant ? pc_grant_identity(grant) : pc_session_identity(s);
-        if (who && pc_slice_eq(who->user_id, change->filter.user_id))
+        pusherc_slice user_id = change->filter.user_id;
+        if (grant ? pc_grant_is_of(grant, user_id)
+                  : pc_identity_is(pc_session_identity(s), user_id))
             revoke(s, change);
     }
 }

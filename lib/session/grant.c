@@ -49,6 +49,12 @@ struct pc_identity *pc_grant_identity(const struct pc_grant *grant)
     return grant->identity ? grant->identity : pc_session_identity(grant->session);
 }
 
+bool pc_grant_is_of(const struct pc_grant *grant, pusherc_slice user_id)
+{
+    return pc_identity_is(grant->identity, user_id) ||
+           pc_identity_is(pc_session_identity(grant->session), user_id);
+}
+
 static struct pc_grant *grant_new(struct pc_session *s, pusherc_slice channel,
                                   struct pc_channel_class class, enum pc_grant_state state)
 {
@@ -401,7 +407,7 @@ void pc_grant_remember(struct pc_session *s, pusherc_slice channel, struct pc_ch
 
 /* -- changes of the host's facts -- */
 
-void pc_grant_recheck(struct pc_grant *grant, pc_recheck_fn done, void *ctx)
+void pc_grant_recheck(struct pc_grant *grant, bool outdated, pc_recheck_fn done, void *ctx)
 {
     struct recheck *entry = pc_alloc(grant->session->worker->mem, sizeof *entry);
     if (!entry) { /* the host cannot be asked, so the grant does not stand */
@@ -415,8 +421,8 @@ void pc_grant_recheck(struct pc_grant *grant, pc_recheck_fn done, void *ctx)
     }
     *entry = (struct recheck){.done = done, .ctx = ctx};
     pc_list_push_back(&grant->rechecks, &entry->link);
-    /* an answer on its way has been outdated by the change: the host is asked once more before
-     * it counts */
+    if (outdated)
+        pc_waiter_outdate(&grant->waiter);
     ask_again(grant);
 }
 

@@ -166,6 +166,33 @@ static void an_answer_from_before_the_channel_was_taken_is_asked_for(void **stat
     assert_int_equal(ax->clients[0].session.subscription_count, 0);
 }
 
+static void a_channel_is_taken_from_each_user_of_a_connection(void **state)
+{
+    static const char *const users[] = {"7", "8", "signed"};
+    struct ax *ax = *state;
+    ax_connect(ax, 1, SOCKETS, "7");
+    fx_sign_in(&ax->clients[1], "{\"id\":\"signed\"}");
+    for (size_t i = 0; i < 3; i++) {
+        struct answer answer = {.ax = ax, .user = "8"}; /* to the first client */
+        send_answer(&answer);
+        ax_settle(ax);
+        for (size_t k = 0; k < 2; k++) {
+            fx_subscribe(&ax->clients[k], "private-t.1");
+            ax_settle(ax);
+            if (ax->asked_count > 0)
+                ax_allow(ax); /* it was taken before */
+            assert_int_equal(ax->clients[k].session.subscription_count, 1);
+        }
+        assert_int_equal(pc_change_send(change_of(ax, users[i], "private-t.1")), 0);
+        ax_settle(ax);
+        assert_int_equal(ax->clients[0].session.subscription_count, users[i][0] != '8');
+        assert_int_equal(ax->clients[1].session.subscription_count, users[i][0] == '8');
+        for (size_t k = 0; k < 2; k++)
+            fx_unsubscribe(&ax->clients[k], "private-t.1");
+        ax_settle(ax);
+    }
+}
+
 static void a_worker_that_has_ended_is_not_waited_for(void **state)
 {
     struct ax *ax = *state;
@@ -220,6 +247,7 @@ int main(void)
         WITH(others_are_left_alone),
         WITH(what_was_there_before_is_asked_for_once),
         WITH(an_answer_from_before_the_channel_was_taken_is_asked_for),
+        WITH(a_channel_is_taken_from_each_user_of_a_connection),
         WITH(a_worker_that_has_ended_is_not_waited_for),
         WITH(nor_one_that_ends_meanwhile),
         WITH(without_memory_nobody_hears_of_it),

@@ -332,6 +332,76 @@ static void a_sign_in_is_who_asks(void **state)
     assert_int_equal(pusherc_auth_allow(r, NULL), 0);
 }
 
+/* -- a connection that is two users, and an auth endpoint that was asked by a third -- */
+
+static void sign_in(struct ax *ax, size_t i, const char *user_data)
+{
+    fx_sign_in(&ax->clients[i], user_data);
+    heard(ax, i, "signin_success");
+}
+
+static void each_of_its_users_has_the_grants_of_a_connection_asked_again(void **state)
+{
+    static const char *const users[] = {"7", "signed", "third"};
+    struct ax *ax = begin(state, "7");
+    enter(ax, 0, "private-t.1");
+    sign_in(ax, 0, "{\"id\":\"signed\"}");
+    remember(ax, 0, "private-t.2", "third", "", 0);
+    fx_subscribe(&ax->clients[0], "private-t.2");
+    heard(ax, 0, "subscription_succeeded");
+    for (unsigned i = 0; i < 3; i++) {
+        ax->done = 0;
+        assert_int_equal(ax_reauthorize(ax, users[i], i < 2 ? "t.1" : "t.2"), 0);
+        assert_int_equal(ax_allow(ax), 0);
+        assert_int_equal(ax->done, 1);
+        assert_int_equal(ax->kept, 1);
+    }
+    ax_reauthorize(ax, "third", "t.1"); /* who asked for another channel */
+    assert_int_equal(ax->kept, 0);
+    ax_reauthorize(ax, "7", NULL);
+    ax_deny(ax);
+    ax_deny(ax);
+    assert_int_equal(ax->revoked, 2);
+    assert_int_equal(ax->clients[0].session.subscription_count, 0);
+}
+
+static void an_answer_on_its_way_is_outdated_by_either_user(void **state)
+{
+    struct ax *ax = begin(state, "7");
+    ax_connect(ax, 1, 0, "8");
+    for (size_t i = 0; i < 2; i++) {
+        sign_in(ax, i, "{\"id\":\"signed\"}");
+        ax_subscribe(ax, i, "private-t.1"); /* one question for both, with the data of 7 */
+    }
+    pusherc_auth_request *r = ax_next(ax);
+    ax_reauthorize(ax, "8", NULL);
+    assert_int_equal(pusherc_auth_allow(r, NULL), 0);
+    ax_settle(ax);
+    for (size_t i = 0; i < 2; i++)
+        heard_nothing(ax, i); /* it was asked before the change */
+    ax_deny(ax);
+    heard(ax, 1, "subscription_error");
+}
+
+static void a_cached_answer_is_forgotten_for_either_user(void **state)
+{
+    struct ax *ax = *state;
+    pusherc_rule rule = ax_rule(ax, "t.{x}");
+    rule.cache_ms = 1000;
+    ax_add(ax, &rule);
+    ax_connect(ax, 0, 0, "7");
+    sign_in(ax, 0, "{\"id\":\"signed\"}");
+    ax->answer = AX_ALLOW;
+    for (unsigned i = 0; i < 3; i++) {
+        ax_subscribe(ax, 0, "private-t.1");
+        heard(ax, 0, "subscription_succeeded");
+        fx_unsubscribe(&ax->clients[0], "private-t.1");
+        assert_int_equal(ax->calls, i < 2 ? 1 : 2);
+        if (i == 1)
+            ax_reauthorize(ax, "7", NULL);
+    }
+}
+
 /* -- changes of mind -- */
 
 static void a_lost_grant_gets_nothing_more(void **state)
@@ -840,6 +910,9 @@ int main(void)
         in_mode(rules_only, a_refused_sign_in_is_told),
         in_mode(rules_only, the_grant_says_who_joins_or_else_the_identity),
         in_mode(rules_only, a_sign_in_is_who_asks),
+        in_mode(either, each_of_its_users_has_the_grants_of_a_connection_asked_again),
+        in_mode(rules_only, an_answer_on_its_way_is_outdated_by_either_user),
+        in_mode(rules_only, a_cached_answer_is_forgotten_for_either_user),
         in_mode(rules_only, a_lost_grant_gets_nothing_more),
         in_mode(rules_only, an_event_on_its_way_does_not_overtake_the_loss),
         in_mode(rules_only, done_is_called_after_the_loss),

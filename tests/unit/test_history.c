@@ -38,8 +38,6 @@
 
 /* What is promised. A grant that ends is silent for what is published after this of the call that ended it: */
 #define PROMISE_FROM(call) ((call)->done)
-/* A call for the user whom the host has identified reaches the grants of a connection that has signed in, too. */
-#define BOTH_USERS false
 
 static const char *const channel_names[CHANNELS] = {"private-v.0", "presence-v.1", "private-p.2",
                                                     "presence-p.3"};
@@ -90,7 +88,7 @@ struct delivery {
     uint32_t event;
     uint32_t stay; /* index; UINT32_MAX = it was not in the channel */
     char view;
-    uint64_t sign_in_from, sign_in_to; /* the client's, of that connection */
+    uint64_t sign_in_to; /* the client's, of that connection */
 };
 
 enum phase {
@@ -383,7 +381,6 @@ static void take_event(struct person_client *client, struct place *place, const 
     d->event = id;
     d->view = at[-1];
     d->stay = place->phase == IN ? (uint32_t)place->stay_count - 1 : UINT32_MAX;
-    d->sign_in_from = client->sign_in_from;
     d->sign_in_to = client->sign_in_to;
 }
 
@@ -499,10 +496,7 @@ static bool concerns(const struct call *call, int person, int channel, const str
 {
     if (!may_concern(call, person, channel))
         return false;
-    if (call->person < 0)
-        return true;
-    return call->by_sign_in ? d->sign_in_to < call->begin
-                            : BOTH_USERS || d->sign_in_from > call->done;
+    return call->person < 0 || !call->by_sign_in || d->sign_in_to < call->begin;
 }
 
 static const struct call *call_at(const struct world *w, size_t i)
@@ -650,8 +644,10 @@ static void open_world(struct world *w)
     rule.authorize = authorize;
     rule.user_data = w;
     rule.pattern = "p.{n}";
+    rule.cache_ms = 50;
     FX_REQUIRE(pc_rules_add(&w->fx.engine->rules, &rule, NULL) == 0);
     rule.pattern = "v.{n}";
+    rule.cache_ms = 0;
     rule.render = render;
     FX_REQUIRE(pc_rules_add(&w->fx.engine->rules, &rule, NULL) == 0);
     w->events = calloc(MAX_EVENTS, sizeof *w->events);
