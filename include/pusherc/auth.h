@@ -27,7 +27,9 @@ typedef struct pusherc_grant {
     pusherc_slice user_id;
     /** Presence: what other members see, JSON text, at most max_user_info_bytes; len 0 = the identity's. */
     pusherc_slice user_info_json;
-    pusherc_slice view;     /**< audience of this subscriber, UTF-8, 0..64 bytes; len 0 = none */
+    /** Audience of this subscriber, UTF-8, 0..64 bytes; len 0 = none. If the channel's rule renders and
+     *  PUSHERC_RULE_MAX_VIEWS others are in use, the client is refused, or loses the grant, with LIMIT. */
+    pusherc_slice view;
     uint32_t expires_in_ms; /**< after that the rule is asked again; 0 = never */
     uint32_t reserved_;     /**< zero */
 } pusherc_grant;
@@ -172,7 +174,8 @@ PUSHERC_API int pusherc_render_payload(pusherc_render *render, pusherc_slice dat
 
 /** Limits of rules. */
 enum {
-    PUSHERC_RULE_MAX_PARAMS = 8 /**< parameters of one pattern */
+    PUSHERC_RULE_MAX_PARAMS = 8, /**< parameters of one pattern */
+    PUSHERC_RULE_MAX_VIEWS = 32  /**< views of one channel's subscribers at a time, if its rule renders */
 };
 
 /** A pattern of channel names, and the functions that decide about them. Begin with PUSHERC_RULE_INIT; copied. */

@@ -56,8 +56,10 @@ static int join_locked(struct pc_worker *worker, const struct pc_join *join,
     struct pc_local *local = pc_local_reserve(worker, channel, join->app->state);
     int err = local ? 0 : PUSHERC_ENOMEM;
     s->view = PC_NO_VIEW;
-    if (err == 0 && channel->views && join->view.len)
+    if (err == 0 && channel->views && join->view.len) {
         err = pc_channel_use_view(channel, join->view, &s->view);
+        change->views_full = err == PUSHERC_ELIMIT;
+    }
     if (err == 0 && join->class.kind == PUSHERC_CHANNEL_PRESENCE) {
         err = join_member(worker->engine, channel, join, roster, &s->member, posting);
         if (err)
@@ -202,9 +204,17 @@ struct pc_view_change {
     uint32_t view;
 };
 
+/* Locked. The subscription is leaving the view, or (-1) it has left or stays after all. */
+static void count_leaving(struct pc_channel *channel, uint32_t view, int change)
+{
+    if (view != PC_NO_VIEW)
+        channel->views->items[view].leaving += (uint32_t)change;
+}
+
 /* Locked. */
 static void begin_view(struct pc_subscription *s, struct pc_view_change *change)
 {
+    count_leaving(s->local->channel, s->view, -1);
     drop_view(s->local->channel, s->view);
     s->view = change->view;
     s->view_changes = change->next;
@@ -228,36 +238,42 @@ static void on_view_change(struct pc_mail *mail, struct pc_worker *worker)
 /* Locked. */
 static void abandon_view_changes(struct pc_subscription *s)
 {
+    struct pc_channel *channel = s->local->channel;
+    if (s->view_changes)
+        count_leaving(channel, s->view, -1);
     for (struct pc_view_change *c = s->view_changes; c; c = c->next) {
-        drop_view(s->local->channel, c->view);
+        if (c->next)
+            count_leaving(channel, c->view, -1);
+        drop_view(channel, c->view);
         c->subscription = NULL; /* its mail frees it */
     }
     s->view_changes = NULL;
 }
 
-/* Locked. Takes over the change, whose view is in use, unless the subscription has that view. True: that worker must
- * be woken. */
-static bool send_view_change(struct pc_subscription *s, struct pc_view_change *change)
+/* Locked. Takes over the change, unless the subscription has that view or will have. 0; PUSHERC_ELIMIT;
+ * PUSHERC_ECANCELED: the mailbox is closed, no event follows. */
+static int send_view_change(struct pc_subscription *s, pusherc_slice view,
+                            struct pc_view_change *change, bool *wake)
 {
+    struct pc_channel *channel = s->local->channel;
     struct pc_view_change **end = &s->view_changes;
-    struct pc_mailbox *box = s->q->worker->mailbox;
-    uint32_t last = s->view;
-    bool wake = false;
+    uint32_t before = s->view;
+    int err = 0;
     for (; *end; end = &(*end)->next)
-        last = (*end)->view;
-    if (last == change->view) {
-        drop_view(s->local->channel, last);
-        pc_free(&change->mem, change);
-        return false;
+        before = (*end)->view;
+    count_leaving(channel, before, 1);
+    if (view.len)
+        err = pc_channel_use_view(channel, view, &change->view);
+    if (err == 0 && change->view != before)
+        err = pc_mailbox_post(s->q->worker->mailbox, &change->mail, PC_MAIL_CONTROL, wake);
+    if (err == 0 && change->view != before) {
+        *end = change;
+        return 0;
     }
-    *end = change;
-    if (pc_mailbox_post(box, &change->mail, PC_MAIL_CONTROL,
-                        &wake)) { /* closed: no event follows */
-        *end = NULL;
-        drop_view(s->local->channel, change->view);
-        pc_free(&change->mem, change);
-    }
-    return wake;
+    count_leaving(channel, before, -1);
+    drop_view(channel, change->view);
+    pc_free(&change->mem, change);
+    return err;
 }
 
 int pc_change_view(struct pc_subscription *s, pusherc_slice view)
@@ -265,7 +281,6 @@ int pc_change_view(struct pc_subscription *s, pusherc_slice view)
     struct pc_channel *channel = s->local->channel;
     struct pc_worker *worker = s->q->worker;
     bool wake = false;
-    int err = 0;
     if (!channel->views)
         return 0;
     struct pc_view_change *change = pc_alloc_zero(worker->mem, sizeof *change);
@@ -276,16 +291,11 @@ int pc_change_view(struct pc_subscription *s, pusherc_slice view)
     change->subscription = s;
     change->view = PC_NO_VIEW;
     pthread_mutex_lock(&channel->shard->mutex);
-    if (view.len)
-        err = pc_channel_use_view(channel, view, &change->view);
-    if (err)
-        pc_free(worker->mem, change);
-    else
-        wake = send_view_change(s, change);
+    int err = send_view_change(s, view, change, &wake);
     pc_shard_unlock(channel->shard);
     if (wake)
         pc_mailbox_wake(worker->mailbox);
-    return err;
+    return err == PUSHERC_ECANCELED ? 0 : err;
 }
 
 /* -- leaving -- */

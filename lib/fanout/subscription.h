@@ -42,6 +42,7 @@ struct pc_channel_change {
         *cached; /* joined: what a cache channel keeps, counted for the caller; NULL = nothing */
     uint64_t subscriptions;
     uint64_t sequence;
+    bool views_full; /* joining failed with PUSHERC_ELIMIT because of the channel's views */
     pusherc_channel_event_type types[PC_MAX_CHANGES]; /* in the order in which they are told */
     uint32_t count;
 };
@@ -64,7 +65,7 @@ void pc_join_abandon(struct pc_joining *joining); /* harmless if it was refused 
 
 /* Subscribes. On success *out is the caller's until pc_leave(), and for a presence channel `roster` (initialised
  * by the caller) has received the roster's JSON. The caller answers the client before it returns to its loop;
- * events that follow reach the queue later. 0; PUSHERC_ELIMIT: the channel has its maximum of members or views;
+ * events that follow reach the queue later. 0; PUSHERC_ELIMIT: the channel has its maximum of members, or of views (change->views_full);
  * PUSHERC_ENOMEM. Without a decider it may be called without pc_join_begin(). */
 PC_CHECKED int pc_join_finish(struct pc_worker *worker, const struct pc_join *join,
                               struct pc_buf *roster, struct pc_subscription **out,

@@ -302,7 +302,7 @@ static bool stay(struct pc_grant *grant, const struct pc_question *q, const stru
         set_expiry(grant, v->expires_in_ms);
         return true;
     }
-    struct pc_refusal why = pc_session_join_refusal(grant->session, err);
+    struct pc_refusal why = pc_session_view_refusal(err);
     why.rule = q->match->rule;
     why.who = grant->identity;
     lose(grant, why);

@@ -144,6 +144,18 @@ struct pc_refusal pc_session_join_refusal(struct pc_session *s, int err)
     return why;
 }
 
+struct pc_refusal pc_session_view_refusal(int err)
+{
+    struct pc_refusal why;
+    _Static_assert(PUSHERC_RULE_MAX_VIEWS == 32, "the text says so");
+    if (err == PUSHERC_ELIMIT)
+        pc_refusal_set(&why, PUSHERC_DENIED_LIMIT, 403,
+                       "The channel has its maximum of 32 views (PUSHERC_RULE_MAX_VIEWS)");
+    else
+        pc_refusal_set(&why, PUSHERC_DENIED_INTERNAL, 500, "Out of memory");
+    return why;
+}
+
 struct pc_subscription *pc_session_join(struct pc_session *s, const struct pc_join *join,
                                         struct pc_refusal *why)
 {
@@ -154,7 +166,7 @@ struct pc_subscription *pc_session_join(struct pc_session *s, const struct pc_jo
     pc_buf_init_in(&roster, s->worker->mem, SIZE_MAX, stack, sizeof stack);
     int err = pc_join_finish(s->worker, join, &roster, &sub, &change);
     if (err) {
-        *why = pc_session_join_refusal(s, err);
+        *why = change.views_full ? pc_session_view_refusal(err) : pc_session_join_refusal(s, err);
     } else {
         pc_list_push_back(&s->subscriptions, &sub->of_session);
         s->subscription_count++;

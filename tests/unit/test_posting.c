@@ -84,7 +84,7 @@ static struct pc_frame *make(struct ax *ax, const char *agent, const char *custo
     if (!event)
         return NULL;
     int err = 0;
-    for (uint32_t i = 0; err == 0 && i < PC_MAX_VIEWS; i++) {
+    for (uint32_t i = 0; err == 0 && i < PC_VIEW_PLACES; i++) {
         const struct pc_view *view = &recipients.views.items[i];
         const char *text = view->uses == 0 ? NULL : view->name[0] == 'a' ? agent : customer;
         if (text)
