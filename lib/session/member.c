@@ -20,6 +20,17 @@ bool pc_refusal_set(struct pc_refusal *why, pusherc_denial_reason reason, int st
 
 /* -- telling -- */
 
+#define MAX_TEXT 512
+
+/* "text: channel". */
+static pusherc_slice text_of(const struct pc_refusal *why, pusherc_slice channel,
+                             char out[MAX_TEXT])
+{
+    int n = snprintf(out, MAX_TEXT, "%.*s: %.*s", (int)why->text.len, why->text.ptr,
+                     (int)channel.len, channel.ptr);
+    return pc_utf8_cut(pc_slice(out, n > 0 ? (size_t)n : 0), MAX_TEXT - 1);
+}
+
 static void say_subscription_error(struct pc_session *s, pusherc_slice channel,
                                    pusherc_slice message, const struct pc_refusal *why)
 {
@@ -58,10 +69,8 @@ void pc_session_tell_host(struct pc_session *s, pusherc_slice channel, const str
 void pc_session_refuse(struct pc_session *s, pusherc_slice channel, struct pc_refusal why)
 {
     pusherc_slice shown = pc_utf8_cut(channel, PC_MAX_SHOWN_NAME);
-    char text[512];
-    int n = snprintf(text, sizeof text, "%.*s: %.*s", (int)why.text.len, why.text.ptr,
-                     (int)shown.len, shown.ptr);
-    pusherc_slice message = pc_utf8_cut(pc_slice(text, n > 0 ? (size_t)n : 0), sizeof text - 1);
+    char text[MAX_TEXT];
+    pusherc_slice message = text_of(&why, shown, text);
     bool auth = strcmp(pc_denial_type(why.reason), "AuthError") == 0;
     char stack[PC_SESSION_STACK];
     struct pc_buf out;
@@ -75,8 +84,9 @@ void pc_session_refuse(struct pc_session *s, pusherc_slice channel, struct pc_re
 void pc_session_revoked(struct pc_session *s, pusherc_slice channel, struct pc_refusal why)
 {
     struct pc_refusal told = why;
+    char text[MAX_TEXT];
     told.status = 403;
-    say_subscription_error(s, channel, why.text, &told);
+    say_subscription_error(s, channel, text_of(&why, channel, text), &told);
     pc_session_tell_host(s, channel, &told);
 }
 

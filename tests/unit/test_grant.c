@@ -422,10 +422,10 @@ static void a_lost_grant_gets_nothing_more(void **state)
     assert_int_equal(ax->kept, 0);
     assert_int_equal(ax->revoked, 1);
     const char *text = ax_heard(ax, 0);
-    assert_string_equal(text,
-                        "{\"event\":\"pusher:subscription_error\",\"channel\":\"private-t.1\","
-                        "\"data\":\"{\\\"type\\\":\\\"AuthError\\\",\\\"error\\\":\\\"no\\\","
-                        "\\\"status\\\":403}\"}\n");
+    assert_string_equal(
+        text, "{\"event\":\"pusher:subscription_error\",\"channel\":\"private-t.1\","
+              "\"data\":\"{\\\"type\\\":\\\"AuthError\\\",\\\"error\\\":\\\"no: private-t.1\\\","
+              "\\\"status\\\":403}\"}\n");
     denied(ax, "BY_RULE private-t.1 (t.{x}) 7 403 no\n");
     publish(ax, "private-t.1");
     publish(ax, "private-t.2");
