@@ -28,7 +28,7 @@ typedef struct pusherc_grant {
     /** Presence: what other members see, JSON text, at most max_user_info_bytes; len 0 = the identity's. */
     pusherc_slice user_info_json;
     /** Audience of this subscriber, UTF-8, 0..64 bytes; len 0 = none. If the channel's rule renders and
-     *  PUSHERC_RULE_MAX_VIEWS others are in use, the client is refused, or loses the grant, with LIMIT. */
+     *  PUSHERC_RULE_MAX_VIEWS others are in use, the client is refused (LIMIT) or loses the grant (REVOKED). */
     pusherc_slice view;
     uint32_t expires_in_ms; /**< after that the rule is asked again; 0 = never */
     uint32_t reserved_;     /**< zero */
@@ -175,7 +175,8 @@ PUSHERC_API int pusherc_render_payload(pusherc_render *render, pusherc_slice dat
 /** Limits of rules. */
 enum {
     PUSHERC_RULE_MAX_PARAMS = 8, /**< parameters of one pattern */
-    PUSHERC_RULE_MAX_VIEWS = 32  /**< views of one channel's subscribers at a time, if its rule renders */
+    PUSHERC_RULE_MAX_VIEWS =
+        32 /**< views of one channel's subscribers at a time, if its rule renders */
 };
 
 /** A pattern of channel names, and the functions that decide about them. Begin with PUSHERC_RULE_INIT; copied. */
@@ -318,7 +319,7 @@ PUSHERC_API int pusherc_auth_deny(pusherc_auth_request *request, int status, con
 
 /** Which grants a change concerns. PUSHERC_GRANT_MATCH_INIT matches every grant of the app. */
 typedef struct pusherc_grant_match {
-    size_t struct_size;    /**< sizeof(pusherc_grant_match) */
+    size_t struct_size; /**< sizeof(pusherc_grant_match) */
     /** Only grants of this user, at most 200 bytes; len 0 = any. A connection that the host has identified and that has
      *  signed in as another user is both; who asked an auth endpoint for the channel counts, too. */
     pusherc_slice user_id;
@@ -408,7 +409,8 @@ PUSHERC_API int pusherc_server_unsubscribe(pusherc_server *server, const char *a
     X(BAD_MEMBER, 8, "bad_member", "SubscriptionError",                                            \
       "channel_data or the grant's member is malformed or too large")                              \
     X(LIMIT, 9, "limit", "LimitReached", "a limit of the app")                                     \
-    X(REVOKED, 10, "revoked", "AuthError", "granted before, and denied now")                       \
+    X(REVOKED, 10, "revoked", "AuthError",                                                         \
+      "the client had the channel and has lost it; `detail` says why")                             \
     X(COOKIE_IDENTITY, 11, "cookie_identity", "AuthError",                                         \
       "the identity comes from a cookie that any site could use: see identify")                    \
     X(INTERNAL, 12, "internal", "SubscriptionError", "out of memory")

@@ -286,6 +286,7 @@ static void lose(struct pc_grant *grant, struct pc_refusal why)
 {
     struct pc_session *s = grant->session;
     struct pc_subscription *sub = grant->subscription;
+    why.reason = PUSHERC_DENIED_REVOKED; /* the text says why */
     grant->state = PC_GRANT_LOST;
     grant->revoked = true;
     grant->subscription = NULL;

@@ -9,8 +9,6 @@
 #include "protocol/message_out.h"
 #include "session/reply.h"
 
-#define MAX_MEMBER_ID_CHARACTERS 128 /* Pusher's limit for presence user ids */
-
 bool pc_refusal_set(struct pc_refusal *why, pusherc_denial_reason reason, int status,
                     const char *text)
 {
@@ -219,7 +217,7 @@ bool pc_session_check_member(struct pc_session *s, const struct pc_join *join,
     if (join->user_id.len == 0)
         return pc_refusal_set(why, PUSHERC_DENIED_NO_USER, 403,
                               "A presence channel needs a user id");
-    if (pc_utf8_length(join->user_id) > MAX_MEMBER_ID_CHARACTERS)
+    if (pc_utf8_length(join->user_id) > PC_MEMBER_ID_MAX)
         return pc_refusal_set(why, PUSHERC_DENIED_LIMIT, 413,
                               "The user_id is longer than 128 characters");
     if (join->user_info.len > s->app->options.max_user_info_bytes) {

@@ -426,7 +426,7 @@ static void a_lost_grant_gets_nothing_more(void **state)
         text, "{\"event\":\"pusher:subscription_error\",\"channel\":\"private-t.1\","
               "\"data\":\"{\\\"type\\\":\\\"AuthError\\\",\\\"error\\\":\\\"no: private-t.1\\\","
               "\\\"status\\\":403}\"}\n");
-    denied(ax, "BY_RULE private-t.1 (t.{x}) 7 403 no\n");
+    denied(ax, "REVOKED private-t.1 (t.{x}) 7 403 no\n");
     publish(ax, "private-t.1");
     publish(ax, "private-t.2");
     text = ax_heard(ax, 0);
@@ -498,11 +498,45 @@ static void a_denial_names_who_asked_the_auth_endpoint(void **state)
     heard(ax, 0, "subscription_succeeded");
     ax_reauthorize(ax, "7", NULL);
     ax_deny(ax);
-    assert_string_equal(ax_denied(ax), "BY_RULE private-t.1 (t.{x}) 7 403 no\n");
+    assert_string_equal(ax_denied(ax), "REVOKED private-t.1 (t.{x}) 7 403 no\n");
     ax_reauthorize(ax, "7", NULL);
     ax_allow(ax); /* it is subscribed again */
     assert_true(pc_grant_revoke(&ax->clients[0].session, PC_S("private-t.1"), PC_S("gone")));
     assert_string_equal(ax_denied(ax), "REVOKED private-t.1 () 7 403 gone\n");
+}
+
+static void a_first_refusal_has_another_reason_than_a_loss(void **state)
+{
+    struct ax *ax = begin(state, "7");
+    ax_subscribe(ax, 0, "private-t.1");
+    ax_deny(ax);
+    denied(ax, "BY_RULE private-t.1 (t.{x}) 7 403 no\n");
+    enter(ax, 0, "private-t.1");
+    ax_reauthorize(ax, NULL, NULL);
+    ax_settle(ax);
+    ax_pass(ax, AX_TIMEOUT_MS);
+    denied(ax, "REVOKED private-t.1 (t.{x}) 7 403 The application did not answer in time\n");
+    fx_unsubscribe(&ax->clients[0], "private-t.1");
+    ax_subscribe(ax, 0, "private-t.1");
+    ax_settle(ax);
+    ax_pass(ax, AX_TIMEOUT_MS);
+    denied(ax, "TIMEOUT private-t.1 (t.{x}) 7 403 The application did not answer in time\n");
+}
+
+/* Characters, not bytes. */
+static void a_grant_for_a_user_id_that_is_too_long_is_not_taken(void **state)
+{
+    struct ax *ax = begin(state, "7");
+    char id[2 * 129];
+    for (size_t i = 0; i < sizeof id; i += 2)
+        memcpy(id + i, "\xc3\xbc", 2);
+    for (size_t characters = 128; characters <= 129; characters++) {
+        ax->grant.user_id = pc_slice(id, 2 * characters);
+        ax_subscribe(ax, 0, "presence-t.1");
+        assert_int_equal(ax_allow(ax), characters == 128 ? 0 : PUSHERC_EINVAL);
+        heard(ax, 0, characters == 128 ? "subscription_succeeded" : "subscription_error");
+        fx_unsubscribe(&ax->clients[0], "presence-t.1");
+    }
 }
 
 static void a_lost_member_leaves_and_comes_back(void **state)
@@ -918,6 +952,8 @@ int main(void)
         in_mode(rules_only, done_is_called_after_the_loss),
         in_mode(either, a_denial_names_who_asked_the_auth_endpoint),
         in_mode(rules_only, without_memory_a_recheck_revokes_and_is_counted),
+        in_mode(rules_only, a_first_refusal_has_another_reason_than_a_loss),
+        in_mode(rules_only, a_grant_for_a_user_id_that_is_too_long_is_not_taken),
         in_mode(rules_only, a_lost_member_leaves_and_comes_back),
         in_mode(rules_only, a_lost_grant_is_forgotten_with_the_wish),
         in_mode(rules_only, a_lost_grant_may_be_asked_for_again_by_the_client),
