@@ -349,10 +349,13 @@ typedef void (*pusherc_reauthorized_fn)(uint64_t kept, uint64_t revoked, void *u
 
 /**
  * Ask the rules again, because the host's facts have changed: for every grant that matches, and for every question
- * that waits for its answer. When a grant is revoked, its worker stops delivery at once. When `done` is called, all
- * workers have: no event that is published after that reaches a client whose grant was revoked. Such a client gets
- * pusher:subscription_error with status 403, and leaves if it is a presence member. A revoked grant is asked for
- * again by later calls that match. If it is granted then, the subscription resumes with
+ * that waits for its answer. Nothing that is published after this call has returned, by any thread, reaches a client
+ * whose grant is revoked, and a client that keeps its grant misses nothing: until its rule has answered, what is
+ * published waits on the client's worker, and is then delivered in order or dropped. At most out_hard_bytes wait for
+ * one connection; beyond that it is a slow client. Other subscribers do not wait. When the grant names another view,
+ * what was published before the answer comes in the view of before, and what is published after `done` in the new one.
+ * A client that loses its grant gets pusher:subscription_error with status 403, and leaves if it is a presence member.
+ * A revoked grant is asked for again by later calls that match. If it is granted then, the subscription resumes with
  * pusher_internal:subscription_succeeded, unless the client has unsubscribed.
  *
  * @param server     started
@@ -371,8 +374,9 @@ PUSHERC_API int pusherc_reauthorize(pusherc_server *server, const char *app_id,
                                     void *user_data);
 
 /**
- * Unsubscribe one connection, or all connections of one user, from a channel, without asking a rule. The client may
- * subscribe again. If a rule covers the channel, it is asked then, even if the client sends a signature.
+ * Unsubscribe one connection, or all connections of one user, from a channel, without asking a rule. Nothing that is
+ * published after this call has returned reaches them, until they subscribe again, which they may. If a rule covers
+ * the channel, it is asked then, even if the client sends a signature.
  *
  * @param server     started
  * @param app_id     known app; NUL-terminated

@@ -21,6 +21,7 @@ struct pc_local {
     struct pc_channel *channel; /* alive while count > 0 */
     struct pc_app_state *state; /* the app's, as long */
     uint32_t count, cap;
+    uint32_t held; /* subscriptions whose events wait: hold.h */
     struct pc_target *targets;
 };
 

@@ -5,6 +5,7 @@
 #include <pusherc/error.h>
 
 #include "channel/keep.h"
+#include "fanout/hold.h"
 #include "fanout/occupancy.h"
 #include "fanout/roster_view.h"
 #include "fanout/view.h"
@@ -311,6 +312,7 @@ void pc_leave(struct pc_worker *worker, struct pc_app *app, struct pc_subscripti
     pusherc_channel_kind kind = channel->class.kind;
     int err = 0;
     *change = (struct pc_channel_change){0};
+    pc_hold_drop(s);
 
     struct pc_shard *shard = channel->shard;
     pthread_mutex_lock(&shard->mutex);

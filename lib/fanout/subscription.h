@@ -20,6 +20,7 @@ struct pc_subscription {
     uint32_t view;          /* in the channel's table, or PC_NO_VIEW */
     /* owned; views that follow this one, the next first: see pc_change_view() */
     struct pc_view_change *view_changes;
+    struct pc_hold *hold; /* owned; its events wait: hold.h. NULL = they do not */
     /* presence channels: counted in the roster; the id may be read without lock */
     struct pc_roster_member *member;
 };
@@ -65,8 +66,8 @@ void pc_join_abandon(struct pc_joining *joining); /* harmless if it was refused 
 
 /* Subscribes. On success *out is the caller's until pc_leave(), and for a presence channel `roster` (initialised
  * by the caller) has received the roster's JSON. The caller answers the client before it returns to its loop;
- * events that follow reach the queue later. 0; PUSHERC_ELIMIT: the channel has its maximum of members, or of views (change->views_full);
- * PUSHERC_ENOMEM. Without a decider it may be called without pc_join_begin(). */
+ * events that follow reach the queue later. 0; PUSHERC_ELIMIT: the channel has its maximum of members, or of views
+ * (change->views_full); PUSHERC_ENOMEM. Without a decider it may be called without pc_join_begin(). */
 PC_CHECKED int pc_join_finish(struct pc_worker *worker, const struct pc_join *join,
                               struct pc_buf *roster, struct pc_subscription **out,
                               struct pc_channel_change *change);

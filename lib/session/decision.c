@@ -49,6 +49,7 @@ struct pc_decisions {
     struct pc_list to_ask;
     struct pc_map cache;
     struct pc_list cache_by_age; /* oldest first */
+    struct pc_list doubts;       /* struct pc_doubt */
 };
 
 int pc_decisions_new(struct pc_decisions **out, struct pc_worker *worker)
@@ -62,6 +63,7 @@ int pc_decisions_new(struct pc_decisions **out, struct pc_worker *worker)
     pc_map_init(&d->cache, worker->mem, worker->engine->seed);
     pc_list_init(&d->to_ask);
     pc_list_init(&d->cache_by_age);
+    pc_list_init(&d->doubts);
     return 0;
 }
 
@@ -423,4 +425,30 @@ void pc_decisions_outdate(struct pc_worker *worker, const struct pc_grant_filter
              pc_slice_eq(filter->user_id, c->base_user)))
             forget_cached(d, c);
     }
+}
+
+void pc_doubt_begin(struct pc_doubt *doubt, struct pc_worker *worker,
+                    const struct pc_grant_filter *filter)
+{
+    pc_list_init(&doubt->of_worker);
+    doubt->filter = filter;
+    pc_list_push_back(&worker->decisions->doubts, &doubt->of_worker);
+}
+
+void pc_doubt_end(struct pc_doubt *doubt)
+{
+    pc_list_remove(&doubt->of_worker);
+}
+
+bool pc_doubted(const struct pc_worker *worker, uint64_t app_uid, pusherc_slice channel,
+                const struct pc_identity *who, const struct pc_identity *or_who)
+{
+    PC_LIST_EACH(l, &worker->decisions->doubts) {
+        const struct pc_grant_filter *f = PC_CONTAINER(l, struct pc_doubt, of_worker)->filter;
+        if (pc_grant_filter_covers(f, app_uid, channel) &&
+            (f->user_id.len == 0 || pc_identity_is(who, f->user_id) ||
+             pc_identity_is(or_who, f->user_id)))
+            return true;
+    }
+    return false;
 }

@@ -51,6 +51,18 @@ bool pc_grant_filter_covers(const struct pc_grant_filter *filter, uint64_t app_u
  * when its answer arrives. */
 void pc_decisions_outdate(struct pc_worker *worker, const struct pc_grant_filter *filter);
 
+/* A change that has not reached every worker yet: what another worker has decided may rest on the facts of before. */
+struct pc_doubt {
+    struct pc_list of_worker;
+    const struct pc_grant_filter *filter;
+};
+void pc_doubt_begin(struct pc_doubt *doubt, struct pc_worker *worker,
+                    const struct pc_grant_filter *filter);
+void pc_doubt_end(struct pc_doubt *doubt);
+/* Is there a change under way that concerns this channel, and one of these (or NULL)? */
+bool pc_doubted(const struct pc_worker *worker, uint64_t app_uid, pusherc_slice channel,
+                const struct pc_identity *who, const struct pc_identity *or_who);
+
 /* At the end of a turn: hands new questions to the host. False if there were none. */
 bool pc_decisions_ask(struct pc_worker *worker);
 

@@ -1,5 +1,6 @@
 #include "session/grant.h"
 
+#include "fanout/hold.h"
 #include "session/joining.h"
 #include "session/member.h"
 
@@ -291,7 +292,7 @@ static void lose(struct pc_grant *grant, struct pc_refusal why)
     grant->revoked = true;
     grant->subscription = NULL;
     set_expiry(grant, 0);
-    pc_session_leave(s, sub);
+    pc_session_leave(s, sub); /* what was held for it is dropped */
     pc_session_revoked(s, pc_grant_channel(grant), why);
 }
 
@@ -300,6 +301,7 @@ static bool stay(struct pc_grant *grant, const struct pc_question *q, const stru
 {
     int err = pc_change_view(grant->subscription, v->view);
     if (err == 0) {
+        pc_hold_release(grant->subscription);
         set_expiry(grant, v->expires_in_ms);
         return true;
     }
@@ -369,6 +371,17 @@ struct pc_grant *pc_grant_prepare(struct pc_session *s, pusherc_slice channel,
     return grant ? grant : grant_new(s, channel, class, PC_GRANT_REMEMBERED);
 }
 
+/* What arrives for the client waits until the host has answered. Without memory for that the grant is lost. */
+static void hold(struct pc_grant *grant)
+{
+    if (pc_hold(grant->subscription) == 0)
+        return;
+    struct pc_refusal why;
+    pc_refusal_set(&why, PUSHERC_DENIED_INTERNAL, 403, "Out of memory");
+    why.who = grant->identity;
+    lose(grant, why);
+}
+
 void pc_grant_stand(struct pc_grant *grant, struct pc_subscription *sub)
 {
     struct pc_timers *timers = &grant->session->worker->timers;
@@ -380,6 +393,8 @@ void pc_grant_stand(struct pc_grant *grant, struct pc_subscription *sub)
         pc_timer_arm(timers, &grant->expiry, grant->until_ms);
     else
         pc_timer_stop(timers, &grant->expiry);
+    if (pc_waiter_waits(&grant->waiter)) /* the facts have changed since it was allowed */
+        hold(grant);
 }
 
 /* clients subscribe right after the auth endpoint has answered */
@@ -404,11 +419,13 @@ void pc_grant_remember(struct pc_session *s, pusherc_slice channel, struct pc_ch
     grant->endpoint_answer = ++s->worker->endpoint_answers;
     keep_verdict(grant, v);
     set_expiry(grant, REMEMBER_MS);
+    if (pc_doubted(s->worker, s->app->state->uid, channel, identity, pc_session_identity(s)))
+        ask_again(grant);
 }
 
 /* -- changes of the host's facts -- */
 
-void pc_grant_recheck(struct pc_grant *grant, bool outdated, pc_recheck_fn done, void *ctx)
+void pc_grant_recheck(struct pc_grant *grant, uint32_t how, pc_recheck_fn done, void *ctx)
 {
     struct recheck *entry = pc_alloc(grant->session->worker->mem, sizeof *entry);
     if (!entry) { /* the host cannot be asked, so the grant does not stand */
@@ -422,7 +439,9 @@ void pc_grant_recheck(struct pc_grant *grant, bool outdated, pc_recheck_fn done,
     }
     *entry = (struct recheck){.done = done, .ctx = ctx};
     pc_list_push_back(&grant->rechecks, &entry->link);
-    if (outdated)
+    if (grant->state == PC_GRANT_STANDING && (how & PC_RECHECK_HOLDS))
+        hold(grant);
+    if (how & PC_RECHECK_OUTDATES)
         pc_waiter_outdate(&grant->waiter);
     ask_again(grant);
 }

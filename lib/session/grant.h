@@ -96,9 +96,11 @@ enum pc_recheck_result {
     PC_RECHECK_DROPPED /* the grant was freed or given up before the answer */
 };
 typedef void (*pc_recheck_fn)(void *ctx, enum pc_recheck_result result);
-/* Asks the host again, also if an answer is on its way and `outdated`. Calls `done` exactly once, perhaps before this returns; the grant may be
- * freed by then. */
-void pc_grant_recheck(struct pc_grant *grant, bool outdated, pc_recheck_fn done, void *ctx);
+/* How a grant is asked again. */
+#define PC_RECHECK_OUTDATES 0x1u /* an answer on its way does not count */
+#define PC_RECHECK_HOLDS    0x2u /* what arrives for the client waits for the answer */
+/* Asks the host again. Calls `done` exactly once, perhaps before this returns; the grant may be freed by then. */
+void pc_grant_recheck(struct pc_grant *grant, uint32_t how, pc_recheck_fn done, void *ctx);
 /* The host takes the channel away. False: the session has neither a subscription nor a grant. */
 bool pc_grant_revoke(struct pc_session *session, pusherc_slice channel, pusherc_slice reason);
 

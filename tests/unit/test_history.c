@@ -37,7 +37,7 @@
 #define FOREVER    UINT64_MAX
 
 /* What is promised. A grant that ends is silent for what is published after this of the call that ended it: */
-#define PROMISE_FROM(call) ((call)->done)
+#define PROMISE_FROM(call) ((call)->end)
 
 static const char *const channel_names[CHANNELS] = {"private-v.0", "presence-v.1", "private-p.2",
                                                     "presence-p.3"};
@@ -365,10 +365,13 @@ static int channel_of(const char *line)
     return -1;
 }
 
-static void end_stay(struct person_client *client, struct place *place)
+static void end_stay(struct world *w, struct person_client *client, struct place *place)
 {
-    if (place->phase == IN)
-        place->stays[place->stay_count - 1].to = client->last_round;
+    if (place->phase == IN) {
+        struct stay *stay = &place->stays[place->stay_count - 1];
+        stay->to = client->last_round;
+        stay->gone_from = stay->gone_to = tick(w);
+    }
     place->phase = OUT;
 }
 
@@ -438,7 +441,7 @@ static void act(struct world *w, struct person_client *client, uint64_t *random)
     struct place *place = &client->places[channel];
     if (roll(random, 400) == 0) {
         for (int c = 0; c < CHANNELS; c++)
-            end_stay(client, &client->places[c]);
+            end_stay(w, client, &client->places[c]);
         fx_disconnect(&client->fx);
         connect_client(w, client);
     } else if (roll(random, 60) == 0 && client->sign_in_from == FOREVER) {
@@ -453,7 +456,7 @@ static void act(struct world *w, struct person_client *client, uint64_t *random)
                  channel_names[channel]);
         fx_say(&client->fx, text);
     } else if (roll(random, 30) == 0) {
-        end_stay(client, place);
+        end_stay(w, client, place);
         fx_unsubscribe(&client->fx, channel_names[channel]);
     }
 }
@@ -504,8 +507,8 @@ static const struct call *call_at(const struct world *w, size_t i)
     return &w->calls[i / CHANGES][i % CHANGES];
 }
 
-/* What may have ended the stay: calls that were under way in the round in which it ended. */
-static void bound_loss(const struct world *w, const struct person_client *client, int channel,
+/* What was held when the stay ended has not come: calls that were under way then, one of which may have ended it. */
+static void bound_stay(const struct world *w, const struct person_client *client, int channel,
                        struct stay *stay, uint64_t *silent_from)
 {
     *silent_from = 0;
@@ -520,7 +523,7 @@ static void bound_loss(const struct world *w, const struct person_client *client
         if (from > *silent_from)
             *silent_from = from;
     }
-    if (stay->to == FOREVER)
+    if (stay->lost && stay->to == FOREVER)
         fail_msg("a grant was lost without a call");
 }
 
@@ -610,8 +613,8 @@ static void reckon(struct world *w, struct verdict *v)
             uint64_t *silent_from = calloc(place->stay_count + 1, sizeof *silent_from);
             FX_REQUIRE(silent_from);
             for (size_t k = 0; k < place->stay_count; k++)
-                if (place->stays[k].lost)
-                    bound_loss(w, client, c, &place->stays[k], &silent_from[k]);
+                if (place->stays[k].gone_to != FOREVER)
+                    bound_stay(w, client, c, &place->stays[k], &silent_from[k]);
             memset(seen, 0, MAX_EVENTS);
             check_deliveries(w, client, c, silent_from, seen, v);
             check_missed(w, place, c, seen, v);
