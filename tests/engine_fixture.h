@@ -17,7 +17,7 @@
 #include "session/reply.h"
 #include "unit/failing_alloc.h"
 
-#define FX_WORKERS  3 /* enough for every test */
+#define FX_WORKERS  4 /* as many as any test wants */
 #define FX_START_MS 1000000
 
 #define FX_REQUIRE(condition)                                                                      \

@@ -92,19 +92,24 @@ static bool make_views(struct pc_directory *dir, struct pc_channel *channel, pus
 
 int pc_channel_use_view(struct pc_channel *channel, pusherc_slice name, uint32_t *index)
 {
-    struct pc_view *free_item = NULL;
-    for (uint32_t i = 0; i < PC_MAX_VIEWS; i++) {
+    struct pc_view *free_item = NULL, *found = NULL;
+    uint32_t others = 0;
+    for (uint32_t i = 0; i < PC_VIEW_PLACES; i++) {
         struct pc_view *v = &channel->views->items[i];
-        if (v->uses > 0 && pc_slice_eq(pc_slice(v->name, v->name_len), name)) {
-            v->uses++;
-            *index = i;
-            return 0;
-        }
-        if (v->uses == 0 && !free_item)
+        if (v->uses > 0 && pc_slice_eq(pc_slice(v->name, v->name_len), name))
+            found = v;
+        else if (v->uses > v->leaving)
+            others++;
+        else if (v->uses == 0 && !free_item)
             free_item = v;
     }
-    if (!free_item || name.len > PC_MAX_VIEW_NAME)
+    if (others >= PC_MAX_VIEWS || (!found && !free_item) || name.len > PC_MAX_VIEW_NAME)
         return PUSHERC_ELIMIT;
+    if (found) {
+        found->uses++;
+        *index = (uint32_t)(found - channel->views->items);
+        return 0;
+    }
     memcpy(free_item->name, name.ptr, name.len);
     free_item->name_len = (uint32_t)name.len;
     free_item->uses = 1;

@@ -31,20 +31,22 @@ struct pc_shard {
     uint64_t number;     /* the last number given to a join or an event */
 };
 
-#define PC_MAX_VIEWS     32 /* audiences of one channel */
+#define PC_MAX_VIEWS     PUSHERC_RULE_MAX_VIEWS /* audiences of one channel */
+#define PC_VIEW_PLACES   (PC_MAX_VIEWS + 8) /* and those that their last subscriptions are leaving */
 #define PC_MAX_VIEW_NAME 64
 
 /* The audiences that a channel's subscribers belong to, for a rule that renders. */
 struct pc_view {
     char name[PC_MAX_VIEW_NAME];
     uint32_t name_len;
-    uint32_t uses; /* subscriptions; 0 = the item is free */
+    uint32_t uses;    /* subscriptions; 0 = the place is free */
+    uint32_t leaving; /* of them: get what is on its way, and then have another view */
 };
 struct pc_views {
     struct pc_rule_match match; /* values point into the channel's name */
     /* a number of the shard, new whenever a view appears; 0 = no view has appeared */
     uint64_t generation;
-    struct pc_view items[PC_MAX_VIEWS];
+    struct pc_view items[PC_VIEW_PLACES];
 };
 
 struct pc_local;
@@ -103,8 +105,8 @@ struct pc_channel *pc_shard_find(struct pc_shard *shard, uint64_t app_uid, pushe
 struct pc_channel *pc_shard_get(struct pc_directory *dir, struct pc_shard *shard, uint64_t app_uid,
                                 pusherc_slice name, struct pc_channel_class class,
                                 const struct pc_rule_match *match);
-/* Count one more or one less subscription with this view. *index stands for the view until its last use ends. 0;
- * PUSHERC_ELIMIT: PC_MAX_VIEWS others are in use, or the name is too long. */
+/* One more or one less subscription with this view. *index stays its name until the last use ends. 0;
+ * PUSHERC_ELIMIT: PC_MAX_VIEWS others are in use, without those that all their subscriptions are leaving. */
 PC_CHECKED int pc_channel_use_view(struct pc_channel *channel, pusherc_slice name, uint32_t *index);
 void pc_channel_drop_view(struct pc_channel *channel, uint32_t index);
 /* Frees the channel if it has no subscription and no holder, and keeps no event. */

@@ -39,7 +39,7 @@ struct pc_slot {
     uint32_t refs; /* queues of this worker, and the mail while it is under way */
 } __attribute__((aligned(64)));
 
-#define PC_MAX_VARIANTS (PC_MAX_VIEWS * PC_ENCODING_COUNT)
+#define PC_MAX_VARIANTS (PC_VIEW_PLACES * PC_ENCODING_COUNT)
 #define PC_NO_VARIANT   UINT8_MAX
 
 _Static_assert(PC_MAX_VARIANTS <= PC_NO_VARIANT, "a variant's index fits a byte");
@@ -49,7 +49,7 @@ struct pc_variants {
     uint64_t generation; /* of the channel's views when these were rendered */
     uint32_t count;
     struct pc_frame *frames[PC_MAX_VARIANTS];
-    uint8_t index[PC_MAX_VIEWS][PC_ENCODING_COUNT]; /* in frames; PC_NO_VARIANT = gets nothing */
+    uint8_t index[PC_VIEW_PLACES][PC_ENCODING_COUNT]; /* in frames; PC_NO_VARIANT = gets nothing */
 };
 
 struct pc_frame {

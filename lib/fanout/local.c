@@ -1,5 +1,6 @@
 #include "fanout/local.h"
 
+#include "fanout/hold.h"
 #include "fanout/subscription.h"
 
 struct pc_local *pc_local_reserve(struct pc_worker *worker, struct pc_channel *channel,
@@ -145,11 +146,41 @@ static void deliver_variants(struct pc_worker *worker, const struct pc_local *lo
     pc_worker_delivered(worker, local->state, delivered, bytes, event->posted_ns);
 }
 
+/* As the two above, where the events of some subscriptions wait. */
+static void deliver_or_hold(struct pc_worker *worker, const struct pc_local *local,
+                            struct pc_slot *slot)
+{
+    const struct pc_frame *event = slot->frame;
+    const struct pc_variants *variants = event->variants;
+    const bool has_except = event->except.a | event->except.b;
+    uint64_t delivered = 0, bytes = 0;
+    for (uint32_t i = 0; i < local->count; i++) {
+        const struct pc_target *t = &local->targets[i];
+        struct pc_slot *theirs = slot;
+        if (variants) {
+            uint8_t index = variants->index[t->view][t->q->encoding];
+            theirs = index == PC_NO_VARIANT ? NULL
+                                            : &variants->frames[index]->slots[slot - event->slots];
+        }
+        if (!theirs || !is_for(event, t, has_except))
+            continue;
+        if (t->subscription->hold) {
+            pc_hold_push(t->subscription, theirs, theirs->frame->header_len);
+        } else if (push(t, theirs, room_for(worker, theirs->len))) {
+            delivered++;
+            bytes += theirs->len - theirs->frame->header_len;
+        }
+    }
+    pc_worker_delivered(worker, local->state, delivered, bytes, event->posted_ns);
+}
+
 void pc_local_deliver(struct pc_mail *mail, struct pc_worker *worker)
 {
     struct pc_slot *slot = PC_CONTAINER(mail, struct pc_slot, mail);
     const struct pc_local *local = worker ? pc_local_of(slot->frame->channel, worker) : NULL;
-    if (local && slot->frame->variants)
+    if (local && local->held)
+        deliver_or_hold(worker, local, slot);
+    else if (local && slot->frame->variants)
         deliver_variants(worker, local, slot);
     else if (local)
         deliver_same(worker, local, slot);

@@ -27,6 +27,7 @@ struct pc_local {
     struct pc_channel *channel; /* alive while count > 0 */
     struct pc_app_state *state; /* the app's; alive while count > 0 */
     uint32_t count, cap;
+    uint32_t held; /* subscriptions whose events wait: hold.h */
     struct pc_target *targets;
 };
 
@@ -37,7 +38,7 @@ struct pc_local *pc_local_reserve(struct pc_worker *worker, struct pc_channel *c
 /* Locked. Adds the subscription, whose q and view are set, in the reserved room. It gets the events from `since` on. */
 void pc_local_add(struct pc_worker *worker, struct pc_local *local, struct pc_subscription *s,
                   uint64_t since);
-/* Locked. The subscription's view has changed: it gets the events from `since` on. */
+/* Locked. Its view has changed; events from `since` on are for it, if it has one. */
 void pc_local_set_view(struct pc_subscription *s, uint64_t since);
 /* Locked. The caller calls pc_local_shrink() afterwards, with the lock or without. */
 void pc_local_remove(struct pc_worker *worker, struct pc_subscription *s);

@@ -101,6 +101,23 @@ int pc_outq_push(struct pc_outq *q, struct pc_slot *slot)
     return 0;
 }
 
+void pc_outq_append(struct pc_outq *q, struct pc_outq *from)
+{
+    if (!from->first)
+        return;
+    if (q->last)
+        q->last->next = from->first;
+    else
+        q->first = from->first;
+    q->last = from->last;
+    q->count += from->count;
+    q->bytes += from->bytes;
+    from->first = from->last = NULL;
+    from->count = 0;
+    from->bytes = 0;
+    pc_outq_mark(q);
+}
+
 int pc_outq_send(struct pc_outq *q, int opcode, pusherc_slice payload)
 {
     struct pc_frame *frame = pc_frame_new(q->worker->mem, 1, opcode, payload);

@@ -33,7 +33,8 @@ struct pc_outq {
     struct pc_chunk *first, *last;
     uint32_t offset;         /* bytes of the first frame that have been written */
     uint32_t count;          /* frames */
-    size_t bytes;            /* that are not written yet */
+    size_t bytes;            /* not written yet */
+    size_t held_bytes;       /* that wait elsewhere until they may come: hold.h */
     pusherc_socket_id owner; /* zero until a session is established */
     /* The form of its events; does not change while the connection is subscribed. */
     enum pc_encoding encoding;
@@ -53,6 +54,9 @@ void pc_outq_free(struct pc_outq *q); /* drops all frames */
 PC_CHECKED int pc_outq_send(struct pc_outq *q, int opcode, pusherc_slice payload);
 /* The queue takes a reference to the slot. 0 or PUSHERC_ENOMEM; on a closed queue it does nothing and returns 0. */
 PC_CHECKED int pc_outq_push(struct pc_outq *q, struct pc_slot *slot);
+
+/* Appends all of `from`, a queue of the same worker of which nothing has been written. It is empty then. */
+void pc_outq_append(struct pc_outq *q, struct pc_outq *from);
 
 /* Puts the queue on the dirty list again, for a runtime that could not write everything. */
 void pc_outq_mark(struct pc_outq *q);

@@ -2,10 +2,20 @@
 
 #include <assert.h>
 
+#include <pusherc/error.h>
+
 #include "channel/keep.h"
+#include "fanout/hold.h"
 #include "fanout/occupancy.h"
 #include "fanout/roster_view.h"
 #include "fanout/view.h"
+
+/* Locked. */
+static void drop_view(struct pc_channel *channel, uint32_t view)
+{
+    if (view != PC_NO_VIEW)
+        pc_channel_drop_view(channel, view);
+}
 
 /* Locked. Does all work for a presence member that can fail, and undoes it on failure. */
 static int join_member(struct pc_engine *engine, struct pc_channel *channel,
@@ -48,12 +58,14 @@ static int join_locked(struct pc_worker *worker, const struct pc_join *join,
     struct pc_local *local = pc_local_reserve(worker, channel, join->app->state);
     int err = local ? 0 : PUSHERC_ENOMEM;
     s->view = PC_NO_VIEW;
-    if (err == 0 && channel->views && join->view.len)
+    if (err == 0 && channel->views && join->view.len) {
         err = pc_channel_use_view(channel, join->view, &s->view);
+        change->views_full = err == PUSHERC_ELIMIT;
+    }
     if (err == 0 && join->class.kind == PUSHERC_CHANNEL_PRESENCE) {
         err = join_member(worker->engine, channel, join, roster, &s->member, posting);
-        if (err && s->view != PC_NO_VIEW)
-            pc_channel_drop_view(channel, s->view);
+        if (err)
+            drop_view(channel, s->view);
     }
     if (err) {
         pc_local_settle(worker, channel);
@@ -179,6 +191,118 @@ int pc_join_finish(struct pc_worker *worker, const struct pc_join *join, struct 
     return err;
 }
 
+/* -- changes of view -- */
+
+/*
+ * An event is rendered for the views that the channel has when it is numbered, and lies in the worker's mailbox from
+ * then on. A change of view takes its place there as well, under the same lock: behind every event that was numbered
+ * before, and before every one that was rendered with the new view in the table. Until it comes the subscription
+ * stays with its old view, and both are in use. So nothing is lost between the two, and delivery does not know of it.
+ */
+struct pc_view_change {
+    struct pc_mail mail;
+    struct pc_mem mem;
+    struct pc_view_change *next;          /* of the subscription */
+    struct pc_subscription *subscription; /* NULL = has left the channel */
+    uint32_t view;
+};
+
+/* Locked. The subscription is leaving the view, or (-1) it has left or stays after all. */
+static void count_leaving(struct pc_channel *channel, uint32_t view, int change)
+{
+    if (view != PC_NO_VIEW)
+        channel->views->items[view].leaving += (uint32_t)change;
+}
+
+/* Locked. */
+static void begin_view(struct pc_subscription *s, struct pc_view_change *change)
+{
+    count_leaving(s->local->channel, s->view, -1);
+    drop_view(s->local->channel, s->view);
+    s->view = change->view;
+    s->view_changes = change->next;
+    pc_local_set_view(s, 0); /* earlier events have passed */
+}
+
+static void on_view_change(struct pc_mail *mail, struct pc_worker *worker)
+{
+    struct pc_view_change *change = PC_CONTAINER(mail, struct pc_view_change, mail);
+    struct pc_subscription *s = worker ? change->subscription : NULL;
+    struct pc_mem mem = change->mem;
+    if (s) {
+        struct pc_shard *shard = s->local->channel->shard;
+        pthread_mutex_lock(&shard->mutex);
+        begin_view(s, change);
+        pc_shard_unlock(shard);
+    }
+    pc_free(&mem, change);
+}
+
+/* Locked. */
+static void abandon_view_changes(struct pc_subscription *s)
+{
+    struct pc_channel *channel = s->local->channel;
+    if (s->view_changes)
+        count_leaving(channel, s->view, -1);
+    for (struct pc_view_change *c = s->view_changes; c; c = c->next) {
+        if (c->next)
+            count_leaving(channel, c->view, -1);
+        drop_view(channel, c->view);
+        c->subscription = NULL; /* its mail frees it */
+    }
+    s->view_changes = NULL;
+}
+
+/* Locked. Takes over the change, unless the subscription has that view or will have. 0; PUSHERC_ELIMIT;
+ * PUSHERC_ECANCELED: the mailbox is closed, no event follows. */
+static int send_view_change(struct pc_subscription *s, pusherc_slice view,
+                            struct pc_view_change *change, bool *wake)
+{
+    struct pc_channel *channel = s->local->channel;
+    struct pc_view_change **end = &s->view_changes;
+    uint32_t before = s->view;
+    int err = 0;
+    for (; *end; end = &(*end)->next)
+        before = (*end)->view;
+    count_leaving(channel, before, 1);
+    if (view.len)
+        err = pc_channel_use_view(channel, view, &change->view);
+    if (err == 0 && change->view != before)
+        err = pc_mailbox_post(s->q->worker->mailbox, &change->mail, PC_MAIL_CONTROL, wake);
+    if (err == 0 && change->view != before) {
+        *end = change;
+        return 0;
+    }
+    count_leaving(channel, before, -1);
+    drop_view(channel, change->view);
+    pc_free(&change->mem, change);
+    return err;
+}
+
+int pc_change_view(struct pc_subscription *s, pusherc_slice view)
+{
+    struct pc_channel *channel = s->local->channel;
+    struct pc_worker *worker = s->q->worker;
+    bool wake = false;
+    if (!channel->views)
+        return 0;
+    struct pc_view_change *change = pc_alloc_zero(worker->mem, sizeof *change);
+    if (!change)
+        return PUSHERC_ENOMEM;
+    change->mem = *worker->mem;
+    change->mail.run = on_view_change;
+    change->subscription = s;
+    change->view = PC_NO_VIEW;
+    pthread_mutex_lock(&channel->shard->mutex);
+    int err = send_view_change(s, view, change, &wake);
+    pc_shard_unlock(channel->shard);
+    if (wake)
+        pc_mailbox_wake(worker->mailbox);
+    return err == PUSHERC_ECANCELED ? 0 : err;
+}
+
+/* -- leaving -- */
+
 void pc_leave(struct pc_worker *worker, struct pc_app *app, struct pc_subscription *s,
               struct pc_buf *user_id, struct pc_channel_change *change)
 {
@@ -190,12 +314,13 @@ void pc_leave(struct pc_worker *worker, struct pc_app *app, struct pc_subscripti
     pusherc_channel_kind kind = channel->class.kind;
     int err = 0;
     *change = (struct pc_channel_change){0};
+    pc_hold_drop(s);
 
     struct pc_shard *shard = channel->shard;
     pthread_mutex_lock(&shard->mutex);
     pc_local_remove(worker, s);
-    if (s->view != PC_NO_VIEW)
-        pc_channel_drop_view(channel, s->view);
+    abandon_view_changes(s);
+    drop_view(channel, s->view);
     struct pc_occupancy what = {.edge = --channel->subscriptions == 0};
     bool gone = false; /* out of the roster */
     if (s->member) {
@@ -224,20 +349,4 @@ void pc_leave(struct pc_worker *worker, struct pc_app *app, struct pc_subscripti
     pc_stat_add(&stats->unsubscribed[kind], 1);
     pc_stat_sub(&stats->occupied[kind], what.edge);
     pc_free(worker->mem, s);
-}
-
-void pc_change_view(struct pc_subscription *s, pusherc_slice view)
-{
-    struct pc_channel *channel = s->local->channel;
-    if (!channel->views)
-        return;
-    pthread_mutex_lock(&channel->shard->mutex);
-    uint32_t before = s->view;
-    if (view.len == 0 || pc_channel_use_view(channel, view, &s->view))
-        s->view = PC_NO_VIEW;
-    if (before != PC_NO_VIEW)
-        pc_channel_drop_view(channel, before);
-    if (s->view != before)
-        pc_local_set_view(s, ++channel->shard->number);
-    pc_shard_unlock(channel->shard);
 }

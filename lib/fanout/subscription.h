@@ -18,7 +18,10 @@ struct pc_subscription {
     struct pc_local *local; /* this worker's list of the channel's subscriptions */
     uint32_t index;         /* in that list */
     uint32_t view;          /* in the channel's table, or PC_NO_VIEW */
-    /* presence channels: counted in the roster; its id may be read without the lock */
+    /* owned; views that follow this one, the next first: see pc_change_view() */
+    struct pc_view_change *view_changes;
+    struct pc_hold *hold; /* owned; its events wait: hold.h. NULL = they do not */
+    /* presence channels: counted in the roster; the id may be read without lock */
     struct pc_roster_member *member;
 };
 
@@ -41,6 +44,7 @@ struct pc_channel_change {
     struct pc_cached *cached;
     uint64_t subscriptions;
     uint64_t sequence;
+    bool views_full; /* joining failed with PUSHERC_ELIMIT because of the channel's views */
     pusherc_channel_event_type types[PC_MAX_CHANGES]; /* in the order in which they are told */
     uint32_t count;
 };
@@ -63,10 +67,10 @@ int pc_join_begin(struct pc_joining *joining);
 void pc_join_decide(struct pc_joining *joining, int result);
 void pc_join_abandon(struct pc_joining *joining); /* harmless if the join was refused */
 
-/* Subscribes. On success the caller owns *out until pc_leave(), and for a presence channel the roster's JSON has been
- * appended to `roster`. The caller answers the client before it returns to its loop; later events reach the queue
- * after that. 0; PUSHERC_ELIMIT: the channel has its maximum of members or views; PUSHERC_ENOMEM. Without a decider the
- * caller may leave pc_join_begin() out. */
+/* Subscribes. On success *out is the caller's until pc_leave(), and for a presence channel `roster` (initialised
+ * by the caller) has received the roster's JSON. The caller answers the client before it returns to its loop;
+ * events that follow reach the queue later. 0; PUSHERC_ELIMIT: the channel has its maximum of members, or of views
+ * (change->views_full); PUSHERC_ENOMEM. Without a decider it may be called without pc_join_begin(). */
 PC_CHECKED int pc_join_finish(struct pc_worker *worker, const struct pc_join *join,
                               struct pc_buf *roster, struct pc_subscription **out,
                               struct pc_channel_change *change);
@@ -75,10 +79,10 @@ PC_CHECKED int pc_join_finish(struct pc_worker *worker, const struct pc_join *jo
 void pc_leave(struct pc_worker *worker, struct pc_app *app, struct pc_subscription *subscription,
               struct pc_buf *user_id, struct pc_channel_change *change);
 
-/* Changes the subscription's view. If the channel's table of views is full, the subscription has no view and gets no
- * events. It does not get events on their way, which were rendered for the views before the change. Harmless on
- * channels without views. */
-void pc_change_view(struct pc_subscription *subscription, pusherc_slice view);
+/* Events that are numbered from now on reach the subscription as this audience sees them; those on their way, as
+ * the audience of before does. Every event comes in exactly one of the two forms. 0, also on channels without views;
+ * PUSHERC_ELIMIT: the channel has its maximum of views; PUSHERC_ENOMEM. On failure nothing has changed. */
+PC_CHECKED int pc_change_view(struct pc_subscription *subscription, pusherc_slice view);
 
 /* True if the channel's rule has a render function: views may see different data. */
 static inline bool pc_join_rendered(const struct pc_join *join)

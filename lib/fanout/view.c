@@ -56,7 +56,7 @@ static int render_all(struct rendering *r, const struct pc_recipients *recipient
     r->call.channel = recipients->channel->name;
     r->call.match = &recipients->views.match;
     pc_buf_init(&r->call.payload, &engine->mem, SIZE_MAX);
-    for (uint32_t i = 0; err == 0 && i < PC_MAX_VIEWS; i++) {
+    for (uint32_t i = 0; err == 0 && i < PC_VIEW_PLACES; i++) {
         const struct pc_view *view = &recipients->views.items[i];
         if (view->uses == 0)
             continue;

@@ -207,7 +207,10 @@ static void decide(struct pc_auth_call *call)
     call->match = pc_rules_find(&worker->engine->rules, call->app->id, call->query.channel,
                                 call->query.class.kind);
     if (!call->match.rule) {
-        refuse_call(call, PUSHERC_DENIED_NO_RULE, 403, PC_S("No rule covers this channel"));
+        refuse_call(call, PUSHERC_DENIED_NO_RULE, 403,
+                    pc_kind_needs_auth(call->query.class.kind)
+                        ? PC_S("No rule covers this channel")
+                        : PC_S("This channel needs no authorization"));
         return;
     }
     struct pc_question question = {.app = call->app,

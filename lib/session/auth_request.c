@@ -128,9 +128,9 @@ static int hand_back(pusherc_auth_request *r)
 static int copy_grant(pusherc_auth_request *r, const pusherc_grant *from)
 {
     pusherc_grant taken, *const g = &taken;
-    if (PC_TAKE(grant, g, from, NULL) || g->user_id.len > 4 * 128 || !pc_utf8_valid(g->user_id) ||
-        g->view.len > PC_MAX_VIEW_NAME || !pc_utf8_valid(g->view) ||
-        g->user_info_json.len > r->max_user_info ||
+    if (PC_TAKE(grant, g, from, NULL) || !pc_utf8_valid(g->user_id) ||
+        pc_utf8_length(g->user_id) > PC_MEMBER_ID_MAX || g->view.len > PC_MAX_VIEW_NAME ||
+        !pc_utf8_valid(g->view) || g->user_info_json.len > r->max_user_info ||
         (g->user_info_json.len && pc_json_parse(g->user_info_json).type == PC_JSON_NONE))
         return PUSHERC_EINVAL;
     size_t len = g->user_id.len + g->user_info_json.len + g->view.len;

@@ -13,7 +13,8 @@
 struct pc_decision;
 struct pc_identity;
 
-#define PC_MAX_DENIAL 120 /* bytes of a reason that clients and the log get */
+#define PC_MAX_DENIAL    120 /* bytes of a reason that clients and the log get */
+#define PC_MEMBER_ID_MAX 128 /* characters: Pusher's limit for presence user ids */
 
 /* The answer to a question. Texts are valid during the callback, or until the next call of
  * pc_decide(). */

@@ -11,11 +11,23 @@
  * answer to the worker of the socket, which has not seen it in round 1. Mailboxes keep their order,
  * so every such answer arrives before a mail that is sent after the last worker has finished round
  * 1. That mail is round 2: it rechecks the grants that endpoints have left on this worker since
- * round 1, found by the worker's count of such answers.
+ * round 1, found by the worker's count of such answers. Until then they are in doubt: each is asked about as soon as
+ * it arrives.
+ *
+ * A client whose grant is rechecked gets nothing until the answer is there: what arrives for it is held (fanout/hold.h)
+ * and then delivered in order, or dropped. Round 1 is in every mailbox when the host's call returns, and what is
+ * published afterwards lies behind it. So nothing published after that reaches a client that loses its grant, and one
+ * that keeps it misses nothing.
  *
  * `open` counts what has not reported: the two rounds, as one, and each recheck. The last report calls
  * `done`.
  */
+
+/* What one worker keeps from the first round to the second. */
+struct pc_change_worker {
+    struct pc_doubt doubt;
+    uint64_t endpoint_answers; /* its count at the first round */
+};
 
 struct pc_change *pc_change_new(struct pc_engine *engine, const struct pc_grant_filter *filter,
                                 pusherc_slice channel, pusherc_slice reason)
@@ -25,6 +37,7 @@ struct pc_change *pc_change_new(struct pc_engine *engine, const struct pc_grant_
     if (!change)
         return NULL;
     change->mem = engine->mem;
+    change->how = PC_RECHECK_OUTDATES | PC_RECHECK_HOLDS;
     change->engine = engine;
     change->filter = *filter;
     char *at = change->text;
@@ -40,7 +53,7 @@ static void change_free(struct pc_change *change)
 {
     struct pc_mem mem = change->mem;
     pc_order_free(&change->order);
-    pc_free(&mem, change->endpoint_answers);
+    pc_free(&mem, change->workers);
     pc_free(&mem, change);
 }
 
@@ -78,15 +91,15 @@ static void recheck_grants(struct pc_session *s, struct pc_change *change, uint6
 {
     PC_LIST_EACH_SAFE(l, next, &s->grants) {
         struct pc_grant *grant = PC_CONTAINER(l, struct pc_grant, of_session);
-        const struct pc_identity *who = pc_grant_identity(grant);
-        pusherc_slice user_id = who ? who->user_id : PC_S("");
+        const struct pc_grant_filter *filter = &change->filter;
         if (after != ALL_GRANTS && grant->endpoint_answer <= after)
             continue;
-        if (!pc_grant_filter_fits(&change->filter, s->app->state->uid, user_id,
-                                  pc_grant_channel(grant)))
+        if (!pc_grant_filter_covers(filter, s->app->state->uid, pc_grant_channel(grant)) ||
+            (filter->user_id.len && !pc_grant_is_of(grant, filter->user_id)))
             continue;
         atomic_fetch_add_explicit(&change->open, 1, memory_order_relaxed);
-        pc_grant_recheck(grant, rechecked, change);
+        pc_grant_recheck(grant, after == ALL_GRANTS ? change->how : PC_RECHECK_HOLDS, rechecked,
+                         change);
     }
 }
 
@@ -102,6 +115,7 @@ int pc_change_recheck_session(struct pc_session *s)
     struct pc_change *change = pc_change_new(s->worker->engine, &filter, PC_S(""), PC_S(""));
     if (!change)
         return PUSHERC_ENOMEM;
+    change->how = PC_RECHECK_OUTDATES; /* no fact has changed: delivery goes on */
     recheck_grants(s, change, ALL_GRANTS);
     pc_change_report(change);
     return 0;
@@ -112,7 +126,9 @@ int pc_change_recheck_session(struct pc_session *s)
 static void second_round(struct pc_order *order, struct pc_worker *worker)
 {
     struct pc_change *change = PC_CONTAINER(order, struct pc_change, order);
-    uint64_t seen = change->endpoint_answers[worker->index];
+    struct pc_change_worker *own = &change->workers[worker->index];
+    uint64_t seen = own->endpoint_answers;
+    pc_doubt_end(&own->doubt);
     if (worker->endpoint_answers != seen)
         recheck_worker(worker, change, seen);
 }
@@ -133,8 +149,9 @@ static void revoke_from_user(struct pc_worker *worker, const struct pc_change *c
     PC_LIST_EACH(l, &worker->sessions) {
         struct pc_session *s = session_at(l);
         const struct pc_grant *grant = pc_grant_find(s, change->channel);
-        const struct pc_identity *who = grant ? pc_grant_identity(grant) : pc_session_identity(s);
-        if (who && pc_slice_eq(who->user_id, change->filter.user_id))
+        pusherc_slice user_id = change->filter.user_id;
+        if (grant ? pc_grant_is_of(grant, user_id)
+                  : pc_identity_is(pc_session_identity(s), user_id))
             revoke(s, change);
     }
 }
@@ -156,7 +173,9 @@ void pc_change_apply(struct pc_change *change, struct pc_worker *worker)
 static void first_round(struct pc_order *order, struct pc_worker *worker)
 {
     struct pc_change *change = PC_CONTAINER(order, struct pc_change, order);
-    change->endpoint_answers[worker->index] = worker->endpoint_answers;
+    struct pc_change_worker *own = &change->workers[worker->index];
+    own->endpoint_answers = worker->endpoint_answers;
+    pc_doubt_begin(&own->doubt, worker, &change->filter);
     pc_change_apply(change, worker);
 }
 
@@ -170,9 +189,8 @@ static void first_done(struct pc_order *order)
 int pc_change_send(struct pc_change *change)
 {
     struct pc_engine *engine = change->engine;
-    change->endpoint_answers =
-        pc_alloc_array(&change->mem, engine->worker_count, sizeof *change->endpoint_answers);
-    if (!change->endpoint_answers || pc_order_init(&change->order, engine)) {
+    change->workers = pc_alloc_array(&change->mem, engine->worker_count, sizeof *change->workers);
+    if (!change->workers || pc_order_init(&change->order, engine)) {
         change_free(change);
         return PUSHERC_ENOMEM;
     }

@@ -22,8 +22,9 @@ struct pc_change {
     pusherc_socket_id socket_id;
     _Atomic uint64_t open; /* reports to come: the two rounds together, and each recheck */
     _Atomic uint64_t kept, revoked;
-    struct pc_order order;      /* the round under way */
-    uint64_t *endpoint_answers; /* owned; each worker's count at the first round */
+    struct pc_order order;            /* the round under way */
+    struct pc_change_worker *workers; /* owned; what each worker keeps between the rounds */
+    uint32_t how;                     /* PC_RECHECK_* of the first round */
     char text[];
 };
 

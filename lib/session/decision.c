@@ -37,8 +37,8 @@ struct cached {
     struct pc_list by_age;
     uint64_t until_ms;
     uint64_t app_uid;
-    pusherc_slice user, channel;
-    struct pc_verdict verdict; /* slices in text */
+    pusherc_slice user, base_user, channel; /* base_user: of the identity below a sign-in */
+    struct pc_verdict verdict;              /* slices in text */
     char text[];
 };
 
@@ -49,6 +49,7 @@ struct pc_decisions {
     struct pc_list to_ask;
     struct pc_map cache;
     struct pc_list cache_by_age; /* oldest first */
+    struct pc_list doubts;       /* struct pc_doubt */
 };
 
 int pc_decisions_new(struct pc_decisions **out, struct pc_worker *worker)
@@ -62,6 +63,7 @@ int pc_decisions_new(struct pc_decisions **out, struct pc_worker *worker)
     pc_map_init(&d->cache, worker->mem, worker->engine->seed);
     pc_list_init(&d->to_ask);
     pc_list_init(&d->cache_by_age);
+    pc_list_init(&d->doubts);
     return 0;
 }
 
@@ -226,15 +228,18 @@ static void cache_answer(struct pc_decision *decision, const struct pc_verdict *
         forget_cached(d, PC_CONTAINER(old, struct cached, node));
     if (d->cache.count >= MAX_CACHED)
         forget_cached(d, PC_CONTAINER(d->cache_by_age.next, struct cached, by_age));
-    size_t len = key.len + v->user_id.len + v->user_info.len + v->view.len + v->text.len;
+    const struct pc_identity *who = decision->question.identity;
+    pusherc_slice base_user = who && who->base ? who->base->user_id : PC_S("");
+    size_t len =
+        key.len + v->user_id.len + v->user_info.len + v->view.len + v->text.len + base_user.len;
     struct cached *c = pc_alloc_zero(d->worker->mem, sizeof *c + len);
     if (!c)
         return;
     struct pc_buf text;
     pc_buf_init_in(&text, d->worker->mem, len, c->text, len);
-    const pusherc_slice parts[] = {key, v->user_id, v->user_info, v->view, v->text};
-    pusherc_slice copies[5];
-    for (size_t i = 0; i < 5; i++) {
+    const pusherc_slice parts[] = {key, v->user_id, v->user_info, v->view, v->text, base_user};
+    pusherc_slice copies[6];
+    for (size_t i = 0; i < 6; i++) {
         copies[i] = pc_slice(c->text + text.len, parts[i].len);
         pc_buf_put(&text, parts[i]);
     }
@@ -248,8 +253,9 @@ static void cache_answer(struct pc_decision *decision, const struct pc_verdict *
     c->app_uid = decision->question.app->state->uid;
     c->channel = pc_slice(copies[0].ptr + (decision->question.channel.ptr - key.ptr),
                           decision->question.channel.len);
-    if (decision->question.identity)
-        c->user = pc_slice(copies[0].ptr + KEY_HEAD, decision->question.identity->user_id.len);
+    if (who)
+        c->user = pc_slice(copies[0].ptr + KEY_HEAD, who->user_id.len);
+    c->base_user = copies[5];
     if (pc_map_insert(&d->cache, &c->node))
         pc_free(d->worker->mem, c);
     else
@@ -379,29 +385,70 @@ bool pc_decisions_ask(struct pc_worker *worker)
 
 /* -- outdating -- */
 
-bool pc_grant_filter_fits(const struct pc_grant_filter *f, uint64_t app_uid, pusherc_slice user_id,
-                          pusherc_slice channel)
+bool pc_grant_filter_covers(const struct pc_grant_filter *f, uint64_t app_uid,
+                            pusherc_slice channel)
 {
-    return f->app_uid == app_uid && (f->user_id.len == 0 || pc_slice_eq(f->user_id, user_id)) &&
+    return f->app_uid == app_uid &&
            (f->pattern.len == 0 || pc_pattern_matches(f->pattern, pc_rule_subject(channel), NULL));
 }
 
-static void outdate(struct pc_map_node *node, void *ctx)
+/* Not asked yet: the question will be about the new facts anyway. */
+static void outdate(struct pc_decision *decision)
+{
+    decision->outdated |= decision->request != NULL;
+}
+
+static void outdate_fitting(struct pc_map_node *node, void *ctx)
 {
     struct pc_decision *decision = PC_CONTAINER(node, struct pc_decision, node);
     const struct pc_question *q = &decision->question;
-    pusherc_slice user = q->identity ? q->identity->user_id : PC_S("");
-    if (decision->request && pc_grant_filter_fits(ctx, q->app->state->uid, user, q->channel))
-        decision->outdated = true;
+    const struct pc_grant_filter *f = ctx;
+    if (pc_grant_filter_covers(f, q->app->state->uid, q->channel) &&
+        (f->user_id.len == 0 || pc_identity_is(q->identity, f->user_id)))
+        outdate(decision);
+}
+
+void pc_waiter_outdate(struct pc_waiter *waiter)
+{
+    if (waiter->decision)
+        outdate(waiter->decision);
 }
 
 void pc_decisions_outdate(struct pc_worker *worker, const struct pc_grant_filter *filter)
 {
     struct pc_decisions *d = worker->decisions;
-    pc_map_each(&d->open, outdate, (void *)filter);
+    pc_map_each(&d->open, outdate_fitting, (void *)filter);
     PC_LIST_EACH_SAFE(l, next, &d->cache_by_age) {
         struct cached *c = PC_CONTAINER(l, struct cached, by_age);
-        if (pc_grant_filter_fits(filter, c->app_uid, c->user, c->channel))
+        if (pc_grant_filter_covers(filter, c->app_uid, c->channel) &&
+            (filter->user_id.len == 0 || pc_slice_eq(filter->user_id, c->user) ||
+             pc_slice_eq(filter->user_id, c->base_user)))
             forget_cached(d, c);
     }
+}
+
+void pc_doubt_begin(struct pc_doubt *doubt, struct pc_worker *worker,
+                    const struct pc_grant_filter *filter)
+{
+    pc_list_init(&doubt->of_worker);
+    doubt->filter = filter;
+    pc_list_push_back(&worker->decisions->doubts, &doubt->of_worker);
+}
+
+void pc_doubt_end(struct pc_doubt *doubt)
+{
+    pc_list_remove(&doubt->of_worker);
+}
+
+bool pc_doubted(const struct pc_worker *worker, uint64_t app_uid, pusherc_slice channel,
+                const struct pc_identity *who, const struct pc_identity *or_who)
+{
+    PC_LIST_EACH(l, &worker->decisions->doubts) {
+        const struct pc_grant_filter *f = PC_CONTAINER(l, struct pc_doubt, of_worker)->filter;
+        if (pc_grant_filter_covers(f, app_uid, channel) &&
+            (f->user_id.len == 0 || pc_identity_is(who, f->user_id) ||
+             pc_identity_is(or_who, f->user_id)))
+            return true;
+    }
+    return false;
 }

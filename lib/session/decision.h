@@ -29,6 +29,8 @@ void pc_waiter_init(struct pc_waiter *waiter, pc_decided_fn decided);
  * not wait. */
 bool pc_decide(struct pc_worker *worker, const struct pc_question *question,
                struct pc_waiter *waiter, struct pc_verdict *now);
+/* What it waits for counts only if the host is asked after this. Harmless if it does not wait. */
+void pc_waiter_outdate(struct pc_waiter *waiter);
 /* Harmless if it does not wait. When the last waiter leaves, the question is cancelled. */
 void pc_waiter_cancel(struct pc_waiter *waiter);
 static inline bool pc_waiter_waits(const struct pc_waiter *waiter)
@@ -41,12 +43,25 @@ struct pc_grant_filter {
     uint64_t app_uid;
     pusherc_slice user_id, pattern; /* len 0 = any */
 };
-bool pc_grant_filter_fits(const struct pc_grant_filter *filter, uint64_t app_uid,
-                          pusherc_slice user_id, pusherc_slice channel);
+/* Without a look at the user. */
+bool pc_grant_filter_covers(const struct pc_grant_filter *filter, uint64_t app_uid,
+                            pusherc_slice channel);
 
 /* Makes answers from before now invalid: drops cached ones, and asks a pending question again
  * when its answer arrives. */
 void pc_decisions_outdate(struct pc_worker *worker, const struct pc_grant_filter *filter);
+
+/* A change that has not reached every worker yet: what another worker has decided may rest on the facts of before. */
+struct pc_doubt {
+    struct pc_list of_worker;
+    const struct pc_grant_filter *filter;
+};
+void pc_doubt_begin(struct pc_doubt *doubt, struct pc_worker *worker,
+                    const struct pc_grant_filter *filter);
+void pc_doubt_end(struct pc_doubt *doubt);
+/* Is there a change under way that concerns this channel, and one of these (or NULL)? */
+bool pc_doubted(const struct pc_worker *worker, uint64_t app_uid, pusherc_slice channel,
+                const struct pc_identity *who, const struct pc_identity *or_who);
 
 /* At the end of a turn: hands new questions to the host. False if there were none. */
 bool pc_decisions_ask(struct pc_worker *worker);

@@ -1,5 +1,6 @@
 #include "session/grant.h"
 
+#include "fanout/hold.h"
 #include "session/joining.h"
 #include "session/member.h"
 
@@ -47,6 +48,12 @@ struct pc_grant *pc_grant_find(struct pc_session *s, pusherc_slice channel)
 struct pc_identity *pc_grant_identity(const struct pc_grant *grant)
 {
     return grant->identity ? grant->identity : pc_session_identity(grant->session);
+}
+
+bool pc_grant_is_of(const struct pc_grant *grant, pusherc_slice user_id)
+{
+    return pc_identity_is(grant->identity, user_id) ||
+           pc_identity_is(pc_session_identity(grant->session), user_id);
 }
 
 static struct pc_grant *grant_new(struct pc_session *s, pusherc_slice channel,
@@ -280,12 +287,29 @@ static void lose(struct pc_grant *grant, struct pc_refusal why)
 {
     struct pc_session *s = grant->session;
     struct pc_subscription *sub = grant->subscription;
+    why.reason = PUSHERC_DENIED_REVOKED; /* the text says why */
     grant->state = PC_GRANT_LOST;
     grant->revoked = true;
     grant->subscription = NULL;
     set_expiry(grant, 0);
-    pc_session_leave(s, sub);
+    pc_session_leave(s, sub); /* what was held for it is dropped */
     pc_session_revoked(s, pc_grant_channel(grant), why);
+}
+
+/* After a yes: the view and the expiry may be others than before. False: the grant is lost. */
+static bool stay(struct pc_grant *grant, const struct pc_question *q, const struct pc_verdict *v)
+{
+    int err = pc_change_view(grant->subscription, v->view);
+    if (err == 0) {
+        pc_hold_release(grant->subscription);
+        set_expiry(grant, v->expires_in_ms);
+        return true;
+    }
+    struct pc_refusal why = pc_session_view_refusal(err);
+    why.rule = q->match->rule;
+    why.who = grant->identity;
+    lose(grant, why);
+    return false;
 }
 
 static void decided(struct pc_waiter *waiter, const struct pc_question *question,
@@ -294,6 +318,7 @@ static void decided(struct pc_waiter *waiter, const struct pc_question *question
     struct pc_grant *grant = PC_CONTAINER(waiter, struct pc_grant, waiter);
     struct pc_session *s = grant->session;
     struct pc_list rechecks; /* called at the end, when the grant may have been freed */
+    bool kept = v->allowed;
     pc_list_take(&rechecks, &grant->rechecks);
     switch ((enum pc_grant_state)grant->state) {
     case PC_GRANT_ASKED:
@@ -314,12 +339,9 @@ static void decided(struct pc_waiter *waiter, const struct pc_question *question
         }
         break;
     case PC_GRANT_STANDING:
-        if (v->allowed) {
-            pc_change_view(grant->subscription, v->view);
-            set_expiry(grant, v->expires_in_ms);
-        } else {
+        kept = v->allowed && stay(grant, question, v);
+        if (!v->allowed)
             lose(grant, refusal_of(grant, v, question));
-        }
         break;
     case PC_GRANT_LOST:
         if (v->allowed)
@@ -337,7 +359,7 @@ static void decided(struct pc_waiter *waiter, const struct pc_question *question
             pc_grant_free(grant);
         break;
     }
-    report(s->worker->mem, &rechecks, v->allowed ? PC_RECHECK_KEPT : PC_RECHECK_REVOKED);
+    report(s->worker->mem, &rechecks, kept ? PC_RECHECK_KEPT : PC_RECHECK_REVOKED);
 }
 
 /* -- grants without a question -- */
@@ -347,6 +369,17 @@ struct pc_grant *pc_grant_prepare(struct pc_session *s, pusherc_slice channel,
 {
     struct pc_grant *grant = pc_grant_find(s, channel);
     return grant ? grant : grant_new(s, channel, class, PC_GRANT_REMEMBERED);
+}
+
+/* What arrives for the client waits until the host has answered. Without memory for that the grant is lost. */
+static void hold(struct pc_grant *grant)
+{
+    if (pc_hold(grant->subscription) == 0)
+        return;
+    struct pc_refusal why;
+    pc_refusal_set(&why, PUSHERC_DENIED_INTERNAL, 403, "Out of memory");
+    why.who = grant->identity;
+    lose(grant, why);
 }
 
 void pc_grant_stand(struct pc_grant *grant, struct pc_subscription *sub)
@@ -360,6 +393,8 @@ void pc_grant_stand(struct pc_grant *grant, struct pc_subscription *sub)
         pc_timer_arm(timers, &grant->expiry, grant->until_ms);
     else
         pc_timer_stop(timers, &grant->expiry);
+    if (pc_waiter_waits(&grant->waiter)) /* the facts have changed since it was allowed */
+        hold(grant);
 }
 
 /* How long a REMEMBERED grant waits; clients subscribe right after the auth endpoint has answered. */
@@ -384,11 +419,13 @@ void pc_grant_remember(struct pc_session *s, pusherc_slice channel, struct pc_ch
     grant->endpoint_answer = ++s->worker->endpoint_answers;
     keep_verdict(grant, v);
     set_expiry(grant, REMEMBER_MS);
+    if (pc_doubted(s->worker, s->app->state->uid, channel, identity, pc_session_identity(s)))
+        ask_again(grant);
 }
 
 /* -- changes of the host's facts -- */
 
-void pc_grant_recheck(struct pc_grant *grant, pc_recheck_fn done, void *ctx)
+void pc_grant_recheck(struct pc_grant *grant, uint32_t how, pc_recheck_fn done, void *ctx)
 {
     struct recheck *entry = pc_alloc(grant->session->worker->mem, sizeof *entry);
     if (!entry) { /* without memory the host cannot be asked, so the grant ends */
@@ -402,7 +439,10 @@ void pc_grant_recheck(struct pc_grant *grant, pc_recheck_fn done, void *ctx)
     }
     *entry = (struct recheck){.done = done, .ctx = ctx};
     pc_list_push_back(&grant->rechecks, &entry->link);
-    /* the change has made an answer in flight invalid: decision.c then asks the host once more */
+    if (grant->state == PC_GRANT_STANDING && (how & PC_RECHECK_HOLDS))
+        hold(grant);
+    if (how & PC_RECHECK_OUTDATES)
+        pc_waiter_outdate(&grant->waiter);
     ask_again(grant);
 }
 

@@ -62,6 +62,10 @@ void pc_grant_free(struct pc_grant *grant);
 /* The identity that the host is asked about; NULL = anonymous. */
 struct pc_identity *pc_grant_identity(const struct pc_grant *grant);
 
+/* Is the grant this user's? A connection may have two users, and another one may have asked an auth endpoint
+ * for it: all of them count. */
+bool pc_grant_is_of(const struct pc_grant *grant, pusherc_slice user_id);
+
 /* Number of channels, without `except`, that the client wants and is not subscribed to. */
 size_t pc_grants_wanted(const struct pc_session *session, pusherc_slice except);
 /* Call it when the client subscribes without the auth endpoint's signature. Gives up a grant
@@ -91,9 +95,12 @@ enum pc_recheck_result {
     PC_RECHECK_DROPPED /* the grant was freed or given up before the answer */
 };
 typedef void (*pc_recheck_fn)(void *ctx, enum pc_recheck_result result);
-/* Asks the host again. Calls `done` exactly once, perhaps before this function returns; the grant may be freed then. */
-void pc_grant_recheck(struct pc_grant *grant, pc_recheck_fn done, void *ctx);
-/* Revokes the channel for the host. False: the session has neither a subscription nor a grant. */
+/* How a grant is asked again. */
+#define PC_RECHECK_OUTDATES 0x1u /* an answer on its way does not count */
+#define PC_RECHECK_HOLDS    0x2u /* what arrives for the client waits for the answer */
+/* Asks the host again. Calls `done` exactly once, perhaps before this returns; the grant may be freed by then. */
+void pc_grant_recheck(struct pc_grant *grant, uint32_t how, pc_recheck_fn done, void *ctx);
+/* The host takes the channel away. False: the session has neither a subscription nor a grant. */
 bool pc_grant_revoke(struct pc_session *session, pusherc_slice channel, pusherc_slice reason);
 
 #endif

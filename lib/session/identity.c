@@ -17,6 +17,12 @@ struct pc_identity *pc_identity_new(const struct pc_mem *mem, pusherc_slice user
     return identity;
 }
 
+bool pc_identity_is(const struct pc_identity *identity, pusherc_slice user_id)
+{
+    return identity && (pc_slice_eq(identity->user_id, user_id) ||
+                        (identity->base && pc_slice_eq(identity->base->user_id, user_id)));
+}
+
 void pc_identity_ref(struct pc_identity *identity)
 {
     if (identity)

@@ -24,6 +24,8 @@ struct pc_identity {
 /* Counted for the caller; NULL = out of memory. */
 struct pc_identity *pc_identity_new(const struct pc_mem *mem, pusherc_slice user_id,
                                     pusherc_slice user_info);
+/* Is this its user, or the host's below a sign-in? False for NULL. */
+bool pc_identity_is(const struct pc_identity *identity, pusherc_slice user_id);
 void pc_identity_ref(struct pc_identity *identity);   /* NULL is harmless */
 void pc_identity_unref(struct pc_identity *identity); /* NULL is harmless; any thread */
 

@@ -9,8 +9,6 @@
 #include "protocol/message_out.h"
 #include "session/reply.h"
 
-#define MAX_MEMBER_ID_CHARACTERS 128 /* Pusher's limit for presence user ids */
-
 bool pc_refusal_set(struct pc_refusal *why, pusherc_denial_reason reason, int status,
                     const char *text)
 {
@@ -19,6 +17,17 @@ bool pc_refusal_set(struct pc_refusal *why, pusherc_denial_reason reason, int st
 }
 
 /* -- telling -- */
+
+#define MAX_TEXT 512
+
+/* "text: channel". */
+static pusherc_slice text_of(const struct pc_refusal *why, pusherc_slice channel,
+                             char out[MAX_TEXT])
+{
+    int n = snprintf(out, MAX_TEXT, "%.*s: %.*s", (int)why->text.len, why->text.ptr,
+                     (int)channel.len, channel.ptr);
+    return pc_utf8_cut(pc_slice(out, n > 0 ? (size_t)n : 0), MAX_TEXT - 1);
+}
 
 static void say_subscription_error(struct pc_session *s, pusherc_slice channel,
                                    pusherc_slice message, const struct pc_refusal *why)
@@ -58,10 +67,8 @@ void pc_session_tell_host(struct pc_session *s, pusherc_slice channel, const str
 void pc_session_refuse(struct pc_session *s, pusherc_slice channel, struct pc_refusal why)
 {
     pusherc_slice shown = pc_utf8_cut(channel, PC_MAX_SHOWN_NAME);
-    char text[512];
-    int n = snprintf(text, sizeof text, "%.*s: %.*s", (int)why.text.len, why.text.ptr,
-                     (int)shown.len, shown.ptr);
-    pusherc_slice message = pc_utf8_cut(pc_slice(text, n > 0 ? (size_t)n : 0), sizeof text - 1);
+    char text[MAX_TEXT];
+    pusherc_slice message = text_of(&why, shown, text);
     bool auth = strcmp(pc_denial_type(why.reason), "AuthError") == 0;
     char stack[PC_SESSION_STACK];
     struct pc_buf out;
@@ -75,8 +82,9 @@ void pc_session_refuse(struct pc_session *s, pusherc_slice channel, struct pc_re
 void pc_session_revoked(struct pc_session *s, pusherc_slice channel, struct pc_refusal why)
 {
     struct pc_refusal told = why;
+    char text[MAX_TEXT];
     told.status = 403;
-    say_subscription_error(s, channel, why.text, &told);
+    say_subscription_error(s, channel, text_of(&why, channel, text), &told);
     pc_session_tell_host(s, channel, &told);
 }
 
@@ -144,6 +152,18 @@ struct pc_refusal pc_session_join_refusal(struct pc_session *s, int err)
     return why;
 }
 
+struct pc_refusal pc_session_view_refusal(int err)
+{
+    struct pc_refusal why;
+    _Static_assert(PUSHERC_RULE_MAX_VIEWS == 32, "the text says so");
+    if (err == PUSHERC_ELIMIT)
+        pc_refusal_set(&why, PUSHERC_DENIED_LIMIT, 403,
+                       "The channel has its maximum of 32 views (PUSHERC_RULE_MAX_VIEWS)");
+    else
+        pc_refusal_set(&why, PUSHERC_DENIED_INTERNAL, 500, "Out of memory");
+    return why;
+}
+
 struct pc_subscription *pc_session_join(struct pc_session *s, const struct pc_join *join,
                                         struct pc_refusal *why)
 {
@@ -154,7 +174,7 @@ struct pc_subscription *pc_session_join(struct pc_session *s, const struct pc_jo
     pc_buf_init_in(&roster, s->worker->mem, SIZE_MAX, stack, sizeof stack);
     int err = pc_join_finish(s->worker, join, &roster, &sub, &change);
     if (err) {
-        *why = pc_session_join_refusal(s, err);
+        *why = change.views_full ? pc_session_view_refusal(err) : pc_session_join_refusal(s, err);
     } else {
         pc_list_push_back(&s->subscriptions, &sub->of_session);
         s->subscription_count++;
@@ -197,7 +217,7 @@ bool pc_session_check_member(struct pc_session *s, const struct pc_join *join,
     if (join->user_id.len == 0)
         return pc_refusal_set(why, PUSHERC_DENIED_NO_USER, 403,
                               "A presence channel needs a user id");
-    if (pc_utf8_length(join->user_id) > MAX_MEMBER_ID_CHARACTERS)
+    if (pc_utf8_length(join->user_id) > PC_MEMBER_ID_MAX)
         return pc_refusal_set(why, PUSHERC_DENIED_LIMIT, 413,
                               "The user_id is longer than 128 characters");
     if (join->user_info.len > s->app->options.max_user_info_bytes) {

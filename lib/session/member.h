@@ -38,7 +38,9 @@ struct pc_subscription *pc_session_subscription(struct pc_session *session, push
  * */
 bool pc_session_check_member(struct pc_session *session, const struct pc_join *join,
                              struct pc_refusal *why);
-/* What to refuse with when joining failed. */
+/* What to refuse with when the channel has no room for another view: PUSHERC_ELIMIT; or PUSHERC_ENOMEM. */
+struct pc_refusal pc_session_view_refusal(int err);
+/* What to refuse with when joining failed, except for the view. */
 struct pc_refusal pc_session_join_refusal(struct pc_session *session, int err);
 /* Second part of joining (joining.h): joins and answers the client. NULL: *why says what to refuse with. */
 struct pc_subscription *pc_session_join(struct pc_session *session, const struct pc_join *join,

@@ -84,6 +84,8 @@ static void check(struct world *w)
             struct pc_subscription *sub = pc_session_subscription(&client->session, name);
             FX_REQUIRE(!sub || (grant && grant->state == PC_GRANT_STANDING));
             FX_REQUIRE(!grant || grant->subscription == sub);
+            /* while a change waits for its answer, events wait, too */
+            FX_REQUIRE(!sub || (sub->hold != NULL) == !pc_list_empty(&grant->rechecks));
             if (w->ax.done == w->changes)
                 FX_REQUIRE(!sub || w->theirs[w->user[i]][c]);
         }
@@ -123,6 +125,8 @@ static void step(struct world *w, uint8_t op, uint8_t arg)
         fx_pass(&w->ax.fx, arg < 128 ? arg : AX_TIMEOUT_MS);
         break;
     case 7:
+        if (arg & 64)
+            FX_REQUIRE(fx_publish(&w->ax.fx, channels[channel], "news", "{}") == 0);
         ax_settle(&w->ax);
         break;
     case 8:

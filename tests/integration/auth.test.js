@@ -52,6 +52,16 @@ test('#170 #173 channel auth from form, JSON and query', async (t) => {
   }
 });
 
+test('a guarded public name is decided by its rule at the endpoint, too', async (t) => {
+  const host = await start(t, { answers: [{ channel: 'guarded.2', reason: 'not yours' }, { allow: true }] });
+  const ask = (channel) => post(host, `${AUTH}?user=7`, { socket_id: '123.456', channel_name: channel });
+  assert.deepEqual((await ask('guarded.1')).json, { auth: channelAuth(APP, '123.456', 'guarded.1') });
+  const no = await ask('guarded.2');
+  assert.deepEqual([no.status, no.json], [403, { message: 'not yours' }]);
+  const open = await ask('open');
+  assert.deepEqual([open.status, open.json], [403, { message: 'This channel needs no authorization' }]);
+});
+
 test('#170 #179 presence answers carry channel_data with a string id', async (t) => {
   const host = await start(t, { answers: [{ user: '8', allow: true, user_id: 'eight', info: '{"a":"ü\\"","b":[1]}' }, { allow: true }] });
   const fields = { socket_id: '123.456', channel_name: 'presence-tickets.1' };
@@ -407,7 +417,7 @@ for (const workers of [1, 4]) {
     for (const [i, client] of clients.entries()) {
       if (i % 2) {
         const error = await client.event('pusher:subscription_error', 'presence-tickets.1');
-        assert.deepEqual(JSON.parse(error.data), { type: 'AuthError', error: 'moved', status: 403 });
+        assert.deepEqual(JSON.parse(error.data), { type: 'AuthError', error: 'moved: presence-tickets.1', status: 403 });
         assert.deepEqual((await client.settle()).filter((f) => f.event === 'news'), []);
       } else {
         await client.event('pusher_internal:member_removed');
@@ -500,7 +510,7 @@ test('a grant with an end, a channel taken away, an explanation', async (t) => {
     await client.event('pusher_internal:subscription_succeeded', 'private-tickets.2');
     await host.do('unsubscribe', { ...by, channel: 'private-tickets.2', reason: 'enough' });
     const error = await client.event('pusher:subscription_error', 'private-tickets.2');
-    assert.deepEqual(JSON.parse(error.data), { type: 'AuthError', error: 'enough', status: 403 });
+    assert.deepEqual(JSON.parse(error.data), { type: 'AuthError', error: 'enough: private-tickets.2', status: 403 });
   }
   const { explained } = await host.do('explain', { channel: 'private-tickets.42', user: '7' });
   assert.deepEqual(explained, {
@@ -585,7 +595,7 @@ for (const workers of [1, 4]) {
     await host.do('reauthorize', { user: '7', pattern: 'tickets.1' });
     assert.deepEqual((({ kept, revoked }) => [kept, revoked])(await host.event('reauthorized')), [0, 2]);
     const lost = (await priv.inbox.event('pusher:subscription_error')).data;
-    assert.deepEqual([lost.type, lost.error, lost.status], ['AuthError', 'moved', 403]);
+    assert.deepEqual([lost.type, lost.error, lost.status], ['AuthError', 'moved: private-tickets.1', 403]);
     await host.publish('private-tickets.1', 'news', '{"n":2}');
     await sleep(50);
     assert.deepEqual(priv.inbox.rest().filter((e) => e.event === 'news'), []);
@@ -625,7 +635,7 @@ for (const workers of [1, 4]) {
       await host.event('reauthorized', { revoked: 1 });
       const error = await errors.next();
       assert.equal(error.status, 403);
-      assert.equal(error.error, 'moved');
+      assert.equal(error.error, 'moved: private-tickets.1');
       await host.publish('private-tickets.1', 'news', '{"n":2}');
       await host.do('answers', { rows: [{ user: '7', allow: true }] });
       await host.do('reauthorize', { user: '7' });

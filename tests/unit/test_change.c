@@ -118,6 +118,33 @@ static void nor_is_it_kept_if_it_was_used_at_once(void **state)
     assert_int_equal(ax->done, 1);
 }
 
+/* The client uses it before the change has reached the endpoint's worker; what is published is not for it yet. */
+static void nor_does_what_is_published_reach_it(void **state)
+{
+    struct ax *ax = *state;
+    for (int allow = 0; allow < 2; allow++) {
+        struct answer answer = {.ax = ax, .user = "7"};
+        ax_heard(ax, 0);
+        assert_int_equal(pc_change_send(change_of(ax, "7", NULL)), 0);
+        fx_round(&ax->fx, SOCKETS);
+        send_answer(&answer);
+        fx_round(&ax->fx, SOCKETS);
+        fx_subscribe(&ax->clients[0], "private-t.1");
+        assert_int_equal(fx_publish(&ax->fx, "private-t.1", "news", "{}"), 0);
+        fx_round(&ax->fx, SOCKETS);
+        fx_round(&ax->fx, SOCKETS);
+        assert_int_equal(ax->clients[0].session.subscription_count, 1);
+        assert_null(strstr(ax->clients[0].heard, "news"));
+        while (ax->asked_count >
+               0) /* perhaps also about what was refused before; that counts no more */
+            (void)(allow ? ax_allow(ax) : ax_deny(ax));
+        bool came = strstr(ax_heard(ax, 0), "news");
+        assert_int_equal(came, allow);
+        fx_unsubscribe(&ax->clients[0], "private-t.1");
+        ax_settle(ax);
+    }
+}
+
 static void an_answer_to_the_same_worker_too(void **state)
 {
     struct ax *ax = *state;
@@ -164,6 +191,33 @@ static void an_answer_from_before_the_channel_was_taken_is_asked_for(void **stat
     fx_subscribe(&ax->clients[0], "private-t.1");
     assert_int_equal(ax_deny(ax), 0);
     assert_int_equal(ax->clients[0].session.subscription_count, 0);
+}
+
+static void a_channel_is_taken_from_each_user_of_a_connection(void **state)
+{
+    static const char *const users[] = {"7", "8", "signed"};
+    struct ax *ax = *state;
+    ax_connect(ax, 1, SOCKETS, "7");
+    fx_sign_in(&ax->clients[1], "{\"id\":\"signed\"}");
+    for (size_t i = 0; i < 3; i++) {
+        struct answer answer = {.ax = ax, .user = "8"}; /* to the first client */
+        send_answer(&answer);
+        ax_settle(ax);
+        for (size_t k = 0; k < 2; k++) {
+            fx_subscribe(&ax->clients[k], "private-t.1");
+            ax_settle(ax);
+            if (ax->asked_count > 0)
+                ax_allow(ax); /* it was taken before */
+            assert_int_equal(ax->clients[k].session.subscription_count, 1);
+        }
+        assert_int_equal(pc_change_send(change_of(ax, users[i], "private-t.1")), 0);
+        ax_settle(ax);
+        assert_int_equal(ax->clients[0].session.subscription_count, users[i][0] != '8');
+        assert_int_equal(ax->clients[1].session.subscription_count, users[i][0] == '8');
+        for (size_t k = 0; k < 2; k++)
+            fx_unsubscribe(&ax->clients[k], "private-t.1");
+        ax_settle(ax);
+    }
 }
 
 static void a_worker_that_has_ended_is_not_waited_for(void **state)
@@ -216,10 +270,12 @@ int main(void)
     const struct CMUnitTest tests[] = {
         WITH(an_answer_on_its_way_is_asked_for_again),
         WITH(nor_is_it_kept_if_it_was_used_at_once),
+        WITH(nor_does_what_is_published_reach_it),
         WITH(an_answer_to_the_same_worker_too),
         WITH(others_are_left_alone),
         WITH(what_was_there_before_is_asked_for_once),
         WITH(an_answer_from_before_the_channel_was_taken_is_asked_for),
+        WITH(a_channel_is_taken_from_each_user_of_a_connection),
         WITH(a_worker_that_has_ended_is_not_waited_for),
         WITH(a_worker_that_ends_meanwhile_is_not_waited_for),
         WITH(without_memory_no_worker_gets_the_change),

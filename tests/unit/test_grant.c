@@ -332,6 +332,76 @@ static void a_sign_in_sets_the_user_of_questions(void **state)
     assert_int_equal(pusherc_auth_allow(r, NULL), 0);
 }
 
+/* -- a connection that is two users, and an auth endpoint that was asked by a third -- */
+
+static void sign_in(struct ax *ax, size_t i, const char *user_data)
+{
+    fx_sign_in(&ax->clients[i], user_data);
+    heard(ax, i, "signin_success");
+}
+
+static void each_of_its_users_has_the_grants_of_a_connection_asked_again(void **state)
+{
+    static const char *const users[] = {"7", "signed", "third"};
+    struct ax *ax = begin(state, "7");
+    enter(ax, 0, "private-t.1");
+    sign_in(ax, 0, "{\"id\":\"signed\"}");
+    remember(ax, 0, "private-t.2", "third", "", 0);
+    fx_subscribe(&ax->clients[0], "private-t.2");
+    heard(ax, 0, "subscription_succeeded");
+    for (unsigned i = 0; i < 3; i++) {
+        ax->done = 0;
+        assert_int_equal(ax_reauthorize(ax, users[i], i < 2 ? "t.1" : "t.2"), 0);
+        assert_int_equal(ax_allow(ax), 0);
+        assert_int_equal(ax->done, 1);
+        assert_int_equal(ax->kept, 1);
+    }
+    ax_reauthorize(ax, "third", "t.1"); /* who asked for another channel */
+    assert_int_equal(ax->kept, 0);
+    ax_reauthorize(ax, "7", NULL);
+    ax_deny(ax);
+    ax_deny(ax);
+    assert_int_equal(ax->revoked, 2);
+    assert_int_equal(ax->clients[0].session.subscription_count, 0);
+}
+
+static void an_answer_on_its_way_is_outdated_by_either_user(void **state)
+{
+    struct ax *ax = begin(state, "7");
+    ax_connect(ax, 1, 0, "8");
+    for (size_t i = 0; i < 2; i++) {
+        sign_in(ax, i, "{\"id\":\"signed\"}");
+        ax_subscribe(ax, i, "private-t.1"); /* one question for both, with the data of 7 */
+    }
+    pusherc_auth_request *r = ax_next(ax);
+    ax_reauthorize(ax, "8", NULL);
+    assert_int_equal(pusherc_auth_allow(r, NULL), 0);
+    ax_settle(ax);
+    for (size_t i = 0; i < 2; i++)
+        heard_nothing(ax, i); /* it was asked before the change */
+    ax_deny(ax);
+    heard(ax, 1, "subscription_error");
+}
+
+static void a_cached_answer_is_forgotten_for_either_user(void **state)
+{
+    struct ax *ax = *state;
+    pusherc_rule rule = ax_rule(ax, "t.{x}");
+    rule.cache_ms = 1000;
+    ax_add(ax, &rule);
+    ax_connect(ax, 0, 0, "7");
+    sign_in(ax, 0, "{\"id\":\"signed\"}");
+    ax->answer = AX_ALLOW;
+    for (unsigned i = 0; i < 3; i++) {
+        ax_subscribe(ax, 0, "private-t.1");
+        heard(ax, 0, "subscription_succeeded");
+        fx_unsubscribe(&ax->clients[0], "private-t.1");
+        assert_int_equal(ax->calls, i < 2 ? 1 : 2);
+        if (i == 1)
+            ax_reauthorize(ax, "7", NULL);
+    }
+}
+
 /* -- changes of mind -- */
 
 static void a_lost_grant_gets_nothing_more(void **state)
@@ -342,8 +412,8 @@ static void a_lost_grant_gets_nothing_more(void **state)
     enter(ax, 1, "private-t.1");
     enter(ax, 0, "private-t.2");
     assert_int_equal(ax_reauthorize(ax, "7", "t.1"), 0);
-    publish(ax, "private-t.1"); /* before the answer it stands */
-    heard(ax, 0, "news");
+    publish(ax, "private-t.1"); /* it waits for the answer */
+    heard_nothing(ax, 0);
     heard(ax, 1, "news");
     assert_int_equal(ax->done, 0);
     assert_int_equal(ax_deny(ax), 0);
@@ -352,17 +422,175 @@ static void a_lost_grant_gets_nothing_more(void **state)
     assert_int_equal(ax->kept, 0);
     assert_int_equal(ax->revoked, 1);
     const char *text = ax_heard(ax, 0);
-    assert_string_equal(text,
-                        "{\"event\":\"pusher:subscription_error\",\"channel\":\"private-t.1\","
-                        "\"data\":\"{\\\"type\\\":\\\"AuthError\\\",\\\"error\\\":\\\"no\\\","
-                        "\\\"status\\\":403}\"}\n");
-    denied(ax, "BY_RULE private-t.1 (t.{x}) 7 403 no\n");
+    assert_string_equal(
+        text, "{\"event\":\"pusher:subscription_error\",\"channel\":\"private-t.1\","
+              "\"data\":\"{\\\"type\\\":\\\"AuthError\\\",\\\"error\\\":\\\"no: private-t.1\\\","
+              "\\\"status\\\":403}\"}\n");
+    denied(ax, "REVOKED private-t.1 (t.{x}) 7 403 no\n");
     publish(ax, "private-t.1");
     publish(ax, "private-t.2");
     text = ax_heard(ax, 0);
     assert_int_equal(ax_count(text, "news"), 1);
     assert_non_null(strstr(text, "private-t.2"));
     heard(ax, 1, "news");
+}
+
+/* -- what arrives while the host is asked again -- */
+
+static void publish_number(struct ax *ax, const char *channel, int number)
+{
+    char event[16];
+    snprintf(event, sizeof event, "n%d", number);
+    assert_int_equal(fx_publish(&ax->fx, channel, event, "{}"), 0);
+}
+
+/* Events n0, n1 ... and nothing else. */
+static void heard_numbers(struct ax *ax, size_t i, int from, int to)
+{
+    const char *at = ax_heard(ax, i);
+    for (int n = from; n < to; n++) {
+        char text[32];
+        snprintf(text, sizeof text, "{\"event\":\"n%d\",", n);
+        if (strncmp(at, text, strlen(text)) != 0)
+            fail_msg("n%d, not %s", n, at);
+        at = strchr(at, '\n') + 1;
+    }
+    assert_string_equal(at, "");
+}
+
+static void a_kept_grant_misses_nothing(void **state)
+{
+    struct ax *ax = begin(state, "7");
+    ax_connect(ax, 1, 0, "8");
+    enter(ax, 0, "private-t.1");
+    enter(ax, 1, "private-t.1");
+    publish_number(ax, "private-t.1", 0); /* in the mailbox, before the order */
+    heard_numbers(ax, 0, 0, 1);
+    ax_reauthorize(ax, "7", NULL);
+    for (int n = 1; n < 100; n++) {
+        publish_number(ax, "private-t.1", n);
+        if (n % 7 == 0)
+            heard_nothing(ax, 0);
+    }
+    heard_numbers(ax, 1, 0, 100); /* others wait for nothing */
+    assert_true(ax->clients[0].q.held_bytes > 0);
+    ax_reauthorize(ax, "7", NULL); /* a second change meanwhile */
+    pusherc_auth_request *r = ax_next(ax);
+    assert_int_equal(pusherc_auth_allow(r, NULL), 0);
+    publish_number(ax, "private-t.1", 100); /* behind an answer that does not count any more */
+    heard_nothing(ax, 0);
+    r = ax_next(ax);
+    assert_int_equal(pusherc_auth_allow(r, NULL), 0);
+    publish_number(ax, "private-t.1", 101);
+    heard_numbers(ax, 0, 1, 102);
+    assert_int_equal(ax->clients[0].q.held_bytes, 0);
+    assert_int_equal(ax->done, 2);
+}
+
+static void what_was_held_goes_with_a_lost_grant(void **state)
+{
+    struct ax *ax = begin(state, "7");
+    enter(ax, 0, "private-t.1");
+    enter(ax, 0, "private-t.2");
+    ax_reauthorize(ax, "7", "t.1");
+    publish_number(ax, "private-t.1", 0);
+    publish_number(ax, "private-t.2", 0); /* another channel of the same connection */
+    heard_numbers(ax, 0, 0, 1);
+    ax_deny(ax);
+    const char *text = ax_heard(ax, 0);
+    assert_null(strstr(text, "n0"));
+    assert_non_null(strstr(text, "subscription_error"));
+    assert_int_equal(ax->clients[0].q.held_bytes, 0);
+    ax_reauthorize(ax, "7", "t.1");
+    publish_number(ax, "private-t.1", 1);
+    ax_allow(ax);
+    assert_null(strstr(ax_heard(ax, 0), "n1")); /* it had no grant */
+    publish_number(ax, "private-t.1", 2);
+    heard_numbers(ax, 0, 2, 3);
+}
+
+static void who_leaves_meanwhile_gets_none_of_it(void **state)
+{
+    struct ax *ax = begin(state, "7");
+    ax_connect(ax, 1, 0, "7");
+    enter(ax, 0, "private-t.1");
+    enter(ax, 1, "private-t.1");
+    ax_reauthorize(ax, NULL, NULL);
+    publish_number(ax, "private-t.1", 0);
+    ax_settle(ax);
+    fx_unsubscribe(&ax->clients[0], "private-t.1");
+    heard_nothing(ax, 0);
+    assert_int_equal(ax->clients[0].q.held_bytes, 0);
+    fx_disconnect(&ax->clients[1]);
+    assert_int_equal(ax->clients[0].session.worker->queued_bytes, 0);
+}
+
+/* As much as a queue may have, of all its channels together. */
+static void who_is_sent_too_much_meanwhile_is_slow(void **state)
+{
+    struct ax *ax = begin(state, "7");
+    ax_connect(ax, 1, 0, "8");
+    ax->fx.engine->options.out_hard_bytes = 400;
+    for (size_t i = 0; i < 2; i++) {
+        enter(ax, i, "private-t.1");
+        enter(ax, i, "private-t.2");
+    }
+    ax_reauthorize(ax, "7", NULL);
+    int n = 0;
+    for (; ax->clients[0].closes == 0 && n < 20; n++) {
+        publish_number(ax, n % 2 ? "private-t.1" : "private-t.2", n);
+        ax_settle(ax);
+        assert_true(ax->clients[0].q.held_bytes <= 400);
+    }
+    assert_in_range(n, 4, 12);
+    assert_int_equal(ax->clients[0].closed, 4100);
+    heard_numbers(ax, 1, 0, n);
+    assert_int_equal(ax->clients[0].session.worker->queued_bytes, 0);
+}
+
+static void or_loses_what_is_too_much(void **state)
+{
+    struct ax *ax = begin(state, "7");
+    pusherc_app_options app = fx_app();
+    app.auth_mode = PUSHERC_AUTH_RULES;
+    app.slow_policy = PUSHERC_SLOW_DROP;
+    assert_int_equal(fx_try_put(&ax->fx, &app), 0);
+    ax_connect(ax, 1, 0, "8");
+    ax->fx.engine->options.out_hard_bytes = 400;
+    enter(ax, 1, "private-t.1");
+    enter(ax, 1, "private-t.2");
+    ax_reauthorize(ax, "8", "t.1");
+    for (int n = 0; n < 20; n++)
+        publish_number(ax, "private-t.1", n);
+    heard_nothing(ax, 1);
+    assert_in_range(ax->clients[1].session.worker->stats.slow_dropped, 10, 19);
+    ax_allow(ax);
+    const char *text = ax_heard(ax, 1);
+    assert_int_equal(
+        ax_count(text, "\"event\"") + ax->clients[1].session.worker->stats.slow_dropped, 20);
+    ax_reauthorize(ax, "8", "t.1");
+    publish_number(ax, "private-t.1", 0);
+    ax_settle(ax);
+    ax->clients[1].stuck = true; /* and its queue fills by the other channel */
+    for (int n = 0; n < 20; n++)
+        publish_number(ax, "private-t.2", n);
+    uint64_t dropped = ax->clients[1].session.worker->stats.slow_dropped;
+    ax_allow(ax);
+    assert_true(ax->clients[1].session.worker->stats.slow_dropped > dropped);
+    assert_int_equal(ax->clients[1].q.held_bytes, 0);
+    assert_true(ax->clients[1].q.bytes <= 400);
+}
+
+static void the_end_of_an_identity_holds_nothing(void **state)
+{
+    struct ax *ax = begin(state, "7");
+    enter(ax, 0, "private-t.1");
+    pc_session_expire_identity(&ax->clients[0].session, 10);
+    ax_pass(ax, 10);
+    assert_int_equal(ax->asked_count, 1);
+    publish_number(ax, "private-t.1", 0);
+    heard_numbers(ax, 0, 0, 1);
+    ax_allow(ax);
 }
 
 static void an_event_on_its_way_does_not_overtake_the_loss(void **state)
@@ -428,11 +656,45 @@ static void a_denial_names_who_asked_the_auth_endpoint(void **state)
     heard(ax, 0, "subscription_succeeded");
     ax_reauthorize(ax, "7", NULL);
     ax_deny(ax);
-    assert_string_equal(ax_denied(ax), "BY_RULE private-t.1 (t.{x}) 7 403 no\n");
+    assert_string_equal(ax_denied(ax), "REVOKED private-t.1 (t.{x}) 7 403 no\n");
     ax_reauthorize(ax, "7", NULL);
     ax_allow(ax); /* it is subscribed again */
     assert_true(pc_grant_revoke(&ax->clients[0].session, PC_S("private-t.1"), PC_S("gone")));
     assert_string_equal(ax_denied(ax), "REVOKED private-t.1 () 7 403 gone\n");
+}
+
+static void a_first_refusal_has_another_reason_than_a_loss(void **state)
+{
+    struct ax *ax = begin(state, "7");
+    ax_subscribe(ax, 0, "private-t.1");
+    ax_deny(ax);
+    denied(ax, "BY_RULE private-t.1 (t.{x}) 7 403 no\n");
+    enter(ax, 0, "private-t.1");
+    ax_reauthorize(ax, NULL, NULL);
+    ax_settle(ax);
+    ax_pass(ax, AX_TIMEOUT_MS);
+    denied(ax, "REVOKED private-t.1 (t.{x}) 7 403 The application did not answer in time\n");
+    fx_unsubscribe(&ax->clients[0], "private-t.1");
+    ax_subscribe(ax, 0, "private-t.1");
+    ax_settle(ax);
+    ax_pass(ax, AX_TIMEOUT_MS);
+    denied(ax, "TIMEOUT private-t.1 (t.{x}) 7 403 The application did not answer in time\n");
+}
+
+/* Characters, not bytes. */
+static void a_grant_for_a_user_id_that_is_too_long_is_not_taken(void **state)
+{
+    struct ax *ax = begin(state, "7");
+    char id[2 * 129];
+    for (size_t i = 0; i < sizeof id; i += 2)
+        memcpy(id + i, "\xc3\xbc", 2);
+    for (size_t characters = 128; characters <= 129; characters++) {
+        ax->grant.user_id = pc_slice(id, 2 * characters);
+        ax_subscribe(ax, 0, "presence-t.1");
+        assert_int_equal(ax_allow(ax), characters == 128 ? 0 : PUSHERC_EINVAL);
+        heard(ax, 0, characters == 128 ? "subscription_succeeded" : "subscription_error");
+        fx_unsubscribe(&ax->clients[0], "presence-t.1");
+    }
 }
 
 static void a_lost_member_leaves_and_comes_back(void **state)
@@ -840,11 +1102,22 @@ int main(void)
         in_mode(rules_only, a_refused_sign_in_is_told),
         in_mode(rules_only, the_grant_says_who_joins_or_else_the_identity),
         in_mode(rules_only, a_sign_in_sets_the_user_of_questions),
+        in_mode(either, each_of_its_users_has_the_grants_of_a_connection_asked_again),
+        in_mode(rules_only, an_answer_on_its_way_is_outdated_by_either_user),
+        in_mode(rules_only, a_cached_answer_is_forgotten_for_either_user),
         in_mode(rules_only, a_lost_grant_gets_nothing_more),
+        in_mode(rules_only, a_kept_grant_misses_nothing),
+        in_mode(rules_only, what_was_held_goes_with_a_lost_grant),
+        in_mode(rules_only, who_leaves_meanwhile_gets_none_of_it),
+        in_mode(rules_only, who_is_sent_too_much_meanwhile_is_slow),
+        in_mode(rules_only, or_loses_what_is_too_much),
+        in_mode(rules_only, the_end_of_an_identity_holds_nothing),
         in_mode(rules_only, an_event_on_its_way_does_not_overtake_the_loss),
         in_mode(rules_only, done_is_called_after_the_loss),
         in_mode(either, a_denial_names_who_asked_the_auth_endpoint),
         in_mode(rules_only, without_memory_a_recheck_revokes_and_is_counted),
+        in_mode(rules_only, a_first_refusal_has_another_reason_than_a_loss),
+        in_mode(rules_only, a_grant_for_a_user_id_that_is_too_long_is_not_taken),
         in_mode(rules_only, a_lost_member_leaves_and_comes_back),
         in_mode(rules_only, a_lost_grant_is_forgotten_with_the_wish),
         in_mode(rules_only, a_lost_grant_may_be_asked_for_again_by_the_client),

@@ -84,7 +84,7 @@ static struct pc_frame *make(struct ax *ax, const char *agent, const char *custo
     if (!event)
         return NULL;
     int err = 0;
-    for (uint32_t i = 0; err == 0 && i < PC_MAX_VIEWS; i++) {
+    for (uint32_t i = 0; err == 0 && i < PC_VIEW_PLACES; i++) {
         const struct pc_view *view = &recipients.views.items[i];
         const char *text = view->uses == 0 ? NULL : view->name[0] == 'a' ? agent : customer;
         if (text)
@@ -166,14 +166,43 @@ static void a_message_for_all_is_as_a_variant_for_each(void **state)
 static void a_client_that_loses_its_view_gets_nothing_until_it_has_one(void **state)
 {
     struct ax *ax = *state;
-    pc_change_view(subscription_of(ax, 0), PC_S(""));
+    assert_int_equal(pc_change_view(subscription_of(ax, 0), PC_S("")), 0);
     assert_int_equal(post_message(ax, "one"), 0);
     assert_int_equal(post(ax, make(ax, "two", "two")), 0);
     expect(ax, 0, "");
-    pc_change_view(subscription_of(ax, 0), PC_S("customer"));
+    assert_int_equal(pc_change_view(subscription_of(ax, 0), PC_S("customer")), 0);
     assert_int_equal(post_message(ax, "three"), 0);
     assert_int_equal(post(ax, make(ax, "four", "five")), 0);
     expect(ax, 0, "three\nfive\n");
+}
+
+static void an_event_comes_in_the_view_that_it_found(void **state)
+{
+    struct ax *ax = *state;
+    assert_int_equal(post(ax, make(ax, "one", "other")), 0);
+    assert_int_equal(pc_change_view(subscription_of(ax, 0), PC_S("customer")), 0);
+    assert_int_equal(post(ax, make(ax, "other", "two")), 0);
+    assert_int_equal(pc_change_view(subscription_of(ax, 0), PC_S("")), 0);
+    assert_int_equal(post(ax, make(ax, "other", "other")), 0);
+    assert_int_equal(pc_change_view(subscription_of(ax, 0), PC_S("agent")), 0);
+    assert_int_equal(post(ax, make(ax, "three", "other")), 0);
+    assert_int_equal(pc_change_view(subscription_of(ax, 0), PC_S("agent")), 0);
+    assert_int_equal(post(ax, make(ax, "four", "other")), 0);
+    expect(ax, 0, "one\ntwo\nthree\nfour\n");
+}
+
+static void a_view_that_is_left_gives_its_place_back(void **state)
+{
+    struct ax *ax = *state;
+    const struct pc_view *items = channel_of(ax)->views->items;
+    uint32_t agents = items[subscription_of(ax, 0)->view].uses;
+    uint32_t place = subscription_of(ax, 0)->view;
+    assert_int_equal(pc_change_view(subscription_of(ax, 0), PC_S("customer")), 0);
+    assert_int_equal(pc_change_view(subscription_of(ax, 0), PC_S("agent")), 0);
+    fx_unsubscribe(&ax->clients[0], CHANNEL);
+    assert_int_equal(items[place].uses, agents - 1);
+    expect(ax, 0, "");
+    assert_int_equal(items[place].uses, agents - 1);
 }
 
 static void an_event_without_a_variant_lets_go_of_its_channel(void **state)
@@ -252,6 +281,8 @@ int main(void)
         with_views(a_column_without_a_variant_is_nothing),
         with_views(a_message_for_all_is_as_a_variant_for_each),
         with_views(a_client_that_loses_its_view_gets_nothing_until_it_has_one),
+        with_views(an_event_comes_in_the_view_that_it_found),
+        with_views(a_view_that_is_left_gives_its_place_back),
         with_views(an_event_without_a_variant_lets_go_of_its_channel),
         with_views(a_variant_outlives_its_event_in_a_queue),
         with_views(a_full_mailbox_gives_all_slots_back),

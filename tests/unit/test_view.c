@@ -207,14 +207,16 @@ static void a_new_answer_is_a_new_audience(void **state)
     expect(ax, 1, "");
 }
 
-/* Rendered for the audience of before, it must not reach who changed meanwhile. */
-static void an_event_on_its_way_does_not_change_audiences(void **state)
+/* Numbered before the change, so it comes as the audience of before sees it; what follows does not. */
+static void an_event_on_its_way_comes_to_the_audience_of_before(void **state)
 {
     struct ax *ax = *state;
     enter(ax, 0, "private-t.1", "agent");
     ax->grant.view = PC_S("customer");
     ax_reauthorize(ax, NULL, NULL);
     pc_decisions_ask(&ax->fx.engine->workers[0]); /* the answer is in the mailbox */
+    fx_publish(&ax->fx, "private-t.1", "note", "all");
+    expect(ax, 0, event("note", "all"));
     fx_publish(&ax->fx, "private-t.1", "note", "all");
     expect(ax, 0, "");
 }
@@ -250,7 +252,8 @@ static void there_are_as_many_audiences_as_promised(void **state)
         ax_settle(ax);
         const char *text = fx_heard(&more[i]);
         bool in = strstr(text, "subscription_succeeded") != NULL;
-        if (in != (i < PC_MAX_VIEWS))
+        if (in != (i < PC_MAX_VIEWS) ||
+            (!in && !strstr(text, "maximum of 32 views (PUSHERC_RULE_MAX_VIEWS)")))
             fail_msg("view %zu: %s", i, text);
     }
     fx_publish(&ax->fx, "private-t.1", "news", "all");
@@ -258,6 +261,46 @@ static void there_are_as_many_audiences_as_promised(void **state)
     ax_settle(ax);
     for (size_t i = 0; i <= PC_MAX_VIEWS; i++)
         fx_disconnect(&more[i]);
+}
+
+/* All places are taken: who changes to another view loses the channel and hears why, unless it leaves a place. */
+static void there_is_a_limit_for_a_changed_view_too(void **state)
+{
+    struct ax *ax = *state;
+    static struct fx_client more[PC_MAX_VIEWS];
+    char view[16];
+    for (size_t i = 0; i < PC_MAX_VIEWS; i++) {
+        fx_connect(&ax->fx, &more[i], 0);
+        snprintf(view, sizeof view, "view %zu", i);
+        ax->grant.view = pc_slice_of(view);
+        fx_say(&more[i], "{\"event\":\"pusher:subscribe\",\"data\":{\"channel\":\"private-t.1\"}}");
+        ax_settle(ax);
+        fx_heard(&more[i]);
+    }
+    enter(ax, 0, "private-t.1", "view 0");
+    ax->grant.view = PC_S("another");
+    ax_reauthorize(ax, "u0", NULL);
+    ax_settle(ax);
+    assert_int_equal(ax->kept, 0);
+    assert_int_equal(ax->revoked, 1);
+    assert_non_null(strstr(ax_heard(ax, 0), "maximum of 32 views (PUSHERC_RULE_MAX_VIEWS)"));
+    assert_int_equal(ax->clients[0].session.subscription_count, 0);
+    assert_non_null(strstr(ax_denied(ax), "The channel has its maximum of 32 views"));
+    fx_disconnect(&more[1]);
+    ax_reauthorize(ax, "u0", NULL);
+    assert_non_null(strstr(ax_heard(ax, 0), "subscription_succeeded"));
+    for (int i = 0; i < 100; i++) { /* it leaves a place each time */
+        snprintf(view, sizeof view, "%d", i);
+        ax->grant.view = pc_slice_of(view);
+        ax_reauthorize(ax, "u0", NULL);
+        ax_settle(ax);
+        assert_int_equal(ax->clients[0].session.subscription_count, 1);
+    }
+    fx_publish(&ax->fx, "private-t.1", "news", "all");
+    expect(ax, 0, event("news", "all"));
+    for (size_t i = 0; i < PC_MAX_VIEWS; i++)
+        if (i != 1)
+            fx_disconnect(&more[i]);
 }
 
 static void a_channel_that_comes_again_has_its_own_audiences(void **state)
@@ -330,9 +373,10 @@ int main(void)
         with_views(members_are_rendered),
         with_views(members_of_other_processes_are_rendered),
         with_views(a_new_answer_is_a_new_audience),
-        with_views(an_event_on_its_way_does_not_change_audiences),
+        with_views(an_event_on_its_way_comes_to_the_audience_of_before),
         with_views(places_of_audiences_are_used_again),
         with_views(there_are_as_many_audiences_as_promised),
+        with_views(there_is_a_limit_for_a_changed_view_too),
         with_views(a_channel_that_comes_again_has_its_own_audiences),
         cmocka_unit_test(without_memory_no_client_sees_another_audience),
     };
