@@ -375,6 +375,7 @@ int cli_serve(char **words)
 
     cli_settings_init(&serving.settings);
     cli_apps_init(&serving.apps);
+    cli_environment_unquote(stderr);
     if (cli_arguments_read(&serving.arguments, words, &error)) {
         status = complain(EXIT_WRONG, error.text);
     } else if (cli_given(&serving.arguments, "help")) {
@@ -383,7 +384,8 @@ int cli_serve(char **words)
     } else if (cli_gather(&serving.arguments, &serving.settings, &serving.apps, stderr, &error)) {
         status = complain(EXIT_WRONG, error.text);
     } else {
-        cli_environment_warn(stderr);
+        cli_environment_warn(stderr, serving.settings.port);
+        cli_environment_tell(stderr);
         raise_descriptor_limit();
         status = cli_given(&serving.arguments, "check") ? check(&serving) : run(&serving);
         if (status == 0 && cli_given(&serving.arguments, "check"))

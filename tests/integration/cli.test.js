@@ -211,7 +211,7 @@ test('--check says what would be used, and listens to nothing', async (t) => {
   });
   const check = () => run(['serve', '--check', '--config', config.name], { SOKETI_HOST: '0.0.0.0', SOKETI_DEFAULT_APP_ID: 'c', SOKETI_DEFAULT_APP_MAX_CONNS: '7' });
   const { code, out, err } = await check();
-  assert.deepEqual({ code, err }, { code: 0, err: '' });
+  assert.deepEqual({ code, err }, { code: 0, err: 'pusherc: the environment sets SOKETI_HOST (host), SOKETI_DEFAULT_APP_MAX_CONNS (max_connections), SOKETI_DEFAULT_APP_ID (id)\n' });
   for (const secret of ['very secret', 'open sesame', 'AAAA']) assert.ok(!out.includes(secret), out);
   const shown = JSON.parse(out);
   assert.deepEqual([shown.host, shown.port, shown.workers, shown.log_level, shown.tls_password, shown.max_cache_bytes, shown.http_error_format],

@@ -176,7 +176,9 @@ const features = execFileSync(PUSHERC, ['--version']).toString().match(/[a-z]+/g
 /** What `--check` says in that environment: {shown, warnings}. */
 async function check(env, args = []) {
   const { stdout, stderr } = await promisify(execFile)(PUSHERC, ['serve', '--check', ...args], { env: { ...OURS, ...env } });
-  return { shown: JSON.parse(stdout), warnings: stderr.split('\n').filter(Boolean) };
+  const lines = stderr.split('\n').filter(Boolean);
+  const told = lines.filter((line) => line.startsWith('pusherc: the environment sets '));
+  return { shown: JSON.parse(stdout), warnings: lines.filter((line) => !told.includes(line)), told };
 }
 
 function at({ shown }, where) {
@@ -211,6 +213,8 @@ test('#211 every name of soketi, Reverb, Laravel and sockudo that is honoured ha
     const before = args.length ? two : one;
     const after = await check(env, args);
     assert.deepEqual(after.warnings, [], name);
+    assert.equal(after.told.length, 1, name);
+    if (name !== 'SSL_ENABLED') assert.match(after.told[0], new RegExp(`[ ,]${name} \\([a-z_, ]+\\)`), name);
     for (const shown of at(after, where)) assert.deepEqual(shown, real(expected), name);
     if (expected !== '(not shown)' || name === 'SOKETI_SSL_PASS') assert.notDeepEqual(at(before, where), at(after, where), name);
   }
@@ -228,6 +232,50 @@ test('#211 names that are meant for others are passed over', async () => {
   const { shown, warnings } = await check(Object.fromEntries(PASSED_OVER.map((name) => [name, 'x'])));
   assert.deepEqual(warnings, []);
   assert.deepEqual(shown, (await check({})).shown);
+});
+
+test('a name that is not known is said with the known one that was probably meant', async () => {
+  const meant = {
+    DEFAULT_APP_KEY: 'SOKETI_DEFAULT_APP_KEY', SOKETI_APP_KEY: 'SOKETI_DEFAULT_APP_KEY', SOKETI_METRICS_PORT: 'SOKETI_METRICS_SERVER_PORT', SOKETI_PROT: 'SOKETI_PORT',
+    REVERB_MAX_MESSAGE_SIZE: 'REVERB_APP_MAX_MESSAGE_SIZE', PUSHER_SECRET: 'PUSHER_APP_SECRET', SOCKUDO_DEFAULT_APP_KEYS: 'SOCKUDO_DEFAULT_APP_KEY',
+  };
+  for (const [name, known] of Object.entries(meant)) {
+    const { warnings, told } = await check({ [name]: 'x' });
+    assert.deepEqual([warnings, told], [[`pusherc: warning: ${name} is not known, and has no effect; did you mean ${known}?`], []]);
+  }
+  assert.deepEqual((await check({ PUSHER_BEAMS_INSTANCE_ID: 'x' })).warnings, ['pusherc: warning: PUSHER_BEAMS_INSTANCE_ID is not known, and has no effect']);
+  assert.deepEqual((await check({ SOKETI_APP_KEY: '' })).warnings, []);
+  assert.deepEqual((await check({ 'SOKETI_\u001b[2J\u202e': 'x' })).warnings.map((line) => /[^ -~]/.test(line)), [false]);
+});
+
+test('the names that count are told in one line, without those that others go before', async () => {
+  const { told } = await check({ SOKETI_PORT: '7001', REVERB_SERVER_PORT: '7002', REVERB_APP_KEY: 'r', PUSHER_APP_KEY: 'p', PUSHER_APP_SECRET: 'p', SOKETI_HOST: '' });
+  assert.deepEqual(told, ['pusherc: the environment sets SOKETI_PORT (port), REVERB_APP_KEY (key)']);
+});
+
+test('quotes and white space around a value of the environment are taken off and said', async () => {
+  const said = (name) => `pusherc: warning: the value of ${name} has quotes or white space around it, which are taken off`;
+  for (const value of ['"my-key"', "'my-key'", 'my-key\r', ' "my-key"\r\n']) {
+    const { shown, warnings } = await check({ SOKETI_DEFAULT_APP_KEY: value });
+    assert.deepEqual([shown.apps[0].key, warnings], ['my-key', [said('SOKETI_DEFAULT_APP_KEY')]], value);
+  }
+  for (const value of ['"', '"my-key', 'my "key"', '"my-key\'']) assert.deepEqual((await check({ SOKETI_DEFAULT_APP_KEY: value })).shown.apps[0].key, value);
+  const sockudo = await check({ ...SOCKUDO, PORT: '"7001"' });
+  assert.deepEqual([sockudo.shown.port, sockudo.warnings], [7001, [said('PORT')]]);
+  assert.deepEqual((await check({ PORT: '"7001"', EDITOR: '"x"' })).warnings, []);
+});
+
+test('what sends applications elsewhere is said', async () => {
+  const says = async (env, args) => (await check(env, args)).warnings.map((line) => line.replace('pusherc: warning: ', ''));
+  const port = (name, number, own, ours) => `${name}=${number} tells applications where the server is, and this one listens on ${own}: set ${ours} or --port`;
+  assert.deepEqual(await says({ REVERB_PORT: '8080' }), [port('REVERB_PORT', 8080, 6001, 'REVERB_SERVER_PORT')]);
+  assert.deepEqual(await says({ PUSHER_PORT: '"6002"' }, ['--port', '7001']), [
+    'the value of PUSHER_PORT has quotes or white space around it, which are taken off', port('PUSHER_PORT', 6002, 7001, 'SOKETI_PORT')]);
+  assert.deepEqual(await says({ REVERB_PORT: '8080', PUSHER_PORT: '6001', BROADCAST_CONNECTION: 'pusher' }), []);
+  for (const [number, more] of [['443'], ['6001'], ['8080', { REVERB_SERVER_PORT: '9000' }], ['x']]) assert.deepEqual(await says({ REVERB_PORT: number, ...more }), []);
+  assert.deepEqual(await says({ BROADCAST_CONNECTION: 'redis' }),
+    ['BROADCAST_CONNECTION=redis: the application does not publish to this server; "reverb" and "pusher" do']);
+  for (const connection of ['reverb', 'pusher', 'own']) assert.deepEqual(await says({ BROADCAST_CONNECTION: connection }), []);
 });
 
 test('#211 a wrong value is refused with the name and what it must be', async () => {
