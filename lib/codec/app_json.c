@@ -571,10 +571,7 @@ int pusherc_apps_from_json(pusherc_slice json, pusherc_app_fn each, void *user_d
         return pc_errinfo(info, PUSHERC_EINVAL, 0, "NULL argument");
     if (json.len > MAX_TEXT_BYTES)
         return pc_errinfo(info, PUSHERC_ELIMIT, 0, "more than %d bytes", MAX_TEXT_BYTES);
-    if (pc_slice_starts(json, PC_S("\xef\xbb\xbf"))) /* some editors put it into files */
-        json = pc_slice_skip(json, 3);
-
-    int err = parse(json, &root, info);
+    int err = parse(pc_json_without_mark(json), &root, info);
     /* All are read before the first is handed over, so that a slip in the last changes nothing. */
     if (err == 0)
         err = walk_apps(root, NULL, NULL, info);

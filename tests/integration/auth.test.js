@@ -36,6 +36,14 @@ const USER_AUTH = '/broadcasting/user-auth';
 
 // -- the endpoints, as any HTTP client sees them --
 
+test('a body with a byte order mark is read as one without', async (t) => {
+  const host = await start(t, { mode: RULES });
+  for (const [type, body] of [['application/json', JSON.stringify({ socket_id: '1.2', channel_name: 'private-tickets.1' })], ['application/x-www-form-urlencoded', 'socket_id=1.2&channel_name=private-tickets.1']]) {
+    const answer = await request(host, 'POST', AUTH, { body: `\ufeff${body}`, headers: { 'Content-Type': type, 'Content-Length': Buffer.byteLength(body) + 3 } });
+    assert.equal(answer.status, 200, answer.text);
+  }
+});
+
 test('#170 #173 channel auth from form, JSON and query', async (t) => {
   const host = await start(t);
   const fields = { socket_id: '123.456', channel_name: 'private-tickets.1' };

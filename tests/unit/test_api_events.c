@@ -88,6 +88,9 @@ static void events_are_relayed_as_they_came(void **state)
         /* names with escapes */
         {"{\"n\\u0061me\":\"e\",\"ch\\u0061nnel\":\"ord\\u0065rs\",\"d\\u0061ta\":\"d\"}",
          "{\"event\":\"e\",\"channel\":\"orders\",\"data\":\"d\"}\n"},
+        /* a byte order mark */
+        {"\xef\xbb\xbf{\"name\":\"e\",\"channel\":\"orders\",\"data\":\"d\"}",
+         "{\"event\":\"e\",\"channel\":\"orders\",\"data\":\"d\"}\n"},
         /* a frame per channel */
         {"{\"name\":\"e\",\"channels\":[\"orders\",\"private-a\"],\"data\":\"d\",\"user_id\":"
          "\"7\"}",
