@@ -252,6 +252,10 @@ bool cli_ignored_asks(const struct cli_ignored_name *ignored, const char *value)
 
 void cli_ignored_warn(FILE *file, const struct cli_ignored_name *ignored, const char *source)
 {
-    (void)fprintf(file, "pusherc: warning: %s is set, but not supported%s%s\n", source,
+    char shown[CLI_PLAIN_NAME_SIZE];
+
+    (void)snprintf(shown, sizeof shown, "%s", source);
+    cli_make_plain(shown);
+    (void)fprintf(file, "pusherc: warning: %s is set, but not supported%s%s\n", shown,
                   ignored->instead ? ": " : "", ignored->instead ? ignored->instead : "");
 }

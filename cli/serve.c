@@ -163,9 +163,11 @@ static int resolve(const char *host, char out[INET6_ADDRSTRLEN])
         status = getnameinfo(found->ai_addr, found->ai_addrlen, out, INET6_ADDRSTRLEN, NULL, 0,
                              NI_NUMERICHOST);
     freeaddrinfo(found);
-    if (status)
-        (void)fprintf(stderr, "pusherc: cannot listen on \"%.200s\": %s\n", host,
-                      gai_strerror(status));
+    if (status) {
+        struct cli_error error;
+        (void)cli_fail(&error, "cannot listen on \"%.200s\": %s", host, gai_strerror(status));
+        (void)complain(0, error.text);
+    }
     return status ? -1 : 0;
 }
 
@@ -189,9 +191,12 @@ static void print_url(const char *what, const char *scheme, const char *address,
                       const char *path)
 {
     bool bracketed = strchr(address, ':') != NULL;
+    char shown[256];
 
+    (void)snprintf(shown, sizeof shown, "%s", path ? path : "");
+    cli_make_plain(shown);
     printf("%s %s://%s%s%s:%u%s\n", what, scheme, bracketed ? "[" : "", address,
-           bracketed ? "]" : "", (unsigned)port, path ? path : "");
+           bracketed ? "]" : "", (unsigned)port, shown);
 }
 
 static int listen_for_clients(struct serving *serving, const char *address)

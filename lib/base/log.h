@@ -1,7 +1,8 @@
 /*
  * Log lines for the host: one event per line, level chosen by who must act (pusherc/log.h). A call
  * site that repeats is cut to PC_LOG_BURST lines in a second; the next line says how many were left
- * out. Control characters become '?', so that a peer's text cannot forge a line.
+ * out. Control characters, among them C1's and those
+ * that turn the direction of text, become '?': a peer's text can neither forge a line nor steer a terminal.
  */
 #ifndef PC_BASE_LOG_H
 #define PC_BASE_LOG_H
