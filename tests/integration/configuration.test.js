@@ -353,11 +353,11 @@ test('a config file of soketi works as it is', async (t) => {
 
 test('webhooks come from the option, the environment and the file', { skip: !features.includes('webhooks') && 'not compiled in' }, async () => {
   const config = file('webhooks.json', JSON.stringify({ apps: [
-    { id: 'a', key: 'a', secret: 's', webhooks: [{ url: 'http://name:password@a.example/1', headers: { Authorization: 'Bearer token' } }] }, { id: 'b', key: 'b', secret: 's' }] }));
+    { id: 'a', key: 'a', secret: 's', webhooks: [{ url: 'http://name:password@a.example/1?token=t#u', headers: { Authorization: 'Bearer token' } }, { url: 'https://a.example?token=t' }] }, { id: 'b', key: 'b', secret: 's' }] }));
   const { shown: { apps: [a, b] } } = await check({}, ['--config', config, '--webhook', 'http://c.example/', '--webhook=http://d.example/']);
   // Nothing of it that may be secret is shown.
-  assert.deepEqual(a.webhooks, [{ url: 'http://(not shown)@a.example/1', headers: { Authorization: '(not shown)' } }, { url: 'http://c.example/' }, { url: 'http://d.example/' }]);
-  assert.deepEqual(b.webhooks, a.webhooks.slice(1));
+  assert.deepEqual(a.webhooks, [{ url: 'http://(not shown)@a.example/1?(not shown)', headers: { Authorization: '(not shown)' } }, { url: 'https://a.example?(not shown)' }, { url: 'http://c.example/' }, { url: 'http://d.example/' }]);
+  assert.deepEqual(b.webhooks, a.webhooks.slice(2));
   const ofEnvironment = { url: 'https://e.example/', event_types: ['channel_vacated', 'member_added'], filter: { channel_name_starts_with: 'x', channel_name_ends_with: '"y' } };
   assert.deepEqual((await check({ SOKETI_DEFAULT_APP_WEBHOOKS: JSON.stringify([ofEnvironment]) }, ['--config', config])).shown.apps.map((app) => app.webhooks), [[ofEnvironment], []]);
 

@@ -94,8 +94,7 @@ static void one_object_is_one_app_and_an_array_is_many(void **state)
 static void an_id_may_be_a_number(void **state)
 {
     (void)state;
-    struct seen seen =
-        read_good("[{\"id\":1,\"key\":9007199254740991,\"secret\":0},{\"id\":2e3}]");
+    struct seen seen = read_good("[{\"id\":1,\"key\":9007199254740991,\"secret\":0},{\"id\":2e3}]");
     assert_int_equal(seen.count, 2);
     assert_string_equal(seen.ids[0], "1/9007199254740991/0");
     assert_string_equal(seen.ids[1], "2000//");
