@@ -256,6 +256,7 @@ static int start(struct serving *serving)
 
     /* Before the line that scripts wait for. */
     warn_of_default_secret(&serving->apps, address);
+    cli_environment_tell(stderr);
     if (metrics)
         print_url("metrics on", "http", metrics_address, pusherc_server_port(serving->server, 1),
                   "/metrics");
@@ -390,11 +391,12 @@ int cli_serve(char **words)
         status = complain(EXIT_WRONG, error.text);
     } else {
         cli_environment_warn(stderr, serving.settings.port);
-        cli_environment_tell(stderr);
         raise_descriptor_limit();
         status = cli_given(&serving.arguments, "check") ? check(&serving) : run(&serving);
-        if (status == 0 && cli_given(&serving.arguments, "check"))
+        if (status == 0 && cli_given(&serving.arguments, "check")) {
+            cli_environment_tell(stderr);
             cli_show(stdout, &serving.settings, &serving.apps);
+        }
     }
     pusherc_server_free(serving.server);
     cli_apps_free(&serving.apps);

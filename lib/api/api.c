@@ -262,6 +262,28 @@ static void handle_app(struct pc_api_call *call)
     pc_buf_free(&decoded);
 }
 
+/* Publishers that do not look at the answer are the ones whose events never arrive. While no app is known, nobody has
+ * signed, and the operator may have to set a path or an id. */
+static void log_refusal(const struct pc_api_call *call)
+{
+    struct pc_log *log = &call->request->engine->log;
+    const struct pc_api_reply *reply = call->reply;
+    const struct pc_http_message *m = call->request->message;
+    pusherc_slice path = pc_slice_first(m->path, 200);
+    struct pc_log_about about = {.subject = "api"};
+    if (call->app) {
+        about.app_id = call->app->id;
+        PC_LOG(log, DEBUG, about, "%.*s %.*s: %d %.*s", (int)m->method.len, m->method.ptr,
+               (int)path.len, path.ptr, reply->status, (int)reply->body.len,
+               reply->body.len ? reply->body.ptr : "");
+    } else if (!pc_engine_is_draining(call->request->engine)) {
+        about.topic = (unsigned)reply->status;
+        PC_LOG(log, INFO, about, "%.*s %.*s: %d %.*s", (int)m->method.len, m->method.ptr,
+               (int)path.len, path.ptr, reply->status, (int)reply->body.len,
+               reply->body.len ? reply->body.ptr : "");
+    }
+}
+
 /* The last look at an answer: a body that could not be written is not sent in part. */
 static void finish(const struct pc_api_call *call)
 {
@@ -282,18 +304,8 @@ static void finish(const struct pc_api_call *call)
         pc_stat_add(&stats->http_bytes_in, call->request->message->body.len);
         pc_stat_add(&stats->http_bytes_out, reply->body.len);
     }
-    /* Publishers that do not look at the answer are the ones whose events never arrive. */
-    struct pc_log *log = &call->request->engine->log;
-    if (reply->status >= 400 && pc_log_wants(log, PUSHERC_LOG_DEBUG)) {
-        const struct pc_http_message *message = call->request->message;
-        pusherc_slice path = pc_slice_first(message->path, 200);
-        struct pc_log_about about = {.subject = "api"};
-        if (call->app)
-            about.app_id = call->app->id;
-        PC_LOG(log, DEBUG, about, "%.*s %.*s: %d %.*s", (int)message->method.len,
-               message->method.ptr, (int)path.len, path.ptr, reply->status, (int)reply->body.len,
-               reply->body.len ? reply->body.ptr : "");
-    }
+    if (reply->status >= 400)
+        log_refusal(call);
 }
 
 /* A route that needs an app. */

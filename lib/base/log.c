@@ -31,36 +31,42 @@ static uint64_t monotonic_s(void)
 }
 
 /* The entry of a call site, taking the one that was silent longest if it has none. */
-static struct pc_log_site *find_site(struct pc_log *log, const char *file, int line)
+static struct pc_log_site *find_site(struct pc_log *log, const char *file, int line, unsigned topic)
 {
     struct pc_log_site *oldest = &log->sites[0];
     for (size_t i = 0; i < PC_LOG_SITES; i++) {
         struct pc_log_site *site = &log->sites[i];
-        if (site->line == line && site->file == file)
+        if (site->line == line && site->file == file && site->topic == topic)
             return site;
         if (site->second < oldest->second)
             oldest = site;
     }
-    *oldest = (struct pc_log_site){.file = file, .line = line};
+    *oldest = (struct pc_log_site){.file = file, .line = line, .topic = topic};
     return oldest;
 }
 
+/* How many lines of one place, in so many seconds. */
+struct allowance {
+    uint32_t lines;
+    uint64_t seconds;
+};
+
 /* Whether the line may be written; if so, how many before it were not. */
-static bool admit(struct pc_log *log, const char *file, int line, uint32_t per_s,
-                  uint32_t *left_out)
+static bool admit(struct pc_log *log, const char *file, int line, unsigned topic,
+                  struct allowance may, uint32_t *left_out)
 {
     uint64_t second = monotonic_s();
     bool admitted = true;
 
     *left_out = 0;
     (void)pthread_mutex_lock(&log->mutex);
-    struct pc_log_site *site = find_site(log, file, line);
-    if (site->second != second) {
+    struct pc_log_site *site = find_site(log, file, line, topic);
+    if (second - site->second >= may.seconds) {
         *left_out = site->suppressed;
         site->second = second;
         site->lines = site->suppressed = 0;
     }
-    if (site->lines < per_s) {
+    if (site->lines < may.lines) {
         site->lines++;
     } else {
         site->suppressed++;
@@ -73,7 +79,7 @@ static bool admit(struct pc_log *log, const char *file, int line, uint32_t per_s
 bool pc_log_affords(struct pc_log *log, const char *file, int line, uint32_t per_s)
 {
     uint32_t left_out;
-    return admit(log, file, line, per_s, &left_out);
+    return admit(log, file, line, 0, (struct allowance){per_s, 1}, &left_out);
 }
 
 /* What ends a line, moves a terminal's cursor, or turns the order of what follows around. */
@@ -133,7 +139,9 @@ void pc_log_write(struct pc_log *log, pusherc_log_level level, struct pc_log_abo
     size_t len = 0;
     va_list args;
 
-    if (!pc_log_wants(log, level) || !admit(log, file, line, PC_LOG_BURST, &left_out))
+    bool rare = about.topic && log->level < PUSHERC_LOG_DEBUG;
+    struct allowance may = {rare ? 1 : PC_LOG_BURST, rare ? PC_LOG_RARE_S : 1};
+    if (!pc_log_wants(log, level) || !admit(log, file, line, about.topic, may, &left_out))
         return;
     if (left_out)
         len = printed(snprintf(text, sizeof text, "(%u like this left out) ", (unsigned)left_out),

@@ -17,6 +17,8 @@
 /* A declared length is believed up to here; beyond, the body buffer grows with what has arrived. */
 #define BELIEVED_BYTES 16384
 
+#define TLS_HANDSHAKE 0x16 /* the first byte of what a TLS client sends */
+
 /* "1\r\nx\r\n": what a chunk of one byte costs on the wire. No sender needs more than that. */
 #define WIRE_BYTES_PER_BODY_BYTE 6
 
@@ -107,9 +109,11 @@ static void fail_syntax(struct pc_http_parser *parser, llhttp_errno_t err, char 
 {
     switch (err) {
     case HPE_INVALID_METHOD:
-        /* A method we do not know, or no HTTP at all (a TLS greeting). */
+        /* A method we do not know, a TLS greeting, or no HTTP at all. */
         if (pc_http_is_token(pc_slice(&bad, 1)) || (bad == ' ' && parser->head.len > 0))
             fail(parser, 501, "Unknown method.");
+        else if (bad == TLS_HANDSHAKE && parser->head.len == 0)
+            fail(parser, 400, "This port speaks no TLS: use http:// or ws://.");
         else
             fail(parser, 400, "This is not HTTP.");
         return;

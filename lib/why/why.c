@@ -73,9 +73,11 @@ void pc_why_message(const struct pc_why *why, const struct pc_why_message *m)
     pc_buf_init_in(&cause, why->mem, sizeof text, text, sizeof text);
     explain_message(why, m, &cause);
     pusherc_slice shown = pc_utf8_cut(m->to_sign, SHOWN_BYTES);
-    PC_LOG(why->log, DEBUG, ((struct pc_log_about){"auth", m->app->id, m->socket_id}),
-           "wrong signature: \"%.*s%s\" had to be signed; %.*s", (int)shown.len, shown.ptr,
-           shown.len < m->to_sign.len ? "..." : "", (int)cause.len, cause.ptr);
+    PC_LOG(
+        why->log, DEBUG,
+        ((struct pc_log_about){.subject = "auth", .app_id = m->app->id, .socket_id = m->socket_id}),
+        "wrong signature: \"%.*s%s\" had to be signed; %.*s", (int)shown.len, shown.ptr,
+        shown.len < m->to_sign.len ? "..." : "", (int)cause.len, cause.ptr);
 }
 
 void pc_why_request(const struct pc_why *why, const struct pc_why_request *r)

@@ -111,7 +111,7 @@ static void write_many(struct fixture *f, unsigned lines)
 static void age_sites(struct fixture *f)
 {
     for (size_t i = 0; i < PC_LOG_SITES; i++)
-        f->log.sites[i].second--;
+        f->log.sites[i].second -= f->log.sites[i].second > 0;
 }
 
 static void a_call_site_that_repeats_is_cut_and_the_next_line_says_so(void **state)
@@ -144,6 +144,28 @@ static void more_call_sites_than_entries_still_write(void **state)
     for (int line = 1; line <= 3 * PC_LOG_SITES; line++)
         pc_log_write(&f->log, PUSHERC_LOG_INFO, about, "file.c", line, "x");
     assert_int_equal(f->seen.lines, 3 * PC_LOG_SITES);
+}
+
+static void what_strangers_cause_is_said_once_of_each_topic_in_ten_seconds(void **state)
+{
+    struct fixture *f = *state;
+    struct pc_log_about topics[] = {{.subject = "ws", .topic = 1}, {.subject = "ws", .topic = 2}};
+    f->log.level = PUSHERC_LOG_INFO;
+    for (int i = 0; i < 10; i++) {
+        PC_LOG(&f->log, INFO, topics[i % 2], "line %d", i);
+        age_sites(f);
+    }
+    assert_int_equal(f->seen.lines, 2);
+    assert_string_equal(f->seen.message, "line 1");
+    for (int i = 0; i < PC_LOG_RARE_S; i++)
+        age_sites(f);
+    for (int i = 0; i < 2; i++)
+        PC_LOG(&f->log, INFO, topics[0], "again"); /* another place */
+    assert_int_equal(f->seen.lines, 3);
+    f->log.level = PUSHERC_LOG_DEBUG; /* who asks for it sees each */
+    for (int i = 0; i < 5; i++)
+        PC_LOG(&f->log, INFO, topics[0], "more");
+    assert_int_equal(f->seen.lines, 8);
 }
 
 static void a_peer_cannot_forge_lines(void **state)
@@ -282,6 +304,7 @@ int main(void)
         TEST(what_nobody_wants_is_not_even_made),
         TEST(a_call_site_that_repeats_is_cut_and_the_next_line_says_so),
         TEST(more_call_sites_than_entries_still_write),
+        TEST(what_strangers_cause_is_said_once_of_each_topic_in_ten_seconds),
         TEST(a_peer_cannot_forge_lines),
         TEST(no_control_character_reaches_a_terminal),
         TEST(a_long_line_is_cut_between_characters),
