@@ -125,7 +125,10 @@ void pc_session_client_event(struct pc_session *s, const struct pc_message_in *i
     int err = event_data(in, &scratch, &data);
     if (err)
         refuse_event(s, PC_ERROR_PLAIN,
-                     err == PUSHERC_EINVAL ? "Invalid message format" : "Out of memory");
+                     err == PUSHERC_EINVAL
+                         ? "Invalid message format: data has an escape that no text can "
+                           "hold, half of a surrogate pair"
+                         : "Out of memory");
     else if (!data_fits(s, data))
         refuse_event(s, PC_ERROR_CLIENT_EVENT, "The event data is too large");
     else

@@ -311,7 +311,12 @@ void pc_why_channel_auth(const struct pc_wrong_signature *wrong, pusherc_slice s
 {
     struct trial t = {.wrong = wrong, .cause = cause};
     pusherc_slice parts[] = {socket_id, PC_S(":"), channel, PC_S(":"), channel_data};
-    if (!explain_channel(&t, parts, other_sockets, other_socket_count))
+    if (explain_channel(&t, parts, other_sockets, other_socket_count))
+        return;
+    if (channel_data.len == 0 && pc_channel_prefix_of(channel)->is.kind == PUSHERC_CHANNEL_PRESENCE)
+        say(&t, "channel_data is missing: the auth endpoint answers with it beside auth, and the "
+                "client has to send both");
+    else
         say_unknown(&t);
 }
 

@@ -6,7 +6,7 @@ const fs = require('node:fs');
 const os = require('node:os');
 const path = require('node:path');
 const { before, test } = require('node:test');
-const { APP, api, channelAuth, connect, refused, request, startServe, tcp, trigger, until, userAuth } = require('./lib.js');
+const { APP, api, channelAuth, connect, refused, request, sleep, startServe, tcp, trigger, until, userAuth } = require('./lib.js');
 
 const SHOP = { id: 'shop', key: 'shop-key', secret: 'shop-secret' };
 
@@ -54,6 +54,24 @@ test('a subscription with a wrong signature is told its cause in the log only', 
   await refused(channelAuth({ ...APP, secret: `${APP.secret}\n` }, one.socketId, 'private-orders'), 'it was made with the secret and a line feed behind it');
   await one.close();
   await two.close();
+});
+
+test('a subscription that lacks what was signed is told so', async () => {
+  await sleep(1100); // five causes are looked for in a second
+  const client = await connect(serve);
+  const refusal = async (message, channel) => {
+    client.send(message);
+    const { data } = await client.event(channel ? 'pusher:subscription_error' : 'pusher:error', channel);
+    return typeof data === 'string' ? JSON.parse(data).error : data.message;
+  };
+  const auth = channelAuth(APP, client.socketId, 'presence-room', '{"user_id":"7"}');
+  assert.equal(await refusal({ event: 'pusher:subscribe', data: { channel: 'presence-room', auth } }, 'presence-room'),
+    'Invalid signature, and channel_data is missing, which is signed for a presence channel: presence-room');
+  await logged('wrong signature: ', 'presence-room" had to be signed; channel_data is missing: the auth endpoint answers with it beside auth, and the client has to send both');
+  assert.equal(await refusal({ event: 'client-hello', data: {} }), 'Invalid message format: a client event must have "channel" beside "event" and "data", a string');
+  assert.equal(await refusal({ event: 'pusher:subscribe', data: { channel: 'presence-room', auth, channel_data: {} } }),
+    'Invalid message format: "channel_data" in data must be a string, the text of a JSON object');
+  await client.close();
 });
 
 test('so is a sign-in, and a request of the HTTP API', async () => {

@@ -153,6 +153,9 @@ static void causes_of_subscriptions(void **state)
         {"presence-room", "{\"user_id\":7}", SECRET, "1234.5678:presence-room:{\"user_id\":8}",
          NOTHING},
         {"presence-room", "no JSON", SECRET, "1234.5678:presence-room:{}", NOTHING},
+        {"presence-room", "", SECRET, "1234.5678:presence-room:{}",
+         "channel_data is missing: the auth endpoint answers with it beside auth, and the client "
+         "has to send both"},
     };
     const pusherc_slice sockets[] = {PUSHERC_LIT("1.1"), PUSHERC_LIT("9.9")};
     struct bench b;
