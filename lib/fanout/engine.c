@@ -70,6 +70,7 @@ int pc_engine_init(struct pc_engine *engine, const struct pc_mem *mem,
         return err;
     }
     engine->worker_count = worker_count;
+    pc_why_ended_init(&engine->ended);
     pc_rules_init(&engine->rules, &engine->mem);
     pc_apps_init(&engine->apps, &engine->mem, engine->seed, worker_count);
     pc_directory_init(&engine->directory, &engine->mem, engine->seed, worker_count);
@@ -90,4 +91,5 @@ void pc_engine_free(struct pc_engine *engine)
     pc_apps_free(&engine->apps);
     pc_rules_free(&engine->rules);
     free_texts(engine);
+    pc_why_ended_free(&engine->ended);
 }

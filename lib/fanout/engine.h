@@ -20,6 +20,7 @@
 #include "fanout/notice.h"
 #include "fanout/pending.h"
 #include "fanout/worker.h"
+#include "why/ended.h"
 #include "why/why.h"
 
 /* The same for every server: no host has had a reason to set them. They are members of the engine and not
@@ -70,6 +71,7 @@ struct pc_engine {
     struct pc_apps apps;
     struct pc_rules rules; /* complete before start, only read afterwards */
     struct pc_directory directory;
+    struct pc_why_ended ended;
     uint32_t worker_count;
     struct pc_worker *workers; /* worker_count of them */
     _Atomic bool draining;     /* a stop has begun */

@@ -49,6 +49,11 @@ test('a subscription with a wrong signature is told its cause in the log only', 
     assert.ok(!line.includes(APP.secret) && !line.includes(channelAuth(APP, one.socketId, 'private-orders').slice(APP.key.length + 1)), line);
   };
   await refused(channelAuth(APP, two.socketId, 'private-orders'), `it was made for another connection, "${two.socketId}"`);
+  const before = await connect(serve);
+  await before.close();
+  await refused(channelAuth(APP, before.socketId, 'private-orders'), `it was made for a connection that has ended, "${before.socketId}"`);
+  await sleep(1100);
+  await refused(channelAuth(APP, '1.2', 'private-orders'), 'none of the usual mistakes: another secret, or the socket_id of a connection that is not known here');
   await refused(channelAuth(APP, one.socketId, 'orders'), 'it was made for the name "orders"');
   await refused(channelAuth({ ...APP, secret: SHOP.secret }, one.socketId, 'private-orders'), 'it was made with the secret of app "shop"');
   await refused(channelAuth({ ...APP, secret: `${APP.secret}\n` }, one.socketId, 'private-orders'), 'it was made with the secret and a line feed behind it');
