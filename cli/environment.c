@@ -414,9 +414,9 @@ void cli_environment_warn(FILE *file, uint32_t port)
 static bool is_outdone(const struct cli_name *name)
 {
     for (const struct cli_name *other = cli_names; other < name; other++) {
-        if (other->environment && other->whose == name->whose && !name->lowers && !other->lowers &&
-            strcmp(other->setting, name->setting) == 0 && value_of(other->environment) &&
-            counts(other->when))
+        if (other->environment && other->whose == name->whose && name->how == CLI_SETS &&
+            other->how == CLI_SETS && strcmp(other->setting, name->setting) == 0 &&
+            value_of(other->environment) && counts(other->when))
             return true;
     }
     return false;

@@ -79,8 +79,8 @@
 #define PUSHERC_SERVER_SETTING_MAP(X) \
     X(PATH, path_prefix, 0, 0, 0, "", "serve below this path, such as `/ws`") \
     X(LIMIT, max_connections, 1, UINT32_MAX - 1, PUSHERC_NO_LIMIT, "", "sockets of all apps; above it new clients get 4100") \
-    X(NUMBER, max_frame_bytes, 1, 1073741824, 65536, "", "one message of a client; above it 1009") \
-    X(NUMBER, max_http_body_bytes, 1, 1073741824, 1048576, "", "body of an HTTP request; above it 413") \
+    X(NUMBER, max_frame_bytes, 1, 1073741824, 0, "", "one message of a client; above it 1009; none follows the apps: 3 times the largest `max_event_payload_bytes` and 4096 more, at least 65536 and at most 64 MiB") \
+    X(NUMBER, max_http_body_bytes, 1, 1073741824, 0, "", "body of an HTTP request; above it 413; none follows the apps: enough for their largest batch, at least 1 MiB and at most 64 MiB") \
     X(NUMBER, max_http_head_bytes, 1, 67108864, 16384, "", "request line and fields of an HTTP request; above it 431 or 414") \
     X(NUMBER, handshake_timeout_ms, 1, UINT32_MAX, 10000, "", "until a request's head is complete, then 408") \
     X(NUMBER, pong_timeout_ms, 1, UINT32_MAX, 30000, "", "for the answer to a ping, then 4201") \

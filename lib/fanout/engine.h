@@ -93,6 +93,19 @@ PC_CHECKED int pc_engine_init(struct pc_engine *engine, const struct pc_mem *mem
                               uint64_t now_ms);
 void pc_engine_free(struct pc_engine *engine);
 
+/* The host's limits, or what the apps need. */
+static inline size_t pc_engine_max_frame_bytes(const struct pc_engine *engine)
+{
+    size_t set = engine->options.max_frame_bytes;
+    return set ? set : pc_apps_message_bytes(&engine->apps);
+}
+
+static inline size_t pc_engine_max_body_bytes(const struct pc_engine *engine)
+{
+    size_t set = engine->options.max_http_body_bytes;
+    return set ? set : pc_apps_request_bytes(&engine->apps);
+}
+
 static inline bool pc_engine_is_draining(const struct pc_engine *engine)
 {
     /* relaxed: an answer a moment late is as good */

@@ -347,7 +347,7 @@ struct pc_conn *pc_http_conn_new(struct pc_loop *loop, int fd, struct pc_tls_con
 {
     const struct pc_mem *mem = loop->worker->mem;
     struct pc_http_limits limits = {loop->engine->options.max_http_head_bytes,
-                                    loop->engine->options.max_http_body_bytes};
+                                    pc_engine_max_body_bytes(loop->engine)};
     struct http_conn *h = pc_alloc_zero(mem, sizeof *h);
     if (!h || pc_http_parser_new(&h->parser, mem, limits)) {
         pc_free(mem, h);

@@ -236,7 +236,7 @@ static int become_websocket(struct pc_conn *conn, const struct pc_http_message *
         return PUSHERC_ENOMEM;
     }
     w->conn = conn;
-    pc_ws_init(&w->ws, conn->loop->engine->options.max_frame_bytes);
+    pc_ws_init(&w->ws, (uint32_t)pc_engine_max_frame_bytes(conn->loop->engine));
     pc_conn_become(conn, &ws_kind, w);
     conn->out.overflow = on_overflow;
     return 0;

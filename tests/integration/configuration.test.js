@@ -336,6 +336,38 @@ test('#211 a Reverb environment works as it is', async (t) => {
   assert.doesNotMatch(server.stderr, /warning/);
 });
 
+test('limits that must move together do: what an app may publish fits into messages and requests', async (t) => {
+  const app = { ...APP, client_events: true };
+  const credentials = { SOKETI_DEFAULT_APP_ENABLE_CLIENT_MESSAGES: 'true' };
+  for (const env of [{ SOKETI_EVENT_MAX_SIZE_IN_KB: '250' }, { REVERB_MAX_REQUEST_SIZE: '250000', REVERB_APP_MAX_MESSAGE_SIZE: '250000' }, { SOCKUDO_DEFAULT_APP_MAX_EVENT_PAYLOAD_IN_KB: '250' }]) {
+    const server = await serve(t, { ...credentials, ...env });
+    const [one, two] = [await connect(server, { app }), await connect(server, { app })];
+    for (const client of [one, two]) await client.subscribe('private-x');
+    const large = 'x'.repeat(240000);
+    one.send({ event: 'client-large', channel: 'private-x', data: large });
+    assert.equal((await two.event('client-large')).data, large);
+    await trigger(server, 'private-x', 'large', large, { app });
+    assert.equal((await two.event('large')).data, large);
+    await one.close();
+    await two.close();
+  }
+  const plain = (await check({})).shown;
+  assert.deepEqual([plain.max_frame_bytes, plain.max_http_body_bytes], [null, null]);
+});
+
+test('a message that is too long is told which setting says so', async (t) => {
+  const server = await serve(t, { SOKETI_DEFAULT_APP_ENABLE_CLIENT_MESSAGES: 'true' });
+  const client = await connect(server);
+  await client.subscribe('private-x');
+  client.send({ event: 'client-large', channel: 'private-x', data: 'x'.repeat(20000) });
+  assert.match((await client.event('pusher:error')).data.message, /20000 bytes, the maximum is 10240 \(max_event_payload_bytes\)/);
+  client.send({ event: 'client-large', channel: 'private-x', data: 'x'.repeat(70000) });
+  assert.deepEqual(await client.closed(), { code: 1009, reason: 'Message too large (max_frame_bytes)' });
+  const body = JSON.stringify({ name: 'large', channel: 'x', data: 'x'.repeat(20000) });
+  const answer = await request(server, 'POST', `/apps/app-id/events?${signedQuery(APP, 'POST', '/apps/app-id/events', { body })}`, { body });
+  assert.match(`${answer.status} ${answer.text}`, /^413 .* it has 20000 bytes, see max_event_payload_bytes/);
+});
+
 test('a config file of soketi works as it is', async (t) => {
   const config = file('soketi.json', JSON.stringify({
     debug: false, port: 0, shutdownGracePeriod: 100, 'metrics.enabled': false, 'adapter.driver': 'local', eventLimits: { maxPayloadInKb: '20' },
