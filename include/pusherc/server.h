@@ -145,6 +145,10 @@ typedef struct pusherc_server_options {
     uint32_t close_timeout_ms; /**< for the peer's half of a close; default 3000, then cut off */
     /** @} */
     uint32_t reserved_; /**< zero */
+    /** Names with commas between, beside addresses and private names, that listeners for PUSHERC_LISTEN_METRICS answer
+     *  to; NULL = none. Another name in "Host" may be that of a web site which has turned its name to this listener's
+     *  address, so that a visitor's browser reads the page for it. */
+    const char *metrics_names;
 } pusherc_server_options;
 
 /* clang-format off */

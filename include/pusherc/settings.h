@@ -94,6 +94,7 @@
     X(NUMBER, max_auth_skew_s, 1, UINT32_MAX, 600, "", "age of a signed HTTP request; above it 401") \
     X(NUMBER, proxy_count, 0, UINT32_MAX, 0, "", "reverse proxies in front that append to `X-Forwarded-For`; it is believed, so only they may reach the port") \
     X(TEXT, metrics_prefix, 0, 0, 0, "", "begins the names of metrics: `pusherc_`, or `soketi_` for soketi's dashboards") \
+    X(TEXT, metrics_names, 0, 0, 0, "", "public names that the pages for operators are asked for by, with commas between; addresses, `localhost` and private names need not be there") \
     X(NUMBER, accept_traffic_percent, 1, 100, 85, "", "of the memory the process may have: above it `/accept-traffic` answers 500") \
     X(DELAY, webhook_batch_ms, 0, UINT32_MAX - 1, 250, "", "events for one webhook endpoint are gathered so long, ...") \
     X(NUMBER, webhook_batch_events, 1, PUSHERC_MAX_WEBHOOK_EVENTS, 20, "", "... or until there are so many, 1 to 1000") \

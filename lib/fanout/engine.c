@@ -6,13 +6,13 @@
 #include "fanout/channel_timer.h"
 
 /* The texts among the options. */
-#define TEXT_COUNT 4
+#define TEXT_COUNT 5
 
 static const char **text_of(struct pc_engine *engine, size_t i)
 {
     pusherc_server_options *o = &engine->options;
     const char **const texts[TEXT_COUNT] = {&o->path_prefix, &o->auth_path, &o->user_auth_path,
-                                            &o->metrics_prefix};
+                                            &o->metrics_prefix, &o->metrics_names};
     return texts[i];
 }
 
