@@ -17,6 +17,14 @@ static const char *value_of(const char *name)
     return value && *value ? value : NULL;
 }
 
+/* Id, key and secret of one app, as each of the others calls them. */
+static const char *const families[][3] = {
+    {"SOKETI_DEFAULT_APP_ID", "SOKETI_DEFAULT_APP_KEY", "SOKETI_DEFAULT_APP_SECRET"},
+    {"REVERB_APP_ID", "REVERB_APP_KEY", "REVERB_APP_SECRET"},
+    {"SOCKUDO_DEFAULT_APP_ID", "SOCKUDO_DEFAULT_APP_KEY", "SOCKUDO_DEFAULT_APP_SECRET"},
+    {"PUSHER_APP_ID", "PUSHER_APP_KEY", "PUSHER_APP_SECRET"},
+};
+
 struct credentials {
     const char *id, *key, *secret; /* borrowed; NULL = not set */
     char *url;                     /* owned: the three point into it if they come from a URL */
@@ -76,36 +84,45 @@ static int read_url(const char *text, struct credentials *out, struct cli_error 
     return 0;
 }
 
-/* True if the environment chooses Pusher's names: many .env files have Pusher's and Reverb's. */
-static bool means_pusher(void)
+/* What an application calls its connection to the server; NULL = it does not say. */
+static const char *broadcast_connection(void)
 {
     const char *connection = value_of("BROADCAST_CONNECTION");
+    return connection ? connection : value_of("BROADCAST_DRIVER"); /* as older applications say */
+}
 
-    if (!connection)
-        connection = value_of("BROADCAST_DRIVER"); /* the name in older applications */
-    return connection && strcmp(connection, "pusher") == 0;
+static bool means(const char *connection)
+{
+    const char *set = broadcast_connection();
+    return set && strcmp(set, connection) == 0;
+}
+
+/* The names that credentials are taken from; NULL: none of them is set. Many a .env has both Pusher's and Reverb's, and
+ * says which of them it means. */
+static const char *const *chosen_family(void)
+{
+    static const size_t orders[2][COUNT(families)] = {{0, 1, 2, 3}, {0, 3, 1, 2}};
+    const size_t *order = orders[means("pusher")];
+
+    for (size_t i = 0; i < COUNT(families); i++) {
+        const char *const *names = families[order[i]];
+        if (value_of(names[0]) || value_of(names[1]) || value_of(names[2]))
+            return names;
+    }
+    return NULL;
 }
 
 /* Finds the credentials. Free `found` also after a failure. */
 static int read_credentials(struct credentials *found, struct cli_error *error)
 {
-    static const char *const families[][3] = {
-        {"SOKETI_DEFAULT_APP_ID", "SOKETI_DEFAULT_APP_KEY", "SOKETI_DEFAULT_APP_SECRET"},
-        {"REVERB_APP_ID", "REVERB_APP_KEY", "REVERB_APP_SECRET"},
-        {"SOCKUDO_DEFAULT_APP_ID", "SOCKUDO_DEFAULT_APP_KEY", "SOCKUDO_DEFAULT_APP_SECRET"},
-        {"PUSHER_APP_ID", "PUSHER_APP_KEY", "PUSHER_APP_SECRET"},
-    };
-    static const size_t orders[2][COUNT(families)] = {{0, 1, 2, 3}, {0, 3, 1, 2}};
-    const size_t *order = orders[means_pusher()];
+    const char *const *names = chosen_family();
     const char *url = value_of("PUSHER_URL");
 
     *found = (struct credentials){0};
-    for (size_t i = 0; i < COUNT(families); i++) {
-        found->id = value_of(families[order[i]][0]);
-        found->key = value_of(families[order[i]][1]);
-        found->secret = value_of(families[order[i]][2]);
-        if (found->id || found->key || found->secret)
-            return 0;
+    if (names) {
+        *found =
+            (struct credentials){value_of(names[0]), value_of(names[1]), value_of(names[2]), NULL};
+        return 0;
     }
     return url ? read_url(url, found, error) : 0;
 }
@@ -212,23 +229,261 @@ int cli_environment_limits(struct cli_apps *apps, struct cli_error *error)
     return take_names(NULL, apps, app, error);
 }
 
-void cli_environment_warn(FILE *file)
+/* -- what is said of it -- */
+
+#define MAX_NAME  128
+#define MAX_KNOWN 192
+
+/* Beside the names of the table and of the families. */
+static const struct {
+    const char *name, *sets;
+} more_names[] = {
+    {"PUSHER_URL", "id, key, secret"},
+    {"SOKETI_DEFAULT_APP_WEBHOOKS", "webhooks"},
+    {"SOCKUDO_DEFAULT_APP_ALLOWED_ORIGINS", "allowed_origins"},
+};
+
+/* They tell applications and pages where the server is. */
+static const char *const of_applications[] = {
+    "REVERB_HOST", "REVERB_PORT",   "REVERB_SCHEME",      "PUSHER_HOST",
+    "PUSHER_PORT", "PUSHER_SCHEME", "PUSHER_APP_CLUSTER",
+};
+
+/* Who sets a name that begins so means this server; the last one is what soketi's names were before they had a prefix. */
+static const char *const prefixes[] = {"SOKETI_", "REVERB_", "PUSHER_", "SOCKUDO_", "DEFAULT_APP_"};
+
+static const char *prefix_of(const char *name)
+{
+    for (size_t i = 0; i < COUNT(prefixes); i++) {
+        if (strncmp(name, prefixes[i], strlen(prefixes[i])) == 0)
+            return prefixes[i];
+    }
+    return NULL;
+}
+
+/* All names that set something and begin so. */
+static size_t known_names(const char *out[MAX_KNOWN], const char *prefix)
+{
+    const char *all[MAX_KNOWN];
+    size_t count = 0, kept = 0;
+
+    for (size_t i = 0; i < cli_name_count; i++) {
+        if (cli_names[i].environment)
+            all[count++] = cli_names[i].environment;
+    }
+    for (size_t i = 0; i < COUNT(families); i++) {
+        for (size_t j = 0; j < 3; j++)
+            all[count++] = families[i][j];
+    }
+    for (size_t i = 0; i < COUNT(more_names); i++)
+        all[count++] = more_names[i].name;
+    for (size_t i = 0; i < count; i++) {
+        if (strncmp(all[i], prefix, strlen(prefix)) == 0)
+            out[kept++] = all[i];
+    }
+    return kept;
+}
+
+static bool is_known(const char *name)
+{
+    const char *known[MAX_KNOWN];
+    size_t count = known_names(known, name);
+
+    for (size_t i = 0; i < count; i++) {
+        if (strcmp(known[i], name) == 0)
+            return true;
+    }
+    for (size_t i = 0; i < COUNT(of_applications); i++) {
+        if (strcmp(of_applications[i], name) == 0)
+            return true;
+    }
+    return cli_ignored_environment(name) != NULL;
+}
+
+/* Do the words of `name` stand in `known`, in this order? SOKETI_METRICS_PORT's in SOKETI_METRICS_SERVER_PORT do. */
+static bool has_words_of(const char *known, const char *name)
+{
+    while (*name) {
+        size_t len = strcspn(name, "_");
+        while (*known && (strncmp(known, name, len) != 0 || (known[len] && known[len] != '_'))) {
+            known += strcspn(known, "_");
+            known += *known == '_';
+        }
+        if (!*known)
+            return false;
+        known += len + (known[len] == '_');
+        name += len + (name[len] == '_');
+    }
+    return true;
+}
+
+/* The name that was probably meant, or NULL. */
+static const char *nearest_name(const char *name, const char *prefix)
+{
+    const char *known[MAX_KNOWN], *best = NULL;
+    bool bare = strcmp(prefix, "DEFAULT_APP_") == 0;
+    char whole[MAX_NAME + 8];
+    size_t count = known_names(known, bare ? "SOKETI_" : prefix);
+
+    for (size_t i = 0; i < count; i++) {
+        if (has_words_of(known[i], name) && (!best || strlen(known[i]) < strlen(best)))
+            best = known[i];
+    }
+    (void)snprintf(whole, sizeof whole, "%s%s", bare ? "SOKETI_" : "", name);
+    return best ? best : cli_nearest(whole, known, count);
+}
+
+static void warn_of_unknown(FILE *file, const char *name)
+{
+    const char *prefix = prefix_of(name);
+
+    if (!prefix || is_known(name))
+        return;
+    const char *nearest = nearest_name(name, prefix);
+    (void)fprintf(file, "pusherc: warning: %s is not known, and has no effect%s%s%s\n", name,
+                  nearest ? "; did you mean " : "", nearest ? nearest : "", nearest ? "?" : "");
+}
+
+/* `name` tells applications a port that nothing here listens on, and the server's own port was left at its default. */
+static void warn_of_port(FILE *file, const char *name, const char *ours, uint32_t port)
+{
+    const char *text = value_of(name);
+    uint64_t number = 0;
+
+    if (!text || value_of(ours) || !cli_parse_number(text, &number) || number == port || port == 0)
+        return;
+    if (number == 443 || number == 80) /* of a proxy in front */
+        return;
+    (void)fprintf(file,
+                  "pusherc: warning: %s=%llu tells applications where the server is, and this one "
+                  "listens on %u: set %s or --port\n",
+                  name, (unsigned long long)number, (unsigned)port, ours);
+}
+
+static void warn_of_elsewhere(FILE *file, uint32_t port)
+{
+    static const char *const others[] = {"redis", "log", "null", "ably"};
+
+    for (size_t i = 0; i < COUNT(others); i++) {
+        if (means(others[i]))
+            (void)fprintf(file,
+                          "pusherc: warning: BROADCAST_CONNECTION=%s: the application does not "
+                          "publish to this server; \"reverb\" and \"pusher\" do\n",
+                          others[i]);
+    }
+    if (!means("pusher"))
+        warn_of_port(file, "REVERB_PORT", "REVERB_SERVER_PORT", port);
+    if (!means("reverb"))
+        warn_of_port(file, "PUSHER_PORT", "SOKETI_PORT", port);
+}
+
+/* Cuts the name off "NAME=value", with '?' for what a terminal might obey; NULL: there is no value. */
+static const char *split(const char *entry, char name[MAX_NAME])
+{
+    size_t len = strcspn(entry, "=");
+
+    if (len >= MAX_NAME || entry[len] != '=' || !entry[len + 1])
+        return NULL;
+    for (size_t i = 0; i < len; i++)
+        name[i] = entry[i] > ' ' && entry[i] <= '~' ? entry[i] : '?';
+    name[len] = '\0';
+    return entry + len + 1;
+}
+
+void cli_environment_warn(FILE *file, uint32_t port)
 {
     const char *senders = value_of("REVERB_APP_ACCEPT_CLIENT_EVENTS_FROM");
 
     for (char **entry = environ; *entry; entry++) {
-        char name[128];
-        size_t len = strcspn(*entry, "=");
+        char name[MAX_NAME];
+        const char *value = split(*entry, name);
 
-        if (len >= sizeof name || (*entry)[len] != '=')
+        if (!value)
             continue;
-        memcpy(name, *entry, len);
-        name[len] = '\0';
         const struct cli_ignored_name *ignored = cli_ignored_environment(name);
-        if (ignored && counts(ignored->when) && cli_ignored_asks(ignored, *entry + len + 1))
+        if (ignored && counts(ignored->when) && cli_ignored_asks(ignored, value))
             cli_ignored_warn(file, ignored, name);
+        warn_of_unknown(file, name);
     }
     if (senders && strcmp(senders, "all") == 0)
         (void)fprintf(file, "pusherc: warning: REVERB_APP_ACCEPT_CLIENT_EVENTS_FROM=all is taken "
                             "as \"members\"\n");
+    warn_of_elsewhere(file, port);
+}
+
+/* Is another name set that goes before this one? */
+static bool is_outdone(const struct cli_name *name)
+{
+    for (const struct cli_name *other = cli_names; other < name; other++) {
+        if (other->environment && other->whose == name->whose && name->how == CLI_SETS &&
+            other->how == CLI_SETS && strcmp(other->setting, name->setting) == 0 &&
+            value_of(other->environment) && counts(other->when))
+            return true;
+    }
+    return false;
+}
+
+static void tell(FILE *file, const char *name, const char *sets, bool *any)
+{
+    if (!value_of(name))
+        return;
+    (void)fprintf(file, "%s%s (%s)", *any ? ", " : "pusherc: the environment sets ", name, sets);
+    *any = true;
+}
+
+void cli_environment_tell(FILE *file)
+{
+    static const char *const parts[] = {"id", "key", "secret"};
+    const char *const *family = chosen_family();
+    bool any = false;
+
+    for (size_t i = 0; i < cli_name_count; i++) {
+        const struct cli_name *name = &cli_names[i];
+        if (name->environment && counts(name->when) && !is_outdone(name))
+            tell(file, name->environment, name->setting, &any);
+    }
+    for (size_t i = 0; family && i < 3; i++)
+        tell(file, family[i], parts[i], &any);
+    for (size_t i = family ? 1 : 0; i < COUNT(more_names); i++)
+        tell(file, more_names[i].name, more_names[i].sets, &any);
+    if (any)
+        (void)fputc('\n', file);
+}
+
+/* Take off what stands around the value; false: nothing does. */
+static bool strip(char *value)
+{
+    size_t len = strlen(value), before = strspn(value, " \t\r\n");
+
+    while (len > before && strchr(" \t\r\n", value[len - 1]))
+        len--;
+    if (len >= before + 2 && strchr("\"'", value[before]) && value[len - 1] == value[before]) {
+        before++;
+        len--;
+    }
+    if (before == 0 && !value[len])
+        return false;
+    memmove(value, value + before, len - before);
+    value[len - before] = '\0';
+    return true;
+}
+
+/* Does anything here read it? */
+static bool is_read(const char *name)
+{
+    return prefix_of(name) || strncmp(name, "BROADCAST_", 10) == 0 ||
+           (is_sockudo() && (is_known(name) || strcmp(name, "SSL_ENABLED") == 0));
+}
+
+void cli_environment_unquote(FILE *warnings)
+{
+    for (char **entry = environ; *entry; entry++) {
+        char name[MAX_NAME];
+
+        if (split(*entry, name) && is_read(name) && strip(*entry + strlen(name) + 1))
+            (void)fprintf(warnings,
+                          "pusherc: warning: the value of %s has quotes or white space around it, "
+                          "which are taken off\n",
+                          name);
+    }
 }

@@ -24,7 +24,15 @@ int cli_environment_credentials(struct cli_apps *apps, struct cli_error *error);
  * complete and not empty. Returns 0, or -1 with `error`. */
 int cli_environment_limits(struct cli_apps *apps, struct cli_error *error);
 
-/* Write one line for each variable that is set and has an effect in another server, but not here. */
-void cli_environment_warn(FILE *file);
+/* Take quotes and white space off around values, which files of the environment often have and programs that read such
+ * files often leave on; one line for each. To be called before all others, while there is one thread. */
+void cli_environment_unquote(FILE *warnings);
+
+/* One line for each name that is set and has no effect: another server would heed it, or it looks like a name that is
+ * known. And for what sends applications elsewhere than to `port`. */
+void cli_environment_warn(FILE *file, uint32_t port);
+
+/* One line with all names that are set and have an effect, and what they set; nothing if there is none. */
+void cli_environment_tell(FILE *file);
 
 #endif

@@ -36,7 +36,10 @@ static int unknown_command(const char *word)
     for (size_t i = 0; i < COMMAND_COUNT; i++)
         known[i] = commands[i].name;
     const char *nearest = cli_nearest(word, known, COMMAND_COUNT);
-    (void)fprintf(stderr, "pusherc: unknown command \"%.100s\"; ", word);
+    char shown[101];
+    (void)snprintf(shown, sizeof shown, "%s", word);
+    cli_make_plain(shown);
+    (void)fprintf(stderr, "pusherc: unknown command \"%s\"; ", shown);
     (void)(nearest ? fprintf(stderr, "did you mean %s?\n", nearest)
                    : fprintf(stderr, "pusherc --help lists the commands\n"));
     return 2;

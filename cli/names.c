@@ -29,14 +29,14 @@ static const char *debug(const char *text)
 #define SERVER(setting, unit) CLI_OF_SERVER, setting, unit
 #define APP(setting, unit)    CLI_OF_APP, setting, unit
 #define EVERY(setting, unit)  CLI_OF_EVERY_APP, setting, unit
-#define PLAIN                 CLI_ALWAYS, false, NULL
-#define SOCKUDO               CLI_WITH_SOCKUDO, false, NULL
+#define PLAIN                 CLI_ALWAYS, CLI_SETS, NULL
+#define SOCKUDO               CLI_WITH_SOCKUDO, CLI_SETS, NULL
 
 const struct cli_name cli_names[] = {
     {"SOKETI_HOST", "host", SERVER("host", 1), PLAIN},
     {"SOKETI_PORT", "port", SERVER("port", 1), PLAIN},
     {"SOKETI_PATH_PREFIX", "pathPrefix", SERVER("path_prefix", 1), PLAIN},
-    {"SOKETI_DEBUG", "debug", SERVER("log_level", 1), CLI_ALWAYS, false, debug},
+    {"SOKETI_DEBUG", "debug", SERVER("log_level", 1), CLI_ALWAYS, CLI_SETS, debug},
     {"SOKETI_SHUTDOWN_GRACE_PERIOD", "shutdownGracePeriod", SERVER("grace_ms", 1), PLAIN},
     {"SOKETI_SSL_CERT", "ssl.certPath", SERVER("tls_cert", 1), PLAIN},
     {"SOKETI_SSL_KEY", "ssl.keyPath", SERVER("tls_key", 1), PLAIN},
@@ -50,7 +50,7 @@ const struct cli_name cli_names[] = {
     {"SOKETI_WEBHOOKS_BATCHING_DURATION", "webhooks.batching.duration", SERVER("webhook_batch_ms", 1), PLAIN},
     {NULL, "httpApi.requestLimitInMb", SERVER("max_http_body_bytes", MIB), PLAIN},
 
-    {"SOKETI_DEFAULT_APP_ENABLED", NULL, APP("disabled", 1), CLI_ALWAYS, false, not},
+    {"SOKETI_DEFAULT_APP_ENABLED", NULL, APP("disabled", 1), CLI_ALWAYS, CLI_SETS, not},
     {"SOKETI_DEFAULT_APP_ENABLE_CLIENT_MESSAGES", NULL, APP("client_events", 1), PLAIN},
     {"SOKETI_DEFAULT_APP_USER_AUTHENTICATION", NULL, APP("user_authentication", 1), PLAIN},
     {"SOKETI_DEFAULT_APP_MAX_CONNS", NULL, APP("max_connections", 1), PLAIN},
@@ -73,22 +73,25 @@ const struct cli_name cli_names[] = {
     {"REVERB_SERVER_PATH", NULL, SERVER("path_prefix", 1), PLAIN},
     {"REVERB_MAX_REQUEST_SIZE", NULL, SERVER("max_http_body_bytes", 1), PLAIN},
     {"REVERB_APP_MAX_MESSAGE_SIZE", NULL, SERVER("max_frame_bytes", 1), PLAIN},
+    /* Over HTTP Reverb has no other limit of an event than that of the request. */
+    {"REVERB_MAX_REQUEST_SIZE", NULL, APP("max_event_payload_bytes", 1), CLI_ALWAYS, CLI_RAISES, NULL},
+    {"REVERB_APP_MAX_MESSAGE_SIZE", NULL, APP("max_event_payload_bytes", 1), CLI_ALWAYS, CLI_RAISES, NULL},
     {"REVERB_APP_MAX_CONNECTIONS", NULL, APP("max_connections", 1), PLAIN},
-    /* Reverb pings a client that was silent so long. Here the server does the same and sends clients the number. */
-    {"REVERB_APP_PING_INTERVAL", NULL, APP("activity_timeout_ms", SECOND), CLI_ALWAYS, true, NULL},
+    /* There: who has been silent so long is pinged. Here: the same, and clients are told the number. */
+    {"REVERB_APP_PING_INTERVAL", NULL, APP("activity_timeout_ms", SECOND), CLI_ALWAYS, CLI_LOWERS, NULL},
     {"REVERB_APP_ACTIVITY_TIMEOUT", NULL, APP("activity_timeout_ms", SECOND), PLAIN},
-    {"REVERB_APP_ACCEPT_CLIENT_EVENTS_FROM", NULL, APP("client_events", 1), CLI_ALWAYS, false, senders},
+    {"REVERB_APP_ACCEPT_CLIENT_EVENTS_FROM", NULL, APP("client_events", 1), CLI_ALWAYS, CLI_SETS, senders},
 
     {"HOST", NULL, SERVER("host", 1), SOCKUDO},
     {"PORT", NULL, SERVER("port", 1), SOCKUDO},
     {"SHUTDOWN_GRACE_PERIOD", NULL, SERVER("grace_ms", SECOND), SOCKUDO},
     {"METRICS_PORT", NULL, SERVER("metrics_port", 1), SOCKUDO},
     {"WEBSOCKET_MAX_PAYLOAD_KB", NULL, SERVER("max_frame_bytes", KIB), SOCKUDO},
-    {"SSL_CERT_PATH", NULL, SERVER("tls_cert", 1), CLI_WITH_SOCKUDO_TLS, false, NULL},
-    {"SSL_KEY_PATH", NULL, SERVER("tls_key", 1), CLI_WITH_SOCKUDO_TLS, false, NULL},
+    {"SSL_CERT_PATH", NULL, SERVER("tls_cert", 1), CLI_WITH_SOCKUDO_TLS, CLI_SETS, NULL},
+    {"SSL_KEY_PATH", NULL, SERVER("tls_key", 1), CLI_WITH_SOCKUDO_TLS, CLI_SETS, NULL},
     {"ACTIVITY_TIMEOUT", NULL, EVERY("activity_timeout_ms", SECOND), SOCKUDO},
     {"USER_AUTHENTICATION_TIMEOUT", NULL, EVERY("user_authentication_timeout_ms", SECOND), SOCKUDO},
-    {"SOCKUDO_DEFAULT_APP_ENABLED", NULL, APP("disabled", 1), CLI_ALWAYS, false, not},
+    {"SOCKUDO_DEFAULT_APP_ENABLED", NULL, APP("disabled", 1), CLI_ALWAYS, CLI_SETS, not},
     {"SOCKUDO_DEFAULT_APP_ENABLE_CLIENT_MESSAGES", NULL, APP("client_events", 1), PLAIN},
     {"SOCKUDO_ENABLE_CLIENT_MESSAGES", NULL, APP("client_events", 1), PLAIN},
     {"SOCKUDO_DEFAULT_APP_ENABLE_USER_AUTHENTICATION", NULL, APP("user_authentication", 1), PLAIN},
@@ -185,9 +188,14 @@ static int take_for_app(const struct cli_name *name, pusherc_app_options *option
 
     if (cli_setting_set(&other, setting, source, name->unit, text, error))
         return -1;
-    if (name->lowers) {
+    if (name->how == CLI_LOWERS) {
         uint32_t *target = (uint32_t *)(void *)((char *)options + setting->offset);
         lower(target, *(uint32_t *)(void *)((char *)&other + setting->offset));
+    } else if (name->how == CLI_RAISES) {
+        uint32_t *target = (uint32_t *)(void *)((char *)options + setting->offset);
+        uint32_t wanted = *(uint32_t *)(void *)((char *)&other + setting->offset);
+        if (wanted > (*target ? *target : setting->fallback))
+            *target = wanted;
     } else {
         *options = other;
     }
@@ -252,6 +260,10 @@ bool cli_ignored_asks(const struct cli_ignored_name *ignored, const char *value)
 
 void cli_ignored_warn(FILE *file, const struct cli_ignored_name *ignored, const char *source)
 {
-    (void)fprintf(file, "pusherc: warning: %s is set, but not supported%s%s\n", source,
+    char shown[CLI_PLAIN_NAME_SIZE];
+
+    (void)snprintf(shown, sizeof shown, "%s", source);
+    cli_make_plain(shown);
+    (void)fprintf(file, "pusherc: warning: %s is set, but not supported%s%s\n", shown,
                   ignored->instead ? ": " : "", ignored->instead ? ignored->instead : "");
 }

@@ -22,6 +22,12 @@ enum cli_when {
     CLI_WITH_SCALING      /* only if REVERB_SCALING_ENABLED is true */
 };
 
+enum cli_how {
+    CLI_SETS,
+    CLI_LOWERS, /* counts only if it makes the value smaller */
+    CLI_RAISES  /* counts only if it makes the value larger than it is, or than the default */
+};
+
 struct cli_name {
     const char *environment; /* NULL = none */
     const char *key;         /* in soketi's config file; NULL = none */
@@ -29,8 +35,8 @@ struct cli_name {
     const char *setting; /* the name here */
     uint32_t unit;       /* 1 in their unit, in the setting's unit */
     enum cli_when when;
-    bool lowers; /* counts only if it makes the value smaller */
-    /* Translates their value to the one here; "" = no change; NULL = an invalid value. NULL: the values are equal. */
+    enum cli_how how;
+    /* Our word for theirs, "" for one that asks for nothing, NULL if it is none; NULL = the same. */
     const char *(*translate)(const char *text);
 };
 

@@ -163,9 +163,11 @@ static int resolve(const char *host, char out[INET6_ADDRSTRLEN])
         status = getnameinfo(found->ai_addr, found->ai_addrlen, out, INET6_ADDRSTRLEN, NULL, 0,
                              NI_NUMERICHOST);
     freeaddrinfo(found);
-    if (status)
-        (void)fprintf(stderr, "pusherc: cannot listen on \"%.200s\": %s\n", host,
-                      gai_strerror(status));
+    if (status) {
+        struct cli_error error;
+        (void)cli_fail(&error, "cannot listen on \"%.200s\": %s", host, gai_strerror(status));
+        (void)complain(0, error.text);
+    }
     return status ? -1 : 0;
 }
 
@@ -189,9 +191,12 @@ static void print_url(const char *what, const char *scheme, const char *address,
                       const char *path)
 {
     bool bracketed = strchr(address, ':') != NULL;
+    char shown[256];
 
+    (void)snprintf(shown, sizeof shown, "%s", path ? path : "");
+    cli_make_plain(shown);
     printf("%s %s://%s%s%s:%u%s\n", what, scheme, bracketed ? "[" : "", address,
-           bracketed ? "]" : "", (unsigned)port, path ? path : "");
+           bracketed ? "]" : "", (unsigned)port, shown);
 }
 
 static int listen_for_clients(struct serving *serving, const char *address)
@@ -252,6 +257,7 @@ static int start(struct serving *serving)
 
     /* Comes before "listening on", which scripts wait for. */
     warn_of_default_secret(&serving->apps, address);
+    cli_environment_tell(stderr);
     if (metrics)
         print_url("metrics on", "http", metrics_address, pusherc_server_port(serving->server, 1),
                   "/metrics");
@@ -376,6 +382,7 @@ int cli_serve(char **words)
 
     cli_settings_init(&serving.settings);
     cli_apps_init(&serving.apps);
+    cli_environment_unquote(stderr);
     if (cli_arguments_read(&serving.arguments, words, &error)) {
         status = complain(EXIT_WRONG, error.text);
     } else if (cli_given(&serving.arguments, "help")) {
@@ -384,11 +391,13 @@ int cli_serve(char **words)
     } else if (cli_gather(&serving.arguments, &serving.settings, &serving.apps, stderr, &error)) {
         status = complain(EXIT_WRONG, error.text);
     } else {
-        cli_environment_warn(stderr);
+        cli_environment_warn(stderr, serving.settings.port);
         raise_descriptor_limit();
         status = cli_given(&serving.arguments, "check") ? check(&serving) : run(&serving);
-        if (status == 0 && cli_given(&serving.arguments, "check"))
+        if (status == 0 && cli_given(&serving.arguments, "check")) {
+            cli_environment_tell(stderr);
             cli_show(stdout, &serving.settings, &serving.apps);
+        }
     }
     pusherc_server_free(serving.server);
     cli_apps_free(&serving.apps);

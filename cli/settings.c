@@ -253,7 +253,9 @@ static void print_number(FILE *file, const struct cli_setting *setting, uint64_t
 {
     if (number == 0 && (setting->min > 0 || setting->kind == CLI_SETTING_DELAY))
         number = setting->fallback;
-    if (setting->kind == CLI_SETTING_LIMIT && number == PUSHERC_NO_LIMIT)
+    if (number == 0 && setting->min > 0) /* it follows something else */
+        (void)fputs("null", file);
+    else if (setting->kind == CLI_SETTING_LIMIT && number == PUSHERC_NO_LIMIT)
         (void)fputs("-1", file);
     else if (setting->kind == CLI_SETTING_DELAY && number == PUSHERC_NO_DELAY)
         (void)fputs("0", file);

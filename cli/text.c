@@ -7,6 +7,33 @@
 
 #define MAX_WORD 63
 
+/* Bytes of a character at `text` that could steer a terminal: a control character of ASCII or C1, the end of a line or
+ * paragraph, or one that turns the direction of text; 0 = it is another one. */
+static size_t control(const unsigned char *text)
+{
+    if (text[0] < 0x20 || text[0] == 0x7f)
+        return 1;
+    if ((text[0] == 0xc2 && text[1] >= 0x80 && text[1] < 0xa0) ||
+        (text[0] == 0xd8 && text[1] == 0x9c))
+        return 2;
+    if (text[0] == 0xe2 && text[1] == 0x80 &&
+        (text[2] == 0x8e || text[2] == 0x8f || (text[2] >= 0xa8 && text[2] <= 0xae)))
+        return 3;
+    return text[0] == 0xe2 && text[1] == 0x81 && text[2] >= 0xa6 && text[2] <= 0xa9 ? 3 : 0;
+}
+
+void cli_make_plain(char *text)
+{
+    char *out = text;
+
+    while (*text) {
+        size_t len = control((const unsigned char *)text);
+        *out++ = len ? '?' : *text;
+        text += len ? len : 1;
+    }
+    *out = '\0';
+}
+
 int cli_fail(struct cli_error *error, const char *format, ...)
 {
     va_list arguments;
@@ -14,6 +41,7 @@ int cli_fail(struct cli_error *error, const char *format, ...)
     va_start(arguments, format);
     (void)vsnprintf(error->text, sizeof error->text, format, arguments);
     va_end(arguments);
+    cli_make_plain(error->text);
     return -1;
 }
 
@@ -136,13 +164,17 @@ void cli_print_json_text(FILE *file, const char *text)
         return;
     }
     (void)fputc('"', file);
-    for (; *text; text++) {
-        if (*text == '"' || *text == '\\')
-            (void)fprintf(file, "\\%c", *text);
-        else if ((unsigned char)*text < 0x20)
-            (void)fprintf(file, "\\u%04x", (unsigned)*text);
+    while (*text) {
+        const unsigned char *c = (const unsigned char *)text;
+        size_t len = control(c);
+        unsigned number = len == 3   ? (c[0] & 15u) << 12 | (c[1] & 63u) << 6 | (c[2] & 63u)
+                          : len == 2 ? (c[0] & 31u) << 6 | (c[1] & 63u)
+                                     : c[0];
+        if (len > 0)
+            (void)fprintf(file, "\\u%04x", number);
         else
-            (void)fputc(*text, file);
+            (void)fprintf(file, *text == '"' || *text == '\\' ? "\\%c" : "%c", *text);
+        text += len > 0 ? len : 1;
     }
     (void)fputc('"', file);
 }

@@ -11,7 +11,7 @@
 
 #define CLI_PLAIN_NAME_SIZE 128
 
-/* An error: one sentence, without the program's name and without a newline. */
+/* One sentence for the user, without the program's name and without a control character. */
 struct cli_error {
     char text[600];
 };
@@ -36,7 +36,10 @@ bool cli_set_text(char **out, const char *text);
 /* Letters in lower case, without '_': "max_connections" and "maxConnections" are one name. Cut to fit. */
 void cli_plain_name(char out[CLI_PLAIN_NAME_SIZE], const char *name);
 
-/* Write a JSON string, or null for NULL. */
+/* Put '?' for each character that could steer a terminal: control characters, and those that turn the direction of text. */
+void cli_make_plain(char *text);
+
+/* As JSON: a string, or null for NULL. */
 void cli_print_json_text(FILE *file, const char *text);
 
 #endif

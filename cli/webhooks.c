@@ -122,18 +122,21 @@ int cli_webhooks_add(struct cli_app *app, const char *url, struct cli_error *err
     return whole ? 0 : cli_fail_no_memory(error);
 }
 
+/* Without what may be secret: who asks, and the query. */
 static void print_url(FILE *file, const char *url)
 {
-    const char *host = strstr(url, "://");
-    const char *at = host ? memchr(host + 3, '@', strcspn(host + 3, "/?#")) : NULL;
-    char *shown = at ? malloc(strlen(url) + 32) : NULL;
+    const char *scheme = strstr(url, "://");
+    const char *host = scheme ? scheme + 3 : url;
+    const char *at = memchr(host, '@', strcspn(host, "/?#"));
+    const char *rest = at ? at : host;
+    size_t shown = strcspn(rest, "?#");
+    char *text = malloc(strlen(url) + 2 * sizeof "(not shown)" + 1);
 
-    if (shown) {
-        int scheme = (int)(host + 3 - url);
-        (void)sprintf(shown, "%.*s(not shown)%s", scheme, url, at);
-    }
-    cli_print_json_text(file, at ? shown : url);
-    free(shown);
+    if (text)
+        (void)sprintf(text, "%.*s%s%.*s%s", (int)(host - url), url, at ? "(not shown)" : "",
+                      (int)shown, rest, rest[shown] ? "?(not shown)" : "");
+    cli_print_json_text(file, text);
+    free(text);
 }
 
 static void print_events(FILE *file, uint32_t events)

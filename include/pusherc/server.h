@@ -82,8 +82,12 @@ typedef struct pusherc_server_options {
     /** Sockets, those that speak HTTP included; default no limit; above it new clients get 4100. If the process may
      *  open fewer descriptors (RLIMIT_NOFILE), the start logs a warning. */
     uint32_t max_connections;
-    uint32_t max_frame_bytes;     /**< one message of a client; default 65536; above it 1009 */
-    uint32_t max_http_body_bytes; /**< default 1048576; above it 413 */
+    /** One message of a client; above it 1009. 0 follows the apps: 3 times the largest max_event_payload_bytes that any
+     *  of them has had and 4096 more, at least 65536 and at most 64 MiB. */
+    uint32_t max_frame_bytes;
+    /** Of an HTTP request; above it 413. 0 follows the apps: that much for each event of their largest batch, at least
+     *  1 MiB and at most 64 MiB. */
+    uint32_t max_http_body_bytes;
     uint32_t max_http_head_bytes; /**< request line and fields; default 16384; above it 431, 414 */
     /** @} */
 
@@ -141,6 +145,10 @@ typedef struct pusherc_server_options {
     uint32_t close_timeout_ms; /**< for the peer's half of a close; default 3000, then cut off */
     /** @} */
     uint32_t reserved_; /**< zero */
+    /** Names with commas between, beside addresses and private names, that listeners for PUSHERC_LISTEN_METRICS answer
+     *  to; NULL = none. Another name in "Host" may be that of a web site which has turned its name to this listener's
+     *  address, so that a visitor's browser reads the page for it. */
+    const char *metrics_names;
 } pusherc_server_options;
 
 /* clang-format off */

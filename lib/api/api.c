@@ -263,7 +263,29 @@ static void handle_app(struct pc_api_call *call)
     pc_buf_free(&decoded);
 }
 
-/* Completes a reply: counts and logs it, and replaces a body that could not be written completely by an error. */
+/* Publishers that do not look at the answer are the ones whose events never arrive. While no app is known, nobody has
+ * signed, and the operator may have to set a path or an id. */
+static void log_refusal(const struct pc_api_call *call)
+{
+    struct pc_log *log = &call->request->engine->log;
+    const struct pc_api_reply *reply = call->reply;
+    const struct pc_http_message *m = call->request->message;
+    pusherc_slice path = pc_slice_first(m->path, 200);
+    struct pc_log_about about = {.subject = "api"};
+    if (call->app) {
+        about.app_id = call->app->id;
+        PC_LOG(log, DEBUG, about, "%.*s %.*s: %d %.*s", (int)m->method.len, m->method.ptr,
+               (int)path.len, path.ptr, reply->status, (int)reply->body.len,
+               reply->body.len ? reply->body.ptr : "");
+    } else if (!pc_engine_is_draining(call->request->engine)) {
+        about.topic = (unsigned)reply->status;
+        PC_LOG(log, INFO, about, "%.*s %.*s: %d %.*s", (int)m->method.len, m->method.ptr,
+               (int)path.len, path.ptr, reply->status, (int)reply->body.len,
+               reply->body.len ? reply->body.ptr : "");
+    }
+}
+
+/* The last look at an answer: a body that could not be written is not sent in part. */
 static void finish(const struct pc_api_call *call)
 {
     struct pc_api_reply *reply = call->reply;
@@ -283,18 +305,8 @@ static void finish(const struct pc_api_call *call)
         pc_stat_add(&stats->http_bytes_in, call->request->message->body.len);
         pc_stat_add(&stats->http_bytes_out, reply->body.len);
     }
-    /* Logged, because many publishers do not look at the answer and only notice that events do not arrive. */
-    struct pc_log *log = &call->request->engine->log;
-    if (reply->status >= 400 && pc_log_wants(log, PUSHERC_LOG_DEBUG)) {
-        const struct pc_http_message *message = call->request->message;
-        pusherc_slice path = pc_slice_first(message->path, 200);
-        struct pc_log_about about = {.subject = "api"};
-        if (call->app)
-            about.app_id = call->app->id;
-        PC_LOG(log, DEBUG, about, "%.*s %.*s: %d %.*s", (int)message->method.len,
-               message->method.ptr, (int)path.len, path.ptr, reply->status, (int)reply->body.len,
-               reply->body.len ? reply->body.ptr : "");
-    }
+    if (reply->status >= 400)
+        log_refusal(call);
 }
 
 /* Serves a route that needs an app. */

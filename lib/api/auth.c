@@ -59,13 +59,13 @@ bool pc_auth_query_read(const struct pc_http_message *m, enum pc_auth_endpoint e
     pusherc_slice type = pc_http_field(m, PC_S("Content-Type"));
     pusherc_slice form = m->query;
     if (m->body.len) {
-        pusherc_slice json_type = PC_S("application/json");
+        pusherc_slice json_type = PC_S("application/json"), body = pc_json_without_mark(m->body);
         if (pc_slice_eq_nocase(pc_slice_first(type, json_type.len), json_type)) {
-            source.json = pc_json_parse(m->body);
+            source.json = pc_json_parse(body);
             if (source.json.type != PC_JSON_OBJECT)
                 return refuse_query(reply, 400, "The body is not a JSON object");
         } else {
-            form = m->body;
+            form = body;
         }
     }
     if (pc_http_params(form, source.params, MAX_PARAMS, &source.param_count, &out->text))

@@ -431,7 +431,8 @@ static bool reserve_scratch(const struct pc_api_call *call, struct pc_buf *scrat
 /* Returns the body's object; NONE: the reply is the 400. */
 static struct pc_json parse_body(struct pc_api_call *call)
 {
-    struct pc_json object = pc_json_parse(call->request->message->body);
+    pusherc_slice body = call->request->message->body, text = pc_json_without_mark(body);
+    struct pc_json object = pc_json_parse(text);
     if (object.type == PC_JSON_OBJECT)
         return object;
     if (object.type != PC_JSON_NONE) {
@@ -439,7 +440,7 @@ static struct pc_json parse_body(struct pc_api_call *call)
         return (struct pc_json){PC_JSON_NONE, {NULL, 0}};
     }
     pc_api_plain(call->reply, 400, "The body is not valid JSON in UTF-8 from byte ");
-    pc_buf_put_u64(&call->reply->body, pc_json_error_offset(call->request->message->body));
+    pc_buf_put_u64(&call->reply->body, body.len - text.len + pc_json_error_offset(text));
     pc_api_say(call->reply, PC_S(" on."));
     return object;
 }

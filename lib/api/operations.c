@@ -84,6 +84,57 @@ void pc_api_accept_traffic(struct pc_api_call *call)
     put_percent(body, ",\"percentUsage\":", &m);
 }
 
+/* -- whose name is it? -- */
+
+static pusherc_slice without_port(pusherc_slice host)
+{
+    if (host.len && host.ptr[0] == '[')
+        return pc_slice_first(host, pc_slice_find(host, ']') + 1);
+    return pc_slice_first(host, pc_slice_find(host, ':'));
+}
+
+static bool ends_with_nocase(pusherc_slice name, pusherc_slice end)
+{
+    return name.len > end.len && pc_slice_eq_nocase(pc_slice_skip(name, name.len - end.len), end);
+}
+
+static bool is_address(pusherc_slice host)
+{
+    bool digits = true;
+    for (size_t i = 0; i < host.len; i++)
+        digits = digits && ((host.ptr[i] >= '0' && host.ptr[i] <= '9') || host.ptr[i] == '.');
+    return digits || host.ptr[0] == '[';
+}
+
+/* One that nobody can register: a word, as containers and machines of a network call each other, or below a name that is
+ * kept for private use. */
+static bool is_private_name(pusherc_slice host)
+{
+    static const pusherc_slice ends[] = {
+        PUSHERC_LIT(".localhost"), PUSHERC_LIT(".local"),     PUSHERC_LIT(".internal"),
+        PUSHERC_LIT(".lan"),       PUSHERC_LIT(".home.arpa"), PUSHERC_LIT(".svc"),
+    };
+    for (size_t i = 0; i < sizeof ends / sizeof ends[0]; i++)
+        if (ends_with_nocase(host, ends[i]))
+            return true;
+    return pc_slice_find(host, '.') == host.len;
+}
+
+/* A site can turn its own name to this listener's address; then its scripts read the page as their own. */
+static bool answers_to(const struct pc_engine *engine, const struct pc_http_message *m)
+{
+    pusherc_slice host = without_port(pc_http_field(m, PC_S("Host")));
+    pusherc_slice names = pc_slice_of(engine->options.metrics_names), name;
+    if (host.len && host.ptr[host.len - 1] == '.')
+        host.len--;
+    if (host.len == 0 || is_address(host) || is_private_name(host)) /* browsers always send one */
+        return true;
+    while (pc_http_list_next(&names, &name))
+        if (pc_slice_eq_nocase(name, host))
+            return true;
+    return false;
+}
+
 /* -- the listener -- */
 
 static const struct page pages[] = {
@@ -101,7 +152,13 @@ void pc_api_operations(const struct pc_api_request *request, struct pc_api_reply
         if (pc_slice_eq(pages[i].path, m->path))
             page = &pages[i];
     bool read = pc_slice_eq(m->method, PC_S("GET")) || pc_slice_eq(m->method, PC_S("HEAD"));
-    if (!page)
+    bool ours = answers_to(request->engine, m);
+    if (!ours)
+        pc_api_plain(
+            reply, 403,
+            "These pages are for this machine's address or a private name; another name in "
+            "Host has to be in metrics_names.");
+    else if (!page)
         pc_api_plain(reply, 404, "There is nothing here.");
     else if (!read)
         pc_api_plain(reply, 405, "Use GET here.");
@@ -111,6 +168,6 @@ void pc_api_operations(const struct pc_api_request *request, struct pc_api_reply
         pc_api_out_of_memory(reply);
     /* No CORS fields: a web page must not read this through a browser that can reach this listener. */
     reply->field_count = 0;
-    if (page && !read)
+    if (ours && page && !read)
         pc_api_field(reply, PC_S("Allow"), PC_S("GET, HEAD"));
 }

@@ -30,45 +30,43 @@ static uint64_t monotonic_s(void)
     return (uint64_t)now.tv_sec;
 }
 
-/*
- * Rate limit per call site. A table of PC_LOG_SITES entries, found by file and line, counts the lines
- * of the current second. The counts start again with the first line of another second; that line
- * reports how many were suppressed. A call site without an entry gets the one that was silent longest,
- * so a report may be lost while more than PC_LOG_SITES call sites log. The search is linear: a line
- * that is formatted costs more.
- */
-
-/* The entry of a call site; reuses the entry that was silent longest if the call site has none. */
-static struct pc_log_site *find_site(struct pc_log *log, const char *file, int line)
+/* The entry of a call site, taking the one that was silent longest if it has none. */
+static struct pc_log_site *find_site(struct pc_log *log, const char *file, int line, unsigned topic)
 {
     struct pc_log_site *oldest = &log->sites[0];
     for (size_t i = 0; i < PC_LOG_SITES; i++) {
         struct pc_log_site *site = &log->sites[i];
-        if (site->line == line && site->file == file)
+        if (site->line == line && site->file == file && site->topic == topic)
             return site;
         if (site->second < oldest->second)
             oldest = site;
     }
-    *oldest = (struct pc_log_site){.file = file, .line = line};
+    *oldest = (struct pc_log_site){.file = file, .line = line, .topic = topic};
     return oldest;
 }
 
-/* True if the line may be written; *left_out is then the number of lines suppressed before it. */
-static bool admit(struct pc_log *log, const char *file, int line, uint32_t per_s,
-                  uint32_t *left_out)
+/* How many lines of one place, in so many seconds. */
+struct allowance {
+    uint32_t lines;
+    uint64_t seconds;
+};
+
+/* Whether the line may be written; if so, how many before it were not. */
+static bool admit(struct pc_log *log, const char *file, int line, unsigned topic,
+                  struct allowance may, uint32_t *left_out)
 {
     uint64_t second = monotonic_s();
     bool admitted = true;
 
     *left_out = 0;
     (void)pthread_mutex_lock(&log->mutex);
-    struct pc_log_site *site = find_site(log, file, line);
-    if (site->second != second) {
+    struct pc_log_site *site = find_site(log, file, line, topic);
+    if (second - site->second >= may.seconds) {
         *left_out = site->suppressed;
         site->second = second;
         site->lines = site->suppressed = 0;
     }
-    if (site->lines < per_s) {
+    if (site->lines < may.lines) {
         site->lines++;
     } else {
         site->suppressed++;
@@ -81,26 +79,48 @@ static bool admit(struct pc_log *log, const char *file, int line, uint32_t per_s
 bool pc_log_affords(struct pc_log *log, const char *file, int line, uint32_t per_s)
 {
     uint32_t left_out;
-    return admit(log, file, line, per_s, &left_out);
+    return admit(log, file, line, 0, (struct allowance){per_s, 1}, &left_out);
 }
 
-/* Turns the text into one line of valid UTF-8, so that text of a peer cannot forge lines. */
-static pusherc_slice make_one_line(char *text, size_t len)
+/* What ends a line, moves a terminal's cursor, or turns the order of what follows around. */
+static bool is_control(const char *p, size_t len)
 {
-    /* snprintf() may have cut inside a character; drops its first bytes, so that the rest is valid. */
+    const unsigned char *c = (const unsigned char *)p;
+    if (len == 1)
+        return c[0] < 0x20 || c[0] == 0x7f;
+    if (len == 2)
+        return (c[0] == 0xc2 && c[1] < 0xa0) || (c[0] == 0xd8 && c[1] == 0x9c); /* C1; U+061C */
+    if (len != 3 || c[0] != 0xe2)
+        return false;
+    return (c[1] == 0x80 && (c[2] == 0x8e || c[2] == 0x8f || (c[2] >= 0xa8 && c[2] <= 0xae))) ||
+           (c[1] == 0x81 && c[2] >= 0xa6 && c[2] <= 0xa9);
+}
+
+/* One line of UTF-8, whatever a client put into its parts: otherwise a peer could forge lines. Each control character,
+ * and each byte that is no UTF-8, becomes a '?'. `size` is the room that the text had: what fills it may have been cut. */
+static size_t make_one_line(char *text, size_t len, size_t size)
+{
+    const char *end = text + len;
+    size_t kept = 0;
+    /* A cut may have split a character; its remains must not spoil the rest. */
     bool utf8 = pc_utf8_valid(pc_slice(text, len));
-    for (size_t cut = 1; !utf8 && cut <= 3 && cut <= len && len == MESSAGE_SIZE - 1; cut++) {
+    for (size_t cut = 1; !utf8 && cut <= 3 && cut <= len && len == size - 1; cut++) {
         if (pc_utf8_valid(pc_slice(text, len - cut))) {
             utf8 = true;
-            len -= cut;
+            end -= cut;
         }
     }
-    for (size_t i = 0; i < len; i++) {
-        unsigned char c = (unsigned char)text[i];
-        if (c < 0x20 || c == 0x7f || (c >= 0x80 && !utf8))
-            text[i] = '?';
+    for (const char *p = text; p < end;) {
+        size_t n = utf8 ? pc_utf8_sequence(p, end) : 1;
+        if (is_control(p, n) || (n == 1 && (unsigned char)*p >= 0x80)) {
+            text[kept++] = '?';
+        } else {
+            memmove(text + kept, p, n);
+            kept += n;
+        }
+        p += n;
     }
-    return pc_slice(text, len);
+    return kept;
 }
 
 /* Length of what snprintf() put into `size` bytes. */
@@ -119,7 +139,9 @@ void pc_log_write(struct pc_log *log, pusherc_log_level level, struct pc_log_abo
     size_t len = 0;
     va_list args;
 
-    if (!pc_log_wants(log, level) || !admit(log, file, line, PC_LOG_BURST, &left_out))
+    bool rare = about.topic && log->level < PUSHERC_LOG_DEBUG;
+    struct allowance may = {rare ? 1 : PC_LOG_BURST, rare ? PC_LOG_RARE_S : 1};
+    if (!pc_log_wants(log, level) || !admit(log, file, line, about.topic, may, &left_out))
         return;
     if (left_out)
         len = printed(snprintf(text, sizeof text, "(%u like this left out) ", (unsigned)left_out),
@@ -134,7 +156,7 @@ void pc_log_write(struct pc_log *log, pusherc_log_level level, struct pc_log_abo
         .subject = about.subject ? about.subject : "",
         .file = file,
         .line = line,
-        .message = make_one_line(text, len),
+        .message = pc_slice(text, make_one_line(text, len, sizeof text)),
         .app_id = about.app_id,
         .socket_id = about.socket_id,
     };
@@ -150,9 +172,9 @@ int pc_errinfo(pusherc_errinfo *info, int code, int sys, const char *format, ...
     info->code = code;
     info->sys = sys;
     va_start(args, format);
-    if (vsnprintf(info->text, sizeof info->text, format, args) < 0)
-        info->text[0] = '\0';
+    size_t len = printed(vsnprintf(info->text, sizeof info->text, format, args), sizeof info->text);
     va_end(args);
+    info->text[make_one_line(info->text, len, sizeof info->text)] = '\0';
     return code;
 }
 
@@ -190,12 +212,14 @@ void pusherc_log_to_stderr(const pusherc_log_entry *entry, void *user_data)
         (void)pusherc_socket_id_format(entry->socket_id, socket_id);
 
     int len =
-        snprintf(text, sizeof text, "%04u-%02u-%02uT%02u:%02u:%02u.%03dZ %-5s %s%s%.*s%s%s: %.*s\n",
-                 (unsigned)utc.year, utc.month, utc.day, utc.hour, utc.minute, utc.second,
-                 (int)(now.tv_nsec / 1000000), level_name(entry->level), entry->subject,
-                 app.len ? " app=" : "", (int)app.len, app.len ? app.ptr : "",
-                 socket_id[0] ? " socket=" : "", socket_id, (int)message.len,
-                 message.len ? message.ptr : "");
+        snprintf(text, sizeof text - 1,
+                 "%04u-%02u-%02uT%02u:%02u:%02u.%03dZ %-5s %s%s%.*s%s%s: %.*s", (unsigned)utc.year,
+                 utc.month, utc.day, utc.hour, utc.minute, utc.second, (int)(now.tv_nsec / 1000000),
+                 level_name(entry->level), entry->subject, app.len ? " app=" : "", (int)app.len,
+                 app.len ? app.ptr : "", socket_id[0] ? " socket=" : "", socket_id,
+                 (int)message.len, message.len ? message.ptr : "");
+    size_t line = make_one_line(text, printed(len, sizeof text - 1), sizeof text - 1);
+    text[line++] = '\n';
     /* One call, so that lines of several threads do not mix. */
-    (void)fwrite(text, 1, printed(len, sizeof text), stderr);
+    (void)fwrite(text, 1, line, stderr);
 }

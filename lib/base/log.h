@@ -1,7 +1,8 @@
 /*
  * Log lines for the host: one event per line, level chosen by who must act (pusherc/log.h). A call
- * site writes at most PC_LOG_BURST lines in a second; its first line after that says how many were
- * left out. Control characters become '?', so that a peer's text cannot forge a line.
+ * site that repeats is cut to PC_LOG_BURST lines in a second; the next line says how many were left
+ * out. Control characters, among them C1's and those
+ * that turn the direction of text, become '?': a peer's text can neither forge a line nor steer a terminal.
  */
 #ifndef PC_BASE_LOG_H
 #define PC_BASE_LOG_H
@@ -13,12 +14,14 @@
 #include <pusherc/error.h>
 #include <pusherc/log.h>
 
-#define PC_LOG_BURST 20
-#define PC_LOG_SITES 64
+#define PC_LOG_BURST  20
+#define PC_LOG_SITES  64
+#define PC_LOG_RARE_S 10
 
 struct pc_log_site {
     const char *file;
     int line;
+    unsigned topic;
     uint64_t second; /* of the monotonic clock */
     uint32_t lines, suppressed;
 };
@@ -36,6 +39,9 @@ struct pc_log_about {
     const char *subject; /* "net", "ws", "proto", "auth", "api", "fanout", "server": static */
     pusherc_slice app_id;
     pusherc_socket_id socket_id;
+    /* Not 0: strangers can cause this line as often as they like, and an operator who has not asked for "debug" still
+     * wants to see one of each topic in PC_LOG_RARE_S. */
+    unsigned topic;
 };
 
 void pc_log_init(struct pc_log *log, pusherc_log_fn fn, void *user_data, pusherc_log_level level);

@@ -112,6 +112,18 @@ static bool read_master_key(const pusherc_app_options *o, uint8_t out[32])
     return pc_base64_decode(pc_slice_of(o->encryption_master_key), out, 32, &len) && len == 32;
 }
 
+static int check_origins(const pusherc_app_options *o, pusherc_errinfo *info)
+{
+    for (const char *const *one = o->allowed_origins; one && *one; one++) {
+        const char *wrong = pc_origin_wrong(*one);
+        if (wrong)
+            return pc_errinfo(info, PUSHERC_EINVAL, 0,
+                              "app %.60s: allowed_origins: \"%.80s\" never fits: %s", o->id, *one,
+                              wrong);
+    }
+    return 0;
+}
+
 int pc_app_check(const pusherc_app_options *o, bool webhooks, pusherc_errinfo *info)
 {
     pusherc_slice id = pc_slice_of(o->id), key = pc_slice_of(o->key);
@@ -136,6 +148,8 @@ int pc_app_check(const pusherc_app_options *o, bool webhooks, pusherc_errinfo *i
     char about[80];
     (void)snprintf(about, sizeof about, "app %.60s: ", o->id);
     int err = pc_settings_check(settings, SETTING_COUNT, o, about, info);
+    if (err == 0)
+        err = check_origins(o, info);
     if (err)
         return err;
     if (o->webhook_count && !webhooks)

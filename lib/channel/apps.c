@@ -138,6 +138,46 @@ static int prepare_change(struct pc_apps *apps, const pusherc_app_options *optio
     return err ? pc_errinfo(info, err, 0, "app %s: %s", options->id, pusherc_strerror(err)) : 0;
 }
 
+/* -- limits that follow the apps' -- */
+
+#define MIN_MESSAGE_BYTES 65536
+#define MIN_REQUEST_BYTES 1048576
+#define MAX_FOLLOWED      67108864
+
+static void raise_to(_Atomic uint64_t *limit, uint64_t wanted)
+{
+    uint64_t now = atomic_load_explicit(limit, memory_order_relaxed);
+    while (now < wanted && !atomic_compare_exchange_weak_explicit(
+                               limit, &now, wanted, memory_order_relaxed, memory_order_relaxed))
+        ;
+}
+
+/* An event's data may come with an escape of six bytes for each two, in an envelope. */
+static void fit(struct pc_apps *apps, const struct pc_app *app)
+{
+    uint64_t event = 3 * (uint64_t)app->options.max_event_payload_bytes + 4096;
+    raise_to(&apps->message_bytes, event);
+    raise_to(&apps->request_bytes, event * app->options.max_batch_events);
+}
+
+static size_t followed(const _Atomic uint64_t *limit, uint64_t min)
+{
+    uint64_t bytes = atomic_load_explicit(limit, memory_order_relaxed);
+    return (size_t)(bytes < min ? min : bytes > MAX_FOLLOWED ? MAX_FOLLOWED : bytes);
+}
+
+size_t pc_apps_message_bytes(const struct pc_apps *apps)
+{
+    return followed(&apps->message_bytes, MIN_MESSAGE_BYTES);
+}
+
+size_t pc_apps_request_bytes(const struct pc_apps *apps)
+{
+    return followed(&apps->request_bytes, MIN_REQUEST_BYTES);
+}
+
+/* -- changes -- */
+
 int pc_apps_put(struct pc_apps *apps, const pusherc_app_options *options, size_t count,
                 pusherc_errinfo *info)
 {
@@ -153,6 +193,8 @@ int pc_apps_put(struct pc_apps *apps, const pusherc_app_options *options, size_t
         err = prepare_change(apps, PUSHERC_AT(options, i), &changes[i], info);
     if (err == 0)
         err = exchange(apps, changes, count, info);
+    for (size_t i = 0; i < count && err == 0; i++)
+        fit(apps, changes[i].app);
     for (size_t i = 0; i < count; i++) {
         pc_endpoints_unref(changes[i].endpoints);
         pc_app_unref(err ? changes[i].app : changes[i].old);

@@ -15,7 +15,13 @@ struct pc_apps {
     uint32_t worker_count;
     /* The server has a webhook sender; otherwise apps with webhooks are refused. Set before the first put. */
     bool webhooks;
+    /* What one message and one request may have to hold, by the largest limits that any app has had. */
+    _Atomic uint64_t message_bytes, request_bytes;
 };
+
+/* Which of the server's limits follow the apps' as long as they are not set. */
+size_t pc_apps_message_bytes(const struct pc_apps *apps);
+size_t pc_apps_request_bytes(const struct pc_apps *apps);
 
 void pc_apps_init(struct pc_apps *apps, const struct pc_mem *mem, const uint64_t seed[2],
                   uint32_t worker_count);

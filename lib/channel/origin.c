@@ -4,6 +4,68 @@
 
 #include <pusherc/error.h>
 
+/* Behind the scheme, or the whole: what browsers send of it is a host, and a port that is not the scheme's own. */
+static const char *authority(const char *pattern)
+{
+    const char *scheme = strstr(pattern, "://");
+    return scheme ? scheme + 3 : pattern;
+}
+
+/* Of the port, with its colon; 0 = there is none. */
+static size_t port_len(const char *authority, size_t len)
+{
+    size_t at = authority[0] == '[' ? pc_slice_find(pc_slice(authority, len), ']') : 0;
+    return len - at - pc_slice_find(pc_slice(authority + at, len - at), ':');
+}
+
+static size_t without_slashes(const char *text)
+{
+    size_t len = strlen(text);
+    while (len > 0 && text[len - 1] == '/')
+        len--;
+    return len;
+}
+
+const char *pc_origin_wrong(const char *pattern)
+{
+    const char *at = authority(pattern);
+    size_t len = without_slashes(at);
+    if (len == 0)
+        return "there is no host in it";
+    for (size_t i = 0; i < len; i++) {
+        unsigned char c = (unsigned char)at[i];
+        if (c == '/' || c == '?' || c == '#')
+            return "an Origin has no path: leave it out";
+        if (c >= 0x80)
+            return "browsers send such a host in its form with xn--";
+        if (c <= ' ' || c == 0x7f || c == '@' || c == ',')
+            return "no Origin has such a character";
+    }
+    if (at == pattern && port_len(at, len))
+        return "a port needs the scheme before it, as in https://a.example:8443";
+    pusherc_slice scheme = pc_slice(pattern, (size_t)(at - pattern));
+    if (pc_slice_eq_nocase(scheme, PC_S("ws://")) || pc_slice_eq_nocase(scheme, PC_S("wss://")))
+        return "an Origin begins with http:// or https://";
+    return NULL;
+}
+
+/* A copy as browsers write it: lower case, no slash at the end, no port that is the scheme's own. NULL: no memory. */
+static char *normalized(const struct pc_mem *mem, const char *pattern)
+{
+    size_t len = (size_t)(authority(pattern) - pattern) + without_slashes(authority(pattern));
+    char *copy = pc_dup(mem, pc_slice(pattern, len));
+    if (!copy)
+        return NULL;
+    for (char *c = copy; *c; c++)
+        *c = pc_ascii_lower(*c);
+    pusherc_slice text = pc_slice(copy, len);
+    if (pc_slice_starts(text, PC_S("https://")) && pc_slice_ends(text, PC_S(":443")))
+        copy[len - 4] = '\0';
+    else if (pc_slice_starts(text, PC_S("http://")) && pc_slice_ends(text, PC_S(":80")))
+        copy[len - 3] = '\0';
+    return copy;
+}
+
 int pc_origins_copy(const struct pc_mem *mem, const char *const *patterns, char ***out)
 {
     size_t count = 0;
@@ -13,11 +75,9 @@ int pc_origins_copy(const struct pc_mem *mem, const char *const *patterns, char 
     if (!copies)
         return PUSHERC_ENOMEM;
     for (size_t i = 0; i < count; i++) {
-        copies[i] = pc_dup(mem, pc_slice_of(patterns[i]));
+        copies[i] = normalized(mem, patterns[i]);
         if (!copies[i])
             return PUSHERC_ENOMEM;
-        for (char *c = copies[i]; *c; c++)
-            *c = pc_ascii_lower(*c);
     }
     return 0;
 }

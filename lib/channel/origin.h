@@ -7,7 +7,10 @@
 #include "base/mem.h"
 #include "base/slice.h"
 
-/* Copies a list of patterns that ends with NULL, in lower case. The caller owns *out, also after PUSHERC_ENOMEM. */
+/* Copy a list of patterns, its last one NULL, in lower case. `out` is owned by the caller, also after PUSHERC_ENOMEM. */
+/* Why no Origin of a browser can ever fit this pattern, as an end of a sentence; NULL: one can. */
+const char *pc_origin_wrong(const char *pattern);
+
 PC_CHECKED int pc_origins_copy(const struct pc_mem *mem, const char *const *patterns, char ***out);
 void pc_origins_free(const struct pc_mem *mem, char **patterns); /* NULL is harmless */
 

@@ -25,6 +25,9 @@
 
 #define MAX_EXPONENT 1000 /* beyond a double's */
 
+#define MAX_EXACT   9007199254740991.0 /* whole numbers up to here are exact in a double */
+#define NUMBER_SIZE 24
+
 enum kind {
     KIND_TEXT,
     KIND_SECRET,
@@ -172,9 +175,29 @@ static void *option_at(struct reading *reading, const struct field *field)
     return (char *)&reading->options + field->offset;
 }
 
-static int take_text(struct reading *reading, const struct field *field, const cJSON *item)
+/* Ids are numbers in many a file of soketi's. The text is kept in the item, which the second reading finds it in. */
+static int number_to_text(const struct reading *reading, cJSON *item)
 {
-    if (!cJSON_IsString(item))
+    double number = item->valuedouble;
+
+    if (item->valuestring)
+        return 0;
+    if (!(number >= 0 && number <= MAX_EXACT) || (double)(uint64_t)number < number)
+        return refuse_field(reading, item, "must be a string or a whole number");
+    item->valuestring = cJSON_malloc(NUMBER_SIZE);
+    if (!item->valuestring)
+        return pc_errinfo(reading->info, PUSHERC_ENOMEM, 0, "out of memory");
+    (void)snprintf(item->valuestring, NUMBER_SIZE, "%llu", (unsigned long long)number);
+    return 0;
+}
+
+static int take_text(struct reading *reading, const struct field *field, cJSON *item)
+{
+    int err = cJSON_IsNumber(item) ? number_to_text(reading, item) : 0;
+
+    if (err)
+        return err;
+    if (!cJSON_IsString(item) && !cJSON_IsNumber(item))
         return refuse_field(reading, item, "must be a string");
     *(const char **)option_at(reading, field) = item->valuestring;
     return 0;
@@ -289,7 +312,7 @@ static int take_webhooks(struct reading *reading, const cJSON *item)
     return 0;
 }
 
-static int take_value(struct reading *reading, const struct field *field, const cJSON *item)
+static int take_value(struct reading *reading, const struct field *field, cJSON *item)
 {
     switch (field->kind) {
     case KIND_TEXT:
@@ -325,7 +348,7 @@ static bool seen_before(struct reading *reading, const struct field *field)
     return seen;
 }
 
-static int take_field(struct reading *reading, const cJSON *item)
+static int take_field(struct reading *reading, cJSON *item)
 {
     size_t distance = 0;
     const struct field *field = nearest_field(item->string, &distance);
@@ -344,9 +367,9 @@ static int take_field(struct reading *reading, const cJSON *item)
 
 /* -- apps -- */
 
-static int read_app(struct reading *reading, const cJSON *app)
+static int read_app(struct reading *reading, cJSON *app)
 {
-    const cJSON *item;
+    cJSON *item;
     if (!cJSON_IsObject(app))
         return pc_errinfo(reading->info, PUSHERC_EINVAL, 0, "an app must be an object");
     cJSON_ArrayForEach(item, app)
@@ -359,11 +382,11 @@ static int read_app(struct reading *reading, const cJSON *app)
 }
 
 /* Reads every app and hands it to `each`, if that is not NULL. */
-static int walk_apps(const cJSON *root, pusherc_app_fn each, void *user_data, pusherc_errinfo *info)
+static int walk_apps(cJSON *root, pusherc_app_fn each, void *user_data, pusherc_errinfo *info)
 {
     assert(root);
     bool array = cJSON_IsArray(root);
-    const cJSON *app = array ? root->child : root;
+    cJSON *app = array ? root->child : root;
     int err = 0;
 
     for (size_t number = 1; app && err == 0; number++, app = app->next) {
@@ -573,11 +596,7 @@ int pusherc_apps_from_json(pusherc_slice json, pusherc_app_fn each, void *user_d
         return pc_errinfo(info, PUSHERC_EINVAL, 0, "NULL argument");
     if (json.len > MAX_TEXT_BYTES)
         return pc_errinfo(info, PUSHERC_ELIMIT, 0, "more than %d bytes", MAX_TEXT_BYTES);
-    /* a byte order mark, which some editors write */
-    if (pc_slice_starts(json, PC_S("\xef\xbb\xbf")))
-        json = pc_slice_skip(json, 3);
-
-    int err = parse(json, &root, info);
+    int err = parse(pc_json_without_mark(json), &root, info);
     /* Every app is read before the first is handed over, so that a mistake in the last changes nothing. */
     if (err == 0)
         err = walk_apps(root, NULL, NULL, info);

@@ -18,6 +18,8 @@
  * that a header alone cannot take memory. */
 #define MAX_RESERVED_BYTES 16384
 
+#define TLS_HANDSHAKE 0x16 /* the first byte of what a TLS client sends */
+
 /* A chunk of one byte, "1\r\nx\r\n", is the longest form on the wire that a sender needs. */
 #define WIRE_BYTES_PER_BODY_BYTE 6
 
@@ -117,9 +119,11 @@ static void fail_syntax(struct pc_http_parser *parser, llhttp_errno_t err, char 
 {
     switch (err) {
     case HPE_INVALID_METHOD:
-        /* An unknown method, or another protocol, for example a TLS hello. */
+        /* A method we do not know, a TLS greeting, or no HTTP at all. */
         if (pc_http_is_token(pc_slice(&bad, 1)) || (bad == ' ' && parser->head.len > 0))
             fail(parser, 501, "Unknown method.");
+        else if (bad == TLS_HANDSHAKE && parser->head.len == 0)
+            fail(parser, 400, "This port speaks no TLS: use http:// or ws://.");
         else
             fail(parser, 400, "This is not HTTP.");
         return;

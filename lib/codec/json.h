@@ -29,7 +29,13 @@ struct pc_json {
     pusherc_slice raw; /* strings with their quotes */
 };
 
-/* Validates the whole of `text` (white space around it allowed). NONE if it is not one valid value. */
+/* Without the byte order mark that some editors and programs put before a text; it is no part of the JSON. */
+static inline pusherc_slice pc_json_without_mark(pusherc_slice text)
+{
+    return pc_slice_starts(text, PC_S("\xef\xbb\xbf")) ? pc_slice_skip(text, 3) : text;
+}
+
+/* Validates the whole of `text` (white space around it allowed). NONE if it is no valid value. */
 struct pc_json pc_json_parse(pusherc_slice text);
 
 /* Offset of the error in an invalid text, for messages: the start of the last value that was begun (the

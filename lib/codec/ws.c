@@ -355,7 +355,8 @@ void pc_ws_closing(struct pc_ws *ws)
 /* Sends the Close that says what was wrong with the input. */
 static void send_fault(struct context *c)
 {
-    pusherc_slice reason = c->close_code == WSLAY_CODE_MESSAGE_TOO_BIG ? PC_S("Message too large")
+    pusherc_slice reason = c->close_code == WSLAY_CODE_MESSAGE_TOO_BIG
+                               ? PC_S("Message too large (max_frame_bytes)")
                            : c->close_code == WSLAY_CODE_INVALID_FRAME_PAYLOAD_DATA
                                ? PC_S("Text is not valid UTF-8")
                                : PC_S("Malformed WebSocket frame");

@@ -5,14 +5,14 @@
 #include "codec/crypto.h"
 #include "fanout/channel_timer.h"
 
-/* How many of the options are texts. */
-#define TEXT_COUNT 4
+/* The texts among the options. */
+#define TEXT_COUNT 5
 
 static const char **text_of(struct pc_engine *engine, size_t i)
 {
     pusherc_server_options *o = &engine->options;
     const char **const texts[TEXT_COUNT] = {&o->path_prefix, &o->auth_path, &o->user_auth_path,
-                                            &o->metrics_prefix};
+                                            &o->metrics_prefix, &o->metrics_names};
     return texts[i];
 }
 
@@ -70,6 +70,7 @@ int pc_engine_init(struct pc_engine *engine, const struct pc_mem *mem,
         return err;
     }
     engine->worker_count = worker_count;
+    pc_why_ended_init(&engine->ended);
     pc_rules_init(&engine->rules, &engine->mem);
     pc_apps_init(&engine->apps, &engine->mem, engine->seed, worker_count);
     pc_directory_init(&engine->directory, &engine->mem, engine->seed, worker_count);
@@ -90,4 +91,5 @@ void pc_engine_free(struct pc_engine *engine)
     pc_apps_free(&engine->apps);
     pc_rules_free(&engine->rules);
     free_texts(engine);
+    pc_why_ended_free(&engine->ended);
 }

@@ -20,6 +20,7 @@
 #include "fanout/notice.h"
 #include "fanout/pending.h"
 #include "fanout/worker.h"
+#include "why/ended.h"
 #include "why/why.h"
 
 /* Values that a host cannot set. They are members of the engine and not macros, so that a test can set them between
@@ -72,6 +73,7 @@ struct pc_engine {
     struct pc_apps apps;
     struct pc_rules rules; /* complete before start, then read-only */
     struct pc_directory directory;
+    struct pc_why_ended ended;
     uint32_t worker_count;
     struct pc_worker *workers; /* worker_count of them */
     _Atomic bool draining;     /* a stop has begun */
@@ -92,6 +94,19 @@ PC_CHECKED int pc_engine_init(struct pc_engine *engine, const struct pc_mem *mem
                               const pusherc_server_options *options, uint32_t worker_count,
                               uint64_t now_ms);
 void pc_engine_free(struct pc_engine *engine);
+
+/* The host's limits, or what the apps need. */
+static inline size_t pc_engine_max_frame_bytes(const struct pc_engine *engine)
+{
+    size_t set = engine->options.max_frame_bytes;
+    return set ? set : pc_apps_message_bytes(&engine->apps);
+}
+
+static inline size_t pc_engine_max_body_bytes(const struct pc_engine *engine)
+{
+    size_t set = engine->options.max_http_body_bytes;
+    return set ? set : pc_apps_request_bytes(&engine->apps);
+}
 
 static inline bool pc_engine_is_draining(const struct pc_engine *engine)
 {

@@ -57,14 +57,14 @@ int pc_publication_check(const struct pc_engine *engine, const struct pc_app *ap
         pc_app_limited(app, PC_APP_max_event_payload_bytes);
         return pc_errinfo(info, PUSHERC_ELIMIT, 0,
                           "The data content of this event exceeds the allowed maximum (%u bytes): "
-                          "it has %zu bytes",
+                          "it has %zu bytes, see max_event_payload_bytes",
                           o->max_event_payload_bytes, p->data.len);
     }
     if (p->data.len > engine->options.out_hard_bytes / 2)
-        return pc_errinfo(
-            info, PUSHERC_ELIMIT, 0,
-            "The data content of this event does not fit into a connection's queue (%u bytes)",
-            engine->options.out_hard_bytes);
+        return pc_errinfo(info, PUSHERC_ELIMIT, 0,
+                          "The data content of this event does not fit into a connection's queue "
+                          "(%u bytes, see out_hard_bytes)",
+                          engine->options.out_hard_bytes);
     if (!pc_utf8_valid(p->data))
         return pc_errinfo(info, PUSHERC_EINVAL, 0, "The data is not UTF-8");
     return 0;

@@ -21,6 +21,8 @@
 #include "session/grant.h"
 #include "session/session.h"
 
+#define SHOWN_BYTES 100 /* in log lines, of what a client sent */
+
 struct pc_auth_call {
     struct pc_conn *conn;                  /* NULL = it has ended; come_home() frees the call */
     const struct pc_http_message *message; /* valid while `conn` is not NULL */
@@ -282,6 +284,26 @@ static struct pc_app *find_app(struct pc_engine *engine, const struct pc_auth_qu
     return pc_apps_only(&engine->apps);
 }
 
+/* Before anything has been decided: what is wrong is a setting, or what the page sends. */
+static void refuse_early(struct pc_auth_call *call, pusherc_denial_reason reason, int status,
+                         pusherc_slice text)
+{
+    const struct pc_http_message *m = call->message;
+    pusherc_slice path = pc_slice_first(m->path, SHOWN_BYTES);
+    pusherc_slice origin = pc_slice_first(pc_http_field(m, PC_S("Origin")), SHOWN_BYTES);
+    pusherc_slice key = pc_slice_first(call->query.app_key, SHOWN_BYTES);
+    struct pc_log_about about = {.subject = "auth", .topic = (unsigned)status};
+    if (call->app)
+        about.app_id = call->app->id;
+    PC_LOG(&call->conn->loop->engine->log, INFO, about,
+           "%.*s \"%.*s\" refused, %d %.*s%s%.*s%s%s%.*s%s", (int)m->method.len, m->method.ptr,
+           (int)path.len, path.ptr, status, (int)text.len, text.ptr,
+           key.len ? "; its app_key is \"" : "", (int)key.len, key.len ? key.ptr : "",
+           key.len ? "\"" : "", origin.len ? "; its Origin is \"" : "; it has no Origin",
+           (int)origin.len, origin.len ? origin.ptr : "", origin.len ? "\"" : "");
+    refuse_call(call, reason, status, text);
+}
+
 static void begin(struct pc_auth_call *call)
 {
     struct pc_conn *conn = call->conn;
@@ -295,18 +317,18 @@ static void begin(struct pc_auth_call *call)
     pc_api_reply_free(&reply);
     call->app = find_app(conn->loop->engine, &call->query);
     if (!call->app)
-        refuse_call(call, PUSHERC_DENIED_NO_RULE, 404,
-                    call->query.app_key.len
-                        ? PC_S("The app does not exist")
-                        : PC_S("Several apps are served here: send the parameter app_key"));
+        refuse_early(call, PUSHERC_DENIED_NO_RULE, 404,
+                     call->query.app_key.len
+                         ? PC_S("The app does not exist")
+                         : PC_S("Several apps are served here: send the parameter app_key"));
     else if (call->app->options.disabled)
-        refuse_call(call, PUSHERC_DENIED_BY_RULE, 403, PC_S("The app is not enabled"));
+        refuse_early(call, PUSHERC_DENIED_BY_RULE, 403, PC_S("The app is not enabled"));
     else if (call->query.callback.len && !call->app->options.jsonp)
-        refuse_call(
+        refuse_early(
             call, PUSHERC_DENIED_BY_RULE, 403,
             PC_S("JSONP is not enabled for this app (its setting \"jsonp\"): POST instead"));
     else if (origin.len && !pc_app_allows_origin(call->app, origin))
-        refuse_call(call, PUSHERC_DENIED_BY_RULE, 403, PC_S("Origin not allowed"));
+        refuse_early(call, PUSHERC_DENIED_BY_RULE, 403, PC_S("Origin not allowed"));
     else
         identify(call);
 }
@@ -343,7 +365,7 @@ bool pc_conn_auth(struct pc_conn *conn, const struct pc_http_message *m)
         pc_auth_put_preflight(&reply);
         reply_and_end(call, &reply);
     } else {
-        refuse_call(call, PUSHERC_DENIED_BY_RULE, 405, PC_S("Use POST here"));
+        refuse_early(call, PUSHERC_DENIED_BY_RULE, 405, PC_S("Use POST here"));
     }
     return true;
 }

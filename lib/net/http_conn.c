@@ -11,6 +11,8 @@
 
 #include <unistd.h>
 
+#define SHOWN_BYTES 100 /* in log lines, of what a client sent */
+
 struct http_conn {
     struct pc_conn *conn;
     pc_http_serve_fn serve;
@@ -206,6 +208,21 @@ static void note_progress(struct pc_conn *conn)
     }
 }
 
+/* Before anything knows what it is about: the method and the path, if they could be read. */
+static void log_broken(struct pc_conn *conn, const struct pc_http_message *m,
+                       const struct pc_http_error *error)
+{
+    pusherc_slice path = pc_slice_first(m->path, SHOWN_BYTES);
+    struct pc_log_about about = {.subject = "net", .topic = (unsigned)error->status};
+    PC_LOG(&conn->loop->engine->log, INFO, about, "%.*s%s%.*s%srefused, %d %s", (int)m->method.len,
+           m->method.len ? m->method.ptr : "", path.len ? " \"" : "", (int)path.len,
+           path.len ? path.ptr : "",
+           path.len        ? "\" "
+           : m->method.len ? " "
+                           : "a request was ",
+           error->status, error->text);
+}
+
 static void act_on(struct pc_conn *conn, enum pc_http_result result)
 {
     struct http_conn *h = http_of(conn);
@@ -223,6 +240,7 @@ static void act_on(struct pc_conn *conn, enum pc_http_result result)
         break;
     case PC_HTTP_ERROR: {
         struct pc_http_error error = pc_http_parser_error(h->parser);
+        log_broken(conn, pc_http_parser_message(h->parser), &error);
         pc_http_refuse(conn, error.status, error.text);
         break;
     }
@@ -317,7 +335,10 @@ static void http_closed(struct pc_conn *conn)
 
 static void http_wants_tls(struct pc_conn *conn)
 {
-    pc_http_refuse(conn, 400, "This port speaks TLS: use https:// or wss://");
+    static const struct pc_http_error error = {400, "This port speaks TLS: use https:// or wss://"};
+    static const struct pc_http_message unread = {0};
+    log_broken(conn, &unread, &error);
+    pc_http_refuse(conn, error.status, error.text);
 }
 
 static const struct pc_conn_kind http_kind = {
@@ -335,7 +356,7 @@ struct pc_conn *pc_http_conn_new(struct pc_loop *loop, int fd, struct pc_tls_con
 {
     const struct pc_mem *mem = loop->worker->mem;
     struct pc_http_limits limits = {loop->engine->options.max_http_head_bytes,
-                                    loop->engine->options.max_http_body_bytes};
+                                    pc_engine_max_body_bytes(loop->engine)};
     struct http_conn *h = pc_alloc_zero(mem, sizeof *h);
     if (!h || pc_http_parser_new(&h->parser, mem, limits)) {
         pc_free(mem, h);

@@ -33,7 +33,17 @@ static void ask_for_page(struct pc_conn *conn, const struct pc_http_message *m)
 
 /* -- the API -- */
 
-/* Handles a path that is no route of the API. `reply` holds the 404. */
+static void log_nothing(struct pc_conn *conn, const struct pc_http_message *m,
+                        const struct pc_api_reply *reply)
+{
+    pusherc_slice path = pc_slice_first(m->path, 200);
+    struct pc_log_about about = {.subject = "api", .topic = 1};
+    PC_LOG(&conn->loop->engine->log, INFO, about, "%.*s %.*s: %d %.*s", (int)m->method.len,
+           m->method.ptr, (int)path.len, path.ptr, reply->status, (int)reply->body.len,
+           reply->body.len ? reply->body.ptr : "");
+}
+
+/* What belongs to no route of the API; the reply is the 404. */
 static void serve_rest(struct pc_conn *conn, const struct pc_http_message *m,
                        struct pc_api_reply *reply)
 {
@@ -42,8 +52,10 @@ static void serve_rest(struct pc_conn *conn, const struct pc_http_message *m,
         pc_ws_conn_refuse_plain(conn, m);
     else if (engine->hooks.on_http)
         ask_for_page(conn, m);
-    else
+    else {
+        log_nothing(conn, m, reply);
         pc_http_reply(conn, reply, m);
+    }
 }
 
 static void call_resume(struct pc_conn *conn, void *of, struct pc_pending *answer);

@@ -6,6 +6,8 @@
 #include "session/admit.h"
 #include "session/reply.h"
 
+#define SHOWN_BYTES 100 /* in log lines, of what a client sent */
+
 #define WS_SPARE 16 /* idle WebSocket contexts kept by each loop, 4.6 KB each */
 
 struct ws_conn {
@@ -162,7 +164,25 @@ static const struct pc_conn_kind ws_kind = {
 
 /* -- the way in -- */
 
-/* Sends the 101; true. Sends the HTTP error for an improper handshake; false. */
+/* Proxies take these fields away unless they are told to pass them on. Only a WebSocket client sends a key. */
+static void log_no_handshake(struct pc_conn *conn, const struct pc_http_message *request,
+                             int status, const char *text)
+{
+    pusherc_slice path = pc_slice_first(request->path, SHOWN_BYTES);
+    bool upgrade = pc_http_field_has(request, PC_S("Upgrade"), PC_S("websocket")) &&
+                   pc_http_field_has(request, PC_S("Connection"), PC_S("upgrade"));
+    bool websocket = pc_http_field(request, PC_S("Sec-WebSocket-Key")).len > 0;
+    struct pc_log_about about = {.subject = "ws", .topic = websocket ? 1 : 2};
+    PC_LOG(&conn->loop->engine->log, INFO, about, "%.*s \"%.*s\" refused, %d %s%s",
+           (int)request->method.len, request->method.ptr, (int)path.len, path.ptr, status, text,
+           !websocket ? ""
+           : !upgrade
+               ? " It is one, but a proxy in front does not pass \"Upgrade\" and \"Connection\" on"
+           : request->http10 ? " A proxy in front speaks HTTP/1.0"
+                             : "");
+}
+
+/* 101, or the HTTP error that refuses an improper handshake; false after the second. */
 static bool shake_hands(struct pc_conn *conn, const struct pc_http_message *request)
 {
     char stack[512];
@@ -172,6 +192,7 @@ static bool shake_hands(struct pc_conn *conn, const struct pc_http_message *requ
     pc_buf_init_in(&out, conn->loop->worker->mem, SIZE_MAX, stack, sizeof stack);
     int err = pc_ws_handshake(request, &out, &status, &text);
     if (err == PUSHERC_EPROTO) {
+        log_no_handshake(conn, request, status, text);
         struct pc_http_reply reply = {
             .status = status,
             .date = pc_loop_date(conn->loop),
@@ -215,7 +236,7 @@ static int become_websocket(struct pc_conn *conn, const struct pc_http_message *
         return PUSHERC_ENOMEM;
     }
     w->conn = conn;
-    pc_ws_init(&w->ws, conn->loop->engine->options.max_frame_bytes);
+    pc_ws_init(&w->ws, (uint32_t)pc_engine_max_frame_bytes(conn->loop->engine));
     pc_conn_become(conn, &ws_kind, w);
     conn->out.overflow = on_overflow;
     return 0;
@@ -234,13 +255,40 @@ static void close_refused(struct pc_conn *conn, const struct pc_app *app, uint16
         pc_conn_send(conn, PC_WS_TEXT, pc_buf_slice(&error));
     pc_buf_free(&error);
     begin_close(conn, code, reason);
-    PC_LOG(&conn->loop->engine->log, DEBUG, ((struct pc_log_about){.subject = "ws"}),
-           "connection refused, %u %.*s", code, (int)reason.len, reason.ptr);
+}
+
+/* Whoever runs the server may have to set something: a proxy's path, allowed_origins, a limit. While it stops, nothing
+ * has to be set. */
+static void log_refusal(struct pc_conn *conn, const struct pc_http_message *request,
+                        const struct pc_app *app, uint16_t code, pusherc_slice reason)
+{
+    struct pc_engine *engine = conn->loop->engine;
+    pusherc_slice path = pc_slice_first(request->path, SHOWN_BYTES), below;
+    pusherc_slice origin = pc_slice_first(pc_http_field(request, PC_S("Origin")), SHOWN_BYTES);
+    pusherc_slice version =
+        pc_slice_first(pc_query_value(request->query, PC_S("protocol")), SHOWN_BYTES);
+    bool versioned = code == PC_CLOSE_BAD_VERSION || code == PC_CLOSE_UNSUPPORTED_VERSION;
+    bool doubled = code == PC_CLOSE_PATH_NOT_FOUND &&
+                   pc_strip_prefix(engine, request->path, &below) &&
+                   pc_slice_starts(below, PC_S("/app/app/"));
+    struct pc_log_about about = {.subject = "ws", .topic = code};
+    if (app)
+        about.app_id = app->id;
+    if (code == PC_CLOSE_RECONNECT && !pc_log_wants(&engine->log, PUSHERC_LOG_DEBUG))
+        return;
+    PC_LOG(&engine->log, INFO, about, "connection to \"%.*s\" refused, %u %.*s%s%.*s%s%s%.*s%s%s",
+           (int)path.len, path.ptr, code, (int)reason.len, reason.ptr,
+           versioned ? "; it asked for version \"" : "", versioned ? (int)version.len : 0,
+           version.len ? version.ptr : "", versioned ? "\"" : "",
+           origin.len ? "; its Origin is \"" : "; it has no Origin", (int)origin.len,
+           origin.len ? origin.ptr : "", origin.len ? "\"" : "",
+           doubled ? "; the client's wsPath is to be set without \"/app\"" : "");
 }
 
 void pc_ws_conn_turn_away(struct pc_conn *conn, const struct pc_http_message *request,
                           const struct pc_app *app, uint16_t code, pusherc_slice reason)
 {
+    log_refusal(conn, request, app, code, reason);
     if (become_websocket(conn, request) == 0)
         close_refused(conn, app, code, reason);
 }

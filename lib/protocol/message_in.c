@@ -4,7 +4,18 @@
 
 #include "protocol/names.h"
 
-static const char bad_format[] = "Invalid message format";
+#define BAD_FORMAT "Invalid message format"
+
+/* What a member of a message must be. */
+#define IN_DATA(name)      BAD_FORMAT ": \"" name "\" in data must be a string"
+#define TEXT_IN_DATA(name) IN_DATA(name) ", the text of a JSON object"
+static const char data_wanted[] = BAD_FORMAT ": data must be a JSON object, or the text of one";
+static const char channel_wanted[] = IN_DATA("channel");
+static const char auth_wanted[] = IN_DATA("auth");
+static const char channel_data_wanted[] = TEXT_IN_DATA("channel_data");
+static const char user_data_wanted[] = TEXT_IN_DATA("user_data");
+static const char own_channel_wanted[] =
+    BAD_FORMAT ": a client event must have \"channel\" beside \"event\" and \"data\", a string";
 
 static int refuse_message(const char **why, const char *sentence)
 {
@@ -18,24 +29,24 @@ static bool has_nul(pusherc_slice text)
     return pc_slice_find(text, '\0') < text.len;
 }
 
-/* A member that must be a string. */
-static int read_string(struct pc_json object, pusherc_slice name, struct pc_buf *scratch,
-                       pusherc_slice *out, const char **why)
+/* A member that must be a string, as the sentence `wanted` says. */
+static int read_string(struct pc_json object, pusherc_slice name, const char *wanted,
+                       struct pc_buf *scratch, pusherc_slice *out, const char **why)
 {
     int err = pc_json_string(pc_json_get(object, name), scratch, out);
     if (err == PUSHERC_EINVAL || (err == 0 && has_nul(*out)))
-        return refuse_message(why, bad_format);
+        return refuse_message(why, wanted);
     return err ? PUSHERC_ENOMEM : 0;
 }
 
-/* A member that may be absent or null; *out then stays empty. */
-static int read_optional(struct pc_json object, pusherc_slice name, struct pc_buf *scratch,
-                         pusherc_slice *out, const char **why)
+/* A member that may be absent or null: then *out stays empty. */
+static int read_optional(struct pc_json object, pusherc_slice name, const char *wanted,
+                         struct pc_buf *scratch, pusherc_slice *out, const char **why)
 {
     struct pc_json value = pc_json_get(object, name);
     if (value.type == PC_JSON_NONE || value.type == PC_JSON_NULL)
         return 0;
-    return read_string(object, name, scratch, out, why);
+    return read_string(object, name, wanted, scratch, out, why);
 }
 
 /* The "data" of events that have members in it: an object, or a string that holds an object's text. */
@@ -45,13 +56,13 @@ static int read_data(struct pc_json message, struct pc_buf *scratch, struct pc_j
     struct pc_json data = pc_json_get(message, PC_S("data"));
     if (data.type == PC_JSON_STRING) {
         pusherc_slice text;
-        int err = read_string(message, PC_S("data"), scratch, &text, why);
+        int err = read_string(message, PC_S("data"), data_wanted, scratch, &text, why);
         if (err)
             return err;
         data = pc_json_parse(text);
     }
     if (data.type != PC_JSON_OBJECT)
-        return refuse_message(why, bad_format);
+        return refuse_message(why, data_wanted);
     *out = data;
     return 0;
 }
@@ -62,11 +73,12 @@ static int parse_subscribe(struct pc_json message, struct pc_buf *scratch, struc
     struct pc_json data;
     int err = read_data(message, scratch, &data, why);
     if (!err)
-        err = read_string(data, PC_S("channel"), scratch, &in->channel, why);
+        err = read_string(data, PC_S("channel"), channel_wanted, scratch, &in->channel, why);
     if (!err)
-        err = read_optional(data, PC_S("auth"), scratch, &in->auth, why);
+        err = read_optional(data, PC_S("auth"), auth_wanted, scratch, &in->auth, why);
     if (!err)
-        err = read_optional(data, PC_S("channel_data"), scratch, &in->channel_data, why);
+        err = read_optional(data, PC_S("channel_data"), channel_data_wanted, scratch,
+                            &in->channel_data, why);
     return err;
 }
 
@@ -76,7 +88,7 @@ static int parse_unsubscribe(struct pc_json message, struct pc_buf *scratch,
     struct pc_json data;
     int err = read_data(message, scratch, &data, why);
     if (!err)
-        err = read_string(data, PC_S("channel"), scratch, &in->channel, why);
+        err = read_string(data, PC_S("channel"), channel_wanted, scratch, &in->channel, why);
     return err;
 }
 
@@ -86,16 +98,17 @@ static int parse_signin(struct pc_json message, struct pc_buf *scratch, struct p
     struct pc_json data;
     int err = read_data(message, scratch, &data, why);
     if (!err)
-        err = read_optional(data, PC_S("auth"), scratch, &in->auth, why);
+        err = read_optional(data, PC_S("auth"), auth_wanted, scratch, &in->auth, why);
     if (!err)
-        err = read_optional(data, PC_S("user_data"), scratch, &in->user_data, why);
+        err =
+            read_optional(data, PC_S("user_data"), user_data_wanted, scratch, &in->user_data, why);
     return err;
 }
 
 static int parse_client_event(struct pc_json message, struct pc_buf *scratch,
                               struct pc_message_in *in, const char **why)
 {
-    int err = read_string(message, PC_S("channel"), scratch, &in->channel, why);
+    int err = read_string(message, PC_S("channel"), own_channel_wanted, scratch, &in->channel, why);
     if (!err)
         in->data = pc_json_get(message, PC_S("data"));
     return err;
@@ -143,7 +156,7 @@ static int parse_as(struct pc_json message, struct pc_buf *scratch, struct pc_me
     case PC_IN_CLIENT_EVENT:
         return parse_client_event(message, scratch, in, why);
     }
-    return refuse_message(why, bad_format);
+    return refuse_message(why, BAD_FORMAT);
 }
 
 int pc_message_in_parse(pusherc_slice text, struct pc_buf *scratch, struct pc_message_in *out,
@@ -151,7 +164,7 @@ int pc_message_in_parse(pusherc_slice text, struct pc_buf *scratch, struct pc_me
 {
     struct pc_json message = pc_json_parse(text);
     if (message.type != PC_JSON_OBJECT)
-        return refuse_message(why, bad_format);
+        return refuse_message(why, BAD_FORMAT);
 
     /* Decoding shortens a text, and the same bytes are decoded at most three times: "data" as a string,
      * the strings in it, and an id in one of those. The room for all three is reserved here, so decoded
@@ -161,7 +174,7 @@ int pc_message_in_parse(pusherc_slice text, struct pc_buf *scratch, struct pc_me
 
     struct pc_message_in in = {.type = PC_IN_PING};
     pusherc_slice event;
-    int err = read_string(message, PC_S("event"), scratch, &event, why);
+    int err = read_string(message, PC_S("event"), BAD_FORMAT, scratch, &event, why);
     if (err)
         return err;
     if (!event_type(event, &in.type))

@@ -40,7 +40,7 @@ int pusherc_server_adopt(pusherc_server *server, intptr_t os_socket, pusherc_sli
     if (!server || os_socket < 0 || os_socket > INT32_MAX ||
         getsockopt((int)os_socket, SOL_SOCKET, SO_TYPE, &type, &len) || type != SOCK_STREAM ||
         head.len > (size_t)server->engine.options.max_http_head_bytes +
-                       server->engine.options.max_http_body_bytes)
+                       pc_engine_max_body_bytes(&server->engine))
         return PUSHERC_EINVAL;
     if (atomic_load(&server->state) != PC_SERVER_STARTED)
         return PUSHERC_ESTATE;

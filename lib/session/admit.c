@@ -74,6 +74,15 @@ static enum pc_admit_result read_protocol(pusherc_slice query, struct pc_admissi
     return PC_ADMIT_OK;
 }
 
+static enum pc_admit_result refuse_path(const struct pc_engine *engine, struct pc_admission *out)
+{
+    pusherc_slice prefix = pc_utf8_cut(pc_slice_of(engine->options.path_prefix), 60);
+    (void)refuse_client(out, PC_CLOSE_PATH_NOT_FOUND);
+    snprintf(out->reason, sizeof out->reason, "Path not found: it must be %.*s/app/{key}",
+             (int)prefix.len, prefix.len ? prefix.ptr : "");
+    return PC_ADMIT_REFUSED;
+}
+
 enum pc_admit_result pc_admit_request(struct pc_engine *engine,
                                       const struct pc_http_message *request,
                                       struct pc_admission *out)
@@ -82,7 +91,7 @@ enum pc_admit_result pc_admit_request(struct pc_engine *engine,
     if (pc_engine_is_draining(engine))
         return refuse_client(out, PC_CLOSE_RECONNECT);
     if (!find_key(engine, request->path, out))
-        return refuse_client(out, PC_CLOSE_PATH_NOT_FOUND);
+        return refuse_path(engine, out);
     return read_protocol(request->query, out);
 }
 

@@ -1,5 +1,7 @@
 /* client-* events: checked, reduced to what subscribers may see, published to all other
  * subscribers (section 2.9). */
+#include <stdio.h>
+
 #include "fanout/posting.h"
 #include "fanout/publish.h"
 #include "session/handlers.h"
@@ -88,6 +90,16 @@ static bool data_fits(const struct pc_session *s, pusherc_slice data)
     return fits;
 }
 
+static void refuse_size(struct pc_session *s, size_t len)
+{
+    char text[120];
+    (void)snprintf(text, sizeof text,
+                   "The event data is too large: %zu bytes, the maximum is %u "
+                   "(max_event_payload_bytes)",
+                   len, (unsigned)s->app->options.max_event_payload_bytes);
+    refuse_event(s, PC_ERROR_CLIENT_EVENT, text);
+}
+
 void pc_session_client_event(struct pc_session *s, const struct pc_message_in *in)
 {
     const pusherc_app_options *o = &s->app->options;
@@ -125,9 +137,12 @@ void pc_session_client_event(struct pc_session *s, const struct pc_message_in *i
     int err = event_data(in, &scratch, &data);
     if (err)
         refuse_event(s, PC_ERROR_PLAIN,
-                     err == PUSHERC_EINVAL ? "Invalid message format" : "Out of memory");
+                     err == PUSHERC_EINVAL
+                         ? "Invalid message format: data has an escape that no text can "
+                           "hold, half of a surrogate pair"
+                         : "Out of memory");
     else if (!data_fits(s, data))
-        refuse_event(s, PC_ERROR_CLIENT_EVENT, "The event data is too large");
+        refuse_size(s, data.len);
     else
         relay(s, in, data, sub->member ? sub->member->node.key : PC_S(""));
     pc_buf_free(&scratch);

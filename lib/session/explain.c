@@ -22,15 +22,18 @@ static size_t other_sockets(const struct pc_session *s, pusherc_socket_id ids[PC
 void pc_session_explain(struct pc_session *s, const struct pc_message_in *in, pusherc_slice to_sign)
 {
     struct pc_engine *engine = s->worker->engine;
-    pusherc_socket_id others[PC_WHY_MAX_OTHERS];
+    pusherc_socket_id others[PC_WHY_MAX_OTHERS], ended[PC_WHY_MAX_ENDED];
     if (!PC_WHY_AFFORDS(&engine->log))
         return;
     const struct pc_why why = pc_engine_why(engine);
-    const struct pc_why_message message = {.app = s->app,
-                                           .socket_id = s->q->owner,
-                                           .in = in,
-                                           .to_sign = to_sign,
-                                           .others = others,
-                                           .other_count = other_sockets(s, others)};
+    const struct pc_why_message message = {
+        .app = s->app,
+        .socket_id = s->q->owner,
+        .in = in,
+        .to_sign = to_sign,
+        .others = others,
+        .other_count = other_sockets(s, others),
+        .ended = ended,
+        .ended_count = pc_why_ended_of(&engine->ended, s->app->state, ended, PC_WHY_MAX_ENDED)};
     pc_why_message(&why, &message);
 }

@@ -54,10 +54,12 @@ void pc_session_tell_host(struct pc_session *s, pusherc_slice channel, const str
                              .socket_id = s->q->owner,
                              .status = why->status,
                              .detail = why->detail.len ? why->detail : why->text};
-    PC_LOG(&engine->log, DEBUG, ((struct pc_log_about){"auth", s->app->id, s->q->owner}),
-           "%s: channel %.*s, rule %.*s, %d: %.*s", pusherc_denial_name(why->reason),
-           (int)channel.len, channel.ptr, (int)denial.pattern.len, denial.pattern.ptr, why->status,
-           (int)denial.detail.len, denial.detail.ptr);
+    PC_LOG(
+        &engine->log, DEBUG,
+        ((struct pc_log_about){.subject = "auth", .app_id = s->app->id, .socket_id = s->q->owner}),
+        "%s: channel %.*s, rule %.*s, %d: %.*s", pusherc_denial_name(why->reason), (int)channel.len,
+        channel.ptr, (int)denial.pattern.len, denial.pattern.ptr, why->status,
+        (int)denial.detail.len, denial.detail.ptr);
     if (engine->hooks.on_denied)
         engine->hooks.on_denied(&denial, engine->hooks.user_data);
 }

@@ -106,6 +106,7 @@ void pc_session_end(struct pc_session *s)
     pc_user_conn_free(s->as_identified);
     s->as_signed_in = s->as_identified = NULL;
     s->state = PC_SESSION_ENDED;
+    pc_why_note_ended(&engine->ended, &engine->log, s->app->state, s->q->owner);
     if (engine->hooks.on_close)
         engine->hooks.on_close((const pusherc_conn *)s, s->close_code, engine->hooks.user_data);
     pc_timer_stop(&worker->timers, &s->liveness);

@@ -1,6 +1,7 @@
 #include "session/signature.h"
 
 #include "auth/sign.h"
+#include "protocol/names.h"
 #include "session/explain.h"
 
 struct socket_text {
@@ -49,12 +50,22 @@ static void put_string_to_sign(const struct pc_session *s, const struct pc_messa
     }
 }
 
+/* A client that sends `auth` and leaves out what came beside it. */
+static bool lacks_member(const struct pc_message_in *in)
+{
+    return in->type == PC_IN_SUBSCRIBE && in->channel_data.len == 0 &&
+           pc_channel_prefix_of(in->channel)->is.kind == PUSHERC_CHANNEL_PRESENCE;
+}
+
 bool pc_session_check_signature(struct pc_session *s, const struct pc_message_in *in, int status,
                                 struct pc_buf *scratch, struct pc_refusal *why)
 {
     const char *text = NULL;
     if (verify(s, in, &text))
         return true;
+    if (lacks_member(in) && text && pc_slice_eq(pc_slice_of(text), PC_S("Invalid signature")))
+        text = "Invalid signature, and channel_data is missing, which is signed for a presence "
+               "channel";
     pc_refusal_set(why, PUSHERC_DENIED_BAD_SIGNATURE, status,
                    text ? text : "The signature could not be checked");
     put_string_to_sign(s, in, scratch);

@@ -23,9 +23,16 @@ static bool say(const struct trial *t, const char *sentence)
     return true;
 }
 
+/* What it was made with cannot be told: a secret or a socket that nobody here knows looks the same. */
 static void say_unknown(const struct trial *t)
 {
-    say(t, "none of the usual mistakes: most likely it was made with another secret");
+    say(t, "none of the usual mistakes: another secret, or something else that is not known here");
+}
+
+static void say_unknown_client(const struct trial *t)
+{
+    say(t, "none of the usual mistakes: another secret, or the socket_id of a connection that is "
+           "not known here");
 }
 
 static void put_shown(struct pc_buf *buf, pusherc_slice text)
@@ -218,17 +225,20 @@ static bool try_data(const struct trial *t, pusherc_slice *parts, size_t count, 
 
 /* Tries other socket ids in parts[0]. */
 static bool try_sockets(const struct trial *t, pusherc_slice *parts, size_t count,
-                        const pusherc_slice *others, size_t other_count)
+                        const struct pc_why_sockets *others)
 {
     char escaped[PUSHERC_SOCKET_ID_STRLEN + 2];
     pusherc_slice own = parts[0];
     size_t dot = pc_slice_find(own, '.');
     bool found = false;
-    for (size_t i = 0; i < other_count && !found; i++) {
-        parts[0] = others[i];
+    for (size_t i = 0; i < others->open + others->ended && !found; i++) {
+        parts[0] = others->ids[i];
         found = fits(t, t->wrong->secret, parts, count) &&
-                say_of(t, "it was made for another connection, ", others[i],
-                       ": ask with the socket_id of the one that sends it");
+                (i < others->open
+                     ? say_of(t, "it was made for another connection, ", others->ids[i],
+                              ": ask with the socket_id of the one that sends it")
+                     : say_of(t, "it was made for a connection that has ended, ", others->ids[i],
+                              ": after connecting again, ask again with the new socket_id"));
     }
     if (!found && dot < own.len && own.len + 2 <= sizeof escaped) {
         memcpy(escaped, own.ptr, dot);
@@ -283,8 +293,8 @@ static bool try_names(const struct trial *t, pusherc_slice *parts, size_t count)
     return try_name(t, parts, count, pc_slice(text, name.len));
 }
 
-static bool explain_channel(struct trial *t, pusherc_slice *parts, const pusherc_slice *others,
-                            size_t other_count)
+static bool explain_channel(struct trial *t, pusherc_slice *parts,
+                            const struct pc_why_sockets *others)
 {
     pusherc_slice channel = parts[2], data = parts[4];
     const pusherc_slice as_user[] = {parts[0], PC_S("::user::"), data};
@@ -303,22 +313,25 @@ static bool explain_channel(struct trial *t, pusherc_slice *parts, const pusherc
         return false;
     return try_secrets(t, parts, count) || try_names(t, parts, count) ||
            (data.len && try_data(t, parts, count, "channel_data")) ||
-           try_sockets(t, parts, count, others, other_count);
+           try_sockets(t, parts, count, others);
 }
 
 void pc_why_channel_auth(const struct pc_wrong_signature *wrong, pusherc_slice socket_id,
                          pusherc_slice channel, pusherc_slice channel_data,
-                         const pusherc_slice *other_sockets, size_t other_socket_count,
-                         struct pc_buf *cause)
+                         const struct pc_why_sockets *others, struct pc_buf *cause)
 {
     struct trial t = {.wrong = wrong, .cause = cause};
     pusherc_slice parts[] = {socket_id, PC_S(":"), channel, PC_S(":"), channel_data};
-    if (!explain_channel(&t, parts, other_sockets, other_socket_count))
-        say_unknown(&t);
+    if (explain_channel(&t, parts, others))
+        return;
+    if (channel_data.len == 0 && pc_channel_prefix_of(channel)->is.kind == PUSHERC_CHANNEL_PRESENCE)
+        say(&t, "channel_data is missing: the auth endpoint answers with it beside auth, and the "
+                "client has to send both");
+    else
+        say_unknown_client(&t);
 }
 
-static bool explain_user(struct trial *t, pusherc_slice *parts, const pusherc_slice *others,
-                         size_t other_count)
+static bool explain_user(struct trial *t, pusherc_slice *parts, const struct pc_why_sockets *others)
 {
     const pusherc_slice as_channel[] = {parts[0], PC_S(":"), parts[2]};
     const char *form;
@@ -331,17 +344,17 @@ static bool explain_user(struct trial *t, pusherc_slice *parts, const pusherc_sl
     if (parts[2].len > MAX_TRIED_BYTES)
         return false;
     return try_secrets(t, parts, 3) || try_data(t, parts, 3, "user_data") ||
-           try_sockets(t, parts, 3, others, other_count);
+           try_sockets(t, parts, 3, others);
 }
 
 void pc_why_user_auth(const struct pc_wrong_signature *wrong, pusherc_slice socket_id,
-                      pusherc_slice user_data, const pusherc_slice *other_sockets,
-                      size_t other_socket_count, struct pc_buf *cause)
+                      pusherc_slice user_data, const struct pc_why_sockets *others,
+                      struct pc_buf *cause)
 {
     struct trial t = {.wrong = wrong, .cause = cause};
     pusherc_slice parts[] = {socket_id, PC_S("::user::"), user_data};
-    if (!explain_user(&t, parts, other_sockets, other_socket_count))
-        say_unknown(&t);
+    if (!explain_user(&t, parts, others))
+        say_unknown_client(&t);
 }
 
 /* -- HTTP requests -- */

@@ -30,16 +30,20 @@ struct pc_wrong_signature {
     size_t other_count;
 };
 
-/* Each function appends a sentence to `cause`, at most PC_WHY_MAX_BYTES, also if no mistake fits. */
+/* Printed ids of other connections that a signature may have been made for. */
+struct pc_why_sockets {
+    const pusherc_slice *ids;
+    size_t open, ended; /* those that are open come first */
+};
 
-/* A subscription. `other_sockets`: printed ids of connections that the signature may have been made for. */
+/* Each appends a sentence to `cause`, at most PC_WHY_MAX_BYTES; also if no mistake fits. */
+
 void pc_why_channel_auth(const struct pc_wrong_signature *wrong, pusherc_slice socket_id,
                          pusherc_slice channel, pusherc_slice channel_data,
-                         const pusherc_slice *other_sockets, size_t other_socket_count,
-                         struct pc_buf *cause);
+                         const struct pc_why_sockets *others, struct pc_buf *cause);
 void pc_why_user_auth(const struct pc_wrong_signature *wrong, pusherc_slice socket_id,
-                      pusherc_slice user_data, const pusherc_slice *other_sockets,
-                      size_t other_socket_count, struct pc_buf *cause);
+                      pusherc_slice user_data, const struct pc_why_sockets *others,
+                      struct pc_buf *cause);
 
 /* An HTTP request that pc_verify_request() refused. `raw_query` is the query as sent; `forwarded_prefix` is the part of
  * the path that a proxy says it has removed. False: there is nothing to add to the answer that the client got. */

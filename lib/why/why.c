@@ -48,21 +48,24 @@ static void explain_message(const struct pc_why *why, const struct pc_why_messag
                             struct pc_buf *cause)
 {
     const struct pc_message_in *in = m->in;
-    char texts[PC_WHY_MAX_OTHERS][PUSHERC_SOCKET_ID_STRLEN];
+    char texts[PC_WHY_MAX_OTHERS + PC_WHY_MAX_ENDED][PUSHERC_SOCKET_ID_STRLEN];
     char own_text[PUSHERC_SOCKET_ID_STRLEN];
-    pusherc_slice ids[PC_WHY_MAX_OTHERS];
+    pusherc_slice ids[PC_WHY_MAX_OTHERS + PC_WHY_MAX_ENDED];
     pusherc_slice own = pc_slice(own_text, pusherc_socket_id_format(m->socket_id, own_text));
     pusherc_slice key = pc_slice_first(in->auth, pc_slice_find(in->auth, ':'));
-    size_t count = 0;
+    size_t open = m->other_count < PC_WHY_MAX_OTHERS ? m->other_count : PC_WHY_MAX_OTHERS;
+    size_t ended = m->ended_count < PC_WHY_MAX_ENDED ? m->ended_count : PC_WHY_MAX_ENDED;
+    const struct pc_why_sockets others = {ids, open, ended};
     struct known known;
-    for (; count < m->other_count && count < PC_WHY_MAX_OTHERS; count++)
-        ids[count] =
-            pc_slice(texts[count], pusherc_socket_id_format(m->others[count], texts[count]));
+    for (size_t i = 0; i < open + ended; i++) {
+        pusherc_socket_id id = i < open ? m->others[i] : m->ended[i - open];
+        ids[i] = pc_slice(texts[i], pusherc_socket_id_format(id, texts[i]));
+    }
     struct pc_wrong_signature wrong = look_up(&known, why, m->app, in->auth, key);
     if (in->type == PC_IN_SIGNIN)
-        pc_why_user_auth(&wrong, own, in->user_data, ids, count, cause);
+        pc_why_user_auth(&wrong, own, in->user_data, &others, cause);
     else
-        pc_why_channel_auth(&wrong, own, in->channel, in->channel_data, ids, count, cause);
+        pc_why_channel_auth(&wrong, own, in->channel, in->channel_data, &others, cause);
     let_go(&known);
 }
 
@@ -73,9 +76,11 @@ void pc_why_message(const struct pc_why *why, const struct pc_why_message *m)
     pc_buf_init_in(&cause, why->mem, sizeof text, text, sizeof text);
     explain_message(why, m, &cause);
     pusherc_slice shown = pc_utf8_cut(m->to_sign, SHOWN_BYTES);
-    PC_LOG(why->log, DEBUG, ((struct pc_log_about){"auth", m->app->id, m->socket_id}),
-           "wrong signature: \"%.*s%s\" had to be signed; %.*s", (int)shown.len, shown.ptr,
-           shown.len < m->to_sign.len ? "..." : "", (int)cause.len, cause.ptr);
+    PC_LOG(
+        why->log, DEBUG,
+        ((struct pc_log_about){.subject = "auth", .app_id = m->app->id, .socket_id = m->socket_id}),
+        "wrong signature: \"%.*s%s\" had to be signed; %.*s", (int)shown.len, shown.ptr,
+        shown.len < m->to_sign.len ? "..." : "", (int)cause.len, cause.ptr);
 }
 
 void pc_why_request(const struct pc_why *why, const struct pc_why_request *r)

@@ -14,6 +14,7 @@
 #include "channel/apps.h"
 #include "channel/directory.h"
 #include "protocol/message_in.h"
+#include "why/ended.h"
 
 #define PC_WHY_MAX_OTHERS 32 /* other apps, and as many sockets, tried for a wrong signature */
 #define PC_WHY_PER_S      5  /* wrong signatures that one place in the code explains in a second */
@@ -31,10 +32,14 @@ struct pc_why_message {
     const struct pc_app *app;
     pusherc_socket_id socket_id;
     const struct pc_message_in *in;
-    pusherc_slice to_sign; /* the string that had to be signed */
-    /* Other connections of the app: a client that has connected again may send the signature for its old connection. */
+    pusherc_slice to_sign; /* what the signature had to be made of */
+    /* Other connections of the app: a client that has two, or has connected again, may send what was signed for the
+     * other one. */
     const pusherc_socket_id *others;
-    size_t other_count; /* only the first PC_WHY_MAX_OTHERS are tried */
+    size_t other_count; /* the first PC_WHY_MAX_OTHERS count */
+    const pusherc_socket_id
+        *ended; /* those that are no more, of which at most PC_WHY_MAX_ENDED count */
+    size_t ended_count;
 };
 
 /* An HTTP request that pc_verify_request() refused. */

@@ -108,14 +108,15 @@ static void check_diagnosis(const struct pc_hmac_key *secret,
                                        .other_count = 1};
     const pusherc_slice parts[] = {PC_S("1.2"), PC_S(":"), query, PC_S(":"), request->body};
     const pusherc_slice user[] = {PC_S("1.2"), PC_S("::user::"), request->body};
+    const struct pc_why_sockets sockets = {parts, 1, 1};
     char auth[8 + PC_SHA256_HEX];
     struct pc_buf cause;
     for (int i = 0; i < 2; i++) { /* as sent, and with some digest, so that everything is tried */
         pc_buf_init(&cause, mem, SIZE_MAX / 2);
-        pc_why_channel_auth(&wrong, PC_S("1.2"), query, request->body, parts, 1, &cause);
+        pc_why_channel_auth(&wrong, PC_S("1.2"), query, request->body, &sockets, &cause);
         check_cause(&cause, secret, parts, request->body.len ? 5 : 3, i == 0);
         pc_buf_init(&cause, mem, SIZE_MAX / 2);
-        pc_why_user_auth(&wrong, PC_S("1.2"), request->body, parts, 1, &cause);
+        pc_why_user_auth(&wrong, PC_S("1.2"), request->body, &sockets, &cause);
         check_cause(&cause, secret, user, 3, i == 0);
         memcpy(auth, "app-key:", 8);
         memset(auth + 8, '0', PC_SHA256_HEX);

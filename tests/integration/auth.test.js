@@ -36,6 +36,14 @@ const USER_AUTH = '/broadcasting/user-auth';
 
 // -- the endpoints, as any HTTP client sees them --
 
+test('a body with a byte order mark is read as one without', async (t) => {
+  const host = await start(t, { mode: RULES });
+  for (const [type, body] of [['application/json', JSON.stringify({ socket_id: '1.2', channel_name: 'private-tickets.1' })], ['application/x-www-form-urlencoded', 'socket_id=1.2&channel_name=private-tickets.1']]) {
+    const answer = await request(host, 'POST', AUTH, { body: `\ufeff${body}`, headers: { 'Content-Type': type, 'Content-Length': Buffer.byteLength(body) + 3 } });
+    assert.equal(answer.status, 200, answer.text);
+  }
+});
+
 test('#170 #173 channel auth from form, JSON and query', async (t) => {
   const host = await start(t);
   const fields = { socket_id: '123.456', channel_name: 'private-tickets.1' };
@@ -294,6 +302,15 @@ test('#183 JSONP: off by default, and no cookies but those of the page\'s own ho
   }
   await host.event('denied', { reason: 'COOKIE_IDENTITY', channel: 'private-tickets.1' });
   assert.equal((await request(host, 'GET', `${target}&user=7`)).status, 200, 'a parameter is no cookie');
+});
+
+test('a page that an auth endpoint turns away is logged with its Origin', async (t) => {
+  const host = await start(t, { app: { allowed_origins: ['app.example'] }, log_level: 3 });
+  const fields = { socket_id: '1.2', channel_name: 'private-tickets.1' };
+  assert.equal((await post(host, AUTH, fields, { headers: { Origin: 'https://evil.example' } })).status, 403);
+  await until(() => host.stderr.includes(' auth app=app-id: POST "/broadcasting/auth" refused, 403 Origin not allowed; its Origin is "https://evil.example"'), () => host.stderr);
+  assert.equal((await post(host, AUTH, { ...fields, app_key: 'nobody' })).status, 404);
+  await until(() => host.stderr.includes('refused, 404 The app does not exist; its app_key is "nobody"; it has no Origin'), () => host.stderr);
 });
 
 test('a cookie is nobody\'s identity across origins', async (t) => {

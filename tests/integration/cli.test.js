@@ -84,6 +84,17 @@ test('wrong words get one sentence and exit 2', async () => {
   await complains(['serve'], 'SOKETI_PORT must be a number from 0 to 65535, not "tcp://10.0.0.1:80"', { env: { SOKETI_PORT: 'tcp://10.0.0.1:80' } });
 });
 
+test('nothing that could steer a terminal is printed as it is', async (t) => {
+  const evil = 'a\u001b[2J\u009b1m\u202eb\u2066\u061c';
+  const results = [await run([evil]), await run(['serve', `--${evil}`]), await run(['serve', '--host', evil]), await run(['serve', '--check'], { SOKETI_PATH_PREFIX: evil, SOKETI_DEFAULT_APP_ID: evil })];
+  for (const content of [{ [evil]: 1 }, { apps: [{ [evil]: 1 }] }, { apps: [{ id: evil }] }, { [`cors.${evil}`]: true }]) results.push(await run(['serve', '--check', '--config', file(t, content).name]));
+  const server = await serve(t, ['--path-prefix', `/${evil}`]);
+  results.push({ out: server.lines.all.join(''), err: server.stderr });
+  for (const { out, err } of results) assert.doesNotMatch(`${out}${err}`, /[^\n -~]/);
+  const shown = JSON.parse(results[3].out);
+  assert.deepEqual([shown.path_prefix, shown.apps[0].id], [`/${evil}`, evil]);
+});
+
 test('a port that is taken is said, with exit 1', async (t) => {
   const other = net.createServer().listen(0, '127.0.0.1');
   await new Promise((resolve) => { other.on('listening', resolve); });
@@ -211,7 +222,7 @@ test('--check says what would be used, and listens to nothing', async (t) => {
   });
   const check = () => run(['serve', '--check', '--config', config.name], { SOKETI_HOST: '0.0.0.0', SOKETI_DEFAULT_APP_ID: 'c', SOKETI_DEFAULT_APP_MAX_CONNS: '7' });
   const { code, out, err } = await check();
-  assert.deepEqual({ code, err }, { code: 0, err: '' });
+  assert.deepEqual({ code, err }, { code: 0, err: 'pusherc: the environment sets SOKETI_HOST (host), SOKETI_DEFAULT_APP_MAX_CONNS (max_connections), SOKETI_DEFAULT_APP_ID (id)\n' });
   for (const secret of ['very secret', 'open sesame', 'AAAA']) assert.ok(!out.includes(secret), out);
   const shown = JSON.parse(out);
   assert.deepEqual([shown.host, shown.port, shown.workers, shown.log_level, shown.tls_password, shown.max_cache_bytes, shown.http_error_format],
@@ -270,7 +281,7 @@ test('SIGHUP reads the apps again', async (t) => {
   const swapped = await connect(server, { app: { ...c, key: 'c-key' } });
   await swapped.subscribe('private-x');
   await swapped.close();
-  assert.equal(server.stderr, '');
+  assert.doesNotMatch(server.stderr, /pusherc:| (warn|error) /);
   await stays.close();
 });
 

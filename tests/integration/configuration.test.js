@@ -176,7 +176,9 @@ const features = execFileSync(PUSHERC, ['--version']).toString().match(/[a-z]+/g
 /** What `--check` says in that environment: {shown, warnings}. */
 async function check(env, args = []) {
   const { stdout, stderr } = await promisify(execFile)(PUSHERC, ['serve', '--check', ...args], { env: { ...OURS, ...env } });
-  return { shown: JSON.parse(stdout), warnings: stderr.split('\n').filter(Boolean) };
+  const lines = stderr.split('\n').filter(Boolean);
+  const told = lines.filter((line) => line.startsWith('pusherc: the environment sets '));
+  return { shown: JSON.parse(stdout), warnings: lines.filter((line) => !told.includes(line)), told };
 }
 
 function at({ shown }, where) {
@@ -211,6 +213,8 @@ test('#211 every name of soketi, Reverb, Laravel and sockudo that is honoured ha
     const before = args.length ? two : one;
     const after = await check(env, args);
     assert.deepEqual(after.warnings, [], name);
+    assert.equal(after.told.length, 1, name);
+    if (name !== 'SSL_ENABLED') assert.match(after.told[0], new RegExp(`[ ,]${name} \\([a-z_, ]+\\)`), name);
     for (const shown of at(after, where)) assert.deepEqual(shown, real(expected), name);
     if (expected !== '(not shown)' || name === 'SOKETI_SSL_PASS') assert.notDeepEqual(at(before, where), at(after, where), name);
   }
@@ -228,6 +232,50 @@ test('#211 names that are meant for others are passed over', async () => {
   const { shown, warnings } = await check(Object.fromEntries(PASSED_OVER.map((name) => [name, 'x'])));
   assert.deepEqual(warnings, []);
   assert.deepEqual(shown, (await check({})).shown);
+});
+
+test('a name that is not known is said with the known one that was probably meant', async () => {
+  const meant = {
+    DEFAULT_APP_KEY: 'SOKETI_DEFAULT_APP_KEY', SOKETI_APP_KEY: 'SOKETI_DEFAULT_APP_KEY', SOKETI_METRICS_PORT: 'SOKETI_METRICS_SERVER_PORT', SOKETI_PROT: 'SOKETI_PORT',
+    REVERB_MAX_MESSAGE_SIZE: 'REVERB_APP_MAX_MESSAGE_SIZE', PUSHER_SECRET: 'PUSHER_APP_SECRET', SOCKUDO_DEFAULT_APP_KEYS: 'SOCKUDO_DEFAULT_APP_KEY',
+  };
+  for (const [name, known] of Object.entries(meant)) {
+    const { warnings, told } = await check({ [name]: 'x' });
+    assert.deepEqual([warnings, told], [[`pusherc: warning: ${name} is not known, and has no effect; did you mean ${known}?`], []]);
+  }
+  assert.deepEqual((await check({ PUSHER_BEAMS_INSTANCE_ID: 'x' })).warnings, ['pusherc: warning: PUSHER_BEAMS_INSTANCE_ID is not known, and has no effect']);
+  assert.deepEqual((await check({ SOKETI_APP_KEY: '' })).warnings, []);
+  assert.deepEqual((await check({ 'SOKETI_\u001b[2J\u202e': 'x' })).warnings.map((line) => /[^ -~]/.test(line)), [false]);
+});
+
+test('the names that count are told in one line, without those that others go before', async () => {
+  const { told } = await check({ SOKETI_PORT: '7001', REVERB_SERVER_PORT: '7002', REVERB_APP_KEY: 'r', PUSHER_APP_KEY: 'p', PUSHER_APP_SECRET: 'p', SOKETI_HOST: '' });
+  assert.deepEqual(told, ['pusherc: the environment sets SOKETI_PORT (port), REVERB_APP_KEY (key)']);
+});
+
+test('quotes and white space around a value of the environment are taken off and said', async () => {
+  const said = (name) => `pusherc: warning: the value of ${name} has quotes or white space around it, which are taken off`;
+  for (const value of ['"my-key"', "'my-key'", 'my-key\r', ' "my-key"\r\n']) {
+    const { shown, warnings } = await check({ SOKETI_DEFAULT_APP_KEY: value });
+    assert.deepEqual([shown.apps[0].key, warnings], ['my-key', [said('SOKETI_DEFAULT_APP_KEY')]], value);
+  }
+  for (const value of ['"', '"my-key', 'my "key"', '"my-key\'']) assert.deepEqual((await check({ SOKETI_DEFAULT_APP_KEY: value })).shown.apps[0].key, value);
+  const sockudo = await check({ ...SOCKUDO, PORT: '"7001"' });
+  assert.deepEqual([sockudo.shown.port, sockudo.warnings], [7001, [said('PORT')]]);
+  assert.deepEqual((await check({ PORT: '"7001"', EDITOR: '"x"' })).warnings, []);
+});
+
+test('what sends applications elsewhere is said', async () => {
+  const says = async (env, args) => (await check(env, args)).warnings.map((line) => line.replace('pusherc: warning: ', ''));
+  const port = (name, number, own, ours) => `${name}=${number} tells applications where the server is, and this one listens on ${own}: set ${ours} or --port`;
+  assert.deepEqual(await says({ REVERB_PORT: '8080' }), [port('REVERB_PORT', 8080, 6001, 'REVERB_SERVER_PORT')]);
+  assert.deepEqual(await says({ PUSHER_PORT: '"6002"' }, ['--port', '7001']), [
+    'the value of PUSHER_PORT has quotes or white space around it, which are taken off', port('PUSHER_PORT', 6002, 7001, 'SOKETI_PORT')]);
+  assert.deepEqual(await says({ REVERB_PORT: '8080', PUSHER_PORT: '6001', BROADCAST_CONNECTION: 'pusher' }), []);
+  for (const [number, more] of [['443'], ['6001'], ['8080', { REVERB_SERVER_PORT: '9000' }], ['x']]) assert.deepEqual(await says({ REVERB_PORT: number, ...more }), []);
+  assert.deepEqual(await says({ BROADCAST_CONNECTION: 'redis' }),
+    ['BROADCAST_CONNECTION=redis: the application does not publish to this server; "reverb" and "pusher" do']);
+  for (const connection of ['reverb', 'pusher', 'own']) assert.deepEqual(await says({ BROADCAST_CONNECTION: connection }), []);
 });
 
 test('#211 a wrong value is refused with the name and what it must be', async () => {
@@ -288,6 +336,38 @@ test('#211 a Reverb environment works as it is', async (t) => {
   assert.doesNotMatch(server.stderr, /warning/);
 });
 
+test('limits that must move together do: what an app may publish fits into messages and requests', async (t) => {
+  const app = { ...APP, client_events: true };
+  const credentials = { SOKETI_DEFAULT_APP_ENABLE_CLIENT_MESSAGES: 'true' };
+  for (const env of [{ SOKETI_EVENT_MAX_SIZE_IN_KB: '250' }, { REVERB_MAX_REQUEST_SIZE: '250000', REVERB_APP_MAX_MESSAGE_SIZE: '250000' }, { SOCKUDO_DEFAULT_APP_MAX_EVENT_PAYLOAD_IN_KB: '250' }]) {
+    const server = await serve(t, { ...credentials, ...env });
+    const [one, two] = [await connect(server, { app }), await connect(server, { app })];
+    for (const client of [one, two]) await client.subscribe('private-x');
+    const large = 'x'.repeat(240000);
+    one.send({ event: 'client-large', channel: 'private-x', data: large });
+    assert.equal((await two.event('client-large')).data, large);
+    await trigger(server, 'private-x', 'large', large, { app });
+    assert.equal((await two.event('large')).data, large);
+    await one.close();
+    await two.close();
+  }
+  const plain = (await check({})).shown;
+  assert.deepEqual([plain.max_frame_bytes, plain.max_http_body_bytes], [null, null]);
+});
+
+test('a message that is too long is told which setting says so', async (t) => {
+  const server = await serve(t, { SOKETI_DEFAULT_APP_ENABLE_CLIENT_MESSAGES: 'true' });
+  const client = await connect(server);
+  await client.subscribe('private-x');
+  client.send({ event: 'client-large', channel: 'private-x', data: 'x'.repeat(20000) });
+  assert.match((await client.event('pusher:error')).data.message, /20000 bytes, the maximum is 10240 \(max_event_payload_bytes\)/);
+  client.send({ event: 'client-large', channel: 'private-x', data: 'x'.repeat(70000) });
+  assert.deepEqual(await client.closed(), { code: 1009, reason: 'Message too large (max_frame_bytes)' });
+  const body = JSON.stringify({ name: 'large', channel: 'x', data: 'x'.repeat(20000) });
+  const answer = await request(server, 'POST', `/apps/app-id/events?${signedQuery(APP, 'POST', '/apps/app-id/events', { body })}`, { body });
+  assert.match(`${answer.status} ${answer.text}`, /^413 .* it has 20000 bytes, see max_event_payload_bytes/);
+});
+
 test('a config file of soketi works as it is', async (t) => {
   const config = file('soketi.json', JSON.stringify({
     debug: false, port: 0, shutdownGracePeriod: 100, 'metrics.enabled': false, 'adapter.driver': 'local', eventLimits: { maxPayloadInKb: '20' },
@@ -305,11 +385,11 @@ test('a config file of soketi works as it is', async (t) => {
 
 test('webhooks come from the option, the environment and the file', { skip: !features.includes('webhooks') && 'not compiled in' }, async () => {
   const config = file('webhooks.json', JSON.stringify({ apps: [
-    { id: 'a', key: 'a', secret: 's', webhooks: [{ url: 'http://name:password@a.example/1', headers: { Authorization: 'Bearer token' } }] }, { id: 'b', key: 'b', secret: 's' }] }));
+    { id: 'a', key: 'a', secret: 's', webhooks: [{ url: 'http://name:password@a.example/1?token=t#u', headers: { Authorization: 'Bearer token' } }, { url: 'https://a.example?token=t' }] }, { id: 'b', key: 'b', secret: 's' }] }));
   const { shown: { apps: [a, b] } } = await check({}, ['--config', config, '--webhook', 'http://c.example/', '--webhook=http://d.example/']);
   // Nothing of it that may be secret is shown.
-  assert.deepEqual(a.webhooks, [{ url: 'http://(not shown)@a.example/1', headers: { Authorization: '(not shown)' } }, { url: 'http://c.example/' }, { url: 'http://d.example/' }]);
-  assert.deepEqual(b.webhooks, a.webhooks.slice(1));
+  assert.deepEqual(a.webhooks, [{ url: 'http://(not shown)@a.example/1?(not shown)', headers: { Authorization: '(not shown)' } }, { url: 'https://a.example?(not shown)' }, { url: 'http://c.example/' }, { url: 'http://d.example/' }]);
+  assert.deepEqual(b.webhooks, a.webhooks.slice(2));
   const ofEnvironment = { url: 'https://e.example/', event_types: ['channel_vacated', 'member_added'], filter: { channel_name_starts_with: 'x', channel_name_ends_with: '"y' } };
   assert.deepEqual((await check({ SOKETI_DEFAULT_APP_WEBHOOKS: JSON.stringify([ofEnvironment]) }, ['--config', config])).shown.apps.map((app) => app.webhooks), [[ofEnvironment], []]);
 

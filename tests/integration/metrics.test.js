@@ -292,6 +292,15 @@ test('the port has the pages for operators and nothing else', async (t) => {
   assert.equal((await request(host, 'GET', '/metrics')).status, 404);
 });
 
+test('the port does not answer to the name of a web site', async (t) => {
+  const host = await startHost({ metrics: true }, t);
+  const { port } = await host.do('metrics');
+  const get = async (name) => (await request({ port }, 'GET', '/metrics', { headers: { Host: name } }));
+  assert.equal((await get('evil.example')).status, 403);
+  assert.match((await get('evil.example')).text, /metrics_names/);
+  for (const name of ['localhost', 'pusherc:9601', `127.0.0.1:${port}`]) assert.equal((await get(name)).status, 200, name);
+});
+
 test('/accept-traffic is on the ordinary port', async (t) => {
   const host = await startHost({}, t);
   const { status, json } = await request(host, 'GET', '/accept-traffic');

@@ -81,13 +81,13 @@ static void paths_lead_to_an_app_or_nowhere(void **state)
     } cases[] = {
         {"/app/app-key", 0, ""},
         {"/app/app%2Dkey", 0, ""},
-        {"/app/", 4005, "Path not found"},
-        {"/app", 4005, "Path not found"},
-        {"/", 4005, "Path not found"},
-        {"/apps/app-key", 4005, "Path not found"},
-        {"/app/app-key/", 4005, "Path not found"},
-        {"/app/app-key/x", 4005, "Path not found"},
-        {"//app/app-key", 4005, "Path not found"},
+        {"/app/", 4005, "Path not found: it must be /app/{key}"},
+        {"/app", 4005, "Path not found: it must be /app/{key}"},
+        {"/", 4005, "Path not found: it must be /app/{key}"},
+        {"/apps/app-key", 4005, "Path not found: it must be /app/{key}"},
+        {"/app/app-key/", 4005, "Path not found: it must be /app/{key}"},
+        {"/app/app-key/x", 4005, "Path not found: it must be /app/{key}"},
+        {"//app/app-key", 4005, "Path not found: it must be /app/{key}"},
         {"/app/%zz", 4001, "App key %zz does not exist"},
         {"/app/nope", 4001, "App key nope does not exist"},
         {"/app/%ff", 4001, "App key  does not exist"},
@@ -105,7 +105,7 @@ static void a_long_key_is_shown_cut(void **state)
     memset(path + 5, 'k', 255);
     expect(*state, path, "protocol=7", 4001, reason);
     memset(path + 5, 'k', 256);
-    expect(*state, path, "protocol=7", 4005, "Path not found");
+    expect(*state, path, "protocol=7", 4005, "Path not found: it must be /app/{key}");
 }
 
 static void versions_4_to_7_are_spoken(void **state)
@@ -166,7 +166,7 @@ static void the_first_fault_decides(void **state)
         const char *reason;
     } order[] = {
         {4200, "Server is closing, please reconnect"},
-        {4005, "Path not found"},
+        {4005, "Path not found: it must be /app/{key}"},
         {4006, "Invalid protocol version: not an integer"},
         {4008, "No protocol version was given"},
         {4003, "The app is not enabled"},
@@ -217,9 +217,10 @@ static void a_prefix_comes_first(void **state)
     pusherc_slice rest;
     fx->engine->options.path_prefix = "/ws/x";
     expect(fx, "/ws/x/app/app-key", "protocol=7", 0, "");
-    expect(fx, "/app/app-key", "protocol=7", 4005, "Path not found");
-    expect(fx, "/ws/xapp/app-key", "protocol=7", 4005, "Path not found");
-    expect(fx, "/ws/x", "protocol=7", 4005, "Path not found");
+    expect(fx, "/app/app-key", "protocol=7", 4005, "Path not found: it must be /ws/x/app/{key}");
+    expect(fx, "/ws/xapp/app-key", "protocol=7", 4005,
+           "Path not found: it must be /ws/x/app/{key}");
+    expect(fx, "/ws/x", "protocol=7", 4005, "Path not found: it must be /ws/x/app/{key}");
     assert_true(pc_admit_path(fx->engine, PC_S("/ws/x/app/")));
     assert_true(pc_admit_path(fx->engine, PC_S("/ws/x/app/a/b")));
     assert_false(pc_admit_path(fx->engine, PC_S("/ws/x/apps/1")));

@@ -48,7 +48,8 @@ static const struct row rows[] = {
      "Cannot broadcast to more than 100 channels at once."},
     {"name > 200", 400, E, long_name, "The event name is too long: 201 bytes, the maximum is 200."},
     {"data too large", 413, E, long_data,
-     "The data content of this event exceeds the allowed maximum (10240 bytes): it has 10241 bytes "
+     "The data content of this event exceeds the allowed maximum (10240 bytes): it has 10241 "
+     "bytes, see max_event_payload_bytes "
      "(event \"e\", channel \"orders\")."},
     {"invalid channel name", 400, E, "{\"name\":\"e\",\"channel\":\"a b\",\"data\":\"d\"}",
      "Invalid channel name: a b (allowed are A-Z a-z 0-9 _ - = @ , . ;)."},

@@ -88,6 +88,9 @@ static void events_are_relayed_as_they_came(void **state)
         /* names with escapes */
         {"{\"n\\u0061me\":\"e\",\"ch\\u0061nnel\":\"ord\\u0065rs\",\"d\\u0061ta\":\"d\"}",
          "{\"event\":\"e\",\"channel\":\"orders\",\"data\":\"d\"}\n"},
+        /* a byte order mark */
+        {"\xef\xbb\xbf{\"name\":\"e\",\"channel\":\"orders\",\"data\":\"d\"}",
+         "{\"event\":\"e\",\"channel\":\"orders\",\"data\":\"d\"}\n"},
         /* a frame per channel */
         {"{\"name\":\"e\",\"channels\":[\"orders\",\"private-a\"],\"data\":\"d\",\"user_id\":"
          "\"7\"}",
@@ -267,16 +270,16 @@ static void limits_are_exact(void **state)
     } cases[] = {
         {"{\"name\":\"e\",\"channel\":\"orders\",\"data\":\"", "\"}",
          "The data content of this event exceeds the allowed maximum (10240 bytes): it has 10241 "
-         "bytes (event \"e\", channel \"orders\").",
+         "bytes, see max_event_payload_bytes (event \"e\", channel \"orders\").",
          10240, 413},
         {"{\"name\":\"long\\n\",\"channels\":[\"orders\",\"b\",\"c\"],\"data\":\"", "\"}",
          "The data content of this event exceeds the allowed maximum (10240 bytes): it has 10241 "
-         "bytes (event \"long?\", channel \"orders\" and 2 more).",
+         "bytes, see max_event_payload_bytes (event \"long?\", channel \"orders\" and 2 more).",
          10240, 413},
         /* counted decoded: 6 bytes of JSON each are one */
         {"{\"name\":\"e\",\"channel\":\"orders\",\"data\":\"\\u0041", "\"}",
          "The data content of this event exceeds the allowed maximum (10240 bytes): it has 10241 "
-         "bytes (event \"e\", channel \"orders\").",
+         "bytes, see max_event_payload_bytes (event \"e\", channel \"orders\").",
          10239, 413},
         {"{\"channel\":\"orders\",\"data\":\"d\",\"name\":\"", "\"}",
          "The event name is too long: 201 bytes, the maximum is 200.", 200, 400},
@@ -459,7 +462,8 @@ static void a_wrong_batch_publishes_nothing(void **state)
     api_batch(f, body);
     api_expect_error(f, 413,
                      "Event 2 of the batch: The data content of this event exceeds the allowed "
-                     "maximum (10240 bytes): it has 10241 bytes (event \"big\", channel \"a\").",
+                     "maximum (10240 bytes): it has 10241 bytes, see max_event_payload_bytes "
+                     "(event \"big\", channel \"a\").",
                      "size");
     assert_string_equal(api_received(f, 0), "");
     free(body);

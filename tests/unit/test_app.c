@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -454,7 +455,14 @@ static void origins_are_matched_by_host(void **state)
         {"https://example.org", "http://example.org", false},
         {"https://example.org", "https://example.org:8443", false},
         {"https://example.org:*", "https://example.org:8443", true},
-        {"", "https://example.org", false},
+        {"https://example.org/", "https://example.org", true},
+        {"example.org/", "https://example.org", true},
+        {"https://example.org:443", "https://example.org", true},
+        {"http://example.org:80/", "http://example.org", true},
+        {"http://example.org:443", "http://example.org:443", true},
+        {"capacitor://localhost", "capacitor://localhost", true},
+        {"https://[::1]:8443", "https://[::1]:8443", true},
+        {"null", "null", true},
     };
     for (size_t i = 0; i < LENGTH(cases); i++) {
         const char *const origins[] = {"other.net", cases[i].pattern, NULL};
@@ -464,6 +472,38 @@ static void origins_are_matched_by_host(void **state)
         if (pc_app_allows_origin(app, pc_slice_of(cases[i].origin)) != cases[i].allowed)
             fail_msg("\"%s\" with pattern \"%s\"", cases[i].origin, cases[i].pattern);
         pc_app_unref(app);
+    }
+}
+
+static void an_origin_that_can_never_fit_is_refused(void **state)
+{
+    static const struct {
+        const char *pattern, *why;
+    } cases[] = {
+        {"", "there is no host in it"},
+        {"https://", "there is no host in it"},
+        {"/", "there is no host in it"},
+        {"https://a.example/app", "an Origin has no path: leave it out"},
+        {"https://a.example/*", "an Origin has no path: leave it out"},
+        {"a.example?x", "an Origin has no path: leave it out"},
+        {"a.example:8443", "a port needs the scheme before it, as in https://a.example:8443"},
+        {"[::1]:80", "a port needs the scheme before it, as in https://a.example:8443"},
+        {"wss://a.example", "an Origin begins with http:// or https://"},
+        {"https://b\xc3\xbc.example", "browsers send such a host in its form with xn--"},
+        {"https://name@a.example", "no Origin has such a character"},
+        {"a.example, b.example", "no Origin has such a character"},
+    };
+    struct fixture *f = *state;
+    for (size_t i = 0; i < LENGTH(cases); i++) {
+        const char *const origins[] = {"other.net", cases[i].pattern, NULL};
+        pusherc_app_options options = options_of("1", "k");
+        pusherc_errinfo info;
+        char text[200];
+        options.allowed_origins = origins;
+        assert_int_equal(pc_apps_put(&f->apps, &options, 1, &info), PUSHERC_EINVAL);
+        snprintf(text, sizeof text, "app 1: allowed_origins: \"%s\" never fits: %s",
+                 cases[i].pattern, cases[i].why);
+        assert_string_equal(info.text, text);
     }
 }
 
@@ -540,6 +580,7 @@ int main(void)
         app_test(rates_are_per_second_and_survive_a_change),
         app_test(without_limits_nothing_is_counted),
         app_test(origins_are_matched_by_host),
+        app_test(an_origin_that_can_never_fit_is_refused),
         app_test(without_patterns_any_origin_does),
         cmocka_unit_test(without_memory_none_of_several_apps_changes),
         cmocka_unit_test(without_memory_the_old_settings_stay),

@@ -91,6 +91,15 @@ static void one_object_is_one_app_and_an_array_is_many(void **state)
     assert_int_equal(read_good("[]").count, 0);
 }
 
+static void an_id_may_be_a_number(void **state)
+{
+    (void)state;
+    struct seen seen = read_good("[{\"id\":1,\"key\":9007199254740991,\"secret\":0},{\"id\":2e3}]");
+    assert_int_equal(seen.count, 2);
+    assert_string_equal(seen.ids[0], "1/9007199254740991/0");
+    assert_string_equal(seen.ids[1], "2000//");
+}
+
 static void what_is_left_out_or_null_is_the_default(void **state)
 {
     (void)state;
@@ -259,7 +268,13 @@ static void an_unknown_field_is_named_with_a_known_one_like_it(void **state)
 static void a_value_of_the_wrong_type_is_refused_by_name(void **state)
 {
     (void)state;
-    refused("{\"id\":1}", "id: must be a string");
+    refused("{\"id\":true}", "id: must be a string");
+    static const char *const no_texts[] = {"-1", "1.5", "1e300", "9007199254740993"};
+    for (size_t i = 0; i < COUNT(no_texts); i++) {
+        char json[100];
+        (void)snprintf(json, sizeof json, "{\"id\":%s}", no_texts[i]);
+        refused(json, "id: must be a string or a whole number");
+    }
     refused("{\"AppKey\":[]}", "AppKey: must be a string");
     refused("{\"enabled\":1}", "enabled: must be true or false");
     refused("{\"client_events\":\"true\"}", "client_events: must be true or false");
@@ -378,7 +393,7 @@ static void text_that_is_not_json_is_refused_with_its_line(void **state)
 static void the_last_app_may_spoil_all(void **state)
 {
     (void)state;
-    refused("[{\"id\":\"1\"},{\"id\":\"2\"},{\"id\":3}]", "app 3: id: must be a string");
+    refused("[{\"id\":\"1\"},{\"id\":\"2\"},{\"id\":[]}]", "app 3: id: must be a string");
 }
 
 static void what_the_receiver_returns_ends_the_reading(void **state)
@@ -517,6 +532,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(one_object_is_one_app_and_an_array_is_many),
+        cmocka_unit_test(an_id_may_be_a_number),
         cmocka_unit_test(what_is_left_out_or_null_is_the_default),
         cmocka_unit_test(every_number_has_its_spellings),
         cmocka_unit_test(flags_may_be_said_either_way_round),

@@ -493,7 +493,7 @@ static void ignored_names_give_one_warning_each(void **state)
     setenv("SOKETI_QUEUE_DRIVER", "sync", 1); /* asks for nothing */
     setenv("REVERB_SCALING_ENABLED", "false", 1);
     setenv("SOKETI_METRICS_ENABLED", "", 1);
-    cli_environment_warn(file);
+    cli_environment_warn(file, 6001);
     (void)fclose(file);
     assert_string_equal(
         text, "pusherc: warning: SOKETI_ADAPTER_DRIVER is set, but not supported: pusherc "

@@ -111,7 +111,7 @@ static void write_many(struct fixture *f, unsigned lines)
 static void age_sites(struct fixture *f)
 {
     for (size_t i = 0; i < PC_LOG_SITES; i++)
-        f->log.sites[i].second--;
+        f->log.sites[i].second -= f->log.sites[i].second > 0;
 }
 
 static void a_call_site_that_repeats_is_cut_and_the_next_line_says_so(void **state)
@@ -146,6 +146,28 @@ static void more_call_sites_than_entries_still_write(void **state)
     assert_int_equal(f->seen.lines, 3 * PC_LOG_SITES);
 }
 
+static void what_strangers_cause_is_said_once_of_each_topic_in_ten_seconds(void **state)
+{
+    struct fixture *f = *state;
+    struct pc_log_about topics[] = {{.subject = "ws", .topic = 1}, {.subject = "ws", .topic = 2}};
+    f->log.level = PUSHERC_LOG_INFO;
+    for (int i = 0; i < 10; i++) {
+        PC_LOG(&f->log, INFO, topics[i % 2], "line %d", i);
+        age_sites(f);
+    }
+    assert_int_equal(f->seen.lines, 2);
+    assert_string_equal(f->seen.message, "line 1");
+    for (int i = 0; i < PC_LOG_RARE_S; i++)
+        age_sites(f);
+    for (int i = 0; i < 2; i++)
+        PC_LOG(&f->log, INFO, topics[0], "again"); /* another place */
+    assert_int_equal(f->seen.lines, 3);
+    f->log.level = PUSHERC_LOG_DEBUG; /* who asks for it sees each */
+    for (int i = 0; i < 5; i++)
+        PC_LOG(&f->log, INFO, topics[0], "more");
+    assert_int_equal(f->seen.lines, 8);
+}
+
 static void a_peer_cannot_forge_lines(void **state)
 {
     struct fixture *f = *state;
@@ -155,6 +177,47 @@ static void a_peer_cannot_forge_lines(void **state)
     assert_string_equal(f->seen.message, "name Zo\xc3\xab");
     PC_LOG(&f->log, INFO, about, "name %s", "Zo\xeb \xc3\xab");
     assert_string_equal(f->seen.message, "name Zo? ??");
+}
+
+/* What pusherc_log_to_stderr() writes for `entry`. */
+static void capture_stderr(const pusherc_log_entry *entry, char *out, size_t size)
+{
+    FILE *file = tmpfile();
+    int saved = dup(2);
+    assert_non_null(file);
+    assert_true(saved >= 0);
+    assert_true(dup2(fileno(file), 2) >= 0);
+    pusherc_log_to_stderr(entry, NULL);
+    (void)fflush(stderr);
+    assert_true(dup2(saved, 2) >= 0);
+    (void)close(saved);
+    rewind(file);
+    size_t len = fread(out, 1, size - 1, file);
+    out[len] = '\0';
+    (void)fclose(file);
+}
+
+static void no_control_character_reaches_a_terminal(void **state)
+{
+    struct fixture *f = *state;
+    pusherc_errinfo info;
+    /* CSI and NEL of C1, marks and overrides of direction, separators of lines; but no letter */
+    static const char bad[] =
+        "a\xc2\x9b\xc2\x85\xd8\x9c\xe2\x80\x8f\xe2\x80\xae\xe2\x80\xa8\xe2\x81\xa6z\xc2\xa0"
+        "\xd8\x9b\xe2\x80\xa6\xf0\x9f\x98\x80";
+    static const char good[] = "a???????z\xc2\xa0\xd8\x9b\xe2\x80\xa6\xf0\x9f\x98\x80";
+    PC_LOG(&f->log, INFO, about, "%s", bad);
+    assert_string_equal(f->seen.message, good);
+    pc_errinfo(&info, PUSHERC_EINVAL, 0, "%s", bad);
+    assert_string_equal(info.text, good);
+    pusherc_log_entry entry = {.struct_size = sizeof entry,
+                               .level = PUSHERC_LOG_INFO,
+                               .subject = "net",
+                               .app_id = pc_slice_of(bad),
+                               .message = PC_S("m")};
+    char out[512];
+    capture_stderr(&entry, out, sizeof out);
+    assert_non_null(strstr(out, good));
 }
 
 static void a_long_line_is_cut_between_characters(void **state)
@@ -189,24 +252,6 @@ static void threads_may_write_at_the_same_time(void **state)
         assert_int_equal(pthread_join(threads[i], NULL), 0);
     assert_true(f->seen.lines >= PC_LOG_BURST);
     assert_true(f->seen.lines < THREADS * LINES);
-}
-
-/* What pusherc_log_to_stderr() writes for `entry`. */
-static void capture_stderr(const pusherc_log_entry *entry, char *out, size_t size)
-{
-    FILE *file = tmpfile();
-    int saved = dup(2);
-    assert_non_null(file);
-    assert_true(saved >= 0);
-    assert_true(dup2(fileno(file), 2) >= 0);
-    pusherc_log_to_stderr(entry, NULL);
-    (void)fflush(stderr);
-    assert_true(dup2(saved, 2) >= 0);
-    (void)close(saved);
-    rewind(file);
-    size_t len = fread(out, 1, size - 1, file);
-    out[len] = '\0';
-    (void)fclose(file);
 }
 
 static void stderr_gets_one_line_with_time_level_and_subject(void **state)
@@ -259,7 +304,9 @@ int main(void)
         TEST(lines_below_the_level_are_not_formatted),
         TEST(a_call_site_that_repeats_is_cut_and_the_next_line_says_so),
         TEST(more_call_sites_than_entries_still_write),
+        TEST(what_strangers_cause_is_said_once_of_each_topic_in_ten_seconds),
         TEST(a_peer_cannot_forge_lines),
+        TEST(no_control_character_reaches_a_terminal),
         TEST(a_long_line_is_cut_between_characters),
         TEST(threads_may_write_at_the_same_time),
         cmocka_unit_test(stderr_gets_one_line_with_time_level_and_subject),

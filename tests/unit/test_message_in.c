@@ -202,6 +202,12 @@ static void client_events_keep_their_data_as_written(void **state)
     }
 }
 
+#define BAD        "Invalid message format: "
+#define DATA       BAD "data must be a JSON object, or the text of one"
+#define IN_DATA(x) BAD "\"" x "\" in data must be a string"
+#define TEXT       ", the text of a JSON object"
+#define CHANNEL    BAD "a client event must have \"channel\" beside \"event\" and \"data\", a string"
+
 static void malformed_messages_are_refused(void **state)
 {
     static const struct {
@@ -230,34 +236,34 @@ static void malformed_messages_are_refused(void **state)
         {"{\"event\":\"pusher_internal:member_added\",\"channel\":\"a\"}", "Unknown event"},
         {"{\"event\":\"order.paid\",\"channel\":\"a\",\"data\":{}}", "Unknown event"},
         {"{\"event\":\"client\",\"channel\":\"a\",\"data\":{}}", "Unknown event"},
-        {"{\"event\":\"pusher:subscribe\"}", "Invalid message format"},
-        {"{\"event\":\"pusher:subscribe\",\"data\":null}", "Invalid message format"},
-        {"{\"event\":\"pusher:subscribe\",\"data\":[]}", "Invalid message format"},
-        {"{\"event\":\"pusher:subscribe\",\"data\":\"\"}", "Invalid message format"},
-        {"{\"event\":\"pusher:subscribe\",\"data\":\"[]\"}", "Invalid message format"},
-        {"{\"event\":\"pusher:subscribe\",\"data\":\"{\"}", "Invalid message format"},
-        {"{\"event\":\"pusher:subscribe\",\"data\":\"\\\"{}\\\"\"}", "Invalid message format"},
-        {"{\"event\":\"pusher:subscribe\",\"data\":{}}", "Invalid message format"},
-        {"{\"event\":\"pusher:subscribe\",\"data\":{\"channel\":7}}", "Invalid message format"},
-        {"{\"event\":\"pusher:subscribe\",\"data\":{\"channel\":null}}", "Invalid message format"},
+        {"{\"event\":\"pusher:subscribe\"}", DATA},
+        {"{\"event\":\"pusher:subscribe\",\"data\":null}", DATA},
+        {"{\"event\":\"pusher:subscribe\",\"data\":[]}", DATA},
+        {"{\"event\":\"pusher:subscribe\",\"data\":\"\"}", DATA},
+        {"{\"event\":\"pusher:subscribe\",\"data\":\"[]\"}", DATA},
+        {"{\"event\":\"pusher:subscribe\",\"data\":\"{\"}", DATA},
+        {"{\"event\":\"pusher:subscribe\",\"data\":\"\\\"{}\\\"\"}", DATA},
+        {"{\"event\":\"pusher:subscribe\",\"data\":{}}", IN_DATA("channel")},
+        {"{\"event\":\"pusher:subscribe\",\"data\":{\"channel\":7}}", IN_DATA("channel")},
+        {"{\"event\":\"pusher:subscribe\",\"data\":{\"channel\":null}}", IN_DATA("channel")},
         {"{\"event\":\"pusher:subscribe\",\"data\":{\"channel\":\"a\\u0000\"}}",
-         "Invalid message format"},
+         IN_DATA("channel")},
         {"{\"event\":\"pusher:subscribe\",\"data\":{\"channel\":\"a\",\"auth\":1}}",
-         "Invalid message format"},
+         IN_DATA("auth")},
         {"{\"event\":\"pusher:subscribe\",\"data\":{\"channel\":\"a\",\"channel_data\":{}}}",
-         "Invalid message format"},
+         IN_DATA("channel_data") TEXT},
         {"{\"event\":\"pusher:subscribe\",\"data\":{\"channel\":\"a\",\"channel_data\":\"\\udc00\"}"
          "}",
-         "Invalid message format"},
-        {"{\"event\":\"pusher:unsubscribe\",\"data\":{}}", "Invalid message format"},
-        {"{\"event\":\"pusher:unsubscribe\",\"channel\":\"a\"}", "Invalid message format"},
-        {"{\"event\":\"pusher:signin\"}", "Invalid message format"},
-        {"{\"event\":\"pusher:signin\",\"data\":{\"auth\":{}}}", "Invalid message format"},
+         IN_DATA("channel_data") TEXT},
+        {"{\"event\":\"pusher:unsubscribe\",\"data\":{}}", IN_DATA("channel")},
+        {"{\"event\":\"pusher:unsubscribe\",\"channel\":\"a\"}", DATA},
+        {"{\"event\":\"pusher:signin\"}", DATA},
+        {"{\"event\":\"pusher:signin\",\"data\":{\"auth\":{}}}", IN_DATA("auth")},
         {"{\"event\":\"pusher:signin\",\"data\":{\"user_data\":{\"id\":\"7\"}}}",
-         "Invalid message format"},
-        {"{\"event\":\"client-a\"}", "Invalid message format"},
-        {"{\"event\":\"client-a\",\"channel\":1}", "Invalid message format"},
-        {"{\"event\":\"client-a\",\"data\":{\"channel\":\"a\"}}", "Invalid message format"},
+         IN_DATA("user_data") TEXT},
+        {"{\"event\":\"client-a\"}", CHANNEL},
+        {"{\"event\":\"client-a\",\"channel\":1}", CHANNEL},
+        {"{\"event\":\"client-a\",\"data\":{\"channel\":\"a\"}}", CHANNEL},
     };
     struct fixture *f = *state;
 

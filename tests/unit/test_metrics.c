@@ -485,6 +485,52 @@ static void get(pusherc_server *server, struct reply *reply, const char *method,
     pc_api_reply_free(&reply->api);
 }
 
+static void pages_for_operators_are_not_for_every_name(void **state)
+{
+    static const struct {
+        const char *host, *names;
+        int status;
+    } cases[] = {
+        {"127.0.0.1:9601", "", 200},
+        {"[::1]:9601", "", 200},
+        {"localhost:9601", "", 200},
+        {"pusherc", "", 200},
+        {"pusherc.default.svc.cluster.local:9601", "", 200},
+        {"host.docker.internal", "", 200},
+        {"", "", 200},
+        {"evil.example", "", 403},
+        {"evil.example.:9601", "", 403},
+        {"127.0.0.1.evil.example", "", 403},
+        {"local", "", 200},
+        {"xlocal.example", "", 403},
+        {"Metrics.Example.org:9601", "a.example, metrics.example.org", 200},
+        {"b.example", "a.example, metrics.example.org", 403},
+    };
+    static struct reply reply;
+    pusherc_server *server = server_with("app-id", NULL);
+    const char *none = server->engine.options.metrics_names;
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct pc_pair host = {PC_S("Host"), pc_slice_of(cases[i].host)};
+        struct pc_http_message message = {.method = PC_S("GET"),
+                                          .path = PC_S("/metrics"),
+                                          .query = PC_S(""),
+                                          .fields = &host,
+                                          .field_count = 1};
+        struct pc_api_request request = {
+            .engine = &server->engine, .worker = &server->engine.workers[0], .message = &message};
+        server->engine.options.metrics_names = cases[i].names;
+        pc_api_reply_init(&reply.api, &server->engine.mem);
+        pc_api_operations(&request, &reply.api);
+        if (reply.api.status != cases[i].status)
+            fail_msg("%s: %d", cases[i].host, reply.api.status);
+        assert_int_equal(reply.api.field_count, 0);
+        pc_api_reply_free(&reply.api);
+    }
+    server->engine.options.metrics_names = none;
+    pusherc_server_free(server);
+}
+
 static void a_listener_for_operators_has_their_pages_and_no_others(void **state)
 {
     static struct reply reply;
@@ -670,6 +716,7 @@ int main(void)
         WRITE(json_is_an_array_of_families),
         WRITE(the_receiver_of_the_text_may_stop_it),
         WRITE(without_memory_nothing_is_written),
+        WRITE(pages_for_operators_are_not_for_every_name),
         WRITE(a_listener_for_operators_has_their_pages_and_no_others),
         WRITE(traffic_is_refused_above_the_threshold),
         READ(the_process_is_read_from_proc),

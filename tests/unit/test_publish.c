@@ -124,7 +124,7 @@ static void what_breaks_a_rule_is_refused_with_a_sentence(void **state)
           .data = pc_slice(long_data, 10241)},
          PUSHERC_ELIMIT,
          "The data content of this event exceeds the allowed maximum (10240 bytes): it has 10241 "
-         "bytes"},
+         "bytes, see max_event_payload_bytes"},
         {{.event = PC_S("e"), .channels = news, .channel_count = 1, .data = PC_S("\xff")},
          PUSHERC_EINVAL,
          "The data is not UTF-8"},
@@ -174,9 +174,8 @@ static void an_event_larger_than_every_queue_is_refused_when_published(void **st
     memset(data, 'd', sizeof data);
     f->fx.engine->options.out_hard_bytes = 2048;
     assert_int_equal(pc_publication_check(f->fx.engine, f->app, &p, &info), PUSHERC_ELIMIT);
-    assert_string_equal(
-        info.text,
-        "The data content of this event does not fit into a connection's queue (2048 bytes)");
+    assert_string_equal(info.text, "The data content of this event does not fit into a "
+                                   "connection's queue (2048 bytes, see out_hard_bytes)");
     p.data.len = 1024;
     assert_int_equal(pc_publication_check(f->fx.engine, f->app, &p, &info), 0);
 }

@@ -261,7 +261,11 @@ static void what_makes_no_sense_is_an_error(void **state)
         {"", "Invalid message format"},
         {"[]", "Invalid message format"},
         {"{\"event\":1}", "Invalid message format"},
-        {"{\"event\":\"pusher:subscribe\"}", "Invalid message format"},
+        {"{\"event\":\"pusher:subscribe\"}",
+         "Invalid message format: data must be a JSON object, or the text of one"},
+        {"{\"event\":\"client-a\",\"data\":1}", "Invalid message format: a client event must have "
+                                                "\\\"channel\\\" beside \\\"event\\\" and "
+                                                "\\\"data\\\", a string"},
         {"{\"event\":\"hello\",\"channel\":\"news\"}", "Unknown event"},
         {"{\"event\":\"pusher_internal:member_added\"}", "Unknown event"},
     };

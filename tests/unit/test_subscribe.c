@@ -550,8 +550,12 @@ static void what_a_client_may_not_send_is_an_error(void **state)
         {"client-e", "private-y", "1",
          ERROR(null, "Client events can only be sent to subscribed channels")},
         {long_name, "private-x", "1", ERROR(4301, "The event name is too long")},
-        {"client-e", "private-x", long_data, ERROR(4301, "The event data is too large")},
-        {"client-e", "private-x", "\"\\ud800\"", ERROR(null, "Invalid message format")},
+        {"client-e", "private-x", long_data,
+         ERROR(4301, "The event data is too large: 10241 bytes, the maximum is 10240 "
+                     "(max_event_payload_bytes)")},
+        {"client-e", "private-x", "\"\\ud800\"",
+         ERROR(null, "Invalid message format: data has an escape that no text can hold, half of a "
+                     "surrogate pair")},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         say_client(f, 0, cases[i].event, cases[i].channel, cases[i].data);

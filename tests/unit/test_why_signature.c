@@ -74,7 +74,10 @@ static void expect_cause(struct bench *b, struct pc_buf *cause, const char *secr
     assert_null(strstr(b->cause, secret));
 }
 
-#define NOTHING "none of the usual mistakes: most likely it was made with another secret"
+static const struct pc_why_sockets none = {NULL, 0, 0};
+
+#define UNKNOWN "none of the usual mistakes: another secret, or "
+#define NOTHING UNKNOWN "the socket_id of a connection that is not known here"
 #define DATA    "{\"user_id\":\"7\",\"user_info\":{\"name\":\"Zo\xc3\xab\",\"url\":\"/a\"}}"
 #define ANEW    " was written anew after it was signed: it must be sent byte for byte as it was signed"
 
@@ -125,6 +128,9 @@ static void causes_of_subscriptions(void **state)
         {"private-orders.42", "", SECRET, "1234%2E5678:private-orders.42",
          "it was made for a socket_id that was URL-encoded, \"1234%2E5678\""},
         {"private-orders.42", "", SECRET, "8.8:private-orders.42", NOTHING},
+        {"private-orders.42", "", SECRET, "7.7:private-orders.42",
+         "it was made for a connection that has ended, \"7.7\": after connecting again, ask again "
+         "with the new socket_id"},
         {"presence-room", DATA, SECRET, "1234.5678:presence-room",
          "it was made without the channel_data that came with it"},
         {"presence-room", DATA, SECRET, "1234.5678::user::" DATA,
@@ -153,8 +159,12 @@ static void causes_of_subscriptions(void **state)
         {"presence-room", "{\"user_id\":7}", SECRET, "1234.5678:presence-room:{\"user_id\":8}",
          NOTHING},
         {"presence-room", "no JSON", SECRET, "1234.5678:presence-room:{}", NOTHING},
+        {"presence-room", "", SECRET, "1234.5678:presence-room:{}",
+         "channel_data is missing: the auth endpoint answers with it beside auth, and the client "
+         "has to send both"},
     };
-    const pusherc_slice sockets[] = {PUSHERC_LIT("1.1"), PUSHERC_LIT("9.9")};
+    const pusherc_slice ids[] = {PUSHERC_LIT("1.1"), PUSHERC_LIT("9.9"), PUSHERC_LIT("7.7")};
+    const struct pc_why_sockets sockets = {ids, 2, 1};
     struct bench b;
     (void)state;
     bench_open(&b, SECRET);
@@ -169,7 +179,7 @@ static void causes_of_subscriptions(void **state)
         b.wrong.text = pc_slice_of(auth);
         pc_buf_init(&cause, &b.mem, PC_WHY_MAX_BYTES);
         pc_why_channel_auth(&b.wrong, PC_S("1234.5678"), pc_slice_of(c->channel),
-                            pc_slice_of(c->data), sockets, 2, &cause);
+                            pc_slice_of(c->data), &sockets, &cause);
         expect_cause(&b, &cause, SECRET, to_sign, c->cause);
         pc_buf_free(&cause);
     }
@@ -211,7 +221,7 @@ static void causes_of_odd_forms(void **state)
         b.wrong.text = pc_slice_of(text);
         b.wrong.key_owner = pc_slice_of(cases[i].owner);
         pc_buf_init(&cause, &b.mem, PC_WHY_MAX_BYTES);
-        pc_why_channel_auth(&b.wrong, PC_S("1.2"), PC_S("private-x"), PC_S(""), NULL, 0, &cause);
+        pc_why_channel_auth(&b.wrong, PC_S("1.2"), PC_S("private-x"), PC_S(""), &none, &cause);
         expect_cause(&b, &cause, SECRET, "1.2:private-x", cases[i].cause);
         pc_buf_free(&cause);
     }
@@ -234,7 +244,8 @@ static void causes_of_sign_ins(void **state)
          "it was made with the secret of app \"shop\""},
         {SECRET, "1.2::user::{\"id\":\"8\"}", NOTHING},
     };
-    const pusherc_slice sockets[] = {PUSHERC_LIT("9.9")};
+    const pusherc_slice ids[] = {PUSHERC_LIT("9.9")};
+    const struct pc_why_sockets sockets = {ids, 1, 0};
     struct bench b;
     (void)state;
     bench_open(&b, SECRET);
@@ -245,7 +256,7 @@ static void causes_of_sign_ins(void **state)
         snprintf(auth, sizeof auth, KEY ":%s", hex);
         b.wrong.text = pc_slice_of(auth);
         pc_buf_init(&cause, &b.mem, PC_WHY_MAX_BYTES);
-        pc_why_user_auth(&b.wrong, PC_S("1.2"), PC_S("{\"id\":\"7\"}"), sockets, 1, &cause);
+        pc_why_user_auth(&b.wrong, PC_S("1.2"), PC_S("{\"id\":\"7\"}"), &sockets, &cause);
         expect_cause(&b, &cause, SECRET, "1.2::user::{\"id\":\"7\"}", cases[i].cause);
         pc_buf_free(&cause);
     }
@@ -264,7 +275,7 @@ static void a_secret_with_white_space_here_is_told(void **state)
     snprintf(auth, sizeof auth, KEY ":%s", hex);
     b.wrong.text = pc_slice_of(auth);
     pc_buf_init(&cause, &b.mem, PC_WHY_MAX_BYTES);
-    pc_why_channel_auth(&b.wrong, PC_S("1.2"), PC_S("private-x"), PC_S(""), NULL, 0, &cause);
+    pc_why_channel_auth(&b.wrong, PC_S("1.2"), PC_S("private-x"), PC_S(""), &none, &cause);
     expect_cause(&b, &cause, "app-secret\n", "1.2:private-x",
                  "it was made with the secret without the white space that it has here");
     pc_buf_free(&cause);
@@ -325,7 +336,7 @@ static void causes_of_http_requests(void **state)
         {"POST", EVENTS, A "&body_md5=$", "app-key", "POST\n" EVENTS "\n" A "&body_md5=$",
          "it was made with the app's key in place of its secret"},
         {"POST", EVENTS, A "&body_md5=$", "nobody's", "POST\n" EVENTS "\n" A "&body_md5=$",
-         NOTHING},
+         UNKNOWN "something else that is not known here"},
         {"POST", EVENTS, A "&body_md5=$", SECRET, "post\n" EVENTS "\n" A "&body_md5=$",
          "it was made for the method in lower case"},
         {"POST", EVENTS, A "&body_md5=$", SECRET, "GET\n" EVENTS "\n" A "&body_md5=$",
@@ -457,7 +468,7 @@ static void without_memory_less_is_found(void **state)
         pc_buf_init_in(&cause, &b.mem, sizeof text, text, sizeof text);
         b.alloc.fail_at = b.alloc.requests + n;
         pc_why_channel_auth(&b.wrong, PC_S("1.2"), PC_S("presence-x"), PC_S("{\"user_id\":\"7\"}"),
-                            NULL, 0, &cause);
+                            &none, &cause);
         b.alloc.fail_at = 0;
         assert_true(cause.len > 0);
     }

@@ -335,7 +335,7 @@ static void broken_headers_are_refused(void **state)
     }
 }
 
-#define TOO_BIG "send-close:1009:Message too large error:1009 "
+#define TOO_BIG "send-close:1009:Message too large (max_frame_bytes) error:1009 "
 
 static void a_message_of_the_limit_passes_and_one_byte_more_does_not(void **state)
 {

@@ -54,8 +54,9 @@ typedef struct pusherc_app_options {
     /** @name Origins and webhooks
      * @{ */
     /** Patterns, the last one NULL; '*' stands for any characters, upper and lower case are the same. A pattern is
-     *  compared with the host in "Origin", a pattern with "://" with all of it. Other clients are closed with 4009,
-     *  as are clients without Origin unless a pattern is "*". NULL = any origin. */
+     *  compared with the host in "Origin", a pattern with "://" with all of it; an app with a pattern that no Origin
+     *  can fit is refused. Other clients are closed with 4009, as are clients without Origin unless a pattern is "*".
+     *  NULL = any origin. */
     const char *const *allowed_origins;
     const pusherc_webhook *webhooks; /**< webhook_count of them, see webhook.h; NULL = none */
     size_t webhook_count;            /**< 0..PUSHERC_MAX_WEBHOOKS */

@@ -27,7 +27,9 @@ typedef struct pusherc_grant {
     pusherc_slice user_id;
     /** Presence: what other members see, JSON text, at most max_user_info_bytes; len 0 = the identity's. */
     pusherc_slice user_info_json;
-    pusherc_slice view;     /**< audience of this subscriber, UTF-8, 0..64 bytes; len 0 = none */
+    /** Audience of this subscriber, UTF-8, 0..64 bytes; len 0 = none. If the channel's rule renders and
+     *  PUSHERC_RULE_MAX_VIEWS others are in use, the client is refused (LIMIT) or loses the grant (REVOKED). */
+    pusherc_slice view;
     uint32_t expires_in_ms; /**< after that the rule is asked again; 0 = never */
     uint32_t reserved_;     /**< zero */
 } pusherc_grant;
@@ -172,7 +174,9 @@ PUSHERC_API int pusherc_render_payload(pusherc_render *render, pusherc_slice dat
 
 /** Limits of rules. */
 enum {
-    PUSHERC_RULE_MAX_PARAMS = 8 /**< parameters of one pattern */
+    PUSHERC_RULE_MAX_PARAMS = 8, /**< parameters of one pattern */
+    PUSHERC_RULE_MAX_VIEWS =
+        32 /**< views of one channel's subscribers at a time, if its rule renders */
 };
 
 /** A pattern of channel names, and the functions that decide about them. Begin with PUSHERC_RULE_INIT; copied. */
@@ -315,8 +319,10 @@ PUSHERC_API int pusherc_auth_deny(pusherc_auth_request *request, int status, con
 
 /** Which grants a change concerns. PUSHERC_GRANT_MATCH_INIT matches every grant of the app. */
 typedef struct pusherc_grant_match {
-    size_t struct_size;    /**< sizeof(pusherc_grant_match) */
-    pusherc_slice user_id; /**< only grants of this user, at most 200 bytes; len 0 = any */
+    size_t struct_size; /**< sizeof(pusherc_grant_match) */
+    /** Only grants of this user, at most 200 bytes; len 0 = any. A connection that the host has identified and that has
+     *  signed in as another user is both; who asked an auth endpoint for the channel counts, too. */
+    pusherc_slice user_id;
     /** As pusherc_rule.pattern, "tickets.42" or "tickets.{uuid}"; len 0 = any. */
     pusherc_slice channel_pattern;
 } pusherc_grant_match;
@@ -343,10 +349,13 @@ typedef void (*pusherc_reauthorized_fn)(uint64_t kept, uint64_t revoked, void *u
 
 /**
  * Ask the rules again, because the host's facts have changed: for every grant that matches, and for every question
- * that waits for its answer. When a grant is revoked, its worker stops delivery at once. When `done` is called, all
- * workers have: no event that is published after that reaches a client whose grant was revoked. Such a client gets
- * pusher:subscription_error with status 403, and leaves if it is a presence member. A revoked grant is asked for
- * again by later calls that match. If the rule allows it then, the subscription resumes with
+ * that waits for its answer. Nothing that is published after this call has returned, by any thread, reaches a client
+ * whose grant is revoked, and a client that keeps its grant misses nothing: until its rule has answered, what is
+ * published waits on the client's worker, and is then delivered in order or dropped. At most out_hard_bytes wait for
+ * one connection; beyond that it is a slow client. Other subscribers do not wait. When the grant names another view,
+ * what was published before the answer comes in the view of before, and what is published after `done` in the new one.
+ * A client that loses its grant gets pusher:subscription_error with status 403, and leaves if it is a presence member.
+ * A revoked grant is asked for again by later calls that match. If it is granted then, the subscription resumes with
  * pusher_internal:subscription_succeeded, unless the client has unsubscribed.
  *
  * @param server     started
@@ -365,13 +374,14 @@ PUSHERC_API int pusherc_reauthorize(pusherc_server *server, const char *app_id,
                                     void *user_data);
 
 /**
- * Unsubscribe one connection, or all connections of one user, from a channel, without asking a rule. The client may
- * subscribe again. If a rule covers the channel, it is asked then, even if the client sends a signature.
+ * Unsubscribe one connection, or all connections of one user, from a channel, without asking a rule. Nothing that is
+ * published after this call has returned reaches them, until they subscribe again, which they may. If a rule covers
+ * the channel, it is asked then, even if the client sends a signature.
  *
  * @param server     started
  * @param app_id     known app; NUL-terminated
  * @param socket_id  the connection; zero = by user
- * @param user_id    if socket_id is zero: the user of the connections (identity or sign-in)
+ * @param user_id    if socket_id is zero: the user of the connections, as in pusherc_grant_match
  * @param channel    the whole channel name
  * @param reason     UTF-8, for the client, cut at 120 bytes; NUL-terminated; NULL = "Unsubscribed by the application"
  * @return 0 when handed to the workers, or
@@ -403,7 +413,8 @@ PUSHERC_API int pusherc_server_unsubscribe(pusherc_server *server, const char *a
     X(BAD_MEMBER, 8, "bad_member", "SubscriptionError",                                            \
       "channel_data or the grant's member is malformed or too large")                              \
     X(LIMIT, 9, "limit", "LimitReached", "a limit of the app")                                     \
-    X(REVOKED, 10, "revoked", "AuthError", "granted before, and denied now")                       \
+    X(REVOKED, 10, "revoked", "AuthError",                                                         \
+      "the client had the channel and has lost it; `detail` says why")                             \
     X(COOKIE_IDENTITY, 11, "cookie_identity", "AuthError",                                         \
       "the identity comes from a cookie that any site could use: see identify")                    \
     X(INTERNAL, 12, "internal", "SubscriptionError", "out of memory")

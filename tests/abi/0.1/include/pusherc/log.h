@@ -29,14 +29,16 @@ typedef struct pusherc_log_entry {
     int line;                /**< in `file` */
     const char *subject;     /**< "net", "tls", "ws", "auth", "api", "fanout" ...; static */
     const char *file;        /**< the library's source file; static */
-    pusherc_slice message;   /**< one line of UTF-8 without control characters, at most 511 bytes */
-    pusherc_slice app_id;    /**< the app that the line is about; len 0 = none */
+    pusherc_slice
+        message; /**< one line of UTF-8 without control characters, also of the direction of text, at most 511 bytes */
+    pusherc_slice app_id;        /**< the app that the line is about; len 0 = none */
     pusherc_socket_id socket_id; /**< the connection that the line is about; zero = none */
 } pusherc_log_entry;
 
 /**
  * Receives each line of the chosen level or a more important one. A place in the source logs at most 20 lines a
- * second; its next line says how many were left out.
+ * second, and lines that strangers can cause at will, each kind by itself, once in ten seconds unless the level is
+ * PUSHERC_LOG_DEBUG; its next line says how many were left out.
  *
  * Called on the thread that logs, on several threads at the same time, with no lock of the library held. Must not
  * block. May call functions marked "In callbacks: yes"; if these log, the function is called again.

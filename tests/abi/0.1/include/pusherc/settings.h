@@ -79,8 +79,8 @@
 #define PUSHERC_SERVER_SETTING_MAP(X) \
     X(PATH, path_prefix, 0, 0, 0, "", "serve below this path, such as `/ws`") \
     X(LIMIT, max_connections, 1, UINT32_MAX - 1, PUSHERC_NO_LIMIT, "", "sockets of all apps; above it new clients get 4100") \
-    X(NUMBER, max_frame_bytes, 1, 1073741824, 65536, "", "length of one message from a client; above it the client is closed with 1009") \
-    X(NUMBER, max_http_body_bytes, 1, 1073741824, 1048576, "", "length of the body of an HTTP request; above it 413") \
+    X(NUMBER, max_frame_bytes, 1, 1073741824, 0, "", "one message of a client; above it 1009; none follows the apps: 3 times the largest `max_event_payload_bytes` and 4096 more, at least 65536 and at most 64 MiB") \
+    X(NUMBER, max_http_body_bytes, 1, 1073741824, 0, "", "body of an HTTP request; above it 413; none follows the apps: enough for their largest batch, at least 1 MiB and at most 64 MiB") \
     X(NUMBER, max_http_head_bytes, 1, 67108864, 16384, "", "length of request line and header fields of an HTTP request; above it 431 or 414") \
     X(NUMBER, handshake_timeout_ms, 1, UINT32_MAX, 10000, "", "how long the head of a request may take to arrive; after that 408") \
     X(NUMBER, pong_timeout_ms, 1, UINT32_MAX, 30000, "", "how long a client may take to answer a ping; after that it is closed with 4201") \
@@ -94,6 +94,7 @@
     X(NUMBER, max_auth_skew_s, 1, UINT32_MAX, 600, "", "largest difference between the clock and the time of a signed HTTP request; above it 401") \
     X(NUMBER, proxy_count, 0, UINT32_MAX, 0, "", "number of reverse proxies in front that append to `X-Forwarded-For`; only safe if clients cannot reach the port directly") \
     X(TEXT, metrics_prefix, 0, 0, 0, "", "prefix of metrics: `pusherc_`, or `soketi_` for dashboards of soketi") \
+    X(TEXT, metrics_names, 0, 0, 0, "", "public names that the pages for operators are asked for by, with commas between; addresses, `localhost` and private names need not be there") \
     X(NUMBER, accept_traffic_percent, 1, 100, 85, "", "percentage of the memory that the process may use; above it `/accept-traffic` answers 500") \
     X(DELAY, webhook_batch_ms, 0, UINT32_MAX - 1, 250, "", "how long events for one webhook endpoint are gathered before they are sent together") \
     X(NUMBER, webhook_batch_events, 1, PUSHERC_MAX_WEBHOOK_EVENTS, 20, "", "events with which a webhook batch is sent before `webhook_batch_ms` has passed, 1 to 1000") \
