@@ -103,7 +103,7 @@ typedef struct pusherc_app_options {
 
     /** @name Times
      * @{ */
-    uint32_t activity_timeout_ms; /**< silence before a ping; 1000 or more, default 120000 */
+    uint32_t activity_timeout_ms; /**< silence before a ping; 1000 or more, default 30000 */
     uint32_t user_authentication_timeout_ms; /**< see user_authentication; default 30000 */
     uint32_t cache_ttl_s; /**< how long a cache channel keeps its last event; default 1800 */
     /** How long to wait after a user's last connection closed before telling watchers "offline", so that reloading a

@@ -151,11 +151,11 @@ test('an option counts before the environment, that before the config file', asy
 test('the names of Reverb and Laravel are understood', async (t) => {
   const reverb = { id: 'r', key: 'r-key', secret: 'r-secret' };
   const server = await serve(t, [], {
-    REVERB_APP_ID: 'r', REVERB_APP_KEY: 'r-key', REVERB_APP_SECRET: 'r-secret', REVERB_APP_ACTIVITY_TIMEOUT: '30',
+    REVERB_APP_ID: 'r', REVERB_APP_KEY: 'r-key', REVERB_APP_SECRET: 'r-secret', REVERB_APP_ACTIVITY_TIMEOUT: '45',
     PUSHER_APP_ID: 'p', PUSHER_APP_KEY: 'p-key', PUSHER_APP_SECRET: 'p-secret', REVERB_SCALING_ENABLED: 'true', SOKETI_ADAPTER_DRIVER: 'local',
   });
   const client = await connect(server, { app: reverb });
-  assert.equal(JSON.parse(client.established.data).activity_timeout, 30);
+  assert.equal(JSON.parse(client.established.data).activity_timeout, 45);
   await client.subscribe('private-x');
   await client.close();
   await says(server, /warning/);
@@ -218,7 +218,7 @@ test('--check says what would be used, and listens to nothing', async (t) => {
     ['0.0.0.0', port, 'auto', 'off', '(not shown)', 1000, 'json']);
   const [a, c] = shown.apps;
   assert.deepEqual([a.id, a.secret, a.allowed_origins, a.slow_policy, a.offline_delay_ms, a.max_client_events_per_s], ['a"b', '(not shown)', ['x', '*.y'], 'drop', 0, -1]);
-  assert.deepEqual([c.allowed_origins, c.max_connections, c.activity_timeout_ms], [null, 7, 120000]);
+  assert.deepEqual([c.allowed_origins, c.max_connections, c.activity_timeout_ms], [null, 7, 30000]);
 
   // It is a config file, all but for the secrets.
   a.encryption_master_key = Buffer.alloc(32).toString('base64');

@@ -68,7 +68,7 @@ const HONOURED = [
   ['REVERB_APP_SECRET', 'x', 'app.secret', '(not shown)'],
   ['REVERB_APP_MAX_CONNECTIONS', '5', 'app.max_connections', 5],
   ['REVERB_APP_PING_INTERVAL', '60', 'app.activity_timeout_ms', 60000],
-  ['REVERB_APP_ACTIVITY_TIMEOUT', '30', 'app.activity_timeout_ms', 30000],
+  ['REVERB_APP_ACTIVITY_TIMEOUT', '45', 'app.activity_timeout_ms', 45000],
   ['REVERB_APP_ACCEPT_CLIENT_EVENTS_FROM', 'members', 'app.client_events', true],
 
   ['PUSHER_APP_ID', 'x', 'app.id', 'x'],
@@ -84,7 +84,7 @@ const HONOURED = [
   ['SSL_ENABLED', 'true', 'tls_cert', 'CERT', { ...SOCKUDO, SSL_CERT_PATH: 'CERT', SSL_KEY_PATH: 'KEY' }],
   ['SSL_CERT_PATH', 'CERT', 'tls_cert', 'CERT', { ...SOCKUDO, SSL_ENABLED: 'true', SSL_KEY_PATH: 'KEY' }],
   ['SSL_KEY_PATH', 'KEY', 'tls_key', 'KEY', { ...SOCKUDO, SSL_ENABLED: 'true', SSL_CERT_PATH: 'CERT' }],
-  ['ACTIVITY_TIMEOUT', '30', 'every.activity_timeout_ms', 30000, SOCKUDO],
+  ['ACTIVITY_TIMEOUT', '45', 'every.activity_timeout_ms', 45000, SOCKUDO],
   ['USER_AUTHENTICATION_TIMEOUT', '5', 'every.user_authentication_timeout_ms', 5000, SOCKUDO],
   ['SOCKUDO_DEFAULT_APP_ID', 'x', 'app.id', 'x'],
   ['SOCKUDO_DEFAULT_APP_KEY', 'x', 'app.key', 'x'],
@@ -278,11 +278,11 @@ test('#211 a Reverb environment works as it is', async (t) => {
   const app = { id: '1', key: 'reverb-key', secret: 'reverb-secret' };
   const server = await serve(t, {
     SOKETI_PORT: '', REVERB_SERVER_PORT: '0', REVERB_SERVER_HOST: '127.0.0.1', REVERB_APP_ID: app.id, REVERB_APP_KEY: app.key, REVERB_APP_SECRET: app.secret,
-    REVERB_APP_ACTIVITY_TIMEOUT: '30', REVERB_APP_PING_INTERVAL: '60', REVERB_APP_ACCEPT_CLIENT_EVENTS_FROM: 'members', REVERB_APP_MAX_MESSAGE_SIZE: '10000',
+    REVERB_APP_ACTIVITY_TIMEOUT: '45', REVERB_APP_PING_INTERVAL: '60', REVERB_APP_ACCEPT_CLIENT_EVENTS_FROM: 'members', REVERB_APP_MAX_MESSAGE_SIZE: '10000',
     REVERB_HOST: 'ws.example.org', REVERB_PORT: '443', REVERB_SCHEME: 'https',
   });
   const client = await connect(server, { app });
-  assert.equal(JSON.parse(client.established.data).activity_timeout, 30);
+  assert.equal(JSON.parse(client.established.data).activity_timeout, 45);
   client.send(`{"event":"pusher:ping","data":"${'x'.repeat(10000)}"}`);
   assert.equal((await client.closed()).code, 1009);
   assert.doesNotMatch(server.stderr, /warning/);

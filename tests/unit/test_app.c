@@ -91,7 +91,7 @@ static void what_is_zero_gets_its_default(void **state)
     pusherc_app_options options = options_of("1", "k");
     struct pc_app *app = put_and_get(*state, &options);
     const pusherc_app_options *o = &app->options;
-    assert_int_equal(o->activity_timeout_ms, 120000);
+    assert_int_equal(o->activity_timeout_ms, 30000);
     assert_int_equal(o->max_connections, PUSHERC_NO_LIMIT);
     assert_int_equal(o->max_channel_name_bytes, 200);
     assert_int_equal(o->max_event_name_bytes, 200);
