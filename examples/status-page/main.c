@@ -48,6 +48,7 @@ struct options {
     const char *node_modules;
     const char *tls_cert;
     const char *tls_key;
+    const char *proxies;
 };
 
 static const char usage[] =
@@ -61,6 +62,8 @@ static const char usage[] =
     "                       (default " DEFAULT_NODE_MODULES ")\n"
     "  --tls-cert FILE      speak TLS, with this certificate and its chain (PEM)\n"
     "  --tls-key FILE       ... and this key (PEM)\n"
+    "  --proxies N          reverse proxies in front, whose X-Forwarded-... fields are believed\n"
+    "                       (default 0)\n"
     "  --help               print this\n"
     "\n"
     "With BROADCAST_DEBUG=1 in the environment each event and each decision about who may\n"
@@ -69,14 +72,24 @@ static const char usage[] =
 static int parse_options(struct options *options, int argc, char **argv)
 {
     static const struct option known[] = {
-        {"host", required_argument, NULL, 0},     {"port", required_argument, NULL, 1},
-        {"data", required_argument, NULL, 2},     {"node-modules", required_argument, NULL, 3},
-        {"tls-cert", required_argument, NULL, 4}, {"tls-key", required_argument, NULL, 5},
-        {"help", no_argument, NULL, 'h'},         {0},
+        {"host", required_argument, NULL, 0},
+        {"port", required_argument, NULL, 1},
+        {"data", required_argument, NULL, 2},
+        {"node-modules", required_argument, NULL, 3},
+        {"tls-cert", required_argument, NULL, 4},
+        {"tls-key", required_argument, NULL, 5},
+        {"proxies", required_argument, NULL, 6},
+        {"help", no_argument, NULL, 'h'},
+        {0},
     };
-    *options = (struct options){"127.0.0.1", "8080", ":memory:", DEFAULT_NODE_MODULES, NULL, NULL};
+    *options = (struct options){.host = "127.0.0.1",
+                                .port = "8080",
+                                .data = ":memory:",
+                                .node_modules = DEFAULT_NODE_MODULES,
+                                .proxies = "0"};
     const char **values[] = {&options->host,         &options->port,     &options->data,
-                             &options->node_modules, &options->tls_cert, &options->tls_key};
+                             &options->node_modules, &options->tls_cert, &options->tls_key,
+                             &options->proxies};
     char *end;
     int option;
     while ((option = getopt_long(argc, argv, "", known, NULL)) != -1) {
@@ -95,6 +108,11 @@ static int parse_options(struct options *options, int argc, char **argv)
     if (!isdigit((unsigned char)*options->port) || strtoul(options->port, &end, 10) > UINT16_MAX ||
         *end) {
         fprintf(stderr, "status-page: --port wants a number from 0 to 65535\n");
+        return -1;
+    }
+    if (!isdigit((unsigned char)*options->proxies) || strtoul(options->proxies, &end, 10) > 16 ||
+        *end) {
+        fprintf(stderr, "status-page: --proxies wants a number from 0 to 16\n");
         return -1;
     }
     return 0;
@@ -158,6 +176,7 @@ static int start_server(struct site *site, const struct options *options)
     server_options.hooks = &hooks;
     server_options.user_auth_path = ""; /* nobody signs in over the WebSocket */
     server_options.max_http_body_bytes = MAX_BODY;
+    server_options.proxy_count = (uint32_t)strtoul(options->proxies, NULL, 10);
     server_options.log_fn = pusherc_log_to_stderr;
     server_options.log_level = PUSHERC_LOG_WARN;
     if (pusherc_server_new(&site->server, &server_options, &info) != 0)

@@ -92,7 +92,7 @@
     X(CHOICE, http_error_format, 0, 1, 0, "text|json", "`json`: errors of the HTTP API as soketi's, `{\"error\":\"...\",\"code\":401}`") \
     X(NUMBER, idempotency_ms, 1, UINT32_MAX, 120000, "", "so long an event with a known idempotency key is not published again") \
     X(NUMBER, max_auth_skew_s, 1, UINT32_MAX, 600, "", "age of a signed HTTP request; above it 401") \
-    X(NUMBER, proxy_count, 0, UINT32_MAX, 0, "", "reverse proxies in front that append to `X-Forwarded-For`; it is believed, so only they may reach the port") \
+    X(NUMBER, proxy_count, 0, UINT32_MAX, 0, "", "reverse proxies in front that append to `X-Forwarded-For`; it and `X-Forwarded-Proto` are believed, so only they may reach the port") \
     X(TEXT, metrics_prefix, 0, 0, 0, "", "begins the names of metrics: `pusherc_`, or `soketi_` for soketi's dashboards") \
     X(NUMBER, accept_traffic_percent, 1, 100, 85, "", "of the memory the process may have: above it `/accept-traffic` answers 500") \
     X(DELAY, webhook_batch_ms, 0, UINT32_MAX - 1, 250, "", "events for one webhook endpoint are gathered so long, ...") \

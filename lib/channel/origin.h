@@ -13,6 +13,9 @@ void pc_origins_free(const struct pc_mem *mem, char **patterns); /* NULL is harm
 
 /* No origin is kept out: there is no list, or it has "*". */
 bool pc_origins_any(char *const *patterns);
+/* Does `origin`, of a page, name the server that a request with this Host reached over HTTPS, or without TLS over HTTP?
+ * Scheme, host and port count; a port that is left out is the scheme's own. */
+bool pc_origin_is_own(pusherc_slice origin, bool https, pusherc_slice host);
 /* An absent header (empty) passes only when any origin does. */
 bool pc_origins_allow(char *const *patterns, pusherc_slice origin);
 

@@ -111,25 +111,30 @@ static void reject(pusherc_identify_request *request, uint16_t code, const char 
 }
 
 /*
- * A browser sends the cookies of this host with a WebSocket that any page opens. Where the app restricts no
- * origins, a page of another origin must not become somebody by that.
+ * A browser sends the cookies of this host with a WebSocket that any page opens. Where the app restricts no origins, a
+ * page of another origin must not become a user by that. NULL: the cookie counts. Otherwise what to refuse with.
  */
-static bool is_foreign_cookie(const pusherc_identify_request *r)
+static const char *why_foreign(const pusherc_identify_request *r)
 {
+    static const char foreign[] = "Cookies identify nobody across origins: set allowed_origins";
     const struct pc_http_message *m = r->ask.message;
     pusherc_slice origin = pc_http_field(m, PC_S("Origin"));
     pusherc_slice host = pc_http_field(m, PC_S("Host"));
-    bool same = host.len > 0 && origin.len > host.len + 3 && pc_slice_ends(origin, host) &&
-                memcmp(origin.ptr + origin.len - host.len - 3, "://", 3) == 0;
     if (!r->cookie_read)
-        return false;
+        return NULL;
     if (origin.len == 0) { /* a link or an image has none, where a WebSocket or a POST would */
         pusherc_slice site = pc_http_field(m, PC_S("Sec-Fetch-Site"));
         if (site.len == 0) /* an old browser; what a script element gets, its page can read */
-            return r->script;
-        return !pc_slice_eq(site, PC_S("same-origin")) && !pc_slice_eq(site, PC_S("none"));
+            return r->script ? foreign : NULL;
+        return pc_slice_eq(site, PC_S("same-origin")) || pc_slice_eq(site, PC_S("none")) ? NULL
+                                                                                         : foreign;
     }
-    return !same && pc_app_any_origin(r->app);
+    if (!pc_app_any_origin(r->app) || pc_origin_is_own(origin, r->ask.https, host))
+        return NULL;
+    if (!r->ask.https && pc_origin_is_own(origin, true, host))
+        return "The page came by https, this did not: set proxy_count (and X-Forwarded-Proto), or "
+               "allowed_origins";
+    return foreign;
 }
 
 static int check_identity(const pusherc_identify_request *r, const pusherc_identity *identity)
@@ -139,7 +144,7 @@ static int check_identity(const pusherc_identify_request *r, const pusherc_ident
         (identity->user_info_json.len &&
          pc_json_parse(identity->user_info_json).type == PC_JSON_NONE))
         return PUSHERC_EINVAL;
-    return is_foreign_cookie(r) ? PUSHERC_EAUTH : 0;
+    return why_foreign(r) ? PUSHERC_EAUTH : 0;
 }
 
 /* Takes over the identity's data in any case: the first release has it, so it can be read whatever struct_size says. */
@@ -170,8 +175,7 @@ int pusherc_identify_accept(pusherc_identify_request *request, const pusherc_ide
     int err = identity ? take_identity(request, identity) : 0;
     if (err == PUSHERC_EAUTH) {
         request->cookie_refused = true;
-        reject(request, PC_CLOSE_UNAUTHORIZED,
-               "Cookies identify nobody across origins: set allowed_origins");
+        reject(request, PC_CLOSE_UNAUTHORIZED, why_foreign(request));
     } else if (err) {
         reject(request, PC_CLOSE_INTERNAL, "The application's answer was not usable");
     }

@@ -289,8 +289,16 @@ test('#183 JSONP: off by default, and no cookies but those of the page\'s own ho
 test('a cookie is nobody\'s identity across origins', async (t) => {
   const open = await start(t);
   const restricted = await start(t, { app: { allowed_origins: ['app.example'] } });
+  const behind = await start(t, { options: { proxy_count: 1 } });
   const fields = { socket_id: '1.2', channel_name: 'presence-tickets.1' };
+  const https = (host) => `https://127.0.0.1:${host.port}`;
   const cases = [
+    [open, { Origin: https(open) }, 403], // of the same host, but of another scheme
+    [open, { Origin: https(open), 'X-Forwarded-Proto': 'https' }, 403], // no proxy is said to be there
+    [behind, { Origin: https(behind), 'X-Forwarded-Proto': 'https' }, 200],
+    [behind, { Origin: behind.url, 'X-Forwarded-Proto': 'https' }, 403], // a page that came without TLS
+    [behind, { Origin: behind.url, 'X-Forwarded-Proto': 'http' }, 200],
+    [behind, { Origin: https(behind) }, 403],
     [open, {}, 200], // no browser
     [open, { Origin: open.url }, 200], // the host's own pages
     [open, { Origin: 'https://evil.example' }, 403],
@@ -312,6 +320,7 @@ test('a cookie is nobody\'s identity across origins', async (t) => {
   }
   await open.event('denied', { reason: 'COOKIE_IDENTITY', channel: 'presence-tickets.1' });
   await open.event('denied', { reason: 'COOKIE_IDENTITY', channel: '' });
+  assert.match((await post(open, AUTH, fields, { headers: { Cookie: 'user=7', Origin: https(open) } })).json.message, /proxy_count/);
   const link = await request(restricted, 'GET', `${AUTH}?${new URLSearchParams(fields)}`, { headers: { Cookie: 'user=7', 'Sec-Fetch-Site': 'cross-site' } });
   assert.equal(link.status, 403);
   // a token that a page has to know is another matter
