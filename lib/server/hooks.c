@@ -48,6 +48,18 @@ static pusherc_slice note_cookie(const pusherc_identify_request *request, pusher
     return cookie;
 }
 
+/* Credentials that a browser keeps and sends by itself, as it does with cookies. */
+static pusherc_slice note_authorization(const pusherc_identify_request *request,
+                                        pusherc_slice value)
+{
+    static const char *const kept[] = {"Basic", "Digest", "Negotiate", "NTLM"};
+    pusherc_slice scheme = pc_slice_first(value, pc_slice_find(value, ' '));
+    for (size_t i = 0; i < sizeof kept / sizeof kept[0]; i++)
+        if (pc_slice_eq_nocase(scheme, pc_slice_of(kept[i])))
+            return note_cookie(request, value);
+    return value;
+}
+
 pusherc_identify_purpose pusherc_identify_purpose_of(const pusherc_identify_request *request)
 {
     return request->purpose;
@@ -62,7 +74,11 @@ pusherc_slice pusherc_identify_header(const pusherc_identify_request *request, c
 {
     pusherc_slice field = pc_slice_of(name);
     pusherc_slice value = pc_http_field(request->ask.message, field);
-    return pc_slice_eq_nocase(field, PC_S("Cookie")) ? note_cookie(request, value) : value;
+    if (pc_slice_eq_nocase(field, PC_S("Cookie")))
+        return note_cookie(request, value);
+    if (pc_slice_eq_nocase(field, PC_S("Authorization")))
+        return note_authorization(request, value);
+    return value;
 }
 
 pusherc_slice pusherc_identify_cookie(const pusherc_identify_request *request, const char *name)
@@ -110,31 +126,52 @@ static void reject(pusherc_identify_request *request, uint16_t code, const char 
              text.ptr);
 }
 
-/*
- * A browser sends the cookies of this host with a WebSocket that any page opens. Where the app restricts no origins, a
- * page of another origin must not become a user by that. NULL: the cookie counts. Otherwise what to refuse with.
- */
-static const char *why_foreign(const pusherc_identify_request *r)
+static const char foreign_page[] = "Cookies identify nobody across origins: set allowed_origins";
+
+static bool field_is(const struct pc_http_message *m, pusherc_slice name, pusherc_slice value)
 {
-    static const char foreign[] = "Cookies identify nobody across origins: set allowed_origins";
-    const struct pc_http_message *m = r->ask.message;
-    pusherc_slice origin = pc_http_field(m, PC_S("Origin"));
-    pusherc_slice host = pc_http_field(m, PC_S("Host"));
-    if (!r->cookie_read)
-        return NULL;
-    if (origin.len == 0) { /* a link or an image has none, where a WebSocket or a POST would */
-        pusherc_slice site = pc_http_field(m, PC_S("Sec-Fetch-Site"));
-        if (site.len == 0) /* an old browser; what a script element gets, its page can read */
-            return r->script ? foreign : NULL;
-        return pc_slice_eq(site, PC_S("same-origin")) || pc_slice_eq(site, PC_S("none")) ? NULL
-                                                                                         : foreign;
-    }
+    return pc_slice_eq(pc_http_field(m, name), value);
+}
+
+/* What a page says of itself with a WebSocket or a POST. NULL: its cookie counts. */
+static const char *why_foreign_page(const pusherc_identify_request *r, pusherc_slice origin)
+{
+    pusherc_slice host = pc_http_field(r->ask.message, PC_S("Host"));
     if (!pc_app_any_origin(r->app) || pc_origin_is_own(origin, r->ask.https, host))
         return NULL;
     if (!r->ask.https && pc_origin_is_own(origin, true, host))
         return "The page came by https, this did not: set proxy_count (and X-Forwarded-Proto), or "
                "allowed_origins";
-    return foreign;
+    return foreign_page;
+}
+
+/*
+ * A browser sends the cookies of this host with every request that any page makes to it. No page may make its visitor
+ * become a user here who did not mean it: with a WebSocket, a request to an auth endpoint, a link, an image, a script.
+ * Links and images may even stand on a page of this host, written by another user. So what a GET brings counts only
+ * for a script element of a page that is known. NULL: the cookie counts. Otherwise what to refuse with.
+ */
+static const char *why_foreign(const pusherc_identify_request *r)
+{
+    const struct pc_http_message *m = r->ask.message;
+    pusherc_slice origin = pc_http_field(m, PC_S("Origin"));
+    bool get = r->purpose != PUSHERC_IDENTIFY_CONNECT && pc_slice_eq(m->method, PC_S("GET"));
+    if (!r->cookie_read)
+        return NULL;
+    if (get && !r->script)
+        return "Cookies identify nobody in a GET: use POST";
+    if (origin.len)
+        return why_foreign_page(r, origin);
+    if (get)
+        return field_is(m, PC_S("Sec-Fetch-Site"), PC_S("same-origin")) &&
+                       field_is(m, PC_S("Sec-Fetch-Dest"), PC_S("script"))
+                   ? NULL
+                   : foreign_page;
+    /* no browser: they send Origin here; one that does not says at least which site it was */
+    return field_is(m, PC_S("Sec-Fetch-Site"), PC_S("")) ||
+                   field_is(m, PC_S("Sec-Fetch-Site"), PC_S("same-origin"))
+               ? NULL
+               : foreign_page;
 }
 
 static int check_identity(const pusherc_identify_request *r, const pusherc_identity *identity)

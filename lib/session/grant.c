@@ -365,9 +365,56 @@ void pc_grant_stand(struct pc_grant *grant, struct pc_subscription *sub)
 /* clients subscribe right after the auth endpoint has answered */
 #define REMEMBER_MS 60000
 
+void pc_grants_forget(struct pc_session *s, pusherc_slice but)
+{
+    PC_LIST_EACH_SAFE(l, next, &s->grants) {
+        struct pc_grant *grant = PC_CONTAINER(l, struct pc_grant, of_session);
+        bool kept = but.len && pc_slice_eq(pc_identity_user_id(grant->identity), but);
+        if (grant->state == PC_GRANT_REMEMBERED && !kept)
+            pc_grant_give_up(grant);
+    }
+}
+
+static bool is_user_of(const struct pc_session *s, pusherc_slice user_id)
+{
+    return user_id.len && (pc_slice_eq(user_id, pc_identity_user_id(s->identity)) ||
+                           pc_slice_eq(user_id, pc_identity_user_id(s->user)));
+}
+
+/*
+ * Whose answers are kept. An auth endpoint cannot tell whose socket a request names: anyone who has learned a socket's
+ * id can ask about it, and a client can lure another user's browser into asking about the client's own socket, with
+ * that user's cookies. The client would then hear what the other user may. So a session that has a user keeps that
+ * user's answers only. One that has none belongs to the first user who asks. When another one asks, it is unknown
+ * which of the two is the client, and nothing is kept any more: signatures remain valid, but come without an identity
+ * and a view. The first one is known for as long as the session lives, because the signature is valid as long.
+ */
+static bool is_answer_of(struct pc_session *s, struct pc_identity *identity)
+{
+    pusherc_slice user_id = pc_identity_user_id(identity);
+    if (pc_identity_user_id(s->identity).len || pc_identity_user_id(s->user).len)
+        return is_user_of(s, user_id);
+    if (!s->asked) {
+        s->asked = true;
+        s->asker = identity;
+        pc_identity_ref(identity);
+    }
+    if (!s->askers_differ && !pc_slice_eq(pc_identity_user_id(s->asker), user_id)) {
+        s->askers_differ = true;
+        pc_grants_forget(s, PC_S(""));
+        PC_LOG(&s->worker->engine->log, INFO,
+               ((struct pc_log_about){"auth", s->app->id, s->q->owner}),
+               "two users have asked the auth endpoint for this connection: it has the views of "
+               "neither");
+    }
+    return !s->askers_differ;
+}
+
 void pc_grant_remember(struct pc_session *s, pusherc_slice channel, struct pc_channel_class class,
                        struct pc_identity *identity, const struct pc_verdict *v)
 {
+    if (!is_answer_of(s, identity))
+        return;
     struct pc_grant *grant = pc_grant_find(s, channel);
     if (grant && (grant->state == PC_GRANT_STANDING || grant->state == PC_GRANT_JOINING ||
                   grant->state == PC_GRANT_ASKED))

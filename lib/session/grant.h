@@ -86,6 +86,10 @@ void pc_grant_remember(struct pc_session *session, pusherc_slice channel,
                        struct pc_channel_class class, struct pc_identity *identity,
                        const struct pc_verdict *verdict);
 
+/* Gives up what auth endpoints have allowed and the client has not used yet, all but what they have allowed to the user
+ * `but` (len 0 = no exception). */
+void pc_grants_forget(struct pc_session *session, pusherc_slice but);
+
 enum pc_recheck_result {
     PC_RECHECK_KEPT,
     PC_RECHECK_REVOKED,

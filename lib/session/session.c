@@ -121,9 +121,10 @@ void pc_session_end(struct pc_session *s)
     pc_app_unref(s->app);
     pc_identity_unref(s->identity);
     pc_identity_unref(s->user);
+    pc_identity_unref(s->asker);
     s->of_address = NULL;
     s->app = NULL;
-    s->identity = s->user = NULL;
+    s->identity = s->user = s->asker = NULL;
 }
 
 /* -- liveness (section 1.5): silence, a ping, silence again, the end -- */

@@ -50,6 +50,9 @@ struct pc_session {
         *joins;                   /* owned; they have begun and wait, the oldest first: joining.h */
     struct pc_identity *identity; /* the host's answer; counted; NULL = anonymous */
     struct pc_identity *user;     /* pusher:signin; counted; NULL = not signed in */
+    /* Sessions without a user: the first identity for which an auth endpoint has allowed a channel to this socket;
+     * counted; NULL = anonymous, or none yet. See grant.c. */
+    struct pc_identity *asker;
     /* owned: its entries in the worker's index of users, for the two above; NULL = has no user
      * id */
     struct pc_user_conn *as_identified, *as_signed_in;
@@ -66,6 +69,8 @@ struct pc_session {
     uint16_t close_code; /* sent or received */
     uint8_t protocol;    /* 4..7 */
     uint8_t state;       /* enum pc_session_state */
+    bool asked;          /* there was a first one */
+    bool askers_differ;  /* ... and another one */
     uint8_t malformed;   /* messages in a row that made no sense */
 };
 

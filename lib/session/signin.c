@@ -2,6 +2,7 @@
 #include <stdio.h>
 
 #include "protocol/message_out.h"
+#include "session/grant.h"
 #include "session/handlers.h"
 #include "session/member.h"
 #include "session/reply.h"
@@ -59,6 +60,7 @@ static bool become(struct pc_session *s, const struct pc_user_data *data, struct
     }
     pc_identity_unref(s->user);
     s->user = user;
+    pc_grants_forget(s, user->user_id); /* of the others who have asked for this socket */
     pc_session_authorized(s);
     return true;
 }

@@ -42,6 +42,11 @@ static bool check_name(struct attempt *a)
         (!s->user || !pc_slice_eq(s->user->user_id, pc_user_channel_id(channel))))
         return pc_refusal_set(&a->why, PUSHERC_DENIED_NO_USER, 403,
                               "Only that user may subscribe, after signing in");
+    if (s->grant_count > o->max_channels_per_connection) {
+        pc_grants_forget(s,
+                         PC_S("")); /* anyone who knows the socket's id can have put them there */
+        a->grant = pc_grant_find(s, channel);
+    }
     if (pc_grants_wanted(s, channel) + s->subscription_count >= o->max_channels_per_connection ||
         s->grant_count > o->max_channels_per_connection) {
         pc_app_limited(s->app, PC_APP_max_channels_per_connection);

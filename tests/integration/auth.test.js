@@ -272,10 +272,13 @@ test('#183 JSONP: off by default, and no cookies but those of the page\'s own ho
   const host = await start(t, { app: { jsonp: true, allowed_origins: ['example.com'] } });
   for (const [headers, status] of [
     [{}, 403], // an old browser does not say whose page it is
-    [{ 'Sec-Fetch-Site': 'cross-site' }, 403],
-    [{ 'Sec-Fetch-Site': 'same-site' }, 403],
-    [{ 'Sec-Fetch-Site': 'same-origin' }, 200],
-    [{ Origin: 'https://example.com', 'Sec-Fetch-Site': 'cross-site' }, 200], // <script crossorigin="use-credentials">
+    [{ 'Sec-Fetch-Site': 'cross-site', 'Sec-Fetch-Dest': 'script' }, 403],
+    [{ 'Sec-Fetch-Site': 'same-site', 'Sec-Fetch-Dest': 'script' }, 403],
+    [{ 'Sec-Fetch-Site': 'none', 'Sec-Fetch-Dest': 'document' }, 403], // a link in a message
+    [{ 'Sec-Fetch-Site': 'same-origin', 'Sec-Fetch-Dest': 'image' }, 403], // of another user's words on our page
+    [{ 'Sec-Fetch-Site': 'same-origin' }, 403],
+    [{ 'Sec-Fetch-Site': 'same-origin', 'Sec-Fetch-Dest': 'script' }, 200],
+    [{ Origin: 'https://example.com', 'Sec-Fetch-Site': 'cross-site', 'Sec-Fetch-Dest': 'script' }, 200], // <script crossorigin="use-credentials">
     [{ Origin: 'https://evil.example' }, 403],
   ]) {
     const answer = await request(host, 'GET', target, { headers: { Cookie: 'user=7', ...headers } });
@@ -327,6 +330,65 @@ test('a cookie is nobody\'s identity across origins', async (t) => {
   const token = await post(open, AUTH, fields, { headers: { Authorization: 'Bearer user-7', Origin: 'https://other.example' } });
   assert.equal(token.status, 200);
 });
+
+test('a cookie is no identity in a GET, from wherever', async (t) => {
+  const host = await start(t);
+  const target = `${AUTH}?socket_id=1.2&channel_name=presence-tickets.1`;
+  for (const headers of [{}, { 'Sec-Fetch-Site': 'same-origin' }, { 'Sec-Fetch-Site': 'none' }, { Origin: host.url }, { 'Sec-Fetch-Site': 'same-origin', 'Sec-Fetch-Dest': 'script' }]) {
+    for (const credentials of [{ Cookie: 'user=7' }, { Authorization: 'Basic dXNlci03Og==' }]) {
+      const res = await request(host, 'GET', target, { headers: { ...credentials, ...headers } });
+      assert.equal(res.status, 403, `${JSON.stringify(headers)} ${res.text}`);
+      assert.match(res.json.message, /POST/);
+      assert.equal((await request(host, 'GET', `${USER_AUTH}?socket_id=1.2`, { headers: { ...credentials, ...headers } })).status, 403);
+    }
+  }
+  const res = await request(host, 'GET', target, { headers: { Authorization: 'Bearer user-7' } });
+  assert.equal(res.status, 200, 'a token is no cookie');
+});
+
+test('what a browser sends by itself is no identity across origins, be it a cookie or a password', async (t) => {
+  const host = await start(t);
+  const fields = { socket_id: '1.2', channel_name: 'presence-tickets.1' };
+  for (const [Authorization, status] of [['Basic dXNlci03Og==', 403], ['basic dXNlci03Og==', 403], ['Bearer user-7', 200]]) {
+    const res = await post(host, AUTH, fields, { headers: { Authorization, Origin: 'https://evil.example' } });
+    assert.equal(res.status, status, `${Authorization} ${res.text}`);
+  }
+  const res = await post(host, AUTH, fields, { headers: { Authorization: 'Basic dXNlci03Og==', Origin: host.url } });
+  assert.equal(res.status, 200, res.text);
+  assert.equal((await dial(host, { headers: { Authorization: 'Basic dXNlci03Og==', Origin: 'https://evil.example' } }).then((client) => client.next())).data.code, 4009);
+});
+
+for (const mode of [SIGNATURE, EITHER, RULES]) {
+  test(`a socket for which two users have asked hears neither's view (mode ${mode})`, async (t) => {
+    const host = await start(t, { mode, rules: [{ pattern: 'tickets.{id}', kinds: 6, views: true }],
+      answers: [{ user: 'agent', allow: true, view: 'agent' }, { allow: true, view: 'customer' }] });
+    const channel = 'private-tickets.1';
+    const ask = (client, cookie) => post(host, AUTH, { socket_id: client.socketId, channel_name: channel }, { headers: { Cookie: `user=${cookie}`, Origin: host.url } });
+    const hears = async (client, answer) => {
+      client.ask(channel, answer);
+      assert.equal((await client.next()).event, 'pusher_internal:subscription_succeeded');
+      await host.publish([channel], 'news', '{"secret":1}');
+      return (await client.settle()).map(({ event, data }) => [event, data]);
+    };
+    const honest = await connect(host);
+    const expected = await hears(honest, (await ask(honest, 'customer')).json);
+    assert.equal(expected.length, 1);
+    const agent = await connect(host);
+    const privileged = await hears(agent, (await ask(agent, 'agent')).json);
+    assert.notDeepEqual(privileged, expected);
+    // the customer has an agent's browser ask for the customer's own socket, by a POST that the page of the host may send
+    for (const order of [['customer', 'agent'], ['agent', 'customer'], ['agent', 'customer', 'agent']]) {
+      const client = await connect(host);
+      const answers = {};
+      for (const who of order) answers[who] = (await ask(client, who)).json;
+      const heard = await hears(client, answers.customer);
+      // the rule sees someone without a name, who is a customer to this host; where signatures decide there is no view
+      assert.deepEqual(heard, mode === RULES ? expected : [], order.join());
+      await client.close();
+    }
+    await Promise.all([honest, agent].map((client) => client.close()));
+  });
+}
 
 // -- who is this --
 

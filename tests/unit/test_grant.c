@@ -685,6 +685,106 @@ static void only_who_shows_the_answer_is_who_asked_for_it(void **state)
     heard(ax, 0, "subscription_succeeded");
 }
 
+/* A client has another user's browser ask for its own socket; or a stranger asks for a socket that it has heard of. */
+static void two_users_ask(struct ax *ax, size_t i, const char *first, const char *second, bool used,
+                          uint32_t later_ms)
+{
+    struct pc_session *s = &ax->clients[i].session;
+    ax_connect(ax, i, 0, NULL);
+    remember(ax, i, "private-t.1", first, "first", 0);
+    if (used) { /* the signature remains valid */
+        fx_subscribe(&ax->clients[i], "private-t.1");
+        fx_unsubscribe(&ax->clients[i], "private-t.1");
+    }
+    ax_pass(ax, later_ms);
+    remember(ax, i, "private-t.2", first, "first", 0);
+    remember(ax, i, "private-t.1", second, "second", 0);
+    assert_int_equal(s->grant_count, 0);
+    remember(ax, i, "private-t.1", first, "first", 0);
+    assert_int_equal(s->grant_count, 0);
+    fx_heard(&ax->clients[i]);
+    fx_subscribe(&ax->clients[i], "private-t.1");
+    heard(ax, i, "subscription_succeeded");
+    const struct pc_grant *grant = pc_grant_find(s, PC_S("private-t.1"));
+    assert_null(pc_grant_identity(grant));
+    assert_int_equal(grant->view_len, 0);
+}
+
+static void when_two_users_have_asked_the_view_of_neither_is_kept(void **state)
+{
+    static const char *const askers[][2] = {
+        {"customer", "agent"}, {"agent", "customer"}, {NULL, "agent"}, {"agent", NULL}};
+    struct ax *ax = *state;
+    add_rule(ax, "t.{x}", 0);
+    for (size_t i = 0; i < 4; i++)
+        two_users_ask(ax, i, askers[i][0], askers[i][1], false, 0);
+    two_users_ask(ax, 4, "customer", "agent", true, 0);
+    /* the first answer has been forgotten */
+    two_users_ask(ax, 5, "customer", "agent", false, 60000);
+    two_users_ask(ax, 6, "customer", "agent", true, 60000);
+}
+
+static void a_socket_with_a_user_keeps_the_answers_to_that_user_only(void **state)
+{
+    struct ax *ax = *state;
+    add_rule(ax, "t.{x}", 0);
+    for (size_t i = 0; i < 3; i++) {
+        struct pc_session *s = &ax->clients[i].session;
+        ax_connect(ax, i, 0, i ? NULL : "customer");
+        if (i == 1)
+            fx_sign_in(&ax->clients[i], "{\"id\":\"customer\"}");
+        if (i == 2) { /* after it was asked for as another user */
+            remember(ax, i, "private-t.1", "agent", "agent", 0);
+            assert_int_equal(s->grant_count, 1);
+            fx_sign_in(&ax->clients[i], "{\"id\":\"customer\"}");
+            assert_int_equal(s->grant_count, 0);
+        }
+        remember(ax, i, "private-t.1", "agent", "agent", 0);
+        remember(ax, i, "private-t.1", NULL, "guest", 0);
+        assert_int_equal(s->grant_count, 0);
+        /* and strangers take nothing from it */
+        remember(ax, i, "private-t.1", "customer", "customer", 0);
+        remember(ax, i, "private-t.1", "agent", "agent", 0);
+        assert_int_equal(s->grant_count, 1);
+        fx_subscribe(&ax->clients[i], "private-t.1");
+        assert_true(
+            pc_slice_eq(pc_grant_view(pc_grant_find(s, PC_S("private-t.1"))), PC_S("customer")));
+    }
+}
+
+static void a_revocation_outlasts_what_another_user_may(void **state)
+{
+    struct ax *ax = begin(state, NULL);
+    remember(ax, 0, "private-t.1", "customer", "customer", 0);
+    fx_subscribe(&ax->clients[0], "private-t.1");
+    ax_reauthorize(ax, "customer", NULL);
+    ax_deny(ax);
+    fx_unsubscribe(&ax->clients[0], "private-t.1");
+    remember(ax, 0, "private-t.1", "agent", "agent", 0);
+    fx_heard(&ax->clients[0]);
+    fx_subscribe(&ax->clients[0], "private-t.1");
+    ax_deny(ax); /* the rule is asked, whatever the signature */
+    heard(ax, 0, "subscription_error");
+}
+
+static void what_strangers_have_asked_for_takes_no_room(void **state)
+{
+    struct ax *ax = begin(state, NULL);
+    struct pc_session *s = &ax->clients[0].session;
+    uint32_t max = s->app->options.max_channels_per_connection;
+    char name[32];
+    for (uint32_t i = 0; i < max + 10; i++) {
+        snprintf(name, sizeof name, "private-t.%u", i);
+        remember(ax, 0, name, "stranger", "guest", 0);
+    }
+    assert_int_equal(s->grant_count, max);
+    for (uint32_t i = 0; i < max; i++) {
+        snprintf(name, sizeof name, "private-t.%u", i + 20);
+        fx_subscribe(&ax->clients[0], name);
+    }
+    assert_int_equal(s->subscription_count, max);
+}
+
 static void questions_under_way_count_as_channels(void **state)
 {
     struct ax *ax = begin(state, "7");
@@ -857,6 +957,10 @@ int main(void)
         in_mode(signatures_only, a_signed_subscribe_has_the_grant_made_for_it),
         in_mode(signatures_only, a_grant_that_nobody_uses_is_forgotten),
         in_mode(signatures_only, a_remembered_grant_ends_when_the_host_said_so),
+        in_mode(signatures_only, when_two_users_have_asked_the_view_of_neither_is_kept),
+        in_mode(either, a_socket_with_a_user_keeps_the_answers_to_that_user_only),
+        in_mode(signatures_only, a_revocation_outlasts_what_another_user_may),
+        in_mode(signatures_only, what_strangers_have_asked_for_takes_no_room),
         in_mode(rules_only, without_a_token_a_remembered_grant_is_asked_for_once),
         in_mode(rules_only, only_who_shows_the_answer_is_who_asked_for_it),
         in_mode(either, only_who_shows_the_answer_is_who_asked_for_it),
