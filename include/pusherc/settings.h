@@ -54,6 +54,7 @@
     X(FLAG, jsonp, 0, 1, 0, "", "the auth endpoints answer JSONP") \
     X(CHOICE, slow_policy, 0, 1, 0, "close|drop", "a client that cannot keep up: `close` it with 4100, or `drop` events for it") \
     X(NUMBER, activity_timeout_ms, 1000, UINT32_MAX, 30000, "", "silence until a ping; clients are told it, too") \
+    X(DELAY, secret_grace_ms, 0, UINT32_MAX - 1, 0, "", "how long `key` and `secret` remain valid in signatures after they were changed") \
     X(NUMBER, cache_ttl_s, 1, UINT32_MAX, 1800, "", "how long a cache channel keeps its last event") \
     X(LIMIT, max_connections, 1, UINT32_MAX - 1, PUSHERC_NO_LIMIT, "", "established clients; above it 4004") \
     X(LIMIT, max_connections_per_user, 1, UINT32_MAX - 1, PUSHERC_NO_LIMIT, "", "the same for one user id") \

@@ -252,7 +252,7 @@ int pusherc_app_answer(pusherc_app_request *request, const pusherc_app_options *
     if (options) {
         err = PUSHERC_ECANCELED;
         if (pc_mailbox_pin(request->pending.box)) { /* the engine stays while we put */
-            err = pc_apps_put(&request->engine->apps, options, 1, NULL);
+            err = pc_server_put_apps(request->engine, true, options, 1, NULL);
             pc_mailbox_unpin(request->pending.box);
         }
     }

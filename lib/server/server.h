@@ -48,7 +48,15 @@ struct pusherc_server {
 };
 
 /* Started and not stopped: workers can be posted to. */
-bool pc_server_runs(const pusherc_server *server);
+static inline bool pc_server_runs(const pusherc_server *server)
+{
+    int state = atomic_load(&server->state);
+    return state == PC_SERVER_STARTED || state == PC_SERVER_STOPPING;
+}
+/* As pusherc_server_put_apps(). Thread: any, while the engine stays. `running`: it has workers that take orders. */
+PC_CHECKED int pc_server_put_apps(struct pc_engine *engine, bool running,
+                                  const pusherc_app_options *options, size_t count,
+                                  pusherc_errinfo *info);
 /* The app, counted; NULL with *err = what the public call returns. */
 struct pc_app *pc_server_app(pusherc_server *server, const char *app_id, int *err);
 

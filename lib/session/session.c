@@ -82,10 +82,12 @@ int pc_session_open(struct pc_session *s, struct pc_worker *worker, struct pc_ou
                                app->options.user_authentication_timeout_ms);
     if (engine->hooks.on_open)
         engine->hooks.on_open((const pusherc_conn *)s, engine->hooks.user_data);
-    /* the app may have been removed while the host was asked who this is, too early for the
-     * order to close */
+    /* the app may have been removed or disabled while the host was asked who this is, too early for
+     * the order to close */
     if (atomic_load_explicit(&app->state->removed, memory_order_acquire))
         pc_session_close(s, PC_CLOSE_UNKNOWN_APP, PC_S("The app was removed"));
+    else if (atomic_load_explicit(&app->state->disabled, memory_order_acquire))
+        pc_session_close(s, PC_CLOSE_APP_DISABLED, pc_close_text(PC_CLOSE_APP_DISABLED));
     return 0;
 }
 

@@ -8,7 +8,7 @@ MANUAL = pathlib.Path("docs/man/pusherc.1")
 
 # Fields that are no setting: lists, functions, and what pusherc/settings.h says has rules of its own.
 OTHERS = {
-    "app": {"struct_size", "reserved_", "webhooks", "webhook_count", "allowed_origins"},
+    "app": {"struct_size", "reserved_", "reserved2_", "webhooks", "webhook_count", "allowed_origins"},
     "server": {"struct_size", "reserved_", "allocator", "log_fn", "log_user_data", "log_level", "loop", "worker_count",
                "hooks"},
 }

@@ -6,7 +6,7 @@ const assert = require('node:assert/strict');
 const crypto = require('node:crypto');
 const { test } = require('node:test');
 const vm = require('node:vm');
-const { APP, Inbox, channelAuth, connect, dial, request, sleep, startHost, until, userAuth } = require('./lib.js');
+const { APP, Inbox, api, channelAuth, connect, dial, request, sleep, startHost, until, userAuth } = require('./lib.js');
 const { MASTER_KEY, PusherClient, clientOptions, connected, listen, pusher, subscribe } = require('./clients.js');
 
 const SIGNATURE = 0;
@@ -619,6 +619,59 @@ test('who was being identified when the app was removed is closed, too', async (
   await host.do('remove_app');
   await host.do('identify', { request: asked.request, user: '9' });
   assert.equal((await (await dialled).closed()).code, 4001);
+});
+
+test('who was being identified when the app was disabled is closed, too', async (t) => {
+  const host = await start(t);
+  const dialled = dial(host, { query: 'protocol=7&ask=1' });
+  const asked = await host.event('identify');
+  await host.do('put_app', { app: { ...APP, disabled: true } });
+  await host.do('identify', { request: asked.request, user: '9' });
+  assert.equal((await (await dialled).closed()).code, 4003);
+});
+
+// -- a secret that changes --
+
+test('a new secret counts at once, also on connections that are open, and the old one as long as it is given', async (t) => {
+  const host = await start(t);
+  const client = await connect(host);
+  let n = 0;
+  /** Does a signature with this secret let this client in, sign it in, and let its backend publish? */
+  const counts = async (secret, key = APP.key) => {
+    const app = { ...APP, key, secret }, channel = `private-x.${++n}`, userData = '{"id":"7"}';
+    client.ask(channel, { auth: channelAuth(app, client.socketId, channel) });
+    const subscribed = (await client.next((f) => f.channel === channel && /subscription_/.test(f.event))).event === 'pusher_internal:subscription_succeeded';
+    client.send({ event: 'pusher:signin', data: { auth: userAuth(app, client.socketId, userData), user_data: userData } });
+    const signedIn = (await client.next((f) => f.event === 'pusher:signin_success' || (f.event === 'pusher:error' && / 7|: 7$/.test(f.data.message)))).event === 'pusher:signin_success';
+    const { status } = await api(host, 'GET', '/channels', { app });
+    assert.deepEqual([signedIn, status], [subscribed, subscribed ? 200 : 401], secret);
+    return subscribed;
+  };
+  const put = (secret, more = {}) => host.do('put_app', { app: { ...APP, secret, ...more } });
+  const all = async (...secrets) => {
+    const counted = [];
+    for (const secret of secrets) counted.push(await counts(secret));
+    return counted;
+  };
+  assert.deepEqual(await all(APP.secret, 'two'), [true, false]);
+  await put('two');
+  assert.deepEqual(await all(APP.secret, 'two'), [false, true]);
+  await put('three', { secret_grace_ms: 60000 });
+  assert.deepEqual(await all('two', 'three', APP.secret), [true, true, false]);
+  await put('three', { secret_grace_ms: 60000 }); // the file is read again
+  assert.deepEqual(await all('two', 'three'), [true, true]);
+  await put('three'); // enough
+  assert.deepEqual(await all('two', 'three'), [false, true]);
+  await put('four', { secret_grace_ms: 1 });
+  await sleep(20);
+  assert.deepEqual(await all('three', 'four'), [false, true]);
+  await put('four', { key: 'new-key', secret_grace_ms: 60000 }); // the key, too
+  assert.deepEqual([await counts('four'), await counts('four', 'new-key'), await counts('three', 'new-key')], [true, true, false]);
+  // an app that comes after another one with its id has nothing of it
+  await host.do('remove_app');
+  await client.closed();
+  await put('five', { secret_grace_ms: 60000 });
+  assert.equal((await api(host, 'GET', '/channels', { app: { ...APP, secret: 'four' } })).status, 401);
 });
 
 // -- stock clients --
