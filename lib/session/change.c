@@ -13,6 +13,9 @@
  * 1. That mail is round 2: it rechecks the grants that endpoints have left on this worker since
  * round 1, found by the worker's count of such answers.
  *
+ * Signatures without a grant are found by the worker's number of changes (grant.c): both rounds count, so
+ * that an answer which came and went between them is one from before the change.
+ *
  * `open` counts what has not reported: the two rounds, as one, and each recheck. The last report calls
  * `done`.
  */
@@ -113,6 +116,7 @@ static void second_round(struct pc_order *order, struct pc_worker *worker)
 {
     struct pc_change *change = PC_CONTAINER(order, struct pc_change, order);
     uint64_t seen = change->endpoint_answers[worker->index];
+    worker->changes++;
     if (worker->endpoint_answers != seen)
         recheck_worker(worker, change, seen);
 }
@@ -142,6 +146,7 @@ static void revoke_from_user(struct pc_worker *worker, const struct pc_change *c
 void pc_change_apply(struct pc_change *change, struct pc_worker *worker)
 {
     pc_decisions_outdate(worker, &change->filter);
+    worker->changes++;
     if (change->channel.len && change->filter.user_id.len) {
         revoke_from_user(worker, change);
     } else if (change->channel.len) {

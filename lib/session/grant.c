@@ -15,6 +15,10 @@
  * both, `revoked` is set: the client may still hold a signature from the time when it was allowed,
  * and only the rule can let it in. A yes clears that.
  *
+ * A client keeps its signatures, also when its grant has gone: not used in time, or unsubscribed. No
+ * change can be asked about then. So the session notes how many changes there had been, and if there
+ * are more when a signature comes for a channel without a grant, the rule is asked.
+ *
  *     ASKED ------- yes -------> STANDING -- no --> LOST -- unsubscribe -> REFUSED -- yes -> freed
  *     REMEMBERED -- subscribe -> STANDING <- yes -- LOST
  *
@@ -83,9 +87,22 @@ static void report(const struct pc_mem *mem, struct pc_list *rechecks,
     }
 }
 
+/* A signature of an auth endpoint is out there without a grant that is asked about. `waits`: the answer to the latest
+ * change has not come. */
+static void note_unwatched(struct pc_session *s, bool waits)
+{
+    uint64_t since = s->worker->changes;
+    since -= waits && since > 0;
+    if (!s->has_unwatched || since < s->unwatched_since)
+        s->unwatched_since = since;
+    s->has_unwatched = true;
+}
+
 void pc_grant_free(struct pc_grant *grant)
 {
     struct pc_session *s = grant->session;
+    if (grant->endpoint_answer)
+        note_unwatched(s, pc_waiter_waits(&grant->waiter));
     pc_session_abandon_join(s, pc_grant_channel(grant));
     pc_waiter_cancel(&grant->waiter);
     pc_timer_stop(&s->worker->timers, &grant->expiry);
@@ -413,24 +430,45 @@ static bool is_answer_of(struct pc_session *s, struct pc_identity *identity)
 void pc_grant_remember(struct pc_session *s, pusherc_slice channel, struct pc_channel_class class,
                        struct pc_identity *identity, const struct pc_verdict *v)
 {
-    if (!is_answer_of(s, identity))
-        return;
     struct pc_grant *grant = pc_grant_find(s, channel);
-    if (grant && (grant->state == PC_GRANT_STANDING || grant->state == PC_GRANT_JOINING ||
-                  grant->state == PC_GRANT_ASKED))
-        return; /* the answer to its own subscribe counts */
+    bool is_new =
+        !grant || grant->state == PC_GRANT_REMEMBERED || grant->state == PC_GRANT_LOST ||
+        grant->state == PC_GRANT_REFUSED; /* else the answer to its own subscribe counts */
+    if (!is_answer_of(s, identity) || !is_new) {
+        note_unwatched(s, false);
+        return;
+    }
     if (grant)
         pc_grant_free(grant);
-    if (s->grant_count >= s->app->options.max_channels_per_connection)
+    grant = s->grant_count < s->app->options.max_channels_per_connection
+                ? grant_new(s, channel, class, PC_GRANT_REMEMBERED)
+                : NULL;
+    if (!grant) {
+        note_unwatched(s, false);
         return;
-    grant = grant_new(s, channel, class, PC_GRANT_REMEMBERED);
-    if (!grant)
-        return;
+    }
     grant->identity = identity;
     pc_identity_ref(identity);
     grant->endpoint_answer = ++s->worker->endpoint_answers;
     keep_verdict(grant, v);
     set_expiry(grant, REMEMBER_MS);
+}
+
+bool pc_grants_outdated(const struct pc_session *s)
+{
+    return s->has_unwatched && s->unwatched_since != s->worker->changes;
+}
+
+void pc_grant_recall(struct pc_session *s, pusherc_slice channel, struct pc_channel_class class)
+{
+    struct pc_grant *grant = grant_new(s, channel, class, PC_GRANT_REMEMBERED);
+    if (!grant)
+        return;
+    grant->endpoint_answer = ++s->worker->endpoint_answers;
+    if (!s->askers_differ && !pc_session_identity(s)) {
+        grant->identity = s->asker;
+        pc_identity_ref(s->asker);
+    }
 }
 
 /* -- changes of the host's facts -- */

@@ -53,6 +53,7 @@ struct pc_session {
     /* Sessions without a user: the first identity for which an auth endpoint has allowed a channel to this socket;
      * counted; NULL = anonymous, or none yet. See grant.c. */
     struct pc_identity *asker;
+    uint64_t unwatched_since; /* has_unwatched */
     /* owned: its entries in the worker's index of users, for the two above; NULL = has no user
      * id */
     struct pc_user_conn *as_identified, *as_signed_in;
@@ -69,9 +70,12 @@ struct pc_session {
     uint16_t close_code; /* sent or received */
     uint8_t protocol;    /* 4..7 */
     uint8_t state;       /* enum pc_session_state */
-    bool asked;          /* there was a first one */
-    bool askers_differ;  /* ... and another one */
-    uint8_t malformed;   /* messages in a row that made no sense */
+    /* Auth endpoints have signed channels for which there is no grant any more, so that no change can be asked about:
+     * valid as of that number of worker->changes. */
+    bool has_unwatched;
+    bool asked;         /* there was a first one */
+    bool askers_differ; /* ... and another one */
+    uint8_t malformed;  /* messages in a row that made no sense */
 };
 
 /* Makes an admitted connection a session and sends pusher:connection_established. Takes over the

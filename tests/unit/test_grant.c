@@ -785,6 +785,86 @@ static void what_strangers_have_asked_for_takes_no_room(void **state)
     assert_int_equal(s->subscription_count, max);
 }
 
+/* The client has a signature of the endpoint, and there is no grant that could be asked about. */
+static void get_a_signature(struct ax *ax, size_t i, bool used)
+{
+    ax_connect(ax, i, 0, NULL);
+    remember(ax, i, "private-t.1", "7", "agent", 0);
+    if (used) {
+        fx_subscribe(&ax->clients[i], "private-t.1");
+        fx_unsubscribe(&ax->clients[i], "private-t.1");
+    } else {
+        ax_pass(ax, 60000);
+    }
+    assert_int_equal(ax->clients[i].session.grant_count, 0);
+    fx_heard(&ax->clients[i]);
+}
+
+static void what_an_endpoint_signed_before_a_change_is_asked_again(void **state)
+{
+    struct ax *ax = *state;
+    add_rule(ax, "t.{x}", 0);
+    for (size_t i = 0; i < 2; i++) {
+        get_a_signature(ax, i, i == 1);
+        ax_reauthorize(ax, "7", NULL);
+        for (int round = 0; round < 2; round++) { /* a no does not make the signature good */
+            fx_subscribe(&ax->clients[i], "private-t.1");
+            pusherc_auth_request *r = ax_next(ax);
+            assert_true(pc_slice_eq(pusherc_auth_user_id(r), PC_S("7")));
+            assert_int_equal(pusherc_auth_deny(r, 0, NULL), 0);
+            ax_settle(ax);
+            heard(ax, i, "subscription_error");
+            assert_int_equal(ax->clients[i].session.grant_count, 0);
+        }
+        fx_subscribe(&ax->clients[i], "private-t.1");
+        assert_int_equal(ax_allow(ax), 0);
+        heard(ax, i, "subscription_succeeded");
+        /* a forged one is refused as such */
+        fx_say(&ax->clients[i],
+               "{\"event\":\"pusher:subscribe\",\"data\":{\"channel\":\"private-t.2\","
+               "\"auth\":\"app-key:00\"}}");
+        assert_int_equal(ax->asked_count, 0);
+        heard(ax, i, "Invalid signature");
+    }
+}
+
+static void a_signature_is_asked_again_for_a_reason_only(void **state)
+{
+    struct ax *ax = *state;
+    add_rule(ax, "t.{x}", 0);
+    get_a_signature(ax, 0, false); /* nothing has changed */
+    fx_subscribe(&ax->clients[0], "private-t.1");
+    heard(ax, 0, "subscription_succeeded");
+    ax_connect(ax, 1, 0, NULL); /* signed elsewhere */
+    get_a_signature(ax, 2, true);
+    ax_reauthorize(ax, "8", NULL);
+    fx_subscribe(&ax->clients[1], "private-t.1");
+    heard(ax, 1, "subscription_succeeded");
+    remember(ax, 2, "private-t.1", "7", "agent", 0); /* signed anew */
+    fx_subscribe(&ax->clients[2], "private-t.1");
+    heard(ax, 2, "subscription_succeeded");
+    get_a_signature(ax, 3, false); /* the change was before */
+    fx_subscribe(&ax->clients[3], "private-t.1");
+    heard(ax, 3, "subscription_succeeded");
+    assert_int_equal(ax->asked_count, 0);
+}
+
+static void a_grant_that_goes_while_it_is_asked_about_leaves_an_outdated_signature(void **state)
+{
+    struct ax *ax = begin(state, NULL);
+    remember(ax, 0, "private-t.1", "7", "agent", 0);
+    fx_subscribe(&ax->clients[0], "private-t.1");
+    ax_reauthorize(ax, "7", NULL);
+    pusherc_auth_request *stale = ax_next(ax);
+    fx_unsubscribe(&ax->clients[0], "private-t.1");
+    ax_settle(ax);
+    assert_int_equal(pusherc_auth_allow(stale, NULL), PUSHERC_ECANCELED);
+    fx_heard(&ax->clients[0]);
+    fx_subscribe(&ax->clients[0], "private-t.1");
+    ax_deny(ax);
+    heard(ax, 0, "subscription_error");
+}
+
 static void questions_under_way_count_as_channels(void **state)
 {
     struct ax *ax = begin(state, "7");
@@ -959,6 +1039,11 @@ int main(void)
         in_mode(signatures_only, a_remembered_grant_ends_when_the_host_said_so),
         in_mode(signatures_only, when_two_users_have_asked_the_view_of_neither_is_kept),
         in_mode(either, a_socket_with_a_user_keeps_the_answers_to_that_user_only),
+        in_mode(signatures_only, what_an_endpoint_signed_before_a_change_is_asked_again),
+        in_mode(either, what_an_endpoint_signed_before_a_change_is_asked_again),
+        in_mode(signatures_only, a_signature_is_asked_again_for_a_reason_only),
+        in_mode(signatures_only,
+                a_grant_that_goes_while_it_is_asked_about_leaves_an_outdated_signature),
         in_mode(signatures_only, a_revocation_outlasts_what_another_user_may),
         in_mode(signatures_only, what_strangers_have_asked_for_takes_no_room),
         in_mode(rules_only, without_a_token_a_remembered_grant_is_asked_for_once),
