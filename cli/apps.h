@@ -16,6 +16,7 @@
 struct cli_app {
     pusherc_app_options options; /* its strings are those below */
     char *id, *key, *secret;     /* owned */
+    const char *lacks;           /* where its secret should have come from; NULL = it has one */
     char *master_key;            /* owned, or NULL */
     char **origins;              /* owned, NULL-terminated; NULL = any */
     pusherc_webhook *webhooks;   /* owned, with all they hold; NULL = none */
@@ -39,6 +40,11 @@ int cli_apps_add(struct cli_apps *apps, const pusherc_app_options *options,
 
 /* The app with that id; the default key and secret if it is new. NULL: out of memory. */
 struct cli_app *cli_apps_get(struct cli_apps *apps, const char *id);
+
+/* Has each app a secret of its own, unless its id and key are the default, too? 0, or -1 with `error`. */
+int cli_apps_check_secrets(const struct cli_apps *apps, struct cli_error *error);
+/* Are id, key and secret those that everybody knows? */
+bool cli_app_is_default(const struct cli_app *app);
 
 /* Change what is not NULL; false: out of memory. */
 bool cli_app_set_credentials(struct cli_app *app, const char *key, const char *secret);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "names.h"
+#include "secret.h"
 #include "webhooks.h"
 
 extern char **environ;
@@ -19,12 +20,15 @@ static const char *value_of(const char *name)
 
 struct credentials {
     const char *id, *key, *secret; /* borrowed; NULL = not set */
+    const char *secret_name;       /* the variable of `secret` */
     char *url;                     /* owned: what the three are parts of, if they come from one */
+    char *file;                    /* owned: what is in the secret's file, if it has one */
 };
 
 static void credentials_free(struct credentials *credentials)
 {
     free(credentials->url);
+    free(credentials->file);
 }
 
 /* "%40" to "@", in place; false if there is a '%' without two digits. */
@@ -86,6 +90,23 @@ static bool means_pusher(void)
     return connection && strcmp(connection, "pusher") == 0;
 }
 
+/* The variable of this name, or the file that NAME_FILE has the path of. */
+static int read_secret(const char *name, struct credentials *out, struct cli_error *error)
+{
+    char file_name[64];
+
+    (void)snprintf(file_name, sizeof file_name, "%s_FILE", name);
+    const char *path = value_of(file_name);
+    out->secret_name = name;
+    out->secret = value_of(name);
+    if (!path)
+        return 0;
+    if (out->secret)
+        return cli_fail(error, "%s and %s are both set", name, file_name);
+    out->secret = out->file = cli_secret_read(file_name, path, error);
+    return out->secret ? 0 : -1;
+}
+
 /* To be freed, also after failure. */
 static int read_credentials(struct credentials *found, struct cli_error *error)
 {
@@ -103,7 +124,8 @@ static int read_credentials(struct credentials *found, struct cli_error *error)
     for (size_t i = 0; i < COUNT(families); i++) {
         found->id = value_of(families[order[i]][0]);
         found->key = value_of(families[order[i]][1]);
-        found->secret = value_of(families[order[i]][2]);
+        if (read_secret(families[order[i]][2], found, error))
+            return -1;
         if (found->id || found->key || found->secret)
             return 0;
     }
@@ -113,6 +135,7 @@ static int read_credentials(struct credentials *found, struct cli_error *error)
 static int put_credentials(struct cli_apps *apps, const struct credentials *found,
                            struct cli_error *error)
 {
+    size_t known = apps->count;
     struct cli_app *app;
 
     if (!found->id && !found->key && !found->secret)
@@ -123,6 +146,8 @@ static int put_credentials(struct cli_apps *apps, const struct credentials *foun
         app = cli_apps_get(apps, found->id ? found->id : CLI_DEFAULT_APP_ID);
     if (!app || !cli_app_set_credentials(app, found->key, found->secret))
         return cli_fail_no_memory(error);
+    if (apps->count > known && !found->secret)
+        app->lacks = found->secret_name;
     return 0;
 }
 
