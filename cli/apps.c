@@ -117,8 +117,32 @@ struct cli_app *cli_apps_get(struct cli_apps *apps, const char *id)
     return cli_apps_add(apps, &options, &ignored) ? NULL : &apps->items[apps->count - 1];
 }
 
+static bool has_default_name(const struct cli_app *app)
+{
+    return strcmp(app->id, CLI_DEFAULT_APP_ID) == 0 && strcmp(app->key, CLI_DEFAULT_APP_KEY) == 0;
+}
+
+bool cli_app_is_default(const struct cli_app *app)
+{
+    return has_default_name(app) && strcmp(app->secret, CLI_DEFAULT_APP_SECRET) == 0;
+}
+
+int cli_apps_check_secrets(const struct cli_apps *apps, struct cli_error *error)
+{
+    for (size_t i = 0; i < apps->count; i++) {
+        const struct cli_app *app = &apps->items[i];
+
+        if (app->lacks && !has_default_name(app))
+            return cli_fail(error, "app \"%.200s\" has no secret: set %s or %s_FILE", app->id,
+                            app->lacks, app->lacks);
+    }
+    return 0;
+}
+
 bool cli_app_set_credentials(struct cli_app *app, const char *key, const char *secret)
 {
+    if (secret)
+        app->lacks = NULL;
     return (!key || set_own_text(&app->key, &app->options.key, key)) &&
            (!secret || set_own_text(&app->secret, &app->options.secret, secret));
 }

@@ -16,6 +16,7 @@
 struct cli_app {
     pusherc_app_options options; /* its strings point to the members below */
     char *id, *key, *secret;     /* owned */
+    const char *lacks;           /* where its secret should have come from; NULL = it has one */
     char *master_key;            /* owned, or NULL */
     char **origins;              /* owned, NULL-terminated; NULL = any */
     pusherc_webhook *webhooks;   /* owned, one block of memory; NULL = none */
@@ -39,6 +40,11 @@ int cli_apps_add(struct cli_apps *apps, const pusherc_app_options *options,
 
 /* Return the app with that id; if it is new, it gets the default key and secret. NULL: out of memory. */
 struct cli_app *cli_apps_get(struct cli_apps *apps, const char *id);
+
+/* Checks that each app has a secret of its own, unless its id and key are the default, too. 0, or -1 with `error`. */
+int cli_apps_check_secrets(const struct cli_apps *apps, struct cli_error *error);
+/* True if id, key and secret are the default ones, which are public. */
+bool cli_app_is_default(const struct cli_app *app);
 
 /* Change the arguments that are not NULL; false: out of memory. */
 bool cli_app_set_credentials(struct cli_app *app, const char *key, const char *secret);

@@ -169,6 +169,8 @@ static int gather_apps(const struct cli_arguments *arguments, struct cli_apps *a
         if (cli_apps_put_text(apps, arguments->apps[i], error))
             return -1;
     }
+    if (cli_apps_check_secrets(apps, error))
+        return -1;
     if (apps->count == 0 && !cli_apps_get(apps, CLI_DEFAULT_APP_ID))
         return cli_fail_no_memory(error);
     if (cli_environment_limits(apps, error))

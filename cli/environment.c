@@ -4,11 +4,13 @@
 #include <string.h>
 
 #include "names.h"
+#include "secret.h"
 #include "webhooks.h"
 
 extern char **environ;
 
-#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+#define SECRET_FILE_NAME 64
+#define COUNT(array)     (sizeof(array) / sizeof((array)[0]))
 
 /* NULL if the variable is unset or empty: .env files often have NAME= for "not set". */
 static const char *value_of(const char *name)
@@ -27,12 +29,15 @@ static const char *const families[][3] = {
 
 struct credentials {
     const char *id, *key, *secret; /* borrowed; NULL = not set */
+    const char *secret_name;       /* the variable of `secret` */
     char *url;                     /* owned: the three point into it if they come from a URL */
+    char *file;                    /* owned: the content of the secret's file, if it has one */
 };
 
 static void credentials_free(struct credentials *credentials)
 {
     free(credentials->url);
+    free(credentials->file);
 }
 
 /* "%40" to "@", in place; false if there is a '%' without two digits. */
@@ -97,6 +102,20 @@ static bool means(const char *connection)
     return set && strcmp(set, connection) == 0;
 }
 
+/* NAME_FILE, a variable with the path of a file that has the secret. */
+static void secret_file_name(const char *name, char out[SECRET_FILE_NAME])
+{
+    (void)snprintf(out, SECRET_FILE_NAME, "%s_FILE", name);
+}
+
+static bool has_secret(const char *name)
+{
+    char file_name[SECRET_FILE_NAME];
+
+    secret_file_name(name, file_name);
+    return value_of(name) || value_of(file_name);
+}
+
 /* The names that credentials are taken from; NULL: none of them is set. Many a .env has both Pusher's and Reverb's, and
  * says which of them it means. */
 static const char *const *chosen_family(void)
@@ -106,10 +125,27 @@ static const char *const *chosen_family(void)
 
     for (size_t i = 0; i < COUNT(families); i++) {
         const char *const *names = families[order[i]];
-        if (value_of(names[0]) || value_of(names[1]) || value_of(names[2]))
+        if (value_of(names[0]) || value_of(names[1]) || has_secret(names[2]))
             return names;
     }
     return NULL;
+}
+
+/* Takes the secret from the variable of this name, or from the file that NAME_FILE names. */
+static int read_secret(const char *name, struct credentials *out, struct cli_error *error)
+{
+    char file_name[SECRET_FILE_NAME];
+
+    secret_file_name(name, file_name);
+    const char *path = value_of(file_name);
+    out->secret_name = name;
+    out->secret = value_of(name);
+    if (!path)
+        return 0;
+    if (out->secret)
+        return cli_fail(error, "%s and %s are both set", name, file_name);
+    out->secret = out->file = cli_secret_read(file_name, path, error);
+    return out->secret ? 0 : -1;
 }
 
 /* Finds the credentials. Free `found` also after a failure. */
@@ -120,9 +156,9 @@ static int read_credentials(struct credentials *found, struct cli_error *error)
 
     *found = (struct credentials){0};
     if (names) {
-        *found =
-            (struct credentials){value_of(names[0]), value_of(names[1]), value_of(names[2]), NULL};
-        return 0;
+        found->id = value_of(names[0]);
+        found->key = value_of(names[1]);
+        return read_secret(names[2], found, error);
     }
     return url ? read_url(url, found, error) : 0;
 }
@@ -130,6 +166,7 @@ static int read_credentials(struct credentials *found, struct cli_error *error)
 static int put_credentials(struct cli_apps *apps, const struct credentials *found,
                            struct cli_error *error)
 {
+    size_t known = apps->count;
     struct cli_app *app;
 
     if (!found->id && !found->key && !found->secret)
@@ -140,6 +177,8 @@ static int put_credentials(struct cli_apps *apps, const struct credentials *foun
         app = cli_apps_get(apps, found->id ? found->id : CLI_DEFAULT_APP_ID);
     if (!app || !cli_app_set_credentials(app, found->key, found->secret))
         return cli_fail_no_memory(error);
+    if (apps->count > known && !found->secret)
+        app->lacks = found->secret_name;
     return 0;
 }
 

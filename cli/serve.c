@@ -178,12 +178,22 @@ static bool is_loopback(const char *address)
 
 static void warn_of_default_secret(const struct cli_apps *apps, const char *address)
 {
-    for (size_t i = 0; i < apps->count && !is_loopback(address); i++) {
-        if (strcmp(apps->items[i].secret, CLI_DEFAULT_APP_SECRET) == 0)
+    for (size_t i = 0; i < apps->count; i++) {
+        const struct cli_app *app = &apps->items[i];
+
+        if (strcmp(app->secret, CLI_DEFAULT_APP_SECRET) != 0)
+            continue;
+        if (!is_loopback(address))
             (void)fprintf(stderr,
                           "pusherc: warning: app \"%.200s\" has the default secret, and %s can be "
                           "reached from other machines\n",
-                          apps->items[i].id, address);
+                          app->id, address);
+        else if (!cli_app_is_default(app)) /* then somebody means it */
+            (void)fprintf(
+                stderr,
+                "pusherc: warning: app \"%.200s\" has the default secret, which everybody "
+                "knows\n",
+                app->id);
     }
 }
 

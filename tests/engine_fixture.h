@@ -70,6 +70,7 @@ static inline pusherc_app_options fx_app(void)
     options.key = "app-key";
     options.secret = "app-secret";
     options.client_events = true;
+    options.activity_timeout_ms = 120000; /* long enough for what a test waits for */
     return options;
 }
 

@@ -53,7 +53,8 @@
     X(FLAG, terminate_matches_presence, 0, 1, 0, "", "`terminate_connections` also closes clients that have the user's id only in a presence channel, as Reverb does") \
     X(FLAG, jsonp, 0, 1, 0, "", "the auth endpoints answer GET with `callback` as a script (JSONP)") \
     X(CHOICE, slow_policy, 0, 1, 0, "close|drop", "what happens to a client that cannot keep up: `close` it with 4100, or `drop` events for it") \
-    X(NUMBER, activity_timeout_ms, 1000, UINT32_MAX, 120000, "", "how long a client may be silent before the server pings it; clients are told this time") \
+    X(NUMBER, activity_timeout_ms, 1000, UINT32_MAX, 30000, "", "how long a client may be silent before the server pings it; clients are told this time") \
+    X(DELAY, secret_grace_ms, 0, UINT32_MAX - 1, 0, "", "how long `key` and `secret` remain valid in signatures after they were changed") \
     X(NUMBER, cache_ttl_s, 1, UINT32_MAX, 1800, "", "how long a cache channel keeps its last event") \
     X(LIMIT, max_connections, 1, UINT32_MAX - 1, PUSHERC_NO_LIMIT, "", "established clients of the app; above it new clients get 4004") \
     X(LIMIT, max_connections_per_user, 1, UINT32_MAX - 1, PUSHERC_NO_LIMIT, "", "connections of one user id; above it new clients and sign-ins of the user get 4004") \
@@ -92,7 +93,7 @@
     X(CHOICE, http_error_format, 0, 1, 0, "text|json", "body of errors of the HTTP API: one line of `text`, or `json` as soketi's, `{\"error\":\"...\",\"code\":401}`") \
     X(NUMBER, idempotency_ms, 1, UINT32_MAX, 120000, "", "how long an event with a known idempotency key is not published again") \
     X(NUMBER, max_auth_skew_s, 1, UINT32_MAX, 600, "", "largest difference between the clock and the time of a signed HTTP request; above it 401") \
-    X(NUMBER, proxy_count, 0, UINT32_MAX, 0, "", "number of reverse proxies in front that append to `X-Forwarded-For`; only safe if clients cannot reach the port directly") \
+    X(NUMBER, proxy_count, 0, UINT32_MAX, 0, "", "number of reverse proxies in front that append to `X-Forwarded-For`; `X-Forwarded-Proto` counts as well; only safe if clients cannot reach the port directly") \
     X(TEXT, metrics_prefix, 0, 0, 0, "", "prefix of metrics: `pusherc_`, or `soketi_` for dashboards of soketi") \
     X(TEXT, metrics_names, 0, 0, 0, "", "public names that the pages for operators are asked for by, with commas between; addresses, `localhost` and private names need not be there") \
     X(NUMBER, accept_traffic_percent, 1, 100, 85, "", "percentage of the memory that the process may use; above it `/accept-traffic` answers 500") \

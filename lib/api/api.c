@@ -194,6 +194,23 @@ static void log_cause(struct pc_api_call *call, const struct pc_signed_request *
     pc_why_request(&why, &refused);
 }
 
+/* Is it signed with the key and secret that a change has just replaced? */
+static bool is_signed_as_before(const struct pc_api_call *call,
+                                const struct pc_signed_request *signed_request)
+{
+    const struct pc_api_request *request = call->request;
+    const struct pc_app *app = call->app;
+    struct pc_buf unused;
+    if (!pc_app_has_old_credentials(app, request->worker->now_ms))
+        return false;
+    pc_buf_init(&unused, &request->engine->mem, SIZE_MAX);
+    int err =
+        pc_verify_request(app->old_key, app->old_secret, signed_request, request->unix_time_s,
+                          request->engine->options.max_auth_skew_s, &request->engine->mem, &unused);
+    pc_buf_free(&unused);
+    return err == 0;
+}
+
 static bool check_request_signature(struct pc_api_call *call)
 {
     const struct pc_api_request *request = call->request;
@@ -211,6 +228,10 @@ static bool check_request_signature(struct pc_api_call *call)
     int err =
         pc_verify_request(call->app->key, call->app->secret, &signed_request, request->unix_time_s,
                           engine->options.max_auth_skew_s, &engine->mem, &call->reply->body);
+    if (err == PUSHERC_EAUTH && is_signed_as_before(call, &signed_request)) {
+        pc_buf_clear(&call->reply->body);
+        return true;
+    }
     if (err == PUSHERC_EAUTH)
         log_cause(call, &signed_request);
     else if (err == PUSHERC_ENOMEM)

@@ -82,6 +82,8 @@ void pc_app_unref(struct pc_app *app)
     struct pc_mem mem = app->mem;
     pc_origins_free(&mem, app->origins);
     pc_hmac_key_free(app->secret);
+    pc_hmac_key_free(app->old_secret);
+    pc_free(&mem, (char *)app->old_key.ptr);
     pc_wipe(app->master_key, sizeof app->master_key);
     if (app->secret_text.ptr)
         pc_wipe((char *)app->secret_text.ptr, app->secret_text.len);
@@ -204,6 +206,28 @@ int pc_app_new(struct pc_app **out, const struct pc_mem *mem, const pusherc_app_
     app->by_key.key = app->key;
     *out = app;
     return 0;
+}
+
+static int keep(struct pc_app *app, pusherc_slice key, const struct pc_hmac_key *secret,
+                uint64_t until_ms)
+{
+    app->old_key = pc_slice(pc_dup(&app->mem, key), key.len);
+    app->old_until_ms = until_ms;
+    return app->old_key.ptr ? pc_hmac_key_copy(&app->old_secret, &app->mem, secret)
+                            : PUSHERC_ENOMEM;
+}
+
+int pc_app_keep_credentials(struct pc_app *app, const struct pc_app *old, uint64_t now_ms)
+{
+    uint64_t until_ms = now_ms + app->options.secret_grace_ms;
+    if (until_ms == now_ms)
+        return 0;
+    if (!pc_slice_eq(app->key, old->key) || !pc_hmac_key_eq(app->secret, old->secret))
+        return keep(app, old->key, old->secret, until_ms);
+    if (!pc_app_has_old_credentials(old, now_ms))
+        return 0;
+    return keep(app, old->old_key, old->old_secret,
+                until_ms < old->old_until_ms ? until_ms : old->old_until_ms);
 }
 
 bool pc_app_connect(struct pc_app *app)

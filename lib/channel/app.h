@@ -69,7 +69,8 @@ struct pc_app_state {
     struct pc_mem mem;
     _Atomic uint32_t connections;
     _Atomic bool removed;
-    uint64_t uid;          /* distinguishes apps in the channel directory; not reused */
+    _Atomic bool disabled; /* by the current settings */
+    uint64_t uid;          /* distinguishes apps in the channel directory; never used again */
     pthread_mutex_t mutex; /* guards the rates and `endpoints`; leaf lock */
     struct pc_rate backend_events, read_requests;
     struct pc_idempotency idempotency;
@@ -94,7 +95,12 @@ struct pc_app {
     struct pc_hmac_key *secret; /* owned */
     /* owned, wiped; only why/signature.h reads it. Empty in a build without explanations. */
     pusherc_slice secret_text;
-    /* Without id, key, secret, allowed_origins and webhooks. Numbers are not 0, except delays. */
+    /* The key and secret that a change has replaced; owned. They remain valid until old_until_ms. NULL = none. */
+    struct pc_hmac_key *old_secret;
+    pusherc_slice old_key;
+    uint64_t old_until_ms;
+    /* id, key, secret, allowed_origins and webhooks of `options` are not kept; numbers are never 0
+     * (delays may be) */
     pusherc_app_options options;
     bool has_master_key;
     uint8_t master_key[32]; /* of encrypted channels */
@@ -108,6 +114,14 @@ PC_CHECKED int pc_app_check(const pusherc_app_options *options, bool webhooks,
 /* Makes a snapshot of checked options, without `state`, counted once. 0, PUSHERC_ENOMEM, PUSHERC_EIO. */
 PC_CHECKED int pc_app_new(struct pc_app **out, const struct pc_mem *mem,
                           const pusherc_app_options *options);
+/* `app` takes the place of `old`: key and secret of that one remain valid for the app's secret_grace_ms. 0,
+ * PUSHERC_ENOMEM, PUSHERC_EIO. */
+PC_CHECKED int pc_app_keep_credentials(struct pc_app *app, const struct pc_app *old,
+                                       uint64_t now_ms);
+static inline bool pc_app_has_old_credentials(const struct pc_app *app, uint64_t now_ms)
+{
+    return app->old_secret && now_ms < app->old_until_ms;
+}
 /* Counted once; NULL = out of memory. */
 struct pc_app_state *pc_app_state_new(const struct pc_mem *mem, uint64_t uid, uint32_t worker_count,
                                       const uint64_t seed[2]);

@@ -1,5 +1,6 @@
 #include "channel/apps.h"
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/options.h"
 
@@ -79,7 +80,9 @@ static int insert_new(struct pc_apps *apps, struct change *change, pusherc_errin
         pc_app_state_ref(app->state);
     else
         apps->next_uid++;
-    if (!app->state || put_in(apps, app))
+    if (!app->state ||
+        (change->old && pc_app_keep_credentials(app, change->old, pc_clock_us() / 1000)) ||
+        put_in(apps, app))
         return pc_errinfo(info, PUSHERC_ENOMEM, 0, "app %s: out of memory", app->id.ptr);
     return 0;
 }
@@ -111,9 +114,12 @@ static int exchange(struct pc_apps *apps, struct change *changes, size_t count,
         if (changes[i].old && put_in(apps, changes[i].old) == 0)
             changes[i].old = NULL;
     }
-    /* Under the lock, so that of two puts the same one wins for the snapshot and for the endpoints. */
-    for (size_t i = 0; i < count && err == 0; i++)
-        changes[i].endpoints = pc_app_set_endpoints(changes[i].app->state, changes[i].endpoints);
+    /* here, so that of two puts the same one is last in all places */
+    for (size_t i = 0; i < count && err == 0; i++) {
+        struct pc_app *app = changes[i].app;
+        changes[i].endpoints = pc_app_set_endpoints(app->state, changes[i].endpoints);
+        atomic_store_explicit(&app->state->disabled, app->options.disabled, memory_order_release);
+    }
     pthread_mutex_unlock(&apps->mutex);
     return err;
 }

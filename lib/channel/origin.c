@@ -114,6 +114,29 @@ static bool glob(const char *p, pusherc_slice s)
     return *p == '\0';
 }
 
+/* "example.org:8443" -> "example.org", and *port = "8443"; without a port it stays as it is. */
+static pusherc_slice authority_host(pusherc_slice authority, pusherc_slice *port)
+{
+    size_t end = authority.len;
+    while (end > 0 && authority.ptr[end - 1] >= '0' && authority.ptr[end - 1] <= '9')
+        end--;
+    if (end == 0 || authority.ptr[end - 1] != ':')
+        return authority;
+    if (end < authority.len)
+        *port = pc_slice_skip(authority, end);
+    return pc_slice_first(authority, end - 1);
+}
+
+bool pc_origin_is_own(pusherc_slice origin, bool https, pusherc_slice host)
+{
+    pusherc_slice scheme = https ? PC_S("https://") : PC_S("http://");
+    pusherc_slice page_port = https ? PC_S("443") : PC_S("80"), port = page_port;
+    if (host.len == 0 || !pc_slice_eq_nocase(pc_slice_first(origin, scheme.len), scheme))
+        return false;
+    pusherc_slice page = authority_host(pc_slice_skip(origin, scheme.len), &page_port);
+    return pc_slice_eq_nocase(page, authority_host(host, &port)) && pc_slice_eq(page_port, port);
+}
+
 /* "https://example.org:8443" -> "example.org" */
 static pusherc_slice origin_host(pusherc_slice origin)
 {

@@ -16,6 +16,9 @@ void pc_origins_free(const struct pc_mem *mem, char **patterns); /* NULL is harm
 
 /* True if every origin is allowed: there is no list, or it has "*". */
 bool pc_origins_any(char *const *patterns);
+/* True if `origin`, of a page, names the server that a request with this Host reached, over HTTPS or plain HTTP.
+ * Scheme, host and port count; a port that is left out is the scheme's own. */
+bool pc_origin_is_own(pusherc_slice origin, bool https, pusherc_slice host);
 /* An empty `origin`, an absent header, passes only if every origin is allowed. */
 bool pc_origins_allow(char *const *patterns, pusherc_slice origin);
 

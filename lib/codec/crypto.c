@@ -102,6 +102,23 @@ int pc_hmac_key_new(struct pc_hmac_key **out, const struct pc_mem *mem, pusherc_
     return 0;
 }
 
+int pc_hmac_key_copy(struct pc_hmac_key **out, const struct pc_mem *mem,
+                     const struct pc_hmac_key *from)
+{
+    struct pc_hmac_key *key = *out = pc_alloc_zero(mem, sizeof *key);
+    if (!key)
+        return PUSHERC_ENOMEM;
+    key->mem = *mem;
+    key->inner = psa_hash_operation_init();
+    key->outer = psa_hash_operation_init();
+    if (psa_hash_clone(&from->inner, &key->inner) == PSA_SUCCESS &&
+        psa_hash_clone(&from->outer, &key->outer) == PSA_SUCCESS)
+        return 0;
+    pc_hmac_key_free(key);
+    *out = NULL;
+    return PUSHERC_EIO;
+}
+
 void pc_hmac_key_free(struct pc_hmac_key *key)
 {
     if (!key)
@@ -162,6 +179,14 @@ int pc_hmac_hex(const struct pc_hmac_key *key, const pusherc_slice *parts, size_
         return PUSHERC_EIO;
     pc_hex(sum, sizeof sum, out);
     return 0;
+}
+
+bool pc_hmac_key_eq(const struct pc_hmac_key *a, const struct pc_hmac_key *b)
+{
+    const pusherc_slice text = PC_S("");
+    char of_a[PC_SHA256_HEX], of_b[PC_SHA256_HEX];
+    return pc_hmac_hex(a, &text, 1, of_a) == 0 && pc_hmac_hex(b, &text, 1, of_b) == 0 &&
+           pc_equal_constant_time(of_a, of_b, sizeof of_a);
 }
 
 /* Hides the number from the optimiser, which might otherwise leave the loops below at the first difference. */

@@ -30,6 +30,10 @@ struct pc_hmac_key;
 /* 0, PUSHERC_ENOMEM, PUSHERC_EIO. `mem` is copied. */
 PC_CHECKED int pc_hmac_key_new(struct pc_hmac_key **out, const struct pc_mem *mem,
                                pusherc_slice secret);
+PC_CHECKED int pc_hmac_key_copy(struct pc_hmac_key **out, const struct pc_mem *mem,
+                                const struct pc_hmac_key *from);
+/* Do two keys sign alike? */
+bool pc_hmac_key_eq(const struct pc_hmac_key *a, const struct pc_hmac_key *b);
 void pc_hmac_key_free(struct pc_hmac_key *key); /* wipes; NULL is harmless */
 /* Signs the concatenation of `parts`; lower-case hex without NUL. The key is not changed. 0 or PUSHERC_EIO. */
 PC_CHECKED int pc_hmac_hex(const struct pc_hmac_key *key, const pusherc_slice *parts,

@@ -50,6 +50,8 @@ struct pc_worker {
     /* the session layer's questions to the host; owned by the runtime */
     struct pc_decisions *decisions;
     uint64_t endpoint_answers; /* how many auth endpoints have given sessions here: see grant.h */
+    uint64_t
+        changes; /* of the host's facts that this worker has heard of; each counts twice: session/change.c */
     struct pc_list channel_timers; /* see channel_timer.h */
     struct pc_list dirty;          /* queues with something to write */
     struct pc_chunk *spare_chunks; /* outq.c's pool */

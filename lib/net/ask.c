@@ -20,9 +20,10 @@ void pc_ask_begin(struct pc_ask *ask, struct pc_conn *conn, const struct pc_http
     ask->parser = pc_http_take_request(conn);
     pc_buf_init(&ask->decoded, &ask->pending.mem, SIZE_MAX);
     pc_peer_describe(conn->fd, ask->peer, sizeof ask->peer);
-    struct pc_address client =
-        pc_client_address(conn->fd, message, conn->loop->engine->options.proxy_count);
+    uint32_t proxy_count = conn->loop->engine->options.proxy_count;
+    struct pc_address client = pc_client_address(conn->fd, message, proxy_count);
     pc_address_format(&client, ask->client);
+    ask->https = pc_client_speaks_tls(conn->tls != NULL, message, proxy_count);
 }
 
 void pc_ask_give_back(struct pc_ask *ask, struct pc_conn *conn)

@@ -27,6 +27,7 @@ struct pc_ask {
     size_t param_count;
     pusherc_slice path; /* decoded */
     bool is_decoded;
+    bool https;    /* the client spoke TLS */
     char peer[64]; /* "address:port" */
     char client[PC_ADDRESS_STRLEN];
 };

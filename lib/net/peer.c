@@ -81,15 +81,16 @@ static struct pc_address parse(pusherc_slice text)
     return (struct pc_address){0};
 }
 
-/* Treats the addresses of all X-Forwarded-For fields as one list. Returns number `wanted`, from 0, or an empty slice;
+/* Treats the entries of all fields of this name as one list. Returns number `wanted`, from 0, or an empty slice;
  * *count = how many there are. */
-static pusherc_slice forwarded(const struct pc_http_message *message, size_t wanted, size_t *count)
+static pusherc_slice forwarded(const struct pc_http_message *message, pusherc_slice name,
+                               size_t wanted, size_t *count)
 {
     pusherc_slice found = {NULL, 0};
     *count = 0;
     for (size_t i = 0; i < message->field_count; i++) {
         pusherc_slice item, list = message->fields[i].value;
-        if (!pc_slice_eq_nocase(message->fields[i].name, PC_S("X-Forwarded-For")))
+        if (!pc_slice_eq_nocase(message->fields[i].name, name))
             continue;
         while (pc_http_list_next(&list, &item))
             if ((*count)++ == wanted)
@@ -102,12 +103,27 @@ struct pc_address pc_client_address(int fd, const struct pc_http_message *messag
                                     uint32_t proxy_count)
 {
     struct pc_address client = {0};
+    const pusherc_slice name = PC_S("X-Forwarded-For");
     size_t count = 0;
     if (proxy_count)
-        forwarded(message, 0, &count);
+        forwarded(message, name, 0, &count);
     if (proxy_count && count >= proxy_count)
-        client = parse(forwarded(message, count - proxy_count, &count));
+        client = parse(forwarded(message, name, count - proxy_count, &count));
     return client.len ? client : peer_of(fd);
+}
+
+bool pc_client_speaks_tls(bool tls, const struct pc_http_message *message, uint32_t proxy_count)
+{
+    const pusherc_slice name = PC_S("X-Forwarded-Proto");
+    size_t count = 0;
+    if (proxy_count)
+        forwarded(message, name, 0, &count);
+    if (count == 0)
+        return tls;
+    /* most proxies replace the field, so that there is one entry for all of them */
+    size_t wanted = count > proxy_count ? count - proxy_count : 0;
+    pusherc_slice scheme = forwarded(message, name, wanted, &count);
+    return pc_slice_eq_nocase(scheme, PC_S("https")) || pc_slice_eq_nocase(scheme, PC_S("wss"));
 }
 
 void pc_address_format(const struct pc_address *address, char out[PC_ADDRESS_STRLEN])

@@ -30,6 +30,9 @@ void pc_peer_describe(int fd, char *out, size_t size);
  * if it has one. */
 struct pc_address pc_client_address(int fd, const struct pc_http_message *message,
                                     uint32_t proxy_count);
+/* Did the client speak TLS? That is `tls`, of the socket; with proxy_count > 0 it is what the request's
+ * X-Forwarded-Proto has at the same place, or in its only entry, if there is one. */
+bool pc_client_speaks_tls(bool tls, const struct pc_http_message *message, uint32_t proxy_count);
 /* NUL-terminated; "" = unknown. */
 void pc_address_format(const struct pc_address *address, char out[PC_ADDRESS_STRLEN]);
 /* The part of an address that counts as one client: an IPv4 address, or a /64 of IPv6. Points into `address`; len 0 =

@@ -54,11 +54,10 @@ enum pc_close_code {
 #undef PC_ENUM_
 };
 
-/* "code" of a pusher:error after which the connection stays open. */
+/* "code" of a pusher:error after which the connection stays open. Never 4000 to 4299: those end a connection, and some
+ * clients disconnect for good when an error has one (section 2.4). */
 enum pc_error_code {
-    PC_ERROR_PLAIN = 0,                        /* "code": null */
-    PC_ERROR_OVER_QUOTA = PC_CLOSE_OVER_QUOTA, /* of a user's connections, when one signs in */
-    PC_ERROR_UNAUTHORIZED = PC_CLOSE_UNAUTHORIZED,
+    PC_ERROR_PLAIN = 0, /* "code": null */
     PC_ERROR_CLIENT_EVENT = 4301,
     PC_ERROR_WATCHLIST = 4302
 };

@@ -48,6 +48,18 @@ static pusherc_slice note_cookie(const pusherc_identify_request *request, pusher
     return cookie;
 }
 
+/* Credentials that a browser keeps and sends by itself, as it does with cookies. */
+static pusherc_slice note_authorization(const pusherc_identify_request *request,
+                                        pusherc_slice value)
+{
+    static const char *const kept[] = {"Basic", "Digest", "Negotiate", "NTLM"};
+    pusherc_slice scheme = pc_slice_first(value, pc_slice_find(value, ' '));
+    for (size_t i = 0; i < sizeof kept / sizeof kept[0]; i++)
+        if (pc_slice_eq_nocase(scheme, pc_slice_of(kept[i])))
+            return note_cookie(request, value);
+    return value;
+}
+
 pusherc_identify_purpose pusherc_identify_purpose_of(const pusherc_identify_request *request)
 {
     return request->purpose;
@@ -62,7 +74,11 @@ pusherc_slice pusherc_identify_header(const pusherc_identify_request *request, c
 {
     pusherc_slice field = pc_slice_of(name);
     pusherc_slice value = pc_http_field(request->ask.message, field);
-    return pc_slice_eq_nocase(field, PC_S("Cookie")) ? note_cookie(request, value) : value;
+    if (pc_slice_eq_nocase(field, PC_S("Cookie")))
+        return note_cookie(request, value);
+    if (pc_slice_eq_nocase(field, PC_S("Authorization")))
+        return note_authorization(request, value);
+    return value;
 }
 
 pusherc_slice pusherc_identify_cookie(const pusherc_identify_request *request, const char *name)
@@ -110,26 +126,52 @@ static void reject(pusherc_identify_request *request, uint16_t code, const char 
              text.ptr);
 }
 
+static const char foreign_page[] = "Cookies identify nobody across origins: set allowed_origins";
+
+static bool field_is(const struct pc_http_message *m, pusherc_slice name, pusherc_slice value)
+{
+    return pc_slice_eq(pc_http_field(m, name), value);
+}
+
+/* What a page says of itself with a WebSocket or a POST. NULL: its cookie counts. */
+static const char *why_foreign_page(const pusherc_identify_request *r, pusherc_slice origin)
+{
+    pusherc_slice host = pc_http_field(r->ask.message, PC_S("Host"));
+    if (!pc_app_any_origin(r->app) || pc_origin_is_own(origin, r->ask.https, host))
+        return NULL;
+    if (!r->ask.https && pc_origin_is_own(origin, true, host))
+        return "The page came by https, this did not: set proxy_count (and X-Forwarded-Proto), or "
+               "allowed_origins";
+    return foreign_page;
+}
+
 /*
- * True if a page of another origin may be using the cookies of a signed-in user. A browser sends this server's cookies
- * with a WebSocket that any page opens. If the app allows all origins, such a page must not get the user's identity.
+ * A browser sends the cookies of this host with every request that any page makes to it. No page may make its visitor
+ * become a user here who did not mean it: with a WebSocket, a request to an auth endpoint, a link, an image, a script.
+ * Links and images may even stand on a page of this host, written by another user. So what a GET brings counts only
+ * for a script element of a page that is known. NULL: the cookie counts. Otherwise what to refuse with.
  */
-static bool is_foreign_cookie(const pusherc_identify_request *r)
+static const char *why_foreign(const pusherc_identify_request *r)
 {
     const struct pc_http_message *m = r->ask.message;
     pusherc_slice origin = pc_http_field(m, PC_S("Origin"));
-    pusherc_slice host = pc_http_field(m, PC_S("Host"));
-    bool same = host.len > 0 && origin.len > host.len + 3 && pc_slice_ends(origin, host) &&
-                memcmp(origin.ptr + origin.len - host.len - 3, "://", 3) == 0;
+    bool get = r->purpose != PUSHERC_IDENTIFY_CONNECT && pc_slice_eq(m->method, PC_S("GET"));
     if (!r->cookie_read)
-        return false;
-    if (origin.len == 0) { /* a link or an image; a WebSocket or a POST would have an Origin */
-        pusherc_slice site = pc_http_field(m, PC_S("Sec-Fetch-Site"));
-        if (site.len == 0) /* an old browser: only the answer to a script can be read by its page */
-            return r->script;
-        return !pc_slice_eq(site, PC_S("same-origin")) && !pc_slice_eq(site, PC_S("none"));
-    }
-    return !same && pc_app_any_origin(r->app);
+        return NULL;
+    if (get && !r->script)
+        return "Cookies identify nobody in a GET: use POST";
+    if (origin.len)
+        return why_foreign_page(r, origin);
+    if (get)
+        return field_is(m, PC_S("Sec-Fetch-Site"), PC_S("same-origin")) &&
+                       field_is(m, PC_S("Sec-Fetch-Dest"), PC_S("script"))
+                   ? NULL
+                   : foreign_page;
+    /* no browser: they send Origin here; one that does not says at least which site it was */
+    return field_is(m, PC_S("Sec-Fetch-Site"), PC_S("")) ||
+                   field_is(m, PC_S("Sec-Fetch-Site"), PC_S("same-origin"))
+               ? NULL
+               : foreign_page;
 }
 
 static int check_identity(const pusherc_identify_request *r, const pusherc_identity *identity)
@@ -139,7 +181,7 @@ static int check_identity(const pusherc_identify_request *r, const pusherc_ident
         (identity->user_info_json.len &&
          pc_json_parse(identity->user_info_json).type == PC_JSON_NONE))
         return PUSHERC_EINVAL;
-    return is_foreign_cookie(r) ? PUSHERC_EAUTH : 0;
+    return why_foreign(r) ? PUSHERC_EAUTH : 0;
 }
 
 /* Takes over the identity's data in any case. It may be read before struct_size is checked, because every release has
@@ -171,8 +213,7 @@ int pusherc_identify_accept(pusherc_identify_request *request, const pusherc_ide
     int err = identity ? take_identity(request, identity) : 0;
     if (err == PUSHERC_EAUTH) {
         request->cookie_refused = true;
-        reject(request, PC_CLOSE_UNAUTHORIZED,
-               "Cookies do not identify a user across origins: set allowed_origins");
+        reject(request, PC_CLOSE_UNAUTHORIZED, why_foreign(request));
     } else if (err) {
         reject(request, PC_CLOSE_INTERNAL, "The application's answer was not usable");
     }
@@ -211,8 +252,8 @@ int pusherc_app_answer(pusherc_app_request *request, const pusherc_app_options *
     int err = 0;
     if (options) {
         err = PUSHERC_ECANCELED;
-        if (pc_mailbox_pin(request->pending.box)) { /* keeps the engine during the call below */
-            err = pc_apps_put(&request->engine->apps, options, 1, NULL);
+        if (pc_mailbox_pin(request->pending.box)) { /* the engine stays while we put */
+            err = pc_server_put_apps(request->engine, true, options, 1, NULL);
             pc_mailbox_unpin(request->pending.box);
         }
     }

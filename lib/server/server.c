@@ -6,12 +6,6 @@
 #include "server/metrics.h"
 #include "server/options.h"
 
-bool pc_server_runs(const pusherc_server *server)
-{
-    int state = atomic_load(&server->state);
-    return state == PC_SERVER_STARTED || state == PC_SERVER_STOPPING;
-}
-
 static void loop_ended(struct pc_loop *loop, void *ctx);
 static int make_stop_order(pusherc_server *server);
 

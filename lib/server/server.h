@@ -47,9 +47,17 @@ struct pusherc_server {
     bool stop_under_way, stop_again; /* again: send it once more when it has come back */
 };
 
-/* True from the start until all loops have ended: orders and mails can be sent to the workers. */
-bool pc_server_runs(const pusherc_server *server);
-/* Returns the app, counted. NULL: the public call returns *err. */
+/* Started and not stopped: workers can be posted to. */
+static inline bool pc_server_runs(const pusherc_server *server)
+{
+    int state = atomic_load(&server->state);
+    return state == PC_SERVER_STARTED || state == PC_SERVER_STOPPING;
+}
+/* As pusherc_server_put_apps(). Thread: any, while the engine stays. `running`: it has workers that take orders. */
+PC_CHECKED int pc_server_put_apps(struct pc_engine *engine, bool running,
+                                  const pusherc_app_options *options, size_t count,
+                                  pusherc_errinfo *info);
+/* The app, counted; NULL with *err = what the public call returns. */
 struct pc_app *pc_server_app(pusherc_server *server, const char *app_id, int *err);
 
 #endif

@@ -19,6 +19,9 @@
  * published afterwards lies behind it. So nothing published after that reaches a client that loses its grant, and one
  * that keeps it misses nothing.
  *
+ * Signatures without a grant are found by the worker's number of changes (grant.c): both rounds count, so
+ * that an answer which came and went between them is one from before the change.
+ *
  * `open` counts what has not reported: the two rounds, as one, and each recheck. The last report calls
  * `done`.
  */
@@ -129,6 +132,7 @@ static void second_round(struct pc_order *order, struct pc_worker *worker)
     struct pc_change_worker *own = &change->workers[worker->index];
     uint64_t seen = own->endpoint_answers;
     pc_doubt_end(&own->doubt);
+    worker->changes++;
     if (worker->endpoint_answers != seen)
         recheck_worker(worker, change, seen);
 }
@@ -159,6 +163,7 @@ static void revoke_from_user(struct pc_worker *worker, const struct pc_change *c
 void pc_change_apply(struct pc_change *change, struct pc_worker *worker)
 {
     pc_decisions_outdate(worker, &change->filter);
+    worker->changes++;
     if (change->channel.len && change->filter.user_id.len) {
         revoke_from_user(worker, change);
     } else if (change->channel.len) {

@@ -13,7 +13,7 @@ static struct pc_app_stats *stats_of(const struct pc_session *s)
     return pc_app_stats(s->app, s->worker->index);
 }
 
-static void refuse_event(struct pc_session *s, uint16_t code, const char *text)
+static void refuse_event(struct pc_session *s, enum pc_error_code code, const char *text)
 {
     pc_stat_add(&stats_of(s)->client_events_refused, 1);
     pc_session_say_error(s, code, text);

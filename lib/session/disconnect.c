@@ -37,13 +37,19 @@ static bool is_member(const struct pc_session *s, pusherc_slice user_id)
     return false;
 }
 
-/* Closes every session of the app, or those that are the user in some channel. Walks all sessions of the worker. */
+static bool is_of_app(const struct pc_session *s, const struct pc_disconnect *which)
+{
+    const struct pc_app_state *app = s->app->state;
+    return which->app_uid ? app->uid == which->app_uid
+                          : atomic_load_explicit(&app->disabled, memory_order_acquire);
+}
+
+/* Every session of the app, or those that are the user in some channel: walks all there are. */
 static void close_each(struct pc_worker *worker, const struct pc_disconnect *which)
 {
     PC_LIST_EACH_SAFE(l, next, &worker->sessions) {
         struct pc_session *s = PC_CONTAINER(l, struct pc_session, of_worker);
-        if (s->app->state->uid == which->app_uid &&
-            (which->user_id.len == 0 || is_member(s, which->user_id)))
+        if (is_of_app(s, which) && (which->user_id.len == 0 || is_member(s, which->user_id)))
             close_session(s, which);
     }
 }

@@ -19,7 +19,8 @@ static size_t other_sockets(const struct pc_session *s, pusherc_socket_id ids[PC
     return count;
 }
 
-void pc_session_explain(struct pc_session *s, const struct pc_message_in *in, pusherc_slice to_sign)
+void pc_session_explain(struct pc_session *s, const struct pc_app *app,
+                        const struct pc_message_in *in, pusherc_slice to_sign)
 {
     struct pc_engine *engine = s->worker->engine;
     pusherc_socket_id others[PC_WHY_MAX_OTHERS], ended[PC_WHY_MAX_ENDED];
@@ -27,7 +28,7 @@ void pc_session_explain(struct pc_session *s, const struct pc_message_in *in, pu
         return;
     const struct pc_why why = pc_engine_why(engine);
     const struct pc_why_message message = {
-        .app = s->app,
+        .app = app,
         .socket_id = s->q->owner,
         .in = in,
         .to_sign = to_sign,

@@ -16,6 +16,10 @@
  * unsubscribed. In both, `revoked` is set: the client may still hold a signature from the time when
  * it was allowed, so signatures are refused until the rule says yes, which clears `revoked`.
  *
+ * A client keeps its signatures, also when its grant has gone: not used in time, or unsubscribed. No
+ * change can be asked about then. So the session notes how many changes there had been, and if there
+ * are more when a signature comes for a channel without a grant, the rule is asked.
+ *
  *     ASKED ------- yes -------> STANDING -- no --> LOST -- unsubscribe -> REFUSED -- yes -> freed
  *     REMEMBERED -- subscribe -> STANDING <- yes -- LOST
  *
@@ -90,9 +94,22 @@ static void report(const struct pc_mem *mem, struct pc_list *rechecks,
     }
 }
 
+/* A signature of an auth endpoint is out there without a grant that is asked about. `waits`: the answer to the latest
+ * change has not come. */
+static void note_unwatched(struct pc_session *s, bool waits)
+{
+    uint64_t since = s->worker->changes;
+    since -= waits && since > 0;
+    if (!s->has_unwatched || since < s->unwatched_since)
+        s->unwatched_since = since;
+    s->has_unwatched = true;
+}
+
 void pc_grant_free(struct pc_grant *grant)
 {
     struct pc_session *s = grant->session;
+    if (grant->endpoint_answer)
+        note_unwatched(s, pc_waiter_waits(&grant->waiter));
     pc_session_abandon_join(s, pc_grant_channel(grant));
     pc_waiter_cancel(&grant->waiter);
     pc_timer_stop(&s->worker->timers, &grant->expiry);
@@ -400,20 +417,72 @@ void pc_grant_stand(struct pc_grant *grant, struct pc_subscription *sub)
 /* How long a REMEMBERED grant waits; clients subscribe right after the auth endpoint has answered. */
 #define REMEMBER_MS 60000
 
+void pc_grants_forget(struct pc_session *s, pusherc_slice but)
+{
+    PC_LIST_EACH_SAFE(l, next, &s->grants) {
+        struct pc_grant *grant = PC_CONTAINER(l, struct pc_grant, of_session);
+        bool kept = but.len && pc_slice_eq(pc_identity_user_id(grant->identity), but);
+        if (grant->state == PC_GRANT_REMEMBERED && !kept)
+            pc_grant_give_up(grant);
+    }
+}
+
+static bool is_user_of(const struct pc_session *s, pusherc_slice user_id)
+{
+    return user_id.len && (pc_slice_eq(user_id, pc_identity_user_id(s->identity)) ||
+                           pc_slice_eq(user_id, pc_identity_user_id(s->user)));
+}
+
+/*
+ * Whose answers are kept. An auth endpoint cannot tell whose socket a request names: anyone who has learned a socket's
+ * id can ask about it, and a client can lure another user's browser into asking about the client's own socket, with
+ * that user's cookies. The client would then hear what the other user may. So a session that has a user keeps that
+ * user's answers only. One that has none belongs to the first user who asks. When another one asks, it is unknown
+ * which of the two is the client, and nothing is kept any more: signatures remain valid, but come without an identity
+ * and a view. The first one is known for as long as the session lives, because the signature is valid as long.
+ */
+static bool is_answer_of(struct pc_session *s, struct pc_identity *identity)
+{
+    pusherc_slice user_id = pc_identity_user_id(identity);
+    if (pc_identity_user_id(s->identity).len || pc_identity_user_id(s->user).len)
+        return is_user_of(s, user_id);
+    if (!s->asked) {
+        s->asked = true;
+        s->asker = identity;
+        pc_identity_ref(identity);
+    }
+    if (!s->askers_differ && !pc_slice_eq(pc_identity_user_id(s->asker), user_id)) {
+        s->askers_differ = true;
+        pc_grants_forget(s, PC_S(""));
+        PC_LOG(&s->worker->engine->log, INFO,
+               ((struct pc_log_about){
+                   .subject = "auth", .app_id = s->app->id, .socket_id = s->q->owner}),
+               "two users have asked the auth endpoint for this connection: it has the views of "
+               "neither");
+    }
+    return !s->askers_differ;
+}
+
 void pc_grant_remember(struct pc_session *s, pusherc_slice channel, struct pc_channel_class class,
                        struct pc_identity *identity, const struct pc_verdict *v)
 {
     struct pc_grant *grant = pc_grant_find(s, channel);
-    if (grant && (grant->state == PC_GRANT_STANDING || grant->state == PC_GRANT_JOINING ||
-                  grant->state == PC_GRANT_ASKED))
-        return; /* the answer to the client's subscribe counts instead */
+    bool is_new =
+        !grant || grant->state == PC_GRANT_REMEMBERED || grant->state == PC_GRANT_LOST ||
+        grant->state == PC_GRANT_REFUSED; /* else the answer to its own subscribe counts */
+    if (!is_answer_of(s, identity) || !is_new) {
+        note_unwatched(s, false);
+        return;
+    }
     if (grant)
         pc_grant_free(grant);
-    if (s->grant_count >= s->app->options.max_channels_per_connection)
+    grant = s->grant_count < s->app->options.max_channels_per_connection
+                ? grant_new(s, channel, class, PC_GRANT_REMEMBERED)
+                : NULL;
+    if (!grant) {
+        note_unwatched(s, false);
         return;
-    grant = grant_new(s, channel, class, PC_GRANT_REMEMBERED);
-    if (!grant)
-        return;
+    }
     grant->identity = identity;
     pc_identity_ref(identity);
     grant->endpoint_answer = ++s->worker->endpoint_answers;
@@ -421,6 +490,23 @@ void pc_grant_remember(struct pc_session *s, pusherc_slice channel, struct pc_ch
     set_expiry(grant, REMEMBER_MS);
     if (pc_doubted(s->worker, s->app->state->uid, channel, identity, pc_session_identity(s)))
         ask_again(grant);
+}
+
+bool pc_grants_outdated(const struct pc_session *s)
+{
+    return s->has_unwatched && s->unwatched_since != s->worker->changes;
+}
+
+void pc_grant_recall(struct pc_session *s, pusherc_slice channel, struct pc_channel_class class)
+{
+    struct pc_grant *grant = grant_new(s, channel, class, PC_GRANT_REMEMBERED);
+    if (!grant)
+        return;
+    grant->endpoint_answer = ++s->worker->endpoint_answers;
+    if (!s->askers_differ && !pc_session_identity(s)) {
+        grant->identity = s->asker;
+        pc_identity_ref(s->asker);
+    }
 }
 
 /* -- changes of the host's facts -- */

@@ -89,6 +89,17 @@ void pc_grant_remember(struct pc_session *session, pusherc_slice channel,
                        struct pc_channel_class class, struct pc_identity *identity,
                        const struct pc_verdict *verdict);
 
+/* Facts have changed since an auth endpoint signed a channel for which there is no grant any more. A signature for a
+ * channel without a grant may be that one. */
+bool pc_grants_outdated(const struct pc_session *session);
+/* Makes a grant for such a channel, with the identity for which the endpoint was asked. The client has shown the
+ * signature; pc_grant_ask() comes next. Out of memory: there is none. */
+void pc_grant_recall(struct pc_session *session, pusherc_slice channel,
+                     struct pc_channel_class class);
+/* Gives up what auth endpoints have allowed and the client has not used yet, all but what they have allowed to the user
+ * `but` (len 0 = no exception). */
+void pc_grants_forget(struct pc_session *session, pusherc_slice but);
+
 enum pc_recheck_result {
     PC_RECHECK_KEPT,
     PC_RECHECK_REVOKED,

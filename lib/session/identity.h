@@ -8,6 +8,7 @@
 #include <pusherc/hooks.h>
 
 #include "base/mem.h"
+#include "base/slice.h"
 
 #define PC_IDENTITY_MAX_ID 200 /* bytes of a user id */
 
@@ -28,5 +29,11 @@ struct pc_identity *pc_identity_new(const struct pc_mem *mem, pusherc_slice user
 bool pc_identity_is(const struct pc_identity *identity, pusherc_slice user_id);
 void pc_identity_ref(struct pc_identity *identity);   /* NULL is harmless */
 void pc_identity_unref(struct pc_identity *identity); /* NULL is harmless; any thread */
+
+/* len 0 = anonymous */
+static inline pusherc_slice pc_identity_user_id(const struct pc_identity *identity)
+{
+    return identity ? identity->user_id : PC_S("");
+}
 
 #endif

@@ -71,11 +71,10 @@ void pc_session_refuse(struct pc_session *s, pusherc_slice channel, struct pc_re
     pusherc_slice shown = pc_utf8_cut(channel, PC_MAX_SHOWN_NAME);
     char text[MAX_TEXT];
     pusherc_slice message = text_of(&why, shown, text);
-    bool auth = strcmp(pc_denial_type(why.reason), "AuthError") == 0;
     char stack[PC_SESSION_STACK];
     struct pc_buf out;
     pc_buf_init_in(&out, s->worker->mem, SIZE_MAX, stack, sizeof stack);
-    pc_out_error(&out, auth ? PC_ERROR_UNAUTHORIZED : PC_ERROR_PLAIN, message);
+    pc_out_error(&out, PC_ERROR_PLAIN, message);
     pc_session_say(s, &out);
     say_subscription_error(s, shown, message, &why);
     pc_session_tell_host(s, shown, &why);

@@ -31,12 +31,12 @@ void pc_session_say(struct pc_session *s, struct pc_buf *message)
     pc_buf_free(message);
 }
 
-void pc_session_say_error(struct pc_session *s, uint16_t code, const char *text)
+void pc_session_say_error(struct pc_session *s, enum pc_error_code code, const char *text)
 {
     char stack[256];
     struct pc_buf message;
     pc_buf_init_in(&message, s->worker->mem, PC_SESSION_STACK, stack, sizeof stack);
-    pc_out_error(&message, code, pc_slice_of(text));
+    pc_out_error(&message, (uint16_t)code, pc_slice_of(text));
     pc_session_say(s, &message);
 }
 

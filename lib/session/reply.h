@@ -15,7 +15,8 @@
 void pc_session_say(struct pc_session *session, struct pc_buf *message);
 /* A message without variable parts: pc_out_ping, pc_out_pong. */
 void pc_session_say_fixed(struct pc_session *session, void (*write)(struct pc_buf *message));
-void pc_session_say_error(struct pc_session *session, uint16_t code, const char *text);
+/* An error after which the connection stays open. */
+void pc_session_say_error(struct pc_session *session, enum pc_error_code code, const char *text);
 
 /* Closes the session from the server's side. Only the first call has an effect. */
 void pc_session_close(struct pc_session *session, uint16_t code, pusherc_slice reason);

@@ -82,10 +82,12 @@ int pc_session_open(struct pc_session *s, struct pc_worker *worker, struct pc_ou
                                app->options.user_authentication_timeout_ms);
     if (engine->hooks.on_open)
         engine->hooks.on_open((const pusherc_conn *)s, engine->hooks.user_data);
-    /* the app may have been removed during the question `identify`: the order to close its sessions did not find this
-     * one */
+    /* the app may have been removed or disabled while the host was asked who this is, too early for
+     * the order to close */
     if (atomic_load_explicit(&app->state->removed, memory_order_acquire))
         pc_session_close(s, PC_CLOSE_UNKNOWN_APP, PC_S("The app was removed"));
+    else if (atomic_load_explicit(&app->state->disabled, memory_order_acquire))
+        pc_session_close(s, PC_CLOSE_APP_DISABLED, pc_close_text(PC_CLOSE_APP_DISABLED));
     return 0;
 }
 
@@ -122,9 +124,10 @@ void pc_session_end(struct pc_session *s)
     pc_app_unref(s->app);
     pc_identity_unref(s->identity);
     pc_identity_unref(s->user);
+    pc_identity_unref(s->asker);
     s->of_address = NULL;
     s->app = NULL;
-    s->identity = s->user = NULL;
+    s->identity = s->user = s->asker = NULL;
 }
 
 /* -- liveness (section 1.5): silence, a ping, silence again, the end -- */

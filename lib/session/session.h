@@ -49,6 +49,10 @@ struct pc_session {
     struct pc_session_join *joins; /* owned; joins that wait, the oldest first: joining.h */
     struct pc_identity *identity;  /* the host's answer; counted; NULL = anonymous */
     struct pc_identity *user;      /* pusher:signin; counted; NULL = not signed in */
+    /* Sessions without a user: the first identity for which an auth endpoint has allowed a channel to this socket;
+     * counted; NULL = anonymous, or none yet. See grant.c. */
+    struct pc_identity *asker;
+    uint64_t unwatched_since; /* has_unwatched */
     /* owned: its entries in the worker's index of users, for the two above; NULL = has no user
      * id */
     struct pc_user_conn *as_identified, *as_signed_in;
@@ -65,7 +69,12 @@ struct pc_session {
     uint16_t close_code; /* sent or received */
     uint8_t protocol;    /* 4..7 */
     uint8_t state;       /* enum pc_session_state */
-    uint8_t malformed;   /* malformed messages in a row */
+    /* Auth endpoints have signed channels for which there is no grant any more, so that no change can be asked about:
+     * valid as of that number of worker->changes. */
+    bool has_unwatched;
+    bool asked;         /* there was a first one */
+    bool askers_differ; /* ... and another one */
+    uint8_t malformed;  /* malformed messages in a row */
 };
 
 /* Makes an admitted connection a session and sends pusher:connection_established. Takes over the

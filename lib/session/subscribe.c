@@ -42,6 +42,11 @@ static bool check_name(struct attempt *a)
         (!s->user || !pc_slice_eq(s->user->user_id, pc_user_channel_id(channel))))
         return pc_refusal_set(&a->why, PUSHERC_DENIED_NO_USER, 403,
                               "Only that user may subscribe, after signing in");
+    if (s->grant_count > o->max_channels_per_connection) {
+        pc_grants_forget(s,
+                         PC_S("")); /* anyone who knows the socket's id can have put them there */
+        a->grant = pc_grant_find(s, channel);
+    }
     if (pc_grants_wanted(s, channel) + s->subscription_count >= o->max_channels_per_connection ||
         s->grant_count > o->max_channels_per_connection) {
         pc_app_limited(s->app, PC_APP_max_channels_per_connection);
@@ -57,8 +62,16 @@ enum decider {
     DECIDER_NONE, /* a public name without a rule: any client may join */
     DECIDER_SIGNATURE,
     DECIDER_RULE,
-    DECIDER_MISSING /* the app allows rules only, and no rule covers the name */
+    DECIDER_OUTDATED, /* the rule: it has allowed this once, to the client that shows the signature */
+    DECIDER_MISSING   /* the app allows rules only, and no rule covers the name */
 };
+
+/* Has an auth endpoint made this signature before the facts changed, perhaps? */
+static bool is_outdated(const struct attempt *a)
+{
+    return a->match.rule && !a->grant && pc_grants_outdated(a->s) &&
+           pc_session_is_signed(a->s, a->in);
+}
 
 static enum decider decider_of(const struct attempt *a)
 {
@@ -69,8 +82,10 @@ static enum decider decider_of(const struct attempt *a)
         return DECIDER_RULE;
     switch (a->s->app->options.auth_mode) {
     case PUSHERC_AUTH_SIGNATURE:
-        return DECIDER_SIGNATURE;
+        return is_outdated(a) ? DECIDER_OUTDATED : DECIDER_SIGNATURE;
     case PUSHERC_AUTH_EITHER:
+        if (is_outdated(a))
+            return DECIDER_OUTDATED;
         return a->in->auth.len || !rule ? DECIDER_SIGNATURE : DECIDER_RULE;
     case PUSHERC_AUTH_RULES:
         break;
@@ -170,6 +185,10 @@ static void subscribe(struct attempt *a)
         break;
     case DECIDER_SIGNATURE:
         join_by_signature(a);
+        break;
+    case DECIDER_OUTDATED:
+        pc_grant_recall(s, a->join.channel, a->join.class);
+        pc_grant_ask(s, a->in->channel, a->join.class, &a->match);
         break;
     case DECIDER_RULE:
         ask_rule(a);

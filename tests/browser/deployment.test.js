@@ -76,7 +76,7 @@ test('directly with TLS', async (t) => {
 });
 
 test('behind nginx with TLS', async (t) => {
-  const behind = await start(t);
+  const behind = await start(t, '--proxies', '1');
   const [plain, secure] = [await freePort(), await freePort()];
   const config = fs.readFileSync(path.join(TOP, 'examples/status-page/nginx.conf'), 'utf8')
     .replace('127.0.0.1:8080', `127.0.0.1:${behind.port}`)

@@ -86,10 +86,10 @@ test('#6 gives 10,000 live connections 10,000 socket ids', async () => {
   for (const { raw } of all) raw.socket.destroy();
 });
 
-test('#7 sends an activity_timeout above 0, by default 120, for protocols 4 to 7', async () => {
+test('#7 sends an activity_timeout above 0, by default 30, for protocols 4 to 7', async () => {
   for (const protocol of [4, 5, 6, 7]) {
     const client = await connect(host, { query: `protocol=${protocol}` });
-    assert.equal(JSON.parse(client.established.data).activity_timeout, 120);
+    assert.equal(JSON.parse(client.established.data).activity_timeout, 30);
     await client.close();
   }
   const slow = await connect(host, { app: SLOW });

@@ -34,8 +34,47 @@ test('#31 sends the data of pusher:error as an object with message and code', as
   assert.deepEqual(Object.keys(error.data).sort(), ['code', 'message']);
   assert.equal(error.data.code, null);
   client.ask('private-x', { auth: `${APP.key}:bad` });
-  assert.equal((await client.event('pusher:error')).data.code, 4009);
+  assert.equal((await client.event('pusher:error')).data.code, null);
   await client.close();
+});
+
+test('#31 an error after which the connection stays has code null or 43xx', async () => {
+  const few = { id: 'few', key: 'few-key', secret: 's', max_connections_per_user: 1, max_channels_per_connection: 2, max_presence_members: 1,
+    client_events: true, max_client_events_per_s: 1, watchlist_events: true };
+  await host.do('put_app', { app: few });
+  const first = await connect(host, { app: few });
+  await first.signin({ id: '7' });
+  await first.subscribe('presence-full', { user_id: '7' });
+  const signIn = (client, user_data) => client.send({ event: 'pusher:signin', data: { auth: userAuth(few, client.socketId, user_data), user_data } });
+  const tries = {
+    'no signature': (client) => client.ask('private-x'),
+    'a bad signature': (client) => client.ask('private-x', { auth: `${few.key}:bad` }),
+    'no member': (client) => client.ask('presence-x', { auth: channelAuth(few, client.socketId, 'presence-x') }),
+    'a bad name': (client) => client.ask('a b'),
+    'another user\'s channel': (client) => client.ask('#server-to-user-8'),
+    'a full presence channel': (client) => client.ask('presence-full', { channel_data: '{"user_id":"9"}', auth: channelAuth(few, client.socketId, 'presence-full', '{"user_id":"9"}') }),
+    'too many channels': (client) => ['a', 'b', 'c'].forEach((name) => client.ask(name)),
+    'twice': (client) => { client.ask('a'); client.ask('a'); },
+    'a sign-in with a bad signature': (client) => client.send({ event: 'pusher:signin', data: { auth: `${few.key}:bad`, user_data: '{"id":"8"}' } }),
+    'a sign-in without an id': (client) => signIn(client, '{}'),
+    'a user with too many connections': (client) => signIn(client, '{"id":"7"}'),
+    'two users': (client) => { signIn(client, '{"id":"8"}'); signIn(client, '{"id":"9"}'); },
+    'a long watchlist': (client) => signIn(client, JSON.stringify({ id: '8', watchlist: Array.from({ length: 101 }, (_, i) => `w${i}`) })),
+    'a client event without a subscription': (client) => client.send({ event: 'client-x', channel: 'private-x', data: {} }),
+    'a client event on a public channel': (client) => client.send({ event: 'client-x', channel: 'a', data: {} }),
+    'nonsense': (client) => client.send('nonsense'),
+    'an unknown event': (client) => client.send({ event: 'pusher:unknown' }),
+  };
+  for (const [what, attempt] of Object.entries(tries)) {
+    const client = await connect(host, { app: few });
+    attempt(client);
+    const { data } = await client.event('pusher:error');
+    assert.ok(data.code === null || (data.code >= 4300 && data.code <= 4399), `${what}: ${JSON.stringify(data)}`);
+    client.send({ event: 'pusher:ping' });
+    await client.event('pusher:pong');
+    await client.close();
+  }
+  await first.close();
 });
 
 test('#32 closes with code and a reason of at most 123 bytes, whoever decides', async () => {

@@ -218,12 +218,12 @@ static inline void m_say_error(struct model *m, struct m_session *s, const char 
     m_say(m, s, text);
 }
 
-static inline void m_refuse(struct model *m, struct m_session *s, const char *code,
-                            const char *type, int status, const char *channel, const char *why)
+static inline void m_refuse(struct model *m, struct m_session *s, const char *type, int status,
+                            const char *channel, const char *why)
 {
     char text[M_MAX_TEXT];
     m_print(text, "%s: %s", why, channel);
-    m_say_error(m, s, code, text);
+    m_say_error(m, s, "null", text);
     m_print(text,
             "{\"event\":\"pusher:subscription_error\",\"channel\":\"%s\",\"data\":\"{\\\"type\\\":"
             "\\\"%s\\\","
@@ -441,20 +441,19 @@ static inline void m_subscribe(struct model *m, struct m_session *s, int channel
         return;
     }
     if (kind == M_USER && s->user != 0) {
-        m_refuse(m, s, "4009", "AuthError", 403, name,
-                 "Only that user may subscribe, after signing in");
+        m_refuse(m, s, "AuthError", 403, name, "Only that user may subscribe, after signing in");
         return;
     }
     if (s->joined_count >= M_MAX_JOINED) {
-        m_refuse(m, s, "null", "LimitReached", 403, name, "Too many channels on one connection");
+        m_refuse(m, s, "LimitReached", 403, name, "Too many channels on one connection");
         return;
     }
     if ((kind == M_PRIVATE || kind == M_PRESENCE) && !signature) {
-        m_refuse(m, s, "4009", "AuthError", 401, name, "Auth info required to subscribe");
+        m_refuse(m, s, "AuthError", 401, name, "Auth info required to subscribe");
         return;
     }
     if (kind == M_PRESENCE && !m_member_join(m, channel, user, info)) {
-        m_refuse(m, s, "null", "LimitReached", 403, name, "The channel has its maximum of members");
+        m_refuse(m, s, "LimitReached", 403, name, "The channel has its maximum of members");
         return;
     }
     s->joined[s->joined_count++] = (struct m_joined){channel, user, ++m->clock};
@@ -534,7 +533,8 @@ static inline void m_sign_in(struct model *m, struct m_session *s, int user)
     if (!m_hears(m, s))
         return;
     if (s->user >= 0 && s->user != user) {
-        m_say_error(m, s, "4009", "Already signed in as another user");
+        m_print(text, "Already signed in as another user: u%d", user);
+        m_say_error(m, s, "null", text);
         return;
     }
     s->user = user;

@@ -6,7 +6,7 @@ const assert = require('node:assert/strict');
 const crypto = require('node:crypto');
 const { test } = require('node:test');
 const vm = require('node:vm');
-const { APP, Inbox, channelAuth, connect, dial, request, sleep, startHost, until, userAuth } = require('./lib.js');
+const { APP, Inbox, api, channelAuth, connect, dial, request, sleep, startHost, until, userAuth } = require('./lib.js');
 const { MASTER_KEY, PusherClient, clientOptions, connected, listen, pusher, subscribe } = require('./clients.js');
 
 const SIGNATURE = 0;
@@ -290,10 +290,13 @@ test('#183 JSONP: off by default, and no cookies but those of the page\'s own ho
   const host = await start(t, { app: { jsonp: true, allowed_origins: ['example.com'] } });
   for (const [headers, status] of [
     [{}, 403], // an old browser does not say whose page it is
-    [{ 'Sec-Fetch-Site': 'cross-site' }, 403],
-    [{ 'Sec-Fetch-Site': 'same-site' }, 403],
-    [{ 'Sec-Fetch-Site': 'same-origin' }, 200],
-    [{ Origin: 'https://example.com', 'Sec-Fetch-Site': 'cross-site' }, 200], // <script crossorigin="use-credentials">
+    [{ 'Sec-Fetch-Site': 'cross-site', 'Sec-Fetch-Dest': 'script' }, 403],
+    [{ 'Sec-Fetch-Site': 'same-site', 'Sec-Fetch-Dest': 'script' }, 403],
+    [{ 'Sec-Fetch-Site': 'none', 'Sec-Fetch-Dest': 'document' }, 403], // a link in a message
+    [{ 'Sec-Fetch-Site': 'same-origin', 'Sec-Fetch-Dest': 'image' }, 403], // of another user's words on our page
+    [{ 'Sec-Fetch-Site': 'same-origin' }, 403],
+    [{ 'Sec-Fetch-Site': 'same-origin', 'Sec-Fetch-Dest': 'script' }, 200],
+    [{ Origin: 'https://example.com', 'Sec-Fetch-Site': 'cross-site', 'Sec-Fetch-Dest': 'script' }, 200], // <script crossorigin="use-credentials">
     [{ Origin: 'https://evil.example' }, 403],
   ]) {
     const answer = await request(host, 'GET', target, { headers: { Cookie: 'user=7', ...headers } });
@@ -316,8 +319,16 @@ test('a page that an auth endpoint turns away is logged with its Origin', async 
 test('a cookie is nobody\'s identity across origins', async (t) => {
   const open = await start(t);
   const restricted = await start(t, { app: { allowed_origins: ['app.example'] } });
+  const behind = await start(t, { options: { proxy_count: 1 } });
   const fields = { socket_id: '1.2', channel_name: 'presence-tickets.1' };
+  const https = (host) => `https://127.0.0.1:${host.port}`;
   const cases = [
+    [open, { Origin: https(open) }, 403], // of the same host, but of another scheme
+    [open, { Origin: https(open), 'X-Forwarded-Proto': 'https' }, 403], // no proxy is said to be there
+    [behind, { Origin: https(behind), 'X-Forwarded-Proto': 'https' }, 200],
+    [behind, { Origin: behind.url, 'X-Forwarded-Proto': 'https' }, 403], // a page that came without TLS
+    [behind, { Origin: behind.url, 'X-Forwarded-Proto': 'http' }, 200],
+    [behind, { Origin: https(behind) }, 403],
     [open, {}, 200], // no browser
     [open, { Origin: open.url }, 200], // the host's own pages
     [open, { Origin: 'https://evil.example' }, 403],
@@ -339,12 +350,72 @@ test('a cookie is nobody\'s identity across origins', async (t) => {
   }
   await open.event('denied', { reason: 'COOKIE_IDENTITY', channel: 'presence-tickets.1' });
   await open.event('denied', { reason: 'COOKIE_IDENTITY', channel: '' });
+  assert.match((await post(open, AUTH, fields, { headers: { Cookie: 'user=7', Origin: https(open) } })).json.message, /proxy_count/);
   const link = await request(restricted, 'GET', `${AUTH}?${new URLSearchParams(fields)}`, { headers: { Cookie: 'user=7', 'Sec-Fetch-Site': 'cross-site' } });
   assert.equal(link.status, 403);
   // a token that a page has to know is another matter
   const token = await post(open, AUTH, fields, { headers: { Authorization: 'Bearer user-7', Origin: 'https://other.example' } });
   assert.equal(token.status, 200);
 });
+
+test('a cookie is no identity in a GET, from wherever', async (t) => {
+  const host = await start(t);
+  const target = `${AUTH}?socket_id=1.2&channel_name=presence-tickets.1`;
+  for (const headers of [{}, { 'Sec-Fetch-Site': 'same-origin' }, { 'Sec-Fetch-Site': 'none' }, { Origin: host.url }, { 'Sec-Fetch-Site': 'same-origin', 'Sec-Fetch-Dest': 'script' }]) {
+    for (const credentials of [{ Cookie: 'user=7' }, { Authorization: 'Basic dXNlci03Og==' }]) {
+      const res = await request(host, 'GET', target, { headers: { ...credentials, ...headers } });
+      assert.equal(res.status, 403, `${JSON.stringify(headers)} ${res.text}`);
+      assert.match(res.json.message, /POST/);
+      assert.equal((await request(host, 'GET', `${USER_AUTH}?socket_id=1.2`, { headers: { ...credentials, ...headers } })).status, 403);
+    }
+  }
+  const res = await request(host, 'GET', target, { headers: { Authorization: 'Bearer user-7' } });
+  assert.equal(res.status, 200, 'a token is no cookie');
+});
+
+test('what a browser sends by itself is no identity across origins, be it a cookie or a password', async (t) => {
+  const host = await start(t);
+  const fields = { socket_id: '1.2', channel_name: 'presence-tickets.1' };
+  for (const [Authorization, status] of [['Basic dXNlci03Og==', 403], ['basic dXNlci03Og==', 403], ['Bearer user-7', 200]]) {
+    const res = await post(host, AUTH, fields, { headers: { Authorization, Origin: 'https://evil.example' } });
+    assert.equal(res.status, status, `${Authorization} ${res.text}`);
+  }
+  const res = await post(host, AUTH, fields, { headers: { Authorization: 'Basic dXNlci03Og==', Origin: host.url } });
+  assert.equal(res.status, 200, res.text);
+  assert.equal((await dial(host, { headers: { Authorization: 'Basic dXNlci03Og==', Origin: 'https://evil.example' } }).then((client) => client.next())).data.code, 4009);
+});
+
+for (const mode of [SIGNATURE, EITHER, RULES]) {
+  test(`a socket for which two users have asked hears neither's view (mode ${mode})`, async (t) => {
+    const host = await start(t, { mode, rules: [{ pattern: 'tickets.{id}', kinds: 6, views: true }],
+      answers: [{ user: 'agent', allow: true, view: 'agent' }, { allow: true, view: 'customer' }] });
+    const channel = 'private-tickets.1';
+    const ask = (client, cookie) => post(host, AUTH, { socket_id: client.socketId, channel_name: channel }, { headers: { Cookie: `user=${cookie}`, Origin: host.url } });
+    const hears = async (client, answer) => {
+      client.ask(channel, answer);
+      assert.equal((await client.next()).event, 'pusher_internal:subscription_succeeded');
+      await host.publish([channel], 'news', '{"secret":1}');
+      return (await client.settle()).map(({ event, data }) => [event, data]);
+    };
+    const honest = await connect(host);
+    const expected = await hears(honest, (await ask(honest, 'customer')).json);
+    assert.equal(expected.length, 1);
+    const agent = await connect(host);
+    const privileged = await hears(agent, (await ask(agent, 'agent')).json);
+    assert.notDeepEqual(privileged, expected);
+    // the customer has an agent's browser ask for the customer's own socket, by a POST that the page of the host may send
+    for (const order of [['customer', 'agent'], ['agent', 'customer'], ['agent', 'customer', 'agent']]) {
+      const client = await connect(host);
+      const answers = {};
+      for (const who of order) answers[who] = (await ask(client, who)).json;
+      const heard = await hears(client, answers.customer);
+      // the rule sees someone without a name, who is a customer to this host; where signatures decide there is no view
+      assert.deepEqual(heard, mode === RULES ? expected : [], order.join());
+      await client.close();
+    }
+    await Promise.all([honest, agent].map((client) => client.close()));
+  });
+}
 
 // -- who is this --
 
@@ -576,6 +647,59 @@ test('who was being identified when the app was removed is closed, too', async (
   await host.do('remove_app');
   await host.do('identify', { request: asked.request, user: '9' });
   assert.equal((await (await dialled).closed()).code, 4001);
+});
+
+test('who was being identified when the app was disabled is closed, too', async (t) => {
+  const host = await start(t);
+  const dialled = dial(host, { query: 'protocol=7&ask=1' });
+  const asked = await host.event('identify');
+  await host.do('put_app', { app: { ...APP, disabled: true } });
+  await host.do('identify', { request: asked.request, user: '9' });
+  assert.equal((await (await dialled).closed()).code, 4003);
+});
+
+// -- a secret that changes --
+
+test('a new secret counts at once, also on connections that are open, and the old one as long as it is given', async (t) => {
+  const host = await start(t);
+  const client = await connect(host);
+  let n = 0;
+  /** Does a signature with this secret let this client in, sign it in, and let its backend publish? */
+  const counts = async (secret, key = APP.key) => {
+    const app = { ...APP, key, secret }, channel = `private-x.${++n}`, userData = '{"id":"7"}';
+    client.ask(channel, { auth: channelAuth(app, client.socketId, channel) });
+    const subscribed = (await client.next((f) => f.channel === channel && /subscription_/.test(f.event))).event === 'pusher_internal:subscription_succeeded';
+    client.send({ event: 'pusher:signin', data: { auth: userAuth(app, client.socketId, userData), user_data: userData } });
+    const signedIn = (await client.next((f) => f.event === 'pusher:signin_success' || (f.event === 'pusher:error' && / 7|: 7$/.test(f.data.message)))).event === 'pusher:signin_success';
+    const { status } = await api(host, 'GET', '/channels', { app });
+    assert.deepEqual([signedIn, status], [subscribed, subscribed ? 200 : 401], secret);
+    return subscribed;
+  };
+  const put = (secret, more = {}) => host.do('put_app', { app: { ...APP, secret, ...more } });
+  const all = async (...secrets) => {
+    const counted = [];
+    for (const secret of secrets) counted.push(await counts(secret));
+    return counted;
+  };
+  assert.deepEqual(await all(APP.secret, 'two'), [true, false]);
+  await put('two');
+  assert.deepEqual(await all(APP.secret, 'two'), [false, true]);
+  await put('three', { secret_grace_ms: 60000 });
+  assert.deepEqual(await all('two', 'three', APP.secret), [true, true, false]);
+  await put('three', { secret_grace_ms: 60000 }); // the file is read again
+  assert.deepEqual(await all('two', 'three'), [true, true]);
+  await put('three'); // enough
+  assert.deepEqual(await all('two', 'three'), [false, true]);
+  await put('four', { secret_grace_ms: 1 });
+  await sleep(20);
+  assert.deepEqual(await all('three', 'four'), [false, true]);
+  await put('four', { key: 'new-key', secret_grace_ms: 60000 }); // the key, too
+  assert.deepEqual([await counts('four'), await counts('four', 'new-key'), await counts('three', 'new-key')], [true, true, false]);
+  // an app that comes after another one with its id has nothing of it
+  await host.do('remove_app');
+  await client.closed();
+  await put('five', { secret_grace_ms: 60000 });
+  assert.equal((await api(host, 'GET', '/channels', { app: { ...APP, secret: 'four' } })).status, 401);
 });
 
 // -- stock clients --

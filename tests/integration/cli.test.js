@@ -131,6 +131,53 @@ test('serves the default app on the loopback address, without a warning', async 
   assert.doesNotMatch(server.stderr, /warning/);
 });
 
+test('the default secret is for the default id and key only', async (t) => {
+  for (const app of ['shop:app-key:app-secret', 'app-id:shop-key:app-secret']) {
+    const named = await serve(t, ['--app', app]);
+    await says(named, /warning: app ".*" has the default secret, which everybody knows/);
+  }
+  const env = { SOKETI_DEFAULT_APP_ID: 'shop', SOKETI_DEFAULT_APP_KEY: 'shop-key' };
+  for (const [set, message] of [
+    [{ SOKETI_DEFAULT_APP_ID: 'shop' }, 'app "shop" has no secret: set SOKETI_DEFAULT_APP_SECRET or SOKETI_DEFAULT_APP_SECRET_FILE'],
+    [{ SOKETI_DEFAULT_APP_KEY: 'shop-key' }, 'app "app-id" has no secret: set SOKETI_DEFAULT_APP_SECRET or SOKETI_DEFAULT_APP_SECRET_FILE'],
+    [{ REVERB_APP_ID: 'shop', PUSHER_APP_SECRET: 'of another family' }, 'app "shop" has no secret: set REVERB_APP_SECRET or REVERB_APP_SECRET_FILE'],
+    [{ PUSHER_APP_ID: 'shop', PUSHER_APP_KEY: 'k' }, 'app "shop" has no secret: set PUSHER_APP_SECRET or PUSHER_APP_SECRET_FILE'],
+    [{ SOCKUDO_DEFAULT_APP_KEY: 'k' }, 'app "app-id" has no secret: set SOCKUDO_DEFAULT_APP_SECRET or SOCKUDO_DEFAULT_APP_SECRET_FILE'],
+  ]) {
+    const { code, err } = await run(['serve'], set);
+    assert.deepEqual([code, err], [2, `pusherc: ${message}\n`]);
+  }
+  // a secret from elsewhere will do
+  assert.equal((await run(['serve', '--check', '--app', 'shop:k:s'], env)).code, 0);
+  const config = file(t, { apps: [{ id: 'shop', key: 'k', secret: 's' }] });
+  assert.equal((await run(['serve', '--check', '--config', config.name], env)).code, 0);
+  assert.equal((await run(['serve', '--check'], { SOKETI_DEFAULT_APP_ID: 'app-id', SOKETI_DEFAULT_APP_KEY: 'app-key' })).code, 0);
+});
+
+test('a secret may have a file to itself', async (t) => {
+  const secret = file(t, {});
+  const app = { id: 'shop', key: 'shop-key', secret: 'of its own' };
+  for (const [family, text] of [['SOKETI_DEFAULT', 'of its own'], ['REVERB', 'of its own\n'], ['SOCKUDO_DEFAULT', 'of its own\r\n'], ['PUSHER', 'of its own']]) {
+    fs.writeFileSync(secret.name, text);
+    const server = await serve(t, [], { [`${family}_APP_ID`]: app.id, [`${family}_APP_KEY`]: app.key, [`${family}_APP_SECRET_FILE`]: secret.name });
+    await isKnown(server, app);
+    assert.doesNotMatch(server.stderr, /warning/);
+  }
+  for (const [text, more, message] of [
+    ['', {}, `SOKETI_DEFAULT_APP_SECRET_FILE: ${secret.name} must hold a secret and nothing else`],
+    ['\n', {}, `SOKETI_DEFAULT_APP_SECRET_FILE: ${secret.name} must hold a secret and nothing else`],
+    ['a\0b', {}, `SOKETI_DEFAULT_APP_SECRET_FILE: ${secret.name} must hold a secret and nothing else`],
+    ['x'.repeat(4097), {}, `SOKETI_DEFAULT_APP_SECRET_FILE: ${secret.name} is longer than 4096 bytes`],
+    ['a', { SOKETI_DEFAULT_APP_SECRET: 'b' }, 'SOKETI_DEFAULT_APP_SECRET and SOKETI_DEFAULT_APP_SECRET_FILE are both set'],
+    ['a', { SOKETI_DEFAULT_APP_SECRET_FILE: '/nowhere' }, 'SOKETI_DEFAULT_APP_SECRET_FILE: cannot read /nowhere: No such file or directory'],
+    ['a', { SOKETI_DEFAULT_APP_SECRET_FILE: '/' }, 'SOKETI_DEFAULT_APP_SECRET_FILE: cannot read /: Is a directory'],
+  ]) {
+    fs.writeFileSync(secret.name, text);
+    const { code, err } = await run(['serve', '--check'], { SOKETI_DEFAULT_APP_SECRET_FILE: secret.name, ...more });
+    assert.deepEqual([code, err], [2, `pusherc: ${message}\n`]);
+  }
+});
+
 test('the default secret on other addresses is warned of', async (t) => {
   const open = await serve(t, ['--host', '0.0.0.0']);
   await says(open, /warning: app "app-id" has the default secret, and 0\.0\.0\.0 can be reached/);
@@ -162,11 +209,11 @@ test('an option counts before the environment, that before the config file', asy
 test('the names of Reverb and Laravel are understood', async (t) => {
   const reverb = { id: 'r', key: 'r-key', secret: 'r-secret' };
   const server = await serve(t, [], {
-    REVERB_APP_ID: 'r', REVERB_APP_KEY: 'r-key', REVERB_APP_SECRET: 'r-secret', REVERB_APP_ACTIVITY_TIMEOUT: '30',
+    REVERB_APP_ID: 'r', REVERB_APP_KEY: 'r-key', REVERB_APP_SECRET: 'r-secret', REVERB_APP_ACTIVITY_TIMEOUT: '45',
     PUSHER_APP_ID: 'p', PUSHER_APP_KEY: 'p-key', PUSHER_APP_SECRET: 'p-secret', REVERB_SCALING_ENABLED: 'true', SOKETI_ADAPTER_DRIVER: 'local',
   });
   const client = await connect(server, { app: reverb });
-  assert.equal(JSON.parse(client.established.data).activity_timeout, 30);
+  assert.equal(JSON.parse(client.established.data).activity_timeout, 45);
   await client.subscribe('private-x');
   await client.close();
   await says(server, /warning/);
@@ -229,7 +276,7 @@ test('--check says what would be used, and listens to nothing', async (t) => {
     ['0.0.0.0', port, 'auto', 'off', '(not shown)', 1000, 'json']);
   const [a, c] = shown.apps;
   assert.deepEqual([a.id, a.secret, a.allowed_origins, a.slow_policy, a.offline_delay_ms, a.max_client_events_per_s], ['a"b', '(not shown)', ['x', '*.y'], 'drop', 0, -1]);
-  assert.deepEqual([c.allowed_origins, c.max_connections, c.activity_timeout_ms], [null, 7, 120000]);
+  assert.deepEqual([c.allowed_origins, c.max_connections, c.activity_timeout_ms], [null, 7, 30000]);
 
   // It is a config file, all but for the secrets.
   a.encryption_master_key = Buffer.alloc(32).toString('base64');

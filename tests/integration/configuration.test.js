@@ -19,7 +19,7 @@ const OURS = { LC_ALL: 'C', PATH: process.env.PATH, ...(process.env.ASAN_OPTIONS
 
 // What is honoured: [name, value, where `--check` shows it, what it shows there, names that must be set beside it].
 // "app." is the first app, "every." each of two.
-const SOCKUDO = { SOCKUDO_DEFAULT_APP_ID: 'a' };
+const SOCKUDO = { SOCKUDO_DEFAULT_APP_ID: 'a', SOCKUDO_DEFAULT_APP_SECRET: 's' };
 const WEBHOOKS = [{ url: 'https://example.org/hook', event_types: ['channel_occupied'], filter: { channel_name_starts_with: 'presence-' }, headers: { 'X-Custom': '1' } }];
 const HONOURED = [
   ['SOKETI_HOST', '0.0.0.0', 'host', '0.0.0.0'],
@@ -37,8 +37,8 @@ const HONOURED = [
   ['SOKETI_HTTP_ACCEPT_TRAFFIC_MEMORY_THRESHOLD', '70', 'accept_traffic_percent', 70],
   ['SOKETI_WEBHOOKS_BATCHING', 'false', 'webhook_batching', false],
   ['SOKETI_WEBHOOKS_BATCHING_DURATION', '50', 'webhook_batch_ms', 50],
-  ['SOKETI_DEFAULT_APP_ID', 'x', 'app.id', 'x'],
-  ['SOKETI_DEFAULT_APP_KEY', 'x', 'app.key', 'x'],
+  ['SOKETI_DEFAULT_APP_ID', 'x', 'app.id', 'x', { SOKETI_DEFAULT_APP_SECRET: 's' }],
+  ['SOKETI_DEFAULT_APP_KEY', 'x', 'app.key', 'x', { SOKETI_DEFAULT_APP_SECRET: 's' }],
   ['SOKETI_DEFAULT_APP_SECRET', 'x', 'app.secret', '(not shown)'],
   ['SOKETI_DEFAULT_APP_ENABLED', 'false', 'app.disabled', true],
   ['SOKETI_DEFAULT_APP_ENABLE_CLIENT_MESSAGES', 'true', 'app.client_events', true],
@@ -63,16 +63,16 @@ const HONOURED = [
   ['REVERB_SERVER_PATH', '/ws/', 'path_prefix', '/ws'],
   ['REVERB_MAX_REQUEST_SIZE', '10000', 'max_http_body_bytes', 10000],
   ['REVERB_APP_MAX_MESSAGE_SIZE', '10000', 'max_frame_bytes', 10000],
-  ['REVERB_APP_ID', 'x', 'app.id', 'x'],
-  ['REVERB_APP_KEY', 'x', 'app.key', 'x'],
+  ['REVERB_APP_ID', 'x', 'app.id', 'x', { REVERB_APP_SECRET: 's' }],
+  ['REVERB_APP_KEY', 'x', 'app.key', 'x', { REVERB_APP_SECRET: 's' }],
   ['REVERB_APP_SECRET', 'x', 'app.secret', '(not shown)'],
   ['REVERB_APP_MAX_CONNECTIONS', '5', 'app.max_connections', 5],
   ['REVERB_APP_PING_INTERVAL', '60', 'app.activity_timeout_ms', 60000],
-  ['REVERB_APP_ACTIVITY_TIMEOUT', '30', 'app.activity_timeout_ms', 30000],
+  ['REVERB_APP_ACTIVITY_TIMEOUT', '45', 'app.activity_timeout_ms', 45000],
   ['REVERB_APP_ACCEPT_CLIENT_EVENTS_FROM', 'members', 'app.client_events', true],
 
-  ['PUSHER_APP_ID', 'x', 'app.id', 'x'],
-  ['PUSHER_APP_KEY', 'x', 'app.key', 'x'],
+  ['PUSHER_APP_ID', 'x', 'app.id', 'x', { PUSHER_APP_SECRET: 's' }],
+  ['PUSHER_APP_KEY', 'x', 'app.key', 'x', { PUSHER_APP_SECRET: 's' }],
   ['PUSHER_APP_SECRET', 'x', 'app.secret', '(not shown)'],
   ['PUSHER_URL', 'https://k:s@api.example/apps/x', 'app.id', 'x'],
 
@@ -84,10 +84,10 @@ const HONOURED = [
   ['SSL_ENABLED', 'true', 'tls_cert', 'CERT', { ...SOCKUDO, SSL_CERT_PATH: 'CERT', SSL_KEY_PATH: 'KEY' }],
   ['SSL_CERT_PATH', 'CERT', 'tls_cert', 'CERT', { ...SOCKUDO, SSL_ENABLED: 'true', SSL_KEY_PATH: 'KEY' }],
   ['SSL_KEY_PATH', 'KEY', 'tls_key', 'KEY', { ...SOCKUDO, SSL_ENABLED: 'true', SSL_CERT_PATH: 'CERT' }],
-  ['ACTIVITY_TIMEOUT', '30', 'every.activity_timeout_ms', 30000, SOCKUDO],
+  ['ACTIVITY_TIMEOUT', '45', 'every.activity_timeout_ms', 45000, SOCKUDO],
   ['USER_AUTHENTICATION_TIMEOUT', '5', 'every.user_authentication_timeout_ms', 5000, SOCKUDO],
-  ['SOCKUDO_DEFAULT_APP_ID', 'x', 'app.id', 'x'],
-  ['SOCKUDO_DEFAULT_APP_KEY', 'x', 'app.key', 'x'],
+  ['SOCKUDO_DEFAULT_APP_ID', 'x', 'app.id', 'x', { SOCKUDO_DEFAULT_APP_SECRET: 's' }],
+  ['SOCKUDO_DEFAULT_APP_KEY', 'x', 'app.key', 'x', { SOCKUDO_DEFAULT_APP_SECRET: 's' }],
   ['SOCKUDO_DEFAULT_APP_SECRET', 'x', 'app.secret', '(not shown)'],
   ['SOCKUDO_DEFAULT_APP_ENABLED', 'false', 'app.disabled', true],
   ['SOCKUDO_DEFAULT_APP_ALLOWED_ORIGINS', 'https://a.example,*.b.example', 'app.allowed_origins', ['https://a.example', '*.b.example']],
@@ -326,11 +326,11 @@ test('#211 a Reverb environment works as it is', async (t) => {
   const app = { id: '1', key: 'reverb-key', secret: 'reverb-secret' };
   const server = await serve(t, {
     SOKETI_PORT: '', REVERB_SERVER_PORT: '0', REVERB_SERVER_HOST: '127.0.0.1', REVERB_APP_ID: app.id, REVERB_APP_KEY: app.key, REVERB_APP_SECRET: app.secret,
-    REVERB_APP_ACTIVITY_TIMEOUT: '30', REVERB_APP_PING_INTERVAL: '60', REVERB_APP_ACCEPT_CLIENT_EVENTS_FROM: 'members', REVERB_APP_MAX_MESSAGE_SIZE: '10000',
+    REVERB_APP_ACTIVITY_TIMEOUT: '45', REVERB_APP_PING_INTERVAL: '60', REVERB_APP_ACCEPT_CLIENT_EVENTS_FROM: 'members', REVERB_APP_MAX_MESSAGE_SIZE: '10000',
     REVERB_HOST: 'ws.example.org', REVERB_PORT: '443', REVERB_SCHEME: 'https',
   });
   const client = await connect(server, { app });
-  assert.equal(JSON.parse(client.established.data).activity_timeout, 30);
+  assert.equal(JSON.parse(client.established.data).activity_timeout, 45);
   client.send(`{"event":"pusher:ping","data":"${'x'.repeat(10000)}"}`);
   assert.equal((await client.closed()).code, 1009);
   assert.doesNotMatch(server.stderr, /warning/);

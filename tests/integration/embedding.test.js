@@ -118,6 +118,14 @@ for (const config of MODES) {
     assert.equal((await api(host, 'GET', '/channels')).status, 401);
     assert.deepEqual((await api(host, 'GET', '/channels/private-x', { app: { ...APP, secret: 'new-secret' }, query: { info: 'subscription_count' } })).json,
       { occupied: true, subscription_count: 2 }, 'both are in the same channel');
+    // disabled: its connections end, those of others do not
+    await host.do('put_app', { app: { id: 'off', key: 'off-key', secret: 's' } });
+    const off = await connect(host, { app: { key: 'off-key' } });
+    await host.do('put_app', { app: { id: 'off', key: 'off-key', secret: 's', disabled: true } });
+    assert.deepEqual(await off.closed(), { code: 4003, reason: 'The app is not enabled' });
+    assert.equal((await refused(host, { app: { key: 'off-key' } })).code, 4003);
+    await host.do('put_app', { app: { id: 'off', key: 'off-key', secret: 's' } });
+    await (await connect(host, { app: { key: 'off-key' } })).close();
     await host.do('put_app', { app: { id: 'second', key: 'second-key', secret: 's' } });
     const second = await connect(host, { app: { key: 'second-key' } });
     assert.equal((await host.try('put_app', { app: { id: 'third', key: 'second-key', secret: 's' } })).rc, 'EEXIST');

@@ -33,8 +33,14 @@ test('the unit is one that systemd understands', { skip: !has('systemd-analyze',
 
 test('the container file builds and starts what there is', () => {
   const text = example('Containerfile');
-  const [, defaults] = /^ENV (.+)$/m.exec(text);
-  const env = { PATH: process.env.PATH, ...Object.fromEntries(defaults.split(' ').map((pair) => pair.split('='))) };
+  const env = { PATH: process.env.PATH };
+  for (const [, defaults] of text.matchAll(/^ENV (.+)$/gm)) Object.assign(env, Object.fromEntries(defaults.split(' ').map((pair) => pair.split('='))));
+  const secret = env.SOKETI_DEFAULT_APP_SECRET_FILE;
+  assert.match(text, new RegExp(`--secret ${path.basename(secret)} `));
+  const without = spawnSync(PUSHERC, ['serve', '--check'], { env });
+  assert.equal(without.status, 2, 'it does not start without a secret');
+  assert.match(String(without.stderr), new RegExp(`cannot read ${secret}`));
+  env.SOKETI_DEFAULT_APP_SECRET_FILE = file('secret', 'of the container');
   const shown = JSON.parse(execFileSync(PUSHERC, ['serve', '--check'], { env, stdio: ['ignore', 'pipe', 'ignore'] }));
   assert.deepEqual([shown.host, shown.metrics_host], ['0.0.0.0', '0.0.0.0']);
   assert.match(text, new RegExp(`^EXPOSE ${shown.port} ${shown.metrics_port}$`, 'm'));

@@ -116,7 +116,7 @@ test('a user above its number of connections is closed, or not signed in', async
   const userData = JSON.stringify({ id: '7' });
   const auth = userAuth(LIMITED, three.socketId, userData);
   three.send({ event: 'pusher:signin', data: { auth, user_data: userData } });
-  assert.deepEqual((await three.next()).data, { code: 4004, message: OVER_USER });
+  assert.deepEqual((await three.next()).data, { code: null, message: `${OVER_USER}: 7` });
   three.ask('#server-to-user-7');
   assert.equal(JSON.parse((await three.event('pusher:subscription_error')).data).status, 403);
 

@@ -92,7 +92,7 @@ static void what_is_zero_gets_its_default(void **state)
     pusherc_app_options options = options_of("1", "k");
     struct pc_app *app = put_and_get(*state, &options);
     const pusherc_app_options *o = &app->options;
-    assert_int_equal(o->activity_timeout_ms, 120000);
+    assert_int_equal(o->activity_timeout_ms, 30000);
     assert_int_equal(o->max_connections, PUSHERC_NO_LIMIT);
     assert_int_equal(o->max_channel_name_bytes, 200);
     assert_int_equal(o->max_event_name_bytes, 200);
@@ -522,6 +522,46 @@ static void without_patterns_any_origin_does(void **state)
     pc_app_unref(app);
 }
 
+static void an_origin_is_scheme_host_and_port(void **state)
+{
+    static const struct {
+        const char *origin, *host;
+        bool https, own;
+    } cases[] = {
+        {"http://a.example", "a.example", false, true},
+        {"http://a.example", "A.Example:80", false, true},
+        {"HTTP://a.example:80", "a.example", false, true},
+        {"http://a.example:8080", "a.example:8080", false, true},
+        {"https://a.example", "a.example", true, true},
+        {"https://a.example", "a.example:443", true, true},
+        {"https://a.example:443", "a.example", true, true},
+        {"https://[::1]:8443", "[::1]:8443", true, true},
+        {"https://[::1]", "[::1]", true, true},
+        {"http://a.example", "a.example", true, false}, /* written on the way */
+        {"https://a.example", "a.example", false, false},
+        {"http://a.example:443", "a.example", true, false},
+        {"https://a.example:80", "a.example", true, false},
+        {"https://a.example", "a.example:80", true, false},
+        {"http://a.example:8080", "a.example", false, false},
+        {"http://a.example", "a.example:8080", false, false},
+        {"http://evil-a.example", "a.example", false, false},
+        {"http://a.example.evil", "a.example", false, false},
+        {"http://evil/a.example", "a.example", false, false},
+        {"http://user@a.example", "a.example", false, false},
+        {"xhttp://a.example", "a.example", false, false},
+        {"a.example", "a.example", false, false},
+        {"null", "null", false, false},
+        {"", "", false, false},
+        {"http://", "", false, false},
+        {"http://[::1]", "[::2]", false, false},
+    };
+    (void)state;
+    for (size_t i = 0; i < LENGTH(cases); i++)
+        if (pc_origin_is_own(pc_slice_of(cases[i].origin), cases[i].https,
+                             pc_slice_of(cases[i].host)) != cases[i].own)
+            fail_msg("\"%s\" at \"%s\"", cases[i].origin, cases[i].host);
+}
+
 static void without_memory_the_old_settings_stay(void **state)
 {
     const char *const origins[] = {"a.org", "*.b.org", NULL};
@@ -582,6 +622,7 @@ int main(void)
         app_test(origins_are_matched_by_host),
         app_test(an_origin_that_can_never_fit_is_refused),
         app_test(without_patterns_any_origin_does),
+        cmocka_unit_test(an_origin_is_scheme_host_and_port),
         cmocka_unit_test(without_memory_none_of_several_apps_changes),
         cmocka_unit_test(without_memory_the_old_settings_stay),
     };

@@ -224,7 +224,7 @@ static void a_bad_signature_tells_what_had_to_be_signed(void **state)
              "BAD_SIGNATURE presence-a ()  401 %.*s:presence-a:{\"user_id\":\"7\"}\n", (int)len,
              id);
     denied(ax, expected);
-    heard(ax, 0, "\"code\":4009");
+    heard(ax, 0, "\"code\":null");
 }
 
 static void every_refusal_has_its_reason(void **state)
@@ -332,7 +332,7 @@ static void a_sign_in_sets_the_user_of_questions(void **state)
     assert_int_equal(pusherc_auth_allow(r, NULL), 0);
 }
 
-/* -- a connection that is two users, and an auth endpoint that was asked by a third -- */
+/* -- a connection that is two users -- */
 
 static void sign_in(struct ax *ax, size_t i, const char *user_data)
 {
@@ -342,11 +342,11 @@ static void sign_in(struct ax *ax, size_t i, const char *user_data)
 
 static void each_of_its_users_has_the_grants_of_a_connection_asked_again(void **state)
 {
-    static const char *const users[] = {"7", "signed", "third"};
+    static const char *const users[] = {"7", "signed", "signed"};
     struct ax *ax = begin(state, "7");
     enter(ax, 0, "private-t.1");
     sign_in(ax, 0, "{\"id\":\"signed\"}");
-    remember(ax, 0, "private-t.2", "third", "", 0);
+    remember(ax, 0, "private-t.2", "signed", "", 0);
     fx_subscribe(&ax->clients[0], "private-t.2");
     heard(ax, 0, "subscription_succeeded");
     for (unsigned i = 0; i < 3; i++) {
@@ -356,7 +356,7 @@ static void each_of_its_users_has_the_grants_of_a_connection_asked_again(void **
         assert_int_equal(ax->done, 1);
         assert_int_equal(ax->kept, 1);
     }
-    ax_reauthorize(ax, "third", "t.1"); /* who asked for another channel */
+    ax_reauthorize(ax, "third", "t.1"); /* not a user of this connection */
     assert_int_equal(ax->kept, 0);
     ax_reauthorize(ax, "7", NULL);
     ax_deny(ax);
@@ -947,6 +947,186 @@ static void only_a_client_that_presents_the_answer_uses_its_grant(void **state)
     heard(ax, 0, "subscription_succeeded");
 }
 
+/* A client has another user's browser ask for its own socket; or a stranger asks for a socket that it has heard of. */
+static void two_users_ask(struct ax *ax, size_t i, const char *first, const char *second, bool used,
+                          uint32_t later_ms)
+{
+    struct pc_session *s = &ax->clients[i].session;
+    ax_connect(ax, i, 0, NULL);
+    remember(ax, i, "private-t.1", first, "first", 0);
+    if (used) { /* the signature remains valid */
+        fx_subscribe(&ax->clients[i], "private-t.1");
+        fx_unsubscribe(&ax->clients[i], "private-t.1");
+    }
+    ax_pass(ax, later_ms);
+    remember(ax, i, "private-t.2", first, "first", 0);
+    remember(ax, i, "private-t.1", second, "second", 0);
+    assert_int_equal(s->grant_count, 0);
+    remember(ax, i, "private-t.1", first, "first", 0);
+    assert_int_equal(s->grant_count, 0);
+    fx_heard(&ax->clients[i]);
+    fx_subscribe(&ax->clients[i], "private-t.1");
+    heard(ax, i, "subscription_succeeded");
+    const struct pc_grant *grant = pc_grant_find(s, PC_S("private-t.1"));
+    assert_null(pc_grant_identity(grant));
+    assert_int_equal(grant->view_len, 0);
+}
+
+static void when_two_users_have_asked_the_view_of_neither_is_kept(void **state)
+{
+    static const char *const askers[][2] = {
+        {"customer", "agent"}, {"agent", "customer"}, {NULL, "agent"}, {"agent", NULL}};
+    struct ax *ax = *state;
+    add_rule(ax, "t.{x}", 0);
+    for (size_t i = 0; i < 4; i++)
+        two_users_ask(ax, i, askers[i][0], askers[i][1], false, 0);
+    two_users_ask(ax, 4, "customer", "agent", true, 0);
+    /* the first answer has been forgotten */
+    two_users_ask(ax, 5, "customer", "agent", false, 60000);
+    two_users_ask(ax, 6, "customer", "agent", true, 60000);
+}
+
+static void a_socket_with_a_user_keeps_the_answers_to_that_user_only(void **state)
+{
+    struct ax *ax = *state;
+    add_rule(ax, "t.{x}", 0);
+    for (size_t i = 0; i < 3; i++) {
+        struct pc_session *s = &ax->clients[i].session;
+        ax_connect(ax, i, 0, i ? NULL : "customer");
+        if (i == 1)
+            fx_sign_in(&ax->clients[i], "{\"id\":\"customer\"}");
+        if (i == 2) { /* after it was asked for as another user */
+            remember(ax, i, "private-t.1", "agent", "agent", 0);
+            assert_int_equal(s->grant_count, 1);
+            fx_sign_in(&ax->clients[i], "{\"id\":\"customer\"}");
+            assert_int_equal(s->grant_count, 0);
+        }
+        remember(ax, i, "private-t.1", "agent", "agent", 0);
+        remember(ax, i, "private-t.1", NULL, "guest", 0);
+        assert_int_equal(s->grant_count, 0);
+        /* and strangers take nothing from it */
+        remember(ax, i, "private-t.1", "customer", "customer", 0);
+        remember(ax, i, "private-t.1", "agent", "agent", 0);
+        assert_int_equal(s->grant_count, 1);
+        fx_subscribe(&ax->clients[i], "private-t.1");
+        assert_true(
+            pc_slice_eq(pc_grant_view(pc_grant_find(s, PC_S("private-t.1"))), PC_S("customer")));
+    }
+}
+
+static void a_revocation_outlasts_what_another_user_may(void **state)
+{
+    struct ax *ax = begin(state, NULL);
+    remember(ax, 0, "private-t.1", "customer", "customer", 0);
+    fx_subscribe(&ax->clients[0], "private-t.1");
+    ax_reauthorize(ax, "customer", NULL);
+    ax_deny(ax);
+    fx_unsubscribe(&ax->clients[0], "private-t.1");
+    remember(ax, 0, "private-t.1", "agent", "agent", 0);
+    fx_heard(&ax->clients[0]);
+    fx_subscribe(&ax->clients[0], "private-t.1");
+    ax_deny(ax); /* the rule is asked, whatever the signature */
+    heard(ax, 0, "subscription_error");
+}
+
+static void what_strangers_have_asked_for_takes_no_room(void **state)
+{
+    struct ax *ax = begin(state, NULL);
+    struct pc_session *s = &ax->clients[0].session;
+    uint32_t max = s->app->options.max_channels_per_connection;
+    char name[32];
+    for (uint32_t i = 0; i < max + 10; i++) {
+        snprintf(name, sizeof name, "private-t.%u", i);
+        remember(ax, 0, name, "stranger", "guest", 0);
+    }
+    assert_int_equal(s->grant_count, max);
+    for (uint32_t i = 0; i < max; i++) {
+        snprintf(name, sizeof name, "private-t.%u", i + 20);
+        fx_subscribe(&ax->clients[0], name);
+    }
+    assert_int_equal(s->subscription_count, max);
+}
+
+/* The client has a signature of the endpoint, and there is no grant that could be asked about. */
+static void get_a_signature(struct ax *ax, size_t i, bool used)
+{
+    ax_connect(ax, i, 0, NULL);
+    remember(ax, i, "private-t.1", "7", "agent", 0);
+    if (used) {
+        fx_subscribe(&ax->clients[i], "private-t.1");
+        fx_unsubscribe(&ax->clients[i], "private-t.1");
+    } else {
+        ax_pass(ax, 60000);
+    }
+    assert_int_equal(ax->clients[i].session.grant_count, 0);
+    fx_heard(&ax->clients[i]);
+}
+
+static void what_an_endpoint_signed_before_a_change_is_asked_again(void **state)
+{
+    struct ax *ax = *state;
+    add_rule(ax, "t.{x}", 0);
+    for (size_t i = 0; i < 2; i++) {
+        get_a_signature(ax, i, i == 1);
+        ax_reauthorize(ax, "7", NULL);
+        for (int round = 0; round < 2; round++) { /* a no does not make the signature good */
+            fx_subscribe(&ax->clients[i], "private-t.1");
+            pusherc_auth_request *r = ax_next(ax);
+            assert_true(pc_slice_eq(pusherc_auth_user_id(r), PC_S("7")));
+            assert_int_equal(pusherc_auth_deny(r, 0, NULL), 0);
+            ax_settle(ax);
+            heard(ax, i, "subscription_error");
+            assert_int_equal(ax->clients[i].session.grant_count, 0);
+        }
+        fx_subscribe(&ax->clients[i], "private-t.1");
+        assert_int_equal(ax_allow(ax), 0);
+        heard(ax, i, "subscription_succeeded");
+        /* a forged one is refused as such */
+        fx_say(&ax->clients[i],
+               "{\"event\":\"pusher:subscribe\",\"data\":{\"channel\":\"private-t.2\","
+               "\"auth\":\"app-key:00\"}}");
+        assert_int_equal(ax->asked_count, 0);
+        heard(ax, i, "Invalid signature");
+    }
+}
+
+static void a_signature_is_asked_again_for_a_reason_only(void **state)
+{
+    struct ax *ax = *state;
+    add_rule(ax, "t.{x}", 0);
+    get_a_signature(ax, 0, false); /* nothing has changed */
+    fx_subscribe(&ax->clients[0], "private-t.1");
+    heard(ax, 0, "subscription_succeeded");
+    ax_connect(ax, 1, 0, NULL); /* signed elsewhere */
+    get_a_signature(ax, 2, true);
+    ax_reauthorize(ax, "8", NULL);
+    fx_subscribe(&ax->clients[1], "private-t.1");
+    heard(ax, 1, "subscription_succeeded");
+    remember(ax, 2, "private-t.1", "7", "agent", 0); /* signed anew */
+    fx_subscribe(&ax->clients[2], "private-t.1");
+    heard(ax, 2, "subscription_succeeded");
+    get_a_signature(ax, 3, false); /* the change was before */
+    fx_subscribe(&ax->clients[3], "private-t.1");
+    heard(ax, 3, "subscription_succeeded");
+    assert_int_equal(ax->asked_count, 0);
+}
+
+static void a_grant_that_goes_while_it_is_asked_about_leaves_an_outdated_signature(void **state)
+{
+    struct ax *ax = begin(state, NULL);
+    remember(ax, 0, "private-t.1", "7", "agent", 0);
+    fx_subscribe(&ax->clients[0], "private-t.1");
+    ax_reauthorize(ax, "7", NULL);
+    pusherc_auth_request *stale = ax_next(ax);
+    fx_unsubscribe(&ax->clients[0], "private-t.1");
+    ax_settle(ax);
+    assert_int_equal(pusherc_auth_allow(stale, NULL), PUSHERC_ECANCELED);
+    fx_heard(&ax->clients[0]);
+    fx_subscribe(&ax->clients[0], "private-t.1");
+    ax_deny(ax);
+    heard(ax, 0, "subscription_error");
+}
+
 static void questions_under_way_count_as_channels(void **state)
 {
     struct ax *ax = begin(state, "7");
@@ -1130,6 +1310,15 @@ int main(void)
         in_mode(signatures_only, a_signed_subscribe_has_the_grant_made_for_it),
         in_mode(signatures_only, an_unused_grant_is_removed),
         in_mode(signatures_only, a_remembered_grant_ends_when_the_host_said_so),
+        in_mode(signatures_only, when_two_users_have_asked_the_view_of_neither_is_kept),
+        in_mode(either, a_socket_with_a_user_keeps_the_answers_to_that_user_only),
+        in_mode(signatures_only, what_an_endpoint_signed_before_a_change_is_asked_again),
+        in_mode(either, what_an_endpoint_signed_before_a_change_is_asked_again),
+        in_mode(signatures_only, a_signature_is_asked_again_for_a_reason_only),
+        in_mode(signatures_only,
+                a_grant_that_goes_while_it_is_asked_about_leaves_an_outdated_signature),
+        in_mode(signatures_only, a_revocation_outlasts_what_another_user_may),
+        in_mode(signatures_only, what_strangers_have_asked_for_takes_no_room),
         in_mode(rules_only, without_a_token_a_remembered_grant_is_asked_for_once),
         in_mode(rules_only, only_a_client_that_presents_the_answer_uses_its_grant),
         in_mode(either, only_a_client_that_presents_the_answer_uses_its_grant),

@@ -155,12 +155,52 @@ static void one_client_is_an_address_or_a_64(void **state)
     assert_int_equal(pc_address_network(&unknown).len, 0);
 }
 
+static void proxies_say_what_the_client_spoke(void **state)
+{
+    static const struct {
+        uint32_t proxies;
+        bool tls;
+        const char *first, *second;
+        bool wanted;
+    } cases[] = {
+        {0, false, "https", NULL, false}, /* anyone may have sent it */
+        {0, true, "http", NULL, true},
+        {1, false, NULL, NULL, false},
+        {1, true, NULL, NULL, true},
+        {1, false, "https", NULL, true},
+        {1, false, "HTTPS", NULL, true},
+        {1, false, "wss", NULL, true},
+        {1, true, "http", NULL, false},
+        {1, false, "https, http", NULL, false},
+        {1, false, "http", "https", true},
+        {2, false, "https, http", NULL, true},
+        {2, false, "https", NULL, true}, /* the inner one has replaced the outer one's */
+        {2, false, "http, https", "http", true},
+        {1, true, "", NULL, true},
+        {1, true, "gopher", NULL, false},
+    };
+    (void)state;
+    for (size_t i = 0; i < LENGTH(cases); i++) {
+        struct pc_pair fields[3] = {{PC_S("X-Forwarded-For"), PC_S("192.0.2.1")}};
+        struct pc_http_message message = {.fields = fields, .field_count = 1};
+        if (cases[i].first)
+            fields[message.field_count++] =
+                (struct pc_pair){PC_S("X-Forwarded-Proto"), pc_slice_of(cases[i].first)};
+        if (cases[i].second)
+            fields[message.field_count++] =
+                (struct pc_pair){PC_S("x-forwarded-proto"), pc_slice_of(cases[i].second)};
+        if (pc_client_speaks_tls(cases[i].tls, &message, cases[i].proxies) != cases[i].wanted)
+            fail_msg("case %zu", i);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_nth_from_the_right_is_believed),
         cmocka_unit_test(without_a_name_it_is_the_peer),
         cmocka_unit_test(one_client_is_an_address_or_a_64),
+        cmocka_unit_test(proxies_say_what_the_client_spoke),
     };
     return cmocka_run_group_tests_name("peer", tests, NULL, NULL);
 }

@@ -90,7 +90,7 @@ static void read_all(struct crew_worker *w, struct guest *guest)
         } else if (strstr(rest, "watchlist_events")) {
             hear_people(w, guest, rest);
         } else if (strstr(rest, "pusher:error")) {
-            FX_REQUIRE(strstr(rest, "\"code\":4004"));
+            FX_REQUIRE(strstr(rest, "The user has too many connections"));
             w->refused++;
         }
     }

@@ -162,6 +162,7 @@ static const struct field app_fields[] = {
     UINT32(pusherc_app_options, max_watchlist_users),
     UINT32(pusherc_app_options, user_authentication_timeout_ms),
     UINT32(pusherc_app_options, cache_ttl_s),
+    UINT32(pusherc_app_options, secret_grace_ms),
     UINT32(pusherc_app_options, offline_delay_ms),
     {NULL, 0, FIELD_UINT32},
 };

@@ -104,7 +104,7 @@ typedef struct pusherc_app_options {
 
     /** @name Times
      * @{ */
-    uint32_t activity_timeout_ms; /**< silence before a ping; 1000 or more, default 120000 */
+    uint32_t activity_timeout_ms; /**< silence before a ping; 1000 or more, default 30000 */
     uint32_t user_authentication_timeout_ms; /**< see user_authentication; default 30000 */
     uint32_t cache_ttl_s; /**< how long a cache channel keeps its last event; default 1800 */
     /** How long to wait after a user's last connection closed before telling watchers "offline", so that reloading a
@@ -115,7 +115,7 @@ typedef struct pusherc_app_options {
     /** @name Switches
      * The default of each is false.
      * @{ */
-    bool disabled;               /**< clients get 4003, the HTTP API 403 */
+    bool disabled;               /**< clients are closed with 4003, the HTTP API answers 403 */
     bool tls_only;               /**< clients without TLS get 4000 */
     bool client_events;          /**< clients may send client-* events */
     bool strict_user_info;       /**< refuse a user_info that is not an object */
@@ -130,6 +130,14 @@ typedef struct pusherc_app_options {
     bool terminate_matches_presence;
     bool jsonp;           /**< the auth endpoints answer GET with ?callback= as a script */
     uint8_t reserved_[2]; /**< zero */
+    /** @} */
+
+    /** @name Rotation
+     * @{ */
+    /** How long the key and secret that a later call replaces are accepted in signatures beside the new ones, of
+     *  clients and of the HTTP API; the later call's value counts. Default 0. */
+    uint32_t secret_grace_ms;
+    uint32_t reserved2_; /**< zero */
     /** @} */
 } pusherc_app_options;
 
@@ -150,7 +158,8 @@ PUSHERC_API void pusherc_app_options_init(pusherc_app_options *out, size_t struc
  * Add an app, or replace the settings of the app with the same id.
  *
  * New settings apply at once to new connections and HTTP requests. Open connections keep the settings under which
- * they were opened. Counters (connections, rates) carry over.
+ * they were opened, but for two: connections of an app that is `disabled` are closed with 4003, and signatures are
+ * checked with the new key and secret. Counters (connections, rates) carry over.
  *
  * @param server   any state
  * @param options  copied

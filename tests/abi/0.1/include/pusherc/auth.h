@@ -430,13 +430,13 @@ typedef enum pusherc_denial_reason {
 typedef struct pusherc_denial {
     size_t struct_size;           /**< bytes of this struct, as the library knows it */
     pusherc_denial_reason reason; /**< why */
-    int status;           /**< what the client was told: a status of HTTP, or a pusher:error code */
-    pusherc_slice app_id; /**< len 0 = the app was not found */
-    pusherc_slice channel;       /**< len 0 = a connection or a sign-in was refused */
-    pusherc_slice pattern;       /**< of the rule that was asked; len 0 = none */
-    pusherc_slice user_id;       /**< len 0 = anonymous */
-    pusherc_socket_id socket_id; /**< zero = the connection has no id yet */
-    pusherc_slice detail;        /**< a sentence, or the string to be signed */
+    int status;                   /**< as of HTTP; for a connection its close code */
+    pusherc_slice app_id;         /**< len 0 = the app was not found */
+    pusherc_slice channel;        /**< len 0 = a connection or a sign-in was refused */
+    pusherc_slice pattern;        /**< of the rule that was asked; len 0 = none */
+    pusherc_slice user_id;        /**< len 0 = anonymous */
+    pusherc_socket_id socket_id;  /**< zero = there is none yet */
+    pusherc_slice detail;         /**< a sentence, or the string to be signed */
 } pusherc_denial;
 
 /**

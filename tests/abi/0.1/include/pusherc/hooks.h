@@ -298,9 +298,10 @@ PUSHERC_API pusherc_slice pusherc_identify_client_ip(const pusherc_identify_requ
  *         PUSHERC_EINVAL     a field breaks its rule; the client is refused with 1011
  *         PUSHERC_EAUTH      the client is refused with 4009, because any site could connect as this user (cross-site
  *                            WebSocket hijacking): a cookie was read, the request comes from a page of another
- *                            origin, and the app has no allowed_origins. If a cookie was read, a request without
- *                            Origin from another site, as its links and images send it, is refused even if the app
- *                            has them
+ *                            origin (scheme, host and port), and the app has no allowed_origins. If a cookie was read, a request without
+ *                            Origin from another site, and a GET of an auth endpoint unless it is a known page's
+ *                            JSONP, is refused even if the app has them. A password of HTTP, which browsers send by
+ *                            themselves ("Authorization: Basic" and the like), is as a cookie
  *         PUSHERC_ECANCELED  the client is gone, the answer came too late, or the server was stopped
  *         PUSHERC_ENOMEM     the client is refused with 1011
  *

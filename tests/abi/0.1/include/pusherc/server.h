@@ -96,7 +96,8 @@ typedef struct pusherc_server_options {
     /** Number of reverse proxies in front, each of which appends its peer's address to X-Forwarded-For. The client's
      *  address is the entry at that position from the right. Only safe if clients cannot reach the port directly.
      *  Default 0: the address of the TCP peer, which also counts if the field is absent, shorter, or has no address
-     *  at that position. */
+     *  at that position. X-Forwarded-Proto is read in the same way, for the origin of pages: see
+     *  pusherc_identify_accept(). */
     uint32_t proxy_count;
     uint32_t max_auth_skew_s; /**< age of a signed request; default 600; above it 401 */
     pusherc_http_error_format http_error_format; /**< default PUSHERC_HTTP_ERRORS_TEXT */
