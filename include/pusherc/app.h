@@ -73,8 +73,8 @@ typedef struct pusherc_app_options {
      * @{ */
     uint32_t max_connections; /**< established clients; default no limit; above it 4004 */
     /** Connections of one user id: those signed in as the user, and those whose identity (the answer to `identify`)
-     *  has the id; default no limit. Above it a client with an identity is closed with 4004. A sign-in is refused with
-     *  error 4004, and the connection stays open without a user. */
+     *  has the id; default no limit. Above it a client with an identity is closed with 4004. A sign-in is refused,
+     *  and the connection stays open without a user. */
     uint32_t max_connections_per_user;
     /** Connections of one client address (see pusherc_server_options.proxy_count); default no limit; above it 4004.
      *  A /64 of IPv6 counts as one address. Clients without an address are not counted. */

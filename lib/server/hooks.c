@@ -126,7 +126,7 @@ static void reject(pusherc_identify_request *request, uint16_t code, const char 
              text.ptr);
 }
 
-static const char foreign_page[] = "Cookies identify nobody across origins: set allowed_origins";
+static const char foreign_page[] = "Cookies do not identify a user across origins: set allowed_origins";
 
 static bool field_is(const struct pc_http_message *m, pusherc_slice name, pusherc_slice value)
 {
@@ -159,7 +159,7 @@ static const char *why_foreign(const pusherc_identify_request *r)
     if (!r->cookie_read)
         return NULL;
     if (get && !r->script)
-        return "Cookies identify nobody in a GET: use POST";
+        return "Cookies do not identify a user in a GET: use POST";
     if (origin.len)
         return why_foreign_page(r, origin);
     if (get)
