@@ -126,7 +126,8 @@ static void reject(pusherc_identify_request *request, uint16_t code, const char 
              text.ptr);
 }
 
-static const char foreign_page[] = "Cookies do not identify a user across origins: set allowed_origins";
+static const char foreign_page[] =
+    "Cookies do not identify a user across origins: set allowed_origins";
 
 static bool field_is(const struct pc_http_message *m, pusherc_slice name, pusherc_slice value)
 {
