@@ -32,7 +32,7 @@ void cli_environment_unquote(FILE *warnings);
  * known. And for what sends applications elsewhere than to `port`. */
 void cli_environment_warn(FILE *file, uint32_t port);
 
-/* One line with all names that are set and have an effect, and what they set; nothing if there is none. */
+/* Write one line with all names that are set and have an effect, and what they set; nothing without such names. */
 void cli_environment_tell(FILE *file);
 
 #endif

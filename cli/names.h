@@ -36,7 +36,7 @@ struct cli_name {
     uint32_t unit;       /* 1 in their unit, in the setting's unit */
     enum cli_when when;
     enum cli_how how;
-    /* Our word for theirs, "" for one that asks for nothing, NULL if it is none; NULL = the same. */
+    /* Translates their value to the one here; "" = no change; NULL = an invalid value. NULL: the values are equal. */
     const char *(*translate)(const char *text);
 };
 

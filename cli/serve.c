@@ -188,7 +188,7 @@ static void warn_of_default_secret(const struct cli_apps *apps, const char *addr
                           "pusherc: warning: app \"%.200s\" has the default secret, and %s can be "
                           "reached from other machines\n",
                           app->id, address);
-        else if (!cli_app_is_default(app)) /* then somebody means it */
+        else if (!cli_app_is_default(app)) /* so the default secret was chosen */
             (void)fprintf(
                 stderr,
                 "pusherc: warning: app \"%.200s\" has the default secret, which everybody "

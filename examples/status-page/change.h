@@ -1,8 +1,8 @@
 /*
  * Changes of an organization: written in one transaction, and told to open pages once they are written.
  *
- * A handler begins a change, runs statements, says which events follow from them, and ends it. Whoever hears
- * of the change can already read it, and nobody hears of one that was not written.
+ * A handler begins a change, runs statements, says which events follow from them, and ends it. A client that hears
+ * of the change can already read it, and no client hears of a change that was not written.
  */
 #ifndef STATUS_PAGE_CHANGE_H
 #define STATUS_PAGE_CHANGE_H

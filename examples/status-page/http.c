@@ -112,7 +112,7 @@ void http_send(pusherc_http_request *request, const struct http_answer *answer)
                                             pusherc_slice_of(answer->etag)))
         status = 304;
     pusherc_slice body = {answer->body, answer->body ? answer->body_bytes : 0};
-    /* ECANCELED: the browser has gone meanwhile. There is nobody left to tell. */
+    /* ECANCELED: the browser has gone meanwhile, so there is no client to tell. */
     int result = pusherc_http_respond(request, status, fields, count, body);
     if (result != 0 && result != PUSHERC_ECANCELED)
         fprintf(stderr, "status-page: cannot answer: %s\n", pusherc_strerror(result));

@@ -84,7 +84,7 @@ static cJSON *demo_users(struct site *site, const char *slug)
                       VALUES(TEXT(slug)));
 }
 
-/* Before anybody is signed in the form is protected by a cookie of its own that it has to repeat. */
+/* Before a user is signed in, the form is protected by a cookie of its own that it has to repeat. */
 static void send_form(struct site *site, pusherc_http_request *request,
                       const struct http_answer *answer, const struct wanted *wanted,
                       const char *email, const char *error)
@@ -178,7 +178,7 @@ static void password_checked(uv_work_t *work, int status)
     free(login);
 }
 
-/* Somebody unknown is compared with a hash that nothing fits: it must take as long as a wrong password. */
+/* The password of an unknown user is compared with a hash that no password fits: that must take as long as a wrong one. */
 static const char no_hash[] = "$argon2id$v=19$m=65536,t=2,p=1$AAAAAAAAAAAAAAAAAAAAAA$"
                               "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
 

@@ -115,7 +115,7 @@ static int start_server(struct site *site, const struct options *options)
     pusherc_server_options server_options = PUSHERC_SERVER_OPTIONS_INIT;
     server_options.loop = site->loop;
     server_options.hooks = &hooks;
-    server_options.user_auth_path = ""; /* nobody signs in over the WebSocket */
+    server_options.user_auth_path = ""; /* no client signs in over the WebSocket */
     server_options.max_http_body_bytes = MAX_BODY;
     server_options.proxy_count = options->proxies;
     server_options.log_fn = log_line;

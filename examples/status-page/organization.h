@@ -27,11 +27,11 @@ void organization_fill(struct site *site, cJSON *organization, enum view view);
 const char *organization_show(struct change *change, int64_t organization_id,
                               const pusherc_http_request *request);
 
-/* Write: fields email, of somebody who has an account, and role, "member" or "admin". */
+/* Write: fields email, of a user with an account, and role, "member" or "admin". */
 const char *organization_add_member(struct change *change, int64_t organization_id,
                                     const pusherc_http_request *request);
 
-/* Write: somebody is no member any more. Owners stay. */
+/* Write: removes a member. Owners stay. */
 const char *organization_remove_member(struct change *change, int64_t user_id,
                                        const pusherc_http_request *request);
 

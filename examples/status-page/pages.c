@@ -67,7 +67,7 @@ static void draw_status(struct site *site, cJSON *organization, const char *etag
     snprintf(drawn->etag, sizeof drawn->etag, "%s", etag);
 }
 
-/* Nobody is told whether what is not his exists: he is asked to sign in, or there is nothing. */
+/* A visitor is not told whether a page that is not open to him exists: he is asked to sign in, or gets 404. */
 static void send_nothing(pusherc_http_request *request, const struct session *session,
                          const char *slug, const char *page, const char *text)
 {

@@ -88,7 +88,7 @@ const char *service_change(struct change *change, int64_t service_id,
 
 void services_follow(struct change *change, int64_t notice_id, const char *message)
 {
-    /* One that somebody has set to something else by hand stays so when the notice ends. */
+    /* A service whose status was set by hand meanwhile keeps it when the notice ends. */
     change_run(
         change,
         "INSERT INTO status_log (service_id, old_status, new_status, message, notice_id, "

@@ -35,7 +35,7 @@ static int add_organization(struct store *store, const struct options *options)
     return 0;
 }
 
-/* Somebody who has an account keeps the password, and becomes a member of one more organization. */
+/* A user who has an account keeps the password, and becomes a member of one more organization. */
 static int add_account(struct store *store, const struct options *options)
 {
     unsigned char raw[PASSWORD_RAW_BYTES];

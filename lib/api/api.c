@@ -284,8 +284,8 @@ static void handle_app(struct pc_api_call *call)
     pc_buf_free(&decoded);
 }
 
-/* Publishers that do not look at the answer are the ones whose events never arrive. While no app is known, nobody has
- * signed, and the operator may have to set a path or an id. */
+/* Many publishers do not look at the answer and only notice that events do not arrive. While no app is known, the request
+ * is not signed by a known key, and the operator may have to set a path or an id. */
 static void log_refusal(const struct pc_api_call *call)
 {
     struct pc_log *log = &call->request->engine->log;

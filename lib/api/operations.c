@@ -106,8 +106,8 @@ static bool is_address(pusherc_slice host)
     return digits || host.ptr[0] == '[';
 }
 
-/* One that nobody can register: a word, as containers and machines of a network call each other, or below a name that is
- * kept for private use. */
+/* True for a name that cannot be registered: one word, as containers and machines of a network call each other, or a
+ * name below one that is kept for private use. */
 static bool is_private_name(pusherc_slice host)
 {
     static const pusherc_slice ends[] = {

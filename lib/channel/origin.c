@@ -11,7 +11,7 @@ static const char *authority(const char *pattern)
     return scheme ? scheme + 3 : pattern;
 }
 
-/* Of the port, with its colon; 0 = there is none. */
+/* The length of the port with its colon; 0 = no port. */
 static size_t port_len(const char *authority, size_t len)
 {
     size_t at = authority[0] == '[' ? pc_slice_find(pc_slice(authority, len), ']') : 0;

@@ -257,8 +257,8 @@ static void close_refused(struct pc_conn *conn, const struct pc_app *app, uint16
     begin_close(conn, code, reason);
 }
 
-/* Whoever runs the server may have to set something: a proxy's path, allowed_origins, a limit. While it stops, nothing
- * has to be set. */
+/* The operator may have to set something: a proxy's path, allowed_origins, a limit. Not while the server
+ * stops: then nothing has to be set. */
 static void log_refusal(struct pc_conn *conn, const struct pc_http_message *request,
                         const struct pc_app *app, uint16_t code, pusherc_slice reason)
 {

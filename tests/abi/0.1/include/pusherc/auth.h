@@ -435,7 +435,7 @@ typedef struct pusherc_denial {
     pusherc_slice channel;        /**< len 0 = a connection or a sign-in was refused */
     pusherc_slice pattern;        /**< of the rule that was asked; len 0 = none */
     pusherc_slice user_id;        /**< len 0 = anonymous */
-    pusherc_socket_id socket_id;  /**< zero = there is none yet */
+    pusherc_socket_id socket_id;  /**< zero = the connection has no id yet */
     pusherc_slice detail;         /**< a sentence, or the string to be signed */
 } pusherc_denial;
 
