@@ -9,8 +9,7 @@
 
 extern char **environ;
 
-#define SECRET_FILE_NAME 64
-#define COUNT(array)     (sizeof(array) / sizeof((array)[0]))
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
 /* NULL if the variable is unset or empty: .env files often have NAME= for "not set". */
 static const char *value_of(const char *name)
@@ -19,12 +18,21 @@ static const char *value_of(const char *name)
     return value && *value ? value : NULL;
 }
 
-/* Id, key and secret of one app, as each of the others calls them. */
-static const char *const families[][3] = {
-    {"SOKETI_DEFAULT_APP_ID", "SOKETI_DEFAULT_APP_KEY", "SOKETI_DEFAULT_APP_SECRET"},
-    {"REVERB_APP_ID", "REVERB_APP_KEY", "REVERB_APP_SECRET"},
-    {"SOCKUDO_DEFAULT_APP_ID", "SOCKUDO_DEFAULT_APP_KEY", "SOCKUDO_DEFAULT_APP_SECRET"},
-    {"PUSHER_APP_ID", "PUSHER_APP_KEY", "PUSHER_APP_SECRET"},
+/* Id, key, secret, and a file with the secret, of one app, as each of the other servers calls them. */
+enum {
+    ID,
+    KEY,
+    SECRET,
+    SECRET_FILE,
+    NAME_COUNT
+};
+static const char *const families[][NAME_COUNT] = {
+    {"SOKETI_DEFAULT_APP_ID", "SOKETI_DEFAULT_APP_KEY", "SOKETI_DEFAULT_APP_SECRET",
+     "SOKETI_DEFAULT_APP_SECRET_FILE"},
+    {"REVERB_APP_ID", "REVERB_APP_KEY", "REVERB_APP_SECRET", "REVERB_APP_SECRET_FILE"},
+    {"SOCKUDO_DEFAULT_APP_ID", "SOCKUDO_DEFAULT_APP_KEY", "SOCKUDO_DEFAULT_APP_SECRET",
+     "SOCKUDO_DEFAULT_APP_SECRET_FILE"},
+    {"PUSHER_APP_ID", "PUSHER_APP_KEY", "PUSHER_APP_SECRET", "PUSHER_APP_SECRET_FILE"},
 };
 
 struct credentials {
@@ -102,20 +110,6 @@ static bool means(const char *connection)
     return set && strcmp(set, connection) == 0;
 }
 
-/* NAME_FILE, a variable with the path of a file that has the secret. */
-static void secret_file_name(const char *name, char out[SECRET_FILE_NAME])
-{
-    (void)snprintf(out, SECRET_FILE_NAME, "%s_FILE", name);
-}
-
-static bool has_secret(const char *name)
-{
-    char file_name[SECRET_FILE_NAME];
-
-    secret_file_name(name, file_name);
-    return value_of(name) || value_of(file_name);
-}
-
 /* The names that credentials are taken from; NULL: none of them is set. Many a .env has both Pusher's and Reverb's, and
  * says which of them it means. */
 static const char *const *chosen_family(void)
@@ -125,26 +119,25 @@ static const char *const *chosen_family(void)
 
     for (size_t i = 0; i < COUNT(families); i++) {
         const char *const *names = families[order[i]];
-        if (value_of(names[0]) || value_of(names[1]) || has_secret(names[2]))
-            return names;
+        for (size_t n = 0; n < NAME_COUNT; n++)
+            if (value_of(names[n]))
+                return names;
     }
     return NULL;
 }
 
-/* Takes the secret from the variable of this name, or from the file that NAME_FILE names. */
-static int read_secret(const char *name, struct credentials *out, struct cli_error *error)
+/* Takes the secret from its variable, or from the file that the other variable names. */
+static int read_secret(const char *const *names, struct credentials *out, struct cli_error *error)
 {
-    char file_name[SECRET_FILE_NAME];
+    const char *path = value_of(names[SECRET_FILE]);
 
-    secret_file_name(name, file_name);
-    const char *path = value_of(file_name);
-    out->secret_name = name;
-    out->secret = value_of(name);
+    out->secret_name = names[SECRET];
+    out->secret = value_of(names[SECRET]);
     if (!path)
         return 0;
     if (out->secret)
-        return cli_fail(error, "%s and %s are both set", name, file_name);
-    out->secret = out->file = cli_secret_read(file_name, path, error);
+        return cli_fail(error, "%s and %s are both set", names[SECRET], names[SECRET_FILE]);
+    out->secret = out->file = cli_secret_read(names[SECRET_FILE], path, error);
     return out->secret ? 0 : -1;
 }
 
@@ -156,9 +149,9 @@ static int read_credentials(struct credentials *found, struct cli_error *error)
 
     *found = (struct credentials){0};
     if (names) {
-        found->id = value_of(names[0]);
-        found->key = value_of(names[1]);
-        return read_secret(names[2], found, error);
+        found->id = value_of(names[ID]);
+        found->key = value_of(names[KEY]);
+        return read_secret(names, found, error);
     }
     return url ? read_url(url, found, error) : 0;
 }
@@ -311,7 +304,7 @@ static size_t known_names(const char *out[MAX_KNOWN], const char *prefix)
             all[count++] = cli_names[i].environment;
     }
     for (size_t i = 0; i < COUNT(families); i++) {
-        for (size_t j = 0; j < 3; j++)
+        for (size_t j = 0; j < NAME_COUNT; j++)
             all[count++] = families[i][j];
     }
     for (size_t i = 0; i < COUNT(more_names); i++)
@@ -472,7 +465,7 @@ static void tell(FILE *file, const char *name, const char *sets, bool *any)
 
 void cli_environment_tell(FILE *file)
 {
-    static const char *const parts[] = {"id", "key", "secret"};
+    static const char *const parts[NAME_COUNT] = {"id", "key", "secret", "secret"};
     const char *const *family = chosen_family();
     bool any = false;
 
@@ -481,7 +474,7 @@ void cli_environment_tell(FILE *file)
         if (name->environment && counts(name->when) && !is_outdone(name))
             tell(file, name->environment, name->setting, &any);
     }
-    for (size_t i = 0; family && i < 3; i++)
+    for (size_t i = 0; family && i < NAME_COUNT; i++)
         tell(file, family[i], parts[i], &any);
     for (size_t i = family ? 1 : 0; i < COUNT(more_names); i++)
         tell(file, more_names[i].name, more_names[i].sets, &any);

@@ -97,8 +97,8 @@ void pc_occupancy_changed(struct pc_worker *worker, struct pc_app *app, struct p
     change->subscriptions = channel->subscriptions;
     if (channel->class.kind == PUSHERC_CHANNEL_USER)
         return; /* neither subscribers, the observer nor the host are told of a user's channel */
-    if (!worker->engine->observer.note && !worker->engine->hooks.on_channel &&
-        !app->options.subscription_count_events)
+    if (!pc_noticed(&worker->engine->observer, app, PUSHERC_WEBHOOK_ALL) &&
+        !worker->engine->hooks.on_channel && !app->options.subscription_count_events)
         return; /* the list would have no reader */
     list(change, what);
     for (uint32_t i = 0; i < change->count; i++) {

@@ -86,7 +86,7 @@ test('wrong words get one sentence and exit 2', async () => {
 
 test('nothing that could steer a terminal is printed as it is', async (t) => {
   const evil = 'a\u001b[2J\u009b1m\u202eb\u2066\u061c';
-  const results = [await run([evil]), await run(['serve', `--${evil}`]), await run(['serve', '--host', evil]), await run(['serve', '--check'], { SOKETI_PATH_PREFIX: evil, SOKETI_DEFAULT_APP_ID: evil })];
+  const results = [await run([evil]), await run(['serve', `--${evil}`]), await run(['serve', '--host', evil]), await run(['serve', '--check'], { SOKETI_PATH_PREFIX: evil, SOKETI_DEFAULT_APP_ID: evil, SOKETI_DEFAULT_APP_SECRET: 's' })];
   for (const content of [{ [evil]: 1 }, { apps: [{ [evil]: 1 }] }, { apps: [{ id: evil }] }, { [`cors.${evil}`]: true }]) results.push(await run(['serve', '--check', '--config', file(t, content).name]));
   const server = await serve(t, ['--path-prefix', `/${evil}`]);
   results.push({ out: server.lines.all.join(''), err: server.stderr });

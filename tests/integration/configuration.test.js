@@ -245,21 +245,22 @@ test('a name that is not known is said with the known one that was probably mean
   }
   assert.deepEqual((await check({ PUSHER_BEAMS_INSTANCE_ID: 'x' })).warnings, ['pusherc: warning: PUSHER_BEAMS_INSTANCE_ID is not known, and has no effect']);
   assert.deepEqual((await check({ SOKETI_APP_KEY: '' })).warnings, []);
+  for (const family of ['SOKETI_DEFAULT', 'REVERB', 'SOCKUDO_DEFAULT', 'PUSHER']) assert.deepEqual((await check({ [`${family}_APP_SECRET_FILE`]: TWO_APPS })).warnings, [], family);
   assert.deepEqual((await check({ 'SOKETI_\u001b[2J\u202e': 'x' })).warnings.map((line) => /[^ -~]/.test(line)), [false]);
 });
 
 test('the names that count are told in one line, without those that others go before', async () => {
-  const { told } = await check({ SOKETI_PORT: '7001', REVERB_SERVER_PORT: '7002', REVERB_APP_KEY: 'r', PUSHER_APP_KEY: 'p', PUSHER_APP_SECRET: 'p', SOKETI_HOST: '' });
-  assert.deepEqual(told, ['pusherc: the environment sets SOKETI_PORT (port), REVERB_APP_KEY (key)']);
+  const { told } = await check({ SOKETI_PORT: '7001', REVERB_SERVER_PORT: '7002', REVERB_APP_KEY: 'r', REVERB_APP_SECRET: 's', PUSHER_APP_KEY: 'p', PUSHER_APP_SECRET: 'p', SOKETI_HOST: '' });
+  assert.deepEqual(told, ['pusherc: the environment sets SOKETI_PORT (port), REVERB_APP_KEY (key), REVERB_APP_SECRET (secret)']);
 });
 
 test('quotes and white space around a value of the environment are taken off and said', async () => {
   const said = (name) => `pusherc: warning: the value of ${name} has quotes or white space around it, which are taken off`;
   for (const value of ['"my-key"', "'my-key'", 'my-key\r', ' "my-key"\r\n']) {
-    const { shown, warnings } = await check({ SOKETI_DEFAULT_APP_KEY: value });
+    const { shown, warnings } = await check({ SOKETI_DEFAULT_APP_KEY: value, SOKETI_DEFAULT_APP_SECRET: 's' });
     assert.deepEqual([shown.apps[0].key, warnings], ['my-key', [said('SOKETI_DEFAULT_APP_KEY')]], value);
   }
-  for (const value of ['"', '"my-key', 'my "key"', '"my-key\'']) assert.deepEqual((await check({ SOKETI_DEFAULT_APP_KEY: value })).shown.apps[0].key, value);
+  for (const value of ['"', '"my-key', 'my "key"', '"my-key\'']) assert.deepEqual((await check({ SOKETI_DEFAULT_APP_KEY: value, SOKETI_DEFAULT_APP_SECRET: 's' })).shown.apps[0].key, value);
   const sockudo = await check({ ...SOCKUDO, PORT: '"7001"' });
   assert.deepEqual([sockudo.shown.port, sockudo.warnings], [7001, [said('PORT')]]);
   assert.deepEqual((await check({ PORT: '"7001"', EDITOR: '"x"' })).warnings, []);
