@@ -19,7 +19,7 @@ const { sdk } = require('./clients.js');
 const LARGE = { id: 'large', key: 'large-key', secret: 's', max_event_payload_bytes: 500000, client_events: true };
 const LOSSY = { id: 'lossy', key: 'lossy-key', secret: 's', max_event_payload_bytes: 60000, slow_policy: 1 };
 const TLS_ONLY = { id: 'only', key: 'only-key', secret: 's', tls_only: true };
-const OPTIONS = { worker_count: 2, handshake_timeout_ms: 1000, close_timeout_ms: 500 };
+const OPTIONS = { max_http_body_bytes: 1048576, worker_count: 2, handshake_timeout_ms: 1000, close_timeout_ms: 500 };
 
 // -- certificates: a root, an authority below it, and what that has signed --
 

@@ -72,8 +72,7 @@ static void check(struct member *m)
         if (strstr(line, "member_removed"))
             continue;
         for (size_t v = 0; v < VIEWS; v++)
-            if ((strstr(line, views[v]) != NULL) != (views[v] == m->view))
-                FX_REQUIRE(!"the text of another view");
+            FX_REQUIRE((strstr(line, views[v]) != NULL) == (views[v] == m->view));
         if (strstr(line, "\"event\":\"news\"")) {
             unsigned publisher, number;
             FX_REQUIRE(at && sscanf(at, "\\\"data\\\":%u", &number) == 1);
