@@ -13,7 +13,7 @@ struct pc_hold {
 
 int pc_hold(struct pc_subscription *s)
 {
-    struct pc_worker *worker = s->q->worker;
+    struct pc_worker *worker = pc_queue_of(s)->worker;
     if (s->hold)
         return 0;
     struct pc_hold *hold = pc_alloc_zero(worker->mem, sizeof *hold);
@@ -29,7 +29,7 @@ int pc_hold(struct pc_subscription *s)
 
 void pc_hold_push(struct pc_subscription *s, struct pc_slot *slot, uint32_t header_len)
 {
-    struct pc_outq *q = s->q;
+    struct pc_outq *q = pc_queue_of(s);
     size_t hard = q->worker->engine->options.out_hard_bytes;
     if (q->closed)
         return;
@@ -45,7 +45,7 @@ static void hold_free(struct pc_subscription *s)
 {
     struct pc_hold *hold = s->hold;
     pc_outq_free(&hold->events);
-    pc_free(s->q->worker->mem, hold);
+    pc_free(pc_queue_of(s)->worker->mem, hold);
     s->hold = NULL;
     s->local->held--;
 }
@@ -53,7 +53,7 @@ static void hold_free(struct pc_subscription *s)
 void pc_hold_release(struct pc_subscription *s)
 {
     struct pc_hold *hold = s->hold;
-    struct pc_outq *q = s->q;
+    struct pc_outq *q = pc_queue_of(s);
     if (!hold)
         return;
     struct pc_outq *events = &hold->events;
@@ -73,6 +73,6 @@ void pc_hold_drop(struct pc_subscription *s)
 {
     if (!s->hold)
         return;
-    s->q->held_bytes -= s->hold->events.bytes;
+    pc_queue_of(s)->held_bytes -= s->hold->events.bytes;
     hold_free(s);
 }

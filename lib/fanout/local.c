@@ -44,12 +44,12 @@ void pc_local_shrink(struct pc_worker *worker, struct pc_local *local)
 }
 
 void pc_local_add(struct pc_worker *worker, struct pc_local *local, struct pc_subscription *s,
-                  uint64_t since)
+                  struct pc_outq *q, uint64_t since)
 {
     local->channel->interested |= UINT64_C(1) << worker->index;
     s->local = local;
     s->index = local->count;
-    local->targets[local->count++] = (struct pc_target){.q = s->q, .subscription = s};
+    local->targets[local->count++] = (struct pc_target){.q = q, .subscription = s};
     pc_local_set_view(s, since);
 }
 

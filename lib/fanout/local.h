@@ -35,9 +35,9 @@ struct pc_local {
  * not used, the caller calls pc_local_settle(). */
 struct pc_local *pc_local_reserve(struct pc_worker *worker, struct pc_channel *channel,
                                   struct pc_app_state *state);
-/* Locked. Adds the subscription, whose q and view are set, in the reserved room. It gets the events from `since` on. */
+/* Locked. Adds the subscription, whose view is set, in the reserved room. Its events go to `q` from `since` on. */
 void pc_local_add(struct pc_worker *worker, struct pc_local *local, struct pc_subscription *s,
-                  uint64_t since);
+                  struct pc_outq *q, uint64_t since);
 /* Locked. Its view has changed; events from `since` on are for it, if it has one. */
 void pc_local_set_view(struct pc_subscription *s, uint64_t since);
 /* Locked. The caller calls pc_local_shrink() afterwards, with the lock or without. */

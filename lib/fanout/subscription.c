@@ -74,8 +74,7 @@ static int join_locked(struct pc_worker *worker, const struct pc_join *join,
     channel->subscriptions++;
     change->sequence = ++channel->shard->number;
     change->cached = pc_channel_kept(channel, worker->now_ms);
-    s->q = join->q;
-    pc_local_add(worker, local, s, change->sequence);
+    pc_local_add(worker, local, s, join->q, change->sequence);
     const struct pc_occupancy what = {
         .joined = true,
         .edge = channel->subscriptions == 1,
@@ -268,7 +267,8 @@ static int send_view_change(struct pc_subscription *s, pusherc_slice view,
     if (view.len)
         err = pc_channel_use_view(channel, view, &change->view);
     if (err == 0 && change->view != before)
-        err = pc_mailbox_post(s->q->worker->mailbox, &change->mail, PC_MAIL_CONTROL, wake);
+        err =
+            pc_mailbox_post(pc_queue_of(s)->worker->mailbox, &change->mail, PC_MAIL_CONTROL, wake);
     if (err == 0 && change->view != before) {
         *end = change;
         return 0;
@@ -282,7 +282,7 @@ static int send_view_change(struct pc_subscription *s, pusherc_slice view,
 int pc_change_view(struct pc_subscription *s, pusherc_slice view)
 {
     struct pc_channel *channel = s->local->channel;
-    struct pc_worker *worker = s->q->worker;
+    struct pc_worker *worker = pc_queue_of(s)->worker;
     bool wake = false;
     if (!channel->views)
         return 0;

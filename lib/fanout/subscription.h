@@ -14,7 +14,6 @@ struct pc_cached;
 
 struct pc_subscription {
     struct pc_list of_session;
-    struct pc_outq *q;      /* the connection's */
     struct pc_local *local; /* this worker's list of the channel's subscriptions */
     uint32_t index;         /* in that list */
     uint32_t view;          /* in the channel's table, or PC_NO_VIEW */
@@ -24,6 +23,12 @@ struct pc_subscription {
     /* presence channels: counted in the roster; the id may be read without lock */
     struct pc_roster_member *member;
 };
+
+/* Its connection's. On its worker, or with the channel's shard locked. */
+static inline struct pc_outq *pc_queue_of(const struct pc_subscription *s)
+{
+    return s->local->targets[s->index].q;
+}
 
 struct pc_join {
     struct pc_app *app;

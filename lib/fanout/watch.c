@@ -129,12 +129,11 @@ int pc_watch(struct pc_worker *worker, struct pc_app *app, struct pc_outq *q, pu
     struct pc_subscription *watch = pc_alloc_zero(worker->mem, sizeof *watch);
     if (!watch)
         return PUSHERC_ENOMEM;
-    watch->q = q;
     watch->view = PC_NO_VIEW;
     struct pc_channel *user = lock_user(worker->engine, app, user_id, &shard);
     struct pc_local *local = user ? pc_local_reserve(worker, user, app->state) : NULL;
     if (local) {
-        pc_local_add(worker, local, watch, ++shard->number);
+        pc_local_add(worker, local, watch, q, ++shard->number);
         user->holders++;
         *online = user->user.online;
         *out = watch;
