@@ -1,5 +1,6 @@
 /* Calls that wait for an answer of the host or of another process. */
 #include "api/call.h"
+#include "base/pack.h"
 
 /* The waiting copy of a call, in one allocation. After `params` follows the text that the call's slices point to,
  * except text of the message, which is borrowed. */
@@ -8,15 +9,6 @@ struct waiting {
     struct pc_api_request request;
     struct pc_pair params[];
 };
-
-static pusherc_slice keep(char **room, pusherc_slice text)
-{
-    pusherc_slice copy = pc_slice(*room, text.len);
-    if (text.len)
-        memcpy(*room, text.ptr, text.len);
-    *room += text.len;
-    return copy;
-}
 
 static size_t text_size(const struct pc_api_call *call)
 {
@@ -41,11 +33,11 @@ bool pc_api_wait(struct pc_api_call *call, void (*next)(struct pc_api_call *call
     w->call.request = &w->request;
     w->call.reply = NULL;
     w->call.next = next;
-    w->call.channel = keep(&room, call->channel);
+    w->call.channel = pc_pack(&room, call->channel);
     w->call.params = w->params;
     for (size_t i = 0; i < call->param_count; i++)
-        w->params[i] =
-            (struct pc_pair){keep(&room, call->params[i].name), keep(&room, call->params[i].value)};
+        w->params[i] = (struct pc_pair){pc_pack(&room, call->params[i].name),
+                                        pc_pack(&room, call->params[i].value)};
     if (call->app)
         pc_app_ref(call->app);
     call->copy = &w->call;

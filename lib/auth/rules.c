@@ -306,6 +306,15 @@ struct pc_rule_match pc_rules_find(const struct pc_rules *rules, pusherc_slice a
     return match;
 }
 
+struct pc_rule_match pc_rule_match_in(const struct pc_rule_match *match, pusherc_slice name,
+                                      pusherc_slice copy)
+{
+    struct pc_rule_match moved = *match;
+    for (size_t i = 0; match->rule && i < match->rule->param_count; i++)
+        moved.values[i].ptr = copy.ptr + (match->values[i].ptr - name.ptr);
+    return moved;
+}
+
 pusherc_slice pc_rule_param(const struct pc_rule_match *match, pusherc_slice name)
 {
     for (size_t i = 0; match->rule && i < match->rule->param_count; i++)

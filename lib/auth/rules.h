@@ -51,6 +51,10 @@ uint32_t pc_rule_kind(pusherc_channel_kind kind); /* PUSHERC_RULE_*; 0 = no rule
 struct pc_rule_match pc_rules_find(const struct pc_rules *rules, pusherc_slice app_id,
                                    pusherc_slice channel, pusherc_channel_kind kind);
 
+/* The same match for a copy of the name: its values are slices of `copy`. */
+struct pc_rule_match pc_rule_match_in(const struct pc_rule_match *match, pusherc_slice name,
+                                      pusherc_slice copy);
+
 /* The value of a parameter; len 0 = the rule has no parameter of this name. */
 pusherc_slice pc_rule_param(const struct pc_rule_match *match, pusherc_slice name);
 

@@ -83,10 +83,7 @@ static bool make_views(struct pc_directory *dir, struct pc_channel *channel, pus
     channel->views = pc_alloc_zero(dir->mem, sizeof *channel->views);
     if (!channel->views)
         return false;
-    channel->views->match = *match;
-    /* the values move from the caller's copy of the name to the channel's */
-    for (size_t i = 0; i < match->rule->param_count; i++)
-        channel->views->match.values[i].ptr = channel->name.ptr + (match->values[i].ptr - name.ptr);
+    channel->views->match = pc_rule_match_in(match, name, channel->name);
     return true;
 }
 

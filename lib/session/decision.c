@@ -282,10 +282,7 @@ static struct pc_decision *decision_new(struct pc_worker *worker, const struct p
     pc_identity_ref(q->identity);
     decision->question.channel = pc_slice(decision->key + key.len - q->channel.len, q->channel.len);
     decision->question.match = &decision->match;
-    decision->match = *q->match;
-    for (size_t i = 0; i < q->match->rule->param_count; i++)
-        decision->match.values[i].ptr =
-            decision->question.channel.ptr + (q->match->values[i].ptr - q->channel.ptr);
+    decision->match = pc_rule_match_in(q->match, q->channel, decision->question.channel);
     pc_list_init(&decision->waiters);
     pc_list_init(&decision->to_ask);
     pc_list_push_back(&worker->decisions->to_ask, &decision->to_ask);

@@ -1,5 +1,6 @@
 #include "session/joining.h"
 
+#include "base/pack.h"
 #include "session/grant.h"
 #include "session/member.h"
 
@@ -13,15 +14,6 @@ struct pc_session_join {
     struct pc_rule_match match; /* its values point into the channel's name */
     char text[];                /* storage of the slices in joining.join */
 };
-
-static pusherc_slice copy(char **at, pusherc_slice from)
-{
-    pusherc_slice to = pc_slice(*at, from.len);
-    if (from.len)
-        memcpy(*at, from.ptr, from.len);
-    *at += from.len;
-    return to;
-}
 
 static void answer_decided(struct pc_session *s);
 
@@ -47,17 +39,15 @@ static struct pc_session_join *join_new(struct pc_session *s, const struct pc_jo
     j->session = s;
     j->grant = grant;
     j->then = then;
-    j->match = *join->match;
     pc_timer_init(&j->unblocked, on_unblocked);
     j->joining.worker = s->worker;
     j->joining.decided = on_decided;
     j->joining.join = *join;
     j->joining.join.match = &j->match;
-    j->joining.join.channel = copy(&at, join->channel);
-    j->joining.join.user_id = copy(&at, join->user_id);
-    j->joining.join.user_info = copy(&at, join->user_info);
-    for (size_t i = 0; j->match.rule && i < j->match.rule->param_count; i++)
-        j->match.values[i].ptr = j->text + (join->match->values[i].ptr - join->channel.ptr);
+    j->joining.join.channel = pc_pack(&at, join->channel);
+    j->joining.join.user_id = pc_pack(&at, join->user_id);
+    j->joining.join.user_info = pc_pack(&at, join->user_info);
+    j->match = pc_rule_match_in(join->match, join->channel, j->joining.join.channel);
     return j;
 }
 
