@@ -27,7 +27,7 @@ int pc_hold(struct pc_subscription *s)
     return 0;
 }
 
-void pc_hold_push(struct pc_subscription *s, struct pc_slot *slot, uint32_t header_len)
+void pc_hold_push(struct pc_subscription *s, struct pc_slot *slot)
 {
     struct pc_outq *q = pc_queue_of(s);
     size_t hard = q->worker->engine->options.out_hard_bytes;
@@ -38,7 +38,7 @@ void pc_hold_push(struct pc_subscription *s, struct pc_slot *slot, uint32_t head
         return;
     }
     q->held_bytes += slot->len;
-    s->hold->payload_bytes += slot->len - header_len;
+    s->hold->payload_bytes += slot->len - slot->frame->header_len;
 }
 
 static void hold_free(struct pc_subscription *s)

@@ -16,8 +16,8 @@ void pc_hold_release(struct pc_subscription *subscription);
 /* They are dropped. Harmless if none is held. */
 void pc_hold_drop(struct pc_subscription *subscription);
 
-/* For delivery: keeps this frame, of which `header_len` bytes are no payload. What waits for one connection, and what
+/* For delivery: keeps this frame. What waits for one connection, and what
  * its queue has, is bounded by out_hard_bytes; beyond that the connection is slow. */
-void pc_hold_push(struct pc_subscription *subscription, struct pc_slot *slot, uint32_t header_len);
+void pc_hold_push(struct pc_subscription *subscription, struct pc_slot *slot);
 
 #endif

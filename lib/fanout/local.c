@@ -123,32 +123,9 @@ static void deliver_same(struct pc_worker *worker, const struct pc_local *local,
                         delivered * (slot->len - event->header_len), event->posted_ns);
 }
 
-/* Each target gets the frame of its view and encoding, if there is one. */
-static void deliver_variants(struct pc_worker *worker, const struct pc_local *local,
-                             const struct pc_slot *slot)
-{
-    const struct pc_frame *event = slot->frame;
-    const struct pc_variants *variants = event->variants;
-    const bool has_except = event->except.a | event->except.b;
-    uint64_t delivered = 0, bytes = 0;
-    for (uint32_t i = 0; i < local->count; i++) {
-        const struct pc_target *t = &local->targets[i];
-        uint8_t index = variants->index[t->view][t->q->encoding];
-        if (index == PC_NO_VARIANT || !is_for(event, t, has_except))
-            continue;
-        struct pc_frame *frame = variants->frames[index];
-        struct pc_slot *theirs = &frame->slots[slot - event->slots];
-        if (push(t, theirs, room_for(worker, theirs->len))) {
-            delivered++;
-            bytes += theirs->len - frame->header_len;
-        }
-    }
-    pc_worker_delivered(worker, local->state, delivered, bytes, event->posted_ns);
-}
-
-/* As the two above, where the events of some subscriptions wait. */
-static void deliver_or_hold(struct pc_worker *worker, const struct pc_local *local,
-                            struct pc_slot *slot)
+/* Each target gets the frame of its view and encoding, if there is one, and gets it later if its events wait. */
+static void deliver_each(struct pc_worker *worker, const struct pc_local *local,
+                         struct pc_slot *slot)
 {
     const struct pc_frame *event = slot->frame;
     const struct pc_variants *variants = event->variants;
@@ -159,13 +136,14 @@ static void deliver_or_hold(struct pc_worker *worker, const struct pc_local *loc
         struct pc_slot *theirs = slot;
         if (variants) {
             uint8_t index = variants->index[t->view][t->q->encoding];
-            theirs = index == PC_NO_VARIANT ? NULL
-                                            : &variants->frames[index]->slots[slot - event->slots];
+            if (index == PC_NO_VARIANT)
+                continue;
+            theirs = &variants->frames[index]->slots[slot - event->slots];
         }
-        if (!theirs || !is_for(event, t, has_except))
+        if (!is_for(event, t, has_except))
             continue;
-        if (t->subscription->hold) {
-            pc_hold_push(t->subscription, theirs, theirs->frame->header_len);
+        if (local->held && t->subscription->hold) {
+            pc_hold_push(t->subscription, theirs);
         } else if (push(t, theirs, room_for(worker, theirs->len))) {
             delivered++;
             bytes += theirs->len - theirs->frame->header_len;
@@ -178,10 +156,8 @@ void pc_local_deliver(struct pc_mail *mail, struct pc_worker *worker)
 {
     struct pc_slot *slot = PC_CONTAINER(mail, struct pc_slot, mail);
     const struct pc_local *local = worker ? pc_local_of(slot->frame->channel, worker) : NULL;
-    if (local && local->held)
-        deliver_or_hold(worker, local, slot);
-    else if (local && slot->frame->variants)
-        deliver_variants(worker, local, slot);
+    if (local && (slot->frame->variants || local->held))
+        deliver_each(worker, local, slot);
     else if (local)
         deliver_same(worker, local, slot);
     pc_event_unref(slot);
