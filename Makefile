@@ -1,6 +1,13 @@
 # Thin: Meson builds, tools/setup installs what is missing, and each target is one command one could type.
 #   make demo [PORT=8080]    the status page on http://127.0.0.1:8080; FRESH=1 forgets what was changed in it
 #   make test                every test; the last line is "N passed, N failed"
+#   make test-python         the Python package alone; -long: a million of authorizations and of publishes, 100 exits
+#   make test-libuv          the C tests and those with stock clients on Debian 13's libuv, on Debian 12
+#   make test-php            the PHP package's tests with a million questions and a hundred exits under load
+#   make test-laravel        those of Laravel alone, with this system's version of it
+#   make test-hostile        thousands of clients that do the same at once, and what others notice of attacks
+#   make soak                churn of all kinds for an hour (SOAK_SECONDS), and a picture of the memory; SOAK_BUILD
+#   make model               the model of the cluster layer, for some minutes
 #   make bench docs fuzz autobahn format
 #   make install [PREFIX=/usr/local] [DESTDIR=]
 
@@ -8,6 +15,8 @@ BUILD ?= build
 PORT ?= 8080
 PREFIX ?= /usr/local
 FUZZ_SECONDS ?= 60
+SOAK_SECONDS ?= 3600
+SOAK_BUILD ?= build-release
 
 all: $(BUILD)/build.ninja
 	@ninja -C $(BUILD)
@@ -19,7 +28,8 @@ $(BUILD)/build.ninja:
 demo:
 	@tools/setup demo
 	@tools/npm-packages examples/status-page
-	@$(MAKE) --no-print-directory all
+	@[ -f $(BUILD)/build.ninja ] || meson setup $(BUILD)
+	@ninja -C $(BUILD) examples/status-page/status-page
 	@mkdir -p $(BUILD)/demo
 	@[ -z "$(FRESH)" ] || rm -f $(BUILD)/demo/status-page.db*
 	$(BUILD)/examples/status-page/status-page --port $(PORT) --data $(BUILD)/demo/status-page.db
@@ -30,6 +40,49 @@ test:
 	@tools/python-packages
 	@tests/run
 
+test-libuv:
+	@tools/setup test
+	@tools/npm-packages
+	@tools/python-packages
+	@tests/run libuv
+
+test-php:
+	@tools/setup test
+	@tools/npm-packages
+	@PUSHERC_QUESTIONS=1000000 PUSHERC_RUNS=100 tests/run php
+
+test-python:
+	@tools/setup test
+	@tools/npm-packages
+	@tools/python-packages
+	@tests/run python
+
+test-python-long:
+	@PUSHERC_LONG=1 PUSHERC_EXITS=100 $(MAKE) --no-print-directory test-python
+
+# Many of the tests with two servers that are linked over Redis.
+test-cluster:
+	@tools/setup test
+	@tools/npm-packages
+	@[ -f build/build.ninja ] || meson setup build
+	@ninja -C build
+	@tests/cluster/two_nodes build
+
+test-laravel:
+	@tools/setup test
+	@tools/npm-packages
+	@tests/run laravel
+
+test-hostile: release
+	@ninja -C build-release tests/turns
+	build-release/tests/turns 3000 20
+	build-release/tests/turns 9500 80
+	@tools/node tests/bench/hostile.js build-release
+
+soak: release
+	@tools/setup test
+	@tools/node tests/hostile/soak.js $(SOAK_BUILD) $(SOAK_SECONDS) $(SOAK_BUILD)/soak.svg
+
 bench:
 	@tools/setup test
 	@$(MAKE) --no-print-directory release
@@ -37,10 +90,23 @@ bench:
 	@ninja -C build-release
 	@tests/bench/run build-release
 	@tools/node tests/bench/authload.js build-release
+	@tools/node tests/bench/tls.js build-release
+	@tools/npm-packages
+	@tools/python-packages
+	@tests/bench/broadcast build-release
 
 fuzz:
 	@tools/setup test
 	@tests/fuzz/run $(FUZZ_SECONDS)
+
+model: all
+	tests/cluster/model/run.py --schedules 3000 --steps 500
+	tests/cluster/model/run.py --schedules 2000 --steps 500 --no-faults
+	tests/cluster/model/cached.py
+	tests/cluster/model/cached.py --no-faults
+	tests/cluster/model/orders.py
+	tests/cluster/model/orders.py --mild
+	tests/cluster/compare.py $(BUILD)/tests/cluster/authority_host --operations 300000 --seed 2
 
 autobahn: release
 	@tools/setup test
@@ -53,7 +119,7 @@ docs:
 	@echo "docs/reference/html/index.html"
 
 format:
-	@git ls-files --cached --others --exclude-standard '*.c' '*.h' ':!tests/abi/[0-9]*' | xargs clang-format -i
+	@git ls-files --cached --others --exclude-standard '*.c' '*.h' '*.cpp' '*.hpp' ':!tests/abi/[0-9]*' ':!bindings/php/ffi' | xargs clang-format -i
 
 release:
 	@tools/setup build
@@ -65,4 +131,4 @@ install: release
 	meson install -C build-release $(if $(DESTDIR),--destdir=$(DESTDIR))
 	@[ -n "$(DESTDIR)" ] || [ "$$(id -u)" -ne 0 ] || ldconfig
 
-.PHONY: all demo test bench fuzz autobahn docs format release install
+.PHONY: all demo test test-cluster test-hostile soak test-libuv test-php test-laravel test-python test-python-long bench fuzz model autobahn docs format release install

@@ -23,6 +23,8 @@ static void app_free(struct cli_app *app)
 {
     origins_free(app);
     free(app->webhooks);
+    free(app->shaping);
+    free(app->history);
     free(app->master_key);
     free(app->secret);
     free(app->key);
@@ -93,8 +95,10 @@ int cli_apps_add(struct cli_apps *apps, const pusherc_app_options *options, stru
         (options->encryption_master_key &&
          !set_own_text(&app.master_key, &app.options.encryption_master_key,
                        options->encryption_master_key)) ||
+        (options->shaping && !set_own_text(&app.shaping, &app.options.shaping, options->shaping)) ||
         !copy_origins(&app, options->allowed_origins) ||
-        !cli_app_set_webhooks(&app, options->webhooks, options->webhook_count)) {
+        !cli_app_set_webhooks(&app, options->webhooks, options->webhook_count) ||
+        !cli_app_set_history(&app, options->history, options->history_count)) {
         app_free(&app);
         return cli_fail_no_memory(error);
     }

@@ -17,9 +17,10 @@ struct cli_app {
     pusherc_app_options options; /* its strings point to the members below */
     char *id, *key, *secret;     /* owned */
     const char *lacks;           /* where its secret should have come from; NULL = it has one */
-    char *master_key;            /* owned, or NULL */
+    char *master_key, *shaping;  /* owned, or NULL */
     char **origins;              /* owned, NULL-terminated; NULL = any */
     pusherc_webhook *webhooks;   /* owned, one block of memory; NULL = none */
+    pusherc_history_pattern *history; /* the same */
 };
 
 struct cli_apps {
@@ -54,6 +55,10 @@ bool cli_app_set_origins(struct cli_app *app, const char *text);
 
 /* Replace the endpoints by copies; false: out of memory. */
 bool cli_app_set_webhooks(struct cli_app *app, const pusherc_webhook *webhooks, size_t count);
+
+/* Replace the patterns of channels with a history by copies; false: out of memory. */
+bool cli_app_set_history(struct cli_app *app, const pusherc_history_pattern *patterns,
+                         size_t count);
 
 /* Set the numbers in `common` in each app that does not set them. */
 void cli_apps_share(struct cli_apps *apps);

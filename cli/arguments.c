@@ -10,37 +10,43 @@
 
 /* clang-format off */
 /* An option without a text gets the meaning of the setting with that name. */
-static const struct cli_option options[] = {
+const struct cli_option cli_serve_options[] = {
     {"config", "FILE", "settings and apps, in JSON"},
     {"host", "H", NULL},
     {"port", "N", NULL},
+    {"unix-socket", "PATH", NULL},
+    {"unix-socket-mode", "MODE", NULL},
     {"path-prefix", "PATH", NULL},
     {"app", "ID:KEY:SECRET", "an app; may be repeated (default app-id:app-key:app-secret)"},
     {"client-events", NULL, "client_events of every app"},
     {"user-authentication", NULL, "user_authentication of every app"},
     {"subscription-count", NULL, "subscription_count_events of every app"},
     {"webhook", "URL", "an endpoint that is told everything, of every app; may be repeated"},
+    {"forward", "URL", NULL},
     {"workers", "N", NULL},
     {"max-connections", "N", NULL},
     {"tls-cert", "FILE", NULL},
     {"tls-key", "FILE", NULL},
+    {"redis", "URL", "link servers over Redis: redis://[user:password@]host[:port][/db]"},
+    {"redis-prefix", "TEXT", NULL},
     {"metrics", "on|off", NULL},
     {"metrics-host", "H", NULL},
     {"metrics-port", "N", NULL},
     {"metrics-prefix", "TEXT", NULL},
     {"grace-ms", "N", NULL},
     {"log-level", "LEVEL", NULL},
+    {"log-format", "FORMAT", NULL},
     {"check", NULL, "print what would be used, and exit"},
     {"help", NULL, "print the options, and exit"},
 };
 /* clang-format on */
-#define OPTION_COUNT (sizeof options / sizeof options[0])
-_Static_assert(OPTION_COUNT <= CLI_MAX_OPTIONS, "there is a value for each option");
+_Static_assert(sizeof cli_serve_options == CLI_SERVE_OPTION_COUNT * sizeof cli_serve_options[0],
+               "the header says how many");
 
 static size_t index_of(const char *name)
 {
     size_t i = 0;
-    while (strcmp(options[i].name, name) != 0)
+    while (strcmp(cli_serve_options[i].name, name) != 0)
         i++;
     return i;
 }
@@ -52,7 +58,8 @@ const char *cli_given(const struct cli_arguments *arguments, const char *name)
 
 int cli_arguments_read(struct cli_arguments *arguments, char **words, struct cli_error *error)
 {
-    struct cli_option_reader reader = {options, OPTION_COUNT, words};
+    struct cli_option_reader reader = {
+        .options = cli_serve_options, .option_count = CLI_SERVE_OPTION_COUNT, .arguments = words};
     size_t word_count = 0, index, app = index_of("app"), webhook = index_of("webhook");
     const char *value;
     int status;
@@ -89,6 +96,11 @@ static const struct cli_setting *setting_of(const char *option_name)
     for (char *at = name; (at = strchr(at, '-')) != NULL;)
         *at = '_';
     return cli_server_setting(name);
+}
+
+const char *cli_option_help(const struct cli_option *option)
+{
+    return option->help ? option->help : setting_of(option->name)->meaning;
 }
 
 /* Writes a default for --help: "127.0.0.1" without quotes, -1 as a word, null not at all. */
@@ -129,10 +141,10 @@ void cli_arguments_print(FILE *file)
     cli_settings_init(&defaults);
     if (cli_settings_complete(&defaults, &error))
         (void)fprintf(file, "  (%s)\n", error.text);
-    for (size_t i = 0; i < OPTION_COUNT; i++) {
-        cli_option_print(file, &options[i]);
-        if (!options[i].help) {
-            const struct cli_setting *setting = setting_of(options[i].name);
+    for (size_t i = 0; i < CLI_SERVE_OPTION_COUNT; i++) {
+        cli_option_print(file, &cli_serve_options[i]);
+        if (!cli_serve_options[i].help) {
+            const struct cli_setting *setting = setting_of(cli_serve_options[i].name);
             print_meaning(file, setting);
             print_default(file, setting, &defaults);
         }
@@ -184,13 +196,13 @@ static int gather_settings(const struct cli_arguments *arguments, struct cli_set
 {
     if (cli_environment_settings(settings, error))
         return -1;
-    for (size_t i = 0; i < OPTION_COUNT; i++) {
-        const struct cli_setting *setting = setting_of(options[i].name);
+    for (size_t i = 0; i < CLI_SERVE_OPTION_COUNT; i++) {
+        const struct cli_setting *setting = setting_of(cli_serve_options[i].name);
         char source[34];
 
         if (!setting || !arguments->values[i])
             continue;
-        (void)snprintf(source, sizeof source, "--%s", options[i].name);
+        (void)snprintf(source, sizeof source, "--%s", cli_serve_options[i].name);
         if (cli_setting_set(settings, setting, source, 1, arguments->values[i], error))
             return -1;
     }

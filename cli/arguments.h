@@ -5,14 +5,20 @@
 #define CLI_ARGUMENTS_H
 
 #include "apps.h"
+#include "options.h"
 #include "settings.h"
 
-#define CLI_MAX_OPTIONS 32
+/* The options; without a text: that of the setting with the name. */
+#define CLI_SERVE_OPTION_COUNT 27
+extern const struct cli_option cli_serve_options[CLI_SERVE_OPTION_COUNT];
+
+/* The text of an option of any command: its own, or the meaning of the setting, in which `...` marks names. */
+const char *cli_option_help(const struct cli_option *option);
 
 /* Borrows the words it was read from. */
 struct cli_arguments {
-    const char
-        *values[CLI_MAX_OPTIONS];  /* of each option; "" if it has no argument, NULL if not given */
+    const char *values
+        [CLI_SERVE_OPTION_COUNT];  /* of each option; "" if it has no argument, NULL if not given */
     const char **apps, **webhooks; /* owned arrays: the values of options that may be repeated */
     size_t app_count, webhook_count;
 };

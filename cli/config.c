@@ -15,6 +15,7 @@
 #define MAX_KEY_BYTES  CLI_PLAIN_NAME_SIZE
 #define APPS           "apps"
 #define SOKETI_APPS    "appManager.array.apps"
+#define RULES          "rules"
 
 struct reading {
     const char *path;
@@ -79,8 +80,8 @@ static cJSON *parse(const char *path, const char *text, size_t len, struct cli_e
 
 static int unknown_key(const struct reading *reading, const char *key)
 {
-    const char *known[MAX_NAMES] = {APPS, SOKETI_APPS};
-    size_t count = 2;
+    const char *known[MAX_NAMES] = {APPS, SOKETI_APPS, RULES};
+    size_t count = 3;
 
     for (size_t i = 0; i < cli_server_setting_count && count < MAX_NAMES; i++)
         known[count++] = cli_server_settings[i].name;
@@ -131,6 +132,7 @@ static const char *wrong_type(const struct cli_setting *setting, const cJSON *it
     case CLI_SETTING_DELAY:
     case CLI_SETTING_BIG:
         return cJSON_IsNumber(item) ? NULL : "a number";
+    case CLI_SETTING_MODE:
     case CLI_SETTING_WORKERS:
         return cJSON_IsNumber(item) || cJSON_IsString(item) ? NULL : "a number";
     case CLI_SETTING_FLAG:
@@ -232,6 +234,21 @@ static int take_apps(struct reading *reading, const char *key, const cJSON *item
                     info.text[0] ? info.text : pusherc_strerror(status));
 }
 
+static int take_rules(struct reading *reading, const cJSON *item)
+{
+    struct cli_rules ignored = {0},
+                     *rules = reading->settings ? &reading->settings->rules : &ignored;
+    struct cli_error error;
+
+    if (note(reading, RULES, RULES))
+        return -1;
+    if (cJSON_IsNull(item))
+        return 0;
+    int status = cli_rules_read(rules, item, &error);
+    cli_rules_free(&ignored);
+    return status ? cli_fail(reading->error, "%s: %s", reading->path, error.text) : 0;
+}
+
 static bool same(const char *a, const char *b)
 {
     char plain_a[CLI_PLAIN_NAME_SIZE], plain_b[CLI_PLAIN_NAME_SIZE];
@@ -275,6 +292,8 @@ static int take_item(struct reading *reading, const char *key, const cJSON *item
 
     if (strcmp(key, APPS) == 0 || same(key, SOKETI_APPS))
         return take_apps(reading, key, item);
+    if (strcmp(key, RULES) == 0)
+        return take_rules(reading, item);
     if (cJSON_IsObject(item) &&
         is_group(key)) /* "metrics" is a group of soketi, and a setting here */
         return take_all(reading, key, item);

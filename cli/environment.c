@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "linking.h"
 #include "names.h"
 #include "secret.h"
 #include "webhooks.h"
@@ -214,6 +215,8 @@ static bool counts(enum cli_when when)
         return is_sockudo();
     case CLI_WITH_SOCKUDO_TLS:
         return is_sockudo() && is_on("SSL_ENABLED");
+    case CLI_WITH_SOCKUDO_UNIX:
+        return is_sockudo() && is_on("UNIX_SOCKET_ENABLED");
     case CLI_WITH_SCALING:
         return is_on("REVERB_SCALING_ENABLED");
     }
@@ -239,6 +242,8 @@ static int take_names(struct cli_settings *settings, struct cli_apps *apps, stru
 
 int cli_environment_settings(struct cli_settings *settings, struct cli_error *error)
 {
+    if (cli_linking_settings(settings, is_sockudo(), error))
+        return -1;
     return take_names(settings, NULL, NULL, error);
 }
 
@@ -365,13 +370,22 @@ static const char *nearest_name(const char *name, const char *prefix)
     return best ? best : cli_nearest(whole, known, count);
 }
 
-static void warn_of_unknown(FILE *file, const char *name)
+bool cli_environment_is_unknown(const char *name, const char **nearest)
 {
     const char *prefix = prefix_of(name);
 
     if (!prefix || is_known(name))
+        return false;
+    *nearest = nearest_name(name, prefix);
+    return true;
+}
+
+static void warn_of_unknown(FILE *file, const char *name)
+{
+    const char *nearest;
+
+    if (!cli_environment_is_unknown(name, &nearest))
         return;
-    const char *nearest = nearest_name(name, prefix);
     (void)fprintf(file, "pusherc: warning: %s is not known, and has no effect%s%s%s\n", name,
                   nearest ? "; did you mean " : "", nearest ? nearest : "", nearest ? "?" : "");
 }
@@ -433,7 +447,8 @@ void cli_environment_warn(FILE *file, uint32_t port)
         if (!value)
             continue;
         const struct cli_ignored_name *ignored = cli_ignored_environment(name);
-        if (ignored && counts(ignored->when) && cli_ignored_asks(ignored, value))
+        if (ignored && counts(ignored->when) && cli_ignored_asks(ignored, value) &&
+            !cli_linking_setting(name, is_sockudo()))
             cli_ignored_warn(file, ignored, name);
         warn_of_unknown(file, name);
     }
@@ -467,13 +482,16 @@ void cli_environment_tell(FILE *file)
 {
     static const char *const parts[NAME_COUNT] = {"id", "key", "secret", "secret"};
     const char *const *family = chosen_family();
+    const char *name;
     bool any = false;
 
     for (size_t i = 0; i < cli_name_count; i++) {
-        const struct cli_name *name = &cli_names[i];
-        if (name->environment && counts(name->when) && !is_outdone(name))
-            tell(file, name->environment, name->setting, &any);
+        const struct cli_name *known = &cli_names[i];
+        if (known->environment && counts(known->when) && !is_outdone(known))
+            tell(file, known->environment, known->setting, &any);
     }
+    for (size_t i = 0; (name = cli_linking_name(i, is_sockudo())) != NULL; i++)
+        tell(file, name, cli_linking_setting(name, is_sockudo()), &any);
     for (size_t i = 0; family && i < NAME_COUNT; i++)
         tell(file, family[i], parts[i], &any);
     for (size_t i = family ? 1 : 0; i < COUNT(more_names); i++)
@@ -504,6 +522,7 @@ static bool strip(char *value)
 static bool is_read(const char *name)
 {
     return prefix_of(name) || strncmp(name, "BROADCAST_", 10) == 0 ||
+           cli_linking_setting(name, is_sockudo()) ||
            (is_sockudo() && (is_known(name) || strcmp(name, "SSL_ENABLED") == 0));
 }
 

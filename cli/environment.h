@@ -35,4 +35,7 @@ void cli_environment_warn(FILE *file, uint32_t port);
 /* Write one line with all names that are set and have an effect, and what they set; nothing without such names. */
 void cli_environment_tell(FILE *file);
 
+/* Does the name look like one of this server, and is none? *nearest is the name that was probably meant, or NULL. */
+bool cli_environment_is_unknown(const char *name, const char **nearest);
+
 #endif

@@ -1,41 +1,33 @@
-/* The program: finds the subcommand. Each subcommand has its file. */
+/* The program: finds the subcommand in the table of command.c. */
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
 #include <pusherc/version.h>
 
-#include "serve.h"
-#include "text.h"
+#include "command.h"
 
-static const struct command {
-    const char *name;
-    const char *help;
-    int (*run)(char **arguments);
-} commands[] = {
-    {"serve", "run a server", cli_serve},
-};
-
-#define COMMAND_COUNT (sizeof commands / sizeof commands[0])
+#define MAX_COMMANDS 32
 
 static void print_help(FILE *file)
 {
     (void)fprintf(file, "usage: pusherc COMMAND [OPTION]...\n\n"
-                        "A server for the Pusher Channels protocol.\n\n"
+                        "A server for the Pusher Channels protocol, a publisher, and tools.\n\n"
                         "commands:\n");
-    for (size_t i = 0; i < COMMAND_COUNT; i++)
-        (void)fprintf(file, "  %-10s %s\n", commands[i].name, commands[i].help);
+    for (size_t i = 0; cli_commands[i]; i++)
+        (void)fprintf(file, "  %-10s %s\n", cli_commands[i]->name, cli_commands[i]->help);
     (void)fprintf(file, "\npusherc COMMAND --help tells a command's options.\n"
                         "pusherc --version tells the version.\n");
 }
 
 static int unknown_command(const char *word)
 {
-    const char *known[COMMAND_COUNT];
+    const char *known[MAX_COMMANDS];
+    size_t count = 0;
 
-    for (size_t i = 0; i < COMMAND_COUNT; i++)
-        known[i] = commands[i].name;
-    const char *nearest = cli_nearest(word, known, COMMAND_COUNT);
+    for (; cli_commands[count] && count < MAX_COMMANDS; count++)
+        known[count] = cli_commands[count]->name;
+    const char *nearest = cli_nearest(word, known, count);
     char shown[101];
     (void)snprintf(shown, sizeof shown, "%s", word);
     cli_make_plain(shown);
@@ -68,9 +60,9 @@ int main(int argc, char **argv)
                *features ? ")" : "");
         return 0;
     }
-    for (size_t i = 0; i < COMMAND_COUNT; i++) {
-        if (strcmp(word, commands[i].name) == 0)
-            return commands[i].run(argv + 2);
+    for (size_t i = 0; cli_commands[i]; i++) {
+        if (strcmp(word, cli_commands[i]->name) == 0)
+            return cli_commands[i]->run(argv + 2);
     }
     return unknown_command(word);
 }

@@ -25,6 +25,19 @@ static const char *debug(const char *text)
     return cli_parse_switch(text, &value) ? (value ? "debug" : "") : NULL;
 }
 
+static const char *trace(const char *text)
+{
+    bool value;
+    return cli_parse_switch(text, &value) ? (value ? "trace" : "") : NULL;
+}
+
+/* Sockudo's own path, unless another name says a path. */
+static const char *socket_path(const char *text)
+{
+    bool value;
+    return cli_parse_switch(text, &value) ? (value ? "/var/run/sockudo/sockudo.sock" : "") : NULL;
+}
+
 /* clang-format off */
 #define SERVER(setting, unit) CLI_OF_SERVER, setting, unit
 #define APP(setting, unit)    CLI_OF_APP, setting, unit
@@ -37,6 +50,7 @@ const struct cli_name cli_names[] = {
     {"SOKETI_PORT", "port", SERVER("port", 1), PLAIN},
     {"SOKETI_PATH_PREFIX", "pathPrefix", SERVER("path_prefix", 1), PLAIN},
     {"SOKETI_DEBUG", "debug", SERVER("log_level", 1), CLI_ALWAYS, CLI_SETS, debug},
+    {"BROADCAST_DEBUG", NULL, SERVER("log_level", 1), CLI_ALWAYS, CLI_SETS, trace},
     {"SOKETI_SHUTDOWN_GRACE_PERIOD", "shutdownGracePeriod", SERVER("grace_ms", 1), PLAIN},
     {"SOKETI_SSL_CERT", "ssl.certPath", SERVER("tls_cert", 1), PLAIN},
     {"SOKETI_SSL_KEY", "ssl.keyPath", SERVER("tls_key", 1), PLAIN},
@@ -89,6 +103,9 @@ const struct cli_name cli_names[] = {
     {"WEBSOCKET_MAX_PAYLOAD_KB", NULL, SERVER("max_frame_bytes", KIB), SOCKUDO},
     {"SSL_CERT_PATH", NULL, SERVER("tls_cert", 1), CLI_WITH_SOCKUDO_TLS, CLI_SETS, NULL},
     {"SSL_KEY_PATH", NULL, SERVER("tls_key", 1), CLI_WITH_SOCKUDO_TLS, CLI_SETS, NULL},
+    {"UNIX_SOCKET_PATH", NULL, SERVER("unix_socket", 1), CLI_WITH_SOCKUDO_UNIX, CLI_SETS, NULL},
+    {"UNIX_SOCKET_ENABLED", NULL, SERVER("unix_socket", 1), CLI_WITH_SOCKUDO, CLI_SETS, socket_path},
+    {"UNIX_SOCKET_PERMISSION_MODE", NULL, SERVER("unix_socket_mode", 1), CLI_WITH_SOCKUDO_UNIX, CLI_SETS, NULL},
     {"ACTIVITY_TIMEOUT", NULL, EVERY("activity_timeout_ms", SECOND), SOCKUDO},
     {"USER_AUTHENTICATION_TIMEOUT", NULL, EVERY("user_authentication_timeout_ms", SECOND), SOCKUDO},
     {"SOCKUDO_DEFAULT_APP_ENABLED", NULL, APP("disabled", 1), CLI_ALWAYS, CLI_SETS, not},
@@ -110,6 +127,7 @@ const struct cli_name cli_names[] = {
 };
 
 #define ONE_PROCESS "pusherc is one process"
+#define ONLY_REDIS  "servers are linked over Redis, by --redis, or redis in the config file"
 
 const struct cli_ignored_name cli_ignored_names[] = {
     {"SOKETI_MODE", "mode", "full", CLI_ALWAYS, NULL},
@@ -119,7 +137,7 @@ const struct cli_ignored_name cli_ignored_names[] = {
     {"SOKETI_APP_MANAGER_CACHE_TTL", "appManager.cache.ttl", "-1", CLI_ALWAYS, NULL},
     {"SOKETI_APP_MANAGER_*", "appManager.*", NULL, CLI_ALWAYS, NULL},
     {"SOKETI_SSL_CA", "ssl.caPath", NULL, CLI_ALWAYS, "the chain belongs into the certificate's file"},
-    {"SOKETI_ADAPTER_DRIVER", "adapter.driver", "local", CLI_ALWAYS, ONE_PROCESS},
+    {"SOKETI_ADAPTER_DRIVER", "adapter.driver", "local", CLI_ALWAYS, ONLY_REDIS},
     {"SOKETI_ADAPTER_*", "adapter.*", NULL, CLI_ALWAYS, NULL},
     {"SOKETI_CLUSTER_*", "cluster.*", NULL, CLI_ALWAYS, NULL},
     {"SOKETI_DB_POOLING_ENABLED", "databasePooling.enabled", "false", CLI_ALWAYS, NULL},
@@ -138,21 +156,19 @@ const struct cli_ignored_name cli_ignored_names[] = {
     {"REVERB_APP_RATE_LIMITING_ENABLED", NULL, "false", CLI_ALWAYS, "client events have a limit of their own, max_client_events_per_s"},
     {"REVERB_APP_RATE_LIMIT_TERMINATE", NULL, "false", CLI_ALWAYS, NULL},
     {"REVERB_APP_RATE_LIMIT_*", NULL, NULL, CLI_ALWAYS, NULL},
-    {"REVERB_SCALING_ENABLED", NULL, "false", CLI_ALWAYS, ONE_PROCESS},
+    {"REVERB_SCALING_ENABLED", NULL, "false", CLI_ALWAYS, NULL},
     {"REVERB_SCALING_*", NULL, NULL, CLI_ALWAYS, NULL},
     {"REVERB_PULSE_INGEST_INTERVAL", NULL, NULL, CLI_ALWAYS, NULL},
     {"REVERB_TELESCOPE_INGEST_INTERVAL", NULL, NULL, CLI_ALWAYS, NULL},
     /* in the .env of every Laravel application, mostly for other purposes */
     {"REDIS_*", NULL, NULL, CLI_WITH_SCALING, NULL},
 
-    {"ADAPTER_DRIVER", NULL, "local", CLI_WITH_SOCKUDO, ONE_PROCESS},
+    {"ADAPTER_DRIVER", NULL, "local", CLI_WITH_SOCKUDO, ONLY_REDIS},
     {"CACHE_DRIVER", NULL, "memory", CLI_WITH_SOCKUDO, ONE_PROCESS},
     {"QUEUE_DRIVER", NULL, "memory", CLI_WITH_SOCKUDO, ONE_PROCESS},
     {"APP_MANAGER_DRIVER", NULL, "memory", CLI_WITH_SOCKUDO, "apps are in the config file"},
     {"RATE_LIMITER_DRIVER", NULL, "memory", CLI_WITH_SOCKUDO, ONE_PROCESS},
     {"DATABASE_*", NULL, NULL, CLI_WITH_SOCKUDO, NULL},
-    {"UNIX_SOCKET_ENABLED", NULL, "false", CLI_WITH_SOCKUDO, NULL},
-    {"UNIX_SOCKET_*", NULL, NULL, CLI_WITH_SOCKUDO, NULL},
 };
 /* clang-format on */
 const size_t cli_name_count = sizeof cli_names / sizeof cli_names[0];

@@ -18,8 +18,9 @@ enum cli_whose {
 enum cli_when {
     CLI_ALWAYS,
     CLI_WITH_SOCKUDO, /* a general name: only if a name that begins with SOCKUDO_ is set as well */
-    CLI_WITH_SOCKUDO_TLS, /* the same, and only if SSL_ENABLED is true */
-    CLI_WITH_SCALING      /* only if REVERB_SCALING_ENABLED is true */
+    CLI_WITH_SOCKUDO_TLS,  /* the same, and only if SSL_ENABLED is true */
+    CLI_WITH_SOCKUDO_UNIX, /* the same, and only if UNIX_SOCKET_ENABLED is true */
+    CLI_WITH_SCALING       /* only if REVERB_SCALING_ENABLED is true */
 };
 
 enum cli_how {

@@ -20,18 +20,44 @@ static int unknown_option(const struct cli_option_reader *reader, const char *na
                    : cli_fail(error, "unknown option --%s; --help lists the options", word);
 }
 
+/* Takes the words before the next option. NULL: there is none; a word that has no room is in `error`. */
+static const char *next_option(struct cli_option_reader *reader, struct cli_error *error)
+{
+    const char *word;
+    bool only_words = false;
+
+    error->text[0] = '\0';
+    while ((word = *reader->arguments)) {
+        reader->arguments++;
+        bool option = strcmp(word, "-h") == 0 || (strncmp(word, "--", 2) == 0 && word[2]);
+        if (option && !only_words)
+            return word;
+        if (reader->word_max > 0 && !only_words && strcmp(word, "--") == 0) {
+            only_words = true;
+            continue;
+        }
+        if (reader->word_count == reader->word_max) {
+            (void)cli_fail(error,
+                           reader->word_max ? "unexpected argument \"%.100s\""
+                                            : "unexpected argument \"%.100s\"; options begin "
+                                              "with --",
+                           word);
+            return NULL;
+        }
+        reader->words[reader->word_count++] = word;
+    }
+    return NULL;
+}
+
 int cli_options_next(struct cli_option_reader *reader, size_t *index, const char **value,
                      struct cli_error *error)
 {
-    const char *word = *reader->arguments;
+    const char *word = next_option(reader, error);
 
     if (!word)
-        return 0;
-    reader->arguments++;
+        return error->text[0] ? -1 : 0;
     if (strcmp(word, "-h") == 0)
         word = "--help";
-    if (strncmp(word, "--", 2) != 0 || !word[2])
-        return cli_fail(error, "unexpected argument \"%.100s\"; options begin with --", word);
 
     const char *name = word + 2;
     size_t len = strcspn(name, "=");

@@ -19,6 +19,9 @@ struct cli_option_reader {
     const struct cli_option *options;
     size_t option_count;
     char **arguments; /* NULL-terminated; the arguments not read yet */
+    /* Room for word_max words that are no options; 0: such a word is an error. Words behind "--" are none either. */
+    const char **words;
+    size_t word_max, word_count;
 };
 
 /*

@@ -1,5 +1,3 @@
-#include "serve.h"
-
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netdb.h>
@@ -14,17 +12,22 @@
 #include <pusherc/pusherc.h>
 
 #include "arguments.h"
+#include "asking.h"
+#include "certificates.h"
+#include "command.h"
 #include "environment.h"
+#include "forward.h"
 #include "notify.h"
 #include "show.h"
-
-#define EXIT_CANNOT 1
-#define EXIT_WRONG  2
 
 struct serving {
     struct cli_arguments arguments;
     struct cli_settings settings;
-    struct cli_apps apps; /* the server's current apps */
+    struct cli_certificates certificates; /* of `settings` */
+    struct cli_apps apps;                 /* the server's current apps */
+    struct cli_asking *asking;            /* NULL = no rule asks a URL */
+    pusherc_hooks asked;                  /* its hooks */
+    struct cli_forward forward;
     pusherc_server *server;
     pthread_t main_thread;
     _Atomic bool stopped;
@@ -40,7 +43,7 @@ static int complain_info(const char *what, int code, const pusherc_errinfo *info
 {
     (void)fprintf(stderr, "pusherc: %s%s\n", what,
                   info->text[0] ? info->text : pusherc_strerror(code));
-    return EXIT_CANNOT;
+    return CLI_EXIT_CANNOT;
 }
 
 static void print_help(void)
@@ -118,22 +121,12 @@ static void reload_apps(struct serving *serving)
     serving->apps = apps;
 }
 
-static void fill_tls(const struct cli_settings *settings, pusherc_tls_options *tls)
-{
-    pusherc_tls_options_init(tls, sizeof *tls);
-    tls->cert_file = settings->tls_cert;
-    tls->key_file = settings->tls_key;
-    tls->key_password = settings->tls_password;
-}
-
 /* Reads the certificate again: a renewed one has the same file name. */
 static void reload_certificate(struct serving *serving)
 {
-    pusherc_tls_options tls;
     pusherc_errinfo info = {0};
 
-    fill_tls(&serving->settings, &tls);
-    int status = pusherc_server_reload_tls(serving->server, 0, &tls, &info);
+    int status = pusherc_server_reload_tls(serving->server, 0, serving->certificates.items, &info);
     if (status)
         (void)complain_info("the certificate stays as it was: ", status, &info);
     else
@@ -213,17 +206,15 @@ static int listen_for_clients(struct serving *serving, const char *address)
 {
     const struct cli_settings *settings = &serving->settings;
     pusherc_listen_options options = PUSHERC_LISTEN_OPTIONS_INIT;
-    pusherc_tls_options tls;
     pusherc_errinfo info = {0};
 
     options.host = address;
     options.port = (uint16_t)settings->port;
-    fill_tls(settings, &tls);
-    options.tls = settings->tls_cert ? &tls : NULL;
+    options.tls = serving->certificates.items;
 
     int status = pusherc_server_listen(serving->server, &options, &info);
     if (status == PUSHERC_ENOSYS)
-        return complain(EXIT_CANNOT, "this build cannot serve TLS");
+        return complain(CLI_EXIT_CANNOT, "this build cannot serve TLS");
     return status ? complain_info("", status, &info) : 0;
 }
 
@@ -246,21 +237,40 @@ static int listen_for_metrics(struct serving *serving, const char *address, bool
     return status ? complain_info("", status, &info) : 0;
 }
 
+static int listen_on_socket(struct serving *serving)
+{
+    const struct cli_settings *settings = &serving->settings;
+    pusherc_listen_options options = PUSHERC_LISTEN_OPTIONS_INIT;
+    pusherc_errinfo info = {0};
+    char address[256];
+
+    (void)snprintf(address, sizeof address, "unix:%s", settings->unix_socket);
+    options.host = address;
+    options.unix_mode = (uint16_t)settings->unix_socket_mode;
+    int status = pusherc_server_listen(serving->server, &options, &info);
+    return status ? complain_info("", status, &info) : 0;
+}
+
 static int start(struct serving *serving)
 {
     const struct cli_settings *settings = &serving->settings;
     pusherc_errinfo info = {0};
-    char address[INET6_ADDRSTRLEN], metrics_address[INET6_ADDRSTRLEN];
+    char address[INET6_ADDRSTRLEN], metrics_address[INET6_ADDRSTRLEN], path[128];
     bool metrics = settings->metrics;
 
     if (resolve(settings->host, address) ||
         (metrics && resolve(settings->metrics_host, metrics_address)))
-        return EXIT_CANNOT;
+        return CLI_EXIT_CANNOT;
     int status = listen_for_clients(serving, address);
     if (status == 0 && metrics)
         status = listen_for_metrics(serving, metrics_address, &metrics);
+    if (status == 0 && settings->unix_socket)
+        status = listen_on_socket(serving);
     if (status)
         return status;
+    struct cli_error error;
+    if (cli_asking_start(serving->asking, &error))
+        return complain(CLI_EXIT_CANNOT, error.text);
     status = pusherc_server_start(serving->server, &info);
     if (status)
         return complain_info("", status, &info);
@@ -271,6 +281,11 @@ static int start(struct serving *serving)
     if (metrics)
         print_url("metrics on", "http", metrics_address, pusherc_server_port(serving->server, 1),
                   "/metrics");
+    if (settings->unix_socket) {
+        (void)snprintf(path, sizeof path, "%s", settings->unix_socket);
+        cli_make_plain(path);
+        printf("listening also on unix:%s\n", path);
+    }
     print_url("listening on", settings->tls_cert ? "https" : "http", address,
               pusherc_server_port(serving->server, 0), settings->server.path_prefix);
     cli_notify("READY=1");
@@ -311,24 +326,92 @@ static void wait_for_the_end(struct serving *serving, const sigset_t *signals)
     printf("stopped\n");
 }
 
+/* Forwards the events of the first app: the receiver is one app, too. */
+static int open_forward(struct serving *serving)
+{
+    const struct cli_settings *settings = &serving->settings;
+    const char *app_id = serving->apps.items[0].id;
+    pusherc_errinfo info = {0};
+
+    if (!settings->forward)
+        return 0;
+    int status =
+        cli_forward_open(&serving->forward, settings->forward, app_id, &settings->server, &info);
+    if (status) {
+        (void)complain_info("forward: ", status, &info);
+        return status == PUSHERC_EINVAL ? CLI_EXIT_WRONG : CLI_EXIT_CANNOT;
+    }
+    if (serving->apps.count > 1)
+        (void)fprintf(stderr, "pusherc: warning: only events of app \"%.200s\" are forwarded\n",
+                      app_id);
+    return 0;
+}
+
+static int link_over_redis(struct serving *serving)
+{
+    const struct cli_settings *settings = &serving->settings;
+    pusherc_redis_options options = PUSHERC_REDIS_OPTIONS_INIT;
+    pusherc_errinfo info = {0};
+
+    options.url = settings->redis;
+    options.prefix = settings->redis_prefix;
+    options.timeout_ms = settings->redis_timeout_ms;
+    int status = pusherc_server_use_redis(serving->server, &options, &settings->cluster, &info);
+    if (status)
+        (void)complain_info("redis: ", status, &info);
+    return status == PUSHERC_EINVAL ? CLI_EXIT_WRONG : status ? CLI_EXIT_CANNOT : 0;
+}
+
+/* -- hooks, which run on the workers -- */
+
+static void identify(pusherc_identify_request *request, void *user_data)
+{
+    const struct serving *serving = user_data;
+    serving->asked.identify(request, serving->asked.user_data);
+}
+
+static int on_publish(pusherc_incoming *event, void *user_data)
+{
+    struct serving *serving = user_data;
+    cli_forward_event(&serving->forward, event);
+    return 0;
+}
+
 static int make_server(struct serving *serving)
 {
     pusherc_errinfo info = {0};
+    struct cli_error error;
+    pusherc_hooks hooks = PUSHERC_HOOKS_INIT;
+
+    pusherc_hooks_init(&serving->asked, sizeof serving->asked);
+    if (cli_asking_new(&serving->asking, &serving->settings.rules, &serving->asked, &error))
+        return complain(CLI_EXIT_CANNOT, error.text);
+    hooks.identify = serving->asked.identify ? identify : NULL;
+    hooks.on_publish = serving->settings.forward ? on_publish : NULL;
+    hooks.user_data = serving;
+    serving->settings.server.hooks = &hooks;
 
     /* The library logs nothing without a function. */
     if (serving->settings.server.log_level != PUSHERC_LOG_OFF)
-        serving->settings.server.log_fn = pusherc_log_to_stderr;
-    int status = pusherc_server_new(&serving->server, &serving->settings.server, &info);
+        serving->settings.server.log_fn =
+            serving->settings.log_format ? pusherc_log_json_to_stderr : pusherc_log_to_stderr;
+    int status = open_forward(serving);
+    if (status)
+        return status;
+    status = pusherc_server_new(&serving->server, &serving->settings.server, &info);
+    serving->settings.server.hooks = NULL;
     if (status) {
         (void)complain_info("", status, &info);
-        return status == PUSHERC_EINVAL ? EXIT_WRONG : EXIT_CANNOT;
+        return status == PUSHERC_EINVAL ? CLI_EXIT_WRONG : CLI_EXIT_CANNOT;
     }
     status = put_apps(serving->server, &serving->apps, &info);
     if (status) {
         (void)complain_info("", status, &info);
-        return EXIT_WRONG;
+        return CLI_EXIT_WRONG;
     }
-    return 0;
+    if (cli_asking_add(serving->asking, serving->server, &error))
+        return complain(CLI_EXIT_WRONG, error.text);
+    return serving->settings.redis ? link_over_redis(serving) : 0;
 }
 
 /* Checks everything that could make the start fail, except that the address may be in use. */
@@ -336,17 +419,16 @@ static int check(struct serving *serving)
 {
     const struct cli_settings *settings = &serving->settings;
     pusherc_listen_options options = PUSHERC_LISTEN_OPTIONS_INIT;
-    pusherc_tls_options tls;
     pusherc_errinfo info = {0};
     char address[INET6_ADDRSTRLEN];
 
     int status = make_server(serving);
     if (status == 0 && resolve(settings->host, address))
-        status = EXIT_CANNOT;
+        status = CLI_EXIT_CANNOT;
     if (status || !settings->tls_cert)
         return status;
-    fill_tls(settings, &tls);
-    options.tls = &tls; /* binds a port that the system picks, and does not serve it */
+    options.tls =
+        serving->certificates.items; /* binds a port that the system picks, and does not serve it */
     status = pusherc_server_listen(serving->server, &options, &info);
     return status ? complain_info("", status, &info) : 0;
 }
@@ -384,7 +466,7 @@ static void raise_descriptor_limit(void)
     }
 }
 
-int cli_serve(char **words)
+static int serve(char **words)
 {
     struct serving serving = {0};
     struct cli_error error = {""};
@@ -394,12 +476,13 @@ int cli_serve(char **words)
     cli_apps_init(&serving.apps);
     cli_environment_unquote(stderr);
     if (cli_arguments_read(&serving.arguments, words, &error)) {
-        status = complain(EXIT_WRONG, error.text);
+        status = complain(CLI_EXIT_WRONG, error.text);
     } else if (cli_given(&serving.arguments, "help")) {
         print_help();
         status = 0;
-    } else if (cli_gather(&serving.arguments, &serving.settings, &serving.apps, stderr, &error)) {
-        status = complain(EXIT_WRONG, error.text);
+    } else if (cli_gather(&serving.arguments, &serving.settings, &serving.apps, stderr, &error) ||
+               cli_certificates_init(&serving.certificates, &serving.settings, &error)) {
+        status = complain(CLI_EXIT_WRONG, error.text);
     } else {
         cli_environment_warn(stderr, serving.settings.port);
         raise_descriptor_limit();
@@ -410,8 +493,20 @@ int cli_serve(char **words)
         }
     }
     pusherc_server_free(serving.server);
+    cli_asking_free(serving.asking);
+    cli_forward_close(&serving.forward);
     cli_apps_free(&serving.apps);
+    cli_certificates_free(&serving.certificates);
     cli_settings_free(&serving.settings);
     cli_arguments_free(&serving.arguments);
     return status;
 }
+
+const struct cli_command cli_serve_command = {
+    .name = "serve",
+    .help = "run a server",
+    .words = "",
+    .options = cli_serve_options,
+    .option_count = CLI_SERVE_OPTION_COUNT,
+    .run = serve,
+};

@@ -8,6 +8,7 @@
 #define DEFAULT_PORT     6001
 #define DEFAULT_METRICS  9601 /* as in soketi */
 #define DEFAULT_GRACE_MS 3000 /* as in soketi */
+#define DEFAULT_MODE     0660 /* the library's */
 #define MAX_GRACE_MS     86400000
 
 #define AT(member) offsetof(struct cli_settings, member)
@@ -18,16 +19,28 @@
 const struct cli_setting cli_server_settings[] = {
     {"host", CLI_SETTING_TEXT, AT(host), 0, 0, 0, "", "address to listen on; a name is looked up"},
     {"port", CLI_SETTING_NUMBER, AT(port), 0, 65535, DEFAULT_PORT, "", "port to listen on; 0: the system picks one"},
+    {"unix_socket", CLI_SETTING_TEXT, AT(unix_socket), 0, 0, 0, "", "path of a unix socket to listen on as well"},
+    {"unix_socket_mode", CLI_SETTING_MODE, AT(unix_socket_mode), 1, 0777, 0, "", "permissions of that socket, in octal"},
     {"workers", CLI_SETTING_WORKERS, AT(server.worker_count), 1, PUSHERC_WORKERS_MAX, 1, "", "threads, 1 to 64, or `auto`: one for each processor"},
     {"log_level", CLI_SETTING_CHOICE, AT(server.log_level), 0, 5, 0, "off|error|warn|info|debug|trace", "`off`, `error`, `warn`, `info`, `debug`, `trace`"},
+    {"log_format", CLI_SETTING_CHOICE, AT(log_format), 0, 1, 0, "text|json", "log lines as `text`, or as `json` objects"},
     {"grace_ms", CLI_SETTING_NUMBER, AT(grace_ms), 0, MAX_GRACE_MS, DEFAULT_GRACE_MS, "", "a stop tells the clients in random order over so long"},
-    {"tls_cert", CLI_SETTING_TEXT, AT(tls_cert), 0, 0, 0, "", "certificate chain, PEM; the listener then speaks TLS only"},
-    {"tls_key", CLI_SETTING_TEXT, AT(tls_key), 0, 0, 0, "", "its private key, PEM"},
+    {"tls_cert", CLI_SETTING_TEXT, AT(tls_cert), 0, 0, 0, "", "certificate chain, PEM: then TLS only; FILE,FILE for several names"},
+    {"tls_key", CLI_SETTING_TEXT, AT(tls_key), 0, 0, 0, "", "its private key, PEM; several in the order of the certificates"},
     {"tls_password", CLI_SETTING_SECRET, AT(tls_password), 0, 0, 0, "", "password of the key"},
+    {"redis", CLI_SETTING_SECRET, AT(redis), 0, 0, 0, "", "URL of a Redis that links several servers, redis://[user:password@]host[:port][/db]"},
+    {"redis_prefix", CLI_SETTING_TEXT, AT(redis_prefix), 0, 0, 0, "", "what the names of keys and topics begin with; default `pusherc:`"},
+    {"redis_timeout_ms", CLI_SETTING_NUMBER, AT(redis_timeout_ms), 100, 600000, 5000, "", "a Redis that does not answer for so long is given up, and connected anew"},
+    {"cluster_lease_ms", CLI_SETTING_NUMBER, AT(cluster.lease_ms), 300, 3600000, 10000, "", "a server that the others have not heard of for so long is dead; three renewals at least, and the same on all servers, like the next three"},
+    {"cluster_renew_ms", CLI_SETTING_NUMBER, AT(cluster.renew_ms), 100, 1200000, 3000, "", "a server says so often that it lives"},
+    {"cluster_settle_ms", CLI_SETTING_NUMBER, AT(cluster.settle_ms), 101, 3600000, 5000, "", "after Redis lost data no member leaves for so long; more than one renewal"},
+    {"cluster_join_wait_ms", CLI_SETTING_NUMBER, AT(cluster.join_wait_ms), 1, 600000, 2000, "", "without Redis a subscribe waits so long, and is then answered with what this server knows"},
+    {"cluster_stale_reads", CLI_SETTING_FLAG, AT(cluster.stale_reads), 0, 1, 0, "", "without Redis the HTTP API answers with what this server knows; else with 503"},
     {"metrics", CLI_SETTING_FLAG, AT(metrics), 0, 1, 0, "", "serve pages for operators on a port of their own"},
     {"metrics_host", CLI_SETTING_TEXT, AT(metrics_host), 0, 0, 0, "", "address of that port"},
     {"metrics_port", CLI_SETTING_NUMBER, AT(metrics_port), 0, 65535, DEFAULT_METRICS, "", "number of that port; 0: the system picks one"},
     {"webhook_batching", CLI_SETTING_FLAG, AT(webhook_batching), 0, 1, 0, "", "gather events for one webhook endpoint; else each is sent by itself"},
+    {"forward", CLI_SETTING_SECRET, AT(forward), 0, 0, 0, "", "another server that gets the first app's events over HTTP as well"},
     PUSHERC_SERVER_SETTING_MAP(SERVER_ROW)
 };
 
@@ -59,6 +72,7 @@ void cli_settings_init(struct cli_settings *settings)
                                       .metrics_port = CLI_NO_PORT,
                                       .grace_ms = DEFAULT_GRACE_MS};
     pusherc_server_options_init(&settings->server, sizeof settings->server);
+    pusherc_cluster_options_init(&settings->cluster, sizeof settings->cluster);
     settings->server.log_level = PUSHERC_LOG_INFO;
 }
 
@@ -76,6 +90,7 @@ void cli_settings_free(struct cli_settings *settings)
         if (is_text(&cli_server_settings[i]))
             free((char *)*(const char **)text);
     }
+    cli_rules_free(&settings->rules);
 }
 
 static const struct cli_setting *find(const struct cli_setting *table, size_t count,
@@ -170,6 +185,20 @@ static int set_number(void *target, const struct cli_setting *setting, const cha
                     limit ? ", or -1 for no limit" : "", text);
 }
 
+static int set_mode(uint32_t *mode, const struct cli_setting *setting, const char *source,
+                    const char *text, struct cli_error *error)
+{
+    char *end;
+    unsigned long value = strtoul(text, &end, 8);
+
+    if (strspn(text, "01234567") != strlen(text) || *end || value < setting->min ||
+        value > setting->max)
+        return cli_fail(error, "%s must be permissions in octal, such as 660, not \"%.100s\"",
+                        source, text);
+    *mode = (uint32_t)value;
+    return 0;
+}
+
 static int set_workers(uint32_t *count, const char *source, const char *text,
                        struct cli_error *error)
 {
@@ -241,6 +270,8 @@ int cli_setting_set(void *in, const struct cli_setting *setting, const char *sou
     case CLI_SETTING_DELAY:
     case CLI_SETTING_BIG:
         return set_number(target, setting, source, unit, text, error);
+    case CLI_SETTING_MODE:
+        return set_mode(target, setting, source, text, error);
     case CLI_SETTING_WORKERS:
         return set_workers(target, source, text, error);
     case CLI_SETTING_CHOICE: /* an enum has the size of an int */
@@ -296,6 +327,11 @@ void cli_setting_print(FILE *file, const void *in, const struct cli_setting *set
     case CLI_SETTING_WORKERS:
         print_number(file, setting, *(const uint32_t *)source);
         return;
+    case CLI_SETTING_MODE: {
+        uint32_t mode = *(const uint32_t *)source;
+        (void)fprintf(file, "\"%03o\"", (unsigned)(mode ? mode : DEFAULT_MODE));
+        return;
+    }
     case CLI_SETTING_BIG:
         print_number(file, setting, *(const uint64_t *)source);
         return;
@@ -315,6 +351,9 @@ int cli_settings_complete(struct cli_settings *settings, struct cli_error *error
         settings->metrics_port = DEFAULT_METRICS;
     if (!settings->webhook_batching)
         settings->server.webhook_batch_ms = PUSHERC_NO_DELAY;
+    if (settings->unix_socket && settings->unix_socket[0] != '/')
+        return cli_fail(error, "unix_socket must be a path from / on, not \"%.100s\"",
+                        settings->unix_socket);
     if (!settings->tls_cert != !settings->tls_key)
         return cli_fail(error, "TLS needs both files: a certificate (--tls-cert) and its key "
                                "(--tls-key)");

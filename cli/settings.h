@@ -8,8 +8,10 @@
 
 #include <stdio.h>
 
+#include <pusherc/cluster.h>
 #include <pusherc/settings.h>
 
+#include "rules.h"
 #include "text.h"
 
 #define CLI_NO_PORT UINT32_MAX
@@ -18,16 +20,24 @@
 struct cli_settings {
     pusherc_server_options server;
     const char *host, *metrics_host;
+    const char *unix_socket;   /* NULL = none */
+    uint32_t unix_socket_mode; /* 0 = the library's default */
     const char *tls_cert, *tls_key, *tls_password;
+    const char *forward;              /* where events are sent as well; NULL = nowhere */
+    const char *redis, *redis_prefix; /* NULL = one process, or the library's prefix */
+    uint32_t redis_timeout_ms;
+    pusherc_cluster_options cluster;
     uint32_t port;
     uint32_t metrics_port;    /* CLI_NO_PORT until it is set, then the default */
     bool metrics_port_chosen; /* the user has set it */
     bool metrics;
     bool webhook_batching;
     uint32_t grace_ms;
+    int log_format;         /* 0 = text, 1 = JSON */
+    struct cli_rules rules; /* of the config file */
 };
 
-/* The kinds of pusherc/settings.h, and CLI_SETTING_WORKERS. */
+/* The kinds of pusherc/settings.h, and two more. */
 enum cli_setting_kind {
     CLI_SETTING_TEXT,   /* const char *, owned */
     CLI_SETTING_SECRET, /* the same, never shown */
@@ -38,6 +48,7 @@ enum cli_setting_kind {
     CLI_SETTING_LIMIT,  /* the same, or -1 for PUSHERC_NO_LIMIT */
     CLI_SETTING_DELAY,  /* the same, and 0 is PUSHERC_NO_DELAY */
     CLI_SETTING_BIG,    /* uint64_t from min to max */
+    CLI_SETTING_MODE,   /* uint32_t: permissions in octal, from min to max */
     CLI_SETTING_WORKERS /* uint32_t: 1..64 or "auto" */
 };
 

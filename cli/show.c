@@ -1,5 +1,6 @@
 #include "show.h"
 
+#include "history.h"
 #include "webhooks.h"
 
 static void name(FILE *file, const char *indent, const char *text)
@@ -45,11 +46,17 @@ static void show_app(FILE *file, const struct cli_app *app)
     name(file, indent, "encryption_master_key");
     secret(file, app->master_key);
     (void)fputs(",\n", file);
+    name(file, indent, "shaping");
+    cli_print_json_text(file, app->shaping);
+    (void)fputs(",\n", file);
     name(file, indent, "allowed_origins");
     origins(file, app->origins);
     (void)fputs(",\n", file);
     name(file, indent, "webhooks");
     cli_webhooks_print(file, app);
+    (void)fputs(",\n", file);
+    name(file, indent, "history");
+    cli_history_print(file, app);
     for (size_t i = 0; i < cli_app_setting_count; i++) {
         (void)fputs(",\n", file);
         name(file, indent, cli_app_settings[i].name);
@@ -71,5 +78,7 @@ void cli_show(FILE *file, const struct cli_settings *settings, const struct cli_
         show_app(file, &apps->items[i]);
         (void)fputs(i + 1 < apps->count ? ",\n" : "\n", file);
     }
-    (void)fprintf(file, "  ]\n}\n");
+    (void)fprintf(file, "  ],\n  \"rules\": ");
+    cli_rules_print(file, &settings->rules);
+    (void)fprintf(file, "\n}\n");
 }

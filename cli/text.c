@@ -178,3 +178,19 @@ void cli_print_json_text(FILE *file, const char *text)
     }
     (void)fputc('"', file);
 }
+
+void cli_print_url(FILE *file, const char *url)
+{
+    const char *scheme = strstr(url, "://");
+    const char *host = scheme ? scheme + 3 : url;
+    const char *at = memchr(host, '@', strcspn(host, "/?#"));
+    const char *rest = at ? at : host;
+    size_t shown = strcspn(rest, "?#");
+    char *text = malloc(strlen(url) + 2 * sizeof "(not shown)" + 1);
+
+    if (text)
+        (void)sprintf(text, "%.*s%s%.*s%s", (int)(host - url), url, at ? "(not shown)" : "",
+                      (int)shown, rest, rest[shown] ? "?(not shown)" : "");
+    cli_print_json_text(file, text);
+    free(text);
+}

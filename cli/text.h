@@ -41,5 +41,7 @@ void cli_make_plain(char *text);
 
 /* As JSON: a string, or null for NULL. */
 void cli_print_json_text(FILE *file, const char *text);
+/* The same of a URL, without what may be secret: who asks, and the query. */
+void cli_print_url(FILE *file, const char *url);
 
 #endif

@@ -122,23 +122,6 @@ int cli_webhooks_add(struct cli_app *app, const char *url, struct cli_error *err
     return whole ? 0 : cli_fail_no_memory(error);
 }
 
-/* Without what may be secret: who asks, and the query. */
-static void print_url(FILE *file, const char *url)
-{
-    const char *scheme = strstr(url, "://");
-    const char *host = scheme ? scheme + 3 : url;
-    const char *at = memchr(host, '@', strcspn(host, "/?#"));
-    const char *rest = at ? at : host;
-    size_t shown = strcspn(rest, "?#");
-    char *text = malloc(strlen(url) + 2 * sizeof "(not shown)" + 1);
-
-    if (text)
-        (void)sprintf(text, "%.*s%s%.*s%s", (int)(host - url), url, at ? "(not shown)" : "",
-                      (int)shown, rest, rest[shown] ? "?(not shown)" : "");
-    cli_print_json_text(file, text);
-    free(text);
-}
-
 static void print_events(FILE *file, uint32_t events)
 {
     static const char *const names[] = {"channel_occupied",  "channel_vacated", "member_added",
@@ -173,7 +156,7 @@ static void print_filter(FILE *file, const pusherc_webhook *webhook)
 static void print_one(FILE *file, const pusherc_webhook *webhook)
 {
     (void)fputs("{\"url\": ", file);
-    print_url(file, webhook->url);
+    cli_print_url(file, webhook->url);
     if (webhook->events)
         print_events(file, webhook->events);
     if (webhook->channel_prefix || webhook->channel_suffix)

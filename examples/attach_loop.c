@@ -6,6 +6,7 @@
  *   then, in a browser:        new Pusher('app-key', {wsHost: '127.0.0.1', wsPort: PORT, ...})
  */
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -19,6 +20,7 @@ struct host {
     uv_timer_t every_second;
     uv_signal_t terminate, interrupt;
     pusherc_server *server;
+    bool stopping;
 };
 
 static void publish_time(uv_timer_t *timer)
@@ -38,6 +40,12 @@ static void publish_time(uv_timer_t *timer)
         (void)fprintf(stderr, "publish: %s\n", pusherc_strerror(status));
 }
 
+/* A handle of any type. */
+static void close_handle(void *handle)
+{
+    uv_close(handle, NULL);
+}
+
 /* The library has closed its handles. uv_run() returns when the host has closed its own, too. */
 static void stopped(pusherc_server *server, void *user_data)
 {
@@ -45,8 +53,8 @@ static void stopped(pusherc_server *server, void *user_data)
 
     pusherc_server_free(server);
     host->server = NULL;
-    uv_close((uv_handle_t *)&host->terminate, NULL);
-    uv_close((uv_handle_t *)&host->interrupt, NULL);
+    close_handle(&host->terminate);
+    close_handle(&host->interrupt);
 }
 
 static void stop(uv_signal_t *handle, int number)
@@ -54,9 +62,10 @@ static void stop(uv_signal_t *handle, int number)
     struct host *host = handle->data;
 
     (void)number;
-    if (uv_is_closing((uv_handle_t *)&host->every_second))
+    if (host->stopping)
         return;
-    uv_close((uv_handle_t *)&host->every_second, NULL);
+    host->stopping = true;
+    close_handle(&host->every_second);
     /* The server closes its clients within 200 ms. A real host with many clients allows seconds. */
     (void)pusherc_server_stop(host->server, 200, stopped, host);
 }

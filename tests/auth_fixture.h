@@ -41,7 +41,7 @@ struct ax {
 
 static inline void ax_take(struct ax *ax, pusherc_auth_request *request)
 {
-    FX_REQUIRE(ax->asked_count < AX_MAX_ASKED);
+    REQUIRE(ax->asked_count < AX_MAX_ASKED);
     switch (ax->answer) {
     case AX_LATER:
         ax->asked[ax->asked_count++] = request;
@@ -80,7 +80,7 @@ static inline void ax_on_denied(const pusherc_denial *d, void *user_data)
                  "%s %.*s (%.*s) %.*s %d %.*s\n", pusherc_denial_name(d->reason),
                  (int)d->channel.len, d->channel.ptr, (int)d->pattern.len, d->pattern.ptr,
                  (int)d->user_id.len, d->user_id.ptr, d->status, (int)d->detail.len, d->detail.ptr);
-    FX_REQUIRE(n > 0 && ax->denied_len + (size_t)n < sizeof ax->denied);
+    REQUIRE(n > 0 && ax->denied_len + (size_t)n < sizeof ax->denied);
     ax->denied_len += (size_t)n;
 }
 
@@ -103,7 +103,7 @@ static inline pusherc_rule ax_rule(struct ax *ax, const char *pattern)
 static inline void ax_add(struct ax *ax, const pusherc_rule *rule)
 {
     pusherc_errinfo info;
-    FX_REQUIRE(pc_rules_add(&ax->fx.engine->rules, rule, &info) == 0);
+    REQUIRE(pc_rules_add(&ax->fx.engine->rules, rule, &info) == 0);
 }
 
 static inline void ax_close(struct ax *ax)
@@ -113,6 +113,16 @@ static inline void ax_close(struct ax *ax)
         ax->clients[i].fx = NULL;
     }
     fx_close(&ax->fx);
+}
+
+/* A tear-down for cmocka: *state is an ax from malloc(). Fails if memory is left. */
+static inline int ax_tear_down(void **state)
+{
+    struct ax *ax = *state;
+    ax_close(ax);
+    size_t live = failing_alloc_live(&ax->fx.alloc);
+    free(ax);
+    return live == 0 ? 0 : -1;
 }
 
 /* Opens an engine with one app of this mode, without rules. Returns 0, or PUSHERC_ENOMEM with all memory freed. */
@@ -137,7 +147,7 @@ static inline int ax_try_open(struct ax *ax, uint32_t workers, pusherc_auth_mode
 
 static inline void ax_open(struct ax *ax, uint32_t workers, pusherc_auth_mode mode)
 {
-    FX_REQUIRE(ax_try_open(ax, workers, mode, 0) == 0);
+    REQUIRE(ax_try_open(ax, workers, mode, 0) == 0);
 }
 
 /* Connects client `i` on a worker; user NULL = anonymous. After PUSHERC_ENOMEM it is not connected. */
@@ -145,24 +155,23 @@ static inline int ax_try_connect(struct ax *ax, size_t i, uint32_t worker, const
 {
     struct fx_client *client = &ax->clients[i];
     struct pc_identity *who = NULL;
-    int err = fx_try_connect(&ax->fx, client, worker, 7);
-    if (err == 0 && user) {
+    if (user) {
         who = pc_identity_new(&ax->fx.mem, pc_slice_of(user), PC_S("{\"name\":\"x\"}"));
-        err = who ? 0 : PUSHERC_ENOMEM;
+        if (!who)
+            return PUSHERC_ENOMEM;
     }
-    if (err)
+    int err = fx_try_connect_to(&ax->fx, client, worker, 7, "app-key", who);
+    if (err) {
         fx_disconnect(client);
-    if (err)
         client->fx = NULL;
-    else
-        client->session.identity = who;
+    }
     return err;
 }
 
 static inline struct fx_client *ax_connect(struct ax *ax, size_t i, uint32_t worker,
                                            const char *user)
 {
-    FX_REQUIRE(ax_try_connect(ax, i, worker, user) == 0);
+    REQUIRE(ax_try_connect(ax, i, worker, user) == 0);
     fx_settle(&ax->fx);
     fx_forget(&ax->clients[i]);
     return &ax->clients[i];
@@ -207,7 +216,7 @@ static inline void ax_subscribe(struct ax *ax, size_t i, const char *channel)
 static inline pusherc_auth_request *ax_next(struct ax *ax)
 {
     ax_settle(ax);
-    FX_REQUIRE(ax->asked_count > 0);
+    REQUIRE(ax->asked_count > 0);
     pusherc_auth_request *request = ax->asked[0];
     memmove(ax->asked, ax->asked + 1, --ax->asked_count * sizeof *ax->asked);
     return request;

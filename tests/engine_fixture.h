@@ -13,20 +13,14 @@
 #include <pusherc/error.h>
 #include <pusherc/sign.h>
 
+#include "fanout/channel_timer.h"
 #include "fanout/publish.h"
+#include "require.h"
 #include "session/reply.h"
 #include "unit/failing_alloc.h"
 
 #define FX_WORKERS  4 /* as many as any test wants */
 #define FX_START_MS 1000000
-
-#define FX_REQUIRE(condition)                                                                      \
-    do {                                                                                           \
-        if (!(condition)) {                                                                        \
-            fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition);                        \
-            abort();                                                                               \
-        }                                                                                          \
-    } while (0)
 
 struct fx {
     struct failing_alloc alloc;
@@ -60,6 +54,12 @@ static inline pusherc_server_options fx_limits(void)
         .out_soft_ms = 10000,
         .out_hard_bytes = 1048576,
         .max_cache_bytes = 1 << 20,
+        .max_history_bytes = 1 << 20,
+        .max_questions_per_connection = PUSHERC_NO_LIMIT,
+        .max_questions_per_ip = PUSHERC_NO_LIMIT,
+        .max_questions_per_app = PUSHERC_NO_LIMIT,
+        .max_unknown_apps_per_ip = PUSHERC_NO_LIMIT,
+        .unknown_app_ms = PUSHERC_NO_DELAY,
     };
 }
 
@@ -81,9 +81,15 @@ static inline void fx_wake(void *ctx)
     ++*(unsigned *)ctx;
 }
 
-/* Call it after the last client is disconnected. */
+/* Call it after the last client is disconnected. Members who are absent leave, as when a server stops. */
 static inline void fx_close(struct fx *fx)
 {
+    if (fx->engine)
+        fx->engine->draining = true;
+    for (uint32_t i = 0; fx->engine && i < fx->engine->worker_count; i++)
+        pc_channel_timers_hurry(&fx->engine->workers[i], NULL, NULL);
+    for (uint32_t i = 0; fx->engine && i < fx->engine->worker_count; i++)
+        pc_people_hurry(&fx->engine->workers[i]);
     for (uint32_t i = 0; fx->engine && i < fx->engine->worker_count; i++) {
         struct pc_mailbox *box = fx->engine->workers[i].mailbox;
         if (box)
@@ -142,8 +148,8 @@ static inline void fx_open(struct fx *fx, uint32_t workers)
 {
     pusherc_server_options limits = fx_limits();
     pusherc_app_options app = fx_app();
-    FX_REQUIRE(fx_try_open(fx, &limits, NULL, workers, 0) == 0);
-    FX_REQUIRE(fx_try_put(fx, &app) == 0);
+    REQUIRE(fx_try_open(fx, &limits, NULL, workers, 0) == 0);
+    REQUIRE(fx_try_put(fx, &app) == 0);
 }
 
 /* -- a connection -- */
@@ -183,7 +189,7 @@ static inline int fx_try_connect_to(struct fx *fx, struct fx_client *client, uin
     *client = (struct fx_client){.fx = fx, .over = true};
     pc_outq_init(&client->q, &fx->engine->workers[worker], fx_on_overflow);
     struct pc_app *app = pc_apps_by_key(&fx->engine->apps, pc_slice_of(app_key));
-    FX_REQUIRE(app && pc_app_connect(app));
+    REQUIRE(app && pc_app_connect(app));
     struct pc_newcomer newcomer = {.app = app, .identity = identity, .protocol = protocol};
     int err = pc_session_open(&client->session, &fx->engine->workers[worker], &client->q,
                               &transport, &newcomer);
@@ -201,7 +207,7 @@ static inline int fx_try_connect(struct fx *fx, struct fx_client *client, uint32
 
 static inline void fx_connect(struct fx *fx, struct fx_client *client, uint32_t worker)
 {
-    FX_REQUIRE(fx_try_connect(fx, client, worker, 7) == 0);
+    REQUIRE(fx_try_connect(fx, client, worker, 7) == 0);
 }
 
 /* Connects with an identity from the host. */
@@ -209,8 +215,8 @@ static inline void fx_connect_as(struct fx *fx, struct fx_client *client, uint32
                                  const char *user_id)
 {
     struct pc_identity *identity = pc_identity_new(&fx->mem, pc_slice_of(user_id), PC_S(""));
-    FX_REQUIRE(identity);
-    FX_REQUIRE(fx_try_connect_to(fx, client, worker, 7, "app-key", identity) == 0);
+    REQUIRE(identity);
+    REQUIRE(fx_try_connect_to(fx, client, worker, 7, "app-key", identity) == 0);
 }
 
 /* The peer is gone. Does nothing if the client was not connected. */
@@ -233,11 +239,11 @@ static inline void fx_hear(struct fx_client *client, const struct iovec *frame)
     const unsigned char *bytes = frame->iov_base;
     size_t header = bytes[1] < 126 ? 2 : bytes[1] == 126 ? 4 : 10;
     size_t len = frame->iov_len - header;
-    FX_REQUIRE(bytes[0] == 0x81);
+    REQUIRE(bytes[0] == 0x81);
     if (client->heard_cap < client->heard_len + len + 2) {
         client->heard_cap = (client->heard_len + len + 2) * 2;
         client->heard = realloc(client->heard, client->heard_cap);
-        FX_REQUIRE(client->heard);
+        REQUIRE(client->heard);
     }
     memcpy(client->heard + client->heard_len, bytes + header, len);
     client->heard_len += len;
@@ -258,7 +264,7 @@ static inline void fx_flush(struct fx_client *client)
         pc_outq_wrote(&client->q, frame.iov_len);
     }
     if (!client->over)
-        client->slow = client->q.bytes > 0 && pc_session_slow(&client->session);
+        client->slow = client->q.count > 0 && pc_session_slow(&client->session);
 }
 
 /* Runs one turn of one worker: its mailbox, then its queues. Returns false if it had no work. */
@@ -297,6 +303,13 @@ static inline void fx_pass(struct fx *fx, uint64_t ms)
         worker->now_ms += ms;
         pc_timers_run(&worker->timers, worker->now_ms);
     }
+}
+
+/* Lets the time pass in which what comes and goes is gathered. */
+static inline void fx_wait(struct fx *fx)
+{
+    fx_pass(fx, PC_GATHER_MS);
+    fx_settle(fx);
 }
 
 /* Discards what the client has read. */
@@ -339,7 +352,7 @@ static inline void fx_escape(char *to, size_t size, const char *text)
 {
     size_t len = 0;
     for (; *text; text++) {
-        FX_REQUIRE(len + 3 < size);
+        REQUIRE(len + 3 < size);
         if (*text == '"' || *text == '\\')
             to[len++] = '\\';
         to[len++] = *text;
@@ -362,8 +375,8 @@ static inline const char *fx_subscribe_text(struct fx_client *client, const char
         return text;
     }
     pusherc_credentials credentials = fx_credentials();
-    FX_REQUIRE(pusherc_sign_channel(&credentials, client->q.owner, pc_slice_of(channel),
-                                    pc_slice_of(channel_data), auth, sizeof auth, NULL) == 0);
+    REQUIRE(pusherc_sign_channel(&credentials, client->q.owner, pc_slice_of(channel),
+                                 pc_slice_of(channel_data), auth, sizeof auth, NULL) == 0);
     int n = snprintf(text, sizeof text,
                      "{\"event\":\"pusher:subscribe\",\"data\":{\"channel\":\"%s\",\"auth\":\"%s\"",
                      channel, auth);
@@ -397,8 +410,8 @@ static inline void fx_sign_in(struct fx_client *client, const char *user_data)
 {
     char auth[256], escaped[4096], text[8192];
     pusherc_credentials credentials = fx_credentials();
-    FX_REQUIRE(pusherc_sign_user(&credentials, client->q.owner, pc_slice_of(user_data), auth,
-                                 sizeof auth, NULL) == 0);
+    REQUIRE(pusherc_sign_user(&credentials, client->q.owner, pc_slice_of(user_data), auth,
+                              sizeof auth, NULL) == 0);
     fx_escape(escaped, sizeof escaped, user_data);
     snprintf(text, sizeof text,
              "{\"event\":\"pusher:signin\",\"data\":{\"auth\":\"%s\",\"user_data\":\"%s\"}}", auth,
@@ -417,7 +430,7 @@ static inline int fx_publish_except(struct fx *fx, const char *channel, const ch
                                .data = pc_slice_of(data),
                                .except = except};
     struct pc_app *app = pc_apps_by_id(&fx->engine->apps, PC_S("app-id"));
-    FX_REQUIRE(app);
+    REQUIRE(app);
     int err = pc_publish(fx->engine, app, &p);
     pc_app_unref(app);
     return err;

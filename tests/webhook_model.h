@@ -17,6 +17,7 @@
 
 #include "channel/apps.h"
 #include "codec/json.h"
+#include "require.h"
 #include "unit/failing_alloc.h"
 #include "webhook/queue.h"
 
@@ -27,14 +28,6 @@
 #define WM_TOLD      4096
 #define WM_IN_FLIGHT 8
 #define WM_DELAY_MS  3000
-
-#define WM_REQUIRE(condition)                                                                      \
-    do {                                                                                           \
-        if (!(condition)) {                                                                        \
-            fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition);                        \
-            abort();                                                                               \
-        }                                                                                          \
-    } while (0)
 
 struct wm_event {
     uint32_t kind;
@@ -93,7 +86,7 @@ static inline bool wm_is_removal(uint32_t kind)
 
 static inline void wm_tell(struct wm_endpoint *e, struct wm_event event)
 {
-    WM_REQUIRE(e->told_count < WM_TOLD);
+    REQUIRE(e->told_count < WM_TOLD);
     if (!event.silent)
         e->told[e->told_count++] = event;
 }
@@ -180,10 +173,8 @@ static inline void wm_leave(struct wm *m, int app, int channel, int user)
 
 static inline bool wm_text_is(struct pc_json object, const char *name, const char *text)
 {
-    char quoted[64];
-    snprintf(quoted, sizeof quoted, "\"%s\"", text);
-    struct pc_json value = pc_json_get(object, pc_slice_of(name));
-    return pc_slice_eq(value.raw, pc_slice_of(quoted));
+    pusherc_slice raw = pc_json_get(object, pc_slice_of(name)).raw;
+    return raw.len == strlen(text) + 2 && memcmp(raw.ptr + 1, text, raw.len - 2) == 0;
 }
 
 static inline void wm_hear_event(const struct wm_endpoint *e, int app, size_t n,
@@ -191,16 +182,16 @@ static inline void wm_hear_event(const struct wm_endpoint *e, int app, size_t n,
 {
     const struct wm_event *expected = &e->told[n];
     const char *name = NULL;
-    WM_REQUIRE(n < e->told_count);
+    REQUIRE(n < e->told_count);
     for (size_t i = 0; i < sizeof wm_kinds / sizeof wm_kinds[0]; i++)
         if (wm_kinds[i].kind == expected->kind)
             name = wm_kinds[i].name;
-    WM_REQUIRE(name && wm_text_is(event, "name", name));
-    WM_REQUIRE(wm_text_is(event, "channel", wm_channels[app][expected->channel]));
+    REQUIRE(name && wm_text_is(event, "name", name));
+    REQUIRE(wm_text_is(event, "channel", wm_channels[app][expected->channel]));
     if (expected->user >= 0)
-        WM_REQUIRE(wm_text_is(event, "user_id", wm_users[expected->user]));
+        REQUIRE(wm_text_is(event, "user_id", wm_users[expected->user]));
     else
-        WM_REQUIRE(pc_json_get(event, PC_S("user_id")).type == PC_JSON_NONE);
+        REQUIRE(pc_json_get(event, PC_S("user_id")).type == PC_JSON_NONE);
 }
 
 /* Requires that the batch has the next events of its endpoint. `heard`: the endpoint accepts it. */
@@ -208,25 +199,25 @@ static inline void wm_hear(struct wm *m, const struct pc_webhook_batch *batch, b
 {
     int app = 0;
     while (!pc_slice_eq(batch->endpoints->app_id, pc_slice_of(wm_ids[app])))
-        WM_REQUIRE(++app < WM_APPS);
+        REQUIRE(++app < WM_APPS);
     size_t index = (size_t)(batch->endpoint->url[strlen(batch->endpoint->url) - 1] - '0');
-    WM_REQUIRE(index < WM_ENDPOINTS);
+    REQUIRE(index < WM_ENDPOINTS);
     struct wm_endpoint *e = &m->endpoints[app][index];
     wm_pass(e, m->now_ms, false);
 
     struct pc_json body = pc_json_parse(batch->body);
-    WM_REQUIRE(body.type == PC_JSON_OBJECT);
+    REQUIRE(body.type == PC_JSON_OBJECT);
     size_t n = 0;
     struct pc_json_iter iter = pc_json_iter_of(pc_json_get(body, PC_S("events")));
     while (pc_json_next(&iter))
         wm_hear_event(e, app, e->heard + n++, iter.value);
-    WM_REQUIRE(n == batch->event_count && n >= 1 && n <= 4);
+    REQUIRE(n == batch->event_count && n >= 1 && n <= 4);
     if (batch->attempts > 0) {
         pusherc_credentials signer = {.struct_size = sizeof signer,
                                       .key = pc_slice_of(wm_ids[app]),
                                       .secret = pc_slice_of(wm_secrets[app])};
-        WM_REQUIRE(pusherc_verify_webhook(&signer, batch->body,
-                                          pc_slice(batch->signature, PC_SHA256_HEX)) == 0);
+        REQUIRE(pusherc_verify_webhook(&signer, batch->body,
+                                       pc_slice(batch->signature, PC_SHA256_HEX)) == 0);
     }
     if (heard)
         e->heard += n;
@@ -242,7 +233,7 @@ static inline void wm_take(struct wm *m)
             return;
         m->in_flight[i] = batch;
         for (int k = 0; k < WM_IN_FLIGHT; k++) /* one request at a time for each endpoint */
-            WM_REQUIRE(k == i || !m->in_flight[k] || m->in_flight[k]->queue != batch->queue);
+            REQUIRE(k == i || !m->in_flight[k] || m->in_flight[k]->queue != batch->queue);
         wm_hear(m, batch, false);
     }
 }
@@ -288,9 +279,9 @@ static inline void wm_put(struct wm *m, int app, uint8_t choice)
         hooks[i].events = e->kinds;
         hooks[i].channel_suffix = e->channel >= 0 ? wm_suffixes[e->channel] : NULL;
     }
-    WM_REQUIRE(pc_apps_put(&m->apps, &options, 1, NULL) == 0);
+    REQUIRE(pc_apps_put(&m->apps, &options, 1, NULL) == 0);
     m->app[app] = pc_apps_by_id(&m->apps, pc_slice_of(wm_ids[app]));
-    WM_REQUIRE(m->app[app]);
+    REQUIRE(m->app[app]);
 }
 
 static inline void wm_step(struct wm *m, uint8_t op, uint8_t arg)
@@ -338,7 +329,7 @@ static inline void wm_end(struct wm *m, bool stop)
     }
     for (int rounds = 0; !pc_webhooks_empty(m->hooks); rounds++) {
         uint64_t wait = pc_webhooks_next(m->hooks, m->now_ms);
-        WM_REQUIRE(wait != UINT64_MAX && rounds < 100000);
+        REQUIRE(wait != UINT64_MAX && rounds < 100000);
         m->now_ms += wait;
         wm_take(m);
         for (int i = 0; i < WM_IN_FLIGHT; i++)
@@ -349,12 +340,12 @@ static inline void wm_end(struct wm *m, bool stop)
         for (int i = 0; i < WM_ENDPOINTS; i++) {
             struct wm_endpoint *e = &m->endpoints[a][i];
             wm_pass(e, m->now_ms, false);
-            WM_REQUIRE(e->heard == e->told_count && e->waits_count == 0);
+            REQUIRE(e->heard == e->told_count && e->waits_count == 0);
             told += e->told_count;
         }
     }
-    WM_REQUIRE(m->stats.delivered + m->stats.given_up == told);
-    WM_REQUIRE(m->stats.queued == 0 && m->stats.dropped == 0);
+    REQUIRE(m->stats.delivered + m->stats.given_up == told);
+    REQUIRE(m->stats.queued == 0 && m->stats.dropped == 0);
 }
 
 static inline void wm_run(const uint8_t *data, size_t size)
@@ -362,17 +353,20 @@ static inline void wm_run(const uint8_t *data, size_t size)
     static const uint64_t seed[4] = {1, 2, 3, 4};
     const struct pc_webhook_settings settings = {.batch_ms = 250,
                                                  .batch_events = 4,
+                                                 .behind_events = UINT32_MAX,
                                                  .delay_ms = WM_DELAY_MS,
                                                  .retry_ms = 20000,
-                                                 .max_queued = 100000};
+                                                 .max_queued = 100000,
+                                                 .max_bytes = 1 << 30,
+                                                 .max_under_way = 2 * WM_IN_FLIGHT};
     struct wm *m = calloc(1, sizeof *m);
-    WM_REQUIRE(m && pc_crypto_init() == 0);
+    REQUIRE(m && pc_crypto_init() == 0);
     pusherc_allocator allocator = failing_alloc_init(&m->alloc, 0);
     m->mem = pc_mem_make(&allocator);
     m->now_ms = 1000000;
     pc_apps_init(&m->apps, &m->mem, seed, 1);
     m->apps.webhooks = true;
-    WM_REQUIRE(pc_webhooks_new(&m->hooks, &m->mem, &settings, &m->stats, seed, m->now_ms) == 0);
+    REQUIRE(pc_webhooks_new(&m->hooks, &m->mem, &settings, &m->stats, seed, m->now_ms) == 0);
     for (int i = 0; i < WM_APPS; i++)
         wm_put(m, i, (size_t)i < size ? data[i] : 0);
     if (size > 2 * WM_TOLD / 4) /* each step makes at most two events for an endpoint */
@@ -384,7 +378,7 @@ static inline void wm_run(const uint8_t *data, size_t size)
     for (int i = 0; i < WM_APPS; i++)
         pc_app_unref(m->app[i]);
     pc_apps_free(&m->apps);
-    WM_REQUIRE(failing_alloc_live(&m->alloc) == 0);
+    REQUIRE(failing_alloc_live(&m->alloc) == 0);
     free(m);
 }
 

@@ -5,25 +5,25 @@
 #include <stdlib.h>
 
 #include "audience.h"
-#include "change.h"
-#include "fields.h"
-#include "health.h"
+#include "common/accounts.h"
+#include "common/change.h"
+#include "common/fields.h"
+#include "common/program.h"
+#include "counters.h"
 #include "incidents.h"
 #include "maintenances.h"
 #include "organization.h"
 #include "services.h"
-#include "session.h"
-#include "site.h"
 
-static void get_organization(struct site *site, pusherc_http_request *request,
+static void get_organization(struct program *program, pusherc_http_request *request,
                              const struct http_params *params)
 {
     struct session session;
-    session_find(site, pusherc_http_cookie(request, SESSION_COOKIE), &session);
-    cJSON *organization = organization_by_slug(site, params->value[0]);
-    enum role role = session_role(site, &session, row_int(organization, "id"));
+    accounts_find(program, request, &session);
+    cJSON *organization = organization_by_slug(program, params->value[0]);
+    enum role role = organization_role(program, &session, row_int(organization, "id"));
     if (organization && organization_may_see(organization, role)) {
-        organization_fill(site, organization, role < ROLE_MEMBER ? VIEW_PUBLIC : VIEW_MEMBER);
+        organization_fill(program, organization, role < ROLE_MEMBER ? VIEW_PUBLIC : VIEW_MEMBER);
         http_send_json(request, 200, organization);
     } else {
         http_send_error(request, 404,
@@ -38,7 +38,7 @@ struct write {
     enum role least;
     /* NULL, or why these fields cannot be a change; `id` is the last parameter of the path */
     const char *(*run)(struct change *change, int64_t id, const pusherc_http_request *request);
-    void (*then)(struct site *site, int64_t organization_id); /* NULL: nothing */
+    void (*then)(struct program *program, int64_t organization_id); /* NULL: nothing */
 };
 
 static void send_done(pusherc_http_request *request, const char *slug, bool changed)
@@ -55,7 +55,7 @@ static void send_done(pusherc_http_request *request, const char *slug, bool chan
     cJSON_Delete(done);
 }
 
-static void run_write(struct site *site, pusherc_http_request *request,
+static void run_write(struct program *program, pusherc_http_request *request,
                       const struct http_params *params, const struct session *session,
                       const cJSON *organization)
 {
@@ -63,12 +63,12 @@ static void run_write(struct site *site, pusherc_http_request *request,
     int64_t organization_id = row_int(organization, "id");
     int64_t id = strtoll(params->value[params->value[1][0] != '\0'], NULL, 10);
     struct change change;
-    change_begin(&change, site, organization_id, session->user_id);
+    organization_begin(&change, program, organization_id, session->user_id, request);
     const char *error = write->run(&change, id, request);
     change.failed = change.failed || error;
     if (change_end(&change) == 0) {
         if (write->then && !change.nothing)
-            write->then(site, organization_id);
+            write->then(program, organization_id);
         send_done(request, row_text(organization, "slug"), !change.nothing);
     } else if (error) {
         http_send_error(request, 422, error);
@@ -77,14 +77,15 @@ static void run_write(struct site *site, pusherc_http_request *request,
     }
 }
 
-static void post(struct site *site, pusherc_http_request *request, const struct http_params *params)
+static void post(struct program *program, pusherc_http_request *request,
+                 const struct http_params *params)
 {
     const struct write *write = params->extra;
     struct session session;
-    session_find(site, pusherc_http_cookie(request, SESSION_COOKIE), &session);
+    accounts_find(program, request, &session);
     cJSON *organization =
-        store_row(site->store, write->organization, VALUES(TEXT(params->value[0])));
-    enum role role = session_role(site, &session, row_int(organization, "id"));
+        store_row(program->store, write->organization, VALUES(TEXT(params->value[0])));
+    enum role role = organization_role(program, &session, row_int(organization, "id"));
     if (session.user_id == 0)
         http_send_error(request, 401, "Please sign in.");
     else if (!session_may_write(&session, request))
@@ -94,7 +95,7 @@ static void post(struct site *site, pusherc_http_request *request, const struct 
     else if (role < write->least)
         http_send_error(request, 403, "This is not for everybody: your role is not enough.");
     else
-        run_write(site, request, params, &session, organization);
+        run_write(program, request, params, &session, organization);
     cJSON_Delete(organization);
 }
 
@@ -107,22 +108,22 @@ static void post(struct site *site, pusherc_http_request *request, const struct 
     " WHERE n.kind = '" kind "' AND n.id = ?"
 
 /* POST /incidents does not say whose: that of organization_id, or the first that is the user's own. */
-static void post_own(struct site *site, pusherc_http_request *request,
+static void post_own(struct program *program, pusherc_http_request *request,
                      const struct http_params *params)
 {
     struct http_params own = *params;
     struct session session;
     char wanted[24];
-    session_find(site, pusherc_http_cookie(request, SESSION_COOKIE), &session);
+    accounts_find(program, request, &session);
     field_line(wanted, sizeof wanted, request, "organization_id");
-    cJSON *found = store_row(site->store,
+    cJSON *found = store_row(program->store,
                              "SELECT organization_id FROM memberships WHERE user_id = ?1"
                              " AND (?2 = '' OR organization_id = ?2)"
                              " ORDER BY role = 'member', organization_id LIMIT 1",
                              VALUES(INT(session.user_id), TEXT(wanted)));
     snprintf(own.value[0], sizeof own.value[0], "%" PRId64, row_int(found, "organization_id"));
     cJSON_Delete(found);
-    post(site, request, &own);
+    post(program, request, &own);
 }
 
 static const struct write change_service = {BY_SERVICE, ROLE_ADMIN, service_change, NULL};
@@ -130,9 +131,7 @@ static const struct write open_incident = {BY_ID, ROLE_ADMIN, incident_open, NUL
 
 static const struct http_route routes[] = {
     {"GET", "/api/v1/organizations/{slug}", get_organization, NULL},
-    {"GET", "/api/v1/health", health_program, NULL},
-    {"GET", "/api/v1/websocket/health", health_websocket, NULL},
-    {"GET", "/api/v1/websocket/metrics", health_metrics, NULL},
+    {"GET", "/api/v1/websocket/metrics", counters_send, NULL},
     {"POST", "/api/v1/services/{id}/status", post, &change_service},
     {"PATCH", "/api/v1/services/{id}/status", post, &change_service},
     {"PATCH", "/services/{id}/status", post, &change_service},
@@ -161,7 +160,7 @@ static const struct http_route routes[] = {
      &(struct write){BY_ID, ROLE_OWNER, organization_show, audience_changed}},
 };
 
-bool api_dispatch(struct site *site, pusherc_http_request *request)
+bool api_dispatch(struct program *program, pusherc_http_request *request)
 {
-    return http_dispatch(routes, sizeof routes / sizeof routes[0], site, request);
+    return http_dispatch(routes, sizeof routes / sizeof routes[0], program, request);
 }

@@ -15,15 +15,15 @@
  *   POST /api/v1/organizations/{id}/visibility
  *   PATCH /services/{id}/status, POST /incidents               the same by names that others know: "description" is
  *                                                              "message", "severity" (minor, major, critical) the effect
- *   GET  /api/v1/health, /api/v1/websocket/health              health.h
- *   GET  /api/v1/websocket/metrics                             ... for admins and owners
+ *   GET  /api/v1/health, /api/v1/websocket/health              common/health.h
+ *   GET  /api/v1/websocket/metrics                             counters.h
  */
 #ifndef STATUS_PAGE_API_H
 #define STATUS_PAGE_API_H
 
-#include "http.h"
+#include "common/http.h"
 
 /* True if the request was one for the API and is answered or will be. */
-bool api_dispatch(struct site *site, pusherc_http_request *request);
+bool api_dispatch(struct program *program, pusherc_http_request *request);
 
 #endif

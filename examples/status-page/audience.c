@@ -4,27 +4,16 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "session.h"
-#include "site.h"
-#include "store.h"
-
-/* The library refuses this cookie from pages of other origins. To it a "user" is a session, so that signing
- * out in one browser does not end another one. */
-void audience_identify(pusherc_identify_request *request, void *user_data)
-{
-    struct session session;
-    session_find(user_data, pusherc_identify_cookie(request, SESSION_COOKIE), &session);
-    pusherc_identity identity = PUSHERC_IDENTITY_INIT;
-    identity.user_id = pusherc_slice_of(session.id);
-    identity.expires_in_ms = session.expires_in_ms;
-    pusherc_identify_accept(request, &identity);
-}
+#include "common/program.h"
+#include "common/say.h"
+#include "common/store.h"
 
 /* "public" of the organization; user_id, name and role if the session is a member's. */
-static cJSON *find_listener(struct site *site, pusherc_slice organization, pusherc_slice session)
+static cJSON *find_listener(struct program *program, pusherc_slice organization,
+                            pusherc_slice session)
 {
     return store_row(
-        site->store,
+        program->store,
         "SELECT o.public, m.user_id, m.role, u.name FROM organizations o"
         " LEFT JOIN sessions s ON s.token_hash = ? AND s.expires_at > unixepoch()"
         " LEFT JOIN memberships m ON m.user_id = s.user_id AND m.organization_id = o.id"
@@ -51,15 +40,15 @@ static void allow(pusherc_auth_request *request, const cJSON *listener, const ch
 
 static void decide(pusherc_auth_request *request, void *user_data)
 {
-    struct site *site = user_data;
+    struct program *program = user_data;
     pusherc_slice channel = pusherc_auth_channel(request);
     pusherc_channel_kind kind = PUSHERC_CHANNEL_PUBLIC;
     pusherc_channel_classify(channel, &kind, NULL);
     cJSON *listener =
-        find_listener(site, pusherc_auth_param(request, "id"), pusherc_auth_user_id(request));
+        find_listener(program, pusherc_auth_param(request, "id"), pusherc_auth_user_id(request));
     bool member = row_int(listener, "user_id") != 0;
     bool allowed = member || (kind == PUSHERC_CHANNEL_PUBLIC && row_int(listener, "public") == 1);
-    if (site->trace)
+    if (program->trace)
         fprintf(stderr, "broadcast: %.*s: %s a %s\n", (int)channel.len, channel.ptr,
                 allowed ? "for" : "not for", member ? "member" : "visitor");
     if (allowed)
@@ -86,46 +75,24 @@ static pusherc_render_verdict render(pusherc_render *render, void *user_data)
     return status == 0 ? PUSHERC_RENDER_REPLACED : PUSHERC_RENDER_NOTHING;
 }
 
-int audience_add_rule(struct site *site, pusherc_errinfo *info)
+int audience_add_rule(struct program *program, pusherc_errinfo *info)
 {
     pusherc_rule rule = PUSHERC_RULE_INIT;
     rule.pattern = "organization.{id}";
     rule.kinds = PUSHERC_RULE_PUBLIC | PUSHERC_RULE_PRESENCE;
     rule.authorize = decide;
     rule.render = render;
-    rule.user_data = site;
-    return pusherc_server_add_rule(site->server, &rule, info);
+    rule.user_data = program;
+    return pusherc_server_add_rule(program->server, &rule, info);
 }
 
-void audience_denied(const pusherc_denial *denial, void *user_data)
-{
-    const struct site *site = user_data;
-    if (site->trace)
-        fprintf(stderr, "broadcast: denied %s %.*s %d %.*s\n", pusherc_denial_name(denial->reason),
-                (int)denial->channel.len, denial->channel.ptr, denial->status,
-                (int)denial->detail.len, denial->detail.ptr);
-}
-
-static void ask_again(struct site *site, const pusherc_grant_match *match)
-{
-    int status = pusherc_reauthorize(site->server, SITE_APP_ID, match, NULL, NULL);
-    if (status != 0)
-        fprintf(stderr, "status-page: listeners not asked for again: %s\n",
-                pusherc_strerror(status));
-}
-
-void audience_changed(struct site *site, int64_t organization_id)
+void audience_changed(struct program *program, int64_t organization_id)
 {
     char pattern[48];
     snprintf(pattern, sizeof pattern, "organization.%" PRId64, organization_id);
     pusherc_grant_match match = PUSHERC_GRANT_MATCH_INIT;
     match.channel_pattern = pusherc_slice_of(pattern);
-    ask_again(site, &match);
-}
-
-void audience_left(struct site *site, const char *session_id)
-{
-    pusherc_grant_match match = PUSHERC_GRANT_MATCH_INIT;
-    match.user_id = pusherc_slice_of(session_id);
-    ask_again(site, &match);
+    int status = pusherc_reauthorize(program->server, program->app_id, &match, NULL, NULL);
+    if (status != 0)
+        say("listeners not asked for again: %s", pusherc_strerror(status));
 }

@@ -3,14 +3,14 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "change.h"
+#include "common/change.h"
+#include "common/program.h"
 #include "notices.h"
 #include "services.h"
-#include "site.h"
 
 static bool is_status(struct change *change, const char *kind, const char *name)
 {
-    return store_has(change->site->store, "SELECT 1 FROM statuses WHERE kind = ? AND name = ?",
+    return store_has(change->program->store, "SELECT 1 FROM statuses WHERE kind = ? AND name = ?",
                      VALUES(TEXT(kind), TEXT(name)));
 }
 
@@ -57,7 +57,7 @@ const char *incident_open(struct change *change, int64_t organization_id,
 const char *incident_edit(struct change *change, int64_t notice_id,
                           const pusherc_http_request *request)
 {
-    struct store *store = change->site->store;
+    struct store *store = change->program->store;
     char title[FIELD_LINE_BYTES];
     char effect[32];
     if (!store_has(store, "SELECT 1 FROM notices WHERE id = ? AND state <> 'resolved'",
@@ -95,7 +95,7 @@ const char *incident_update(struct change *change, int64_t notice_id,
     bool over = strcmp(state, "resolved") == 0;
     if (internal && over)
         return "Visitors have to hear of the end, so this cannot be an internal note.";
-    if (!store_has(change->site->store,
+    if (!store_has(change->program->store,
                    "SELECT 1 FROM notices WHERE id = ? AND state <> 'resolved'",
                    VALUES(INT(notice_id))))
         return "This incident is over.";

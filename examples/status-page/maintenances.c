@@ -4,10 +4,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "change.h"
+#include "common/change.h"
+#include "common/program.h"
 #include "notices.h"
+#include "organization.h"
 #include "services.h"
-#include "site.h"
 
 #define MAX_MINUTES (7 * 24 * 60)
 /* "Now", as a form with minutes says it, is past when it arrives. */
@@ -20,7 +21,8 @@ static const char *read_times(char starts_at[32], int64_t *minutes, struct chang
     char text[8];
     /* SQLite's other forms ("now", plain numbers) are not for here. */
     if (!field_line(starts_at, 32, request, "starts_at") || !strchr(starts_at, 'T') ||
-        !store_has(change->site->store, "SELECT 1 WHERE unixepoch(?) > 0", VALUES(TEXT(starts_at))))
+        !store_has(change->program->store, "SELECT 1 WHERE unixepoch(?) > 0",
+                   VALUES(TEXT(starts_at))))
         return "Say when it starts.";
     field_line(text, sizeof text, request, "minutes");
     *minutes = strtol(text, NULL, 10);
@@ -29,7 +31,7 @@ static const char *read_times(char starts_at[32], int64_t *minutes, struct chang
 
 static const char *check_future(struct change *change, const char *starts_at)
 {
-    return store_has(change->site->store, "SELECT 1 WHERE unixepoch(?) > unixepoch() - " LATE_S,
+    return store_has(change->program->store, "SELECT 1 WHERE unixepoch(?) > unixepoch() - " LATE_S,
                      VALUES(TEXT(starts_at)))
                ? NULL
                : "That time is past. Choose a start that is still to come.";
@@ -65,7 +67,7 @@ const char *maintenance_schedule(struct change *change, int64_t organization_id,
 /* "" if there is no such maintenance, or it is over. */
 static void find_state(char out[16], struct change *change, int64_t notice_id)
 {
-    cJSON *row = store_row(change->site->store,
+    cJSON *row = store_row(change->program->store,
                            "SELECT state FROM notices WHERE id = ? AND kind = 'maintenance'"
                            " AND state IN ('scheduled', 'started')",
                            VALUES(INT(notice_id)));
@@ -76,7 +78,7 @@ static void find_state(char out[16], struct change *change, int64_t notice_id)
 const char *maintenance_edit(struct change *change, int64_t notice_id,
                              const pusherc_http_request *request)
 {
-    struct store *store = change->site->store;
+    struct store *store = change->program->store;
     char title[FIELD_LINE_BYTES];
     char state[16];
     char starts_at[32];
@@ -151,7 +153,7 @@ static const struct step {
 /* Early or late, its times become the real ones. */
 static const char *move(struct change *change, int64_t notice_id, const struct step *step)
 {
-    if (!store_has(change->site->store, "SELECT 1 FROM notices WHERE id = ? AND state = ?",
+    if (!store_has(change->program->store, "SELECT 1 FROM notices WHERE id = ? AND state = ?",
                    VALUES(INT(notice_id), TEXT(step->from))))
         return "This maintenance is in another state already.";
     if (strcmp(step->to, "started") == 0)
@@ -179,10 +181,10 @@ const char *maintenance_move(struct change *change, int64_t notice_id,
     return "Start it, complete it or cancel it.";
 }
 
-void maintenance_tick(struct site *site)
+void maintenance_tick(struct program *program)
 {
     cJSON *due = store_rows(
-        site->store,
+        program->store,
         "SELECT id, organization_id, state = 'started' step FROM notices"
         " WHERE kind = 'maintenance' AND (state = 'scheduled' AND starts_at <= unixepoch()"
         " OR state = 'started' AND ends_at <= unixepoch())",
@@ -191,7 +193,7 @@ void maintenance_tick(struct site *site)
     cJSON_ArrayForEach(notice, due)
     {
         struct change change;
-        change_begin(&change, site, row_int(notice, "organization_id"), 0);
+        organization_begin(&change, program, row_int(notice, "organization_id"), 0, NULL);
         move(&change, row_int(notice, "id"), &steps[row_int(notice, "step")]);
         change_end(&change);
     }

@@ -10,7 +10,7 @@
 #include <pusherc/pusherc.h>
 
 struct change;
-struct site;
+struct program;
 
 /* Writes; NULL, or why not. Fields: title, message, starts_at ("2026-08-01T12:30", UTC), minutes and any number of
  * service_{id}. */
@@ -27,6 +27,6 @@ const char *maintenance_move(struct change *change, int64_t notice_id,
                              const pusherc_http_request *request);
 
 /* Start and complete what is due; called every second. */
-void maintenance_tick(struct site *site);
+void maintenance_tick(struct program *program);
 
 #endif

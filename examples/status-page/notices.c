@@ -3,9 +3,9 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-#include "change.h"
+#include "common/change.h"
+#include "common/program.h"
 #include "services.h"
-#include "site.h"
 
 const char notice_no_title[] = "Give it a title of at most 120 characters.";
 const char notice_no_message[] = "Say what there is to know, in at most 2,000 characters.";
@@ -53,10 +53,10 @@ bool notice_set_services(struct change *change, int64_t notice_id,
 {
     bool different = false;
     cJSON *services = store_rows(
-        change->site->store,
+        change->program->store,
         "SELECT s.id, n.service_id IS NOT NULL ticked FROM services s LEFT JOIN notice_services n"
         " ON n.service_id = s.id AND n.notice_id = ? WHERE s.organization_id = ?",
-        VALUES(INT(notice_id), INT(change->organization_id)));
+        VALUES(INT(notice_id), INT(change->about_id)));
     const cJSON *service;
     cJSON_ArrayForEach(service, services)
     {

@@ -10,7 +10,7 @@
 
 #include <pusherc/pusherc.h>
 
-#include "fields.h"
+#include "common/fields.h"
 
 struct change;
 

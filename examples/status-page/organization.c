@@ -1,18 +1,32 @@
 #include "organization.h"
 
+#include <inttypes.h>
 #include <string.h>
 
-#include "assets.h"
-#include "change.h"
-#include "fields.h"
-#include "site.h"
+#include "common/assets.h"
+#include "common/change.h"
+#include "common/fields.h"
+#include "common/program.h"
 
-cJSON *organization_by_slug(struct site *site, const char *slug)
+cJSON *organization_by_slug(struct program *program, const char *slug)
 {
-    return store_row(site->store,
+    return store_row(program->store,
                      "SELECT id, slug, name, tagline, public, revision FROM organizations"
                      " WHERE slug = ?",
                      VALUES(TEXT(slug)));
+}
+
+enum role organization_role(struct program *program, const struct session *session,
+                            int64_t organization_id)
+{
+    cJSON *row =
+        store_row(program->store,
+                  "SELECT CASE role WHEN 'owner' THEN 3 WHEN 'admin' THEN 2 ELSE 1 END role"
+                  " FROM memberships WHERE user_id = ? AND organization_id = ?",
+                  VALUES(INT(session->user_id), INT(organization_id)));
+    enum role role = (enum role)row_int(row, "role");
+    cJSON_Delete(row);
+    return role;
 }
 
 bool organization_may_see(const cJSON *organization, enum role role)
@@ -20,9 +34,9 @@ bool organization_may_see(const cJSON *organization, enum role role)
     return role >= ROLE_MEMBER || row_int(organization, "public") == 1;
 }
 
-void organization_fill(struct site *site, cJSON *organization, enum view view)
+void organization_fill(struct program *program, cJSON *organization, enum view view)
 {
-    cJSON *parts = store_row(site->store, asset_find("sql/organization.sql")->data,
+    cJSON *parts = store_row(program->store, asset_find("sql/organization.sql")->data,
                              VALUES(INT(row_int(organization, "id")), INT(view >= VIEW_MEMBER),
                                     INT(view >= VIEW_EDITOR)));
     while (parts && parts->child) {
@@ -32,12 +46,26 @@ void organization_fill(struct site *site, cJSON *organization, enum view view)
     cJSON_Delete(parts);
 }
 
+void organization_begin(struct change *change, struct program *program, int64_t organization_id,
+                        int64_t user_id, const pusherc_http_request *request)
+{
+    change_begin(change, program, user_id, request);
+    change_run(change, "UPDATE organizations SET revision = revision + 1 WHERE id = ?",
+               VALUES(INT(organization_id)));
+    cJSON *row = store_row(program->store, "SELECT revision FROM organizations WHERE id = ?",
+                           VALUES(INT(organization_id)));
+    change->revision = row_int(row, "revision");
+    change->about_id = organization_id;
+    change_to(change, "organization.%" PRId64, organization_id);
+    cJSON_Delete(row);
+}
+
 const char *organization_show(struct change *change, int64_t organization_id,
                               const pusherc_http_request *request)
 {
     bool public = pusherc_slice_equal(pusherc_http_form(request, "public"), pusherc_slice_of("1"));
     change->nothing =
-        store_has(change->site->store, "SELECT 1 FROM organizations WHERE public = ? AND id = ?",
+        store_has(change->program->store, "SELECT 1 FROM organizations WHERE public = ? AND id = ?",
                   VALUES(INT(public), INT(organization_id)));
     change_run(change, "UPDATE organizations SET public = ? WHERE id = ?",
                VALUES(INT(public), INT(organization_id)));
@@ -47,7 +75,7 @@ const char *organization_show(struct change *change, int64_t organization_id,
 const char *organization_add_member(struct change *change, int64_t organization_id,
                                     const pusherc_http_request *request)
 {
-    struct store *store = change->site->store;
+    struct store *store = change->program->store;
     char email[128];
     char role[16];
     field_line(email, sizeof email, request, "email");
@@ -77,12 +105,12 @@ const char *organization_remove_member(struct change *change, int64_t user_id,
                                        const pusherc_http_request *request)
 {
     (void)request;
-    if (!store_has(change->site->store,
+    if (!store_has(change->program->store,
                    "SELECT 1 FROM memberships WHERE user_id = ? AND organization_id = ? AND role "
                    "<> 'owner'",
-                   VALUES(INT(user_id), INT(change->organization_id))))
+                   VALUES(INT(user_id), INT(change->about_id))))
         return "Only admins and members can be removed.";
     change_run(change, "DELETE FROM memberships WHERE user_id = ? AND organization_id = ?",
-               VALUES(INT(user_id), INT(change->organization_id)));
+               VALUES(INT(user_id), INT(change->about_id)));
     return NULL;
 }

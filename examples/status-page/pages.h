@@ -4,17 +4,18 @@
 #ifndef STATUS_PAGE_PAGES_H
 #define STATUS_PAGE_PAGES_H
 
-#include "http.h"
+#include "common/http.h"
 
 /* Routes */
-void page_start(struct site *site, pusherc_http_request *request, const struct http_params *params);
-void page_status(struct site *site, pusherc_http_request *request,
+void page_start(struct program *program, pusherc_http_request *request,
+                const struct http_params *params);
+void page_status(struct program *program, pusherc_http_request *request,
                  const struct http_params *params);
-void page_history(struct site *site, pusherc_http_request *request,
+void page_history(struct program *program, pusherc_http_request *request,
                   const struct http_params *params);
-void page_notice(struct site *site, pusherc_http_request *request,
+void page_notice(struct program *program, pusherc_http_request *request,
                  const struct http_params *params);
-void page_dashboard(struct site *site, pusherc_http_request *request,
+void page_dashboard(struct program *program, pusherc_http_request *request,
                     const struct http_params *params);
 
 #endif

@@ -1,8 +1,8 @@
 #include "services.h"
 
-#include "change.h"
-#include "fields.h"
-#include "site.h"
+#include "common/change.h"
+#include "common/fields.h"
+#include "common/program.h"
 
 /* What the log has got in this change. */
 #define TELL                                                                                       \
@@ -53,7 +53,7 @@ const char *service_change(struct change *change, int64_t service_id,
     char status[32];
     char message[MESSAGE_BYTES];
     if (!field_line(status, sizeof status, request, "status") ||
-        !store_has(change->site->store,
+        !store_has(change->program->store,
                    "SELECT 1 FROM statuses WHERE name = ? AND kind = 'service'",
                    VALUES(TEXT(status))))
         return "Choose a status.";
@@ -61,7 +61,7 @@ const char *service_change(struct change *change, int64_t service_id,
         return "The message is too long.";
     /* An empty message does not take away the explanation that is shown. */
     change->nothing = store_has(
-        change->site->store,
+        change->program->store,
         "SELECT 1 FROM services s WHERE id = ?1 AND status = ?2 AND (?3 = '' OR ?3 = (SELECT"
         " message FROM status_log WHERE service_id = s.id ORDER BY id DESC LIMIT 1))",
         VALUES(INT(service_id), TEXT(status), TEXT(message)));

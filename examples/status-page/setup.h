@@ -6,13 +6,20 @@
 
 #include <stdbool.h>
 
-#include "options.h"
+struct program;
 
-struct store;
+/* Options; NULL = not given. */
+struct setup {
+    const char *add_organization;
+    const char *add_user;
+    const char *name;
+    const char *organization;
+    const char *role;
+};
 
-/* True if the options ask for one of them: then the program does that and does not serve. */
-bool setup_wanted(const struct options *options);
-/* 0, or -1 after a line on standard error. */
-int setup_run(struct store *store, const struct options *options);
+/* For program_spec. */
+extern const char setup_usage[];
+bool setup_wanted(struct program *program);
+int setup_run(struct program *program);
 
 #endif

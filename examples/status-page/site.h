@@ -1,23 +1,12 @@
 /*
- * The one object that everything hangs from.
+ * What the status page has beside the program: program->own.
  */
 #ifndef STATUS_PAGE_SITE_H
 #define STATUS_PAGE_SITE_H
 
-#include <stdbool.h>
 #include <stddef.h>
-#include <stdint.h>
 
-#include <pusherc/pusherc.h>
-
-#include "attempts.h"
-
-/* There is one app. Its key is public, its secret is made up on each start: only this process publishes. */
-#define SITE_APP_ID  "status-page"
-#define SITE_APP_KEY "status-page-key"
-
-struct scripts;
-struct store;
+#include "setup.h"
 
 /* The public page that was drawn last. */
 struct drawn_page {
@@ -27,21 +16,8 @@ struct drawn_page {
 };
 
 struct site {
-    pusherc_server *server;
-    struct uv_loop_s *loop;
-    struct store *store;
-    struct scripts *scripts;
+    struct setup setup;
     struct drawn_page drawn;
-    const char *host; /* as listened on */
-    uint16_t port;
-    bool tls;          /* as listened on; a proxy in front may speak it, too */
-    bool kept;         /* the database is a file */
-    bool trace;        /* BROADCAST_DEBUG: tell each publish and each decision on standard error */
-    bool write_failed; /* the last one; health.c asks whether it would work now */
-    bool publish_failed;   /* the last one */
-    size_t logins_waiting; /* passwords being checked on other threads */
-    struct attempts attempts;
-    char start_id[17]; /* part of ETags: another program may draw another page */
 };
 
 #endif

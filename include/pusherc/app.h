@@ -8,6 +8,7 @@
 #define PUSHERC_APP_H
 
 #include <pusherc/error.h>
+#include <pusherc/history.h>
 #include <pusherc/types.h>
 #include <pusherc/webhook.h>
 
@@ -79,7 +80,7 @@ typedef struct pusherc_app_options {
     /** Connections of one client address (see pusherc_server_options.proxy_count); default no limit; above it 4004.
      *  A /64 of IPv6 counts as one address. Clients without an address are not counted. */
     uint32_t max_connections_per_ip;
-    uint32_t max_channels_per_connection; /**< subscriptions of one client; default 1000 */
+    uint32_t max_channels_per_connection; /**< subscriptions of one client; default 10000 */
     /** @} */
 
     /** @name Limits of names, payloads and members
@@ -100,6 +101,10 @@ typedef struct pusherc_app_options {
     uint32_t max_client_events_per_s;  /**< of one connection; default 10; above it error 4301 */
     uint32_t max_backend_events_per_s; /**< over HTTP; default no limit; above it 429 */
     uint32_t max_read_requests_per_s;  /**< GET of the HTTP API; default no limit; above it 429 */
+    /** All messages of one connection, besides as many as it may send client events; default 200. It may send
+     *  max_channels_per_connection more at once, so that a page subscribes without waiting. Above it the server reads
+     *  the connection more slowly; nothing is lost. No limit, too, if client events have none. */
+    uint32_t max_client_messages_per_s;
     /** @} */
 
     /** @name Times
@@ -137,7 +142,59 @@ typedef struct pusherc_app_options {
     /** How long the key and secret that a later call replaces are accepted in signatures beside the new ones, of
      *  clients and of the HTTP API; the later call's value counts. Default 0. */
     uint32_t secret_grace_ms;
+    /** @} */
+
+    /** @name Presence
+     * @{ */
+    /** How long a user may be gone from a presence channel, without a subscription, and still be a member to all:
+     *  in frames, rosters, counts, hooks and webhooks alike. The user who comes back within that time has neither left
+     *  nor joined, so that reloading a page is not seen; one who does not is removed when it is over. A user whose
+     *  connections are closed by the host, or whose grant is revoked, is removed at once. A rule may have a time of its
+     *  own. Default 0: a leave is told at once, though not sooner than 100 ms after the join. */
+    uint32_t presence_grace_ms;
     uint32_t reserved2_; /**< zero */
+    /** @} */
+
+    /** @name Signing in after subscribing
+     * @{ */
+    /** How long a client may take to sign in before it gets pusher:subscription_error for what a rule has refused for
+     *  want of a user (pusherc_auth_deny() with 401); until then it is told to sign in first. A sign-in has it decided
+     *  again, however late; default 10000, PUSHERC_NO_DELAY = told at once. */
+    uint32_t signin_wait_ms;
+    /** Subscriptions that rules have refused to one client without a user, with whatever status, and that are decided
+     *  again when it signs in; 1..1000, default 100. The rest is refused for good. */
+    uint32_t max_deferred_channels;
+    /** @} */
+
+    /** @name Limits per second above which a client is closed
+     * What exceeds one is told by pusher:error with code 4100, and not acted on; the client is closed with 4100.
+     * @{ */
+    /** Messages of every kind from one connection, pings and pongs included; default no limit. Where
+     *  max_client_messages_per_s slows the client down first, only its burst can get so far. */
+    uint32_t max_received_messages_per_s;
+    uint32_t max_received_bytes_per_s; /**< their bytes, uncompressed; default no limit */
+    /** @} */
+
+    /** @name Shaping
+     * @{ */
+    /** Rules that make fewer events of those that are published on a channel, at most 32: docs/shaping.md has the
+     *  grammar. Clients notice nothing but fewer events. NULL = none: each event is sent. */
+    const char *shaping;
+    /** @} */
+
+    /** @name History
+     * @{ */
+    const pusherc_history_pattern
+        *history;         /**< history_count of them, see history.h; NULL = none */
+    size_t history_count; /**< 0..PUSHERC_MAX_HISTORY_PATTERNS */
+    /** @} */
+
+    /** @name Users as the host sees them
+     * See users.h.
+     * @{ */
+    uint32_t max_users_seen; /**< offline users who are remembered; 1 or more, default 10000 */
+    bool user_events;        /**< tell the host which users are online; default false */
+    uint8_t reserved3_[3];   /**< zero */
     /** @} */
 } pusherc_app_options;
 

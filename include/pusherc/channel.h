@@ -46,6 +46,9 @@ typedef struct pusherc_channel_info {
     uint8_t reserved_[3];        /**< zero */
     uint64_t subscription_count; /**< 0 = not occupied */
     uint64_t user_count;         /**< distinct members of a presence channel; otherwise 0 */
+    /** The counts contain the changes up to this pusherc_channel_event.sequence: who follows on_channel goes on with
+     *  larger ones. */
+    uint64_t sequence;
 } pusherc_channel_info;
 
 /* clang-format off */
@@ -83,8 +86,10 @@ typedef struct pusherc_cached_event {
  */
 typedef void (*pusherc_channels_fn)(const pusherc_channel_info *items, size_t count,
                                     void *user_data);
-/** As pusherc_channels_fn. The members are in the order in which they joined. */
-typedef void (*pusherc_members_fn)(const pusherc_member *items, size_t count, void *user_data);
+/** As pusherc_channels_fn. The members are in the order in which they joined. `sequence` as in pusherc_channel_info:
+ *  reports of on_channel up to it are contained, those above it are not. */
+typedef void (*pusherc_members_fn)(const pusherc_member *items, size_t count, uint64_t sequence,
+                                   void *user_data);
 /** As pusherc_channels_fn. `event` is NULL if the channel keeps no event. */
 typedef void (*pusherc_cached_event_fn)(const pusherc_cached_event *event, void *user_data);
 

@@ -66,6 +66,43 @@ typedef struct pusherc_stats {
     uint64_t webhook_given_up_total; /**< events handed to on_webhook_failed */
     uint64_t webhook_queued;         /**< now: events not accepted yet */
     /** @} */
+
+    /** @name Sockets that are not established clients: see max_unestablished
+     * @{ */
+    uint64_t sockets_unestablished;   /**< now; a part of `sockets` */
+    uint64_t sockets_reclaimed_total; /**< idle ones that were closed to make room */
+    uint64_t sockets_refused_total;   /**< new ones that were reset, because none was idle */
+    /** @} */
+
+    /** @name Questions
+     * @{ */
+    uint64_t questions; /**< now: asked of the host and not answered */
+    /** Questions that a limit refused: see pusherc_server_options.max_questions_per_connection. */
+    uint64_t questions_refused_total;
+    /** @} */
+
+    /** @name Messages: see pusherc_inbox_options.max_messages
+     * @{ */
+    uint64_t inbox_depth; /**< now: wait in the server's inbox, those of other servers included */
+    uint64_t inbox_refused_total; /**< questions that found it full: answered as silence would */
+    uint64_t inbox_dropped_total; /**< notices that found it full, or no memory */
+    /** @} */
+
+    /** @name Compressed messages: see pusherc_server_options.deflate_min_bytes
+     * @{ */
+    uint64_t compressed_total; /**< messages compressed; an event for many subscribers once */
+    uint64_t compressed_from_bytes_total; /**< how long they were */
+    uint64_t compressed_to_bytes_total;   /**< how long they became */
+    /** @} */
+
+    /** @name Histories of channels: see history.h
+     * @{ */
+    uint64_t history_bytes; /**< now: memory that they hold */
+    uint64_t
+        history_resumes_total; /**< subscriptions whose client named the last event it had seen */
+    uint64_t history_replayed_total; /**< events that they were sent again */
+    uint64_t history_lost_total;     /**< times that such a client was told of missing events */
+    /** @} */
 } pusherc_stats;
 
 /* clang-format off */
@@ -102,7 +139,7 @@ typedef int (*pusherc_write_fn)(pusherc_slice chunk, void *user_data);
  * "text/plain; version=0.0.4; charset=utf-8". Use it to serve the page yourself; a listener with
  * PUSHERC_LISTEN_METRICS serves it without the host.
  *
- * No lock is held while `write` runs. Some numbers are read from /proc.
+ * No lock is held while `write` runs. The numbers about the process are read from /proc at most once a second.
  *
  * @param server     any state
  * @param write      called several times, before this call returns, on its thread

@@ -84,6 +84,27 @@ PUSHERC_API PUSHERC_NODISCARD int pusherc_publish(pusherc_server *server, const 
                                                   const pusherc_event *event);
 
 /**
+ * Do what pusherc_publish() does for one event and one channel, without a struct: for other languages, and for calls
+ * that fit on a line.
+ *
+ * @param server  started server
+ * @param app_id  known app; NUL-terminated
+ * @param channel a valid name, channel_len bytes
+ * @param channel_len  bytes
+ * @param name    as pusherc_event.name, name_len bytes
+ * @param name_len     bytes
+ * @param data    as pusherc_event.data, data_len bytes; NULL if data_len is 0
+ * @param data_len     bytes
+ * @param except  the socket id of a connection that does not get the event, as text; NUL-terminated; NULL = none
+ * @return as pusherc_publish(); PUSHERC_EINVAL also if `except` is no socket id
+ */
+PUSHERC_API PUSHERC_NODISCARD int pusherc_publish_to(pusherc_server *server, const char *app_id,
+                                                     const char *channel, size_t channel_len,
+                                                     const char *name, size_t name_len,
+                                                     const char *data, size_t data_len,
+                                                     const char *except);
+
+/**
  * Send up to PUSHERC_MAX_EVENTS_PER_BATCH events in order, each as pusherc_publish() does. All events are checked
  * before the first is sent.
  *

@@ -27,6 +27,11 @@ typedef struct pusherc_identify_request pusherc_identify_request;
 typedef struct pusherc_http_request pusherc_http_request;
 /** The question "which app is this?". The host answers it once; see hooks.h. */
 typedef struct pusherc_app_request pusherc_app_request;
+/** An event from outside that is about to be published: hooks.h */
+typedef struct pusherc_incoming pusherc_incoming;
+
+/** Frees what the host attached. Called once, on any thread. Must not block. */
+typedef void (*pusherc_free_fn)(void *ptr);
 
 /** libuv's event loop. Public headers never include a header of a dependency. */
 struct uv_loop_s;

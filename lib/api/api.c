@@ -33,9 +33,11 @@ static const struct pc_api_route routes[] = {
     {PUSHERC_LIT("/apps/*/channels/*"), APP_READ, pc_api_channel},
     {PUSHERC_LIT("/apps/*/channels/*/users"), APP_READ, pc_api_channel_users},
     {PUSHERC_LIT("/apps/*/channels/*/stats"), APP_READ, pc_api_channel_stats},
+    {PUSHERC_LIT("/apps/*/channels/*/history"), APP_READ, pc_api_channel_history},
     {PUSHERC_LIT("/apps/*/channels/*/events"), APP_WRITE, pc_api_channel_events},
     {PUSHERC_LIT("/apps/*/connections"), APP_READ, pc_api_connections},
     {PUSHERC_LIT("/apps/*/users/*/terminate_connections"), APP_WRITE, pc_api_terminate},
+    {PUSHERC_LIT("/apps/*/reauthorize"), APP_WRITE, pc_api_reauthorize},
     {PUSHERC_LIT("/users/*/terminate_connections"), KEY_WRITE, pc_api_terminate}, /* Python's SDK */
     {PUSHERC_LIT("/ready"), PAGE, pc_api_ready},
     {PUSHERC_LIT("/accept-traffic"), PAGE, pc_api_accept_traffic},
@@ -128,19 +130,25 @@ static struct pc_app *look_up_app(const struct pc_api_request *request, pusherc_
 
 static void app_answered(struct pc_api_call *call);
 
-/* Asks the host for the app with this id or this key. True: the call waits for the answer, or the reply is the 500. */
+/* Asks the host for the app with this id or this key. True: the call waits for the answer, or the reply is the error.
+ * False: there is no such app. */
 static bool ask_for_app(struct pc_api_call *call, pusherc_slice id, pusherc_slice key)
 {
     const struct pc_api_request *request = call->request;
-    struct pusherc_app_request *r = NULL;
-    if (request->await && id.len + key.len && !call->answer)
-        r = pc_find_app_new(request->worker, request->await, id, key);
-    if (!r)
+    struct pusherc_app_request *r;
+    if (!request->await || id.len + key.len == 0 || call->answer)
         return false;
-    if (pc_api_wait(call, app_answered))
+    int err = pc_find_app_new(&r, request->worker, request->await, request->address, id, key);
+    if (err == PUSHERC_ENOENT)
+        return false;
+    if (err == PUSHERC_ELIMIT)
+        pc_api_unavailable(call->reply, PC_FIND_APP_TOO_MANY);
+    else if (err)
+        pc_api_out_of_memory(call->reply);
+    else if (pc_api_wait(call, app_answered))
         pc_find_app_ask(r);
     else
-        pc_pending_cancel(&r->pending);
+        pc_pending_cancel(&r->pending, request->worker);
     return true;
 }
 
@@ -290,6 +298,13 @@ static void log_refusal(const struct pc_api_call *call)
 {
     struct pc_log *log = &call->request->engine->log;
     const struct pc_api_reply *reply = call->reply;
+    if (call->route && call->route->kind != PAGE && call->route->kind != ROOT)
+        pc_engine_note(call->request->engine, call->request->worker,
+                       &(struct pc_happening){.kind = PC_HAPPENED_DENIAL,
+                                              .app_id = call->app ? call->app->id : PC_S(""),
+                                              .status = reply->status,
+                                              .name = PC_S("http_api"),
+                                              .detail = pc_buf_slice(&reply->body)});
     const struct pc_http_message *m = call->request->message;
     pusherc_slice path = pc_slice_first(m->path, 200);
     struct pc_log_about about = {.subject = "api"};

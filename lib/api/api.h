@@ -19,6 +19,7 @@ struct pc_api_request {
     bool host_has_pages; /* there is an on_http hook: the host serves "/" and unknown paths */
     /* waits for the answer of the host or of another process; NULL = the API does not wait */
     struct pc_await *await;
+    struct pc_address address; /* of the client; it counts for questions about unknown apps */
 };
 
 /* Borrowed strings are static or point into this struct, so a reply must not be copied. */
@@ -50,6 +51,8 @@ struct pc_api_call;
  * until it is freed. Without request.await, `waiting` may be NULL. */
 enum pc_api_result pc_api_handle(const struct pc_api_request *request, struct pc_api_reply *reply,
                                  struct pc_api_call **waiting);
+/* How long the call may wait for the answer; 0 = as long as it takes. */
+uint32_t pc_api_patience_ms(const struct pc_api_call *waiting);
 /* Continues with the answer and frees *waiting. Returns REPLY, or PENDING with another *waiting. `reply` is new. */
 enum pc_api_result pc_api_resume(struct pc_api_call **waiting, struct pc_pending *answer,
                                  struct pc_api_reply *reply);

@@ -6,12 +6,15 @@
 #define PC_API_CALL_H
 
 #include "api/api.h"
+#include "codec/json.h"
 #include "protocol/names.h"
 
 #define PC_API_JSON   "application/json"
 #define PC_API_SCRIPT "application/javascript"
 #define PC_API_TEXT   "text/plain; charset=utf-8"
 
+#define PC_API_BODY_ROOM                                                                           \
+    8192 /* for decoded strings; a larger body with escapes costs an allocation */
 #define PC_API_MAX_CAPTURE  2    /* segments of the path that a route captures */
 #define PC_API_CHANNEL_ROOM 1024 /* for a decoded name in a path; a longer one is not valid */
 
@@ -30,8 +33,11 @@ struct pc_api_call {
     const struct pc_api_route *route;
     pusherc_slice captures[PC_API_MAX_CAPTURE]; /* of the path, as sent */
     struct pc_pending *answer;                  /* that the call has waited for */
-    void (*next)(struct pc_api_call *call);     /* in the waiting copy: continues with the answer */
-    struct pc_api_call *copy;                   /* that waits; NULL = the reply is complete */
+    const struct pc_search *found; /* what pc_api_search() has found; NULL = nothing was asked */
+    void (*handler)(struct pc_api_call *call); /* of pc_api_search() */
+    void (*next)(struct pc_api_call *call);    /* in the waiting copy: continues with the answer */
+    uint32_t patience_ms;                      /* in the waiting copy, see pc_api_patience_ms() */
+    struct pc_api_call *copy;                  /* that waits; NULL = the reply is complete */
 };
 
 /*
@@ -45,6 +51,15 @@ struct pc_api_call {
  */
 bool pc_api_wait(struct pc_api_call *call, void (*next)(struct pc_api_call *call));
 
+/*
+ * For handlers that answer about channels. If another party knows (fanout/elsewhere.h), asks it; `handler` is
+ * called again with the answer, which is in call->found then. True: the caller returns; the call waits, or the reply is
+ * the error. False: the answer is call->found or, if that is NULL, what this process knows. `text` as in struct
+ * pc_search.
+ */
+bool pc_api_search(struct pc_api_call *call, enum pc_search_kind kind, pusherc_slice text,
+                   void (*handler)(struct pc_api_call *call));
+
 /* The handlers of the routes. Each fills the reply. */
 void pc_api_events(struct pc_api_call *call);
 void pc_api_batch_events(struct pc_api_call *call);
@@ -53,8 +68,10 @@ void pc_api_channels(struct pc_api_call *call);
 void pc_api_channel(struct pc_api_call *call);
 void pc_api_channel_users(struct pc_api_call *call);
 void pc_api_channel_stats(struct pc_api_call *call);
+void pc_api_channel_history(struct pc_api_call *call);
 void pc_api_connections(struct pc_api_call *call);
 void pc_api_terminate(struct pc_api_call *call);
+void pc_api_reauthorize(struct pc_api_call *call);
 
 /* Handlers of pages that need no app. */
 void pc_api_root(struct pc_api_call *call);
@@ -63,6 +80,13 @@ void pc_api_up(struct pc_api_call *call);
 void pc_api_timeline_script(struct pc_api_call *call);
 void pc_api_timeline_object(struct pc_api_call *call);
 void pc_api_accept_traffic(struct pc_api_call *call);
+
+/* Prepares room for all strings of the body, decoded, so that reading one does not move those before; `storage` of
+ * PC_API_BODY_ROOM bytes is used first. False: the reply is the 500. */
+bool pc_api_body_scratch(struct pc_api_call *call, struct pc_buf *scratch, char *storage,
+                         size_t size);
+/* The body's object; NONE: the reply is the 400. */
+struct pc_json pc_api_body_object(struct pc_api_call *call);
 
 /* Count `count` events, or one read request, against the app's rate; false: the rate is exceeded, the reply is the
  * 429. */

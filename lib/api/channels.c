@@ -68,8 +68,21 @@ static struct counts counts_of(const struct pc_channel *channel)
     return (struct counts){channel->subscriptions, pc_roster_count(&channel->roster)};
 }
 
+static struct counts look_up_found(const struct pc_search *search, pusherc_slice name)
+{
+    struct pc_found found;
+    pusherc_slice channel, info;
+    for (size_t at = 0; pc_search_next(search, &at, &found, &channel, &info);)
+        if (pc_slice_eq(channel, name))
+            return (struct counts){found.subscriptions, found.members};
+    return (struct counts){0, 0};
+}
+
 static struct counts look_up(const struct pc_api_call *call, pusherc_slice name)
 {
+    if (call->found)
+        return look_up_found(call->found, name);
+
     struct pc_directory *directory = &call->request->engine->directory;
     uint64_t uid = call->app->state->uid;
     struct pc_shard *shard = pc_directory_lock(directory, uid, name);
@@ -132,19 +145,33 @@ struct list {
     bool first;
 };
 
-/* Locked. The name needs no escapes, because it was checked when the first client subscribed. */
-static void put_channel(const struct pc_channel *channel, void *ctx)
+/* The name needs no escapes, because it was checked when the first client subscribed. */
+static void put_item(struct list *list, pusherc_slice name, struct counts counts)
 {
-    struct list *list = ctx;
-    if (channel->class.kind == PUSHERC_CHANNEL_USER)
-        return;
     pc_buf_put(list->body, list->first ? PC_S("\"") : PC_S(",\""));
     list->first = false;
-    pc_buf_put(list->body, channel->name);
+    pc_buf_put(list->body, name);
     pc_buf_put(list->body, PC_S("\":{"));
-    put_counts(list->body, counts_of(channel), channel->class.kind == PUSHERC_CHANNEL_PRESENCE,
-               list->info, true);
+    put_counts(list->body, counts, is_presence(name), list->info, true);
     pc_buf_put_char(list->body, '}');
+}
+
+/* Locked. */
+static void put_channel(const struct pc_channel *channel, void *ctx)
+{
+    if (channel->class.kind != PUSHERC_CHANNEL_USER)
+        put_item(ctx, channel->name, counts_of(channel));
+}
+
+/* What was found elsewhere is input: names that clients here could not have are left out. */
+static void put_found(struct list *list, const struct pc_search *search)
+{
+    struct pc_channel_class class;
+    struct pc_found found;
+    pusherc_slice name, info;
+    for (size_t at = 0; pc_search_next(search, &at, &found, &name, &info);)
+        if (pc_channel_name_valid(name, PC_CHANNEL_NAME_MAX, &class))
+            put_item(list, name, (struct counts){found.subscriptions, found.members});
 }
 
 void pc_api_channels(struct pc_api_call *call)
@@ -169,10 +196,15 @@ void pc_api_channels(struct pc_api_call *call)
         return;
     }
     struct list list = {&call->reply->body, &info, true};
+    if (pc_api_search(call, PC_SEARCH_PREFIX, prefix, pc_api_channels))
+        return;
     pc_api_begin(call->reply, 200, PC_API_JSON);
     pc_buf_put(list.body, PC_S("{\"channels\":{"));
-    pc_directory_each(&call->request->engine->directory, call->app->state->uid, prefix, put_channel,
-                      &list);
+    if (call->found)
+        put_found(&list, call->found);
+    else
+        pc_directory_each(&call->request->engine->directory, call->app->state, prefix, put_channel,
+                          &list);
     pc_buf_put(list.body, PC_S("}}"));
 }
 
@@ -235,7 +267,8 @@ void pc_api_channel(struct pc_api_call *call)
 {
     struct pc_channel_class class;
     struct pc_api_info info;
-    if (!check_name(call, &class) || !check_info(call, class, &info))
+    if (!check_name(call, &class) || !check_info(call, class, &info) ||
+        pc_api_search(call, PC_SEARCH_COUNTS, call->channel, pc_api_channel))
         return;
     struct counts counts = look_up(call, call->channel);
     struct pc_buf *body = &call->reply->body;
@@ -250,7 +283,8 @@ void pc_api_channel(struct pc_api_call *call)
 void pc_api_channel_stats(struct pc_api_call *call)
 {
     struct pc_channel_class class;
-    if (!check_name(call, &class))
+    if (!check_name(call, &class) ||
+        pc_api_search(call, PC_SEARCH_COUNTS, call->channel, pc_api_channel_stats))
         return;
     struct counts counts = look_up(call, call->channel);
     struct pc_buf *body = &call->reply->body;
@@ -263,20 +297,34 @@ void pc_api_channel_stats(struct pc_api_call *call)
     pc_buf_put_char(body, '}');
 }
 
+static void put_user(struct pc_buf *body, pusherc_slice id, pusherc_slice info, bool with_info,
+                     bool first)
+{
+    pc_buf_put(body, first ? PC_S("{\"id\":") : PC_S(",{\"id\":"));
+    pc_json_put_string(body, id);
+    if (with_info) {
+        pc_buf_put(body, PC_S(",\"user_info\":"));
+        pc_buf_put(body, info);
+    }
+    pc_buf_put_char(body, '}');
+}
+
 /* Locked. Appends the members of the roster. */
 static void put_users(struct pc_buf *body, const struct pc_roster *roster, bool with_info)
 {
     const struct pc_list *end = &roster->in_order;
     PC_LIST_EACH(l, end) {
         const struct pc_roster_member *member = PC_CONTAINER(l, struct pc_roster_member, in_order);
-        pc_buf_put(body, l == end->next ? PC_S("{\"id\":") : PC_S(",{\"id\":"));
-        pc_json_put_string(body, member->node.key);
-        if (with_info) {
-            pc_buf_put(body, PC_S(",\"user_info\":"));
-            pc_buf_put(body, member->info);
-        }
-        pc_buf_put_char(body, '}');
+        put_user(body, member->node.key, member->info, with_info, l == end->next);
     }
+}
+
+static void put_users_found(struct pc_buf *body, const struct pc_search *search, bool with_info)
+{
+    struct pc_found found;
+    pusherc_slice id, info;
+    for (size_t at = 0; pc_search_next(search, &at, &found, &id, &info);)
+        put_user(body, id, info, with_info, id.ptr == search->found.ptr + sizeof found);
 }
 
 void pc_api_channel_users(struct pc_api_call *call)
@@ -290,16 +338,24 @@ void pc_api_channel_users(struct pc_api_call *call)
         pc_api_say(call->reply, PC_S(" is not one."));
         return;
     }
-    const pusherc_slice *with_info = pc_api_param(call, PC_S("with_user_info"));
+    if (pc_api_search(call, PC_SEARCH_MEMBERS, call->channel, pc_api_channel_users))
+        return;
+    const pusherc_slice *with = pc_api_param(call, PC_S("with_user_info"));
+    bool with_info = with && pc_slice_eq(*with, PC_S("1"));
     struct pc_directory *directory = &call->request->engine->directory;
     struct pc_buf *body = &call->reply->body;
     uint64_t uid = call->app->state->uid;
     pc_api_begin(call->reply, 200, PC_API_JSON);
     pc_buf_put(body, PC_S("{\"users\":["));
+    if (call->found) {
+        put_users_found(body, call->found, with_info);
+        pc_buf_put(body, PC_S("]}"));
+        return;
+    }
     struct pc_shard *shard = pc_directory_lock(directory, uid, call->channel);
     const struct pc_channel *channel = pc_shard_find(shard, uid, call->channel);
     if (channel)
-        put_users(body, &channel->roster, with_info && pc_slice_eq(*with_info, PC_S("1")));
+        put_users(body, &channel->roster, with_info);
     pc_shard_unlock(shard);
     pc_buf_put(body, PC_S("]}"));
 }

@@ -7,9 +7,7 @@
 #include <pusherc/publish.h>
 
 #include "codec/json.h"
-#include "fanout/publish.h"
-
-#define BODY_ROOM 8192 /* for decoded strings; a larger body with escapes costs an allocation */
+#include "fanout/incoming.h"
 
 struct event {
     pusherc_slice name, data;
@@ -18,6 +16,7 @@ struct event {
     pusherc_socket_id except;
     struct pc_api_info info;
     pusherc_slice key; /* idempotency_key; len 0 = none */
+    struct pusherc_incoming incoming;
     /* of a batch: */
     struct pc_api_idempotency idempotency;
     size_t stored_at, stored_len; /* a repeat's first answer, in the batch's `stored` */
@@ -107,6 +106,7 @@ static struct pc_publication publication_of(const struct pc_api_call *call,
         .data = event->data,
         .except = event->except,
         .cacheable = true,
+        .way = PC_WAY_HTTP_API,
         .now_ms = call->request->worker->now_ms,
         .worker = call->request->worker,
     };
@@ -318,11 +318,24 @@ static bool read_event_of_query(const struct reading *r)
 
 /* -- the requests -- */
 
-/* False: the reply is the error. */
-static bool publish(struct pc_api_call *call, const struct event *event)
+/* Asks the host about the event. `item` as in struct reading. False: the reply is the refusal. */
+static bool judge(struct pc_api_call *call, struct event *event, size_t item)
 {
     const struct pc_publication p = publication_of(call, event);
-    switch (pc_publish(call->request->engine, call->app, &p)) {
+    const struct reading r = {call, NULL, item, event};
+    struct pusherc_incoming *in = &event->incoming;
+    if (pc_incoming_judge(in, call->request->engine, call->app, PUSHERC_SOURCE_HTTP, &p))
+        return true;
+    refuse_event(&r, 403, "The event was refused");
+    pc_api_say(call->reply, in->reason[0] ? PC_S(": ") : PC_S("."));
+    pc_api_say(call->reply, pc_slice_of(in->reason));
+    return false;
+}
+
+/* Publishes what was judged. False: the reply is the error. */
+static bool publish(struct pc_api_call *call, const struct event *event)
+{
+    switch (pc_publish(call->request->engine, call->app, &event->incoming.publication)) {
     case 0:
         return true;
     case PUSHERC_EBACKLOG:
@@ -404,7 +417,7 @@ static bool begin_request(struct pc_api_call *call, struct pc_api_idempotency *i
 }
 
 /* Publishes the event unless the request is a repeat. The reply holds the answer; a failure replaces it. */
-static void publish_idempotent(struct pc_api_call *call, const struct event *event,
+static void publish_idempotent(struct pc_api_call *call, struct event *event,
                                pusherc_slice endpoint)
 {
     struct pc_api_idempotency idempotency = {.entry = NULL};
@@ -413,57 +426,57 @@ static void publish_idempotent(struct pc_api_call *call, const struct event *eve
     if (idempotency.key.len)
         idempotency.content = content_of(call, endpoint);
     if (begin_request(call, &idempotency))
-        pc_api_idempotency_end(call, &idempotency, publish(call, event));
-}
-
-/* Reserves room for all strings of the body, decoded, so that reading one does not move those before. */
-static bool reserve_scratch(const struct pc_api_call *call, struct pc_buf *scratch, char *storage,
-                            size_t size)
-{
-    size_t needed = call->request->message->body.len;
-    pc_buf_init_in(scratch, &call->request->engine->mem, needed, storage, size);
-    if (needed == 0 || pc_buf_reserve(scratch, needed))
-        return true;
-    pc_api_out_of_memory(call->reply);
-    return false;
-}
-
-/* Returns the body's object; NONE: the reply is the 400. */
-static struct pc_json parse_body(struct pc_api_call *call)
-{
-    pusherc_slice body = call->request->message->body, text = pc_json_without_mark(body);
-    struct pc_json object = pc_json_parse(text);
-    if (object.type == PC_JSON_OBJECT)
-        return object;
-    if (object.type != PC_JSON_NONE) {
-        pc_api_plain(call->reply, 400, "The body is not a JSON object.");
-        return (struct pc_json){PC_JSON_NONE, {NULL, 0}};
-    }
-    pc_api_plain(call->reply, 400, "The body is not valid JSON in UTF-8 from byte ");
-    pc_buf_put_u64(&call->reply->body, body.len - text.len + pc_json_error_offset(text));
-    pc_api_say(call->reply, PC_S(" on."));
-    return object;
+        pc_api_idempotency_end(call, &idempotency, judge(call, event, 0) && publish(call, event));
+    pc_incoming_free(&event->incoming);
 }
 
 static bool read_single(const struct reading *r)
 {
     if (r->call->request->message->body.len == 0)
         return read_event_of_query(r);
-    struct pc_json object = parse_body(r->call);
+    struct pc_json object = pc_api_body_object(r->call);
     return object.type == PC_JSON_OBJECT && read_event(r, object);
+}
+
+/* True: the counts that the events ask for are asked elsewhere first, and the caller returns. */
+static bool search_counts(struct pc_api_call *call, const struct event *events, size_t count,
+                          void (*handler)(struct pc_api_call *call))
+{
+    char stack[1024];
+    struct pc_buf names;
+    pc_buf_init_in(&names, &call->request->engine->mem, SIZE_MAX, stack, sizeof stack);
+    for (size_t e = 0; e < count; e++) {
+        const struct event *event = &events[e];
+        if (!event->info.user_count && !event->info.subscription_count)
+            continue;
+        for (size_t i = 0; i < event->channel_count; i++) {
+            if (names.len)
+                pc_buf_put_char(&names, '\n');
+            pc_buf_put(&names, event->channels[i]);
+        }
+    }
+    bool waits = names.len > 0 && pc_buf_status(&names) == 0 &&
+                 pc_api_search(call, PC_SEARCH_COUNTS, pc_buf_slice(&names), handler);
+    if (pc_buf_status(&names)) {
+        pc_api_out_of_memory(call->reply);
+        waits = true;
+    }
+    pc_buf_free(&names);
+    return waits;
 }
 
 void pc_api_events(struct pc_api_call *call)
 {
-    char storage[BODY_ROOM];
+    char storage[PC_API_BODY_ROOM];
     struct pc_buf scratch;
     pusherc_slice channels[PUSHERC_MAX_CHANNELS_PER_EVENT];
     struct event event = {.channels = channels};
     const struct reading r = {call, &scratch, 0, &event};
 
-    if (!pc_api_take_events(call, 1) || !reserve_scratch(call, &scratch, storage, sizeof storage))
+    if ((!call->found && !pc_api_take_events(call, 1)) ||
+        !pc_api_body_scratch(call, &scratch, storage, sizeof storage))
         return;
-    if (read_single(&r)) {
+    if (read_single(&r) && !search_counts(call, &event, 1, pc_api_events)) {
         answer_event(call, &event);
         publish_idempotent(call, &event, PC_S("events"));
     }
@@ -608,6 +621,15 @@ static bool begin_events(struct pc_api_call *call, struct batch *batch)
     return true;
 }
 
+/* Asks the host about all events that are no repeats. False: it has refused one, and the reply says so. */
+static bool judge_batch(struct pc_api_call *call, struct batch *batch)
+{
+    bool ok = true;
+    for (size_t i = 0; i < batch->count && ok; i++)
+        ok = batch->events[i].idempotency.repeat || judge(call, &batch->events[i], i + 1);
+    return ok;
+}
+
 static void publish_batch(struct pc_api_call *call, struct batch *batch)
 {
     struct pc_api_idempotency whole = {.entry = NULL};
@@ -618,6 +640,7 @@ static void publish_batch(struct pc_api_call *call, struct batch *batch)
         whole.content = content_of(call, PC_S("batch_events"));
     answer_batch(call, batch);
     if (begin_request(call, &whole)) {
+        ok = judge_batch(call, batch);
         for (size_t i = 0; i < batch->count && ok; i++) {
             struct event *event = &batch->events[i];
             if (event->idempotency.repeat)
@@ -628,29 +651,32 @@ static void publish_batch(struct pc_api_call *call, struct batch *batch)
         pc_api_idempotency_end(call, &whole, ok);
     }
     end_events(call, batch); /* the keys of events that were not published */
+    for (size_t i = 0; i < batch->count; i++)
+        pc_incoming_free(&batch->events[i].incoming);
 }
 
 void pc_api_batch_events(struct pc_api_call *call)
 {
-    char storage[BODY_ROOM], stored[512];
+    char storage[PC_API_BODY_ROOM], stored[512];
     struct pc_buf scratch;
     pusherc_slice channels[PUSHERC_MAX_EVENTS_PER_BATCH];
     struct event events[PUSHERC_MAX_EVENTS_PER_BATCH];
     struct batch batch = {.events = events};
 
-    struct pc_json object = parse_body(call);
+    struct pc_json object = pc_api_body_object(call);
     if (object.type == PC_JSON_NONE)
         return;
     struct pc_json array = pc_json_get(object, PC_S("batch"));
     batch.count = count_batch(call, array);
-    if (batch.count == 0 || !pc_api_take_events(call, (uint32_t)batch.count) ||
-        !reserve_scratch(call, &scratch, storage, sizeof storage))
+    if (batch.count == 0 || (!call->found && !pc_api_take_events(call, (uint32_t)batch.count)) ||
+        !pc_api_body_scratch(call, &scratch, storage, sizeof storage))
         return;
     pc_buf_init_in(&batch.stored, &call->request->engine->mem, SIZE_MAX, stored, sizeof stored);
     for (size_t i = 0; i < batch.count; i++)
         events[i] = (struct event){.channels = &channels[i]};
     if (read_batch(call, array, &scratch, events) &&
-        read_batch_key(call, object, &scratch, &batch.key))
+        read_batch_key(call, object, &scratch, &batch.key) &&
+        !search_counts(call, events, batch.count, pc_api_batch_events))
         publish_batch(call, &batch);
     pc_buf_free(&batch.stored);
     pc_buf_free(&scratch);

@@ -3,6 +3,7 @@
  * soketi ask for. "Used" is the memory that this process has in RAM, "total" the memory that it may have.
  */
 #include "api/call.h"
+#include "api/inspector.h"
 
 #include "base/process.h"
 
@@ -26,9 +27,15 @@ static void metrics_page(struct pc_api_call *call)
 {
     struct pc_engine *engine = call->request->engine;
     bool json = pc_query_value(call->request->message->query, PC_S("json")).len > 0; /* ?json=1 */
+    struct pc_recent *recent = json ? &engine->figures.json : &engine->figures.metrics;
+    struct pc_buf *body = &call->reply->body;
     pc_api_begin(call->reply, 200, json ? PC_API_JSON : METRICS_TYPE);
-    if (engine->metrics.write(engine->metrics.ctx, json, append, &call->reply->body))
+    if (pc_recent_get(recent, call->request->worker->now_ms, body))
+        return;
+    if (engine->metrics.write(engine->metrics.ctx, json, append, body))
         pc_api_out_of_memory(call->reply);
+    else
+        pc_recent_keep(recent, pc_buf_slice(body));
 }
 
 /* -- memory -- */
@@ -37,10 +44,10 @@ struct memory {
     uint64_t used, total, percent_of_100; /* hundredths of a percent */
 };
 
-static struct memory read_memory(void)
+static struct memory read_memory(const struct pc_api_request *request)
 {
     struct pc_process process;
-    pc_process_read(&process, "");
+    pc_process_recent(&process, &request->engine->figures.process, request->worker->now_ms);
     struct memory m = {.used = process.resident_bytes, .total = process.memory_bytes};
     if (m.total < m.used)
         m.total = m.used; /* the limit was lowered while the process runs */
@@ -64,7 +71,7 @@ static void put_percent(struct pc_buf *body, const char *before, const struct me
 static void usage_page(struct pc_api_call *call)
 {
     struct pc_buf *body = &call->reply->body;
-    struct memory m = read_memory();
+    struct memory m = read_memory(call->request);
     pc_api_begin(call->reply, 200, PC_API_JSON);
     put_member(body, "{\"memory\":{\"free\":", m.total - m.used);
     put_member(body, ",\"used\":", m.used);
@@ -75,7 +82,7 @@ static void usage_page(struct pc_api_call *call)
 void pc_api_accept_traffic(struct pc_api_call *call)
 {
     struct pc_buf *body = &call->reply->body;
-    struct memory m = read_memory();
+    struct memory m = read_memory(call->request);
     bool full =
         m.percent_of_100 > (uint64_t)call->request->engine->options.accept_traffic_percent * 100;
     pc_api_begin(call->reply, full ? 500 : 200, PC_API_JSON);
@@ -143,31 +150,39 @@ static const struct page pages[] = {
     {PUSHERC_LIT("/up"), pc_api_up},         {PUSHERC_LIT("/live"), pc_api_up},
 };
 
-void pc_api_operations(const struct pc_api_request *request, struct pc_api_reply *reply)
+static void serve_page(struct pc_api_call *call)
 {
-    const struct pc_http_message *m = request->message;
-    struct pc_api_call call = {.request = request, .reply = reply};
+    const struct pc_http_message *m = call->request->message;
+    struct pc_api_reply *reply = call->reply;
     const struct page *page = NULL;
     for (size_t i = 0; i < sizeof pages / sizeof pages[0]; i++)
         if (pc_slice_eq(pages[i].path, m->path))
             page = &pages[i];
     bool read = pc_slice_eq(m->method, PC_S("GET")) || pc_slice_eq(m->method, PC_S("HEAD"));
-    bool ours = answers_to(request->engine, m);
-    if (!ours)
-        pc_api_plain(
-            reply, 403,
-            "These pages are for this machine's address or a private name; another name in "
-            "Host has to be in metrics_names.");
-    else if (!page)
+    if (!page)
         pc_api_plain(reply, 404, "There is nothing here.");
     else if (!read)
         pc_api_plain(reply, 405, "Use GET here.");
     else
-        page->handle(&call);
+        page->handle(call);
     if (pc_buf_status(&reply->body))
         pc_api_out_of_memory(reply);
     /* No CORS fields: a web page must not read this through a browser that can reach this listener. */
     reply->field_count = 0;
-    if (ours && page && !read)
+    if (page && !read)
         pc_api_field(reply, PC_S("Allow"), PC_S("GET, HEAD"));
+}
+
+void pc_api_operations(const struct pc_api_request *request, struct pc_api_reply *reply)
+{
+    struct pc_api_call call = {.request = request, .reply = reply};
+    if (!answers_to(request->engine, request->message)) {
+        pc_api_plain(
+            reply, 403,
+            "These pages are for this machine's address or a private name; another name in "
+            "Host has to be in metrics_names.");
+        reply->field_count = 0;
+    } else if (!pc_api_inspector(&call)) {
+        serve_page(&call);
+    }
 }

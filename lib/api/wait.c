@@ -33,6 +33,7 @@ bool pc_api_wait(struct pc_api_call *call, void (*next)(struct pc_api_call *call
     w->call.request = &w->request;
     w->call.reply = NULL;
     w->call.next = next;
+    w->call.patience_ms = call->request->engine->options.identify_timeout_ms;
     w->call.channel = pc_pack(&room, call->channel);
     w->call.params = w->params;
     for (size_t i = 0; i < call->param_count; i++)
@@ -42,6 +43,11 @@ bool pc_api_wait(struct pc_api_call *call, void (*next)(struct pc_api_call *call
         pc_app_ref(call->app);
     call->copy = &w->call;
     return true;
+}
+
+uint32_t pc_api_patience_ms(const struct pc_api_call *waiting)
+{
+    return waiting->patience_ms;
 }
 
 void pc_api_call_free(struct pc_api_call *waiting)

@@ -77,23 +77,6 @@ static int hmac_hex(pusherc_slice secret, const pusherc_slice *parts, size_t par
     return err;
 }
 
-/* Copies the text in `buf` to the caller's buffer, as the top of sign.h describes. */
-static int hand_over(const struct pc_buf *buf, char *out, size_t cap, size_t *len)
-{
-    if (pc_buf_status(buf))
-        return PUSHERC_ENOMEM;
-    if (!out || buf->len >= cap) {
-        if (len)
-            *len = buf->len + 1;
-        return PUSHERC_ENOBUFS;
-    }
-    memcpy(out, buf->ptr, buf->len);
-    out[buf->len] = '\0';
-    if (len)
-        *len = buf->len;
-    return 0;
-}
-
 int pusherc_hmac_sha256_hex(pusherc_slice secret, pusherc_slice data,
                             char out[PUSHERC_HMAC_HEX_SIZE])
 {
@@ -143,7 +126,7 @@ static int hand_over_auth(pusherc_slice key, const char hex[PC_SHA256_HEX], char
     pc_buf_put(&buf, key);
     pc_buf_put_char(&buf, ':');
     pc_buf_put(&buf, pc_slice(hex, PC_SHA256_HEX));
-    int err = hand_over(&buf, out, cap, len);
+    int err = pc_buf_hand_over(&buf, out, cap, len);
     pc_buf_free(&buf);
     return err;
 }
@@ -214,7 +197,7 @@ static int hand_over_answer(const struct pc_sign_answer *answer, char *out, size
     pc_buf_init_in(&buf, &mem, NO_MAX, storage, sizeof storage);
     int err = pc_sign_put_answer(&buf, answer);
     if (!err)
-        err = hand_over(&buf, out, cap, len);
+        err = pc_buf_hand_over(&buf, out, cap, len);
     pc_wipe(buf.ptr, buf.len); /* the answer may hold a shared secret */
     pc_buf_free(&buf);
     return err;
@@ -339,7 +322,7 @@ static int use_master_key(const pusherc_credentials *credentials, pusherc_slice 
     if (!err)
         err = fn(&buf, channel, text, (const uint8_t *)credentials->master_key.ptr);
     if (!err)
-        err = hand_over(&buf, out, cap, len);
+        err = pc_buf_hand_over(&buf, out, cap, len);
     pc_wipe(buf.ptr, buf.len);
     pc_buf_free(&buf);
     return err;
@@ -398,26 +381,12 @@ static bool params_valid(const pusherc_http_param *params, size_t count)
     return true;
 }
 
-static void put_percent(struct pc_buf *buf, pusherc_slice text)
-{
-    static const char digits[] = "0123456789ABCDEF";
-
-    for (size_t i = 0; i < text.len; i++) {
-        unsigned char c = (unsigned char)text.ptr[i];
-        if ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-            c == '-' || c == '.' || c == '_' || c == '~')
-            pc_buf_put_char(buf, (char)c);
-        else
-            pc_buf_put(buf, pc_slice((const char[]){'%', digits[c >> 4], digits[c & 15]}, 3));
-    }
-}
-
 static void put_percent_query(struct pc_buf *buf, const struct pc_pair *params, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
-        put_percent(buf, params[i].name);
+        pc_put_percent(buf, params[i].name);
         pc_buf_put_char(buf, '=');
-        put_percent(buf, params[i].value);
+        pc_put_percent(buf, params[i].value);
         pc_buf_put_char(buf, '&');
     }
 }
@@ -486,7 +455,7 @@ int pusherc_sign_request(const pusherc_credentials *credentials, const char *met
     if (!err) {
         pc_buf_put(&query, PC_S("auth_signature="));
         pc_buf_put(&query, pc_slice(hex, sizeof hex));
-        err = hand_over(&query, out, cap, len);
+        err = pc_buf_hand_over(&query, out, cap, len);
     }
     pc_buf_free(&query);
     pc_buf_free(&canonical);

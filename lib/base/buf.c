@@ -101,3 +101,20 @@ void pc_buf_consume(struct pc_buf *buf, size_t n)
     buf->len -= n;
     memmove(buf->ptr, buf->ptr + n, buf->len);
 }
+
+int pc_buf_hand_over(const struct pc_buf *buf, char *out, size_t cap, size_t *len)
+{
+    if (pc_buf_status(buf))
+        return PUSHERC_ENOMEM;
+    if (!out || buf->len >= cap) {
+        if (len)
+            *len = buf->len + 1;
+        return PUSHERC_ENOBUFS;
+    }
+    if (buf->len) /* without memory `ptr` is NULL */
+        memcpy(out, buf->ptr, buf->len);
+    out[buf->len] = '\0';
+    if (len)
+        *len = buf->len;
+    return 0;
+}

@@ -56,4 +56,8 @@ static inline pusherc_slice pc_buf_slice(const struct pc_buf *buf)
     return pc_slice(buf->ptr, buf->len);
 }
 
+/* Copies the text to a host's buffer of `cap` bytes and ends it with NUL, as the top of pusherc/sign.h describes: 0,
+ * PUSHERC_ENOBUFS, or PUSHERC_ENOMEM if the buffer has failed. */
+PC_CHECKED int pc_buf_hand_over(const struct pc_buf *buf, char *out, size_t cap, size_t *len);
+
 #endif

@@ -30,20 +30,13 @@ static uint64_t monotonic_s(void)
     return (uint64_t)now.tv_sec;
 }
 
-/* The entry of a call site, taking the one that was silent longest if it has none. */
-static struct pc_log_site *find_site(struct pc_log *log, const char *file, int line, unsigned topic)
-{
-    struct pc_log_site *oldest = &log->sites[0];
-    for (size_t i = 0; i < PC_LOG_SITES; i++) {
-        struct pc_log_site *site = &log->sites[i];
-        if (site->line == line && site->file == file && site->topic == topic)
-            return site;
-        if (site->second < oldest->second)
-            oldest = site;
-    }
-    *oldest = (struct pc_log_site){.file = file, .line = line, .topic = topic};
-    return oldest;
-}
+/* What lines are counted together. */
+struct place {
+    const char *file;
+    int line;
+    unsigned topic;
+    uint64_t app;
+};
 
 /* How many lines of one place, in so many seconds. */
 struct allowance {
@@ -51,26 +44,68 @@ struct allowance {
     uint64_t seconds;
 };
 
-/* Whether the line may be written; if so, how many before it were not. */
-static bool admit(struct pc_log *log, const char *file, int line, unsigned topic,
-                  struct allowance may, uint32_t *left_out)
+/* FNV-1a: apps' ids are chosen by the operator. */
+static uint64_t hash_of(pusherc_slice app_id)
 {
-    uint64_t second = monotonic_s();
-    bool admitted = true;
+    uint64_t hash = app_id.len ? UINT64_C(14695981039346656037) : 0;
+    for (size_t i = 0; i < app_id.len; i++)
+        hash = (hash ^ (unsigned char)app_id.ptr[i]) * UINT64_C(1099511628211);
+    return hash;
+}
 
+/* The entry of a place, taking the one that was silent longest if it has none. */
+static struct pc_log_site *find_site(struct pc_log *log, const struct place *place)
+{
+    struct pc_log_site *oldest = &log->sites[0];
+    for (size_t i = 0; i < PC_LOG_SITES; i++) {
+        struct pc_log_site *site = &log->sites[i];
+        if (site->line == place->line && site->file == place->file && site->topic == place->topic &&
+            site->app == place->app)
+            return site;
+        if (site->second < oldest->second)
+            oldest = site;
+    }
+    *oldest = (struct pc_log_site){
+        .file = place->file, .line = place->line, .topic = place->topic, .app = place->app};
+    return oldest;
+}
+
+/* The entry, with what it has used of the allowance. */
+static struct pc_log_site *site_now(struct pc_log *log, const struct place *place, uint64_t second,
+                                    uint64_t seconds, uint32_t *left_out)
+{
+    struct pc_log_site *site = find_site(log, place);
     *left_out = 0;
-    (void)pthread_mutex_lock(&log->mutex);
-    struct pc_log_site *site = find_site(log, file, line, topic);
-    if (second - site->second >= may.seconds) {
+    if (second - site->second >= seconds) {
         *left_out = site->suppressed;
         site->second = second;
         site->lines = site->suppressed = 0;
     }
-    if (site->lines < may.lines) {
+    return site;
+}
+
+/* Whether the line may be written; if so, how many before it were not. */
+static bool admit(struct pc_log *log, const struct place *place, struct allowance may,
+                  uint32_t *left_out)
+{
+    const struct place all = {place->file, place->line, place->topic, 0};
+    uint64_t second = monotonic_s();
+    uint32_t left = may.lines, unused;
+
+    (void)pthread_mutex_lock(&log->mutex);
+    struct pc_log_site *sum = site_now(log, &all, second, may.seconds, &unused), *site = sum;
+    if (place->app) {
+        left = sum->lines < 2 * may.lines ? 2 * may.lines - sum->lines : 0;
+        site = site_now(log, place, second, may.seconds, left_out);
+    } else {
+        *left_out = unused;
+    }
+    bool admitted = site->lines < left;
+    if (admitted) {
         site->lines++;
+        sum->lines += site != sum;
     } else {
         site->suppressed++;
-        admitted = false;
     }
     (void)pthread_mutex_unlock(&log->mutex);
     return admitted;
@@ -79,7 +114,7 @@ static bool admit(struct pc_log *log, const char *file, int line, unsigned topic
 bool pc_log_affords(struct pc_log *log, const char *file, int line, uint32_t per_s)
 {
     uint32_t left_out;
-    return admit(log, file, line, 0, (struct allowance){per_s, 1}, &left_out);
+    return admit(log, &(struct place){file, line, 0, 0}, (struct allowance){per_s, 1}, &left_out);
 }
 
 /* What ends a line, moves a terminal's cursor, or turns the order of what follows around. */
@@ -131,6 +166,23 @@ static size_t printed(int result, size_t size)
     return (size_t)result < size ? (size_t)result : size - 1;
 }
 
+/* `text` has room for MESSAGE_SIZE. */
+static void hand_over(struct pc_log *log, pusherc_log_level level, const struct pc_log_about *about,
+                      const char *file, int line, char *text, size_t len)
+{
+    pusherc_log_entry entry = {
+        .struct_size = sizeof entry,
+        .level = level,
+        .subject = about->subject ? about->subject : "",
+        .file = file,
+        .line = line,
+        .message = pc_slice(text, make_one_line(text, len, MESSAGE_SIZE)),
+        .app_id = about->app_id,
+        .socket_id = about->socket_id,
+    };
+    log->fn(&entry, log->user_data);
+}
+
 void pc_log_write(struct pc_log *log, pusherc_log_level level, struct pc_log_about about,
                   const char *file, int line, const char *format, ...)
 {
@@ -141,7 +193,9 @@ void pc_log_write(struct pc_log *log, pusherc_log_level level, struct pc_log_abo
 
     bool rare = about.topic && log->level < PUSHERC_LOG_DEBUG;
     struct allowance may = {rare ? 1 : PC_LOG_BURST, rare ? PC_LOG_RARE_S : 1};
-    if (!pc_log_wants(log, level) || !admit(log, file, line, about.topic, may, &left_out))
+    /* strangers cause the rare ones: no app has more of them than another */
+    struct place place = {file, line, about.topic, rare ? 0 : hash_of(about.app_id)};
+    if (!pc_log_wants(log, level) || !admit(log, &place, may, &left_out))
         return;
     if (left_out)
         len = printed(snprintf(text, sizeof text, "(%u like this left out) ", (unsigned)left_out),
@@ -149,18 +203,19 @@ void pc_log_write(struct pc_log *log, pusherc_log_level level, struct pc_log_abo
     va_start(args, format);
     len += printed(vsnprintf(text + len, sizeof text - len, format, args), sizeof text - len);
     va_end(args);
+    hand_over(log, level, &about, file, line, text, len);
+}
 
-    pusherc_log_entry entry = {
-        .struct_size = sizeof entry,
-        .level = level,
-        .subject = about.subject ? about.subject : "",
-        .file = file,
-        .line = line,
-        .message = pc_slice(text, make_one_line(text, len, sizeof text)),
-        .app_id = about.app_id,
-        .socket_id = about.socket_id,
-    };
-    log->fn(&entry, log->user_data);
+void pc_log_write_always(struct pc_log *log, pusherc_log_level level, struct pc_log_about about,
+                         const char *file, int line, const char *format, ...)
+{
+    char text[MESSAGE_SIZE];
+    va_list args;
+    va_start(args, format);
+    size_t len = printed(vsnprintf(text, sizeof text, format, args), sizeof text);
+    va_end(args);
+    if (log->fn)
+        hand_over(log, level, &about, file, line, text, len);
 }
 
 int pc_errinfo(pusherc_errinfo *info, int code, int sys, const char *format, ...)
@@ -197,29 +252,92 @@ static const char *level_name(pusherc_log_level level)
     return "?";
 }
 
+/* The time of now as "2026-01-31T23:59:59.123Z". */
+#define TIME_SIZE sizeof "2026-01-31T23:59:59.123Z"
+static void print_time(char out[TIME_SIZE + 16])
+{
+    struct timespec now = {0};
+
+    (void)clock_gettime(CLOCK_REALTIME, &now);
+    struct pc_utc utc = pc_utc_of((uint64_t)now.tv_sec);
+    (void)snprintf(out, TIME_SIZE + 16, "%04u-%02u-%02uT%02u:%02u:%02u.%03dZ", (unsigned)utc.year,
+                   utc.month, utc.day, utc.hour, utc.minute, utc.second,
+                   (int)(now.tv_nsec / 1000000));
+}
+
+static void print_socket_id(char out[PUSHERC_SOCKET_ID_STRLEN], pusherc_socket_id id)
+{
+    out[0] = '\0';
+    if (id.a || id.b)
+        (void)pusherc_socket_id_format(id, out);
+}
+
 void pusherc_log_to_stderr(const pusherc_log_entry *entry, void *user_data)
 {
     char text[MESSAGE_SIZE + 512];
-    char socket_id[PUSHERC_SOCKET_ID_STRLEN] = "";
-    struct timespec now = {0};
+    char socket_id[PUSHERC_SOCKET_ID_STRLEN], time[TIME_SIZE + 16];
     pusherc_slice app = pc_utf8_cut(entry->app_id, 200);
     pusherc_slice message = pc_utf8_cut(entry->message, MESSAGE_SIZE);
 
     (void)user_data;
-    (void)clock_gettime(CLOCK_REALTIME, &now);
-    struct pc_utc utc = pc_utc_of((uint64_t)now.tv_sec);
-    if (entry->socket_id.a || entry->socket_id.b)
-        (void)pusherc_socket_id_format(entry->socket_id, socket_id);
-
-    int len =
-        snprintf(text, sizeof text - 1,
-                 "%04u-%02u-%02uT%02u:%02u:%02u.%03dZ %-5s %s%s%.*s%s%s: %.*s", (unsigned)utc.year,
-                 utc.month, utc.day, utc.hour, utc.minute, utc.second, (int)(now.tv_nsec / 1000000),
-                 level_name(entry->level), entry->subject, app.len ? " app=" : "", (int)app.len,
-                 app.len ? app.ptr : "", socket_id[0] ? " socket=" : "", socket_id,
-                 (int)message.len, message.len ? message.ptr : "");
+    print_time(time);
+    print_socket_id(socket_id, entry->socket_id);
+    int len = snprintf(text, sizeof text - 1, "%s %-5s %s%s%.*s%s%s: %.*s", time,
+                       level_name(entry->level), entry->subject, app.len ? " app=" : "",
+                       (int)app.len, app.len ? app.ptr : "", socket_id[0] ? " socket=" : "",
+                       socket_id, (int)message.len, message.len ? message.ptr : "");
     size_t line = make_one_line(text, printed(len, sizeof text - 1), sizeof text - 1);
     text[line++] = '\n';
     /* One call, so that lines of several threads do not mix. */
     (void)fwrite(text, 1, line, stderr);
+}
+
+/* Appends the text as the inside of a JSON string; false: it did not find room. */
+static bool put_escaped(char *out, size_t *len, size_t size, pusherc_slice text)
+{
+    for (size_t i = 0; i < text.len; i++) {
+        if (*len + 2 >= size)
+            return false;
+        if (text.ptr[i] == '"' || text.ptr[i] == '\\')
+            out[(*len)++] = '\\';
+        out[(*len)++] = text.ptr[i];
+    }
+    return true;
+}
+
+static void put_member(char *out, size_t *len, size_t size, const char *name, pusherc_slice value)
+{
+    char line[MESSAGE_SIZE];
+    size_t before = *len, value_len = value.len < sizeof line ? value.len : sizeof line;
+
+    memcpy(line, value.len ? value.ptr : "", value_len);
+    value_len = make_one_line(line, value_len, SIZE_MAX);
+    *len += printed(snprintf(out + *len, size - *len, "%s\"%s\":\"", before > 1 ? "," : "", name),
+                    size - *len);
+    if (!put_escaped(out, len, size - 3, pc_slice(line, value_len)))
+        *len = before; /* without it the line is still an object */
+    else
+        out[(*len)++] = '"';
+}
+
+void pusherc_log_json_to_stderr(const pusherc_log_entry *entry, void *user_data)
+{
+    char text[2 * MESSAGE_SIZE + 1024], socket_id[PUSHERC_SOCKET_ID_STRLEN], time[TIME_SIZE + 16];
+    size_t len = 1;
+
+    (void)user_data;
+    print_time(time);
+    print_socket_id(socket_id, entry->socket_id);
+    text[0] = '{';
+    put_member(text, &len, sizeof text, "time", pc_slice_of(time));
+    put_member(text, &len, sizeof text, "level", pc_slice_of(level_name(entry->level)));
+    put_member(text, &len, sizeof text, "subject", pc_slice_of(entry->subject));
+    if (entry->app_id.len)
+        put_member(text, &len, sizeof text, "app", pc_utf8_cut(entry->app_id, 200));
+    if (socket_id[0])
+        put_member(text, &len, sizeof text, "socket_id", pc_slice_of(socket_id));
+    put_member(text, &len, sizeof text, "message", pc_utf8_cut(entry->message, MESSAGE_SIZE));
+    text[len++] = '}';
+    text[len++] = '\n';
+    (void)fwrite(text, 1, len, stderr);
 }

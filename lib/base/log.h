@@ -1,7 +1,8 @@
 /*
  * Log lines for the host: one event per line, level chosen by who must act (pusherc/log.h). A call
  * site that repeats is cut to PC_LOG_BURST lines in a second; the next line says how many were left
- * out. Control characters, among them C1's and those
+ * out. Apps share twice as many: one that has had some gets another only while more are left, so one app's lines leave
+ * some for others. Control characters, among them C1's and those
  * that turn the direction of text, become '?': a peer's text can neither forge a line nor steer a terminal.
  */
 #ifndef PC_BASE_LOG_H
@@ -15,13 +16,14 @@
 #include <pusherc/log.h>
 
 #define PC_LOG_BURST  20
-#define PC_LOG_SITES  64
+#define PC_LOG_SITES  128
 #define PC_LOG_RARE_S 10
 
 struct pc_log_site {
     const char *file;
     int line;
     unsigned topic;
+    uint64_t app;    /* hash of its id; 0 = lines about no app, and the sum of all */
     uint64_t second; /* of the monotonic clock */
     uint32_t lines, suppressed;
 };
@@ -54,6 +56,11 @@ static inline bool pc_log_wants(const struct pc_log *log, pusherc_log_level leve
 
 void pc_log_write(struct pc_log *log, pusherc_log_level level, struct pc_log_about about,
                   const char *file, int line, const char *format, ...)
+    __attribute__((format(printf, 6, 7)));
+
+/* The same, whatever the level is and however often: for a log that is a carrier of events. */
+void pc_log_write_always(struct pc_log *log, pusherc_log_level level, struct pc_log_about about,
+                         const char *file, int line, const char *format, ...)
     __attribute__((format(printf, 6, 7)));
 
 /* PC_LOG(log, WARN, ((struct pc_log_about){.subject = "net"}), "accept failed: %s", text) */

@@ -79,10 +79,10 @@ void pc_map_free(struct pc_map *map)
 
 /*
  * The table. A node is in the chain that the low bits of its hash select. An insert doubles the array
- * when there are as many nodes as chains, so a chain has one node on average; the array never shrinks.
- * Nodes keep their hash: growing hashes no key again, and a search compares keys only where the whole
- * hash is equal. Find, insert and remove cost O(1) on average, growing O(n) at once. Nodes do not move
- * in memory.
+ * when there are as many nodes as chains, so a chain has one node on average, and halves it when there are
+ * eight times as many chains as nodes; a remove does not, so that a visitor may remove. Nodes keep their
+ * hash: a new array hashes no key again, and a search compares keys only where the whole hash is equal.
+ * Find, insert and remove cost O(1) on average, a new array O(n) at once. Nodes do not move in memory.
  */
 
 static struct pc_map_node **chain_of(const struct pc_map *map, uint64_t hash)
@@ -102,12 +102,11 @@ struct pc_map_node *pc_map_find(const struct pc_map *map, pusherc_slice key)
     return NULL;
 }
 
-/* Doubles the array. Out of memory leaves the table as it is. */
-static void grow(struct pc_map *map)
+/* Out of memory leaves the table as it is. */
+static void resize(struct pc_map *map, size_t count)
 {
     size_t old_count = map->chain_count;
     struct pc_map_node **old = map->chains;
-    size_t count = old_count ? old_count * 2 : FIRST_CHAINS;
     struct pc_map_node **chains = pc_alloc_array(map->mem, count, sizeof *chains);
     if (!chains)
         return;
@@ -129,7 +128,9 @@ static void grow(struct pc_map *map)
 int pc_map_insert(struct pc_map *map, struct pc_map_node *node)
 {
     if (map->count >= map->chain_count)
-        grow(map);
+        resize(map, map->chain_count ? map->chain_count * 2 : FIRST_CHAINS);
+    else if (map->count < map->chain_count / 8 && map->chain_count > FIRST_CHAINS)
+        resize(map, map->chain_count / 2);
     if (map->chain_count == 0)
         return PUSHERC_ENOMEM;
     node->hash = pc_hash(map->seed, node->key);

@@ -19,18 +19,31 @@
  * the `reserved_` which must be zero. `last` never changes: the smallest accepted size ends behind it. */
 #define PC_SIZED_STRUCTS(X)                                                                        \
     X(app_options, reserved_, true)                                                                \
+    X(broadcast_driver, close, false)                                                              \
+    X(broadcast_stats, paused_ms, false)                                                           \
+    X(broadcaster_options, reserved_, true)                                                        \
     X(channel_info, user_count, false)                                                             \
+    X(cluster_info, reserved_, true)                                                               \
+    X(cluster_options, reserved_, true)                                                            \
     X(credentials, master_key, false)                                                              \
     X(event, reserved_, true)                                                                      \
     X(grant, reserved_, true)                                                                      \
     X(grant_match, channel_pattern, false)                                                         \
+    X(history_pattern, reserved_, true)                                                            \
     X(hooks, on_webhook_failed, false)                                                             \
     X(identity, reserved_, true)                                                                   \
+    X(inbox_options, reserved_, true)                                                              \
+    X(link_ops, reset, false)                                                                      \
     X(listen_options, reserved_, true)                                                             \
-    X(rule, cache_ms, false)                                                                       \
+    X(outbox_options, reserved_, true)                                                             \
+    X(outbox_stats, oldest_ms, false)                                                              \
+    X(redaction, reserved_, true)                                                                  \
+    X(redis_options, reserved_, true)                                                              \
+    X(rule, reserved_, true)                                                                       \
     X(server_options, reserved_, true)                                                             \
     X(stats, webhook_queued, false)                                                                \
-    X(tls_options, key_password, false)                                                            \
+    X(tls_options, next, false)                                                                    \
+    X(user_info, sequence, false)                                                                  \
     X(webhook, reserved_, true)
 
 struct pc_sized_struct {

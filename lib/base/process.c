@@ -150,3 +150,13 @@ void pc_process_read(struct pc_process *out, const char *root)
     out->memory_bytes = number_after(root, "/proc/meminfo", "MemTotal:") * 1024;
     lower_by_groups(&out->memory_bytes, root);
 }
+
+void pc_process_recent(struct pc_process *out, struct pc_recent *recent, uint64_t now_ms)
+{
+    struct pc_buf bytes;
+    pc_buf_init_in(&bytes, recent->bytes.mem, sizeof *out, (char *)out, sizeof *out);
+    if (pc_recent_get(recent, now_ms, &bytes))
+        return;
+    pc_process_read(out, "");
+    pc_recent_keep(recent, pc_slice((const char *)out, sizeof *out));
+}

@@ -7,7 +7,7 @@
 #include <stdint.h>
 
 struct pc_rate {
-    uint64_t window_start_ms;
+    uint32_t window_start_ms; /* the time's low half: each connection has rates */
     uint32_t used;
 };
 
@@ -17,8 +17,8 @@ static inline bool pc_rate_take(struct pc_rate *rate, uint32_t per_s, uint32_t a
 {
     if (per_s == UINT32_MAX)
         return true;
-    if (now_ms - rate->window_start_ms >= 1000) {
-        rate->window_start_ms = now_ms;
+    if ((uint32_t)now_ms - rate->window_start_ms >= 1000) {
+        rate->window_start_ms = (uint32_t)now_ms;
         rate->used = 0;
     }
     if (amount > per_s || rate->used > per_s - amount)

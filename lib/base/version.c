@@ -21,6 +21,12 @@ static const char features[] = ""
 #ifdef PC_WITH_WEBHOOKS
                                " webhooks"
 #endif
+#ifdef PC_WITH_REDIS
+                               " redis"
+#endif
+#ifdef PC_WITH_OUTBOX
+                               " outbox"
+#endif
 #ifdef PC_WITH_EXPLAIN
                                " explain"
 #endif

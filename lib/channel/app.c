@@ -4,7 +4,9 @@
 
 #include <pusherc/settings.h>
 
+#include "auth/pattern.h"
 #include "base/log.h"
+#include "base/options.h"
 #include "base/setting.h"
 #include "protocol/names.h"
 
@@ -21,6 +23,7 @@ void pc_app_state_unref(struct pc_app_state *state)
     pc_idempotency_free(&state->idempotency);
     pc_counts_free(&state->per_user);
     pc_counts_free(&state->per_address);
+    pc_people_free(&state->people);
     struct pc_mem mem = state->mem;
     pthread_mutex_destroy(&state->mutex);
     pc_free(&mem, state);
@@ -42,11 +45,18 @@ struct pc_app_state *pc_app_state_new(const struct pc_mem *mem, uint64_t uid, ui
     state->worker_count = worker_count;
     atomic_init(&state->refs, 1);
     state->uid = uid;
-    pc_list_init(&state->webhook_queues);
+    pc_list_init(&state->webhooks.queues);
+    pc_list_init(&state->webhooks.runnable);
+    pc_list_init(&state->webhooks.of_runnable);
+    for (size_t i = 0; i < PC_SHARDS; i++)
+        pc_list_init(&state->channels[i]);
+    pc_list_init(&state->kept.channels);
+    pc_list_init(&state->history.channels);
     pthread_mutex_init(&state->mutex, NULL);
     pc_idempotency_init(&state->idempotency, &state->mem, seed);
     pc_counts_init(&state->per_user, &state->mem, seed);
     pc_counts_init(&state->per_address, &state->mem, seed);
+    pc_people_init(&state->people, &state->mem, seed);
     return state;
 }
 
@@ -81,6 +91,10 @@ void pc_app_unref(struct pc_app *app)
         return;
     struct pc_mem mem = app->mem;
     pc_origins_free(&mem, app->origins);
+    pc_shape_rules_free(&app->shaping, &mem);
+    for (size_t i = 0; app->history && i < app->options.history_count; i++)
+        pc_free(&mem, (char *)app->history[i].pattern.ptr);
+    pc_free(&mem, app->history);
     pc_hmac_key_free(app->secret);
     pc_hmac_key_free(app->old_secret);
     pc_free(&mem, (char *)app->old_key.ptr);
@@ -126,6 +140,26 @@ static int check_origins(const pusherc_app_options *o, pusherc_errinfo *info)
     return 0;
 }
 
+static int check_history(const pusherc_app_options *o, pusherc_errinfo *info)
+{
+    if (o->history_count > PUSHERC_MAX_HISTORY_PATTERNS || (o->history_count && !o->history))
+        return pc_errinfo(info, PUSHERC_EINVAL, 0, "app %.60s: history: at most %d, and not NULL",
+                          o->id, PUSHERC_MAX_HISTORY_PATTERNS);
+    for (size_t i = 0; i < o->history_count; i++) {
+        pusherc_history_pattern one;
+        pusherc_errinfo why;
+        if (PC_TAKE(history_pattern, &one, PUSHERC_AT(o->history, i), &why))
+            return pc_errinfo(info, PUSHERC_EINVAL, 0, "app %.60s: history %zu: %s", o->id, i + 1,
+                              why.text);
+        if (!pc_pattern_valid(pc_slice_of(one.pattern), NULL, NULL))
+            return pc_errinfo(info, PUSHERC_EINVAL, 0,
+                              "app %.60s: history %zu: pattern must be 1 to %d bytes, with "
+                              "parameters as in \"orders.{id}\" or \"shop.{rest...}\"",
+                              o->id, i + 1, PC_PATTERN_MAX);
+    }
+    return 0;
+}
+
 int pc_app_check(const pusherc_app_options *o, bool webhooks, pusherc_errinfo *info)
 {
     pusherc_slice id = pc_slice_of(o->id), key = pc_slice_of(o->key);
@@ -152,11 +186,16 @@ int pc_app_check(const pusherc_app_options *o, bool webhooks, pusherc_errinfo *i
     int err = pc_settings_check(settings, SETTING_COUNT, o, about, info);
     if (err == 0)
         err = check_origins(o, info);
+    if (err == 0)
+        err = pc_shape_rules_check(pc_slice_of(o->shaping), about, info);
+    if (err == 0)
+        err = check_history(o, info);
     if (err)
         return err;
     if (o->webhook_count && !webhooks)
-        return pc_errinfo(info, PUSHERC_ENOSYS, 0, "app %.60s: webhooks were not compiled in",
-                          o->id);
+        return pc_errinfo(
+            info, PUSHERC_ENOSYS, 0,
+            "app %.60s: webhooks were not compiled in, or there is no libcurl that fits", o->id);
     return pc_endpoints_check(o, info);
 }
 
@@ -171,6 +210,63 @@ static int keep_secret_text(struct pc_app *app, pusherc_slice secret)
 #endif
 }
 
+/* Defaults of a pusherc_history_pattern, as history.h says. */
+#define HISTORY_EVENTS 100
+#define HISTORY_BYTES  (1024 * 1024)
+#define HISTORY_S      120
+
+#define MOST_AT_ONCE 10000 /* messages, where channels are not limited */
+
+static void set_message_rate(struct pc_app *app)
+{
+    const pusherc_app_options *o = &app->options;
+    if (o->max_client_messages_per_s == PUSHERC_NO_LIMIT ||
+        o->max_client_events_per_s == PUSHERC_NO_LIMIT)
+        return;
+    uint64_t per_s = (uint64_t)o->max_client_messages_per_s + o->max_client_events_per_s;
+    uint32_t channels = o->max_channels_per_connection;
+    app->message_us = per_s < 1000000 ? (uint32_t)(1000000 / per_s) : 1;
+    app->burst_us = app->message_us * (per_s + (channels < MOST_AT_ONCE ? channels : MOST_AT_ONCE));
+}
+
+static uint32_t or_default(uint32_t value, uint32_t fallback)
+{
+    return value ? value : fallback;
+}
+
+static int copy_history(struct pc_app *app, const pusherc_app_options *o)
+{
+    if (o->history_count == 0)
+        return 0;
+    app->history = pc_alloc_zero(&app->mem, o->history_count * sizeof *app->history);
+    if (!app->history)
+        return PUSHERC_ENOMEM;
+    app->options.history_count = o->history_count;
+    for (size_t i = 0; i < o->history_count; i++) {
+        pusherc_history_pattern one;
+        struct pc_history_rule *rule = &app->history[i];
+        int err = PC_TAKE(history_pattern, &one, PUSHERC_AT(o->history, i), NULL);
+        if (err)
+            return err;
+        pusherc_slice pattern = pc_slice_of(one.pattern);
+        rule->pattern = pc_slice(pc_dup(&app->mem, pattern), pattern.len);
+        rule->max_events = or_default(one.max_events, HISTORY_EVENTS);
+        rule->max_bytes = or_default(one.max_bytes, HISTORY_BYTES);
+        rule->keep_ms = UINT64_C(1000) * or_default(one.max_age_s, HISTORY_S);
+        if (!rule->pattern.ptr)
+            return PUSHERC_ENOMEM;
+    }
+    return 0;
+}
+
+const struct pc_history_rule *pc_app_history_find(const struct pc_app *app, pusherc_slice channel)
+{
+    for (size_t i = 0; i < app->options.history_count; i++)
+        if (pc_pattern_matches(app->history[i].pattern, channel, NULL))
+            return &app->history[i];
+    return NULL;
+}
+
 int pc_app_new(struct pc_app **out, const struct pc_mem *mem, const pusherc_app_options *options)
 {
     *out = NULL;
@@ -181,14 +277,19 @@ int pc_app_new(struct pc_app **out, const struct pc_mem *mem, const pusherc_app_
     atomic_init(&app->refs, 1);
     app->options = *options;
     pc_settings_fill(settings, SETTING_COUNT, &app->options);
+    set_message_rate(app);
+    app->limits_received = app->options.max_received_messages_per_s != PUSHERC_NO_LIMIT ||
+                           app->options.max_received_bytes_per_s != PUSHERC_NO_LIMIT;
     app->options.id = app->options.key = app->options.secret = NULL;
-    app->options.encryption_master_key = NULL;
+    app->options.encryption_master_key = app->options.shaping = NULL;
     app->has_master_key = options->encryption_master_key != NULL;
     if (app->has_master_key)
         read_master_key(options, app->master_key);
     app->options.allowed_origins = NULL;
     app->options.webhooks = NULL;
     app->options.webhook_count = 0;
+    app->options.history = NULL;
+    app->options.history_count = 0;
     app->id = pc_slice(pc_dup(mem, pc_slice_of(options->id)), strlen(options->id));
     app->key = pc_slice(pc_dup(mem, pc_slice_of(options->key)), strlen(options->key));
     int err = app->id.ptr && app->key.ptr ? 0 : PUSHERC_ENOMEM;
@@ -198,6 +299,10 @@ int pc_app_new(struct pc_app **out, const struct pc_mem *mem, const pusherc_app_
         err = pc_hmac_key_new(&app->secret, mem, pc_slice_of(options->secret));
     if (err == 0 && options->allowed_origins)
         err = pc_origins_copy(mem, options->allowed_origins, &app->origins);
+    if (err == 0)
+        err = pc_shape_rules_read(&app->shaping, mem, pc_slice_of(options->shaping));
+    if (err == 0)
+        err = copy_history(app, options);
     if (err) {
         pc_app_unref(app);
         return err;

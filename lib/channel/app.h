@@ -15,16 +15,20 @@
 #include "base/list.h"
 #include "base/map.h"
 #include "base/rate.h"
+#include "base/share.h"
 #include "base/stat.h"
 #include "channel/counts.h"
 #include "channel/endpoint.h"
 #include "channel/idempotency.h"
 #include "channel/origin.h"
+#include "channel/people.h"
+#include "channel/shape_rule.h"
 #include "codec/crypto.h"
 #include "protocol/close.h"
 #include "protocol/names.h"
 
 #define PC_APP_ID_MAX 200 /* bytes of an id, and of a key */
+#define PC_SHARDS     64  /* of the channel directory */
 
 /* The settings of an app by the names of their fields. Refusals by a limit are counted under its number. */
 enum pc_app_setting {
@@ -48,6 +52,7 @@ struct pc_app_stats {
     _Atomic uint64_t publishes,
         unmatched; /* (event, channel) pairs, and those without subscriber */
     _Atomic uint64_t client_events, client_events_refused;
+    _Atomic uint64_t incoming_refused, incoming_changed; /* by the host's on_publish */
     _Atomic uint64_t slow_closed, slow_dropped;
     _Atomic uint64_t rate_checks[PC_RATE_COUNT]; /* from max_client_events_per_s on */
     _Atomic uint64_t subscribed[PC_KIND_COUNT], unsubscribed[PC_KIND_COUNT];
@@ -75,6 +80,7 @@ struct pc_app_state {
     struct pc_rate backend_events, read_requests;
     struct pc_idempotency idempotency;
     struct pc_counts per_user, per_address; /* connections, where there is a limit */
+    struct pc_people people;                /* with user_events */
     struct pc_app_refusals refusals;
     uint32_t worker_count;
     /* one for each worker, and one for all other threads, which use pc_stat_add_shared() */
@@ -83,7 +89,30 @@ struct pc_app_state {
      * URL and a new endpoint are used at once. */
     struct pc_endpoints *endpoints; /* counted; NULL = none */
     _Atomic uint32_t notices;       /* their `kinds`: the events to observe in this app */
-    struct pc_list webhook_queues;  /* used by the webhook layer, under its lock */
+    struct {                        /* used by webhook/queue.c, under its lock */
+        struct pc_list queues;      /* of the app's endpoints */
+        struct pc_list runnable;    /* of them, those with a batch to send now */
+        struct pc_list of_runnable; /* among the apps that have such queues */
+        struct pc_share bytes;      /* of the events that wait */
+        uint32_t under_way;         /* requests */
+    } webhooks;
+    /* The app's channels in each shard of the directory, under that shard's lock. */
+    struct pc_list channels[PC_SHARDS];
+    struct {                     /* used by channel/keep.h, under its lock */
+        struct pc_list channels; /* that keep an event, the one published longest ago first */
+        struct pc_share bytes;
+    } kept;
+    struct {                     /* used by channel/history.h, under its lock */
+        struct pc_list channels; /* whose histories are listed, the one quiet longest first */
+        struct pc_share bytes;
+    } history;
+};
+
+/* A pattern of channels that have a history, and its bounds. */
+struct pc_history_rule {
+    pusherc_slice pattern; /* owned */
+    uint32_t max_events, max_bytes;
+    uint64_t keep_ms;
 };
 
 struct pc_app {
@@ -102,9 +131,16 @@ struct pc_app {
     /* id, key, secret, allowed_origins and webhooks of `options` are not kept; numbers are never 0
      * (delays may be) */
     pusherc_app_options options;
+    struct pc_shape_rules shaping;
+    /* What one message of a client costs of its time, and how far it may be in debt: max_client_messages_per_s, see
+     * session/pace.h. 0 = nothing */
+    uint32_t message_us;
+    uint64_t burst_us;
+    bool limits_received; /* max_received_messages_per_s, max_received_bytes_per_s: one is set */
     bool has_master_key;
-    uint8_t master_key[32]; /* of encrypted channels */
-    char **origins;         /* owned, NULL-terminated, lower case; NULL = any */
+    uint8_t master_key[32];          /* of encrypted channels */
+    char **origins;                  /* owned, NULL-terminated, lower case; NULL = any */
+    struct pc_history_rule *history; /* owned, options.history_count of them */
 };
 
 /* Checks what the host gave. `webhooks`: this server has a webhook sender. 0; PUSHERC_EINVAL; PUSHERC_ENOSYS: options
@@ -129,6 +165,14 @@ void pc_app_ref(struct pc_app *app);
 void pc_app_unref(struct pc_app *app); /* NULL is harmless */
 void pc_app_state_ref(struct pc_app_state *state);
 void pc_app_state_unref(struct pc_app_state *state); /* NULL is harmless */
+
+/* The first pattern that covers the channel; NULL: it has no history. */
+const struct pc_history_rule *pc_app_history_find(const struct pc_app *app, pusherc_slice channel);
+static inline const struct pc_history_rule *pc_app_history(const struct pc_app *app,
+                                                           pusherc_slice channel)
+{
+    return app->options.history_count ? pc_app_history_find(app, channel) : NULL;
+}
 
 /* The counters of this worker for the app. */
 static inline struct pc_app_stats *pc_app_stats(const struct pc_app *app, uint32_t worker)

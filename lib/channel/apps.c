@@ -76,10 +76,12 @@ static int insert_new(struct pc_apps *apps, struct change *change, pusherc_errin
     app->state = change->old ? change->old->state
                              : pc_app_state_new(&apps->mem, apps->next_uid, apps->worker_count,
                                                 apps->by_id.seed);
-    if (change->old)
+    if (change->old) {
         pc_app_state_ref(app->state);
-    else
+        pc_shape_rules_keep(&app->shaping, &change->old->shaping);
+    } else {
         apps->next_uid++;
+    }
     if (!app->state ||
         (change->old && pc_app_keep_credentials(app, change->old, pc_clock_us() / 1000)) ||
         put_in(apps, app))

@@ -3,6 +3,7 @@
 #include <assert.h>
 
 #include "channel/cached.h"
+#include "channel/past.h"
 
 #define MAX_KEY (sizeof(uint64_t) + PC_ANY_CHANNEL_NAME_MAX) /* the app's uid and a name */
 
@@ -28,9 +29,14 @@ void pc_directory_init(struct pc_directory *dir, const struct pc_mem *mem, const
     for (size_t i = 0; i < PC_SHARDS; i++) {
         pthread_mutex_init(&dir->shards[i].mutex, NULL);
         pc_map_init(&dir->shards[i].channels, mem, seed);
-        pc_list_init(&dir->shards[i].kept);
         dir->shards[i].number = 0;
     }
+    dir->kept = (struct pc_kept_events){.max_bytes = 0};
+    pthread_mutex_init(&dir->kept.mutex, NULL);
+    pc_list_init(&dir->kept.by_age);
+    dir->histories = (struct pc_histories){.epoch = (uint32_t)pc_hash(seed, PC_S("history"))};
+    pthread_mutex_init(&dir->histories.mutex, NULL);
+    pc_list_init(&dir->histories.by_age);
 }
 
 static void free_channel(struct pc_directory *dir, struct pc_channel *channel)
@@ -38,6 +44,11 @@ static void free_channel(struct pc_directory *dir, struct pc_channel *channel)
     pc_roster_free(&channel->roster);
     pc_free(dir->mem, channel->views);
     pc_cached_unref(channel->kept.event);
+    if (channel->history)
+        pc_past_unref(channel->history->first);
+    pc_free(dir->mem, channel->history);
+    pc_list_remove(&channel->of_app);
+    pc_app_state_unref(channel->app);
     pc_free(dir->mem, channel);
 }
 
@@ -53,6 +64,8 @@ void pc_directory_free(struct pc_directory *dir)
         pc_map_free(&dir->shards[i].channels);
         pthread_mutex_destroy(&dir->shards[i].mutex);
     }
+    pthread_mutex_destroy(&dir->kept.mutex);
+    pthread_mutex_destroy(&dir->histories.mutex);
 }
 
 struct pc_shard *pc_directory_lock(struct pc_directory *dir, uint64_t app_uid, pusherc_slice name)
@@ -121,10 +134,11 @@ void pc_channel_drop_view(struct pc_channel *channel, uint32_t index)
     channel->views->items[index].uses--;
 }
 
-struct pc_channel *pc_shard_get(struct pc_directory *dir, struct pc_shard *shard, uint64_t app_uid,
-                                pusherc_slice name, struct pc_channel_class class,
-                                const struct pc_rule_match *match)
+struct pc_channel *pc_shard_get(struct pc_directory *dir, struct pc_shard *shard,
+                                struct pc_app_state *app, pusherc_slice name,
+                                struct pc_channel_class class, const struct pc_rule_match *match)
 {
+    const uint64_t app_uid = app->uid;
     struct pc_channel *channel = pc_shard_find(shard, app_uid, name);
     if (channel)
         return channel;
@@ -138,12 +152,15 @@ struct pc_channel *pc_shard_get(struct pc_directory *dir, struct pc_shard *shard
     memcpy(key + sizeof app_uid, name.ptr, name.len);
     channel->node.key = pc_slice(key, key_len);
     channel->name = pc_slice(key + sizeof app_uid, name.len);
-    channel->app_uid = app_uid;
+    channel->app = app;
+    pc_app_state_ref(app);
+    pc_list_push_back(&app->channels[shard - dir->shards], &channel->of_app);
     channel->shard = shard;
     channel->class = class;
-    pc_list_init(&channel->kept.of_shard);
+    pc_list_init(&channel->kept.of_all);
+    pc_list_init(&channel->kept.of_app);
     pc_roster_init(&channel->roster, dir->mem, dir->seed);
-    if (match && match->rule && match->rule->options.render &&
+    if (match && match->rule && pc_rule_renders(match->rule) &&
         !make_views(dir, channel, name, match)) {
         free_channel(dir, channel);
         return NULL;
@@ -157,7 +174,8 @@ struct pc_channel *pc_shard_get(struct pc_directory *dir, struct pc_shard *shard
 
 void pc_channel_settle(struct pc_directory *dir, struct pc_channel *channel)
 {
-    if (channel->subscriptions || channel->holders || channel->kept.event)
+    if (channel->subscriptions || channel->holders || channel->kept.event ||
+        (channel->history && !pc_list_empty(&channel->history->of_all)))
         return;
     pc_map_remove(&channel->shard->channels, &channel->node);
     free_channel(dir, channel);
@@ -172,29 +190,16 @@ void pc_channel_release(struct pc_directory *dir, struct pc_channel *channel)
     pthread_mutex_unlock(&shard->mutex);
 }
 
-struct visit {
-    uint64_t app_uid;
-    pusherc_slice prefix;
-    pc_channel_visit_fn fn;
-    void *ctx;
-};
-
-static void visit_node(struct pc_map_node *node, void *ctx)
+void pc_directory_each(struct pc_directory *dir, const struct pc_app_state *app,
+                       pusherc_slice prefix, pc_channel_visit_fn visit, void *ctx)
 {
-    const struct visit *v = ctx;
-    const struct pc_channel *channel = PC_CONTAINER(node, struct pc_channel, node);
-    if (channel->app_uid == v->app_uid && channel->subscriptions > 0 &&
-        pc_slice_starts(channel->name, v->prefix))
-        v->fn(channel, v->ctx);
-}
-
-void pc_directory_each(struct pc_directory *dir, uint64_t app_uid, pusherc_slice prefix,
-                       pc_channel_visit_fn visit, void *ctx)
-{
-    struct visit v = {app_uid, prefix, visit, ctx};
     for (size_t i = 0; i < PC_SHARDS; i++) {
         pthread_mutex_lock(&dir->shards[i].mutex);
-        pc_map_each(&dir->shards[i].channels, visit_node, &v);
+        PC_LIST_EACH(l, &app->channels[i]) {
+            const struct pc_channel *channel = PC_CONTAINER(l, struct pc_channel, of_app);
+            if (channel->subscriptions > 0 && pc_slice_starts(channel->name, prefix))
+                visit(channel, ctx);
+        }
         pthread_mutex_unlock(&dir->shards[i].mutex);
     }
 }

@@ -138,7 +138,7 @@ static int check_one(const struct check *check, const pusherc_webhook *from)
         return refuse_endpoint(check,
                                "url must be \"http://\" or \"https://\" with a host, at most 2048 "
                                "bytes, without spaces");
-    if (hook->events & ~PUSHERC_WEBHOOK_ALL)
+    if (hook->events & ~(uint32_t)PUSHERC_WEBHOOK_ALL)
         return refuse_endpoint(check, "events: more than PUSHERC_WEBHOOK_ALL");
     if (pc_slice_of(hook->channel_prefix).len > MAX_FILTER_BYTES ||
         pc_slice_of(hook->channel_suffix).len > MAX_FILTER_BYTES)
@@ -166,16 +166,32 @@ int pc_endpoints_check(const pusherc_app_options *options, pusherc_errinfo *info
 
 /* -- copying -- */
 
+pusherc_slice pc_url_host(pusherc_slice url)
+{
+    pusherc_slice host = pc_slice_skip(url, pc_slice_find(url, ':') + 3);
+    for (size_t i = 0; i < host.len; i++)
+        if (memchr("/?#", host.ptr[i], 3))
+            host.len = i;
+    size_t at = 0;
+    for (size_t i = 0; i < host.len; i++)
+        if (host.ptr[i] == '@')
+            at = i + 1;
+    return pc_slice_skip(host, at);
+}
+
 uint32_t pc_kinds_with_pairs(uint32_t kinds)
 {
     static const uint32_t pairs[] = {
         PUSHERC_WEBHOOK_CHANNEL_OCCUPIED | PUSHERC_WEBHOOK_CHANNEL_VACATED,
         PUSHERC_WEBHOOK_MEMBER_ADDED | PUSHERC_WEBHOOK_MEMBER_REMOVED,
     };
+    uint32_t all = kinds;
     for (size_t i = 0; i < sizeof pairs / sizeof pairs[0]; i++)
         if (kinds & pairs[i])
-            kinds |= pairs[i];
-    return kinds;
+            all |= pairs[i];
+    if (kinds & (PUSHERC_WEBHOOK_CACHE_MISS | PUSHERC_WEBHOOK_SUBSCRIPTION_COUNT))
+        all |= PUSHERC_WEBHOOK_CHANNEL_VACATED;
+    return all;
 }
 
 /* Wipes the text before it frees it: URLs and header fields carry secrets. */

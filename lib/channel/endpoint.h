@@ -48,8 +48,12 @@ void pc_endpoints_unref(struct pc_endpoints *endpoints);               /* NULL i
 const struct pc_endpoint *pc_endpoints_find(const struct pc_endpoints *endpoints,
                                             const struct pc_endpoint *like);
 
+/* Host and port of the URL, for logs and pages: user, path and query may be secret. */
+pusherc_slice pc_url_host(pusherc_slice url);
+
 /* Adds to each addition its removal, and the reverse. A channel or member that goes and comes back in time is not
- * reported, so the sender must observe both events for an endpoint that wants one of them. */
+ * reported, so the sender must observe both events for an endpoint that wants one of them. Adds channel_vacated to what
+ * means nothing once the channel is vacant: cache misses and counts. */
 uint32_t pc_kinds_with_pairs(uint32_t kinds);
 
 static inline bool pc_endpoint_wants_channel(const struct pc_endpoint *endpoint,

@@ -12,6 +12,8 @@ void pc_roster_init(struct pc_roster *roster, const struct pc_mem *mem, const ui
 {
     pc_map_init(&roster->members, mem, seed);
     pc_list_init(&roster->in_order);
+    pc_list_init(&roster->absent);
+    roster->absent_timer_set = false;
     pc_buf_init(&roster->json, mem, MAX_ROSTER_JSON);
 }
 
@@ -36,8 +38,11 @@ static struct pc_roster_member *member_new(const struct pc_mem *mem, pusherc_sli
     char *at = (char *)(m + 1);
     m->node.key = pc_pack(&at, user_id);
     m->info = pc_pack(&at, info);
-    m->subscriptions = 0;
-    m->mirrored = false;
+    m->subscriptions = m->grace_ms = 0;
+    m->mirrored = m->expelled = false;
+    m->person = NULL;
+    m->told_ms = m->leaves_ms = 0;
+    pc_list_init(&m->absent);
     return m;
 }
 

@@ -1,7 +1,8 @@
 /*
  * The members of one presence channel: distinct users in the order in which they joined. A user is a member by
- * subscriptions of this process, which are counted, or because another process has the user (mirrored), or both. Under
- * the shard's lock.
+ * subscriptions of this process, which are counted, or because another process has the user (mirrored), or both. A user
+ * who has left may stay for a while as an absent member, who keeps the last subscription's count: fanout/absence.h.
+ * Under the shard's lock.
  *
  * Each subscriber of the channel gets the roster as JSON. The text is written when it is first needed and kept until a
  * member is added or removed, so it always describes the current members. Writing costs the size of the roster; further
@@ -14,18 +15,28 @@
 #include "base/list.h"
 #include "base/map.h"
 
+struct pc_person;
+
 struct pc_roster_member {
     /* key: the user id; stays valid and unchanged while it is a member */
     struct pc_map_node node;
     struct pc_list in_order;
-    uint32_t subscriptions; /* of this process */
-    bool mirrored;
-    pusherc_slice info; /* JSON text of the first subscription, or as mirrored */
+    struct pc_person *person; /* counted by the subscriptions: fanout/people.h; NULL = not */
+    uint32_t subscriptions;   /* of this process; 1 if absent */
+    bool mirrored,
+        expelled;       /* absent, and the host or an operator has closed the user's connections */
+    uint32_t grace_ms;  /* how long it may be absent */
+    uint64_t told_ms;   /* when the channel was told of it */
+    uint64_t leaves_ms; /* absent: when the absence ends */
+    struct pc_list absent; /* of the roster; unlinked = it has subscriptions */
+    pusherc_slice info;    /* JSON text of the first subscription, or as mirrored */
 };
 
 struct pc_roster {
     struct pc_map members;
     struct pc_list in_order;
+    struct pc_list absent; /* in the order in which they left */
+    bool absent_timer_set;
     struct pc_buf json; /* len 0 = not written since the last change */
 };
 

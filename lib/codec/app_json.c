@@ -10,6 +10,7 @@
 #include "base/mem.h"
 #include "base/setting.h"
 #include "base/slice.h"
+#include "codec/history_json.h"
 #include "codec/json.h"
 #include "codec/webhook_json.h"
 
@@ -39,7 +40,8 @@ enum kind {
     KIND_LIMIT,    /* a number, or -1 for none */
     KIND_LIMIT_KB, /* the same, the option is in bytes; may have a fraction */
     KIND_ORIGINS,
-    KIND_WEBHOOKS
+    KIND_WEBHOOKS,
+    KIND_HISTORY
 };
 
 /* Names are matched without '_' and case, which covers camelCase and PascalCase as well. */
@@ -58,6 +60,7 @@ static const struct field fields[] = {
     PUSHERC_APP_SETTING_MAP(ROW)
     {"allowed_origins", KIND_ORIGINS, AT(allowed_origins), NULL},
     {"webhooks", KIND_WEBHOOKS, AT(webhooks), NULL},
+    {"history", KIND_HISTORY, AT(history), NULL},
 
     /* soketi's names, where they differ */
     {"app_id", KIND_TEXT, AT(id), NULL},
@@ -90,6 +93,7 @@ struct reading {
     pusherc_app_options options;
     const char **origins;             /* owned; options.allowed_origins points to it */
     struct pc_webhooks_read webhooks; /* the same for options.webhooks */
+    struct pc_history_read history;   /* the same for options.history */
     size_t number;                    /* of the app in its array, from 1; 0 = no array */
     bool seen[FIELD_COUNT]; /* options given: at the first row of `fields` that sets the option */
     pusherc_errinfo *info;
@@ -312,6 +316,19 @@ static int take_webhooks(struct reading *reading, const cJSON *item)
     return 0;
 }
 
+static int take_history(struct reading *reading, const cJSON *item)
+{
+    char why[PC_HISTORY_JSON_WHY];
+    int err = pc_history_json_read(&reading->history, item, why);
+    if (err == PUSHERC_EINVAL)
+        return refuse_field(reading, item, why);
+    if (err)
+        return pc_errinfo(reading->info, err, 0, "out of memory");
+    reading->options.history = reading->history.items;
+    reading->options.history_count = reading->history.count;
+    return 0;
+}
+
 static int take_value(struct reading *reading, const struct field *field, cJSON *item)
 {
     switch (field->kind) {
@@ -333,6 +350,8 @@ static int take_value(struct reading *reading, const struct field *field, cJSON 
         return take_origins(reading, item);
     case KIND_WEBHOOKS:
         return take_webhooks(reading, item);
+    case KIND_HISTORY:
+        return take_history(reading, item);
     }
     return PUSHERC_EINVAL;
 }
@@ -400,6 +419,7 @@ static int walk_apps(cJSON *root, pusherc_app_fn each, void *user_data, pusherc_
             err = each(&reading.options, user_data);
         cJSON_free(reading.origins);
         pc_webhooks_read_free(&reading.webhooks);
+        pc_history_read_free(&reading.history);
     }
     return err;
 }

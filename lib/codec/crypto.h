@@ -1,6 +1,6 @@
 /*
  * Digests, HMAC, base64, random bytes: Mbed TLS through its PSA interface, so that 3.6 and 4.x both
- * serve. The only file that knows Mbed TLS besides net/tls. Stateless; any thread.
+ * serve. The only file that knows Mbed TLS besides net/tls*.c. Stateless; any thread.
  */
 #ifndef PC_CODEC_CRYPTO_H
 #define PC_CODEC_CRYPTO_H

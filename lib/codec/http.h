@@ -35,6 +35,8 @@ bool pc_http_field_has(const struct pc_http_message *message, pusherc_slice name
                        pusherc_slice token);
 /* Cuts the next item, without white space, off a comma list; false when nothing is left. */
 bool pc_http_list_next(pusherc_slice *list, pusherc_slice *item);
+/* The same for the parts of an item, with semicolons between. */
+bool pc_http_part_next(pusherc_slice *item, pusherc_slice *part);
 pusherc_slice pc_http_cookie(const struct pc_http_message *message, pusherc_slice name);
 /* True if Content-Type says that the body is a form, "a=1&b=2", for pc_http_params(). */
 bool pc_http_has_form(const struct pc_http_message *message);
@@ -91,6 +93,7 @@ struct pc_http_reply {
     size_t field_count;
     pusherc_slice body;
     bool keep_alive;
+    bool streamed;  /* the body follows later: no Content-Length */
     bool head_only; /* answer to HEAD: Content-Length of the body, no body */
 };
 /* Status line, Date (none for 1xx), Content-Length (none for 1xx, 204, 304), Connection (none for

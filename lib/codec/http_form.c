@@ -29,12 +29,22 @@ static bool take_piece(pusherc_slice *list, char separator, pusherc_slice *piece
     return true;
 }
 
+static bool take_trimmed(pusherc_slice *list, char separator, pusherc_slice *piece)
+{
+    bool found = take_piece(list, separator, piece);
+    if (found)
+        *piece = trim(*piece);
+    return found;
+}
+
 bool pc_http_list_next(pusherc_slice *list, pusherc_slice *item)
 {
-    bool found = take_piece(list, ',', item);
-    if (found)
-        *item = trim(*item);
-    return found;
+    return take_trimmed(list, ',', item);
+}
+
+bool pc_http_part_next(pusherc_slice *item, pusherc_slice *part)
+{
+    return take_trimmed(item, ';', part);
 }
 
 bool pc_http_field_has(const struct pc_http_message *message, pusherc_slice name,

@@ -191,7 +191,7 @@ void pc_http_put_reply(struct pc_buf *buf, const struct pc_http_reply *reply)
         to = copy_field(to, PC_S("Date"), reply->date);
     if (content_type.len)
         to = copy_field(to, PC_S("Content-Type"), content_type);
-    if (!bodiless) {
+    if (!bodiless && !reply->streamed) {
         to = copy(to, PC_S("Content-Length: "));
         to += pc_format_u64(reply->body.len, to);
         to = copy(to, PC_S("\r\n"));

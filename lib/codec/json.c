@@ -608,7 +608,7 @@ int pc_json_string(struct pc_json value, struct pc_buf *scratch, pusherc_slice *
     return 0;
 }
 
-static bool name_is(struct pc_json key, pusherc_slice name)
+bool pc_json_name_is(struct pc_json key, pusherc_slice name)
 {
     pusherc_slice inside = inside_quotes(key);
     if (!has_escapes(inside))
@@ -634,7 +634,7 @@ struct pc_json pc_json_get(struct pc_json object, pusherc_slice name)
         return found;
     struct pc_json_iter iter = pc_json_iter_of(object);
     while (pc_json_next(&iter)) {
-        if (name_is(iter.key, name))
+        if (pc_json_name_is(iter.key, name))
             found = iter.value;
     }
     return found;

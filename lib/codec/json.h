@@ -51,6 +51,8 @@ struct pc_json_iter {
 struct pc_json_iter pc_json_iter_of(struct pc_json container); /* of anything else: empty */
 bool pc_json_next(struct pc_json_iter *iter);
 
+/* True if a member's key, decoded, is `name`. */
+bool pc_json_name_is(struct pc_json key, pusherc_slice name);
 /* The last member of that name, which is the one that JSON.parse keeps; NONE if it is missing or `object` is not an
  * object. Names with escapes are compared decoded. */
 struct pc_json pc_json_get(struct pc_json object, pusherc_slice name);

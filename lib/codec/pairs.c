@@ -29,3 +29,16 @@ pusherc_slice pc_query_value(pusherc_slice query, pusherc_slice name)
             return pair.value;
     return PC_S("");
 }
+
+void pc_put_percent(struct pc_buf *buf, pusherc_slice text)
+{
+    static const char digits[] = "0123456789ABCDEF";
+    for (size_t i = 0; i < text.len; i++) {
+        unsigned char c = (unsigned char)text.ptr[i];
+        if ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+            c == '-' || c == '.' || c == '_' || c == '~')
+            pc_buf_put_char(buf, (char)c);
+        else
+            pc_buf_put(buf, pc_slice((const char[]){'%', digits[c >> 4], digits[c & 15]}, 3));
+    }
+}

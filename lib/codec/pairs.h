@@ -1,8 +1,8 @@
-/* Names with values: the header fields of HTTP, and the parameters of a query string or form. Nothing allocates. */
+/* Names with values: the header fields of HTTP, and the parameters of a query string or form. */
 #ifndef PC_CODEC_PAIRS_H
 #define PC_CODEC_PAIRS_H
 
-#include "base/slice.h"
+#include "base/buf.h"
 
 struct pc_pair {
     pusherc_slice name, value;
@@ -16,5 +16,8 @@ const pusherc_slice *pc_pair_find(const struct pc_pair *pairs, size_t count, pus
 bool pc_query_next(pusherc_slice *query, struct pc_pair *pair);
 /* The first value that is not empty of exactly that name, as sent; len 0 = absent. */
 pusherc_slice pc_query_value(pusherc_slice query, pusherc_slice name);
+
+/* Appends the text percent-encoded, but for letters, digits and "-._~". */
+void pc_put_percent(struct pc_buf *buf, pusherc_slice text);
 
 #endif

@@ -6,6 +6,8 @@
 
 #include <pusherc/error.h>
 
+#include "codec/deflate.h"
+
 #define MAX_CONTROL_PAYLOAD 125 /* RFC 6455, section 5.5 */
 
 /* State of the UTF-8 check between two pieces of a text. */
@@ -18,9 +20,10 @@ struct utf8 {
  * How bytes become messages. pc_ws_feed() borrows a context if the connection has none. wslay reads the
  * bytes through on_read() and returns payload in pieces, which take_piece() adds to the frame and the
  * message. A frame is checked when its header is complete, before its payload is stored; a text is checked
- * piece by piece. A message that lies in one piece is delivered without a copy. `unfinished` counts the
- * bytes of incomplete frames: while it is 0 between messages the context holds no data of the connection
- * and goes back to the pool. Cost: one copy into wslay's buffer, and one more for fragmented messages.
+ * piece by piece. A message that lies in one piece is delivered without a copy. After each message and
+ * control frame pc_ws_feed() returns, so that the caller decides when the next one is handled. `unfinished`
+ * counts the bytes taken in that are not part of a finished frame: while it is 0 between messages the context
+ * holds no data of the connection and goes back to the pool. Cost: one copy into wslay's buffer, and one more for fragmented messages.
  *
  * wslay reads only frames here: headers, lengths, masks. Its layer for messages is not used: in 1.1.1 it
  * allocates the size that a frame's header declares and a node per fragment, checks the reason of a Close
@@ -39,10 +42,12 @@ struct context {
     int status;          /* PUSHERC_EPROTO with the code, or PUSHERC_ENOMEM */
     uint16_t close_code;
 
+    bool handled; /* a message or a control frame is complete: pc_ws_feed() returns */
     bool in_frame;
     uint64_t frame_left; /* payload bytes of the frame in progress still to come */
 
     bool in_message; /* a last fragment is missing */
+    bool compressed; /* the message: its pieces are kept until the last one is there */
     enum pc_ws_opcode opcode;
     uint64_t message_len; /* as declared by the headers of its frames so far */
     struct utf8 utf8;
@@ -57,6 +62,7 @@ struct pc_ws_pool {
     struct pc_ws_events events;
     struct context *idle;
     size_t idle_count, max_idle;
+    struct pc_inflater *inflater; /* owned; NULL = no compressed message has come */
 };
 
 static void fail(struct context *c, uint16_t code)
@@ -134,14 +140,14 @@ static void on_ping(struct context *c, pusherc_slice payload)
     uint8_t pong[PC_WS_MAX_HEADER + MAX_CONTROL_PAYLOAD];
     size_t len = pc_ws_header(pong, PC_WS_PONG, payload.len);
     memcpy(pong + len, payload.ptr, payload.len);
-    send_frame(c, pong, len + payload.len);
     if (!c->ws->closing)
-        c->pool->events.ping(c->user);
+        c->pool->events.ping(c->user, pc_slice((const char *)pong, len + payload.len));
 }
 
 static void on_control(struct context *c, uint8_t opcode)
 {
     pusherc_slice payload = pc_slice((const char *)c->control, c->control_len);
+    c->handled = true;
     if (opcode == WSLAY_CONNECTION_CLOSE)
         on_close(c, payload);
     else if (opcode == WSLAY_PING)
@@ -150,13 +156,29 @@ static void on_control(struct context *c, uint8_t opcode)
         c->pool->events.pong(c->user);
 }
 
-static void start_message(struct context *c, enum pc_ws_opcode opcode)
+/* The most payload of the message that its frames may have. DEFLATE makes some messages a little longer. */
+static uint64_t max_payload(const struct context *c)
+{
+    uint64_t max = c->ws->max_message;
+    return c->compressed ? max + max / 1024 + 64 : max;
+}
+
+static void start_message(struct context *c, enum pc_ws_opcode opcode, bool compressed)
 {
     c->in_message = true;
+    c->compressed = compressed;
     c->opcode = opcode;
     c->message_len = 0;
     c->utf8 = (struct utf8){0};
     pc_buf_clear(&c->message);
+    c->message.max = (size_t)max_payload(c);
+}
+
+/* RSV1 says that a message is compressed, in the header of its first frame. */
+static bool reserved_bits_valid(const struct context *c, const struct wslay_frame_iocb *f)
+{
+    bool first = f->opcode == WSLAY_TEXT_FRAME || f->opcode == WSLAY_BINARY_FRAME;
+    return f->rsv == WSLAY_RSV_NONE || (f->rsv == WSLAY_RSV1_BIT && first && c->ws->inflates);
 }
 
 /* wslay has checked that the length is well-formed and that a control frame is short and not fragmented. */
@@ -165,7 +187,7 @@ static void start_frame(struct context *c, const struct wslay_frame_iocb *f)
     c->in_frame = true;
     c->frame_left = f->payload_length;
     c->control_len = 0;
-    if (!f->mask || f->rsv) {
+    if (!f->mask || !reserved_bits_valid(c, f)) {
         fail(c, WSLAY_CODE_PROTOCOL_ERROR);
         return;
     }
@@ -187,17 +209,45 @@ static void start_frame(struct context *c, const struct wslay_frame_iocb *f)
         return;
     }
     if (!c->in_message)
-        start_message(c, f->opcode == WSLAY_TEXT_FRAME ? PC_WS_TEXT : PC_WS_BINARY);
-    if (f->payload_length > c->ws->max_message - c->message_len)
+        start_message(c, f->opcode == WSLAY_TEXT_FRAME ? PC_WS_TEXT : PC_WS_BINARY,
+                      f->rsv == WSLAY_RSV1_BIT);
+    if (f->payload_length > max_payload(c) - c->message_len)
         fail(c, WSLAY_CODE_MESSAGE_TOO_BIG);
     else
         c->message_len += f->payload_length;
 }
 
+/* Delivers a compressed message. */
+static void deliver_inflated(struct context *c, pusherc_slice payload)
+{
+    struct pc_ws_pool *pool = c->pool;
+    char stack[4096];
+    struct pc_buf message;
+    if (!pool->inflater)
+        pool->inflater = pc_inflater_new(pool->mem);
+    if (!pool->inflater) {
+        c->status = PUSHERC_ENOMEM;
+        return;
+    }
+    pc_buf_init_in(&message, pool->mem, c->ws->max_message, stack, sizeof stack);
+    int err = pc_inflate(pool->inflater, payload, &message);
+    if (err == PUSHERC_ELIMIT)
+        fail(c, WSLAY_CODE_MESSAGE_TOO_BIG);
+    else if (err == PUSHERC_EPROTO ||
+             (err == 0 && c->opcode == PC_WS_TEXT && !pc_utf8_valid(pc_buf_slice(&message))))
+        fail(c, WSLAY_CODE_INVALID_FRAME_PAYLOAD_DATA);
+    else if (err)
+        c->status = err;
+    else
+        pool->events.message(c->user, c->opcode, pc_buf_slice(&message));
+    pc_buf_free(&message);
+}
+
 static void take_message(struct context *c, const struct wslay_frame_iocb *f, pusherc_slice piece)
 {
     bool last = f->fin && c->frame_left == 0;
-    if (c->opcode == PC_WS_TEXT && (!utf8_continue(&c->utf8, piece) || (last && c->utf8.left))) {
+    if (!c->compressed && c->opcode == PC_WS_TEXT &&
+        (!utf8_continue(&c->utf8, piece) || (last && c->utf8.left))) {
         fail(c, WSLAY_CODE_INVALID_FRAME_PAYLOAD_DATA);
         return;
     }
@@ -211,8 +261,14 @@ static void take_message(struct context *c, const struct wslay_frame_iocb *f, pu
     if (!last)
         return;
     c->in_message = false;
-    if (!c->ws->closing)
-        c->pool->events.message(c->user, c->opcode, whole ? piece : pc_buf_slice(&c->message));
+    c->handled = true;
+    if (c->ws->closing)
+        return;
+    pusherc_slice payload = whole ? piece : pc_buf_slice(&c->message);
+    if (c->compressed)
+        deliver_inflated(c, payload);
+    else
+        c->pool->events.message(c->user, c->opcode, payload);
 }
 
 /* Takes a piece of a frame's payload. A frame without payload comes as one empty piece. */
@@ -286,7 +342,6 @@ static struct context *borrow(struct pc_ws_pool *pool, struct pc_ws *ws)
         if (!c)
             return NULL;
     }
-    c->message.max = ws->max_message;
     c->ws = ws;
     ws->context = c;
     return c;
@@ -331,6 +386,7 @@ void pc_ws_pool_free(struct pc_ws_pool *pool)
         pool->idle = c->next;
         context_free(c);
     }
+    pc_inflater_free(pool->inflater);
     pc_free(pool->mem, pool);
 }
 
@@ -358,13 +414,24 @@ static void send_fault(struct context *c)
     pusherc_slice reason = c->close_code == WSLAY_CODE_MESSAGE_TOO_BIG
                                ? PC_S("Message too large (max_frame_bytes)")
                            : c->close_code == WSLAY_CODE_INVALID_FRAME_PAYLOAD_DATA
-                               ? PC_S("Text is not valid UTF-8")
+                               ? c->compressed ? PC_S("Message is not valid DEFLATE or UTF-8")
+                                               : PC_S("Text is not valid UTF-8")
                                : PC_S("Malformed WebSocket frame");
     uint8_t frame[PC_WS_CLOSE_SIZE];
     send_frame(c, frame, pc_ws_close_frame(frame, c->close_code, reason));
 }
 
-int pc_ws_feed(struct pc_ws *ws, struct pc_ws_pool *pool, void *user, pusherc_slice bytes,
+/* Leaves what has not been read to the caller. */
+static void stop_here(struct context *c, pusherc_slice *rest)
+{
+    *rest = c->input;
+    c->unfinished -= c->input.len;
+    c->ws->more = c->handled && c->unfinished > 0;
+    if (c->unfinished == 0 && !c->in_message)
+        give_back(c->pool, c);
+}
+
+int pc_ws_feed(struct pc_ws *ws, struct pc_ws_pool *pool, void *user, pusherc_slice *bytes,
                uint16_t *close_code)
 {
     assert(!ws->ended);
@@ -373,27 +440,29 @@ int pc_ws_feed(struct pc_ws *ws, struct pc_ws_pool *pool, void *user, pusherc_sl
     if (!c)
         c = borrow(pool, ws);
     if (!c) {
+        *bytes = pc_slice(NULL, 0);
         ws->ended = true;
         return PUSHERC_ENOMEM;
     }
 
     c->user = user;
-    c->input = bytes;
-    c->unfinished += bytes.len;
+    c->input = *bytes;
+    c->unfinished += bytes->len;
+    c->handled = false;
     while (!c->status && !ws->ended) {
         struct wslay_frame_iocb frame = {0};
-        ssize_t got = wslay_frame_recv(c->wslay, &frame);
+        ssize_t got = c->handled ? WSLAY_ERR_WANT_READ : wslay_frame_recv(c->wslay, &frame);
         if (got >= 0) {
             take_piece(c, &frame);
-            continue;
-        }
-        if (got == WSLAY_ERR_WANT_READ) {
-            if (c->unfinished == 0 && !c->in_message)
-                give_back(pool, c);
+        } else if (got == WSLAY_ERR_WANT_READ) {
+            stop_here(c, bytes);
             return 0;
+        } else {
+            fail(c, WSLAY_CODE_PROTOCOL_ERROR); /* the header is malformed */
         }
-        fail(c, WSLAY_CODE_PROTOCOL_ERROR); /* the header is malformed */
     }
+    *bytes = pc_slice(NULL, 0);
+    ws->more = false;
 
     int status = c->status; /* 0: the peer's Close */
     if (status == PUSHERC_EPROTO) {

@@ -49,8 +49,8 @@ static int accept_value(pusherc_slice key, char out[ACCEPT_SIZE])
     return status;
 }
 
-int pc_ws_handshake(const struct pc_http_message *request, struct pc_buf *out, int *status,
-                    const char **text)
+int pc_ws_handshake(const struct pc_http_message *request, struct pc_buf *out,
+                    struct pc_ws_deflate *deflate, int *status, const char **text)
 {
     if (!pc_slice_eq(request->method, PC_S("GET")))
         return refuse_handshake(status, text, 405, "A WebSocket is opened with GET.");
@@ -81,6 +81,10 @@ int pc_ws_handshake(const struct pc_http_message *request, struct pc_buf *out, i
     if (subprotocol.len) {
         pc_buf_put(out, PC_S("\r\nSec-WebSocket-Protocol: "));
         pc_buf_put(out, subprotocol);
+    }
+    if (deflate) {
+        pc_ws_choose_deflate(request, deflate);
+        pc_ws_put_deflate(out, deflate);
     }
     pc_buf_put(out, PC_S("\r\n\r\n"));
     return pc_buf_status(out);

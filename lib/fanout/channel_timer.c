@@ -2,56 +2,81 @@
 
 #include <pusherc/error.h>
 
-struct channel_timer {
-    struct pc_timer timer;
-    struct pc_list of_worker;
-    struct pc_worker *worker;
-    struct pc_app *app;         /* counted */
-    struct pc_channel *channel; /* held */
-    pc_channel_timer_fn run;
-};
+#define OF_WORKER(l) PC_CONTAINER(l, struct pc_channel_timer, of_worker)
 
-static void timer_free(struct channel_timer *t)
+void pc_channel_timer_end(struct pc_channel_timer *t)
 {
     struct pc_worker *worker = t->worker;
+    if (t->over)
+        t->over(t);
     pc_list_remove(&t->of_worker);
     pc_timer_stop(&worker->timers, &t->timer);
     pc_channel_release(&worker->engine->directory, t->channel);
     pc_app_unref(t->app);
-    pc_free(worker->mem, t);
+    pc_free(worker->mem, t->block);
 }
 
 static void on_due(struct pc_timer *timer, uint64_t now_ms)
 {
-    struct channel_timer *t = PC_CONTAINER(timer, struct channel_timer, timer);
-    struct pc_worker *worker = t->worker;
-    struct pc_shard *shard = t->channel->shard;
-    struct pc_posting posting = {0};
+    struct pc_channel_timer *t = PC_CONTAINER(timer, struct pc_channel_timer, timer);
+    uint64_t again_ms = t->run(t->worker, t->app, t->channel);
     (void)now_ms;
-    pthread_mutex_lock(&shard->mutex);
-    t->run(worker, t->app, t->channel, &posting);
-    pc_shard_unlock(shard);
-    pc_posting_finish(worker->engine, &posting);
-    timer_free(t);
+    if (again_ms)
+        pc_timer_arm(&t->worker->timers, timer, again_ms);
+    else
+        pc_channel_timer_end(t);
+}
+
+void pc_channel_timer_init(struct pc_channel_timer *t, struct pc_worker *worker, struct pc_app *app,
+                           struct pc_channel *channel, pc_channel_timer_fn run, void *block)
+{
+    *t = (struct pc_channel_timer){
+        .worker = worker, .app = app, .channel = channel, .run = run, .block = block};
+    pc_app_ref(app);
+    channel->holders++;
+    pc_list_init(&t->of_worker);
+    pc_timer_init(&t->timer, on_due);
 }
 
 int pc_channel_timer_start(struct pc_worker *worker, struct pc_app *app, struct pc_channel *channel,
                            uint64_t due_ms, pc_channel_timer_fn run)
 {
-    struct channel_timer *t = pc_alloc(worker->mem, sizeof *t);
+    struct pc_channel_timer *t = pc_alloc(worker->mem, sizeof *t);
     if (!t)
         return PUSHERC_ENOMEM;
-    *t = (struct channel_timer){.worker = worker, .app = app, .channel = channel, .run = run};
-    pc_app_ref(app);
-    channel->holders++;
+    pc_channel_timer_init(t, worker, app, channel, run, t);
     pc_list_push_back(&worker->channel_timers, &t->of_worker);
-    pc_timer_init(&t->timer, on_due);
     pc_timer_arm(&worker->timers, &t->timer, due_ms);
     return 0;
+}
+
+void pc_channel_timer_fire(struct pc_channel_timer *t)
+{
+    if (pc_list_empty(&t->of_worker))
+        pc_list_push_back(&t->worker->channel_timers, &t->of_worker);
+    pc_timer_stop(&t->worker->timers, &t->timer);
+    on_due(&t->timer, t->worker->now_ms);
+}
+
+void pc_channel_timers_hurry(struct pc_worker *worker, pc_channel_pick_fn pick, void *ctx)
+{
+    PC_LIST_EACH_SAFE(l, next, &worker->channel_timers) {
+        struct pc_channel_timer *t = OF_WORKER(l);
+        if (!pick || pick(t->channel, ctx))
+            pc_channel_timer_fire(t);
+    }
+}
+
+void pc_channel_timers_fire(struct pc_worker *worker, pc_channel_timer_fn run)
+{
+    PC_LIST_EACH_SAFE(l, next, &worker->channel_timers) {
+        if (OF_WORKER(l)->run == run)
+            pc_channel_timer_fire(OF_WORKER(l));
+    }
 }
 
 void pc_channel_timers_forget(struct pc_worker *worker)
 {
     while (!pc_list_empty(&worker->channel_timers))
-        timer_free(PC_CONTAINER(worker->channel_timers.next, struct channel_timer, of_worker));
+        pc_channel_timer_end(OF_WORKER(worker->channel_timers.next));
 }

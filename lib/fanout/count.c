@@ -3,6 +3,18 @@
 #include "fanout/channel_timer.h"
 #include "protocol/message_out.h"
 
+static uint64_t next_ms(const struct pc_channel *channel)
+{
+    return channel->count.told_ms +
+           (channel->subscriptions > PC_COUNT_LARGE ? PC_COUNT_LARGE_MS : PC_GATHER_MS);
+}
+
+static bool all_know(const struct pc_channel *channel)
+{
+    return channel->subscriptions == 0 ||
+           (channel->count.told == channel->subscriptions && !channel->count.newcomers);
+}
+
 static void tell(struct pc_worker *worker, struct pc_app *app, struct pc_channel *channel,
                  struct pc_posting *posting)
 {
@@ -19,33 +31,38 @@ static void tell(struct pc_worker *worker, struct pc_app *app, struct pc_channel
     if (err == 0)
         err = pc_post_message(engine, channel, pc_buf_slice(&message), posting);
     pc_buf_free(&message);
-    if (err == 0) {
-        channel->count.told = (uint32_t)channel->subscriptions;
-        channel->count.told_ms = worker->now_ms;
-    }
+    channel->count.told = err ? 0 : channel->subscriptions;
+    channel->count.newcomers = false;
+    channel->count.told_ms = worker->now_ms;
     pc_posting_note(engine, &notice, posting);
 }
 
-static void on_interval(struct pc_worker *worker, struct pc_app *app, struct pc_channel *channel,
-                        struct pc_posting *posting)
+static uint64_t on_interval(struct pc_worker *worker, struct pc_app *app,
+                            struct pc_channel *channel)
 {
-    channel->count.timer_set = false;
-    if (channel->count.told != channel->subscriptions)
-        tell(worker, app, channel, posting);
+    struct pc_posting posting = {0};
+    pthread_mutex_lock(&channel->shard->mutex);
+    if (!all_know(channel) && worker->now_ms >= next_ms(channel))
+        tell(worker, app, channel, &posting);
+    uint64_t again_ms = all_know(channel) ? 0 : next_ms(channel);
+    channel->count.timer_set = again_ms != 0;
+    pc_shard_unlock(channel->shard);
+    pc_posting_finish(worker->engine, &posting);
+    return again_ms;
 }
 
 void pc_count_changed(struct pc_worker *worker, struct pc_app *app, struct pc_channel *channel,
-                      struct pc_posting *posting)
+                      bool joined, struct pc_posting *posting)
 {
     if (!app->options.subscription_count_events ||
         channel->class.kind == PUSHERC_CHANNEL_PRESENCE ||
         channel->class.kind == PUSHERC_CHANNEL_USER)
         return;
+    channel->count.newcomers |= joined;
     /* Workers' clocks differ a little, so told_ms may lie ahead of this worker's time. */
-    uint64_t next_ms = channel->count.told_ms + PC_COUNT_INTERVAL_MS;
-    if (channel->subscriptions <= PC_COUNT_FREELY || worker->now_ms >= next_ms)
+    if (worker->now_ms >= next_ms(channel))
         tell(worker, app, channel, posting);
-    else if (!channel->count.timer_set)
+    if (!all_know(channel) && !channel->count.timer_set)
         channel->count.timer_set =
-            pc_channel_timer_start(worker, app, channel, next_ms, on_interval) == 0;
+            pc_channel_timer_start(worker, app, channel, next_ms(channel), on_interval) == 0;
 }

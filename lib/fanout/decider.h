@@ -20,9 +20,16 @@ struct pc_decider {
     /* The join has ended before the decision; the decider must not answer any more. */
     void (*abandon)(void *ctx, struct pc_joining *joining);
     /* A client that joined has left, or joining failed. The channel's shard may be locked: leaf locks only. user_id
-     * len 0: not a presence channel. */
-    void (*left)(void *ctx, const struct pc_app *app, pusherc_slice channel, pusherc_slice user_id);
+     * len 0: not a presence channel. Returns the workers that the caller has to wake after the unlock, a bit for each. */
+    uint64_t (*left)(void *ctx, const struct pc_app *app, pusherc_slice channel,
+                     pusherc_slice user_id);
     void *ctx;
 };
+
+static inline uint64_t pc_decider_left(const struct pc_decider *decider, const struct pc_app *app,
+                                       pusherc_slice channel, pusherc_slice user_id)
+{
+    return decider->begin ? decider->left(decider->ctx, app, channel, user_id) : 0;
+}
 
 #endif

@@ -14,12 +14,16 @@
 #include "auth/rules.h"
 #include "base/idgen.h"
 #include "base/log.h"
+#include "base/recent.h"
 #include "channel/apps.h"
 #include "channel/directory.h"
 #include "fanout/decider.h"
+#include "fanout/elsewhere.h"
 #include "fanout/notice.h"
 #include "fanout/pending.h"
+#include "fanout/relay.h"
 #include "fanout/worker.h"
+#include "inspect/happened.h"
 #include "why/ended.h"
 #include "why/why.h"
 
@@ -28,6 +32,9 @@
 struct pc_constants {
     uint32_t request_timeout_ms; /* from a request's head to its complete body, then 408 */
     uint32_t keep_alive_ms;      /* an HTTP connection between two requests */
+    uint32_t
+        fallback_absence_ms; /* a client over HTTP without a receiving request; then it has left */
+    uint32_t fallback_heartbeat_ms; /* after which such a client is sent a line */
     /* of one app's answers that are kept; the oldest are dropped first */
     uint32_t idempotency_max_bytes;
 };
@@ -55,6 +62,25 @@ struct pc_permits {
     void *ctx;
 };
 
+/* What the page of the inspector asks for; every text may be empty. */
+struct pc_inspector_query {
+    pusherc_slice app_id;  /* the app whose channels and connections are listed */
+    pusherc_slice prefix;  /* of the channels */
+    pusherc_slice channel; /* whose members are listed */
+};
+
+/* Writes the state of the server for the inspector, as JSON. 0, PUSHERC_ENOMEM. */
+struct pc_inspector_page {
+    int (*write)(void *ctx, const struct pc_inspector_query *query, struct pc_buf *out);
+    void *ctx;
+};
+
+/* What pages for operators show. Strangers may ask for some of them, so no request computes it by itself. */
+struct pc_operator_figures {
+    struct pc_recent process;       /* a struct pc_process */
+    struct pc_recent metrics, json; /* the page, and the same as JSON */
+};
+
 struct pc_engine {
     struct pc_mem mem;
     struct pc_log log;
@@ -62,34 +88,56 @@ struct pc_engine {
      * webhook_ca_file are kept elsewhere. */
     pusherc_server_options options;
     struct pc_constants constants;
-    pusherc_hooks hooks;
-    struct pc_observer observer;      /* set before start */
-    struct pc_decider decider;        /* set before start */
-    struct pc_webhook_stats webhooks; /* the observer's */
-    struct pc_permits permits;        /* set before start */
-    struct pc_metrics_page metrics;   /* the server's */
-    uint64_t seed[2];                 /* of all hash tables with keys that clients choose */
+    pusherc_hooks hooks; /* workers call their own: worker->hooks */
+    /* number of the latest question to the host; an inbox's, or the next member */
+    _Atomic uint64_t *last_question;
+    _Atomic uint64_t own_last_question;
+    struct pc_observer observer;        /* set before start */
+    struct pc_decider decider;          /* set before start */
+    struct pc_relay relay;              /* set before start */
+    struct pc_elsewhere elsewhere;      /* set before start */
+    struct pc_webhook_stats webhooks;   /* the observer's */
+    struct pc_permits permits;          /* set before start */
+    struct pc_metrics_page metrics;     /* the server's */
+    struct pc_inspector_page inspector; /* the server's; NULL = none */
+    struct pc_happened *happened;       /* NULL = there is no inspector */
+    struct pc_operator_figures figures;
+    uint64_t seed[2]; /* of all hash tables with keys that clients choose */
     struct pc_idgen ids;
     struct pc_apps apps;
-    struct pc_rules rules; /* complete before start, then read-only */
+    struct pc_rules rules;
     struct pc_directory directory;
     struct pc_why_ended ended;
     uint32_t worker_count;
     struct pc_worker *workers; /* worker_count of them */
     _Atomic bool draining;     /* a stop has begun */
-    _Atomic uint32_t sockets;  /* of all workers, against options.max_connections */
+    /* of all workers, with those that are being admitted, against options.max_connections */
+    _Atomic uint32_t clients;
     _Atomic uint64_t publishes, unmatched, mailbox_refused;
+    struct pc_deflaters *deflaters; /* NULL = messages are not compressed */
+    _Atomic uint64_t compressed, compressed_from_bytes, compressed_to_bytes;
     struct pc_app_refusals unknown_app; /* refusals without an app that they could be counted for */
     uint64_t (*clock_ns)(void); /* monotonic; given by the runtime. NULL: nothing is timed */
+    struct pc_fork_mark *mark;  /* the runtime's: of the process that runs the workers; counted */
 };
 
 static inline struct pc_why pc_engine_why(struct pc_engine *engine)
 {
-    return (struct pc_why){&engine->mem, &engine->log, &engine->apps, &engine->directory};
+    return (struct pc_why){&engine->mem, &engine->log, &engine->apps, &engine->directory,
+                           engine->happened};
+}
+
+/* Notes what the inspector shows. `worker`: whose thread this is; NULL = no worker's. Without an inspector it does
+ * nothing. */
+static inline void pc_engine_note(const struct pc_engine *engine, const struct pc_worker *worker,
+                                  const struct pc_happening *what)
+{
+    if (engine->happened)
+        pc_happened_note(engine->happened, worker ? worker->index : PC_HAPPENED_OTHER_THREAD, what);
 }
 
 /* Makes everything but the mailboxes, which are made with the event loops. `options` have their defaults; their texts
- * are copied. */
+ * are copied. 0; PUSHERC_ENOMEM; PUSHERC_ENOSYS: messages cannot be compressed. */
 PC_CHECKED int pc_engine_init(struct pc_engine *engine, const struct pc_mem *mem,
                               const pusherc_server_options *options, uint32_t worker_count,
                               uint64_t now_ms);

@@ -1,5 +1,7 @@
 #include "fanout/frame.h"
 
+#include "codec/xhr.h"
+
 /* Makes a frame with room for `len` bytes at *bytes, which the caller fills. */
 static struct pc_frame *make(const struct pc_mem *mem, uint32_t slot_count, size_t len,
                              char **bytes)
@@ -18,7 +20,10 @@ static struct pc_frame *make(const struct pc_mem *mem, uint32_t slot_count, size
     atomic_init(&frame->workers, 1);
     frame->slot_count = slot_count;
     frame->header_len = 0;
+    frame->characters = 0;
     frame->variants = NULL;
+    frame->encodings = 0;
+    frame->numbered = false;
     frame->directory = NULL;
     frame->channel = NULL;
     frame->number = 0;
@@ -45,6 +50,27 @@ struct pc_frame *pc_frame_new(const struct pc_mem *mem, uint32_t slot_count, int
     memcpy(bytes, header, header_len);
     if (payload.len)
         memcpy(bytes + header_len, payload.ptr, payload.len);
+    return frame;
+}
+
+struct pc_frame *pc_frame_new_xhr(const struct pc_mem *mem, uint32_t slot_count,
+                                  pusherc_slice message)
+{
+    char line_stack[2048], chunk_stack[2048];
+    struct pc_buf line, chunk;
+    struct pc_frame *frame = NULL;
+    pc_buf_init_in(&line, mem, SIZE_MAX, line_stack, sizeof line_stack);
+    pc_buf_init_in(&chunk, mem, SIZE_MAX, chunk_stack, sizeof chunk_stack);
+    pc_xhr_put_message(&line, message);
+    pc_xhr_put_chunk(&chunk, pc_buf_slice(&line));
+    if (pc_buf_status(&line) == 0 && pc_buf_status(&chunk) == 0)
+        frame = pc_frame_new(mem, slot_count, 0, pc_buf_slice(&chunk));
+    if (frame) {
+        frame->header_len = (uint32_t)pc_xhr_chunk_head(pc_buf_slice(&chunk));
+        frame->characters = (uint32_t)pc_xhr_characters(pc_buf_slice(&line));
+    }
+    pc_buf_free(&line);
+    pc_buf_free(&chunk);
     return frame;
 }
 

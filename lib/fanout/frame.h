@@ -26,7 +26,9 @@ struct pc_frame;
 
 /* The forms in which queues take events. */
 enum pc_encoding {
-    PC_ENCODING_WS, /* WebSocket text messages */
+    PC_ENCODING_WS,         /* WebSocket text messages */
+    PC_ENCODING_WS_DEFLATE, /* the same, compressed where that makes them shorter: compress.h */
+    PC_ENCODING_XHR,        /* chunks of an HTTP answer: codec/xhr.h */
     PC_ENCODING_COUNT
 };
 
@@ -42,6 +44,7 @@ struct pc_slot {
 #define PC_MAX_VARIANTS (PC_VIEW_PLACES * PC_ENCODING_COUNT)
 #define PC_NO_VARIANT   UINT8_MAX
 
+_Static_assert(PC_ENCODING_COUNT == PC_ENCODINGS, "a channel counts all encodings");
 _Static_assert(PC_MAX_VARIANTS <= PC_NO_VARIANT, "a variant's index fits a byte");
 
 /* The frames of an event that differs between subscribers. Each has as many slots as the event's own frame. */
@@ -56,9 +59,12 @@ struct pc_frame {
     struct pc_mem mem;
     _Atomic uint32_t workers; /* slots in use; plus one for the maker, until pc_frame_done() */
     uint32_t slot_count;
-    uint32_t header_len; /* of the WebSocket header; 0 for HTTP */
+    uint32_t characters; /* of a line for HTTP clients: pc_xhr_characters() */
+    uint32_t header_len; /* of a message's WebSocket or chunk header; 0 for other bytes */
     /* Of events only */
     struct pc_variants *variants; /* owned; NULL = all subscribers get this frame */
+    uint32_t encodings;           /* that it was made for: bits 1u << enum pc_encoding */
+    bool numbered;                /* its bytes end with its number, which pc_post() writes */
     struct pc_directory *directory;
     struct pc_channel *channel; /* held (holders++), or NULL */
     uint64_t number;            /* in its shard; subscribers that joined later skip the event */
@@ -71,6 +77,9 @@ struct pc_frame {
  * or the payload is longer than 2 GiB. The maker holds the frame until pc_frame_done(). */
 struct pc_frame *pc_frame_new(const struct pc_mem *mem, uint32_t slot_count, int opcode,
                               pusherc_slice payload);
+/* The message as a chunk of an HTTP answer. NULL: out of memory. */
+struct pc_frame *pc_frame_new_xhr(const struct pc_mem *mem, uint32_t slot_count,
+                                  pusherc_slice message);
 /* A frame without bytes and with an empty table of variants, which the caller fills. NULL: out of memory. */
 struct pc_frame *pc_frame_new_variants(const struct pc_mem *mem, uint32_t slot_count);
 void pc_frame_done(struct pc_frame *frame); /* NULL is harmless; no lock is held */

@@ -33,11 +33,12 @@ void pc_hold_push(struct pc_subscription *s, struct pc_slot *slot)
     size_t hard = q->worker->engine->options.out_hard_bytes;
     if (q->closed)
         return;
-    if (q->bytes + q->held_bytes + slot->len > hard || pc_outq_push(&s->hold->events, slot)) {
+    if (q->held + q->held_bytes + slot->len + PC_FRAME_COST > hard ||
+        pc_outq_push(&s->hold->events, slot)) {
         q->overflow(q);
         return;
     }
-    q->held_bytes += slot->len;
+    q->held_bytes += slot->len + PC_FRAME_COST;
     s->hold->payload_bytes += slot->len - slot->frame->header_len;
 }
 
@@ -57,8 +58,8 @@ void pc_hold_release(struct pc_subscription *s)
     if (!hold)
         return;
     struct pc_outq *events = &hold->events;
-    q->held_bytes -= events->bytes;
-    if (q->bytes + events->bytes > q->worker->engine->options.out_hard_bytes) {
+    q->held_bytes -= events->held;
+    if (q->held + events->held > q->worker->engine->options.out_hard_bytes) {
         /* other channels have filled the queue meanwhile */
         for (uint32_t n = events->count; n > 0 && !q->closed; n--)
             q->overflow(q);
@@ -73,6 +74,6 @@ void pc_hold_drop(struct pc_subscription *s)
 {
     if (!s->hold)
         return;
-    pc_queue_of(s)->held_bytes -= s->hold->events.bytes;
+    pc_queue_of(s)->held_bytes -= s->hold->events.held;
     hold_free(s);
 }

@@ -47,6 +47,7 @@ void pc_local_add(struct pc_worker *worker, struct pc_local *local, struct pc_su
                   struct pc_outq *q, uint64_t since)
 {
     local->channel->interested |= UINT64_C(1) << worker->index;
+    local->channel->takers[q->encoding]++;
     s->local = local;
     s->index = local->count;
     local->targets[local->count++] = (struct pc_target){.q = q, .subscription = s};
@@ -64,6 +65,7 @@ void pc_local_set_view(struct pc_subscription *s, uint64_t since)
 void pc_local_remove(struct pc_worker *worker, struct pc_subscription *s)
 {
     struct pc_local *local = s->local;
+    local->channel->takers[pc_queue_of(s)->encoding]--;
     local->targets[s->index] = local->targets[--local->count];
     local->targets[s->index].subscription->index = s->index;
     if (local->count == 0) {
@@ -83,11 +85,11 @@ void pc_local_settle(struct pc_worker *worker, struct pc_channel *channel)
 
 /* -- delivery -- */
 
-/* How many bytes a queue may hold and still take `len` bytes more. */
+/* How much a queue may hold (pc_outq.held) and still take `len` bytes more. */
 static inline size_t room_for(const struct pc_worker *worker, size_t len)
 {
     size_t hard = worker->engine->options.out_hard_bytes;
-    return hard > len ? hard - len : 0;
+    return hard > len + PC_FRAME_COST ? hard - len - PC_FRAME_COST : 0;
 }
 
 /* True if the target subscribed before the event, and is not the client that the publisher excluded. */
@@ -99,7 +101,7 @@ static inline bool is_for(const struct pc_frame *event, const struct pc_target *
 /* Pushes a frame into a subscriber's queue. False: there was no room or no memory. */
 static inline bool push(const struct pc_target *t, struct pc_slot *slot, size_t room)
 {
-    if (t->q->bytes <= room && pc_outq_push(t->q, slot) == 0)
+    if (t->q->held <= room && pc_outq_push(t->q, slot) == 0)
         return true;
     /* The connection is closed or skips the event. Either way the list does not change before the turn's end. */
     t->q->overflow(t->q);

@@ -32,6 +32,7 @@ void pc_mailbox_unref(struct pc_mailbox *box)
     if (!box || atomic_fetch_sub_explicit(&box->refs, 1, memory_order_acq_rel) != 1)
         return;
     pthread_mutex_destroy(&box->mutex);
+    pc_fork_mark_unref(box->mark);
     struct pc_mem mem = box->mem;
     pc_free(&mem, box);
 }
@@ -42,6 +43,20 @@ void pc_mailbox_own(struct pc_mailbox *box)
     box->owner = pthread_self();
     box->has_owner = true;
     pthread_mutex_unlock(&box->mutex);
+}
+
+/* The mutex is held. */
+static bool is_own(const struct pc_mailbox *box)
+{
+    return box->has_owner && pthread_equal(box->owner, pthread_self());
+}
+
+bool pc_mailbox_is_own(struct pc_mailbox *box)
+{
+    pthread_mutex_lock(&box->mutex);
+    bool own = is_own(box);
+    pthread_mutex_unlock(&box->mutex);
+    return own;
 }
 
 int pc_mailbox_post(struct pc_mailbox *box, struct pc_mail *mail, enum pc_mail_kind kind,
@@ -56,8 +71,7 @@ int pc_mailbox_post(struct pc_mailbox *box, struct pc_mail *mail, enum pc_mail_k
         err = PUSHERC_EBACKLOG;
     } else {
         /* If the queue was not empty, the post that found it empty wakes the owner. */
-        bool own = box->has_owner && pthread_equal(box->owner, pthread_self());
-        *wake = !box->first && !(own && box->owner_will_look);
+        *wake = !box->first && !(is_own(box) && box->owner_will_look);
         box->pins += *wake;
         mail->next = NULL;
         *box->last = mail;
@@ -77,6 +91,8 @@ void pc_mailbox_wake(struct pc_mailbox *box)
 
 bool pc_mailbox_pin(struct pc_mailbox *box)
 {
+    if (pc_forked(box->mark))
+        return false;
     pthread_mutex_lock(&box->mutex);
     bool open = !box->closed;
     box->pins += open;
@@ -94,6 +110,8 @@ void pc_mailbox_unpin(struct pc_mailbox *box)
 int pc_mailbox_send(struct pc_mailbox *box, struct pc_mail *mail, enum pc_mail_kind kind)
 {
     bool wake;
+    if (pc_forked(box->mark))
+        return PUSHERC_ESTATE;
     int err = pc_mailbox_post(box, mail, kind, &wake);
     if (wake)
         pc_mailbox_wake(box);
@@ -108,39 +126,44 @@ void pc_mailbox_depth(struct pc_mailbox *box, uint32_t *now, uint32_t *most)
     pthread_mutex_unlock(&box->mutex);
 }
 
-static struct pc_mail *take(struct pc_mailbox *box)
+/* Takes the queue, if all that was taken before has been run, and of what is taken up to `max` mails, which the caller
+ * runs. Returns how many. */
+static uint32_t take(struct pc_mailbox *box, uint32_t max)
 {
-    struct pc_mail *first = box->first;
-    box->first = NULL;
-    box->last = &box->first;
-    box->count = 0;
-    return first;
+    pthread_mutex_lock(&box->mutex);
+    if (!box->taken) {
+        box->taken = box->first;
+        box->taken_count = box->count;
+        box->first = NULL;
+        box->last = &box->first;
+    }
+    uint32_t count = box->taken_count < max ? box->taken_count : max;
+    box->taken_count -= count;
+    box->count -= count;
+    pthread_mutex_unlock(&box->mutex);
+    return count;
 }
 
-static bool run_all(struct pc_mail *mail, struct pc_worker *worker)
+static bool run(struct pc_mailbox *box, uint32_t max, struct pc_worker *worker)
 {
-    bool any = mail != NULL;
-    while (mail) {
-        struct pc_mail *next = mail->next; /* run() frees the mail */
+    uint32_t count = take(box, max);
+    for (uint32_t i = 0; i < count; i++) {
+        struct pc_mail *mail = box->taken;
+        box->taken = mail->next; /* run() frees the mail */
         mail->run(mail, worker);
-        mail = next;
     }
-    return any;
+    return count > 0;
 }
 
 bool pc_mailbox_run(struct pc_mailbox *box, struct pc_worker *worker)
 {
-    pthread_mutex_lock(&box->mutex);
-    struct pc_mail *mail = take(box);
-    pthread_mutex_unlock(&box->mutex);
-    return run_all(mail, worker);
+    return run(box, PC_MAIL_PORTION, worker);
 }
 
 void pc_mailbox_close(struct pc_mailbox *box)
 {
     pthread_mutex_lock(&box->mutex);
     box->closed = true;
-    struct pc_mail *mail = take(box);
     /* Threads with a pin use the engine, which is freed after this call. They hold no lock and do not block, so this
      * wait is short. */
     while (box->pins > 0) {
@@ -149,5 +172,6 @@ void pc_mailbox_close(struct pc_mailbox *box)
         pthread_mutex_lock(&box->mutex);
     }
     pthread_mutex_unlock(&box->mutex);
-    run_all(mail, NULL);
+    while (run(box, UINT32_MAX, NULL))
+        ;
 }

@@ -2,7 +2,9 @@
  * The one way by which other threads reach a worker: a bounded queue of mails.
  *
  * Posting appends under a mutex, a few instructions. The worker takes the whole queue under the same mutex and runs
- * the mails without it, in the order in which they were posted. Only the post that finds the queue empty wakes the
+ * the mails without it, in the order in which they were posted. It runs PC_MAIL_PORTION of them at a time, and writes to
+ * the clients in between: one client that leaves ten thousand channels, or loses them, makes as many mails, and what
+ * they bring would not fit into the queue of a client that reads as fast as it can. Only the post that finds the queue empty wakes the
  * worker, because a queue with mail has been announced already; so a burst costs one wake-up. The worker empties the
  * box before it sleeps, so its own posts need none. Mails live inside what they carry: posting allocates nothing.
  *
@@ -16,6 +18,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 
+#include "base/fork.h"
 #include "base/mem.h"
 
 struct pc_worker;
@@ -37,7 +40,10 @@ struct pc_mailbox {
     _Atomic uint32_t refs;
     pthread_mutex_t mutex; /* third and last in the lock order */
     struct pc_mail *first, **last;
-    uint32_t count, max;
+    uint32_t count, max; /* count: with what is taken */
+    /* What the worker has taken and not run yet, before the queue; only the worker uses these. */
+    struct pc_mail *taken;
+    uint32_t taken_count;
     uint32_t most; /* the largest value that `count` had */
     /* threads that use the worker's engine for a moment, e.g. between post and wake-up; close waits for them */
     uint32_t pins;
@@ -49,6 +55,7 @@ struct pc_mailbox {
     bool owner_will_look;
     void (*wake)(void *ctx);
     void *wake_ctx;
+    struct pc_fork_mark *mark; /* counted; NULL = none. A forked child sends nothing */
 };
 
 PC_CHECKED int pc_mailbox_new(struct pc_mailbox **out, const struct pc_mem *mem, uint32_t max,
@@ -58,21 +65,25 @@ void pc_mailbox_unref(struct pc_mailbox *box);
 /* From now on the calling thread is the worker's. */
 void pc_mailbox_own(struct pc_mailbox *box);
 
+bool pc_mailbox_is_own(struct pc_mailbox *box); /* the calling thread is the worker's */
+
 /* 0; PUSHERC_EBACKLOG: the box is full; PUSHERC_ECANCELED: it is closed. On failure the caller still owns the mail.
  * *wake: the caller must call pc_mailbox_wake() after it has released all locks. */
 PC_CHECKED int pc_mailbox_post(struct pc_mailbox *box, struct pc_mail *mail, enum pc_mail_kind kind,
                                bool *wake);
 void pc_mailbox_wake(struct pc_mailbox *box);
-/* Posts and wakes, for callers that hold no lock. */
+/* Posts and wakes, for callers that hold no lock. PUSHERC_ESTATE: this process was forked from the server's. */
 PC_CHECKED int pc_mailbox_send(struct pc_mailbox *box, struct pc_mail *mail,
                                enum pc_mail_kind kind);
 
 /* How many mails wait now, and the most that ever waited. Thread: any. */
 void pc_mailbox_depth(struct pc_mailbox *box, uint32_t *now, uint32_t *most);
-/* Runs the mails that wait now; false if there were none. Mails that arrive meanwhile wait for the next call. */
+/* Runs up to PC_MAIL_PORTION of the mails that wait now; false if there were none. Mails that arrive meanwhile wait for
+ * the next call. */
+#define PC_MAIL_PORTION 512
 bool pc_mailbox_run(struct pc_mailbox *box, struct pc_worker *worker);
 /* True: the engine stays until pc_mailbox_unpin(), because closing waits for it. The caller must not block meanwhile.
- * False: the box is closed. */
+ * False: the box is closed, or this process was forked from the server's. */
 bool pc_mailbox_pin(struct pc_mailbox *box);
 void pc_mailbox_unpin(struct pc_mailbox *box);
 /* Refuses all later posts, waits for pins, and runs the remaining mails with worker NULL. */

@@ -1,6 +1,8 @@
 #include "fanout/occupancy.h"
 
+#include "channel/history.h"
 #include "fanout/count.h"
+#include "fanout/shaping.h"
 #include "protocol/message_out.h"
 
 /* Locked. Sends a message of the server to a presence channel's subscribers, and frees it. */
@@ -106,15 +108,59 @@ void pc_occupancy_changed(struct pc_worker *worker, struct pc_app *app, struct p
         if (type != PUSHERC_SUBSCRIPTION_COUNT)
             note(worker->engine, app, channel, type, what->user_id, posting);
         else if (channel->subscriptions > 0)
-            pc_count_changed(worker, app, channel, posting);
+            pc_count_changed(worker, app, channel, what->joined, posting);
     }
 }
 
-void pc_occupancy_tell_host(struct pc_engine *engine, const struct pc_app *app,
+int pc_occupancy_left(struct pc_worker *worker, struct pc_app *app, struct pc_channel *channel,
+                      struct pc_roster_member *member, struct pc_buf *user_id,
+                      struct pc_posting *posting, struct pc_channel_change *change)
+{
+    struct pc_engine *engine = worker->engine;
+    struct pc_occupancy what = {.edge = --channel->subscriptions == 0};
+    bool gone = false; /* out of the roster */
+    int err = 0;
+    if (member) {
+        what.user_id = member->node.key;
+        what.member_edge = member->subscriptions == 1;
+        gone = pc_roster_leave(&channel->roster, member);
+    }
+    if (gone)
+        err = pc_occupancy_member_removed(engine, channel, what.user_id, posting);
+    if (what.member_edge && user_id)
+        pc_buf_put(user_id, what.user_id);
+    if (what.member_edge) {
+        pc_people_left(worker, app, member->person, PC_PEOPLE_CHANNEL, change->at_once,
+                       &change->user);
+        member->person = NULL;
+    }
+    pc_occupancy_changed(worker, app, channel, &what, posting, change);
+    if (what.edge) {
+        posting->wake |= pc_shaping_vacated(engine, channel);
+        if (channel->history)
+            pc_history_left(&engine->directory, channel, worker->now_ms);
+    }
+    posting->wake |= pc_decider_left(&engine->decider, app, channel->name, what.user_id);
+    if (gone)
+        pc_roster_member_free(&channel->roster, member);
+    change->sequence = ++channel->shard->number;
+    pc_stat_sub(&pc_app_stats(app, worker->index)->occupied[channel->class.kind], what.edge);
+    return err;
+}
+
+void pc_occupancy_note_lost(struct pc_engine *engine, const struct pc_app *app, int err)
+{
+    if (err)
+        PC_LOG(&engine->log, ERROR, ((struct pc_log_about){.subject = "fanout", .app_id = app->id}),
+               "a member_removed was lost: %s", pusherc_strerror(err));
+}
+
+void pc_occupancy_tell_host(struct pc_worker *worker, const struct pc_app *app,
                             pusherc_slice channel, pusherc_slice user_id,
                             const struct pc_channel_change *change)
 {
-    const pusherc_hooks *hooks = &engine->hooks;
+    const pusherc_hooks *hooks = worker->hooks;
+    pc_people_tell(worker, app, user_id, &change->user);
     if (!hooks->on_channel)
         return;
     for (uint32_t i = 0; i < change->count; i++) {

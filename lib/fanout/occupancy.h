@@ -23,8 +23,17 @@ struct pc_occupancy {
 void pc_occupancy_changed(struct pc_worker *worker, struct pc_app *app, struct pc_channel *channel,
                           const struct pc_occupancy *what, struct pc_posting *posting,
                           struct pc_channel_change *change);
+/* Locked. A subscription has ended that the channel counts, and its member's, if it had one. Takes it off both counts,
+ * and tells those who are told. `user_id`, which may be NULL, receives the member's id if this was its last
+ * subscription. 0, or why member_removed was lost: for pc_occupancy_note_lost(). */
+PC_CHECKED int pc_occupancy_left(struct pc_worker *worker, struct pc_app *app,
+                                 struct pc_channel *channel, struct pc_roster_member *member,
+                                 struct pc_buf *user_id, struct pc_posting *posting,
+                                 struct pc_channel_change *change);
+/* Logs that subscribers were not told of a leave. `err` 0: they were. The caller holds no lock. */
+void pc_occupancy_note_lost(struct pc_engine *engine, const struct pc_app *app, int err);
 /* Tells the host's hook. The caller holds no lock. */
-void pc_occupancy_tell_host(struct pc_engine *engine, const struct pc_app *app,
+void pc_occupancy_tell_host(struct pc_worker *worker, const struct pc_app *app,
                             pusherc_slice channel, pusherc_slice user_id,
                             const struct pc_channel_change *change);
 

@@ -2,6 +2,7 @@
 
 #include <pusherc/error.h>
 
+#include "fanout/compress.h"
 #include "fanout/worker.h"
 
 struct pc_chunk *pc_chunk_take(struct pc_worker *worker)
@@ -65,9 +66,9 @@ void pc_outq_free(struct pc_outq *q)
         while (chunk->head < chunk->tail)
             pc_slot_unref(chunk->items[chunk->head++]);
     }
-    q->worker->queued_bytes -= q->bytes;
+    q->worker->queued_bytes -= pc_outq_bytes(q);
     q->count = 0;
-    q->bytes = 0;
+    q->held = 0;
     q->offset = 0;
 }
 
@@ -95,7 +96,7 @@ int pc_outq_push(struct pc_outq *q, struct pc_slot *slot)
     chunk->items[chunk->tail++] = slot;
     slot->refs++;
     q->count++;
-    q->bytes += slot->len;
+    q->held += slot->len + PC_FRAME_COST;
     q->worker->queued_bytes += slot->len;
     pc_outq_mark(q);
     return 0;
@@ -111,16 +112,44 @@ void pc_outq_append(struct pc_outq *q, struct pc_outq *from)
         q->first = from->first;
     q->last = from->last;
     q->count += from->count;
-    q->bytes += from->bytes;
+    q->held += from->held;
     from->first = from->last = NULL;
     from->count = 0;
-    from->bytes = 0;
+    from->held = 0;
     pc_outq_mark(q);
+}
+
+int pc_outq_take_back(struct pc_outq *q, const struct pc_outq *from)
+{
+    struct pc_outq all;
+    int err = 0;
+    pc_outq_init(&all, q->worker, q->overflow);
+    for (const struct pc_chunk *chunk = from->first; chunk && err == 0; chunk = chunk->next)
+        for (uint32_t i = chunk->head; i < chunk->tail && err == 0; i++)
+            if (chunk->items[i]->frame->header_len) /* a message */
+                err = pc_outq_push(&all, chunk->items[i]);
+    if (err == 0) {
+        pc_outq_append(&all, q);
+        pc_outq_append(q, &all);
+    }
+    pc_outq_free(&all);
+    return err;
+}
+
+static struct pc_frame *frame_for(const struct pc_outq *q, int opcode, pusherc_slice payload)
+{
+    struct pc_worker *worker = q->worker;
+    struct pc_frame *compressed = NULL;
+    if (opcode == PC_WS_TEXT && q->encoding == PC_ENCODING_XHR)
+        return pc_frame_new_xhr(worker->mem, 1, payload);
+    if (opcode == PC_WS_TEXT && q->encoding == PC_ENCODING_WS_DEFLATE)
+        compressed = pc_frame_new_compressed(worker->engine, 1, payload);
+    return compressed ? compressed : pc_frame_new(worker->mem, 1, opcode, payload);
 }
 
 int pc_outq_send(struct pc_outq *q, int opcode, pusherc_slice payload)
 {
-    struct pc_frame *frame = pc_frame_new(q->worker->mem, 1, opcode, payload);
+    struct pc_frame *frame = frame_for(q, opcode, payload);
     if (!frame)
         return PUSHERC_ENOMEM;
     struct pc_slot *slot = &frame->slots[0];
@@ -147,7 +176,7 @@ size_t pc_outq_gather(const struct pc_outq *q, struct iovec *iov, size_t max)
 
 void pc_outq_wrote(struct pc_outq *q, size_t written)
 {
-    q->bytes -= written;
+    q->held -= written;
     q->worker->queued_bytes -= written;
     written += q->offset;
     while (q->first) {
@@ -156,6 +185,7 @@ void pc_outq_wrote(struct pc_outq *q, size_t written)
             struct pc_slot *slot = chunk->items[chunk->head++];
             written -= slot->len;
             q->count--;
+            q->held -= PC_FRAME_COST;
             pc_slot_unref(slot);
         }
         if (chunk->head < chunk->tail)
@@ -187,8 +217,8 @@ uint32_t pc_outq_drop(struct pc_outq *q)
     q->last = chunk;
     if (!keep)
         drop_first_chunk(q);
-    q->worker->queued_bytes -= q->bytes - kept_bytes;
-    q->bytes = kept_bytes;
+    q->worker->queued_bytes -= pc_outq_bytes(q) - kept_bytes;
+    q->held = kept_bytes + keep * PC_FRAME_COST;
     q->count = keep;
     return dropped;
 }

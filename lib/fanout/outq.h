@@ -33,7 +33,7 @@ struct pc_outq {
     struct pc_chunk *first, *last;
     uint32_t offset;         /* bytes of the first frame that have been written */
     uint32_t count;          /* frames */
-    size_t bytes;            /* not written yet */
+    size_t held;             /* bytes not written yet, and PC_FRAME_COST for each frame */
     size_t held_bytes;       /* that wait elsewhere until they may come: hold.h */
     pusherc_socket_id owner; /* zero until a session is established */
     /* The form of its events; does not change while the connection is subscribed. */
@@ -46,11 +46,12 @@ struct pc_outq {
     void (*flush)(struct pc_outq *q, struct pc_flush *pass);
 };
 
-/* The encoding is that of WebSocket text messages; the caller sets another one before the first subscription. */
+/* The encoding is that of plain WebSocket text messages; the caller sets another one before the first subscription. */
 void pc_outq_init(struct pc_outq *q, struct pc_worker *worker, void (*overflow)(struct pc_outq *q));
 void pc_outq_free(struct pc_outq *q); /* drops all frames */
 
-/* Makes a frame for this queue alone and pushes it; opcode as in pc_frame_new(). 0 or PUSHERC_ENOMEM. */
+/* Makes a frame for this queue alone, a message in its encoding, and pushes it; opcode as in pc_frame_new().
+ * 0 or PUSHERC_ENOMEM. */
 PC_CHECKED int pc_outq_send(struct pc_outq *q, int opcode, pusherc_slice payload);
 /* The queue takes a reference to the slot. 0 or PUSHERC_ENOMEM; on a closed queue it does nothing and returns 0. */
 PC_CHECKED int pc_outq_push(struct pc_outq *q, struct pc_slot *slot);
@@ -58,9 +59,26 @@ PC_CHECKED int pc_outq_push(struct pc_outq *q, struct pc_slot *slot);
 /* Appends all of `from`, a queue of the same worker of which nothing has been written. It is empty then. */
 void pc_outq_append(struct pc_outq *q, struct pc_outq *from);
 
+/* Puts the messages of `from`, a queue of the same worker whose connection ends, before those of `q`: those that were not
+ * written, or only in part. 0 or PUSHERC_ENOMEM. */
+PC_CHECKED int pc_outq_take_back(struct pc_outq *q, const struct pc_outq *from);
+
+/* `held` is what the limits of slow clients are compared with. A frame counts in full,
+ * with its administration, because a client that does not read may be the last one that holds it. */
+#define PC_FRAME_COST (sizeof(struct pc_frame) + sizeof(struct pc_slot))
+static inline size_t pc_outq_bytes(const struct pc_outq *q) /* not written yet */
+{
+    return q->held - q->count * PC_FRAME_COST;
+}
+
 /* Puts the queue on the dirty list again, for a runtime that could not write everything. */
 void pc_outq_mark(struct pc_outq *q);
 
+/* The frame to be written next; the queue is not empty. */
+static inline struct pc_slot *pc_outq_first(const struct pc_outq *q)
+{
+    return q->first->items[q->first->head];
+}
 /* Fills up to `max` vectors with the bytes to be written next; returns how many vectors it filled. */
 size_t pc_outq_gather(const struct pc_outq *q, struct iovec *iov, size_t max);
 /* `written` bytes have been handed to the socket: releases the frames that they complete. */

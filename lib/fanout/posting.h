@@ -24,24 +24,38 @@ struct pc_posting {
 
 /* The workers and views that an event on a channel is made for. */
 struct pc_recipients {
+    struct pc_engine *engine;
     struct pc_channel *channel; /* held */
     uint32_t workers;           /* that have subscribers; 0 = the channel has no subscriber */
+    uint32_t
+        encodings; /* that their clients take besides WebSocket text: bits 1u << enum pc_encoding */
     bool has_views;
+    bool numbered;         /* events for them carry their number: pc_recipients_number() */
     struct pc_views views; /* a copy, if has_views */
 };
 
 /* Locked. Reads the recipients, and holds the channel (holders++) if there are any. */
-void pc_recipients_read(struct pc_channel *channel, struct pc_recipients *out);
+void pc_recipients_read(struct pc_engine *engine, struct pc_channel *channel,
+                        struct pc_recipients *out);
 
-/* Makes the event that sends this message to all subscribers. NULL: out of memory. */
-struct pc_frame *pc_event_new(const struct pc_engine *engine, uint32_t workers,
-                              pusherc_slice message);
+/* Events for them carry their number: their messages end with an id (pc_event_id()), and the maker sets the frame's
+ * `numbered`. Such events are not compressed, because the number is written last. */
+void pc_recipients_number(struct pc_recipients *recipients);
+/* Adds the id to the message, if the events carry one; its number is written when the event is posted. */
+void pc_event_put_id(struct pc_buf *message, const struct pc_recipients *recipients);
+static inline void pc_event_id(struct pc_buf *message, const struct pc_recipients *recipients)
+{
+    if (recipients->numbered)
+        pc_event_put_id(message, recipients);
+}
+
+/* Makes the event that sends this message to all subscribers of a channel without views. NULL: out of memory. */
+struct pc_frame *pc_event_new(const struct pc_recipients *recipients, pusherc_slice message);
 /* Makes an event without variants, which pc_event_add() adds. NULL: out of memory. */
-struct pc_frame *pc_event_new_rendered(const struct pc_engine *engine,
-                                       const struct pc_recipients *recipients);
+struct pc_frame *pc_event_new_rendered(const struct pc_recipients *recipients);
 /* Encodes one more variant; `row` receives its frames, for pc_variants.index. 0 or PUSHERC_ENOMEM. */
-PC_CHECKED int pc_event_add(struct pc_frame *event, pusherc_slice message,
-                            uint8_t row[PC_ENCODING_COUNT]);
+PC_CHECKED int pc_event_add(struct pc_frame *event, const struct pc_recipients *recipients,
+                            pusherc_slice message, uint8_t row[PC_ENCODING_COUNT]);
 /* Locked. True if the event was made for all recipients that the channel has now. */
 bool pc_event_fits(const struct pc_frame *event, const struct pc_channel *channel);
 
@@ -56,6 +70,8 @@ PC_CHECKED int pc_post_message(struct pc_engine *engine, struct pc_channel *chan
 /* Tells the observer, if it wants this kind of notice. The channel's shard is locked, except for client events. */
 void pc_posting_note(struct pc_engine *engine, const struct pc_notice *notice,
                      struct pc_posting *posting);
+/* Wakes workers, a bit for each. The caller holds no lock. */
+void pc_wake_workers(struct pc_engine *engine, uint64_t workers);
 /* Wakes the workers and the observer, and releases the event. The caller holds no lock. */
 void pc_posting_finish(struct pc_engine *engine, struct pc_posting *posting);
 

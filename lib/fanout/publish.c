@@ -1,7 +1,9 @@
 #include "fanout/publish.h"
 
+#include "channel/history.h"
 #include "channel/keep.h"
 #include "fanout/posting.h"
+#include "fanout/shaping.h"
 #include "fanout/view.h"
 #include "protocol/message_out.h"
 
@@ -78,45 +80,129 @@ struct delivery {
     uint64_t posted_ns; /* 0 = not timed */
     pusherc_slice channel;
     struct pc_channel_class class;
-    struct pc_cached *cached;          /* what the channel has to keep; NULL = nothing */
-    const struct pc_rule_match *match; /* the rule that covers the channel; set if `cached` is */
+    struct pc_cached *cached; /* what the channel has to keep as its last event; NULL = nothing */
+    struct pc_past *past;     /* what it has to keep as a part of its history; NULL = nothing */
+    const struct pc_history_rule *history; /* set if `past` is */
+    const struct pc_rule_match
+        *match; /* that covers the channel; set if it has to keep something */
 };
 
-/* Locked, in the same critical section as the numbering: a newcomer gets the event once, kept or delivered. */
-static void keep(const struct delivery *d, struct pc_channel *channel)
+/* -- other processes -- */
+
+static bool is_relayed(const struct delivery *d)
 {
-    if (d->cached)
-        pc_channel_keep(&d->engine->directory, channel, d->cached, d->publication->now_ms);
+    return d->engine->relay.prepare && !d->publication->from_elsewhere;
+}
+
+/* NULL: the relay cannot take the event. */
+static struct pc_relayed *prepare(const struct delivery *d)
+{
+    const struct pc_relay *relay = &d->engine->relay;
+    return relay->prepare(relay->ctx, d->app, d->channel, d->publication);
+}
+
+/* Locked. Returns the workers to wake. */
+static uint64_t send(const struct delivery *d, struct pc_relayed *event)
+{
+    return d->engine->relay.send(d->engine->relay.ctx, event);
+}
+
+/* Relays an event that has no subscriber here. */
+static int relay_only(const struct delivery *d)
+{
+    struct pc_relayed *event = prepare(d);
+    if (!event)
+        return PUSHERC_EBACKLOG;
+    struct pc_shard *shard =
+        pc_directory_lock(&d->engine->directory, d->app->state->uid, d->channel);
+    uint64_t wake = send(d, event);
+    pc_shard_unlock(shard);
+    pc_wake_workers(d->engine, wake);
+    return 0;
+}
+
+/* -- this process -- */
+
+/* Locked, in the same critical section as the numbering: a newcomer gets the event once, kept or delivered. True: the
+ * caller calls make_room() after the unlock. */
+static bool keep_event(const struct delivery *d, struct pc_channel *channel, uint64_t number)
+{
+    struct pc_directory *dir = &d->engine->directory;
+    const uint64_t now_ms = d->publication->now_ms;
+    bool full = d->cached && pc_channel_keep(dir, channel, d->cached, now_ms);
+    if (d->past)
+        full |= pc_history_keep(dir, channel, d->history, d->past, number, now_ms);
+    else if (channel->history && d->publication->cacheable)
+        pc_history_skip(dir, channel, number); /* the pattern is gone */
+    return full;
+}
+
+static inline bool keep(const struct delivery *d, struct pc_channel *channel, uint64_t number)
+{
+    return (d->match || channel->history) && keep_event(d, channel, number);
+}
+
+static void make_room(const struct delivery *d)
+{
+    pc_kept_make_room(&d->engine->directory, d->publication->now_ms);
+    pc_history_make_room(&d->engine->directory, d->publication->now_ms);
 }
 
 /* Locked. *out is the channel, or NULL. A missing channel is made if it has to keep the event. */
 static int find_channel(const struct delivery *d, struct pc_shard *shard, struct pc_channel **out)
 {
     uint64_t uid = d->app->state->uid;
-    if (!d->cached) {
+    if (!d->match) {
         *out = pc_shard_find(shard, uid, d->channel);
         return 0;
     }
-    *out = pc_shard_get(&d->engine->directory, shard, uid, d->channel, d->class, d->match);
-    return *out ? 0 : PUSHERC_ENOMEM;
+    *out =
+        pc_shard_get(&d->engine->directory, shard, d->app->state, d->channel, d->class, d->match);
+    if (!*out)
+        return PUSHERC_ENOMEM;
+    int err = d->past ? pc_history_make(&d->engine->directory, *out, d->history) : 0;
+    if (err) {
+        pc_channel_settle(&d->engine->directory, *out);
+        *out = NULL;
+    }
+    return err;
 }
 
-/* Finds the recipients of the event. If there are none, the channel has kept the event and nothing is left to do. */
-static int find_recipients(const struct delivery *d, struct pc_recipients *out)
+/* Locked. The rule that shapes the event, counted for the caller; NULL = none does. */
+static struct pc_shape_rule *find_rule(const struct delivery *d, struct pc_channel *channel)
+{
+    const struct pc_publication *p = d->publication;
+    if (!pc_shaping_covers(d->app, channel) || p->shaped || p->from_elsewhere)
+        return NULL;
+    return pc_shaping_rule(d->app, channel, p->event);
+}
+
+/* Finds the recipients of the event, and the rule that shapes it. If there are none, the channel has kept the event and
+ * nothing is left to do. */
+static int find_recipients(const struct delivery *d, struct pc_recipients *out,
+                           struct pc_shape_rule **rule)
 {
     struct pc_channel *channel;
     struct pc_shard *shard =
         pc_directory_lock(&d->engine->directory, d->app->state->uid, d->channel);
     int err = find_channel(d, shard, &channel);
+    bool full = false;
     out->workers = 0;
+    *rule = NULL;
     if (channel) {
-        pc_recipients_read(channel, out);
+        pc_recipients_read(d->engine, channel, out);
+        if (d->past)
+            pc_recipients_number(out);
         if (out->workers == 0) {
-            keep(d, channel);
+            full = keep(d, channel, d->past ? ++shard->number : shard->number);
             pc_channel_settle(&d->engine->directory, channel);
+        } else {
+            *rule = find_rule(d, channel);
         }
     }
     pc_shard_unlock(shard);
+    if (full)
+        make_room(d);
     return err;
 }
 
@@ -128,9 +214,10 @@ static int encode(const struct delivery *d, const struct pc_recipients *recipien
     struct pc_buf message;
     pc_buf_init_in(&message, &d->engine->mem, SIZE_MAX, stack, sizeof stack);
     pc_out_event(&message, p->event, d->channel, p->data, p->user_id);
+    pc_event_id(&message, recipients);
     int err = pc_buf_status(&message);
     if (err == 0) {
-        *out = pc_event_new(d->engine, recipients->workers, pc_buf_slice(&message));
+        *out = pc_event_new(recipients, pc_buf_slice(&message));
         err = *out ? 0 : PUSHERC_ENOMEM;
     }
     pc_buf_free(&message);
@@ -146,45 +233,93 @@ static int make_event(const struct delivery *d, const struct pc_recipients *reci
     if (err)
         return err;
     (*out)->except = p->except;
+    (*out)->numbered = recipients->numbered;
     (*out)->posted_ns = d->posted_ns;
     return 0;
 }
 
-/* Posts the event and releases the channel. *fits false: the recipients have grown since they were read, and nothing
- * was posted. */
+/* Posts the event, relays it in the same critical section, and releases the channel: other processes get the events of a
+ * channel in the order in which it has them here. *fits false: the recipients have grown since they were read, and
+ * nothing was posted. An event that the relay cannot take is posted all the same. */
 static int post_event(const struct delivery *d, struct pc_channel *channel, struct pc_frame *event,
                       bool *fits)
 {
     struct pc_shard *shard = channel->shard;
     struct pc_posting posting = {.event = event};
-    int err = 0;
+    const bool relayed = is_relayed(d);
+    struct pc_relayed *out = relayed ? prepare(d) : NULL;
+    int err = relayed && !out ? PUSHERC_EBACKLOG : 0;
+    bool full = false;
     pthread_mutex_lock(&shard->mutex);
     *fits = pc_event_fits(event, channel);
     if (*fits) {
-        err = pc_post(d->engine, channel, &posting);
-        keep(d, channel);
+        int posted = pc_post(d->engine, channel, &posting);
+        err = posted ? posted : err;
+        if (out)
+            posting.wake |= send(d, out);
+        out = NULL;
+        full = keep(d, channel, event->number);
     }
     channel->holders--;
     pc_channel_settle(&d->engine->directory, channel);
     pc_shard_unlock(shard);
     pc_posting_finish(d->engine, &posting);
+    if (out)
+        d->engine->relay.drop(d->engine->relay.ctx, out);
+    if (full)
+        make_room(d);
     return err;
 }
 
-/* Counts the publication. If no subscriber matched, the log may say why. */
+static int send_shaped(struct pc_worker *worker, const struct pc_app *app,
+                       const struct pc_channel *channel, const struct pc_shape_event *event);
+
+/* The channel is held. 0: the event waits, and the channel was released; PC_SHAPING_PASSES: it is to be sent now. */
+static int shape(const struct delivery *d, struct pc_channel *channel, struct pc_shape_rule *rule)
+{
+    const struct pc_publication *p = d->publication;
+    const struct pc_shape_event event = {.name = p->event,
+                                         .data = p->data,
+                                         .user_id = p->user_id,
+                                         .except = p->except,
+                                         .cacheable = p->cacheable};
+    int result = pc_shaping_take(d->engine, d->app, channel, rule, &event,
+                                 p->worker ? p->worker->now_ms : p->now_ms, send_shaped);
+    pc_shape_rule_unref(rule);
+    return result;
+}
+
+static void note(const struct delivery *d, bool matched)
+{
+    const struct pc_publication *p = d->publication;
+    pc_happened_note(d->engine->happened, p->worker ? p->worker->index : PC_HAPPENED_OTHER_THREAD,
+                     &(struct pc_happening){.kind = PC_HAPPENED_EVENT,
+                                            .way = p->from_elsewhere ? PC_WAY_ELSEWHERE : p->way,
+                                            .matched = matched,
+                                            .count = p->data.len,
+                                            .app_id = d->app->id,
+                                            .channel = d->channel,
+                                            .name = p->event});
+}
+
+/* Counts the publication. If no subscriber matched, the log and the inspector may say why. */
 static void count(const struct delivery *d, bool matched)
 {
     const struct pc_worker *worker = d->publication->worker;
     struct pc_app_state *state = d->app->state;
     void (*add)(_Atomic uint64_t *, uint64_t) = worker ? pc_stat_add : pc_stat_add_shared;
+    if (d->publication->shaped) /* counted when it came in */
+        return;
     struct pc_app_stats *stats = &state->stats[worker ? worker->index : state->worker_count];
     pc_stat_add_shared(&d->engine->publishes, 1);
     add(&stats->publishes, 1);
-    if (matched)
+    if (d->engine->happened)
+        note(d, matched);
+    if (matched || d->engine->relay.prepare) /* it may match elsewhere */
         return;
     pc_stat_add_shared(&d->engine->unmatched, 1);
     add(&stats->unmatched, 1);
-    if (pc_log_wants(&d->engine->log, PUSHERC_LOG_DEBUG)) {
+    if (d->engine->happened || pc_log_wants(&d->engine->log, PUSHERC_LOG_DEBUG)) {
         const struct pc_why why = pc_engine_why(d->engine);
         pc_why_unmatched(&why, d->app, d->channel, d->publication->event);
     }
@@ -198,15 +333,22 @@ static void count(const struct delivery *d, bool matched)
  */
 static int deliver(const struct delivery *d)
 {
+    bool passed = false; /* shaping has seen the event, and counts it once */
     for (int round = 0; round < MAX_ROUNDS; round++) {
         struct pc_recipients recipients;
         struct pc_frame *event;
+        struct pc_shape_rule *rule;
         bool fits;
-        int err = find_recipients(d, &recipients);
+        int err = find_recipients(d, &recipients, &rule);
         if (round == 0)
             count(d, recipients.workers > 0);
         if (err || recipients.workers == 0)
+            return err == 0 && is_relayed(d) ? relay_only(d) : err;
+        if (rule && passed)
+            pc_shape_rule_unref(rule);
+        else if (rule && (err = shape(d, recipients.channel, rule)) != PC_SHAPING_PASSES)
             return err;
+        passed |= rule != NULL;
         err = make_event(d, &recipients, &event);
         if (err) {
             pc_channel_release(&d->engine->directory, recipients.channel);
@@ -219,18 +361,24 @@ static int deliver(const struct delivery *d)
     return PUSHERC_EBACKLOG;
 }
 
-/* Delivers, and lets the cache channel keep the event. */
-static int deliver_cached(const struct delivery *uncached)
+/* Delivers, and lets the channel keep the event. */
+static int deliver_kept(const struct delivery *not_kept)
 {
-    struct delivery d = *uncached;
+    struct delivery d = *not_kept;
     const struct pc_publication *p = d.publication;
-    struct pc_rule_match match =
-        pc_rules_find(&d.engine->rules, d.app->id, d.channel, d.class.kind);
+    struct pc_rule_table *rules = pc_rules_take(&d.engine->rules); /* on any thread */
+    struct pc_rule_match match = pc_rule_table_find(rules, d.app->id, d.channel, d.class.kind);
     d.match = &match;
-    d.cached = pc_cached_new(&d.engine->mem, p->event, p->data,
-                             p->now_ms + UINT64_C(1000) * d.app->options.cache_ttl_s);
-    int err = d.cached ? deliver(&d) : PUSHERC_ENOMEM;
+    if (d.class.cache)
+        d.cached = pc_cached_new(&d.engine->mem, p->event, p->data,
+                                 p->now_ms + UINT64_C(1000) * d.app->options.cache_ttl_s);
+    if (d.history)
+        d.past = pc_past_new(&d.engine->mem, p->event, p->data, p->except);
+    bool made = (d.cached || !d.class.cache) && (d.past || !d.history);
+    int err = made ? deliver(&d) : PUSHERC_ENOMEM;
     pc_cached_unref(d.cached);
+    pc_past_unref(d.past);
+    pc_rule_table_unref(rules);
     return err;
 }
 
@@ -247,8 +395,27 @@ int pc_publish(struct pc_engine *engine, const struct pc_app *app, const struct 
         d.class = pc_channel_classify(d.channel);
         for (size_t k = 0; k < i && !repeated; k++)
             repeated = pc_slice_eq(p->channels[k], d.channel);
-        if (!repeated)
-            err = p->cacheable && d.class.cache ? deliver_cached(&d) : deliver(&d);
+        if (repeated)
+            continue;
+        d.history = p->cacheable ? pc_app_history(app, d.channel) : NULL;
+        err = d.history || (p->cacheable && d.class.cache) ? deliver_kept(&d) : deliver(&d);
     }
     return err;
+}
+
+/* An event that has waited for its time. */
+static int send_shaped(struct pc_worker *worker, const struct pc_app *app,
+                       const struct pc_channel *channel, const struct pc_shape_event *event)
+{
+    const struct pc_publication p = {.event = event->name,
+                                     .channels = &channel->name,
+                                     .channel_count = 1,
+                                     .data = event->data,
+                                     .user_id = event->user_id,
+                                     .except = event->except,
+                                     .cacheable = event->cacheable,
+                                     .shaped = true,
+                                     .now_ms = worker->now_ms,
+                                     .worker = worker};
+    return pc_publish(worker->engine, app, &p);
 }

@@ -18,6 +18,9 @@ struct pc_publication {
     pusherc_slice user_id;    /* client events on presence channels, else len 0 */
     pusherc_socket_id except; /* zero = no client */
     bool cacheable;           /* cache channels keep the event; false for client events */
+    bool from_elsewhere;      /* from another process, so it is not relayed, and was shaped there */
+    enum pc_way way;          /* for the inspector; of what came from elsewhere nothing is said */
+    bool shaped;              /* has come out of shaping (shaping.h) */
     uint64_t now_ms;          /* monotonic; for the age of kept events */
     /* the worker whose thread this is; NULL = no worker's, or not known */
     struct pc_worker *worker;

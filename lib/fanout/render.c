@@ -47,6 +47,26 @@ int pusherc_render_payload(pusherc_render *render, pusherc_slice data)
     return pc_buf_status(&render->payload);
 }
 
+/* What the rule says without the host. A view that is not listed sees nothing, and neither does one from whose data
+ * nothing can be left out, because it is no object. */
+static pusherc_render_verdict redact(struct pusherc_render *r)
+{
+    const struct pc_redaction *redaction = pc_redaction_of(r->match->rule->redactions, r->view);
+    if (!redaction || redaction->nothing)
+        return PUSHERC_RENDER_NOTHING;
+    if (redaction->path_count == 0)
+        return PUSHERC_RENDER_SAME;
+    struct pc_json data = pc_json_parse(r->data);
+    if (data.type != PC_JSON_OBJECT)
+        return PUSHERC_RENDER_NOTHING;
+    pc_buf_clear(&r->payload);
+    bool left_out = pc_json_put_without(&r->payload, data, redaction->paths, redaction->path_count);
+    r->err = pc_buf_status(&r->payload);
+    if (r->err)
+        return PUSHERC_RENDER_NOTHING;
+    return left_out ? PUSHERC_RENDER_REPLACED : PUSHERC_RENDER_SAME;
+}
+
 /* The view gets nothing unless the answer is SAME or a valid replacement, so a mistake of the host reveals no data. */
 static pusherc_render_verdict ask(struct pusherc_render *r)
 {
@@ -63,7 +83,8 @@ static pusherc_render_verdict ask(struct pusherc_render *r)
 
 bool pc_render(struct pusherc_render *r, pusherc_slice *out)
 {
-    switch (ask(r)) {
+    r->err = 0;
+    switch (r->match->rule->redactions ? redact(r) : ask(r)) {
     case PUSHERC_RENDER_SAME:
         *out = r->data;
         return true;

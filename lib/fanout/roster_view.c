@@ -48,8 +48,10 @@ int pc_render_roster(struct pc_engine *engine, const struct pc_join *join, pushe
             info = PC_S("{}");
         } else {
             pc_render(&r, &info); /* all views see that the member is there: at least {} */
+            err = r.err;
         }
-        err = pc_roster_join(&roster, id, info, PUSHERC_NO_LIMIT, &unused);
+        if (err == 0)
+            err = pc_roster_join(&roster, id, info, PUSHERC_NO_LIMIT, &unused);
     }
     if (err == 0)
         err = pc_roster_json(&roster, &json);

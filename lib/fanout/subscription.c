@@ -5,6 +5,7 @@
 #include <pusherc/error.h>
 
 #include "channel/keep.h"
+#include "fanout/absence.h"
 #include "fanout/hold.h"
 #include "fanout/occupancy.h"
 #include "fanout/roster_view.h"
@@ -18,11 +19,14 @@ static void drop_view(struct pc_channel *channel, uint32_t view)
 }
 
 /* Locked. Does all work for a presence member that can fail, and undoes it on failure. */
-static int join_member(struct pc_engine *engine, struct pc_channel *channel,
+static int join_member(struct pc_worker *worker, struct pc_channel *channel,
                        const struct pc_join *join, struct pc_buf *roster,
-                       struct pc_roster_member **out, struct pc_posting *posting)
+                       struct pc_roster_member **out, struct pc_posting *posting,
+                       struct pc_channel_change *change)
 {
+    struct pc_engine *engine = worker->engine;
     struct pc_roster_member *member;
+    struct pc_person *person = NULL;
     pusherc_slice json;
     int err = pc_roster_join(&channel->roster, join->user_id, join->user_info,
                              join->app->options.max_presence_members, &member);
@@ -36,18 +40,42 @@ static int join_member(struct pc_engine *engine, struct pc_channel *channel,
             pc_buf_put(roster, json);
     }
     err = err ? err : pc_buf_status(roster);
+    if (err == 0 && join->app->options.user_events && member->subscriptions == 1)
+        err = pc_people_reserve(join->app, join->user_id, &person);
     if (err == 0 && member->subscriptions == 1 && !member->mirrored)
         err = pc_occupancy_member_added(engine, channel, member, posting);
     if (err == PUSHERC_EBACKLOG)
         /* one worker's mailbox is full; refusing the newcomer would not help that worker */
         err = 0;
     if (err) {
+        pc_people_cancel(join->app, person);
         if (pc_roster_leave(&channel->roster, member))
             pc_roster_member_free(&channel->roster, member);
         return err;
     }
+    if (person) {
+        member->person = person;
+        pc_people_came(worker, join->app, person, PC_PEOPLE_CHANNEL, &change->user);
+    }
     *out = member;
     return 0;
+}
+
+/* Locked. Nothing has happened to the channel if the subscription continues that of an absent member. */
+static void count_joined(struct pc_worker *worker, const struct pc_join *join,
+                         struct pc_channel *channel, struct pc_roster_member *member,
+                         struct pc_posting *posting, struct pc_channel_change *change)
+{
+    struct pc_app_stats *stats = pc_app_stats(join->app, worker->index);
+    struct pc_occupancy what = {.joined = true,
+                                .member_edge = member && member->subscriptions == 1,
+                                .user_id = join->user_id};
+    change->subscriptions = channel->subscriptions;
+    if (member && pc_absence_over(worker, join, member, what.member_edge, posting))
+        return;
+    what.edge = ++channel->subscriptions == 1;
+    pc_stat_add(&stats->occupied[join->class.kind], what.edge);
+    pc_occupancy_changed(worker, join->app, channel, &what, posting, change);
 }
 
 /* Locked; the channel exists. Does the last part of a join that can fail, then the changes, which cannot fail. */
@@ -56,14 +84,17 @@ static int join_locked(struct pc_worker *worker, const struct pc_join *join,
                        struct pc_channel_change *change, struct pc_posting *posting)
 {
     struct pc_local *local = pc_local_reserve(worker, channel, join->app->state);
+    const struct pc_history_rule *history = pc_app_history(join->app, join->channel);
     int err = local ? 0 : PUSHERC_ENOMEM;
+    if (err == 0 && history)
+        err = pc_history_make(&worker->engine->directory, channel, history);
     s->view = PC_NO_VIEW;
     if (err == 0 && channel->views && join->view.len) {
         err = pc_channel_use_view(channel, join->view, &s->view);
         change->views_full = err == PUSHERC_ELIMIT;
     }
     if (err == 0 && join->class.kind == PUSHERC_CHANNEL_PRESENCE) {
-        err = join_member(worker->engine, channel, join, roster, &s->member, posting);
+        err = join_member(worker, channel, join, roster, &s->member, posting, change);
         if (err)
             drop_view(channel, s->view);
     }
@@ -71,17 +102,12 @@ static int join_locked(struct pc_worker *worker, const struct pc_join *join,
         pc_local_settle(worker, channel);
         return err;
     }
-    channel->subscriptions++;
     change->sequence = ++channel->shard->number;
     change->cached = pc_channel_kept(channel, worker->now_ms);
+    if (channel->history)
+        pc_history_read(channel, worker->now_ms, &change->past);
     pc_local_add(worker, local, s, join->q, change->sequence);
-    const struct pc_occupancy what = {
-        .joined = true,
-        .edge = channel->subscriptions == 1,
-        .member_edge = s->member && s->member->subscriptions == 1,
-        .user_id = join->user_id,
-    };
-    pc_occupancy_changed(worker, join->app, channel, &what, posting, change);
+    count_joined(worker, join, channel, s->member, posting, change);
     return 0;
 }
 
@@ -96,8 +122,8 @@ static bool try_join(struct pc_worker *worker, const struct pc_join *join, struc
     uint64_t uid = join->app->state->uid;
     bool fits = true;
     struct pc_shard *shard = pc_directory_lock(&engine->directory, uid, join->channel);
-    struct pc_channel *channel =
-        pc_shard_get(&engine->directory, shard, uid, join->channel, join->class, join->match);
+    struct pc_channel *channel = pc_shard_get(&engine->directory, shard, join->app->state,
+                                              join->channel, join->class, join->match);
     *err = channel ? 0 : PUSHERC_ENOMEM;
     if (channel) {
         if (channel->views && join->class.kind == PUSHERC_CHANNEL_PRESENCE)
@@ -133,17 +159,12 @@ void pc_join_abandon(struct pc_joining *joining)
         decider->abandon(decider->ctx, joining);
 }
 
-static pusherc_slice member_of(const struct pc_join *join)
+/* The join has failed after the decider let it go on. The caller holds no lock. */
+static void tell_decider(struct pc_engine *engine, const struct pc_join *join)
 {
-    return join->class.kind == PUSHERC_CHANNEL_PRESENCE ? join->user_id : PC_S("");
-}
-
-static void tell_left(struct pc_engine *engine, const struct pc_app *app, pusherc_slice channel,
-                      pusherc_slice user_id)
-{
-    const struct pc_decider *decider = &engine->decider;
-    if (decider->begin)
-        decider->left(decider->ctx, app, channel, user_id);
+    bool presence = join->class.kind == PUSHERC_CHANNEL_PRESENCE;
+    pc_wake_workers(engine, pc_decider_left(&engine->decider, join->app, join->channel,
+                                            presence ? join->user_id : PC_S("")));
 }
 
 int pc_join_finish(struct pc_worker *worker, const struct pc_join *join, struct pc_buf *roster,
@@ -157,7 +178,7 @@ int pc_join_finish(struct pc_worker *worker, const struct pc_join *join, struct 
     *change = (struct pc_channel_change){0};
     struct pc_subscription *s = pc_alloc_zero(worker->mem, sizeof *s);
     if (!s) {
-        tell_left(engine, join->app, join->channel, member_of(join));
+        tell_decider(engine, join);
         return PUSHERC_ENOMEM;
     }
     pc_buf_init(&raw, &engine->mem, SIZE_MAX);
@@ -171,17 +192,21 @@ int pc_join_finish(struct pc_worker *worker, const struct pc_join *join, struct 
     }
     if (err) {
         pc_free(worker->mem, s);
-        tell_left(engine, join->app, join->channel, member_of(join));
+        tell_decider(engine, join);
     } else {
         struct pc_app_stats *stats = pc_app_stats(join->app, worker->index);
         pc_stat_add(&worker->stats.subscriptions, 1);
         pc_stat_add(&stats->subscribed[join->class.kind], 1);
-        pc_stat_add(&stats->occupied[join->class.kind], change->subscriptions == 1);
         if (rendered)
             err = pc_render_roster(engine, join, pc_buf_slice(&raw), roster);
         if (err) {
             pc_cached_unref(change->cached);
-            pc_leave(worker, join->app, s, NULL, change);
+            pc_past_events_free(&change->past);
+            /* The caller tells the host neither of the join nor of the leave. If the join has ended an absence, which
+             * the host does not know, the member may be absent again. */
+            pc_people_tell(worker, join->app, join->user_id, &change->user);
+            pc_leave(worker, join->app, s, change->count > 0, NULL, change);
+            pc_people_tell(worker, join->app, join->user_id, &change->user);
         } else {
             *out = s;
         }
@@ -303,17 +328,24 @@ int pc_change_view(struct pc_subscription *s, pusherc_slice view)
 
 /* -- leaving -- */
 
-void pc_leave(struct pc_worker *worker, struct pc_app *app, struct pc_subscription *s,
+/* Locked. The member's last subscription ends, and the member may stay for a while. */
+static bool is_absence(struct pc_worker *worker, struct pc_app *app, struct pc_channel *channel,
+                       const struct pc_subscription *s)
+{
+    return s->member && s->member->subscriptions == 1 &&
+           pc_absence_begin(worker, app, channel, s->member);
+}
+
+void pc_leave(struct pc_worker *worker, struct pc_app *app, struct pc_subscription *s, bool at_once,
               struct pc_buf *user_id, struct pc_channel_change *change)
 {
     struct pc_engine *engine = worker->engine;
     struct pc_local *local = s->local;
     struct pc_channel *channel = local->channel;
     struct pc_posting posting = {0};
-    struct pc_app_stats *stats = pc_app_stats(app, worker->index);
     pusherc_channel_kind kind = channel->class.kind;
     int err = 0;
-    *change = (struct pc_channel_change){0};
+    *change = (struct pc_channel_change){.at_once = at_once};
     pc_hold_drop(s);
 
     struct pc_shard *shard = channel->shard;
@@ -321,32 +353,15 @@ void pc_leave(struct pc_worker *worker, struct pc_app *app, struct pc_subscripti
     pc_local_remove(worker, s);
     abandon_view_changes(s);
     drop_view(channel, s->view);
-    struct pc_occupancy what = {.edge = --channel->subscriptions == 0};
-    bool gone = false; /* out of the roster */
-    if (s->member) {
-        what.user_id = s->member->node.key;
-        what.member_edge = s->member->subscriptions == 1;
-        gone = pc_roster_leave(&channel->roster, s->member);
-    }
-    if (gone)
-        err = pc_occupancy_member_removed(engine, channel, what.user_id, &posting);
-    if (what.member_edge && user_id)
-        pc_buf_put(user_id, what.user_id);
-    pc_occupancy_changed(worker, app, channel, &what, &posting, change);
-    tell_left(engine, app, channel->name, what.user_id);
-    if (gone)
-        pc_roster_member_free(&channel->roster, s->member);
-    change->sequence = ++shard->number;
+    if (at_once || !is_absence(worker, app, channel, s))
+        err = pc_occupancy_left(worker, app, channel, s->member, user_id, &posting, change);
     pc_channel_settle(&engine->directory, channel);
     pc_shard_unlock(shard);
     pc_posting_finish(engine, &posting);
 
-    if (err)
-        PC_LOG(&engine->log, ERROR, ((struct pc_log_about){.subject = "fanout", .app_id = app->id}),
-               "a member_removed was lost: %s", pusherc_strerror(err));
+    pc_occupancy_note_lost(engine, app, err);
     pc_local_shrink(worker, local);
     pc_stat_sub(&worker->stats.subscriptions, 1);
-    pc_stat_add(&stats->unsubscribed[kind], 1);
-    pc_stat_sub(&stats->occupied[kind], what.edge);
+    pc_stat_add(&pc_app_stats(app, worker->index)->unsubscribed[kind], 1);
     pc_free(worker->mem, s);
 }

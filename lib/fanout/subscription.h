@@ -6,7 +6,9 @@
 #ifndef PC_FANOUT_SUBSCRIPTION_H
 #define PC_FANOUT_SUBSCRIPTION_H
 
+#include "channel/history.h"
 #include "fanout/local.h"
+#include "fanout/people.h"
 
 struct pc_cached;
 
@@ -47,8 +49,12 @@ struct pc_join {
 struct pc_channel_change {
     /* joined: the event that a cache channel keeps, counted for the caller; NULL = none */
     struct pc_cached *cached;
+    struct pc_past_events
+        past; /* joined: the channel's history up to `sequence`; the caller frees it */
     uint64_t subscriptions;
     uint64_t sequence;
+    bool at_once;               /* leaving: the user's last place ends without a delay */
+    struct pc_user_change user; /* of the member, for the host */
     bool views_full; /* joining failed with PUSHERC_ELIMIT because of the channel's views */
     pusherc_channel_event_type types[PC_MAX_CHANGES]; /* in the order in which they are told */
     uint32_t count;
@@ -59,7 +65,8 @@ struct pc_joining {
     struct pc_worker *worker;
     /* the caller keeps what it points to until the join is finished or abandoned */
     struct pc_join join;
-    int result; /* of the decision: 0, PC_JOIN_WAITS, or PUSHERC_E... */
+    int result;       /* of the decision: 0, PC_JOIN_WAITS, or PUSHERC_E... */
+    void *of_decider; /* the decider's own */
     /* Called after PC_JOIN_WAITS, when the decider has decided. */
     void (*decided)(struct pc_joining *joining);
 };
@@ -80,19 +87,20 @@ PC_CHECKED int pc_join_finish(struct pc_worker *worker, const struct pc_join *jo
                               struct pc_buf *roster, struct pc_subscription **out,
                               struct pc_channel_change *change);
 
-/* Unsubscribes and frees. `user_id`, which may be NULL, receives the member's id if this was its last subscription. */
+/* Unsubscribes and frees. A member whose last subscription this was may be absent for a while, and nothing has changed
+ * yet (absence.h), unless it leaves `at_once`. `user_id`, which may be NULL, receives the member's id if it has left. */
 void pc_leave(struct pc_worker *worker, struct pc_app *app, struct pc_subscription *subscription,
-              struct pc_buf *user_id, struct pc_channel_change *change);
+              bool at_once, struct pc_buf *user_id, struct pc_channel_change *change);
 
 /* Events that are numbered from now on reach the subscription as this audience sees them; those on their way, as
  * the audience of before does. Every event comes in exactly one of the two forms. 0, also on channels without views;
  * PUSHERC_ELIMIT: the channel has its maximum of views; PUSHERC_ENOMEM. On failure nothing has changed. */
 PC_CHECKED int pc_change_view(struct pc_subscription *subscription, pusherc_slice view);
 
-/* True if the channel's rule has a render function: views may see different data. */
+/* True if the channel's rule renders: views may see different data. */
 static inline bool pc_join_rendered(const struct pc_join *join)
 {
-    return join->match && join->match->rule && join->match->rule->options.render;
+    return join->match && join->match->rule && pc_rule_renders(join->match->rule);
 }
 
 static inline pusherc_slice pc_subscription_channel(const struct pc_subscription *s)

@@ -2,7 +2,6 @@
 
 #include <pusherc/error.h>
 
-#include "channel/cached.h"
 #include "fanout/render.h"
 #include "protocol/message_out.h"
 
@@ -16,6 +15,7 @@ struct rendering {
     struct pusherc_render call;
     encode_fn encode;
     pusherc_slice user_id; /* of the event or the member */
+    const struct pc_recipients *recipients;
     struct pc_frame *event;
     const uint8_t *same; /* the row of the views that see the data unchanged; NULL = not made yet */
 };
@@ -24,8 +24,8 @@ struct rendering {
 static int render_view(struct rendering *r, uint8_t row[PC_ENCODING_COUNT])
 {
     pusherc_slice data;
-    if (!pc_render(&r->call, &data))
-        return 0;
+    if (!pc_render(&r->call, &data) || r->call.err)
+        return r->call.err;
     bool is_same = data.ptr == r->call.data.ptr;
     if (is_same && r->same) {
         memcpy(row, r->same, PC_ENCODING_COUNT);
@@ -37,7 +37,7 @@ static int render_view(struct rendering *r, uint8_t row[PC_ENCODING_COUNT])
     r->encode(&message, r, data);
     int err = pc_buf_status(&message);
     if (err == 0)
-        err = pc_event_add(r->event, pc_buf_slice(&message), row);
+        err = pc_event_add(r->event, r->recipients, pc_buf_slice(&message), row);
     if (err == 0 && is_same)
         r->same = row;
     pc_buf_free(&message);
@@ -47,15 +47,15 @@ static int render_view(struct rendering *r, uint8_t row[PC_ENCODING_COUNT])
 static int render_all(struct rendering *r, const struct pc_recipients *recipients,
                       struct pc_frame **out)
 {
-    const struct pc_engine *engine = r->call.engine;
     int err = 0;
+    r->recipients = recipients;
     *out = NULL;
-    r->event = pc_event_new_rendered(engine, recipients);
+    r->event = pc_event_new_rendered(recipients);
     if (!r->event)
         return PUSHERC_ENOMEM;
     r->call.channel = recipients->channel->name;
     r->call.match = &recipients->views.match;
-    pc_buf_init(&r->call.payload, &engine->mem, SIZE_MAX);
+    pc_buf_init(&r->call.payload, &recipients->engine->mem, SIZE_MAX);
     for (uint32_t i = 0; err == 0 && i < PC_VIEW_PLACES; i++) {
         const struct pc_view *view = &recipients->views.items[i];
         if (view->uses == 0)
@@ -74,6 +74,7 @@ static int render_all(struct rendering *r, const struct pc_recipients *recipient
 static void encode_event(struct pc_buf *out, const struct rendering *r, pusherc_slice data)
 {
     pc_out_event(out, r->call.event, r->call.channel, data, r->user_id);
+    pc_event_id(out, r->recipients);
 }
 
 int pc_view_event(struct pc_engine *engine, const struct pc_app *app,
@@ -101,7 +102,7 @@ static bool find_recipients(struct pc_engine *engine, const struct pc_join *join
     struct pc_channel *channel = pc_shard_find(shard, uid, join->channel);
     bool any = channel && channel->interested;
     if (any)
-        pc_recipients_read(channel, out);
+        pc_recipients_read(engine, channel, out);
     pc_shard_unlock(shard);
     return any;
 }
@@ -125,21 +126,27 @@ int pc_view_member_added(struct pc_engine *engine, const struct pc_join *join,
     return err;
 }
 
-void pc_render_cached(struct pc_engine *engine, const struct pc_join *join,
-                      const struct pc_cached *cached, struct pc_buf *out)
+void pc_render_past(struct pc_engine *engine, const struct pc_join *join, pusherc_slice event,
+                    pusherc_slice text, struct pc_buf *out)
 {
     struct pusherc_render r = {.app = join->app,
                                .engine = engine,
                                .match = join->match,
                                .channel = join->channel,
-                               .event = cached->event,
-                               .data = cached->data,
+                               .event = event,
+                               .data = text,
                                .view = join->view};
     pusherc_slice data;
+    if (!pc_join_rendered(join)) {
+        pc_out_event(out, event, join->channel, text, PC_S(""));
+        return;
+    }
     if (join->view.len == 0)
         return;
     pc_buf_init(&r.payload, &engine->mem, SIZE_MAX);
     if (pc_render(&r, &data))
-        pc_out_event(out, cached->event, join->channel, data, PC_S(""));
+        pc_out_event(out, event, join->channel, data, PC_S(""));
+    if (r.err)
+        out->status = r.err;
     pc_buf_free(&r.payload);
 }

@@ -1,6 +1,6 @@
 /*
- * Events on channels whose views see different data. The host's render function is called once per view that has
- * subscribers, on the publishing thread and without a lock. Each result is encoded once and becomes a variant of one
+ * Events on channels whose views see different data. An event is rendered once per view that has subscribers, on the
+ * publishing thread and without a lock: the host's function may be called. Each result is encoded once and becomes a variant of one
  * event; views that see the data unchanged share one variant. So the cost grows with the number of views and not with
  * the number of subscribers.
  */
@@ -21,9 +21,9 @@ PC_CHECKED int pc_view_event(struct pc_engine *engine, const struct pc_app *app,
 PC_CHECKED int pc_view_member_added(struct pc_engine *engine, const struct pc_join *join,
                                     struct pc_frame **out);
 
-/* Appends the message with what a newcomer may see of the event that the cache channel keeps. Appends nothing if its
- * view may not see the event. */
-void pc_render_cached(struct pc_engine *engine, const struct pc_join *join,
-                      const struct pc_cached *cached, struct pc_buf *out);
+/* Appends the message with what a newcomer may see of an event from before it joined. Appends nothing if its view may
+ * not see the event. Without memory the buffer's status says so. */
+void pc_render_past(struct pc_engine *engine, const struct pc_join *join, pusherc_slice event,
+                    pusherc_slice data, struct pc_buf *out);
 
 #endif

@@ -26,7 +26,7 @@ static struct pc_channel *lock_user(struct pc_engine *engine, const struct pc_ap
     memcpy(bytes + PREFIX_LEN, user_id.ptr, user_id.len);
     pusherc_slice name = pc_slice(bytes, PREFIX_LEN + user_id.len);
     *shard = pc_directory_lock(&engine->directory, app->state->uid, name);
-    return pc_shard_get(&engine->directory, *shard, app->state->uid, name, class, NULL);
+    return pc_shard_get(&engine->directory, *shard, app->state, name, class, NULL);
 }
 
 /* Locked. Sets the user's state and tells the watchers. 0; PUSHERC_ENOMEM: the state is set, no watcher is told. */
@@ -58,8 +58,10 @@ int pc_user_came(struct pc_worker *worker, struct pc_app *app, pusherc_slice use
     struct pc_shard *shard;
     struct pc_channel *user = lock_user(engine, app, user_id, &shard);
     int err = user ? 0 : PUSHERC_ENOMEM;
-    if (user && !user->user.online)
+    if (user && !user->user.online) {
         err = set_online(engine, user, true, &posting);
+        user->user.told_ms = worker->now_ms;
+    }
     if (user && err) {
         user->user.online = false;
     } else if (user) {
@@ -84,18 +86,31 @@ static void go_offline(struct pc_engine *engine, const struct pc_app *app, struc
                "that a user is offline was lost: %s", pusherc_strerror(err));
 }
 
-static void on_absent(struct pc_worker *worker, struct pc_app *app, struct pc_channel *user,
-                      struct pc_posting *posting)
+static uint64_t on_absent(struct pc_worker *worker, struct pc_app *app, struct pc_channel *user)
 {
-    user->user.timer_set = false;
-    if (user->user.connections || !user->user.online)
-        return;
-    /* The user has connected and left again since the timer was set, so the delay runs from that time. */
-    if (worker->now_ms < user->user.offline_at_ms)
-        user->user.timer_set =
-            pc_channel_timer_start(worker, app, user, user->user.offline_at_ms, on_absent) == 0;
-    if (!user->user.timer_set)
-        go_offline(worker->engine, app, user, posting);
+    struct pc_posting posting = {0};
+    uint64_t again_ms = 0;
+    pthread_mutex_lock(&user->shard->mutex);
+    bool absent = user->user.connections == 0 && user->user.online;
+    /* The user may have connected and left again since the timer was set: the delay runs from that time. */
+    if (absent && worker->now_ms < user->user.offline_at_ms)
+        again_ms = user->user.offline_at_ms;
+    else if (absent)
+        go_offline(worker->engine, app, user, &posting);
+    user->user.timer_set = again_ms != 0;
+    pc_shard_unlock(user->shard);
+    pc_posting_finish(worker->engine, &posting);
+    return again_ms;
+}
+
+/* When watchers are told that the user is offline: after the app's delay, and not sooner after "online" than they are
+ * told of other things that come and go. */
+static uint64_t offline_at_ms(const struct pc_worker *worker, const struct pc_app *app,
+                              const struct pc_channel *user)
+{
+    uint64_t delayed_ms = worker->now_ms + app->options.offline_delay_ms;
+    uint64_t gathered_ms = user->user.told_ms + PC_GATHER_MS;
+    return delayed_ms > gathered_ms ? delayed_ms : gathered_ms;
 }
 
 void pc_user_left(struct pc_worker *worker, struct pc_app *app, struct pc_channel *user)
@@ -103,12 +118,11 @@ void pc_user_left(struct pc_worker *worker, struct pc_app *app, struct pc_channe
     struct pc_engine *engine = worker->engine;
     struct pc_posting posting = {0};
     struct pc_shard *shard = user->shard;
-    uint32_t delay_ms = app->options.offline_delay_ms;
     pthread_mutex_lock(&shard->mutex);
     if (--user->user.connections == 0) {
-        user->user.offline_at_ms = worker->now_ms + delay_ms;
+        user->user.offline_at_ms = offline_at_ms(worker, app, user);
         /* One timer per user is enough. Without watchers there is no message to delay. */
-        if (!user->user.timer_set && user->interested && delay_ms)
+        if (!user->user.timer_set && user->interested && user->user.offline_at_ms > worker->now_ms)
             user->user.timer_set =
                 pc_channel_timer_start(worker, app, user, user->user.offline_at_ms, on_absent) == 0;
         if (!user->user.timer_set)

@@ -7,14 +7,21 @@ void pc_worker_init(struct pc_worker *worker, struct pc_engine *engine, uint32_t
 {
     worker->engine = engine;
     worker->mem = &engine->mem;
+    worker->hooks = &engine->hooks;
     worker->index = index;
     worker->now_ms = now_ms;
     pc_timers_init(&worker->timers, now_ms);
     pc_list_init(&worker->sessions);
+    pc_list_init(&worker->listed);
+    pthread_mutex_init(&worker->listing, NULL);
     pc_list_init(&worker->channel_timers);
+    pc_list_init(&worker->people_timers);
     pc_list_init(&worker->dirty);
     pc_map_init(&worker->by_id, worker->mem, engine->seed);
     pc_map_init(&worker->users, worker->mem, engine->seed);
+    pc_quotas_init(&worker->quotas, worker);
+    pc_unknown_apps_init(&worker->unknown_apps, worker);
+    pc_map_init(&worker->owners, worker->mem, engine->seed);
 }
 
 void pc_worker_free(struct pc_worker *worker)
@@ -23,6 +30,10 @@ void pc_worker_free(struct pc_worker *worker)
     pc_chunks_free(worker);
     pc_map_free(&worker->by_id);
     pc_map_free(&worker->users);
+    pc_map_free(&worker->owners);
+    pthread_mutex_destroy(&worker->listing);
+    pc_unknown_apps_free(&worker->unknown_apps);
+    pc_quotas_free(&worker->quotas);
 }
 
 void pc_worker_delivered(struct pc_worker *worker, struct pc_app_state *state, uint64_t messages,

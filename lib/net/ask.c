@@ -10,20 +10,26 @@ static void ask_dispose(struct pc_pending *pending)
     pc_buf_free(&ask->decoded);
 }
 
-void pc_ask_begin(struct pc_ask *ask, struct pc_conn *conn, const struct pc_http_message *message,
-                  void (*dispose)(struct pc_ask *ask))
+int pc_ask_begin(struct pc_ask *ask, struct pc_conn *conn, const struct pc_http_message *message,
+                 uint64_t app_uid, void (*dispose)(struct pc_ask *ask))
 {
-    pc_pending_begin(&ask->pending, conn->loop->worker, pc_http_await(conn));
+    uint32_t proxy_count = conn->loop->engine->options.proxy_count;
+    struct pc_address client = pc_client_address(conn->fd, message, proxy_count);
+    struct pc_source source = {.app_uid = app_uid, .address = client};
+    struct pc_quota *quota;
+    int err = pc_quota_take(conn->loop->worker, &source, &quota);
+    if (err)
+        return err;
+    pc_pending_begin(&ask->pending, conn->loop->worker, pc_http_await(conn), quota);
     ask->pending.dispose = ask_dispose;
     ask->dispose = dispose;
     ask->message = message;
     ask->parser = pc_http_take_request(conn);
     pc_buf_init(&ask->decoded, &ask->pending.mem, SIZE_MAX);
     pc_peer_describe(conn->fd, ask->peer, sizeof ask->peer);
-    uint32_t proxy_count = conn->loop->engine->options.proxy_count;
-    struct pc_address client = pc_client_address(conn->fd, message, proxy_count);
     pc_address_format(&client, ask->client);
     ask->https = pc_client_speaks_tls(conn->tls != NULL, message, proxy_count);
+    return 0;
 }
 
 void pc_ask_give_back(struct pc_ask *ask, struct pc_conn *conn)
@@ -39,21 +45,27 @@ static void identify_dispose(struct pc_ask *ask)
     pc_app_unref(r->app);
 }
 
-struct pusherc_identify_request *
-pc_identify_new(struct pc_conn *conn, const struct pc_http_message *message, struct pc_app *app)
+int pc_identify_new(struct pusherc_identify_request **out, struct pc_conn *conn,
+                    const struct pc_http_message *message, struct pc_app *app)
 {
-    struct pusherc_identify_request *r = pc_alloc_zero(conn->loop->worker->mem, sizeof *r);
-    if (!r)
-        return NULL;
-    pc_ask_begin(&r->ask, conn, message, identify_dispose);
+    const struct pc_mem *mem = conn->loop->worker->mem;
+    struct pusherc_identify_request *r = *out = pc_alloc_zero(mem, sizeof *r);
+    int err = r ? pc_ask_begin(&r->ask, conn, message, app->state->uid, identify_dispose)
+                : PUSHERC_ENOMEM;
+    if (err) {
+        pc_free(mem, r);
+        *out = NULL;
+        return err;
+    }
     r->app = app;
     pc_app_ref(app);
-    return r;
+    return 0;
 }
 
-void pc_identify_ask(struct pusherc_identify_request *request, struct pc_engine *engine)
+void pc_identify_ask(struct pusherc_identify_request *request)
 {
-    engine->hooks.identify(request, engine->hooks.user_data);
+    const pusherc_hooks *hooks = request->ask.pending.worker->hooks;
+    hooks->identify(request, hooks->user_data);
 }
 
 static void page_dispose(struct pc_ask *ask)
@@ -64,17 +76,22 @@ static void page_dispose(struct pc_ask *ask)
     pc_free(&ask->pending.mem, r->form);
 }
 
-struct pusherc_http_request *pc_page_new(struct pc_conn *conn,
-                                         const struct pc_http_message *message)
+int pc_page_new(struct pusherc_http_request **out, struct pc_conn *conn,
+                const struct pc_http_message *message)
 {
-    struct pusherc_http_request *r = pc_alloc_zero(conn->loop->worker->mem, sizeof *r);
-    if (!r)
-        return NULL;
-    pc_ask_begin(&r->ask, conn, message, page_dispose);
+    const struct pc_mem *mem = conn->loop->worker->mem;
+    struct pusherc_http_request *r = *out = pc_alloc_zero(mem, sizeof *r);
+    int err =
+        r ? pc_ask_begin(&r->ask, conn, message, PC_QUOTA_PAGES, page_dispose) : PUSHERC_ENOMEM;
+    if (err) {
+        pc_free(mem, r);
+        *out = NULL;
+        return err;
+    }
     r->head_only = pc_slice_eq(message->method, PC_S("HEAD"));
     r->keep_alive = message->keep_alive && !conn->loop->stopping;
     pc_buf_init(&r->reply, &r->ask.pending.mem, SIZE_MAX);
-    return r;
+    return 0;
 }
 
 /* Decodes path and query when the host first reads one of them. */

@@ -55,25 +55,30 @@ struct pusherc_http_request {
     bool form_read;
 };
 
-/* Begins a question about the request at hand. */
-void pc_ask_begin(struct pc_ask *ask, struct pc_conn *conn, const struct pc_http_message *message,
-                  void (*dispose)(struct pc_ask *ask));
+/* What a client gets when too many questions of its address or app wait for the host. */
+#define PC_ASK_TOO_MANY "Too many requests wait for the application"
+
+/* Begins a question about the request at hand, for the app with that uid, or PC_QUOTA_PAGES. 0; or PUSHERC_ELIMIT, too
+ * many questions are not answered, PUSHERC_ENOMEM: nothing has begun. */
+PC_CHECKED int pc_ask_begin(struct pc_ask *ask, struct pc_conn *conn,
+                            const struct pc_http_message *message, uint64_t app_uid,
+                            void (*dispose)(struct pc_ask *ask));
 /* Call it when the answer has arrived: moves the request back to the connection. */
 void pc_ask_give_back(struct pc_ask *ask, struct pc_conn *conn);
 
-/* The question of hook `identify`: which user does the client belong to? Counts `app`. NULL: out of memory. */
-struct pusherc_identify_request *
-pc_identify_new(struct pc_conn *conn, const struct pc_http_message *message, struct pc_app *app);
+/* The question of hook `identify`: which user does the client belong to? Counts `app`. As pc_ask_begin(). */
+PC_CHECKED int pc_identify_new(struct pusherc_identify_request **out, struct pc_conn *conn,
+                               const struct pc_http_message *message, struct pc_app *app);
 static inline struct pusherc_identify_request *pc_identify_of(struct pc_pending *answer)
 {
     return PC_CONTAINER(answer, struct pusherc_identify_request, ask.pending);
 }
 /* Calls the hook. */
-void pc_identify_ask(struct pusherc_identify_request *request, struct pc_engine *engine);
+void pc_identify_ask(struct pusherc_identify_request *request);
 
-/* The question of hook `on_http`: the host's own page. NULL: out of memory. */
-struct pusherc_http_request *pc_page_new(struct pc_conn *conn,
-                                         const struct pc_http_message *message);
+/* The question of hook `on_http`: the host's own page. As pc_ask_begin(). */
+PC_CHECKED int pc_page_new(struct pusherc_http_request **out, struct pc_conn *conn,
+                           const struct pc_http_message *message);
 static inline struct pusherc_http_request *pc_page_of(struct pc_pending *answer)
 {
     return PC_CONTAINER(answer, struct pusherc_http_request, ask.pending);

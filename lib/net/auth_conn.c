@@ -13,6 +13,8 @@
  */
 #include "net/auth_conn.h"
 
+#include <pusherc/error.h>
+
 #include "api/auth.h"
 #include "fanout/order.h"
 #include "net/ask.h"
@@ -31,7 +33,7 @@ struct pc_auth_call {
     struct pc_auth_query query;
     struct pc_app *app;           /* counted */
     struct pc_identity *identity; /* counted; NULL = anonymous */
-    struct pc_rule_match match;
+    struct pc_rule_match match;   /* its rule is counted */
     struct pc_waiter waiter;
     /* the decision that all workers read; its slices point into `text` */
     struct pc_verdict verdict;
@@ -48,6 +50,7 @@ static void call_free(struct pc_auth_call *call)
     pc_auth_query_free(&call->query);
     pc_app_unref(call->app);
     pc_identity_unref(call->identity);
+    pc_rule_unref(call->match.rule);
     pc_buf_free(&call->text);
     pc_mailbox_unref(call->home);
     pc_order_free(&call->round);
@@ -78,7 +81,8 @@ static void reply_and_end(struct pc_auth_call *call, struct pc_api_reply *reply)
     pc_http_reply(conn, reply, call->message);
     pc_api_reply_free(reply);
     call_free(call);
-    pc_http_continue(conn);
+    pc_outq_mark(&conn->out);
+    pc_conn_go_on(conn);
 }
 
 static void refuse_call(struct pc_auth_call *call, pusherc_denial_reason reason, int status,
@@ -86,12 +90,21 @@ static void refuse_call(struct pc_auth_call *call, pusherc_denial_reason reason,
 {
     struct pc_conn *conn = call->conn;
     struct pc_engine *engine = conn->loop->engine;
+    const pusherc_hooks *hooks = conn->loop->worker->hooks;
     struct pc_api_reply reply;
     struct pc_app_refusals *of = call->app ? &call->app->state->refusals : &engine->unknown_app;
     pc_stat_add_shared(&of->denials[reason], 1);
     pc_api_reply_init(&reply, &engine->mem);
     pc_auth_put_refusal(&reply, status, text);
-    if (engine->hooks.on_denied) {
+    pc_engine_note(engine, conn->loop->worker,
+                   &(struct pc_happening){.kind = PC_HAPPENED_DENIAL,
+                                          .app_id = call->app ? call->app->id : PC_S(""),
+                                          .channel = call->query.channel,
+                                          .socket_id = call->query.socket,
+                                          .status = status,
+                                          .name = pc_slice_of(pusherc_denial_name(reason)),
+                                          .detail = text});
+    if (hooks->on_denied) {
         pusherc_denial denial = {.struct_size = sizeof denial,
                                  .reason = reason,
                                  .app_id = call->app ? call->app->id : PC_S(""),
@@ -101,7 +114,7 @@ static void refuse_call(struct pc_auth_call *call, pusherc_denial_reason reason,
                                  .socket_id = call->query.socket,
                                  .status = status,
                                  .detail = text};
-        engine->hooks.on_denied(&denial, engine->hooks.user_data);
+        hooks->on_denied(&denial, hooks->user_data);
     }
     reply_and_end(call, &reply);
 }
@@ -198,6 +211,12 @@ static void decided(struct pc_waiter *waiter, const struct pc_question *question
 
 /* -- asking the host -- */
 
+static struct pc_address address_of(const struct pc_auth_call *call)
+{
+    return pc_client_address(call->conn->fd, call->message,
+                             call->conn->loop->engine->options.proxy_count);
+}
+
 static void decide(struct pc_auth_call *call)
 {
     struct pc_worker *worker = call->conn->loop->worker;
@@ -208,6 +227,7 @@ static void decide(struct pc_auth_call *call)
     }
     call->match = pc_rules_find(&worker->engine->rules, call->app->id, call->query.channel,
                                 call->query.class.kind);
+    pc_rule_ref(call->match.rule);
     if (!call->match.rule) {
         refuse_call(call, PUSHERC_DENIED_NO_RULE, 403,
                     pc_kind_needs_auth(call->query.class.kind)
@@ -220,6 +240,7 @@ static void decide(struct pc_auth_call *call)
                                    .channel = call->query.channel,
                                    .identity = call->identity,
                                    .socket_id = call->query.socket,
+                                   .address = address_of(call),
                                    .unshared = true}; /* any client can name any socket id */
     if (pc_decide(worker, &question, &call->waiter, &now))
         decided(&call->waiter, &question, &now);
@@ -251,16 +272,19 @@ static void identify(struct pc_auth_call *call)
         decide(call);
         return;
     }
-    struct pusherc_identify_request *r = pc_identify_new(conn, call->message, call->app);
-    if (!r) {
-        refuse_call(call, PUSHERC_DENIED_INTERNAL, 500, PC_S("Out of memory"));
+    struct pusherc_identify_request *r;
+    int err = pc_identify_new(&r, conn, call->message, call->app);
+    if (err) {
+        bool limit = err == PUSHERC_ELIMIT;
+        refuse_call(call, limit ? PUSHERC_DENIED_LIMIT : PUSHERC_DENIED_INTERNAL, limit ? 503 : 500,
+                    limit ? PC_S(PC_ASK_TOO_MANY) : PC_S("Out of memory"));
         return;
     }
     auth_wait(call, conn->loop->engine->options.identify_timeout_ms);
     r->script = call->query.callback.len > 0;
     r->purpose =
         call->endpoint == PC_AUTH_USER ? PUSHERC_IDENTIFY_USER_AUTH : PUSHERC_IDENTIFY_CHANNEL_AUTH;
-    pc_identify_ask(r, conn->loop->engine);
+    pc_identify_ask(r);
 }
 
 static void identify_is_late(struct pc_conn *conn, void *of)
@@ -272,7 +296,8 @@ static void identify_is_late(struct pc_conn *conn, void *of)
 /* Makes the connection wait for the call's next step, for at most `ms`; 0 = without a limit. */
 static void auth_wait(struct pc_auth_call *call, uint64_t ms)
 {
-    static const struct pc_http_waiting waiting = {identified, identify_is_late, abandon};
+    static const struct pc_http_waiting waiting = {
+        .resume = identified, .too_late = identify_is_late, .abandon = abandon};
     pc_http_wait(call->conn, &waiting, call, call->message, ms);
 }
 
@@ -337,7 +362,8 @@ bool pc_conn_auth(struct pc_conn *conn, const struct pc_http_message *m)
 {
     struct pc_engine *engine = conn->loop->engine;
     pusherc_slice path;
-    if (engine->rules.count == 0 && !engine->hooks.identify)
+    const struct pc_rule_table *rules = pc_rules_now(&engine->rules);
+    if ((!rules || rules->count == 0) && !engine->hooks.identify)
         return false; /* without rules and hook there are no endpoints */
     enum pc_auth_endpoint endpoint =
         pc_strip_prefix(engine, m->path, &path) ? pc_auth_endpoint_of(engine, path) : PC_AUTH_NONE;

@@ -1,16 +1,19 @@
 #include "net/conn.h"
 
 #include <errno.h>
+#include <limits.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <pusherc/error.h>
 
+#include "net/peer.h"
 #include "net/tls.h"
 #include "session/reply.h"
 
-#define MAX_VECTORS         64
-#define HANDSHAKES_PER_TURN 8
+#define MAX_VECTORS 64
 
 _Static_assert(PC_READ_BUFFER >= 2 * PC_TLS_RECORD,
                "ciphertext and a record's text share the read buffer");
@@ -25,43 +28,57 @@ static void no_overflow(struct pc_outq *q)
     (void)q; /* ws_conn.c sets another function; no other queue gets events */
 }
 
-struct pc_conn *pc_conn_new(struct pc_loop *loop, int fd, struct pc_tls_config *tls,
-                            const struct pc_conn_kind *kind, void *self)
+void pc_moving_free(const struct pc_moving *socket, const struct pc_mem *mem)
+{
+    pc_tls_free(socket->tls);
+    pc_free(mem, socket->saved);
+    close(socket->fd);
+}
+
+struct pc_conn *pc_conn_move_in(struct pc_loop *loop, const struct pc_moving *socket,
+                                const struct pc_conn_kind *kind, void *self)
 {
     struct pc_engine *engine = loop->engine;
     struct pc_conn *conn = pc_alloc_zero(&engine->mem, sizeof *conn);
-    if (!conn)
-        goto fail;
-    if (tls && !(conn->tls = pc_tls_new(tls, fd, &loop->worker->stats)))
-        goto fail_tls;
-    if (uv_poll_init(loop->uv, &conn->poll, fd))
-        goto fail_poll;
+    if (!conn || uv_poll_init(loop->uv, &conn->poll, socket->fd)) {
+        pc_free(&engine->mem, conn);
+        pc_moving_free(socket, &engine->mem);
+        return NULL;
+    }
     conn->loop = loop;
-    conn->fd = fd;
+    conn->fd = socket->fd;
+    conn->tls = socket->tls;
+    conn->saved = socket->saved;
     conn->kind = kind;
     conn->self = self;
     pc_outq_init(&conn->out, loop->worker, no_overflow);
     conn->out.flush = on_flush;
+    pc_list_init(&conn->waiting);
     pc_timer_init(&conn->timer, on_timeout);
     pc_list_push_back(&loop->conns, &conn->of_loop);
     loop->conn_count++;
-    atomic_fetch_add_explicit(&engine->sockets, 1, memory_order_relaxed);
     pc_stat_add(&loop->worker->stats.sockets, 1);
+    if (conn->tls)
+        pc_tls_move_in(conn->tls, &loop->worker->stats, &loop->tls_spare);
     pc_conn_watch(conn);
     return conn;
+}
 
-fail_poll:
-    pc_tls_free(conn->tls);
-fail_tls:
-    pc_free(&engine->mem, conn);
-fail:
-    close(fd);
-    return NULL;
+struct pc_conn *pc_conn_new(struct pc_loop *loop, int fd, struct pc_tls_config *tls,
+                            const struct pc_conn_kind *kind, void *self)
+{
+    struct pc_moving socket = {.fd = fd};
+    if (tls && !(socket.tls = pc_tls_new(tls, fd))) {
+        close(fd);
+        return NULL;
+    }
+    return pc_conn_move_in(loop, &socket, kind, self);
 }
 
 static void on_closed(uv_handle_t *handle)
 {
     struct pc_conn *conn = PC_CONTAINER(handle, struct pc_conn, poll);
+    pc_loop_enter(conn->loop);
     conn->loop->conn_count--;
     pc_free(conn->loop->worker->mem, conn->self);
     pc_free(conn->loop->worker->mem, conn);
@@ -83,29 +100,136 @@ void pc_conn_break(struct pc_conn *conn)
     pc_outq_mark(&conn->out);
 }
 
-void pc_conn_destroy(struct pc_conn *conn)
+/*
+ * Decides what the kernel does with the bytes that the peer has not taken yet. A full socket means that the client is
+ * given up: a part of the queue is lost in any case, so the connection is reset. Otherwise megabytes would stay in the
+ * kernel for minutes. If everything was handed to the kernel, it goes on as long as the client takes some of it within
+ * close_timeout_ms.
+ */
+static void set_farewell(const struct pc_conn *conn)
+{
+    uint32_t ms = conn->loop->engine->options.close_timeout_ms;
+    int timeout_ms = ms > INT_MAX ? INT_MAX : (int)ms;
+    struct linger reset = {.l_onoff = 1};
+    if (conn->write_blocked)
+        setsockopt(conn->fd, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
+    else
+        setsockopt(conn->fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &timeout_ms, sizeof timeout_ms);
+}
+
+/* Ends everything but what a pc_moving has. */
+static void leave_loop(struct pc_conn *conn)
 {
     struct pc_loop *loop = conn->loop;
-    if (conn->state == PC_CONN_DEAD)
-        return;
     conn->state = PC_CONN_DEAD;
     conn->kind->closed(conn);
+    pc_list_remove(&conn->waiting);
     pc_timer_stop(&loop->worker->timers, &conn->timer);
     pc_outq_free(&conn->out);
-    pc_tls_free(conn->tls);
     pc_list_remove(&conn->of_loop);
-    atomic_fetch_sub_explicit(&loop->engine->sockets, 1, memory_order_relaxed);
+    pc_conn_uncount_client(conn);
+    pc_conn_leave_place(conn);
     pc_stat_sub(&loop->worker->stats.sockets, 1);
-    uv_close(pc_handle(&conn->poll), on_closed);
-    close(conn->fd); /* after uv_close(), which stops libuv watching it */
+    uv_close(pc_handle(&conn->poll), on_closed); /* stops libuv watching the socket at once */
+}
+
+void pc_conn_destroy(struct pc_conn *conn)
+{
+    if (conn->state == PC_CONN_DEAD)
+        return;
+    leave_loop(conn);
+    set_farewell(conn);
+    const struct pc_moving socket = {conn->fd, conn->tls, conn->saved};
+    pc_moving_free(&socket, conn->loop->worker->mem);
+}
+
+void pc_conn_move_out(struct pc_conn *conn, struct pc_moving *out)
+{
+    leave_loop(conn);
+    *out = (struct pc_moving){conn->fd, conn->tls, conn->saved};
 }
 
 /* -- waiting -- */
 
+int pc_conn_take_place(struct pc_conn *conn, struct pc_places *places)
+{
+    struct pc_address peer = pc_peer_address(conn->fd);
+    conn->place = pc_place_new(places, pc_address_network(&peer), conn);
+    if (!conn->place)
+        return PUSHERC_ENOMEM;
+    pc_conn_update_place(conn);
+    return 0;
+}
+
+static enum pc_idle idle_of(const struct pc_conn *conn)
+{
+    switch ((enum pc_conn_wait)conn->wait) {
+    case PC_WAIT_FIRST:
+        return PC_IDLE_MUTE;
+    case PC_WAIT_PEER_CLOSE:
+        return PC_IDLE_CLOSING;
+    case PC_WAIT_NEXT:
+        return PC_IDLE_KEPT;
+    case PC_WAIT_HEAD:
+    case PC_WAIT_BODY:
+        return PC_IDLE_BEGUN;
+    case PC_WAIT_NOTHING:
+    case PC_WAIT_ANSWER:
+    case PC_WAIT_MESSAGE:
+    case PC_WAIT_GOODBYE:
+        break;
+    }
+    return conn->peer_left ? PC_IDLE_LEFT : PC_NOT_IDLE;
+}
+
+void pc_conn_update_place(struct pc_conn *conn)
+{
+    if (conn->place)
+        pc_place_set(conn->place, idle_of(conn), conn->loop->worker->now_ms);
+}
+
+void pc_conn_count_client(struct pc_conn *conn)
+{
+    atomic_fetch_add_explicit(&conn->loop->engine->clients, 1, memory_order_relaxed);
+    conn->counted = true;
+}
+
+void pc_conn_uncount_client(struct pc_conn *conn)
+{
+    if (conn->counted)
+        atomic_fetch_sub_explicit(&conn->loop->engine->clients, 1, memory_order_relaxed);
+    conn->counted = false;
+}
+
+void pc_conn_leave_place(struct pc_conn *conn)
+{
+    pc_place_free(conn->place);
+    conn->place = NULL;
+}
+
+void pc_conn_change_wait(struct pc_conn *conn, enum pc_conn_wait wait)
+{
+    struct pc_places *places = &conn->loop->places[PUSHERC_LISTEN_CLIENTS];
+    bool closes = wait == PC_WAIT_PEER_CLOSE;
+    conn->wait = (uint8_t)wait;
+    if (closes)
+        pc_conn_uncount_client(conn);
+    if (closes && !conn->place && pc_conn_take_place(conn, places))
+        return; /* without memory for a place it closes as well */
+    pc_conn_update_place(conn);
+}
+
+void pc_conn_peer_left(struct pc_conn *conn)
+{
+    conn->peer_left = true;
+    pc_conn_update_place(conn);
+    pc_conn_watch(conn);
+}
+
 void pc_conn_set_wait(struct pc_conn *conn, enum pc_conn_wait wait, uint64_t ms)
 {
     struct pc_worker *worker = conn->loop->worker;
-    conn->wait = (uint8_t)wait;
+    pc_conn_change_wait(conn, wait);
     if (wait == PC_WAIT_NOTHING)
         pc_timer_stop(&worker->timers, &conn->timer);
     else
@@ -119,9 +243,14 @@ static void on_timeout(struct pc_timer *timer, uint64_t now_ms)
     enum pc_conn_wait wait = (enum pc_conn_wait)conn->wait;
     conn->wait = PC_WAIT_NOTHING;
     if (wait == PC_WAIT_PEER_CLOSE)
-        pc_conn_destroy(conn);
+        pc_conn_break(conn); /* as many at once as a flush has time for */
     else if (wait != PC_WAIT_NOTHING)
         conn->kind->timeout(conn, wait);
+}
+
+bool pc_conn_input_waits(const struct pc_conn *conn)
+{
+    return conn->saved || conn->more || !pc_list_empty(&conn->waiting);
 }
 
 void pc_conn_watch(struct pc_conn *conn)
@@ -129,12 +258,14 @@ void pc_conn_watch(struct pc_conn *conn)
     int interest = 0;
     switch ((enum pc_conn_state)conn->state) {
     case PC_CONN_OPEN:
-        interest = conn->throttled ? 0 : UV_READABLE;
+        interest = conn->throttled || pc_conn_input_waits(conn) ? 0 : UV_READABLE;
         break;
     case PC_CONN_CLOSING:
+        interest = conn->input_ended || pc_conn_input_waits(conn) ? 0 : UV_READABLE;
+        break;
     case PC_CONN_DRAINING:
     case PC_CONN_LINGERING:
-        interest = conn->input_ended ? 0 : UV_READABLE;
+        interest = conn->input_ended || !pc_list_empty(&conn->waiting) ? 0 : UV_READABLE;
         break;
     case PC_CONN_WAITING:
         /* input stays in the kernel; only the end of the connection is reported */
@@ -156,10 +287,89 @@ void pc_conn_watch(struct pc_conn *conn)
 
 /* -- reading -- */
 
+static void save(struct pc_conn *conn, pusherc_slice bytes)
+{
+    size_t len = conn->saved ? conn->saved->len : 0;
+    if (bytes.len == 0)
+        return;
+    struct pc_saved *saved =
+        pc_resize_array(conn->loop->worker->mem, conn->saved, sizeof *saved + len + bytes.len, 1);
+    if (!saved) {
+        pc_conn_break(conn);
+        return;
+    }
+    memcpy(saved->bytes + len, bytes.ptr, bytes.len);
+    saved->len = len + bytes.len;
+    conn->saved = saved;
+}
+
+static void wait_in(struct pc_conn *conn, struct pc_list *list)
+{
+    if (pc_list_empty(&conn->waiting))
+        pc_list_push_back(list, &conn->waiting);
+    pc_conn_watch(conn);
+}
+
+static void wait_for_share(struct pc_conn *conn)
+{
+    struct pc_budget *budget = &conn->loop->budget;
+    wait_in(conn, conn->kind->established ? &budget->waiting : &budget->rest);
+}
+
+void pc_conn_pace(struct pc_conn *conn)
+{
+    struct pc_loop *loop = conn->loop;
+    wait_in(conn, &loop->budget.paced);
+    if (!pc_timer_armed(&loop->budget.pace))
+        pc_timer_arm(&loop->worker->timers, &loop->budget.pace, loop->worker->now_ms + PC_PACE_MS);
+}
+
+/* May it handle one more message? */
+static bool may_take(const struct pc_conn *conn)
+{
+    return ((conn->state == PC_CONN_OPEN && !conn->throttled) || conn->state == PC_CONN_CLOSING) &&
+           pc_list_empty(&conn->waiting);
+}
+
+/* The share is used. An end that is flooded has less than a conversation. */
+static void leave_the_rest(struct pc_conn *conn)
+{
+    if (conn->state == PC_CONN_CLOSING)
+        pc_conn_pace(conn);
+    else
+        wait_for_share(conn);
+}
+
+/* Message after message, as long as the connection may; then what is left is saved. */
+static void take(struct pc_conn *conn, pusherc_slice bytes)
+{
+    while ((bytes.len > 0 || conn->more) && may_take(conn)) {
+        conn->more = conn->kind->input(conn, &bytes);
+        if ((bytes.len > 0 || conn->more) && pc_budget_used(&conn->loop->budget))
+            leave_the_rest(conn);
+    }
+    if (conn->state < PC_CONN_DRAINING && (bytes.len > 0 || conn->more)) {
+        save(conn, bytes);
+        pc_conn_watch(conn);
+    }
+}
+
 void pc_conn_input(struct pc_conn *conn, pusherc_slice bytes)
 {
-    if (conn->state < PC_CONN_DRAINING)
-        conn->kind->input(conn, bytes);
+    if (conn->state >= PC_CONN_DRAINING)
+        return;
+    if (pc_conn_input_waits(conn))
+        save(conn, bytes);
+    else
+        take(conn, bytes);
+}
+
+void pc_conn_go_on(struct pc_conn *conn)
+{
+    if (conn->saved || conn->more)
+        wait_for_share(conn);
+    else
+        pc_conn_watch(conn);
 }
 
 /* The peer has shut its half or has closed. */
@@ -192,8 +402,8 @@ static void input_of_tls(struct pc_conn *conn, pusherc_slice bytes)
     case PC_TLS_TEXT:
         break;
     case PC_TLS_END:
-        /* a client that waits still gets its answer; if it has left, the socket ends as well */
-        if (conn->state != PC_CONN_WAITING)
+        /* a client that waits still gets its answers; if it has left, the socket ends as well */
+        if (conn->state != PC_CONN_WAITING && !pc_conn_input_waits(conn))
             end_of_input(conn);
         break;
     case PC_TLS_PLAIN_HTTP:
@@ -214,25 +424,16 @@ static void input_of_tls(struct pc_conn *conn, pusherc_slice bytes)
     }
 }
 
-/* Limits the handshake steps of one turn. The signature in a handshake takes milliseconds, so when many clients
- * reconnect at once, connected clients would wait for all of them. libuv reports unread input again in the next turn.
- * */
-static bool may_receive(struct pc_conn *conn)
-{
-    return !conn->tls || pc_tls_is_open(conn->tls) ||
-           conn->loop->handshakes++ < HANDSHAKES_PER_TURN;
-}
-
 static void receive(struct pc_conn *conn)
 {
     struct pc_loop *loop = conn->loop;
-    if (!may_receive(conn))
-        return;
     size_t skip = conn->tls ? PC_TLS_RECORD : 0;
     char *buffer = loop->read_buffer + skip;
     ssize_t n = recv(conn->fd, buffer, PC_READ_BUFFER - skip, 0);
     if (n > 0) {
         pc_stat_add(&loop->worker->stats.bytes_in, (uint64_t)n);
+        if (conn->state >= PC_CONN_DRAINING && (size_t)n == PC_READ_BUFFER - skip)
+            pc_conn_pace(conn); /* it floods what is discarded */
         if (conn->tls)
             input_of_tls(conn, pc_slice(buffer, (size_t)n));
         else
@@ -244,12 +445,44 @@ static void receive(struct pc_conn *conn)
     }
 }
 
+/* Reads and handles input if its class has time left in this turn. */
+static void receive_in_turn(struct pc_conn *conn)
+{
+    struct pc_loop *loop = conn->loop;
+    struct pc_budget *budget = &loop->budget;
+    uint64_t now_ns = uv_hrtime();
+    bool established = conn->kind->established;
+    if (established ? now_ns - loop->turn_ns >= PC_ESTABLISHED_NS : budget->rest_ns >= PC_REST_NS) {
+        wait_for_share(conn);
+        return;
+    }
+    budget->share_ends_ns = now_ns + PC_SHARE_NS;
+    receive(conn);
+    if (!established)
+        budget->rest_ns += uv_hrtime() - now_ns;
+}
+
+void pc_conn_resume(struct pc_conn *conn)
+{
+    struct pc_saved *saved = conn->saved;
+    conn->loop->budget.share_ends_ns = uv_hrtime() + PC_SHARE_NS;
+    conn->saved = NULL;
+    if (conn->state >= PC_CONN_DRAINING)
+        conn->more = false; /* input is discarded from there on */
+    else if (saved || conn->more)
+        take(conn, saved ? pc_slice(saved->bytes, saved->len) : PC_S(""));
+    else
+        receive(conn);
+    pc_free(conn->loop->worker->mem, saved);
+    pc_conn_watch(conn);
+}
+
 static void on_poll(uv_poll_t *poll, int status, int events)
 {
     struct pc_conn *conn = PC_CONTAINER(poll, struct pc_conn, poll);
     pc_loop_enter(conn->loop);
     if (status < 0) {
-        pc_conn_destroy(conn);
+        pc_conn_break(conn); /* likewise */
         return;
     }
     if (events & UV_WRITABLE) {
@@ -258,7 +491,7 @@ static void on_poll(uv_poll_t *poll, int status, int events)
         pc_conn_watch(conn);
     }
     if (events & UV_READABLE)
-        receive(conn);
+        receive_in_turn(conn);
     else if (events & UV_DISCONNECT)
         end_of_input(conn);
 }
@@ -306,7 +539,7 @@ static pusherc_slice gather(struct pc_conn *conn, struct pc_flush *pass)
 {
     const struct pc_chunk *chunk = conn->out.first;
     uint32_t count = chunk->tail - chunk->head;
-    if (chunk->next || conn->out.offset || conn->out.bytes > PC_WRITE_BUFFER)
+    if (chunk->next || conn->out.offset || pc_outq_bytes(&conn->out) > PC_WRITE_BUFFER)
         return PC_S("");
     struct pc_slot *const *slots = chunk->items + chunk->head;
     for (uint32_t n = 0; n < PC_WRITE_BUFFERS; n++) {
@@ -326,7 +559,7 @@ static pusherc_slice gather(struct pc_conn *conn, struct pc_flush *pass)
         g->slots[i] = slots[i];
     }
     g->count = count;
-    g->len = conn->out.bytes;
+    g->len = pc_outq_bytes(&conn->out);
     return pc_slice(write_buffer(conn, pass->last), g->len);
 }
 

@@ -9,19 +9,22 @@
 
 #include <sys/socket.h>
 
-#include <curl/curl.h>
 #include <uv.h>
 
 #include <pusherc/error.h>
 #include <pusherc/version.h>
 
+#include "net/curl.h"
+
 #define MAX_IDLE 64 /* connections kept for the next request */
 
 struct pc_fetcher {
-    struct pc_companion companion;
-    struct pc_loop *loop;
-    const struct pc_mem *mem; /* the engine's */
-    char *ca_file;            /* owned; NULL = the system's */
+    struct pc_companion companion; /* of home.loop, if there is one */
+    struct pc_fetcher_home home;
+    const struct pc_mem *mem; /* home.mem */
+    struct pc_curl curl;
+    char *ca_file;             /* owned; NULL = the system's */
+    const char *found_ca_file; /* of the system, if libcurl does not know it; static */
     void (*done)(void *user, void *ctx, const struct pc_fetch_result *result);
     void *user;
     CURLM *multi; /* NULL until the first request */
@@ -54,11 +57,19 @@ struct socket_watch {
 
 static void collect(struct pc_fetcher *f);
 
+/* Every libuv callback begins with this call. */
+static void enter(const struct pc_fetcher *f)
+{
+    if (f->home.loop)
+        pc_loop_enter(f->home.loop);
+}
+
 /* -- the sockets and the timer that libcurl waits for -- */
 
 static void on_poll_closed(uv_handle_t *handle)
 {
     struct socket_watch *watch = handle->data;
+    enter(watch->fetcher);
     watch->fetcher->open_handles--;
     pc_free(watch->fetcher->mem, watch);
 }
@@ -79,8 +90,8 @@ static void on_poll(uv_poll_t *poll, int status, int events)
         flags |= CURL_CSELECT_IN;
     if (events & UV_WRITABLE)
         flags |= CURL_CSELECT_OUT;
-    pc_loop_enter(f->loop);
-    curl_multi_socket_action(f->multi, watch->fd, flags, &running);
+    enter(f);
+    f->curl.multi_socket_action(f->multi, watch->fd, flags, &running);
     collect(f);
 }
 
@@ -92,7 +103,7 @@ static struct socket_watch *watch_new(struct pc_fetcher *f, curl_socket_t fd)
     watch->fetcher = f;
     watch->fd = fd;
     watch->poll.data = watch;
-    if (uv_poll_init_socket(f->loop->uv, &watch->poll, fd)) {
+    if (uv_poll_init_socket(f->home.uv, &watch->poll, fd)) {
         pc_free(f->mem, watch);
         return NULL;
     }
@@ -108,7 +119,7 @@ static int on_socket(CURL *easy, curl_socket_t fd, int what, void *ctx, void *so
     if (what == CURL_POLL_REMOVE) {
         if (watch)
             watch_close(watch);
-        curl_multi_assign(f->multi, fd, NULL);
+        f->curl.multi_assign(f->multi, fd, NULL);
         return 0;
     }
     if (!watch)
@@ -118,7 +129,7 @@ static int on_socket(CURL *easy, curl_socket_t fd, int what, void *ctx, void *so
         f->broken = true;
         return -1;
     }
-    curl_multi_assign(f->multi, fd, watch);
+    f->curl.multi_assign(f->multi, fd, watch);
     return 0;
 }
 
@@ -126,8 +137,8 @@ static void on_timer(uv_timer_t *timer)
 {
     struct pc_fetcher *f = timer->data;
     int running;
-    pc_loop_enter(f->loop);
-    curl_multi_socket_action(f->multi, CURL_SOCKET_TIMEOUT, 0, &running);
+    enter(f);
+    f->curl.multi_socket_action(f->multi, CURL_SOCKET_TIMEOUT, 0, &running);
     collect(f);
 }
 
@@ -157,28 +168,30 @@ static curl_socket_t open_socket(void *ctx, curlsocktype purpose, struct curl_so
 static bool open_multi(struct pc_fetcher *f)
 {
     if (f->broken && f->under_way == 0) {
-        curl_multi_cleanup(f->multi);
+        f->curl.multi_cleanup(f->multi);
         f->multi = NULL;
         f->broken = false;
     }
     if (f->multi)
         return !f->broken;
-    if (curl_global_init(CURL_GLOBAL_DEFAULT))
+    if (f->curl.global_init(CURL_GLOBAL_DEFAULT))
         return false;
-    f->multi = curl_multi_init();
+    f->multi = f->curl.multi_init();
     if (!f->multi)
         return false;
+    if (!f->ca_file)
+        f->found_ca_file = pc_curl_ca_file(&f->curl, "");
     if (!f->has_timer) {
-        uv_timer_init(f->loop->uv, &f->timer); /* cannot fail */
+        uv_timer_init(f->home.uv, &f->timer); /* cannot fail */
         f->timer.data = f;
         f->has_timer = true;
         f->open_handles++;
     }
-    curl_multi_setopt(f->multi, CURLMOPT_SOCKETFUNCTION, on_socket);
-    curl_multi_setopt(f->multi, CURLMOPT_SOCKETDATA, f);
-    curl_multi_setopt(f->multi, CURLMOPT_TIMERFUNCTION, on_timer_wish);
-    curl_multi_setopt(f->multi, CURLMOPT_TIMERDATA, f);
-    curl_multi_setopt(f->multi, CURLMOPT_MAXCONNECTS, (long)MAX_IDLE);
+    f->curl.multi_setopt(f->multi, CURLMOPT_SOCKETFUNCTION, on_socket);
+    f->curl.multi_setopt(f->multi, CURLMOPT_SOCKETDATA, f);
+    f->curl.multi_setopt(f->multi, CURLMOPT_TIMERFUNCTION, on_timer_wish);
+    f->curl.multi_setopt(f->multi, CURLMOPT_TIMERDATA, f);
+    f->curl.multi_setopt(f->multi, CURLMOPT_MAXCONNECTS, (long)MAX_IDLE);
     return true;
 }
 
@@ -212,7 +225,7 @@ static size_t on_body(char *data, size_t size, size_t count, void *ctx)
 
 static bool add_line(struct pc_fetch *fetch, const char *line)
 {
-    struct curl_slist *longer = curl_slist_append(fetch->fields, line);
+    struct curl_slist *longer = fetch->fetcher->curl.slist_append(fetch->fields, line);
     if (longer)
         fetch->fields = longer;
     return longer;
@@ -245,9 +258,9 @@ static bool add_fields(struct pc_fetch *fetch, const struct pc_fetch_request *r)
 
 static bool set_options(struct pc_fetch *fetch, const struct pc_fetch_request *r)
 {
-    const char *ca = fetch->fetcher->ca_file;
+    const struct pc_fetcher *f = fetch->fetcher;
     CURL *h = fetch->easy;
-#define SET(option, value) (curl_easy_setopt(h, CURLOPT_##option, value) == CURLE_OK)
+#define SET(option, value) (f->curl.easy_setopt(h, CURLOPT_##option, value) == CURLE_OK)
     bool ok = SET(PRIVATE, fetch) && SET(ERRORBUFFER, fetch->error) && SET(URL, r->url) &&
               SET(PROTOCOLS_STR, "http,https") && SET(FOLLOWLOCATION, 0L) &&
               SET(HTTPHEADER, fetch->fields) && SET(WRITEFUNCTION, on_body) &&
@@ -264,14 +277,17 @@ static bool set_options(struct pc_fetch *fetch, const struct pc_fetch_request *r
     /* libcurl repeats a request at once if a kept connection fails. That is right if the peer closed it while it was
      * idle, but not for a server that has just failed: a retry uses a new connection. */
     ok = ok && SET(FRESH_CONNECT, r->on_new_connection ? 1L : 0L);
-    return ok && (!ca || (SET(CAINFO, ca) && SET(CAPATH, NULL)));
+    if (f->ca_file)
+        return ok && SET(CAINFO, f->ca_file) && SET(CAPATH, NULL);
+    return ok && (!f->found_ca_file || SET(CAINFO, f->found_ca_file));
 #undef SET
 }
 
 static void fetch_free(struct pc_fetch *fetch)
 {
-    curl_easy_cleanup(fetch->easy);
-    curl_slist_free_all(fetch->fields);
+    const struct pc_curl *curl = &fetch->fetcher->curl;
+    curl->easy_cleanup(fetch->easy);
+    curl->slist_free_all(fetch->fields);
     pc_free(fetch->fetcher->mem, fetch);
 }
 
@@ -290,9 +306,9 @@ struct pc_fetch *pc_fetch_begin(struct pc_fetcher *f, const struct pc_fetch_requ
     fetch->fetcher = f;
     fetch->answer = request->answer;
     fetch->ctx = request->ctx;
-    fetch->easy = curl_easy_init();
+    fetch->easy = f->curl.easy_init();
     if (!fetch->easy || !add_fields(fetch, request) || !set_options(fetch, request) ||
-        curl_multi_add_handle(f->multi, fetch->easy) != CURLM_OK) {
+        f->curl.multi_add_handle(f->multi, fetch->easy) != CURLM_OK) {
         fetch_free(fetch);
         return NULL;
     }
@@ -305,7 +321,7 @@ struct pc_fetch *pc_fetch_begin(struct pc_fetcher *f, const struct pc_fetch_requ
 static void take_back(struct pc_fetch *fetch)
 {
     struct pc_fetcher *f = fetch->fetcher;
-    curl_multi_remove_handle(f->multi, fetch->easy);
+    f->curl.multi_remove_handle(f->multi, fetch->easy);
     pc_list_remove(&fetch->of_fetcher);
     f->under_way--;
 }
@@ -321,8 +337,12 @@ static void finish(struct pc_fetch *fetch, const char *error)
 {
     struct pc_fetcher *f = fetch->fetcher;
     long status = 0;
-    curl_easy_getinfo(fetch->easy, CURLINFO_RESPONSE_CODE, &status);
+    curl_off_t retry_after_s = 0;
+    f->curl.easy_getinfo(fetch->easy, CURLINFO_RESPONSE_CODE, &status);
+    f->curl.easy_getinfo(fetch->easy, CURLINFO_RETRY_AFTER, &retry_after_s);
     struct pc_fetch_result result = {.status = (int)status, .error = error};
+    if (retry_after_s > 0)
+        result.retry_after_s = retry_after_s < UINT32_MAX ? (uint32_t)retry_after_s : UINT32_MAX;
     take_back(fetch);
     f->done(f->user, fetch->ctx, &result);
     fetch_free(fetch);
@@ -334,7 +354,7 @@ static const char *error_of(const struct pc_fetch *fetch, CURLcode result)
         return NULL;
     if (fetch->broken_off)
         return fetch->broken_off;
-    return *fetch->error ? fetch->error : curl_easy_strerror(result);
+    return *fetch->error ? fetch->error : fetch->fetcher->curl.easy_strerror(result);
 }
 
 /* Finishes the requests whose transfers have ended. */
@@ -342,11 +362,11 @@ static void collect(struct pc_fetcher *f)
 {
     CURLMsg *message;
     int left;
-    while (f->multi && (message = curl_multi_info_read(f->multi, &left))) {
+    while (f->multi && (message = f->curl.multi_info_read(f->multi, &left))) {
         char *of = NULL;
         if (message->msg != CURLMSG_DONE)
             continue;
-        curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &of);
+        f->curl.easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &of);
         struct pc_fetch *fetch = (void *)of;
         finish(fetch, error_of(fetch, message->data.result));
     }
@@ -357,12 +377,17 @@ static void collect(struct pc_fetcher *f)
 
 /* -- life -- */
 
-/* A usable libcurl resolves names without blocking the loop and can be set up while other threads run. */
-static bool curl_is_fit(void)
+/* NULL, or why this libcurl cannot be used. */
+static const char *why_unfit(const struct pc_curl *curl)
 {
-    const curl_version_info_data *version = curl_version_info(CURLVERSION_NOW);
-    int wanted = CURL_VERSION_ASYNCHDNS | CURL_VERSION_THREADSAFE;
-    return (version->features & wanted) == wanted;
+    const curl_version_info_data *version = curl->version_info(CURLVERSION_NOW);
+    if (version->version_num < 0x075700)
+        return "this libcurl is older than 7.87";
+    if (!(version->features & CURL_VERSION_ASYNCHDNS))
+        return "this libcurl blocks to resolve names";
+    if (!(version->features & CURL_VERSION_THREADSAFE))
+        return "this libcurl cannot be set up while other threads run";
+    return NULL;
 }
 
 void pc_fetcher_stop(struct pc_fetcher *f)
@@ -376,6 +401,7 @@ void pc_fetcher_stop(struct pc_fetcher *f)
 static void on_timer_closed(uv_handle_t *handle)
 {
     struct pc_fetcher *f = handle->data;
+    enter(f);
     f->open_handles--;
 }
 
@@ -386,36 +412,46 @@ static void close_all(struct pc_fetcher *f)
     f->closed = true;
     pc_fetcher_stop(f);
     if (f->multi)
-        curl_multi_cleanup(f->multi); /* closes the sockets, and their watches by on_socket() */
+        f->curl.multi_cleanup(f->multi); /* closes the sockets, and their watches by on_socket() */
     f->multi = NULL;
     if (f->has_timer)
         uv_close(pc_handle(&f->timer), on_timer_closed);
 }
 
-static bool ended(struct pc_companion *companion)
+bool pc_fetcher_ended(struct pc_fetcher *f)
 {
-    struct pc_fetcher *f = PC_CONTAINER(companion, struct pc_fetcher, companion);
     close_all(f);
     return f->open_handles == 0;
 }
 
-int pc_fetcher_new(struct pc_fetcher **out, struct pc_loop *loop,
+static bool ended(struct pc_companion *companion)
+{
+    return pc_fetcher_ended(PC_CONTAINER(companion, struct pc_fetcher, companion));
+}
+
+int pc_fetcher_new(struct pc_fetcher **out, const struct pc_fetcher_home *home,
                    const struct pc_fetcher_options *options)
 {
-    struct pc_engine *engine = loop->engine;
+    struct pc_curl curl;
     *out = NULL;
-    if (!curl_is_fit()) {
-        PC_LOG(&engine->log, WARN, ((struct pc_log_about){.subject = "fetch"}),
-               "nothing can be sent to other servers (webhooks): this libcurl is not thread-safe, "
-               "or blocks to resolve names");
+    if (options->curl)
+        curl = *options->curl;
+    else if (!pc_curl_load(&curl))
+        return PUSHERC_ENOSYS;
+    const char *unfit = why_unfit(&curl);
+    if (unfit) {
+        PC_LOG(home->log, WARN, ((struct pc_log_about){.subject = "fetch"}),
+               "nothing can be sent to other servers over HTTP: %s", unfit);
         return PUSHERC_ENOSYS;
     }
-    struct pc_fetcher *f = pc_alloc_zero(&engine->mem, sizeof *f);
+    struct pc_fetcher *f = pc_alloc_zero(home->mem, sizeof *f);
     if (!f)
         return PUSHERC_ENOMEM;
     f->companion = (struct pc_companion){.ended = ended};
-    f->loop = loop;
-    f->mem = &engine->mem;
+    pc_list_init(&f->companion.of_loop);
+    f->curl = curl;
+    f->home = *home;
+    f->mem = home->mem;
     f->done = options->done;
     f->user = options->user;
     f->max_under_way = options->max_under_way;
@@ -424,7 +460,8 @@ int pc_fetcher_new(struct pc_fetcher **out, struct pc_loop *loop,
         return PUSHERC_ENOMEM;
     }
     pc_list_init(&f->fetches);
-    pc_loop_join(loop, &f->companion);
+    if (home->loop)
+        pc_loop_join(home->loop, &f->companion);
     *out = f;
     return 0;
 }
@@ -435,7 +472,7 @@ void pc_fetcher_free(struct pc_fetcher *f)
         return;
     close_all(f);
     while (f->open_handles > 0) /* starting the loop failed half-way: no other code runs it */
-        uv_run(f->loop->uv, UV_RUN_ONCE);
+        uv_run(f->home.uv, UV_RUN_ONCE);
     pc_loop_leave(&f->companion);
     pc_free(f->mem, f->ca_file);
     pc_free(f->mem, f);

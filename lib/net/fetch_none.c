@@ -3,10 +3,10 @@
 
 #include <pusherc/error.h>
 
-int pc_fetcher_new(struct pc_fetcher **out, struct pc_loop *loop,
+int pc_fetcher_new(struct pc_fetcher **out, const struct pc_fetcher_home *home,
                    const struct pc_fetcher_options *options)
 {
-    (void)loop;
+    (void)home;
     (void)options;
     *out = NULL;
     return PUSHERC_ENOSYS;
@@ -20,6 +20,12 @@ void pc_fetcher_free(struct pc_fetcher *fetcher)
 void pc_fetcher_stop(struct pc_fetcher *fetcher)
 {
     (void)fetcher;
+}
+
+bool pc_fetcher_ended(struct pc_fetcher *fetcher)
+{
+    (void)fetcher;
+    return true;
 }
 
 bool pc_fetcher_has_room(const struct pc_fetcher *fetcher)

@@ -1,11 +1,8 @@
 /*
- * How input is read. http_input() feeds the parser until it has a request, and stops feeding as soon as the request has
- * to wait (PC_CONN_WAITING) or too many answers are queued (`throttled`). What is left of the bytes that were received
- * goes into `saved`; further input stays in the kernel, because the connection no longer reads. When the request has
- * been answered or the queue is short again, feed_saved() passes `saved` through pc_conn_input(), as if it had just
- * arrived. So requests are answered in their order, and `saved` holds one read buffer (PC_READ_BUFFER) at most.
- * `saved` is taken out of the connection first: a request in it may wait again and save the rest anew, or turn the
- * connection into a WebSocket, which gets the rest.
+ * How input is read. http_input() feeds the parser until it has a request. While a request has to wait (PC_CONN_WAITING)
+ * or too many answers are queued (`throttled`), the input behind it waits in the connection, so requests are answered in
+ * their order; pc_conn_go_on() follows the answer. A request may turn the connection into a WebSocket, which gets the
+ * rest.
  */
 #include "net/http_conn.h"
 
@@ -21,8 +18,6 @@ struct http_conn {
     const struct pc_http_waiting *waiting; /* of the current request; NULL = it does not wait */
     void *of;                              /* for the functions in `waiting` */
     const struct pc_http_message *message; /* the request that waits */
-    char *saved; /* owned: input behind a request that is still being answered */
-    size_t saved_len;
 };
 
 static const struct pc_conn_kind http_kind;
@@ -100,6 +95,13 @@ void pc_http_reply_bytes(struct pc_conn *conn, pusherc_slice response, bool keep
     answered(conn, keep_alive && response.len > 0);
 }
 
+void pc_http_end_stream(struct pc_conn *conn, pusherc_slice tail, bool keep_alive)
+{
+    if (tail.len)
+        pc_conn_send(conn, 0, tail);
+    answered(conn, keep_alive);
+}
+
 /* -- waiting -- */
 
 struct pc_await *pc_http_await(struct pc_conn *conn)
@@ -125,57 +127,19 @@ void pc_http_stop_waiting(struct pc_conn *conn)
     conn->state = PC_CONN_OPEN;
 }
 
-static void save(struct pc_conn *conn, pusherc_slice bytes)
-{
-    struct http_conn *h = http_of(conn);
-    if (bytes.len == 0)
-        return;
-    char *saved = pc_resize_array(conn->loop->worker->mem, h->saved, h->saved_len + bytes.len, 1);
-    if (!saved) {
-        pc_conn_break(conn);
-        return;
-    }
-    memcpy(saved + h->saved_len, bytes.ptr, bytes.len);
-    h->saved = saved;
-    h->saved_len += bytes.len;
-}
-
-/* Takes the saved input out of the connection. The caller frees it by feed_saved(). */
-static pusherc_slice take_saved(struct http_conn *h)
-{
-    pusherc_slice saved = pc_slice(h->saved, h->saved_len);
-    h->saved = NULL;
-    h->saved_len = 0;
-    return saved;
-}
-
-/* Passes the saved input to the connection's kind and frees it. May destroy the connection. */
-static void feed_saved(struct pc_conn *conn, pusherc_slice saved)
-{
-    if (saved.len)
-        pc_conn_input(conn, saved);
-    pc_free(conn->loop->worker->mem, (char *)saved.ptr);
-}
-
-void pc_http_continue(struct pc_conn *conn)
-{
-    pc_outq_mark(&conn->out);
-    pc_conn_watch(conn);
-    feed_saved(conn, take_saved(http_of(conn)));
-}
-
 static void on_answer(struct pc_await *await, struct pc_pending *answer)
 {
     struct http_conn *h = PC_CONTAINER(await, struct http_conn, await);
     struct pc_conn *conn = h->conn;
-    pusherc_slice saved = take_saved(h);
     const struct pc_http_waiting *how = h->waiting;
     pc_http_stop_waiting(conn);
-    how->resume(conn, h->of, answer);
+    if (answer->silent && how->too_late)
+        how->too_late(conn, h->of);
+    else
+        how->resume(conn, h->of, answer);
     /* the connection may be a WebSocket now, and `h` freed */
     pc_outq_mark(&conn->out);
-    pc_conn_watch(conn);
-    feed_saved(conn, saved);
+    pc_conn_go_on(conn);
 }
 
 struct pc_http_parser *pc_http_take_request(struct pc_conn *conn)
@@ -203,6 +167,8 @@ static void note_progress(struct pc_conn *conn)
     if (pc_http_parser_in_body(parser)) {
         if (conn->wait != PC_WAIT_BODY)
             pc_conn_set_wait(conn, PC_WAIT_BODY, engine->constants.request_timeout_ms);
+    } else if (conn->wait == PC_WAIT_FIRST) {
+        pc_conn_change_wait(conn, PC_WAIT_HEAD);
     } else if (conn->wait != PC_WAIT_HEAD) {
         pc_conn_set_wait(conn, PC_WAIT_HEAD, engine->options.handshake_timeout_ms);
     }
@@ -247,28 +213,19 @@ static void act_on(struct pc_conn *conn, enum pc_http_result result)
     }
 }
 
-static void http_input(struct pc_conn *conn, pusherc_slice bytes)
+static bool http_input(struct pc_conn *conn, pusherc_slice *bytes)
 {
-    while (bytes.len > 0 && conn->state == PC_CONN_OPEN && conn->kind == &http_kind) {
-        /* a client that does not read the answers has to read before its next request is handled */
-        if (conn->out.bytes > conn->loop->engine->options.out_soft_bytes) {
-            conn->throttled = true;
-            save(conn, bytes);
-            pc_outq_mark(&conn->out);
-            pc_conn_watch(conn);
-            return;
-        }
-        size_t used = 0;
-        enum pc_http_result result = pc_http_parser_feed(http_of(conn)->parser, bytes, &used);
-        bytes = pc_slice_skip(bytes, used);
-        act_on(conn, result);
+    /* a client that does not read the answers has to read before its next request is handled */
+    if (conn->out.held > conn->loop->engine->options.out_soft_bytes) {
+        conn->throttled = true;
+        pc_outq_mark(&conn->out);
+        return false;
     }
-    if (bytes.len == 0)
-        return;
-    if (conn->kind != &http_kind)
-        pc_conn_input(conn, bytes); /* to the new kind */
-    else if (conn->state == PC_CONN_WAITING)
-        save(conn, bytes);
+    size_t used = 0;
+    enum pc_http_result result = pc_http_parser_feed(http_of(conn)->parser, *bytes, &used);
+    *bytes = pc_slice_skip(*bytes, used);
+    act_on(conn, result);
+    return false;
 }
 
 static void answer_is_late(struct pc_conn *conn)
@@ -294,12 +251,15 @@ static void http_timeout(struct pc_conn *conn, enum pc_conn_wait wait)
 
 static void http_flushed(struct pc_conn *conn)
 {
+    struct http_conn *h = http_of(conn);
     bool was_throttled = conn->throttled;
+    if (h->waiting && h->waiting->flushed)
+        h->waiting->flushed(conn, h->of);
     if (conn->state != PC_CONN_OPEN)
         return;
-    conn->throttled = conn->out.bytes > conn->loop->engine->options.out_soft_bytes;
+    conn->throttled = conn->out.held > conn->loop->engine->options.out_soft_bytes;
     if (was_throttled && !conn->throttled)
-        feed_saved(conn, take_saved(http_of(conn)));
+        pc_conn_go_on(conn);
 }
 
 /* Keeps the connection if the client may still wait for an answer: it may shut its half after its request. */
@@ -308,9 +268,9 @@ static void http_peer_ended(struct pc_conn *conn)
     struct http_conn *h = http_of(conn);
     if (conn->state == PC_CONN_OPEN && conn->out.count > 0) {
         pc_conn_finish_for_reader(conn);
-    } else if (conn->state == PC_CONN_WAITING && !h->message->upgrade) {
-        conn->peer_left = true; /* otherwise libuv would report it in every turn */
-        pc_conn_watch(conn);
+    } else if (conn->state == PC_CONN_WAITING && !h->message->upgrade &&
+               !(h->waiting && h->waiting->ends_with_peer)) {
+        pc_conn_peer_left(conn); /* otherwise libuv would report it in every turn */
     } else {
         pc_conn_destroy(conn);
     }
@@ -330,7 +290,6 @@ static void http_closed(struct pc_conn *conn)
     if (h->waiting && h->waiting->abandon)
         h->waiting->abandon(conn, h->of);
     pc_http_parser_free(h->parser);
-    pc_free(conn->loop->worker->mem, h->saved);
 }
 
 static void http_wants_tls(struct pc_conn *conn)
@@ -351,27 +310,60 @@ static const struct pc_conn_kind http_kind = {
     .wants_tls = http_wants_tls,
 };
 
+static struct http_conn *http_conn_new(const struct pc_mem *mem, struct pc_http_parser *parser,
+                                       pc_http_serve_fn serve)
+{
+    struct http_conn *h = pc_alloc_zero(mem, sizeof *h);
+    if (!h)
+        return NULL;
+    h->parser = parser;
+    h->serve = serve;
+    h->await.resume = on_answer;
+    return h;
+}
+
+struct pc_conn *pc_http_conn_move_in(struct pc_loop *loop, const struct pc_moving *socket,
+                                     struct pc_http_parser *parser, pc_http_serve_fn serve)
+{
+    const struct pc_mem *mem = loop->worker->mem;
+    struct http_conn *h = http_conn_new(mem, parser, serve);
+    if (!h) {
+        pc_moving_free(socket, mem);
+        return NULL;
+    }
+    struct pc_conn *conn = pc_conn_move_in(loop, socket, &http_kind, h);
+    if (conn)
+        h->conn = conn;
+    else
+        pc_free(mem, h);
+    return conn;
+}
+
 struct pc_conn *pc_http_conn_new(struct pc_loop *loop, int fd, struct pc_tls_config *tls,
                                  pc_http_serve_fn serve)
 {
     const struct pc_mem *mem = loop->worker->mem;
     struct pc_http_limits limits = {loop->engine->options.max_http_head_bytes,
                                     pc_engine_max_body_bytes(loop->engine)};
-    struct http_conn *h = pc_alloc_zero(mem, sizeof *h);
-    if (!h || pc_http_parser_new(&h->parser, mem, limits)) {
-        pc_free(mem, h);
+    struct pc_http_parser *parser;
+    struct http_conn *h = NULL;
+    if (pc_http_parser_new(&parser, mem, limits) || !(h = http_conn_new(mem, parser, serve))) {
+        pc_http_parser_free(parser);
         close(fd);
         return NULL;
     }
     struct pc_conn *conn = pc_conn_new(loop, fd, tls, &http_kind, h);
     if (!conn) {
-        pc_http_parser_free(h->parser);
+        pc_http_parser_free(parser);
         pc_free(mem, h);
         return NULL;
     }
     h->conn = conn;
-    h->serve = serve;
-    h->await.resume = on_answer;
-    pc_conn_set_wait(conn, PC_WAIT_HEAD, loop->engine->options.handshake_timeout_ms);
+    pc_conn_set_wait(conn, PC_WAIT_FIRST, loop->engine->options.handshake_timeout_ms);
     return conn;
+}
+
+pc_http_serve_fn pc_http_server_of(const struct pc_conn *conn)
+{
+    return http_of(conn)->serve;
 }

@@ -5,10 +5,13 @@
 #include <fcntl.h>
 #include <netinet/tcp.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "net/peer.h"
+#include "net/reclaim.h"
 #include "net/serve.h"
+#include "net/socket_file.h"
 #include "net/tls.h"
 
 #define ACCEPTS_PER_TURN 128   /* then connected clients are served */
@@ -22,8 +25,11 @@ struct pc_listener {
     struct pc_timer pause;
     uint64_t quiet_until_ms;   /* a pause was logged */
     struct pc_tls_config *tls; /* counted; NULL = plain */
+    /* Owned; NULL = no unix socket, or another worker's listener has it. */
+    struct pc_socket_file *file;
     uint32_t number;
     int fd;
+    ino_t inode; /* of the socket, which a descriptor's number may not name any more in a child */
     int backlog;
     pusherc_listen_purpose purpose;
     bool polled; /* libuv knows the handle */
@@ -135,19 +141,33 @@ static void resume_accepting(struct pc_timer *timer, uint64_t now_ms)
 
 /* Stops accepting for a while. The next accept4() would fail as well, and descriptors return only when connections
  * close. */
-static void pause_accepting(struct pc_listener *listener, int error)
+static void pause_accepting(struct pc_listener *listener, const char *why)
 {
     struct pc_worker *worker = listener->loop->worker;
     if (worker->now_ms >= listener->quiet_until_ms) {
         listener->quiet_until_ms = worker->now_ms + COMPLAINT_MS;
         PC_LOG(&listener->loop->engine->log, WARN, ((struct pc_log_about){.subject = "net"}),
-               "new clients wait until others leave: %s",
-               error == -EMFILE   ? "this process has as many descriptors as it may"
-               : error == -ENFILE ? "the system has as many open files as it may"
-                                  : uv_strerror(error));
+               "new clients wait until others leave: %s", why);
     }
     uv_poll_stop(&listener->poll);
     pc_timer_arm(&worker->timers, &listener->pause, worker->now_ms + ACCEPT_PAUSE_MS);
+}
+
+/* accept4() has failed with this errno. False: no more in this turn. */
+static bool accept_failed(struct pc_listener *listener, int error)
+{
+    bool descriptors = error == EMFILE || error == ENFILE;
+    if (error == EAGAIN || error == EWOULDBLOCK)
+        return false;
+    /* other errors, such as ECONNABORTED, concern one client only */
+    if (!descriptors && error != ENOMEM && error != ENOBUFS)
+        return true;
+    if (descriptors && pc_free_descriptor(listener->loop))
+        return true;
+    pause_accepting(listener, error == EMFILE   ? "this process has as many descriptors as it may"
+                              : error == ENFILE ? "the system has as many open files as it may"
+                                                : uv_strerror(-error));
+    return false;
 }
 
 static void on_readable(uv_poll_t *poll, int status, int events)
@@ -158,19 +178,17 @@ static void on_readable(uv_poll_t *poll, int status, int events)
     pc_loop_enter(listener->loop);
     for (int i = 0; i < ACCEPTS_PER_TURN; i++) {
         int one = 1;
+        if (!pc_has_room(listener->loop, &listener->loop->places[listener->purpose])) {
+            pause_accepting(listener, "max_unestablished are not established yet");
+            return;
+        }
         int fd = accept4(listener->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd >= 0) {
             setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
             (void)pc_serve_conn_new(listener->loop, fd, listener->tls, listener->purpose);
-            continue;
-        }
-        if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS) {
-            pause_accepting(listener, -errno);
+        } else if (!accept_failed(listener, errno)) {
             return;
         }
-        if (errno == EAGAIN || errno == EWOULDBLOCK)
-            return;
-        /* other errors, such as ECONNABORTED, concern one client only */
     }
 }
 
@@ -183,6 +201,13 @@ uint32_t pc_descriptor_limit(void)
     return known && limit.rlim_cur < UINT32_MAX ? (uint32_t)limit.rlim_cur : UINT32_MAX;
 }
 
+/* 0 = no socket. */
+static ino_t inode_of(int fd)
+{
+    struct stat is;
+    return fstat(fd, &is) == 0 && S_ISSOCK(is.st_mode) ? is.st_ino : 0;
+}
+
 int pc_listener_add(struct pc_loop *loop, int fd, uint32_t backlog, uint32_t number,
                     struct pc_tls_config *tls, pusherc_listen_purpose purpose)
 {
@@ -193,6 +218,7 @@ int pc_listener_add(struct pc_loop *loop, int fd, uint32_t backlog, uint32_t num
     }
     listener->loop = loop;
     listener->fd = fd;
+    listener->inode = inode_of(fd);
     listener->backlog = backlog > INT32_MAX ? INT32_MAX : (int)backlog;
     listener->number = number;
     listener->tls = tls;
@@ -203,6 +229,11 @@ int pc_listener_add(struct pc_loop *loop, int fd, uint32_t backlog, uint32_t num
     pc_timer_init(&listener->pause, resume_accepting);
     loop->listeners = listener;
     return 0;
+}
+
+void pc_listener_take_file(struct pc_loop *loop, struct pc_socket_file *file)
+{
+    loop->listeners->file = file;
 }
 
 void pc_listener_set_tls(struct pc_loop *loop, uint32_t number, struct pc_tls_config *tls)
@@ -228,6 +259,13 @@ int pc_listeners_start(struct pc_loop *loop)
     return 0;
 }
 
+void pc_listeners_leave(struct pc_loop *loop)
+{
+    for (struct pc_listener *l = loop->listeners; l; l = l->next)
+        if (l->inode && inode_of(l->fd) == l->inode)
+            close(l->fd);
+}
+
 static void listener_free(struct pc_listener *listener)
 {
     pc_tls_config_unref(listener->tls);
@@ -237,6 +275,7 @@ static void listener_free(struct pc_listener *listener)
 static void on_closed(uv_handle_t *handle)
 {
     struct pc_listener *listener = PC_CONTAINER(handle, struct pc_listener, poll);
+    pc_loop_enter(listener->loop);
     listener->loop->conn_count--;
     listener_free(listener);
 }
@@ -247,6 +286,7 @@ void pc_listeners_close(struct pc_loop *loop)
         struct pc_listener *listener = loop->listeners;
         loop->listeners = listener->next;
         pc_timer_stop(&loop->worker->timers, &listener->pause);
+        pc_socket_file_remove(listener->file);
         if (listener->polled) {
             loop->conn_count++; /* the loop does not end before libuv has closed the handle */
             uv_close(pc_handle(&listener->poll), on_closed);

@@ -7,9 +7,10 @@
 
 #include "net/loop.h"
 
+struct pc_socket_file;
 struct pc_tls_config;
 
-/* Binds `count` sockets to one address, one for each loop, but does not listen yet. *port receives the port that the
+/* Binds `count` sockets to one internet address, one for each loop, but does not listen yet. *port receives the port that the
  * system picked. 0, PUSHERC_EINVAL or PUSHERC_EIO with `info` filled. */
 PC_CHECKED int pc_listener_bind(const pusherc_listen_options *options, uint32_t count, int *fds,
                                 uint16_t *port, pusherc_errinfo *info);
@@ -18,6 +19,8 @@ PC_CHECKED int pc_listener_bind(const pusherc_listen_options *options, uint32_t 
  * listener, from 0. 0 or PUSHERC_ENOMEM. */
 PC_CHECKED int pc_listener_add(struct pc_loop *loop, int fd, uint32_t backlog, uint32_t number,
                                struct pc_tls_config *tls, pusherc_listen_purpose purpose);
+/* Right after pc_listener_add() for a unix socket: this listener removes the file when it closes. */
+void pc_listener_take_file(struct pc_loop *loop, struct pc_socket_file *file);
 /* Sets the certificate for connections accepted from now on. No effect on a closed listener. Counts `tls`. */
 void pc_listener_set_tls(struct pc_loop *loop, uint32_t number, struct pc_tls_config *tls);
 
@@ -27,5 +30,8 @@ uint32_t pc_descriptor_limit(void);
 /* Begins to accept on all listeners of the loop; 0 or a UV_E* code. */
 int pc_listeners_start(struct pc_loop *loop);
 void pc_listeners_close(struct pc_loop *loop);
+/* In a forked child, for listeners that its parent has not closed: closes the child's copies of the sockets, so that the
+ * address is free when the parent has left it. A descriptor that the child has given to something else stays. */
+void pc_listeners_leave(struct pc_loop *loop);
 
 #endif

@@ -4,8 +4,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#define IPV6_NETWORK 8 /* bytes: a provider usually gives a /64 to one customer */
-
 static struct pc_address from_ipv4(const struct in_addr *in)
 {
     struct pc_address address = {.len = sizeof in->s_addr};
@@ -39,10 +37,12 @@ void pc_peer_describe(int fd, char *out, size_t size)
     } else if (address.any.sa_family == AF_INET6) {
         inet_ntop(AF_INET6, &address.in6.sin6_addr, host, sizeof host);
         snprintf(out, size, "[%s]:%u", host, ntohs(address.in6.sin6_port));
+    } else if (address.any.sa_family == AF_UNIX) {
+        snprintf(out, size, "unix:");
     }
 }
 
-static struct pc_address peer_of(int fd)
+struct pc_address pc_peer_address(int fd)
 {
     union pc_sockaddr address;
     socklen_t len = sizeof address;
@@ -109,7 +109,7 @@ struct pc_address pc_client_address(int fd, const struct pc_http_message *messag
         forwarded(message, name, 0, &count);
     if (proxy_count && count >= proxy_count)
         client = parse(forwarded(message, name, count - proxy_count, &count));
-    return client.len ? client : peer_of(fd);
+    return client.len ? client : pc_peer_address(fd);
 }
 
 bool pc_client_speaks_tls(bool tls, const struct pc_http_message *message, uint32_t proxy_count)
@@ -132,10 +132,4 @@ void pc_address_format(const struct pc_address *address, char out[PC_ADDRESS_STR
     if (address->len)
         inet_ntop(address->len == sizeof(struct in_addr) ? AF_INET : AF_INET6, address->bytes, out,
                   PC_ADDRESS_STRLEN);
-}
-
-pusherc_slice pc_address_network(const struct pc_address *address)
-{
-    return pc_slice((const char *)address->bytes,
-                    address->len > IPV6_NETWORK ? IPV6_NETWORK : address->len);
 }

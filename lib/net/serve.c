@@ -1,10 +1,16 @@
 #include "net/serve.h"
 
+#include <sys/socket.h>
 #include <time.h>
+#include <unistd.h>
+
+#include <pusherc/error.h>
 
 #include "net/ask.h"
 #include "net/auth_conn.h"
-#include "net/upgrade.h"
+#include "net/entrance.h"
+#include "net/fallback.h"
+#include "net/reclaim.h"
 #include "net/ws_conn.h"
 #include "session/admit.h"
 
@@ -15,16 +21,21 @@ static void page_answered(struct pc_conn *conn, void *of, struct pc_pending *ans
     struct pusherc_http_request *r = pc_page_of(answer);
     (void)of;
     pc_ask_give_back(&r->ask, conn);
-    pc_http_reply_bytes(conn, pc_buf_slice(&r->reply), r->keep_alive);
+    if (answer->silent)
+        pc_http_reply_text(conn, 503, "The application did not answer in time", r->ask.message);
+    else
+        pc_http_reply_bytes(conn, pc_buf_slice(&r->reply), r->keep_alive);
 }
 
 static void ask_for_page(struct pc_conn *conn, const struct pc_http_message *m)
 {
     static const struct pc_http_waiting waiting = {.resume = page_answered};
-    const pusherc_hooks *hooks = &conn->loop->engine->hooks;
-    struct pusherc_http_request *r = pc_page_new(conn, m);
-    if (!r) {
-        pc_http_reply_text(conn, 500, "Out of memory", m);
+    const pusherc_hooks *hooks = conn->loop->worker->hooks;
+    struct pusherc_http_request *r;
+    int err = pc_page_new(&r, conn, m);
+    if (err) {
+        pc_http_reply_text(conn, err == PUSHERC_ELIMIT ? 503 : 500,
+                           err == PUSHERC_ELIMIT ? PC_ASK_TOO_MANY : "Out of memory", m);
         return;
     }
     pc_http_wait(conn, &waiting, NULL, m, 0);
@@ -75,8 +86,9 @@ static void call_abandon(struct pc_conn *conn, void *of)
 static void call_wait(struct pc_conn *conn, struct pc_api_call *call,
                       const struct pc_http_message *m)
 {
-    static const struct pc_http_waiting waiting = {call_resume, call_is_late, call_abandon};
-    pc_http_wait(conn, &waiting, call, m, conn->loop->engine->options.identify_timeout_ms);
+    static const struct pc_http_waiting waiting = {
+        .resume = call_resume, .too_late = call_is_late, .abandon = call_abandon};
+    pc_http_wait(conn, &waiting, call, m, pc_api_patience_ms(call));
 }
 
 static void call_resume(struct pc_conn *conn, void *of, struct pc_pending *answer)
@@ -103,6 +115,8 @@ static void serve_api(struct pc_conn *conn, const struct pc_http_message *m)
                                      .await = pc_http_await(conn)};
     struct pc_api_reply reply;
     struct pc_api_call *call;
+    if (engine->hooks.find_app) /* only then it counts from where a request comes */
+        request.address = pc_client_address(conn->fd, m, engine->options.proxy_count);
     pc_api_reply_init(&reply, &engine->mem);
     switch (pc_api_handle(&request, &reply, &call)) {
     case PC_API_REPLY:
@@ -122,9 +136,10 @@ static void serve_api(struct pc_conn *conn, const struct pc_http_message *m)
 
 static void serve(struct pc_conn *conn, const struct pc_http_message *m)
 {
+    static const struct pc_entrance websocket = {pc_ws_conn_open, pc_ws_conn_turn_away};
     if (m->upgrade)
-        pc_upgrade(conn, m);
-    else if (!pc_conn_auth(conn, m))
+        pc_enter(conn, m, pc_admit_key(conn->loop->engine, m->path), &websocket);
+    else if (!pc_fallback_serve(conn, m) && !pc_conn_auth(conn, m))
         serve_api(conn, m);
 }
 
@@ -139,9 +154,28 @@ static void serve_operations(struct pc_conn *conn, const struct pc_http_message 
     pc_api_reply_free(&reply);
 }
 
+/* Closes a socket that nothing was read from or written to. By a reset, after which the system keeps nothing of it. */
+static void refuse_socket(int fd)
+{
+    struct linger reset = {.l_onoff = 1};
+    setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
+    close(fd);
+}
+
 struct pc_conn *pc_serve_conn_new(struct pc_loop *loop, int fd, struct pc_tls_config *tls,
                                   pusherc_listen_purpose purpose)
 {
+    struct pc_places *places = &loop->places[purpose];
+    struct pc_address peer = pc_peer_address(fd);
+    if (!pc_make_room(loop, places, &peer)) {
+        refuse_socket(fd);
+        return NULL;
+    }
     bool operations = purpose == PUSHERC_LISTEN_METRICS;
-    return pc_http_conn_new(loop, fd, tls, operations ? serve_operations : serve);
+    struct pc_conn *conn = pc_http_conn_new(loop, fd, tls, operations ? serve_operations : serve);
+    if (conn && pc_conn_take_place(conn, places)) {
+        pc_conn_destroy(conn);
+        return NULL;
+    }
+    return conn;
 }

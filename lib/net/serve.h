@@ -7,7 +7,7 @@
 #include "net/conn.h"
 
 /* Makes a connection that was accepted by a listener of this purpose, or adopted. Takes the socket in any case. `tls`
- * NULL = plain. NULL: out of memory or refused by libuv; the socket is closed. */
+ * NULL = plain. NULL: no place is free, out of memory, or refused by libuv; the socket is closed. */
 struct pc_conn *pc_serve_conn_new(struct pc_loop *loop, int fd, struct pc_tls_config *tls,
                                   pusherc_listen_purpose purpose);
 

@@ -1,48 +1,30 @@
 #include "net/tls.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 #include <mbedtls/error.h>
-#include <mbedtls/pk.h>
-#include <mbedtls/psa_util.h>
 #include <mbedtls/ssl.h>
-#include <mbedtls/ssl_ticket.h>
-#include <mbedtls/version.h>
-#include <mbedtls/x509_crt.h>
-#include <uv.h>
 
 #include <pusherc/error.h>
 
 #include "base/buf.h"
-#include "base/options.h"
+#include "net/tls_config.h"
+#include "net/tls_spare.h"
 
-/* A client that reconnects within this time resumes its session, without certificate and signature. */
-#define TICKET_LIFETIME_S 7200
 /* Bytes of `pending`: one record, or one flight of a handshake with a certificate chain of 16 KiB at most. */
 #define MAX_PENDING      (1u << 16)
 #define ALERT_RECORD     "\x15\x03\x03\x00\x02" /* then level and description */
 #define ALERT_RECORD_LEN 5
 #define ALERT_LEN        7
 
-struct pc_tls_config {
-    _Atomic uint32_t refs;
-    struct pc_mem mem;
-    struct pc_log *log; /* borrowed */
-    mbedtls_ssl_config ssl;
-    mbedtls_x509_crt chain;
-    mbedtls_pk_context key;
-    mbedtls_ssl_ticket_context tickets; /* locked by Mbed TLS */
-};
-
 struct pc_tls {
     struct pc_tls_config *config; /* counted */
     struct pc_worker_stats *stats;
+    struct pc_tls_spare *spare;
+    struct pc_tls_parked parked;
     int fd;
     bool begun;            /* `ssl` has its buffers */
     bool open;             /* the handshake is over */
@@ -53,237 +35,9 @@ struct pc_tls {
     mbedtls_ssl_context ssl;
 };
 
-/* -- what differs between the versions: version 4 takes no random generator from its caller -- */
-
-#if MBEDTLS_VERSION_MAJOR >= 4
-
-static int parse_key(mbedtls_pk_context *key, const char *file, const char *password)
-{
-    return mbedtls_pk_parse_keyfile(key, file, password);
-}
-
-static int check_pair(const mbedtls_pk_context *certified, const mbedtls_pk_context *key)
-{
-    return mbedtls_pk_check_pair(certified, key);
-}
-
-static void set_random(mbedtls_ssl_config *config)
-{
-    (void)config;
-}
-
-static int set_up_tickets(mbedtls_ssl_ticket_context *tickets)
-{
-    return mbedtls_ssl_ticket_setup(tickets, PSA_ALG_GCM, PSA_KEY_TYPE_AES, 256, TICKET_LIFETIME_S);
-}
-
-#else
-
-/* Uses PSA's generator, which is one per process and locked, so that workers share no generator of this library. */
-static int parse_key(mbedtls_pk_context *key, const char *file, const char *password)
-{
-    return mbedtls_pk_parse_keyfile(key, file, password, mbedtls_psa_get_random,
-                                    MBEDTLS_PSA_RANDOM_STATE);
-}
-
-static int check_pair(const mbedtls_pk_context *certified, const mbedtls_pk_context *key)
-{
-    return mbedtls_pk_check_pair(certified, key, mbedtls_psa_get_random, MBEDTLS_PSA_RANDOM_STATE);
-}
-
-static void set_random(mbedtls_ssl_config *config)
-{
-    mbedtls_ssl_conf_rng(config, mbedtls_psa_get_random, MBEDTLS_PSA_RANDOM_STATE);
-}
-
-static int set_up_tickets(mbedtls_ssl_ticket_context *tickets)
-{
-    return mbedtls_ssl_ticket_setup(tickets, mbedtls_psa_get_random, MBEDTLS_PSA_RANDOM_STATE,
-                                    MBEDTLS_CIPHER_AES_256_GCM, TICKET_LIFETIME_S);
-}
-
-#endif
-
-/* -- a listener's configuration -- */
-
-/* Only suites with forward secrecy and authenticated encryption. AES comes first: processors have instructions for it.
- * */
-static const int cipher_suites[] = {
-    MBEDTLS_TLS1_3_AES_128_GCM_SHA256,
-    MBEDTLS_TLS1_3_AES_256_GCM_SHA384,
-    MBEDTLS_TLS1_3_CHACHA20_POLY1305_SHA256,
-    MBEDTLS_TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,
-    MBEDTLS_TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
-    MBEDTLS_TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384,
-    MBEDTLS_TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,
-    MBEDTLS_TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256,
-    MBEDTLS_TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256,
-    0,
-};
-
-/* 0 or -errno. Gives the reason, which Mbed TLS does not, and refuses a folder, which Mbed TLS reads as an endless
- * file. */
-static int try_to_read(const char *file)
-{
-    char byte;
-    int fd = open(file, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
-    if (fd < 0)
-        return -errno;
-    int err = read(fd, &byte, 1) < 0 ? -errno : 0;
-    close(fd);
-    return err;
-}
-
-/* The high-level part of an Mbed TLS error code. */
-static int high_level(int error)
-{
-    return error <= -0x1000 ? -(-error & 0xff80) : error;
-}
-
-static int load_chain(struct pc_tls_config *config, const char *file, pusherc_errinfo *info)
-{
-    char text[128];
-    int error = try_to_read(file);
-    if (error)
-        return pc_errinfo(info, PUSHERC_ETLS, error, "certificate: %s: %s", uv_strerror(error),
-                          file);
-    error = mbedtls_x509_crt_parse_file(&config->chain, file);
-    if (error == 0)
-        return 0;
-    if (error > 0) /* the number of certificates that could not be parsed */
-        return pc_errinfo(info, PUSHERC_ETLS, 0, "certificate: not all in it can be read: %s",
-                          file);
-    mbedtls_strerror(error, text, sizeof text);
-    return pc_errinfo(info, PUSHERC_ETLS, error, "certificate: %s: %s", text, file);
-}
-
-static int load_key(struct pc_tls_config *config, const char *file, const char *password,
-                    pusherc_errinfo *info)
-{
-    char text[128];
-    const char *why = text;
-    int error = try_to_read(file);
-    if (error)
-        return pc_errinfo(info, PUSHERC_ETLS, error, "private key: %s: %s", uv_strerror(error),
-                          file);
-    error = parse_key(&config->key, file, password);
-    switch (high_level(error)) {
-    case 0:
-        return 0;
-    case MBEDTLS_ERR_PK_KEY_INVALID_FORMAT:
-        why = "not a readable private key";
-        break;
-    case MBEDTLS_ERR_PK_PASSWORD_REQUIRED:
-        why = "encrypted, and no password was given";
-        break;
-    case MBEDTLS_ERR_PK_PASSWORD_MISMATCH:
-        why = "wrong password";
-        break;
-    default:
-        mbedtls_strerror(error, text, sizeof text);
-    }
-    return pc_errinfo(info, PUSHERC_ETLS, error, "private key: %s: %s", why, file);
-}
-
-static int load_files(struct pc_tls_config *config, const pusherc_tls_options *options,
-                      pusherc_errinfo *info)
-{
-    int err = load_chain(config, options->cert_file, info);
-    if (err == 0)
-        err = load_key(config, options->key_file, options->key_password, info);
-    if (err)
-        return err;
-    if (check_pair(&config->chain.pk, &config->key))
-        return pc_errinfo(info, PUSHERC_ETLS, 0,
-                          "private key: not that of the first certificate in %s: %s",
-                          options->cert_file, options->key_file);
-    if (mbedtls_x509_time_is_past(&config->chain.valid_to))
-        PC_LOG(config->log, WARN, ((struct pc_log_about){.subject = "tls"}),
-               "the certificate has expired: %s", options->cert_file);
-    return 0;
-}
-
-static int configure(struct pc_tls_config *config)
-{
-    mbedtls_ssl_config *ssl = &config->ssl;
-    int error = mbedtls_ssl_config_defaults(
-        ssl, MBEDTLS_SSL_IS_SERVER, MBEDTLS_SSL_TRANSPORT_STREAM, MBEDTLS_SSL_PRESET_DEFAULT);
-    if (error == 0)
-        error = mbedtls_ssl_conf_own_cert(ssl, &config->chain, &config->key);
-    if (error == 0)
-        error = set_up_tickets(&config->tickets);
-    if (error)
-        return error;
-    set_random(ssl);
-    mbedtls_ssl_conf_min_tls_version(ssl, MBEDTLS_SSL_VERSION_TLS1_2);
-    mbedtls_ssl_conf_ciphersuites(ssl, cipher_suites);
-    mbedtls_ssl_conf_session_tickets_cb(ssl, mbedtls_ssl_ticket_write, mbedtls_ssl_ticket_parse,
-                                        &config->tickets);
-#ifdef MBEDTLS_SSL_RENEGOTIATION
-    mbedtls_ssl_conf_renegotiation(ssl, MBEDTLS_SSL_RENEGOTIATION_DISABLED);
-#endif
-    return 0;
-}
-
-int pc_tls_config_new(struct pc_tls_config **out, const struct pc_mem *mem, struct pc_log *log,
-                      const pusherc_tls_options *from, pusherc_errinfo *info)
-{
-    char text[128];
-    pusherc_tls_options taken, *const options = &taken;
-    *out = NULL;
-    int err = PC_TAKE(tls_options, options, from, info);
-    if (err)
-        return err;
-    if (!options->cert_file || !options->key_file)
-        return pc_errinfo(info, PUSHERC_EINVAL, 0, "tls: cert_file and key_file are both needed");
-    struct pc_tls_config *config = pc_alloc_zero(mem, sizeof *config);
-    if (!config)
-        return pc_errinfo(info, PUSHERC_ENOMEM, 0, "out of memory");
-    atomic_init(&config->refs, 1);
-    config->mem = *mem;
-    config->log = log;
-    mbedtls_ssl_config_init(&config->ssl);
-    mbedtls_x509_crt_init(&config->chain);
-    mbedtls_pk_init(&config->key);
-    mbedtls_ssl_ticket_init(&config->tickets);
-    err = load_files(config, options, info);
-    if (err)
-        goto fail;
-    int error = configure(config);
-    if (error) {
-        mbedtls_strerror(error, text, sizeof text);
-        err = pc_errinfo(info, PUSHERC_ETLS, error, "tls: %s", text);
-        goto fail;
-    }
-    *out = config;
-    return 0;
-
-fail:
-    pc_tls_config_unref(config);
-    return err;
-}
-
-void pc_tls_config_ref(struct pc_tls_config *config)
-{
-    atomic_fetch_add_explicit(&config->refs, 1, memory_order_relaxed);
-}
-
-void pc_tls_config_unref(struct pc_tls_config *config)
-{
-    /* acquire: the last holder, which frees, sees all writes of the other holders */
-    if (!config || atomic_fetch_sub_explicit(&config->refs, 1, memory_order_acq_rel) != 1)
-        return;
-    struct pc_mem mem = config->mem;
-    mbedtls_ssl_config_free(&config->ssl);
-    mbedtls_ssl_ticket_free(&config->tickets);
-    mbedtls_pk_free(&config->key); /* wipes the key */
-    mbedtls_x509_crt_free(&config->chain);
-    pc_free(&mem, config);
-}
-
 /* -- a connection -- */
 
-struct pc_tls *pc_tls_new(struct pc_tls_config *config, int fd, struct pc_worker_stats *stats)
+struct pc_tls *pc_tls_new(struct pc_tls_config *config, int fd)
 {
     struct pc_tls *tls = pc_alloc_zero(&config->mem, sizeof *tls);
     if (!tls)
@@ -291,10 +45,15 @@ struct pc_tls *pc_tls_new(struct pc_tls_config *config, int fd, struct pc_worker
     pc_tls_config_ref(config);
     tls->config = config;
     tls->fd = fd;
-    tls->stats = stats;
     pc_buf_init(&tls->pending, &config->mem, MAX_PENDING);
     mbedtls_ssl_init(&tls->ssl);
     return tls;
+}
+
+void pc_tls_move_in(struct pc_tls *tls, struct pc_worker_stats *stats, struct pc_tls_spare *spare)
+{
+    tls->stats = stats;
+    tls->spare = spare;
 }
 
 void pc_tls_free(struct pc_tls *tls)
@@ -396,6 +155,18 @@ static int begin(struct pc_tls *tls)
     return error;
 }
 
+/* Between these two calls Mbed TLS has the connection. */
+static int take_up(struct pc_tls *tls)
+{
+    return pc_tls_unpark(&tls->ssl, &tls->parked, tls->spare, &tls->config->ssl);
+}
+
+static void lay_down(struct pc_tls *tls)
+{
+    if (tls->config->parks)
+        pc_tls_park(&tls->ssl, &tls->parked, tls->spare);
+}
+
 /* Calls mbedtls_ssl_read() until it has text or has used up the input: it returns early after an alert that it ignores.
  * */
 static int read_record(struct pc_tls *tls, char *out)
@@ -416,10 +187,11 @@ enum pc_tls_result pc_tls_read(struct pc_tls *tls, char *out, size_t *len)
     int n = 0;
     if (speaks_http(tls))
         return PC_TLS_PLAIN_HTTP;
-    if (!tls->begun)
-        n = begin(tls);
-    if (n == 0)
+    n = tls->begun ? take_up(tls) : begin(tls);
+    if (n == 0) {
         n = read_record(tls, out);
+        lay_down(tls);
+    }
     if (n > 0) {
         *len = (size_t)n;
         return PC_TLS_TEXT;
@@ -458,7 +230,11 @@ int pc_tls_flush(struct pc_tls *tls)
 
 int pc_tls_write(struct pc_tls *tls, pusherc_slice text, size_t *taken)
 {
-    int n = mbedtls_ssl_write(&tls->ssl, (const unsigned char *)text.ptr, text.len);
+    int n = take_up(tls);
+    if (n == 0) {
+        n = mbedtls_ssl_write(&tls->ssl, (const unsigned char *)text.ptr, text.len);
+        lay_down(tls);
+    }
     *taken = n > 0 ? (size_t)n : 0;
     if (n > 0)
         return 0;
@@ -471,5 +247,9 @@ int pc_tls_end(struct pc_tls *tls)
     if (tls->ended || !tls->begun)
         return 0;
     tls->ended = true;
-    return mbedtls_ssl_close_notify(&tls->ssl) ? PUSHERC_EIO : 0;
+    if (take_up(tls))
+        return PUSHERC_ETLS;
+    int error = mbedtls_ssl_close_notify(&tls->ssl);
+    lay_down(tls);
+    return error ? PUSHERC_EIO : 0;
 }

@@ -1,6 +1,6 @@
 /*
- * TLS between a socket and a connection's plain text, through Mbed TLS 3.6 or 4. Only tls.c and codec/crypto include
- * Mbed TLS, and only tls.c has code that differs between its versions.
+ * TLS between a socket and a connection's plain text, through Mbed TLS 3.6 or 4. Only tls*.c and codec/crypto
+ * include Mbed TLS, and only tls_config.c and tls_spare.c have code that differs between its versions.
  *
  * How it works. The loop receives ciphertext and passes it to pc_tls_feed(); pc_tls_read() returns the text record by
  * record. pc_tls_write() encrypts one record and sends it. If the socket is full, the rest of the ciphertext is kept in
@@ -8,9 +8,9 @@
  * succeed; if it saw "would block", the same text would have to be passed again, so queued text could not be dropped by
  * the app's policy meanwhile. Hence at most one record waits, or one flight of a handshake.
  *
- * Mbed TLS allocates with the C library. An idle connection takes 36 KiB with TLS 1.2 and 42 KiB with TLS 1.3 (massif,
- * Mbed TLS 3.6.6, x86-64), mostly two record buffers, which cannot be smaller than 16 KiB. A connection whose client
- * has sent nothing yet takes 1 KiB. A full handshake costs a worker 1.6 ms with an ECDSA key (P-256) and 3.5 ms with
+ * Mbed TLS allocates with the C library. An idle connection gives its two record buffers, which cannot be smaller than
+ * 16 KiB, to the loop (tls_spare.h) and takes 4 KiB with TLS 1.2 and 10 KiB with TLS 1.3, where the handshake's secrets stay
+ * (Mbed TLS 3.6.6, x86-64). A connection whose client has sent nothing yet takes 1 KiB. A full handshake costs a worker 1.6 ms with an ECDSA key (P-256) and 3.5 ms with
  * RSA (2048 bits), a resumed one 1.3 ms (TLS 1.2: 0.2 ms).
  */
 #ifndef PC_NET_TLS_H
@@ -30,7 +30,7 @@
 /* Certificate, key and settings of a listener: TLS 1.2 and 1.3, forward secrecy, session tickets. It does not change,
  * so all workers share it. It is counted, so a new one can replace it while connections still use it. */
 struct pc_tls_config;
-/* `mem` and `log` outlive it. 0; or with `info` filled PUSHERC_EINVAL (a file is not named), PUSHERC_ETLS (the files
+/* `mem` and `log` outlive it. 0; or with `info` filled PUSHERC_EINVAL (a file is not named, or too many certificates), PUSHERC_ETLS (the files
  * are unusable), PUSHERC_ENOMEM, PUSHERC_ENOSYS (not compiled in). */
 PC_CHECKED int pc_tls_config_new(struct pc_tls_config **out, const struct pc_mem *mem,
                                  struct pc_log *log, const pusherc_tls_options *options,
@@ -38,10 +38,18 @@ PC_CHECKED int pc_tls_config_new(struct pc_tls_config **out, const struct pc_mem
 void pc_tls_config_ref(struct pc_tls_config *config);
 void pc_tls_config_unref(struct pc_tls_config *config); /* NULL is harmless */
 
+/* Record buffers that an idle connection has left to the next one of its loop that works. Zero = none. */
+struct pc_tls_spare {
+    unsigned char *in, *out;
+};
+void pc_tls_spare_free(struct pc_tls_spare *spare);
+
 /* The TLS state of one connection. */
 struct pc_tls;
-/* Counts `config`, borrows the rest. Adds the bytes and calls of its writes to `stats`. NULL: out of memory. */
-struct pc_tls *pc_tls_new(struct pc_tls_config *config, int fd, struct pc_worker_stats *stats);
+/* Counts `config`. Before the first read or write the caller calls pc_tls_move_in(). NULL: out of memory. */
+struct pc_tls *pc_tls_new(struct pc_tls_config *config, int fd);
+/* From now on adds the bytes and calls of its writes to `stats`, and shares `spare`. Both are borrowed. */
+void pc_tls_move_in(struct pc_tls *tls, struct pc_worker_stats *stats, struct pc_tls_spare *spare);
 void pc_tls_free(struct pc_tls *tls); /* NULL is harmless */
 
 /* Passes bytes from the socket. They stay valid until pc_tls_read() has used them up. */

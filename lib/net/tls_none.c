@@ -23,12 +23,23 @@ void pc_tls_config_unref(struct pc_tls_config *config)
     (void)config;
 }
 
-struct pc_tls *pc_tls_new(struct pc_tls_config *config, int fd, struct pc_worker_stats *stats)
+struct pc_tls *pc_tls_new(struct pc_tls_config *config, int fd)
 {
     (void)config;
     (void)fd;
-    (void)stats;
     return NULL;
+}
+
+void pc_tls_move_in(struct pc_tls *tls, struct pc_worker_stats *stats, struct pc_tls_spare *spare)
+{
+    (void)tls;
+    (void)stats;
+    (void)spare;
+}
+
+void pc_tls_spare_free(struct pc_tls_spare *spare)
+{
+    (void)spare;
 }
 
 void pc_tls_free(struct pc_tls *tls)

@@ -4,6 +4,7 @@
 
 #include "protocol/message_out.h"
 #include "session/admit.h"
+#include "session/pace.h"
 #include "session/reply.h"
 
 #define SHOWN_BYTES 100 /* in log lines, of what a client sent */
@@ -14,6 +15,12 @@ struct ws_conn {
     struct pc_conn *conn;
     struct pc_ws ws;
     struct pc_session session;
+    struct pong *pong; /* owned: answers the newest PING of a slow client; NULL = none */
+};
+
+struct pong {
+    size_t len;
+    char frame[];
 };
 
 static const struct pc_conn_kind ws_kind;
@@ -61,9 +68,19 @@ static void on_overflow(struct pc_outq *q)
 
 /* -- callbacks of the codec; none of them may destroy the connection -- */
 
+static void note_message(struct pc_conn *conn)
+{
+    if (conn->state == PC_CONN_OPEN)
+        pc_session_pay(&ws_of(conn)->session);
+}
+
 static void on_message(void *user, enum pc_ws_opcode opcode, pusherc_slice payload)
 {
-    struct pc_session *session = &ws_of(user)->session;
+    struct pc_conn *conn = user;
+    struct pc_session *session = &ws_of(conn)->session;
+    if (conn->wait == PC_WAIT_MESSAGE)
+        pc_conn_set_wait(conn, PC_WAIT_NOTHING, 0);
+    note_message(conn);
     if (opcode == PC_WS_TEXT)
         pc_session_message(session, payload);
     else
@@ -71,19 +88,59 @@ static void on_message(void *user, enum pc_ws_opcode opcode, pusherc_slice paylo
                          pc_close_text(PC_CLOSE_UNSUPPORTED_DATA));
 }
 
-static void on_ping_or_pong(void *user)
+/* Keeps one pong, the newest: RFC 6455, section 5.5.3. */
+static void keep_pong(struct pc_conn *conn, pusherc_slice frame)
 {
-    pc_session_seen(&ws_of(user)->session);
+    struct ws_conn *w = ws_of(conn);
+    const struct pc_mem *mem = conn->loop->worker->mem;
+    struct pong *pong = pc_resize_array(mem, w->pong, sizeof *pong + frame.len, 1);
+    if (!pong) {
+        pc_conn_break(conn);
+        return;
+    }
+    pong->len = frame.len;
+    memcpy(pong->frame, frame.ptr, frame.len);
+    w->pong = pong;
+}
+
+static void send_kept_pong(struct pc_conn *conn)
+{
+    struct ws_conn *w = ws_of(conn);
+    struct pong *pong = w->pong;
+    w->pong = NULL;
+    if (conn->state == PC_CONN_OPEN)
+        pc_conn_send(conn, 0, pc_slice(pong->frame, pong->len));
+    pc_free(conn->loop->worker->mem, pong);
+}
+
+/* False: it was too much, and the connection is being closed. */
+static bool note_control(struct pc_conn *conn)
+{
+    if (conn->state != PC_CONN_OPEN)
+        return true;
+    note_message(conn);
+    return pc_session_control(&ws_of(conn)->session);
+}
+
+static void on_ping(void *user, pusherc_slice pong)
+{
+    struct pc_conn *conn = user;
+    if (!note_control(conn))
+        return;
+    if (conn->write_blocked || ws_of(conn)->pong)
+        keep_pong(conn, pong);
+    else
+        pc_conn_send(conn, 0, pong);
+}
+
+static void on_pong(void *user)
+{
+    (void)note_control(user);
 }
 
 static void on_send(void *user, pusherc_slice frame)
 {
-    struct pc_conn *conn = user;
-    /* a client that pings and does not read the pongs counts as a slow client */
-    if (conn->out.bytes > conn->loop->engine->options.out_hard_bytes)
-        pc_session_overflow(&ws_of(conn)->session);
-    else
-        pc_conn_send(conn, 0, frame);
+    pc_conn_send(user, 0, frame);
 }
 
 /* Ends the session because of the peer. The session leaves its channels at the next flush. */
@@ -103,40 +160,57 @@ static void on_close(void *user, uint16_t code, pusherc_slice reason)
     end_session(user, code);
 }
 
-const struct pc_ws_events pc_ws_conn_events = {on_message, on_ping_or_pong, on_ping_or_pong,
-                                               on_close, on_send};
+const struct pc_ws_events pc_ws_conn_events = {on_message, on_ping, on_pong, on_close, on_send};
 
 /* -- the kind of connection -- */
 
-static void ws_input(struct pc_conn *conn, pusherc_slice bytes)
+static bool ws_input(struct pc_conn *conn, pusherc_slice *bytes)
 {
     struct ws_conn *w = ws_of(conn);
     uint16_t code = PC_CLOSE_ABNORMAL;
-    if (w->ws.ended)
-        return;
-    if (conn->state == PC_CONN_OPEN)
+    if (w->ws.ended) {
+        *bytes = PC_S("");
+        return false;
+    }
+    if (conn->state == PC_CONN_OPEN) {
         pc_session_seen(&w->session); /* part of a message is a sign of life as well */
+        if (!pc_session_may_send(&w->session)) {
+            pc_app_limited(w->session.app, PC_APP_max_client_messages_per_s);
+            pc_conn_pace(conn);
+            return w->ws.more;
+        }
+    }
     int err = pc_ws_feed(&w->ws, conn->loop->ws_pool, conn, bytes, &code);
     if (err == PUSHERC_EPROTO)
         end_session(conn, code);
     else if (err)
         pc_conn_destroy(conn);
+    else if (w->ws.context && conn->state == PC_CONN_OPEN && conn->wait == PC_WAIT_NOTHING)
+        pc_conn_set_wait(conn, PC_WAIT_MESSAGE, conn->loop->engine->constants.request_timeout_ms);
+    return w->ws.more;
 }
 
-/* The timer of a WebSocket is only set for PC_WAIT_GOODBYE. */
 static void ws_timeout(struct pc_conn *conn, enum pc_conn_wait wait)
 {
-    (void)wait;
-    pc_session_close(&ws_of(conn)->session, PC_CLOSE_RECONNECT, pc_close_text(PC_CLOSE_RECONNECT));
+    struct ws_conn *w = ws_of(conn);
+    if (wait == PC_WAIT_GOODBYE)
+        pc_session_close(&w->session, PC_CLOSE_RECONNECT, pc_close_text(PC_CLOSE_RECONNECT));
+    else if (w->ws.context)
+        pc_session_close(&w->session, PC_CLOSE_OVER_CAPACITY, PC_S("The message took too long"));
 }
 
 static void ws_flushed(struct pc_conn *conn)
 {
     struct pc_session *session = &ws_of(conn)->session;
+    bool was_throttled = conn->throttled;
     if (session->state == PC_SESSION_CLOSING)
         pc_session_end(session);
     if (conn->state == PC_CONN_OPEN)
-        conn->throttled = conn->out.bytes > 0 && pc_session_slow(session);
+        conn->throttled = conn->out.count > 0 && pc_session_slow(session);
+    if (ws_of(conn)->pong && !conn->write_blocked)
+        send_kept_pong(conn);
+    if (was_throttled && !conn->throttled)
+        pc_conn_go_on(conn);
 }
 
 static void ws_goodbye(struct pc_conn *conn, uint64_t grace_ms)
@@ -150,6 +224,7 @@ static void ws_closed(struct pc_conn *conn)
 {
     struct ws_conn *w = ws_of(conn);
     pc_session_end(&w->session);
+    pc_free(conn->loop->worker->mem, w->pong);
     pc_ws_free(&w->ws, conn->loop->ws_pool);
 }
 
@@ -160,6 +235,7 @@ static const struct pc_conn_kind ws_kind = {
     .peer_ended = pc_conn_destroy,
     .goodbye = ws_goodbye,
     .closed = ws_closed,
+    .established = true,
 };
 
 /* -- the way in -- */
@@ -183,14 +259,16 @@ static void log_no_handshake(struct pc_conn *conn, const struct pc_http_message 
 }
 
 /* 101, or the HTTP error that refuses an improper handshake; false after the second. */
-static bool shake_hands(struct pc_conn *conn, const struct pc_http_message *request)
+static bool shake_hands(struct pc_conn *conn, const struct pc_http_message *request,
+                        struct pc_ws_deflate *deflate)
 {
     char stack[512];
     struct pc_buf out;
     int status = 0;
     const char *text = NULL;
     pc_buf_init_in(&out, conn->loop->worker->mem, SIZE_MAX, stack, sizeof stack);
-    int err = pc_ws_handshake(request, &out, &status, &text);
+    int err = pc_ws_handshake(request, &out, conn->loop->engine->deflaters ? deflate : NULL,
+                              &status, &text);
     if (err == PUSHERC_EPROTO) {
         log_no_handshake(conn, request, status, text);
         struct pc_http_reply reply = {
@@ -227,7 +305,8 @@ static struct ws_conn *ws_conn_new(struct pc_loop *loop)
  * the connection ends. */
 static int become_websocket(struct pc_conn *conn, const struct pc_http_message *request)
 {
-    if (!shake_hands(conn, request))
+    struct pc_ws_deflate deflate = {.agreed = false};
+    if (!shake_hands(conn, request, &deflate))
         return PUSHERC_EPROTO;
     struct ws_conn *w = ws_conn_new(conn->loop);
     if (!w) {
@@ -237,8 +316,11 @@ static int become_websocket(struct pc_conn *conn, const struct pc_http_message *
     }
     w->conn = conn;
     pc_ws_init(&w->ws, (uint32_t)pc_engine_max_frame_bytes(conn->loop->engine));
+    w->ws.inflates = deflate.agreed;
     pc_conn_become(conn, &ws_kind, w);
     conn->out.overflow = on_overflow;
+    if (pc_ws_deflate_fits(&deflate))
+        conn->out.encoding = PC_ENCODING_WS_DEFLATE;
     return 0;
 }
 
@@ -257,44 +339,15 @@ static void close_refused(struct pc_conn *conn, const struct pc_app *app, uint16
     begin_close(conn, code, reason);
 }
 
-/* The operator may have to set something: a proxy's path, allowed_origins, a limit. Not while the server
- * stops: then nothing has to be set. */
-static void log_refusal(struct pc_conn *conn, const struct pc_http_message *request,
-                        const struct pc_app *app, uint16_t code, pusherc_slice reason)
-{
-    struct pc_engine *engine = conn->loop->engine;
-    pusherc_slice path = pc_slice_first(request->path, SHOWN_BYTES), below;
-    pusherc_slice origin = pc_slice_first(pc_http_field(request, PC_S("Origin")), SHOWN_BYTES);
-    pusherc_slice version =
-        pc_slice_first(pc_query_value(request->query, PC_S("protocol")), SHOWN_BYTES);
-    bool versioned = code == PC_CLOSE_BAD_VERSION || code == PC_CLOSE_UNSUPPORTED_VERSION;
-    bool doubled = code == PC_CLOSE_PATH_NOT_FOUND &&
-                   pc_strip_prefix(engine, request->path, &below) &&
-                   pc_slice_starts(below, PC_S("/app/app/"));
-    struct pc_log_about about = {.subject = "ws", .topic = code};
-    if (app)
-        about.app_id = app->id;
-    if (code == PC_CLOSE_RECONNECT && !pc_log_wants(&engine->log, PUSHERC_LOG_DEBUG))
-        return;
-    PC_LOG(&engine->log, INFO, about, "connection to \"%.*s\" refused, %u %.*s%s%.*s%s%s%.*s%s%s",
-           (int)path.len, path.ptr, code, (int)reason.len, reason.ptr,
-           versioned ? "; it asked for version \"" : "", versioned ? (int)version.len : 0,
-           version.len ? version.ptr : "", versioned ? "\"" : "",
-           origin.len ? "; its Origin is \"" : "; it has no Origin", (int)origin.len,
-           origin.len ? origin.ptr : "", origin.len ? "\"" : "",
-           doubled ? "; the client's wsPath is to be set without \"/app\"" : "");
-}
-
 void pc_ws_conn_turn_away(struct pc_conn *conn, const struct pc_http_message *request,
                           const struct pc_app *app, uint16_t code, pusherc_slice reason)
 {
-    log_refusal(conn, request, app, code, reason);
     if (become_websocket(conn, request) == 0)
         close_refused(conn, app, code, reason);
 }
 
 int pc_ws_conn_open(struct pc_conn *conn, const struct pc_http_message *request,
-                    struct pc_newcomer *newcomer)
+                    struct pc_newcomer *newcomer, uint32_t expires_in_ms)
 {
     int err = become_websocket(conn, request);
     if (err == 0) {
@@ -307,17 +360,17 @@ int pc_ws_conn_open(struct pc_conn *conn, const struct pc_http_message *request,
     }
     if (err)
         pc_newcomer_free(newcomer);
-    else if (conn->loop->stopping)
+    else
+        pc_conn_leave_place(conn);
+    if (err == 0)
+        pc_session_expire_identity(&ws_of(conn)->session, expires_in_ms);
+    if (err == 0 && conn->loop->stopping)
         pc_conn_say_goodbye(conn, conn->loop->stop_grace_ms);
     return err;
 }
 
-void pc_ws_conn_expire_identity(struct pc_conn *conn, uint32_t expires_in_ms)
-{
-    pc_session_expire_identity(&ws_of(conn)->session, expires_in_ms);
-}
-
 void pc_ws_conn_refuse_plain(struct pc_conn *conn, const struct pc_http_message *request)
 {
-    (void)shake_hands(conn, request); /* always sends an error, because `upgrade` is not set */
+    (void)shake_hands(conn, request,
+                      NULL); /* always sends an error, because `upgrade` is not set */
 }

@@ -6,17 +6,11 @@
 #include "session/admit.h"
 #include "session/session.h"
 
-/* Each function but pc_ws_conn_expire_identity() answers the upgrade request of an HTTP connection and ends HTTP on it.
- * If the request is no proper handshake, the answer is an HTTP error. */
-
-/* Takes over the newcomer and opens its session. 0; PUSHERC_ELIMIT: its user has too many connections; or another
- * error: there is no session. On failure the client gets the reason if it can still be sent. */
+/* The entrance of WebSockets (struct pc_entrance). Each function answers the upgrade request of an HTTP connection and
+ * ends HTTP on it. If the request is no proper handshake, the answer is an HTTP error. */
 PC_CHECKED int pc_ws_conn_open(struct pc_conn *conn, const struct pc_http_message *request,
-                               struct pc_newcomer *newcomer);
-/* After pc_ws_conn_open() returned 0: the host is asked again about all grants when this time is over; 0 = never. */
-void pc_ws_conn_expire_identity(struct pc_conn *conn, uint32_t expires_in_ms);
-/* Completes the handshake, so that the client can see the close code, and closes. `app` NULL = the client named no
- * known app. */
+                               struct pc_newcomer *newcomer, uint32_t expires_in_ms);
+/* Completes the handshake, so that the client can see the close code, and closes. */
 void pc_ws_conn_turn_away(struct pc_conn *conn, const struct pc_http_message *request,
                           const struct pc_app *app, uint16_t code, pusherc_slice reason);
 /* Answers a request to the path of WebSockets that does not ask for one: the error says what to ask for. */

@@ -14,6 +14,9 @@ static const char channel_wanted[] = IN_DATA("channel");
 static const char auth_wanted[] = IN_DATA("auth");
 static const char channel_data_wanted[] = TEXT_IN_DATA("channel_data");
 static const char user_data_wanted[] = TEXT_IN_DATA("user_data");
+static const char channels_wanted[] =
+    BAD_FORMAT ": \"channels\" in data must be an object, with an event_id for each channel";
+static const char socket_id_wanted[] = IN_DATA("socket_id");
 static const char own_channel_wanted[] =
     BAD_FORMAT ": a client event must have \"channel\" beside \"event\" and \"data\", a string";
 
@@ -105,6 +108,19 @@ static int parse_signin(struct pc_json message, struct pc_buf *scratch, struct p
     return err;
 }
 
+static int parse_resume(struct pc_json message, struct pc_buf *scratch, struct pc_message_in *in,
+                        const char **why)
+{
+    struct pc_json data;
+    int err = read_data(message, scratch, &data, why);
+    if (err)
+        return err;
+    in->channels = pc_json_get(data, PC_S("channels"));
+    if (in->channels.type != PC_JSON_OBJECT)
+        return refuse_message(why, channels_wanted);
+    return read_optional(data, PC_S("socket_id"), socket_id_wanted, scratch, &in->socket_id, why);
+}
+
 static int parse_client_event(struct pc_json message, struct pc_buf *scratch,
                               struct pc_message_in *in, const char **why)
 {
@@ -125,6 +141,7 @@ static bool event_type(pusherc_slice event, enum pc_in_type *out)
         {PUSHERC_LIT("pusher:signin"), PC_IN_SIGNIN},
         {PUSHERC_LIT("pusher:ping"), PC_IN_PING},
         {PUSHERC_LIT("pusher:pong"), PC_IN_PONG},
+        {PUSHERC_LIT("pusher:resume"), PC_IN_RESUME},
     };
 
     if (pc_event_is_client(event)) {
@@ -153,6 +170,8 @@ static int parse_as(struct pc_json message, struct pc_buf *scratch, struct pc_me
     case PC_IN_PING:
     case PC_IN_PONG:
         return 0; /* any data is accepted: clients differ (1.5) */
+    case PC_IN_RESUME:
+        return parse_resume(message, scratch, in, why);
     case PC_IN_CLIENT_EVENT:
         return parse_client_event(message, scratch, in, why);
     }

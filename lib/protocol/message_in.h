@@ -14,6 +14,7 @@ enum pc_in_type {
     PC_IN_SIGNIN,
     PC_IN_PING,
     PC_IN_PONG,
+    PC_IN_RESUME,
     PC_IN_CLIENT_EVENT
 };
 
@@ -23,9 +24,15 @@ struct pc_message_in {
     pusherc_slice channel;
     pusherc_slice auth;         /* SUBSCRIBE, SIGNIN; len 0 = absent, null or "" */
     pusherc_slice channel_data; /* SUBSCRIBE; likewise */
-    pusherc_slice user_data;    /* SIGNIN; likewise */
-    pusherc_slice event;        /* CLIENT_EVENT: with "client-" */
-    struct pc_json data;        /* CLIENT_EVENT: NONE = absent */
+    union {
+        pusherc_slice user_data; /* SIGNIN; likewise */
+        pusherc_slice socket_id; /* RESUME; likewise */
+    };
+    pusherc_slice event; /* CLIENT_EVENT: with "client-" */
+    union {
+        struct pc_json data;     /* CLIENT_EVENT: NONE = absent */
+        struct pc_json channels; /* RESUME: an object; its members are not checked */
+    };
 };
 
 /* Slices point into `text` or `scratch`, whose max must allow 3 * text.len more than it holds. "data" may

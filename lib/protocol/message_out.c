@@ -170,6 +170,49 @@ void pc_out_watchlist(struct pc_buf *buf, const pusherc_slice *online, size_t on
     PUT(buf, "]}\"}");
 }
 
+static const char digits[] = "0123456789abcdef";
+
+void pc_put_digits(char *out, size_t count, uint64_t value)
+{
+    for (size_t i = count; i > 0; value >>= 4)
+        out[--i] = digits[value & 15];
+}
+
+void pc_out_add_id(struct pc_buf *buf, pusherc_slice id)
+{
+    if (pc_buf_status(buf))
+        return;
+    buf->len--; /* the closing brace */
+    PUT(buf, ",\"event_id\":\"");
+    pc_buf_put(buf, id);
+    PUT(buf, "\"}");
+}
+
+/* What follows the number in each form has no hexadecimal digit. */
+void pc_message_renumber(char *message, size_t len, uint64_t number)
+{
+    while (len > PC_NUMBER_DIGITS && !memchr(digits, message[len - 1], sizeof digits - 1))
+        len--;
+    if (len > PC_NUMBER_DIGITS)
+        pc_put_digits(message + len - PC_NUMBER_DIGITS, PC_NUMBER_DIGITS, number);
+}
+
+void pc_out_history_lost(struct pc_buf *buf, pusherc_slice channel)
+{
+    PUT(buf, "{\"event\":\"pusher:history_lost\"");
+    put_channel(buf, channel);
+    PUT(buf, ",\"data\":\"{}\"}");
+}
+
+void pc_out_resumed(struct pc_buf *buf, pusherc_slice channel, uint64_t events)
+{
+    PUT(buf, "{\"event\":\"pusher:resumed\"");
+    put_channel(buf, channel);
+    PUT(buf, ",\"data\":\"{\\\"events\\\":");
+    pc_buf_put_u64(buf, events);
+    PUT(buf, "}\"}");
+}
+
 #define EVENT_OPEN    "{\"event\":\""
 #define EVENT_CHANNEL "\",\"channel\":\""
 #define EVENT_DATA    "\",\"data\":\""

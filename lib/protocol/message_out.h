@@ -36,6 +36,17 @@ void pc_out_watchlist(struct pc_buf *buf, const pusherc_slice *online, size_t on
 /* A published or client event; data is relayed as a JSON string; user_id len 0 = left out. */
 void pc_out_event(struct pc_buf *buf, pusherc_slice event, pusherc_slice channel,
                   pusherc_slice data, pusherc_slice user_id);
+/* Adds the member "event_id" to the end of the message that the buffer holds. */
+void pc_out_add_id(struct pc_buf *buf, pusherc_slice id);
+/* The number at the end of an id, in lower-case hexadecimal digits. */
+#define PC_NUMBER_DIGITS 12
+void pc_put_digits(char *out, size_t count, uint64_t value);
+/* Writes the number over that of the id in an encoded message, to which pc_out_add_id() was applied last: as it is, or
+ * as a line of an HTTP answer. So an event can be encoded before it has its number. */
+void pc_message_renumber(char *message, size_t len, uint64_t number);
+/* For a client that comes back: events may be missing; or all that it has missed has been sent. */
+void pc_out_history_lost(struct pc_buf *buf, pusherc_slice channel);
+void pc_out_resumed(struct pc_buf *buf, pusherc_slice channel, uint64_t events);
 /* Bytes that pc_out_event() appends if nothing is escaped; escapes add to it. A hint for one allocation. */
 size_t pc_out_event_size(pusherc_slice event, pusherc_slice channel, pusherc_slice data,
                          pusherc_slice user_id);

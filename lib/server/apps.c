@@ -5,8 +5,11 @@
 struct pc_app *pc_server_app(pusherc_server *server, const char *app_id, int *err)
 {
     struct pc_app *app = NULL;
-    *err = PUSHERC_EINVAL;
-    if (server && app_id) {
+    if (!server || !app_id) {
+        *err = PUSHERC_EINVAL;
+    } else if (pc_server_is_copy(server)) {
+        *err = PUSHERC_ESTATE;
+    } else {
         app = pc_apps_by_id(&server->engine.apps, pc_slice_of(app_id));
         *err = app ? 0 : PUSHERC_ENOENT;
     }
@@ -42,6 +45,8 @@ int pusherc_server_put_apps(pusherc_server *server, const pusherc_app_options *o
 {
     if (!server || (count > 0 && !options))
         return pc_errinfo(info, PUSHERC_EINVAL, 0, "NULL argument");
+    if (pc_server_is_copy(server))
+        return pc_errinfo(info, PUSHERC_ESTATE, 0, PC_IS_COPY);
     return pc_server_put_apps(&server->engine, pc_server_runs(server), options, count, info);
 }
 

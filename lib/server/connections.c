@@ -2,6 +2,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "channel/history.h"
+#include "channel/keep.h"
 #include "net/serve.h"
 #include "protocol/close.h"
 #include "server/server.h"
@@ -42,7 +44,7 @@ int pusherc_server_adopt(pusherc_server *server, intptr_t os_socket, pusherc_sli
         head.len > (size_t)server->engine.options.max_http_head_bytes +
                        pc_engine_max_body_bytes(&server->engine))
         return PUSHERC_EINVAL;
-    if (atomic_load(&server->state) != PC_SERVER_STARTED)
+    if (pc_server_is_copy(server) || atomic_load(&server->state) != PC_SERVER_STARTED)
         return PUSHERC_ESTATE;
     const struct pc_mem *mem = &server->engine.mem;
     struct adopt_order *order = pc_alloc_zero(mem, sizeof *order + head.len);
@@ -109,6 +111,8 @@ int pusherc_server_remove_app(pusherc_server *server, const char *app_id)
     struct pc_close_order *close = NULL;
     if (!server || !app_id)
         return PUSHERC_EINVAL;
+    if (pc_server_is_copy(server))
+        return PUSHERC_ESTATE;
     if (pc_server_runs(server) && pc_disconnect_prepare(&server->engine, &all, &close))
         return PUSHERC_ENOMEM;
     struct pc_app *app = pc_apps_remove(&server->engine.apps, pc_slice_of(app_id));
@@ -118,6 +122,8 @@ int pusherc_server_remove_app(pusherc_server *server, const char *app_id)
         pc_disconnect_drop(close);
     if (!app)
         return PUSHERC_ENOENT;
+    pc_kept_forget(&server->engine.directory, app->state);
+    pc_history_forget(&server->engine.directory, app->state);
     pc_app_unref(app);
     return 0;
 }

@@ -32,6 +32,13 @@ pusherc_slice pusherc_conn_user_id(const pusherc_conn *conn)
     return s->user ? s->user->user_id : s->identity ? s->identity->user_id : PC_S("");
 }
 
+pusherc_slice pusherc_conn_client_ip(const pusherc_conn *conn)
+{
+    const struct pc_session *s = session_of(conn);
+    pc_address_format(&s->address, s->worker->client_ip);
+    return pc_slice_of(s->worker->client_ip);
+}
+
 void *pusherc_conn_data(const pusherc_conn *conn)
 {
     const struct pc_session *s = session_of(conn);
@@ -68,6 +75,11 @@ pusherc_identify_purpose pusherc_identify_purpose_of(const pusherc_identify_requ
 pusherc_slice pusherc_identify_app_id(const pusherc_identify_request *request)
 {
     return request->app->id;
+}
+
+uint64_t pusherc_identify_question(const pusherc_identify_request *request)
+{
+    return request->ask.pending.number;
 }
 
 pusherc_slice pusherc_identify_header(const pusherc_identify_request *request, const char *name)
@@ -248,15 +260,17 @@ pusherc_slice pusherc_app_request_key(const pusherc_app_request *request)
     return request->key;
 }
 
+uint64_t pusherc_app_request_question(const pusherc_app_request *request)
+{
+    return request->pending.number;
+}
+
 int pusherc_app_answer(pusherc_app_request *request, const pusherc_app_options *options)
 {
     int err = 0;
-    if (options) {
-        err = PUSHERC_ECANCELED;
-        if (pc_mailbox_pin(request->pending.box)) { /* the engine stays while we put */
-            err = pc_server_put_apps(request->engine, true, options, 1, NULL);
-            pc_mailbox_unpin(request->pending.box);
-        }
+    if (options && pc_mailbox_pin(request->pending.box)) { /* the engine stays while we put */
+        err = pc_server_put_apps(request->engine, true, options, 1, NULL);
+        pc_mailbox_unpin(request->pending.box);
     }
     int sent = pc_pending_answer(&request->pending);
     return err ? err : sent;
@@ -267,6 +281,11 @@ int pusherc_app_answer(pusherc_app_request *request, const pusherc_app_options *
 pusherc_slice pusherc_http_method(const pusherc_http_request *request)
 {
     return request->ask.message->method;
+}
+
+uint64_t pusherc_http_question(const pusherc_http_request *request)
+{
+    return request->ask.pending.number;
 }
 
 pusherc_slice pusherc_http_path(const pusherc_http_request *request)

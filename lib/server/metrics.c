@@ -4,6 +4,9 @@
  */
 #include "server/metrics_text.h"
 
+#include <stdio.h>
+
+#include "base/clock.h"
 #include "base/process.h"
 
 /* -- per app -- */
@@ -33,6 +36,8 @@ static const struct app_family app_families[] = {
     /* names of this library */
     {"publishes_total", PC_COUNTER, AT(publishes), "Events published, counted once for each channel."},
     {"publishes_unmatched_total", PC_COUNTER, AT(unmatched), "Of those, the ones to channels without a subscriber."},
+    {"events_refused_total", PC_COUNTER, AT(incoming_refused), "Events from outside that the host refused (on_publish)."},
+    {"events_changed_total", PC_COUNTER, AT(incoming_changed), "Events from outside that the host changed (on_publish)."},
     {"client_events_total", PC_COUNTER, AT(client_events), "Client events taken."},
     {"client_events_refused_total", PC_COUNTER, AT(client_events_refused), "Client events refused, for whatever reason."},
     {"slow_closed_total", PC_COUNTER, AT(slow_closed), "Clients closed because they did not keep up."},
@@ -191,6 +196,69 @@ static void put_refusals(struct pc_metrics *out, const struct apps *apps)
     pc_metrics_end_family(out);
 }
 
+/* -- per shaping rule -- */
+
+struct shape_family {
+    const char *name, *help;
+    size_t offset; /* in struct pc_shape_counts */
+};
+
+#define COUNT(member) offsetof(struct pc_shape_counts, member)
+
+/* clang-format off */
+static const struct shape_family shape_families[] = {
+    {"shaping_in_total", "Events that came under a shaping rule.", COUNT(in)},
+    {"shaping_out_total", "Events that a shaping rule sent; a batch is one.", COUNT(out)},
+    {"shaping_merged_total", "Events that a newer one replaced, or that are in a batch with an earlier one.", COUNT(merged)},
+    {"shaping_passed_total", "Events sent at once: without the rule's key, or at a bound.", COUNT(passed)},
+    {"shaping_refused_total", "Events that found no room in a batch, as the publisher was told.", COUNT(refused)},
+    {"shaping_dropped_total", "Events that waited when their channel lost its last subscriber, or that no worker took.", COUNT(dropped)},
+};
+/* clang-format on */
+
+/* Writes a sample of each rule of each app. */
+static void put_shape_samples(struct pc_metrics *out, const struct apps *apps,
+                              uint64_t (*read)(const struct pc_shape_counts *, size_t),
+                              size_t offset)
+{
+    for (size_t i = 0; i < apps->count; i++) {
+        const struct pc_shape_rules *rules = &apps->items[i]->shaping;
+        for (uint32_t r = 0; r < rules->count; r++) {
+            const struct pc_shape_rule *rule = rules->items[r];
+            pusherc_slice event = pc_utf8_cut(rule->event, 200);
+            char label[2 * 200 + 2];
+            (void)snprintf(label, sizeof label, "%.*s%s%.*s", (int)rule->pattern.len,
+                           rule->pattern.ptr, event.len ? " " : "", (int)event.len,
+                           event.len ? event.ptr : "");
+            put_app_sample(out, apps->items[i]->id, "rule", label, read(&rule->counts, offset));
+        }
+    }
+}
+
+static uint64_t shape_count(const struct pc_shape_counts *counts, size_t offset)
+{
+    return pc_stat_get((const _Atomic uint64_t *)(const void *)((const char *)counts + offset));
+}
+
+static uint64_t shape_waiting(const struct pc_shape_counts *counts, size_t offset)
+{
+    (void)offset;
+    return pc_shape_waiting(counts);
+}
+
+static void put_shaping(struct pc_metrics *out, const struct apps *apps)
+{
+    for (size_t f = 0; f < sizeof shape_families / sizeof shape_families[0]; f++) {
+        const struct shape_family *family = &shape_families[f];
+        pc_metrics_begin_family(out, family->name, PC_COUNTER, family->help);
+        put_shape_samples(out, apps, shape_count, family->offset);
+        pc_metrics_end_family(out);
+    }
+    pc_metrics_begin_family(out, "shaping_waiting", PC_GAUGE, "Events that wait now.");
+    put_shape_samples(out, apps, shape_waiting, 0);
+    pc_metrics_end_family(out);
+}
+
 static void put_broadcast_latency(struct pc_metrics *out, const struct apps *apps)
 {
     pc_metrics_begin_family(
@@ -220,6 +288,7 @@ static void put_apps(struct pc_metrics *out, const struct apps *apps)
     put_subscriptions(out, apps);
     put_rates(out, apps);
     put_refusals(out, apps);
+    put_shaping(out, apps);
     put_broadcast_latency(out, apps);
 }
 
@@ -235,12 +304,27 @@ struct server_family {
 /* clang-format off */
 static const struct server_family server_families[] = {
     {"sockets", PC_GAUGE, offsetof(pusherc_stats, sockets), "TCP connections there are now."},
+    {"sockets_unestablished", PC_GAUGE, offsetof(pusherc_stats, sockets_unestablished), "Of those, sockets that are not established clients."},
+    {"sockets_reclaimed_total", PC_COUNTER, offsetof(pusherc_stats, sockets_reclaimed_total), "Idle sockets that were closed to make room for new ones."},
+    {"sockets_refused_total", PC_COUNTER, offsetof(pusherc_stats, sockets_refused_total), "New sockets that were reset because no idle one could make room."},
     {"received_bytes_total", PC_COUNTER, offsetof(pusherc_stats, bytes_in_total), "Bytes read from sockets."},
     {"transmitted_bytes_total", PC_COUNTER, offsetof(pusherc_stats, bytes_out_total), "Bytes written to sockets."},
     {"write_calls_total", PC_COUNTER, offsetof(pusherc_stats, write_calls_total), "System calls that wrote them."},
     {"http_requests_total", PC_COUNTER, offsetof(pusherc_stats, http_requests_total), "HTTP requests of every kind."},
     {"mailbox_refused_total", PC_COUNTER, offsetof(pusherc_stats, mailbox_refused_total), "Events that a worker's full mailbox refused."},
     {"grants", PC_GAUGE, offsetof(pusherc_stats, grants), "Answers about channels that are remembered now."},
+    {"questions", PC_GAUGE, offsetof(pusherc_stats, questions), "Questions that the host has not answered."},
+    {"questions_refused_total", PC_COUNTER, offsetof(pusherc_stats, questions_refused_total), "Questions to the host that a limit refused."},
+    {"inbox_depth", PC_GAUGE, offsetof(pusherc_stats, inbox_depth), "Messages that the host has not taken."},
+    {"inbox_refused_total", PC_COUNTER, offsetof(pusherc_stats, inbox_refused_total), "Questions that found the inbox full."},
+    {"inbox_dropped_total", PC_COUNTER, offsetof(pusherc_stats, inbox_dropped_total), "Notices that found the inbox full, or no memory."},
+    {"compressed_total", PC_COUNTER, offsetof(pusherc_stats, compressed_total), "Messages compressed, an event for many subscribers once."},
+    {"compressed_from_bytes_total", PC_COUNTER, offsetof(pusherc_stats, compressed_from_bytes_total), "Length of compressed messages before."},
+    {"compressed_to_bytes_total", PC_COUNTER, offsetof(pusherc_stats, compressed_to_bytes_total), "Length of compressed messages after."},
+    {"history_bytes", PC_GAUGE, offsetof(pusherc_stats, history_bytes), "Memory that the histories of channels hold now."},
+    {"history_resumes_total", PC_COUNTER, offsetof(pusherc_stats, history_resumes_total), "Subscriptions whose client named the last event it had seen."},
+    {"history_replayed_total", PC_COUNTER, offsetof(pusherc_stats, history_replayed_total), "Events sent again to such clients."},
+    {"history_lost_total", PC_COUNTER, offsetof(pusherc_stats, history_lost_total), "Times that such a client was told of missing events."},
     {"webhook_requests_total", PC_COUNTER, offsetof(pusherc_stats, webhook_requests_total), "Requests to webhook endpoints."},
     {"webhook_failures_total", PC_COUNTER, offsetof(pusherc_stats, webhook_failures_total), "Requests to webhook endpoints that were not accepted."},
     {"webhook_retries_total", PC_COUNTER, offsetof(pusherc_stats, webhook_retries_total), "Requests to webhook endpoints that repeat one."},
@@ -346,7 +430,7 @@ static void put_workers(struct pc_metrics *out)
 static void put_process(struct pc_metrics *out)
 {
     struct pc_process p;
-    pc_process_read(&p, "");
+    pc_process_recent(&p, &out->server->engine.figures.process, pc_clock_us() / 1000);
     /* clang-format off */
     const struct {
         const char *name;
@@ -408,5 +492,7 @@ int pusherc_server_metrics(pusherc_server *server, pusherc_write_fn write, void 
 {
     if (!server || !write)
         return PUSHERC_EINVAL;
+    if (pc_server_is_copy(server))
+        return PUSHERC_ESTATE;
     return pc_server_write_metrics(server, false, write, user_data);
 }

@@ -7,8 +7,11 @@
 
 #include "base/options.h"
 #include "base/setting.h"
+#include "inspect/happened.h"
 
 #define MAX_METRICS_PREFIX 64
+#define MIN_TOKEN          16 /* bytes of inspector_token: too many to be guessed */
+#define MAX_TOKEN          200
 
 #define ROW(kind, name, min, max, fallback, words, meaning)                                        \
     PC_SETTING_ROW(pusherc_server_options, kind, name, min, max, fallback)
@@ -72,6 +75,52 @@ static bool prefix_valid(pusherc_slice prefix)
     return prefix.len <= MAX_METRICS_PREFIX;
 }
 
+/* A hook that would be called and whose message would be put as well. NULL: none. */
+static const char *wanted_twice(const pusherc_server_options *o)
+{
+    const pusherc_hooks none = PUSHERC_HOOKS_INIT, *hooks = o->hooks ? o->hooks : &none;
+#define CHECK(hook, type)                                                                          \
+    if (hooks->hook && (o->inbox_messages & (1u << PUSHERC_MESSAGE_##type)))                       \
+        return #hook;
+    CHECK(identify, IDENTIFY)
+    CHECK(find_app, FIND_APP)
+    CHECK(on_http, HTTP)
+    CHECK(on_client_event, CLIENT_EVENT)
+    CHECK(on_open, OPEN)
+    CHECK(on_close, CLOSE)
+    CHECK(on_channel, CHANNEL)
+    CHECK(on_denied, DENIED)
+    CHECK(on_webhook_failed, WEBHOOK_FAILED)
+    CHECK(on_signin, SIGNIN)
+    CHECK(on_user, USER)
+#undef CHECK
+    return o->log_fn && (o->inbox_messages & (1u << PUSHERC_MESSAGE_LOG)) ? "log_fn" : NULL;
+}
+
+#define ALL_MESSAGES ((2u << PUSHERC_MESSAGE_USER) - 2)
+
+static int check_messages(const pusherc_server_options *o, pusherc_errinfo *info)
+{
+    const char *twice = wanted_twice(o);
+    if (o->inbox_messages && !o->inbox)
+        return pc_errinfo(info, PUSHERC_EINVAL, 0, "inbox_messages: there is no inbox");
+    if (o->inbox_messages & ~ALL_MESSAGES)
+        return pc_errinfo(info, PUSHERC_EINVAL, 0, "inbox_messages: a bit of no message type");
+    if (twice)
+        return pc_errinfo(info, PUSHERC_EINVAL, 0,
+                          "%s: set, and its message is in inbox_messages: choose one", twice);
+    return 0;
+}
+
+/* A token is sent as a header field. */
+static bool token_valid(pusherc_slice token)
+{
+    for (size_t i = 0; i < token.len; i++)
+        if (token.ptr[i] <= ' ' || token.ptr[i] > '~')
+            return false;
+    return token.len == 0 || (token.len >= MIN_TOKEN && token.len <= MAX_TOKEN);
+}
+
 static int check(const pusherc_server_options *o, pusherc_errinfo *info)
 {
     pusherc_slice prefix = pc_slice_of(o->path_prefix);
@@ -85,12 +134,20 @@ static int check(const pusherc_server_options *o, pusherc_errinfo *info)
         return pc_errinfo(info, PUSHERC_EINVAL, 0,
                           "metrics_prefix: at most %d letters, digits, '_' and ':', no digit first",
                           MAX_METRICS_PREFIX);
+    if (!PC_HAS_INSPECTOR && pc_slice_of(o->inspector_token).len)
+        return pc_errinfo(info, PUSHERC_ENOSYS, 0,
+                          "inspector_token: the inspector was not compiled in");
+    if (!token_valid(pc_slice_of(o->inspector_token)))
+        return pc_errinfo(info, PUSHERC_EINVAL, 0,
+                          "inspector_token: %d to %d printable characters without spaces",
+                          MIN_TOKEN, MAX_TOKEN);
     if (o->allocator &&
         (!o->allocator->malloc_fn || !o->allocator->realloc_fn || !o->allocator->free_fn))
         return pc_errinfo(info, PUSHERC_EINVAL, 0, "allocator: a function is missing");
     if (o->out_soft_bytes && o->out_hard_bytes && o->out_soft_bytes > o->out_hard_bytes)
         return pc_errinfo(info, PUSHERC_EINVAL, 0, "out_soft_bytes is above out_hard_bytes");
-    return pc_settings_check(settings, SETTING_COUNT, o, "", info);
+    int err = check_messages(o, info);
+    return err ? err : pc_settings_check(settings, SETTING_COUNT, o, "", info);
 }
 
 int pc_server_options_take(pusherc_server_options *out, pusherc_hooks *hooks,

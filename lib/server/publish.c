@@ -94,6 +94,26 @@ int pusherc_publish(pusherc_server *server, const char *app_id, const pusherc_ev
     return event ? publish_all(server, app_id, event, 1, &ready) : PUSHERC_EINVAL;
 }
 
+int pusherc_publish_to(pusherc_server *server, const char *app_id, const char *channel,
+                       size_t channel_len, const char *name, size_t name_len, const char *data,
+                       size_t data_len, const char *except)
+{
+    const pusherc_slice to = {channel, channel_len};
+    pusherc_event event = {.struct_size = sizeof event,
+                           .name = {name, name_len},
+                           .channels = &to,
+                           .channel_count = 1,
+                           .data = {data, data_len}};
+    if ((channel_len && !channel) || (name_len && !name) || (data_len && !data))
+        return PUSHERC_EINVAL;
+    if (except) {
+        int err = pusherc_socket_id_parse(pc_slice_of(except), &event.except);
+        if (err && err != PUSHERC_ELIMIT) /* an id of another server fits no client here */
+            return PUSHERC_EINVAL;
+    }
+    return pusherc_publish(server, app_id, &event);
+}
+
 int pusherc_send_to_user(pusherc_server *server, const char *app_id, pusherc_slice user_id,
                          pusherc_slice name, pusherc_slice data)
 {

@@ -2,7 +2,12 @@
 
 #include <signal.h>
 
+#include "cluster/node.h"
+#include "fanout/shaping.h"
 #include "net/listener.h"
+#include "server/cluster.h"
+#include "server/inbox.h"
+#include "server/inspector.h"
 #include "server/metrics.h"
 #include "server/options.h"
 
@@ -48,17 +53,24 @@ int pusherc_server_new(pusherc_server **out, const pusherc_server_options *optio
         return pc_errinfo(info, PUSHERC_ENOMEM, 0, "out of memory");
     server->mode = mode;
     pthread_mutex_init(&server->mutex, NULL);
+    pc_latch_init(&server->over);
     err = pc_engine_init(&server->engine, &mem, o, workers, 0);
     if (err) {
-        pc_errinfo(info, err, 0, "%s", pusherc_strerror(err));
+        pc_errinfo(info, err, 0, "%s",
+                   err == PUSHERC_ENOSYS ? "deflate_min_bytes: zlib was not compiled in"
+                                         : pusherc_strerror(err));
         goto fail;
     }
+    err = pc_messages_new(&server->messages, server, o);
     server->engine.clock_ns = uv_hrtime;
+    server->engine.mark = pc_fork_mark_new();
     server->engine.metrics = (struct pc_metrics_page){pc_server_write_metrics, server};
+    server->engine.inspector = (struct pc_inspector_page){pc_server_write_state, server};
     pc_log_init(&server->engine.log, o->log_fn, o->log_user_data, o->log_level);
     server->loops = pc_alloc_array(&mem, workers, sizeof *server->loops);
     server->threads = pc_alloc_array(&mem, workers, sizeof *server->threads);
-    if (!server->loops || !server->threads || make_stop_order(server))
+    if (err || !server->engine.mark || !server->loops || !server->threads ||
+        make_stop_order(server))
         err = pc_errinfo(info, PUSHERC_ENOMEM, 0, "out of memory");
     else
         err = make_loops(server, o->loop, info);
@@ -72,6 +84,7 @@ int pusherc_server_new(pusherc_server **out, const pusherc_server_options *optio
     return 0;
 
 fail:
+    pc_latch_free(&server->over);
     pthread_mutex_destroy(&server->mutex);
     pc_free(&mem, server);
     return err;
@@ -120,7 +133,8 @@ static int start_threads(pusherc_server *server, pusherc_errinfo *info)
  * subscribe with the cookies of the user. */
 static void warn_of_open_origins(struct pc_engine *engine)
 {
-    if (engine->rules.any_public && engine->hooks.identify && pc_apps_any_origin(&engine->apps))
+    const struct pc_rule_table *rules = pc_rules_now(&engine->rules);
+    if (rules && rules->any_public && engine->hooks.identify && pc_apps_any_origin(&engine->apps))
         PC_LOG(&engine->log, WARN, ((struct pc_log_about){.subject = "auth"}),
                "a rule guards public channel names and an app has no allowed_origins: if identify "
                "decides by cookies, set them");
@@ -151,6 +165,8 @@ int pusherc_server_start(pusherc_server *server, pusherc_errinfo *info)
 {
     if (!server)
         return pc_errinfo(info, PUSHERC_EINVAL, 0, "server: NULL");
+    if (pc_server_is_copy(server))
+        return pc_errinfo(info, PUSHERC_ESTATE, 0, PC_IS_COPY);
     int state = PC_SERVER_NEW;
     if (!atomic_compare_exchange_strong(&server->state, &state, PC_SERVER_STARTING))
         return pc_errinfo(info, PUSHERC_ESTATE, 0, "the server was started before");
@@ -165,6 +181,8 @@ int pusherc_server_start(pusherc_server *server, pusherc_errinfo *info)
     }
     if (pc_sender_start(server->sender, server->engine.worker_count == 1, &sys))
         return pc_errinfo(info, PUSHERC_EIO, sys, "webhooks: %s", uv_err_name(sys));
+    if ((sys = pc_server_cluster_start(server)))
+        return pc_errinfo(info, sys, 0, "the link did not start: %s", pusherc_strerror(sys));
     atomic_store(&server->state, PC_SERVER_STARTED);
     if (server->mode == PC_SERVER_THREADS)
         return start_threads(server, info);
@@ -174,17 +192,36 @@ int pusherc_server_start(pusherc_server *server, pusherc_errinfo *info)
 
 int pusherc_server_poll(pusherc_server *server, uint32_t timeout_ms)
 {
-    if (!server || server->mode != PC_SERVER_POLLED || server->polling)
+    if (!server || pc_server_is_copy(server) || server->mode != PC_SERVER_POLLED || server->polling)
         return PUSHERC_ESTATE;
     int state = atomic_load(&server->state);
     if (state == PC_SERVER_NEW || state == PC_SERVER_STARTING)
         return PUSHERC_ESTATE;
     if (state != PC_SERVER_STOPPED) {
-        server->polling = true;
+        if (!server->polled) /* it may have been started on another thread */
+            pc_loop_own(&server->loops[0]);
+        server->polling = server->polled = true;
         pc_loop_poll(&server->loops[0], timeout_ms);
         server->polling = false;
     }
     return atomic_load(&server->state) != PC_SERVER_STOPPED;
+}
+
+int pusherc_server_fd(const pusherc_server *server)
+{
+    if (!server || pc_server_is_copy(server) || server->mode != PC_SERVER_POLLED)
+        return PUSHERC_ESTATE;
+    return pc_loop_fd(&server->loops[0]);
+}
+
+uint32_t pusherc_server_wait_ms(pusherc_server *server)
+{
+    if (!server || pc_server_is_copy(server) || server->mode != PC_SERVER_POLLED)
+        return UINT32_MAX;
+    int state = atomic_load(&server->state);
+    if (state == PC_SERVER_NEW || state == PC_SERVER_STARTING)
+        return UINT32_MAX;
+    return state == PC_SERVER_STOPPED ? 0 : pc_loop_wait_ms(&server->loops[0]);
 }
 
 /* -- stopping -- */
@@ -193,22 +230,33 @@ static void loop_ended(struct pc_loop *loop, void *ctx)
 {
     pusherc_server *server = ctx;
     (void)loop;
-    if (loops_over(server, 1) && server->stopped)
+    bool attached = server->mode == PC_SERVER_ATTACHED;
+    if (!loops_over(server, 1))
+        return;
+    pc_messages_stopped(server->messages);
+    if (server->stopped)
         server->stopped(server, server->stopped_user_data); /* attached: it may free the server */
+    if (!attached)
+        pc_latch_open(&server->over);
 }
 
 static void run_stop(struct pc_order *order, struct pc_worker *worker)
 {
     pusherc_server *server = PC_CONTAINER(order, pusherc_server, stop_order);
     uint64_t grace_ms = atomic_load_explicit(&server->stop_grace_ms, memory_order_relaxed);
-    pc_loop_stop(pc_loop_of(worker), grace_ms);
+    if (server->flushed)
+        pc_loop_stop(pc_loop_of(worker), grace_ms);
+    else
+        pc_shaping_flush(worker);
 }
 
 static void stop_ordered(struct pc_order *order)
 {
     pusherc_server *server = PC_CONTAINER(order, pusherc_server, stop_order);
     pthread_mutex_lock(&server->mutex);
-    bool again = server->stop_again && atomic_load(&server->state) != PC_SERVER_STOPPED;
+    bool again = (server->stop_again || !server->flushed) &&
+                 atomic_load(&server->state) != PC_SERVER_STOPPED;
+    server->flushed = true;
     server->stop_again = false;
     server->stop_under_way = again;
     pthread_mutex_unlock(&server->mutex);
@@ -216,7 +264,8 @@ static void stop_ordered(struct pc_order *order)
         pc_order_send(order);
 }
 
-/* Sends the stop order to all workers. The server has one such order, made in pusherc_server_new(), so stopping needs
+/* Sends the stop order to all workers, twice: in the first round they send what shaping holds back, so that no worker
+ * closes its clients before they have it. The server has one such order, made in pusherc_server_new(), so stopping needs
  * no memory. If the order is still under way, it is sent once more after it has come back. */
 static void order_stop(pusherc_server *server, uint64_t grace_ms)
 {
@@ -246,6 +295,8 @@ int pusherc_server_stop(pusherc_server *server, uint32_t grace_ms, pusherc_stopp
 {
     if (!server)
         return PUSHERC_EINVAL;
+    if (pc_server_is_copy(server))
+        return PUSHERC_ESTATE;
     pthread_mutex_lock(&server->mutex);
     int state = atomic_load(&server->state);
     bool idle = state == PC_SERVER_NEW || state == PC_SERVER_STARTING; /* no loop runs */
@@ -258,13 +309,36 @@ int pusherc_server_stop(pusherc_server *server, uint32_t grace_ms, pusherc_stopp
     }
     pthread_mutex_unlock(&server->mutex);
     if (idle) {
+        pc_messages_stopped(server->messages);
         if (stopped)
             stopped(server, user_data);
+        pc_latch_open(&server->over);
         return 0;
     }
     if (state != PC_SERVER_STOPPED)
         order_stop(server, grace_ms);
     return first ? 0 : PUSHERC_ESTATE;
+}
+
+bool pc_server_is_own_thread(const pusherc_server *server)
+{
+    for (uint32_t i = 0; i < server->engine.worker_count; i++)
+        if (pc_mailbox_is_own(server->engine.workers[i].mailbox))
+            return true;
+    return false;
+}
+
+int pusherc_server_wait(pusherc_server *server, uint32_t timeout_ms)
+{
+    if (!server)
+        return PUSHERC_EINVAL;
+    if (pc_server_is_copy(server))
+        return PUSHERC_ESTATE;
+    int state = atomic_load(&server->state);
+    if (server->mode != PC_SERVER_THREADS || state == PC_SERVER_NEW ||
+        state == PC_SERVER_STARTING || pc_server_is_own_thread(server))
+        return PUSHERC_ESTATE;
+    return pc_latch_wait(&server->over, timeout_ms) ? 0 : PUSHERC_ETIMEDOUT;
 }
 
 static void join_threads(pusherc_server *server)
@@ -273,10 +347,29 @@ static void join_threads(pusherc_server *server)
         pthread_join(server->threads[i], NULL);
 }
 
+/*
+ * What a forked child has of a server is a picture of memory that other threads were changing, handles in an event loop
+ * that the kernel shares with the parent, and locks that no thread will release. So the child walks no list and frees no
+ * memory; that would only make the kernel copy the pages. It closes its copies of the listening sockets: while it has
+ * them, no process can listen at the address when the parent has gone. Once a stop has begun, the parent's threads close them.
+ */
+static void free_copy(pusherc_server *server)
+{
+    int state = atomic_load(&server->state);
+    bool listens =
+        state == PC_SERVER_NEW || state == PC_SERVER_STARTING || state == PC_SERVER_STARTED;
+    for (uint32_t i = 0; listens && i < server->engine.worker_count; i++)
+        pc_listeners_leave(&server->loops[i]);
+}
+
 void pusherc_server_free(pusherc_server *server)
 {
     if (!server)
         return;
+    if (pc_server_is_copy(server)) {
+        free_copy(server);
+        return;
+    }
     struct pc_engine *engine = &server->engine;
     int state = atomic_load(&server->state);
     if ((state == PC_SERVER_STARTED || state == PC_SERVER_STOPPING) &&
@@ -286,6 +379,7 @@ void pusherc_server_free(pusherc_server *server)
             continue;
     }
     join_threads(server);
+    pc_server_cluster_stop(server);
     pc_sender_free(server->sender);
     for (uint32_t i = 0; server->loops && i < engine->worker_count; i++)
         pc_loop_free(&server->loops[i]);
@@ -293,8 +387,12 @@ void pusherc_server_free(pusherc_server *server)
     pc_free(&mem, server->loops);
     pc_free(&mem, server->threads);
     pc_order_free(&server->stop_order);
+    pc_node_free(server->node);
     pc_engine_free(engine);
     pc_log_free(&engine->log);
+    pc_messages_free(server->messages);
+    pc_fork_mark_unref(engine->mark);
+    pc_latch_free(&server->over);
     pthread_mutex_destroy(&server->mutex);
     pc_free(&mem, server);
 }

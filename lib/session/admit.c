@@ -36,18 +36,23 @@ bool pc_admit_path(const struct pc_engine *engine, pusherc_slice path)
     return pc_strip_prefix(engine, path, &path) && pc_slice_starts(path, PC_S("/app/"));
 }
 
-/* "/app/{key}" below the prefix */
-static bool find_key(const struct pc_engine *engine, pusherc_slice path, struct pc_admission *out)
+pusherc_slice pc_admit_key(const struct pc_engine *engine, pusherc_slice path)
+{
+    if (!pc_admit_path(engine, path))
+        return PC_S("");
+    path = pc_slice_skip(path, strlen(engine->options.path_prefix) + sizeof "/app/" - 1);
+    return pc_slice_find(path, '/') == path.len ? path : PC_S("");
+}
+
+static bool take_key(const struct pc_engine *engine, pusherc_slice encoded,
+                     struct pc_admission *out)
 {
     char stack[256];
     struct pc_buf scratch;
     pusherc_slice key;
-    if (!pc_admit_path(engine, path))
-        return false;
-    path = pc_slice_skip(path, strlen(engine->options.path_prefix) + sizeof "/app/" - 1);
     pc_buf_init_in(&scratch, &engine->mem, sizeof stack, stack, sizeof stack);
-    bool ok = path.len > 0 && pc_slice_find(path, '/') == path.len &&
-              pc_http_decode(path, false, &scratch, &key) == 0 && key.len < sizeof out->key;
+    bool ok = encoded.len > 0 && pc_http_decode(encoded, false, &scratch, &key) == 0 &&
+              key.len < sizeof out->key;
     if (ok) {
         memcpy(out->key, key.ptr, key.len);
         out->key[key.len] = '\0';
@@ -84,13 +89,13 @@ static enum pc_admit_result refuse_path(const struct pc_engine *engine, struct p
 }
 
 enum pc_admit_result pc_admit_request(struct pc_engine *engine,
-                                      const struct pc_http_message *request,
+                                      const struct pc_http_message *request, pusherc_slice key,
                                       struct pc_admission *out)
 {
     *out = (struct pc_admission){0};
     if (pc_engine_is_draining(engine))
         return refuse_client(out, PC_CLOSE_RECONNECT);
-    if (!find_key(engine, request->path, out))
+    if (!take_key(engine, key, out))
         return refuse_path(engine, out);
     return read_protocol(request->query, out);
 }
@@ -145,7 +150,7 @@ static enum pc_admit_result check_app(const struct pc_engine *engine, struct pc_
     if (!pc_app_allows_origin(app, pc_http_field(request, PC_S("Origin"))))
         return refuse_client_because(out, PC_CLOSE_UNAUTHORIZED, PC_S("Origin not allowed"));
     enum pc_admit_result result = check_quotas(app, address, out);
-    if (result == PC_ADMIT_OK && atomic_load_explicit(&engine->sockets, memory_order_relaxed) >
+    if (result == PC_ADMIT_OK && atomic_load_explicit(&engine->clients, memory_order_relaxed) >
                                      engine->options.max_connections) {
         pc_app_disconnect(app);
         pc_counts_drop(&app->state->per_address, out->newcomer.of_address);

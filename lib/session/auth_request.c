@@ -12,10 +12,15 @@ static pusherc_slice put_text(struct pc_buf *buf, pusherc_slice text)
     return copy;
 }
 
+static void dispose(struct pc_pending *pending)
+{
+    pusherc_auth_request *r = pc_auth_request_of(pending);
+    pc_identity_unref(r->identity);
+    pc_free(&pending->mem, r->answer_text);
+}
+
 pusherc_auth_request *pc_auth_request_new(struct pc_worker *worker, const struct pc_question *q,
-                                          struct pc_decision *decision,
-                                          void (*answered)(struct pc_mail *mail,
-                                                           struct pc_worker *worker))
+                                          struct pc_await *await, struct pc_quota *quota)
 {
     const struct pc_rule *rule = q->match->rule;
     const struct pc_mem *mem = worker->mem;
@@ -37,12 +42,8 @@ pusherc_auth_request *pc_auth_request_new(struct pc_worker *worker, const struct
         r->param_values[i] = pc_slice(r->channel.ptr + (q->match->values[i].ptr - q->channel.ptr),
                                       q->match->values[i].len);
     }
-    r->mem = *mem;
-    r->box = worker->mailbox;
-    pc_mailbox_ref(r->box);
-    r->mail.run = answered;
-    atomic_init(&r->state, PC_REQUEST_OPEN);
-    r->decision = decision;
+    pc_pending_begin(&r->pending, worker, await, quota);
+    r->pending.dispose = dispose;
     r->identity = q->identity;
     pc_identity_ref(r->identity);
     r->socket_id = q->socket_id;
@@ -50,27 +51,16 @@ pusherc_auth_request *pc_auth_request_new(struct pc_worker *worker, const struct
     return r;
 }
 
-void pc_auth_request_free(pusherc_auth_request *r)
-{
-    struct pc_mem mem = r->mem;
-    pc_identity_unref(r->identity);
-    pc_mailbox_unref(r->box);
-    pc_free(&mem, r->answer_text);
-    pc_free(&mem, r);
-}
-
-void pc_auth_request_leave(pusherc_auth_request *request, enum pc_request_state why)
-{
-    int open = PC_REQUEST_OPEN;
-    request->decision = NULL;
-    atomic_compare_exchange_strong(&request->state, &open, (int)why);
-}
-
 /* -- the host reads -- */
 
 pusherc_slice pusherc_auth_app_id(const pusherc_auth_request *request)
 {
     return request->app_id;
+}
+
+uint64_t pusherc_auth_question(const pusherc_auth_request *request)
+{
+    return request->pending.number;
 }
 
 pusherc_slice pusherc_auth_channel(const pusherc_auth_request *request)
@@ -112,19 +102,6 @@ static void deny(pusherc_auth_request *r, pusherc_denial_reason reason, int stat
         .reason = reason, .status = status, .text = pc_slice(r->reason, text.len)};
 }
 
-/* Sends the answer to the request's worker, which frees the request; frees it here if the worker has gone. */
-static int hand_back(pusherc_auth_request *r)
-{
-    int before = atomic_exchange(&r->state, PC_REQUEST_ANSWERED);
-    if (pc_mailbox_send(r->box, &r->mail, PC_MAIL_CONTROL)) {
-        pc_auth_request_free(r);
-        return PUSHERC_ECANCELED;
-    }
-    return before == PC_REQUEST_OPEN        ? 0
-           : before == PC_REQUEST_TIMED_OUT ? PUSHERC_ETIMEDOUT
-                                            : PUSHERC_ECANCELED;
-}
-
 static int copy_grant(pusherc_auth_request *r, const pusherc_grant *from)
 {
     pusherc_grant taken, *const g = &taken;
@@ -134,7 +111,7 @@ static int copy_grant(pusherc_auth_request *r, const pusherc_grant *from)
         (g->user_info_json.len && pc_json_parse(g->user_info_json).type == PC_JSON_NONE))
         return PUSHERC_EINVAL;
     size_t len = g->user_id.len + g->user_info_json.len + g->view.len;
-    r->answer_text = pc_alloc(&r->mem, len + 1);
+    r->answer_text = pc_alloc(&r->pending.mem, len + 1);
     if (!r->answer_text)
         return PUSHERC_ENOMEM;
     char *at = r->answer_text;
@@ -154,20 +131,25 @@ int pusherc_auth_allow(pusherc_auth_request *request, const pusherc_grant *grant
     if (err)
         deny(request, PUSHERC_DENIED_INTERNAL, 500,
              PC_S("The application's answer was not usable"));
-    int sent = hand_back(request);
+    int sent = pc_pending_answer(&request->pending);
     return err ? err : sent;
 }
 
 int pusherc_auth_deny(pusherc_auth_request *request, int status, const char *reason)
 {
     int err = 0;
-    pusherc_slice text = reason ? pc_slice_of(reason) : PC_S("Forbidden");
+    bool wants_user = status == 401 && request->user_id.len == 0;
+    pusherc_slice text = reason       ? pc_slice_of(reason)
+                         : wants_user ? PC_S("A user is required")
+                                      : PC_S("Forbidden");
     if ((status != 0 && (status < 400 || status > 499)) || !pc_utf8_valid(text)) {
         err = PUSHERC_EINVAL;
         status = 0;
+        wants_user = false;
         text = PC_S("Forbidden");
     }
-    deny(request, PUSHERC_DENIED_BY_RULE, status ? status : 403, text);
-    int sent = hand_back(request);
+    deny(request, wants_user ? PUSHERC_DENIED_NO_USER : PUSHERC_DENIED_BY_RULE,
+         status ? status : 403, text);
+    int sent = pc_pending_answer(&request->pending);
     return err ? err : sent;
 }

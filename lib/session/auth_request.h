@@ -1,7 +1,6 @@
 /*
- * The object in which the host holds a question about a channel: what it may read, its answer, and the way back. It
- * belongs to the host from the question to the answer, on any thread, even when the server has gone. The answer
- * consumes it: it goes back to the worker that asked (decision.h), which frees it.
+ * The object in which the host holds a question about a channel: what it may read, and its answer. How it belongs to
+ * the host and comes back to the worker that asked (decision.h) is in pending.h.
  */
 #ifndef PC_SESSION_AUTH_REQUEST_H
 #define PC_SESSION_AUTH_REQUEST_H
@@ -9,8 +8,8 @@
 #include <pusherc/auth.h>
 
 #include "fanout/engine.h"
+#include "fanout/pending.h"
 
-struct pc_decision;
 struct pc_identity;
 
 #define PC_MAX_DENIAL    120 /* bytes of a reason that clients and the log get */
@@ -33,24 +32,15 @@ struct pc_question {
     pusherc_slice channel;
     struct pc_identity *identity; /* NULL = anonymous */
     pusherc_socket_id socket_id;
-    bool fresh; /* do not take a cached answer */
+    struct pc_address address; /* of the client that asks */
+    bool
+        fresh; /* the host wants to be asked: do not take a cached answer, and do not wait for a place */
     /* do not share or cache the answer: the asker only claims to be this socket */
     bool unshared;
 };
 
-enum pc_request_state {
-    PC_REQUEST_OPEN = 0,  /* the host has not answered */
-    PC_REQUEST_ANSWERED,  /* the answer is on its way or has arrived */
-    PC_REQUEST_TIMED_OUT, /* denied meanwhile; the host still owns it */
-    PC_REQUEST_CANCELED   /* no waiter is left; the host still owns it */
-};
-
 struct pusherc_auth_request {
-    struct pc_mail mail; /* brings the answer to the worker */
-    struct pc_mem mem;
-    struct pc_mailbox *box;       /* counted */
-    _Atomic int state;            /* enum pc_request_state */
-    struct pc_decision *decision; /* worker only; NULL = no waiter is left */
+    struct pc_pending pending;
     struct pc_identity *identity; /* counted; NULL = anonymous */
     pusherc_socket_id socket_id;
     pusherc_slice app_id, channel, user_id; /* in text */
@@ -63,15 +53,15 @@ struct pusherc_auth_request {
     char text[];
 };
 
-/* For the host. After the answer `answered` runs on the worker, which then owns the request; or
- * with NULL if the worker has ended, and then it frees the request. NULL = out of memory. */
-PC_CHECKED pusherc_auth_request *
-pc_auth_request_new(struct pc_worker *worker, const struct pc_question *question,
-                    struct pc_decision *decision,
-                    void (*answered)(struct pc_mail *mail, struct pc_worker *worker));
-/* Only after it was answered. */
-void pc_auth_request_free(pusherc_auth_request *request);
-/* No waiter is left. The host gets an error that tells this state when it answers. */
-void pc_auth_request_leave(pusherc_auth_request *request, enum pc_request_state why);
+/* For the host: `await` waits for the answer. Takes over the place in `quota`. NULL = out of memory: nothing was taken
+ * over. */
+PC_CHECKED pusherc_auth_request *pc_auth_request_new(struct pc_worker *worker,
+                                                     const struct pc_question *question,
+                                                     struct pc_await *await,
+                                                     struct pc_quota *quota);
+static inline pusherc_auth_request *pc_auth_request_of(struct pc_pending *answer)
+{
+    return PC_CONTAINER(answer, pusherc_auth_request, pending);
+}
 
 #endif

@@ -2,6 +2,7 @@
 
 #include "base/pack.h"
 #include "session/grant.h"
+#include "session/member.h"
 #include "session/session.h"
 
 /*
@@ -35,17 +36,24 @@ struct pc_change_worker {
 struct pc_change *pc_change_new(struct pc_engine *engine, const struct pc_grant_filter *filter,
                                 pusherc_slice channel, pusherc_slice reason)
 {
-    size_t len = filter->user_id.len + filter->pattern.len + channel.len + reason.len;
-    struct pc_change *change = pc_alloc_zero(&engine->mem, sizeof *change + len);
+    size_t count = 0, len = channel.len + reason.len;
+    for (const struct pc_grant_filter *f = filter; f; f = f->next, count++)
+        len += f->user_id.len + f->pattern.len;
+    size_t size = sizeof(struct pc_change) + (count - 1) * sizeof *filter;
+    struct pc_change *change = pc_alloc_zero(&engine->mem, size + len);
     if (!change)
         return NULL;
+    char *at = (char *)change + size;
     change->mem = engine->mem;
     change->how = PC_RECHECK_OUTDATES | PC_RECHECK_HOLDS;
     change->engine = engine;
-    change->filter = *filter;
-    char *at = change->text;
-    change->filter.user_id = pc_pack(&at, filter->user_id);
-    change->filter.pattern = pc_pack(&at, filter->pattern);
+    struct pc_grant_filter *to = &change->filter;
+    for (size_t i = 0; i < count; i++, filter = filter->next, to = &change->more[i - 1]) {
+        *to = *filter;
+        to->user_id = pc_pack(&at, filter->user_id);
+        to->pattern = pc_pack(&at, filter->pattern);
+        to->next = filter->next ? &change->more[i] : NULL;
+    }
     change->channel = pc_pack(&at, channel);
     change->reason = pc_pack(&at, reason);
     atomic_init(&change->open, 1);
@@ -73,11 +81,6 @@ void pc_change_report(struct pc_change *change)
 
 #define ALL_GRANTS UINT64_MAX
 
-static struct pc_session *session_at(struct pc_list *link)
-{
-    return PC_CONTAINER(link, struct pc_session, of_worker);
-}
-
 static void rechecked(void *ctx, enum pc_recheck_result result)
 {
     struct pc_change *change = ctx;
@@ -88,28 +91,83 @@ static void rechecked(void *ctx, enum pc_recheck_result result)
     pc_change_report(change);
 }
 
-/* Rechecks the session's grants that fit the filter. Unless `after` is ALL_GRANTS: only those
- * that an auth endpoint has left here after that number. */
-static void recheck_grants(struct pc_session *s, struct pc_change *change, uint64_t after)
+/* One change on one worker. */
+struct round {
+    struct pc_change *change;
+    /* only grants that an auth endpoint has left here after that number; ALL_GRANTS = all */
+    uint64_t after;
+    const struct pc_grant_filter *by; /* by which the grants are found; NULL = all are visited */
+};
+
+/* A grant that several filters fit is asked about once: by the first of them, which finds it as well. */
+static void recheck_grant(struct pc_grant *grant, struct round *round)
 {
-    PC_LIST_EACH_SAFE(l, next, &s->grants) {
-        struct pc_grant *grant = PC_CONTAINER(l, struct pc_grant, of_session);
-        const struct pc_grant_filter *filter = &change->filter;
-        if (after != ALL_GRANTS && grant->endpoint_answer <= after)
-            continue;
-        if (!pc_grant_filter_covers(filter, s->app->state->uid, pc_grant_channel(grant)) ||
-            (filter->user_id.len && !pc_grant_is_of(grant, filter->user_id)))
-            continue;
-        atomic_fetch_add_explicit(&change->open, 1, memory_order_relaxed);
-        pc_grant_recheck(grant, after == ALL_GRANTS ? change->how : PC_RECHECK_HOLDS, rechecked,
-                         change);
+    struct pc_change *change = round->change;
+    struct pc_session *s = grant->session;
+    struct pc_holder holder =
+        pc_holder_of(pc_grant_own_identity(grant), pc_session_identity(s), s->q->owner);
+    bool all = round->after == ALL_GRANTS;
+    if (!all && grant->endpoint_answer <= round->after)
+        return;
+    const struct pc_grant_filter *first =
+        pc_grant_filter_fits(&change->filter, s->app->state->uid, pc_grant_channel(grant), &holder);
+    if (!first || (round->by && first != round->by))
+        return;
+    atomic_fetch_add_explicit(&change->open, 1, memory_order_relaxed);
+    pc_grant_recheck(grant, all ? change->how : PC_RECHECK_HOLDS, rechecked, change);
+}
+
+static void recheck_session(struct pc_session *s, void *ctx)
+{
+    PC_LIST_EACH_SAFE(l, next, &s->grants)
+        recheck_grant(PC_CONTAINER(l, struct pc_grant, of_session), ctx);
+}
+
+/* A grant that is the user's by itself has been visited if its session is that user's, too. */
+static bool is_of_session(const struct pc_grant *grant, pusherc_slice user_id)
+{
+    return pc_identity_is(pc_session_identity(grant->session), user_id);
+}
+
+static void recheck_own(struct pc_grant *grant, void *ctx)
+{
+    struct round *round = ctx;
+    if (!is_of_session(grant, round->by->user_id))
+        recheck_grant(grant, round);
+}
+
+static bool names_socket(const struct pc_grant_filter *f)
+{
+    return f->socket_id.a || f->socket_id.b;
+}
+
+/* Visits what the filter names: a socket, or a user. */
+static void recheck_named(struct pc_worker *worker, struct round *round)
+{
+    const struct pc_grant_filter *by = round->by;
+    if (names_socket(by)) {
+        struct pc_session *s = pc_session_find(worker, by->socket_id);
+        if (s)
+            recheck_session(s, round);
+        return;
     }
+    pc_user_each_session(worker, by->app_uid, by->user_id, recheck_session, round);
+    pc_user_each_grant(worker, by->app_uid, by->user_id, recheck_own, round);
 }
 
 static void recheck_worker(struct pc_worker *worker, struct pc_change *change, uint64_t after)
 {
-    PC_LIST_EACH(l, &worker->sessions)
-        recheck_grants(session_at(l), change, after);
+    struct round round = {change, after, NULL};
+    bool all_name = true;
+    for (const struct pc_grant_filter *f = &change->filter; f; f = f->next)
+        all_name &= names_socket(f) || f->user_id.len;
+    if (!all_name) {
+        PC_LIST_EACH(l, &worker->sessions)
+            recheck_session(PC_CONTAINER(l, struct pc_session, of_worker), &round);
+        return;
+    }
+    for (round.by = &change->filter; round.by; round.by = round.by->next)
+        recheck_named(worker, &round);
 }
 
 int pc_change_recheck_session(struct pc_session *s)
@@ -119,7 +177,8 @@ int pc_change_recheck_session(struct pc_session *s)
     if (!change)
         return PUSHERC_ENOMEM;
     change->how = PC_RECHECK_OUTDATES; /* no fact has changed: delivery goes on */
-    recheck_grants(s, change, ALL_GRANTS);
+    struct round round = {change, ALL_GRANTS, NULL};
+    recheck_session(s, &round);
     pc_change_report(change);
     return 0;
 }
@@ -148,16 +207,54 @@ static void revoke(struct pc_session *s, const struct pc_change *change)
         pc_grant_revoke(s, change->channel, change->reason);
 }
 
-static void revoke_from_user(struct pc_worker *worker, const struct pc_change *change)
+static void revoke_from_session(struct pc_session *s, void *ctx)
 {
-    PC_LIST_EACH(l, &worker->sessions) {
-        struct pc_session *s = session_at(l);
-        const struct pc_grant *grant = pc_grant_find(s, change->channel);
-        pusherc_slice user_id = change->filter.user_id;
-        if (grant ? pc_grant_is_of(grant, user_id)
-                  : pc_identity_is(pc_session_identity(s), user_id))
+    revoke(s, ctx);
+}
+
+static void revoke_own(struct pc_grant *grant, void *ctx)
+{
+    const struct pc_change *change = ctx;
+    if (!is_of_session(grant, change->filter.user_id) &&
+        pc_slice_eq(pc_grant_channel(grant), change->channel))
+        revoke(grant->session, change);
+}
+
+/* This worker's subscribers of the channel, if the user is a member. */
+static struct pc_local *subscribers_beside(struct pc_worker *worker, const struct pc_change *change)
+{
+    uint64_t app_uid = change->filter.app_uid;
+    struct pc_shard *shard =
+        pc_directory_lock(&worker->engine->directory, app_uid, change->channel);
+    const struct pc_channel *channel = pc_shard_find(shard, app_uid, change->channel);
+    bool is_member = channel && channel->class.kind == PUSHERC_CHANNEL_PRESENCE &&
+                     pc_roster_find(&channel->roster, change->filter.user_id);
+    struct pc_local *local = is_member ? pc_local_of(channel, worker) : NULL;
+    pc_shard_unlock(shard);
+    return local;
+}
+
+/* Those who are the user in this channel alone. Who leaves is replaced by the last subscriber, who has been visited; the
+ * list stays until its last one leaves. */
+static void revoke_from_members(struct pc_worker *worker, const struct pc_change *change)
+{
+    struct pc_local *local = subscribers_beside(worker, change);
+    for (uint32_t i = local ? local->count : 0; i-- > 0;) {
+        const struct pc_target *target = &local->targets[i];
+        if (!pc_slice_eq(target->subscription->member->node.key, change->filter.user_id))
+            continue;
+        struct pc_session *s = pc_session_find(worker, target->q->owner);
+        if (s)
             revoke(s, change);
     }
+}
+
+static void revoke_from_user(struct pc_worker *worker, struct pc_change *change)
+{
+    const struct pc_grant_filter *filter = &change->filter;
+    pc_user_each_session(worker, filter->app_uid, filter->user_id, revoke_from_session, change);
+    pc_user_each_grant(worker, filter->app_uid, filter->user_id, revoke_own, change);
+    revoke_from_members(worker, change);
 }
 
 void pc_change_apply(struct pc_change *change, struct pc_worker *worker)

@@ -13,22 +13,22 @@ struct pc_session;
 struct pc_change {
     struct pc_mem mem;
     struct pc_engine *engine;
-    struct pc_grant_filter filter; /* slices in text */
+    struct pc_grant_filter filter; /* the first one; slices in the text */
     pusherc_reauthorized_fn done;  /* NULL = the host does not ask for the result */
     void *user_data;
     /* len > 0: the host takes this channel away, from one socket or, if that is zero, from the
      * filter's user. len 0: grants are rechecked instead. */
-    pusherc_slice channel, reason; /* in text */
+    pusherc_slice channel, reason; /* in the text */
     pusherc_socket_id socket_id;
     _Atomic uint64_t open; /* reports to come: the two rounds together, and each recheck */
     _Atomic uint64_t kept, revoked;
     struct pc_order order;            /* the round under way */
     struct pc_change_worker *workers; /* owned; what each worker keeps between the rounds */
     uint32_t how;                     /* PC_RECHECK_* of the first round */
-    char text[];
+    struct pc_grant_filter more[];    /* those behind `filter`; the text is behind them */
 };
 
-/* Copies the texts. The caller holds one open report; see pc_change_report(). NULL = out of
+/* Copies the filters and texts. The caller holds one open report; see pc_change_report(). NULL = out of
  * memory. */
 struct pc_change *pc_change_new(struct pc_engine *engine, const struct pc_grant_filter *filter,
                                 pusherc_slice channel, pusherc_slice reason);

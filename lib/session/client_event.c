@@ -15,6 +15,13 @@ static struct pc_app_stats *stats_of(const struct pc_session *s)
 
 static void refuse_event(struct pc_session *s, enum pc_error_code code, const char *text)
 {
+    pc_engine_note(s->worker->engine, s->worker,
+                   &(struct pc_happening){.kind = PC_HAPPENED_DENIAL,
+                                          .app_id = s->app->id,
+                                          .socket_id = s->q->owner,
+                                          .status = code > 0 ? (int)code : 0,
+                                          .name = PC_S("client_event"),
+                                          .detail = pc_slice_of(text)});
     pc_stat_add(&stats_of(s)->client_events_refused, 1);
     pc_session_say_error(s, code, text);
 }
@@ -32,14 +39,14 @@ static void relay(struct pc_session *s, const struct pc_message_in *in, pusherc_
                   pusherc_slice user_id)
 {
     struct pc_engine *engine = s->worker->engine;
-    if (engine->hooks.on_client_event) {
+    const pusherc_hooks *hooks = s->worker->hooks;
+    if (hooks->on_client_event) {
         pusherc_client_event event = {.struct_size = sizeof event,
                                       .channel = in->channel,
                                       .event = in->event,
                                       .data = data,
                                       .user_id = user_id};
-        if (engine->hooks.on_client_event((const pusherc_conn *)s, &event,
-                                          engine->hooks.user_data)) {
+        if (hooks->on_client_event((const pusherc_conn *)s, &event, hooks->user_data)) {
             refuse_event(s, PC_ERROR_CLIENT_EVENT, "Client event rejected by the application");
             return;
         }
@@ -50,6 +57,7 @@ static void relay(struct pc_session *s, const struct pc_message_in *in, pusherc_
                                .data = data,
                                .user_id = user_id,
                                .except = s->q->owner,
+                               .way = PC_WAY_CLIENT,
                                .worker = s->worker};
     int err = pc_publish(engine, s->app, &p);
     if (err) {

@@ -4,17 +4,22 @@
 
 #define MAX_BATCH  64   /* questions handed to one authorize_batch call */
 #define MAX_CACHED 8192 /* answers one worker remembers */
+/* Questions handed to the host at once; then the clients get what they wait for, and the rest follows. */
+#define MAX_ASKED 512
 
 /*
  * How it works. pc_decide() looks for a cached answer, then for an open decision with the same key
  * (app, who asks, channel), and joins its waiters or opens one. Who asks is the user if there is
  * one, or else the socket; a question about a socket that the asker only claims to be (`unshared`)
- * gets a unique number, so that its answer is neither shared nor cached. At the end of the turn
- * pc_decisions_ask() hands the new questions to the host, those of one rule in batches.
+ * gets a unique number, so that its answer is neither shared nor cached. A decision needs a place
+ * among the questions that its asker may have open (quota.h), and waits for one if it must. At the end of the turn
+ * pc_decisions_ask() hands the new questions to the host. Those of a rule that takes batches are
+ * gathered: they wait until the first of them is gather_ms old, or there are as many as a batch
+ * holds. A browser sends each subscribe by itself, so a page's questions arise in many turns.
  *
  * A decision is closed in one of three ways: by the answer, by its deadline, or by its last waiter
- * leaving. After the last two the host still owns the request object; it is told when it answers,
- * and the answer then finds no decision. If the host's facts have changed in between (`outdated`),
+ * leaving. After the last two the host still owns the request object, and the question keeps its place; it is told
+ * when it answers, and the answer then finds no decision. If the host's facts have changed in between (`outdated`),
  * the answer is thrown away and the question asked once more. So an answer that reaches a waiter
  * was always begun after the last change that concerns it.
  */
@@ -23,10 +28,13 @@ struct pc_decision {
     struct pc_map_node node; /* see write_key() */
     struct pc_worker *worker;
     struct pc_list waiters;
-    struct pc_list to_ask; /* linked until the end of the turn */
+    struct pc_claim claim;    /* until the host is asked */
+    struct pc_list to_ask;    /* linked until the end of the turn */
+    uint64_t gather_until_ms; /* until then the question may wait for others */
     struct pc_timer deadline;
-    pusherc_auth_request *request; /* the host has it; NULL = not asked yet, or answered */
-    struct pc_question question;   /* app and identity counted; match is the next member */
+    struct pc_await await;       /* waits while the host has the question */
+    struct pc_question question; /* app and identity counted; match is the next member */
+    /* Its rule is counted; NULL: it was removed, and the question is denied at the deadline. */
     struct pc_rule_match match;
     bool outdated; /* the pending answer is invalid: ask again when it arrives */
     char key[];
@@ -36,8 +44,10 @@ struct cached {
     struct pc_map_node node; /* the same key */
     struct pc_list by_age;
     uint64_t until_ms;
+    const struct pc_rule *rule; /* counted: the one that gave the answer */
     uint64_t app_uid;
     pusherc_slice user, base_user, channel; /* base_user: of the identity below a sign-in */
+    pusherc_socket_id socket_id;            /* of one without a user; zero = any of the user's */
     struct pc_verdict verdict;              /* slices in text */
     char text[];
 };
@@ -47,6 +57,8 @@ struct pc_decisions {
     uint64_t last_unshared; /* number in the key of the latest unshared question */
     struct pc_map open;
     struct pc_list to_ask;
+    uint64_t
+        ask_ms; /* when the first of to_ask has waited for long enough; UINT64_MAX = none waits */
     struct pc_map cache;
     struct pc_list cache_by_age; /* oldest first */
     struct pc_list doubts;       /* struct pc_doubt */
@@ -59,6 +71,7 @@ int pc_decisions_new(struct pc_decisions **out, struct pc_worker *worker)
     if (!d)
         return PUSHERC_ENOMEM;
     d->worker = worker;
+    d->ask_ms = UINT64_MAX;
     pc_map_init(&d->open, worker->mem, worker->engine->seed);
     pc_map_init(&d->cache, worker->mem, worker->engine->seed);
     pc_list_init(&d->to_ask);
@@ -71,6 +84,7 @@ static void forget_cached(struct pc_decisions *d, struct cached *c)
 {
     pc_map_remove(&d->cache, &c->node);
     pc_list_remove(&c->by_age);
+    pc_rule_unref(c->rule);
     pc_free(d->worker->mem, c);
 }
 
@@ -94,11 +108,11 @@ void pc_waiter_init(struct pc_waiter *waiter, pc_decided_fn decided)
 
 /* Takes the decision out of the tables: its answer will find no decision, and the same question
  * opens a new one. */
-static void decision_close(struct pc_decision *decision, enum pc_request_state request_state)
+static void decision_close(struct pc_decision *decision)
 {
     struct pc_worker *worker = decision->worker;
-    if (decision->request)
-        pc_auth_request_leave(decision->request, request_state);
+    pc_await_abandon(&decision->await);
+    pc_claim_cancel(&decision->claim);
     pc_timer_stop(&worker->timers, &decision->deadline);
     pc_list_remove(&decision->to_ask);
     pc_map_remove(&worker->decisions->open, &decision->node);
@@ -107,6 +121,7 @@ static void decision_close(struct pc_decision *decision, enum pc_request_state r
 static void decision_free(struct pc_decision *decision)
 {
     pc_app_unref(decision->question.app);
+    pc_rule_unref(decision->match.rule);
     pc_identity_unref(decision->question.identity);
     pc_free(decision->worker->mem, decision);
 }
@@ -117,20 +132,19 @@ void pc_waiter_cancel(struct pc_waiter *waiter)
     pc_list_remove(&waiter->link);
     waiter->decision = NULL;
     if (decision && pc_list_empty(&decision->waiters)) {
-        decision_close(decision, PC_REQUEST_CANCELED);
+        decision_close(decision);
         decision_free(decision);
     }
 }
 
 /* Calls all waiters. A callback may cancel other waiters of this decision, or ask again. */
-static void conclude(struct pc_decision *decision, const struct pc_verdict *verdict,
-                     enum pc_request_state request_state)
+static void conclude(struct pc_decision *decision, const struct pc_verdict *verdict)
 {
     struct pc_list waiters;
     pc_list_take(&waiters, &decision->waiters);
     PC_LIST_EACH(l, &waiters)
         PC_CONTAINER(l, struct pc_waiter, link)->decision = NULL;
-    decision_close(decision, request_state);
+    decision_close(decision);
     while (!pc_list_empty(&waiters)) {
         struct pc_waiter *w = PC_CONTAINER(waiters.next, struct pc_waiter, link);
         pc_list_remove(&w->link);
@@ -139,18 +153,31 @@ static void conclude(struct pc_decision *decision, const struct pc_verdict *verd
     decision_free(decision);
 }
 
+/* What the host's silence means. */
+static const struct pc_verdict silence = {
+    .reason = PUSHERC_DENIED_TIMEOUT,
+    .status = 403,
+    .text = {"The application did not answer in time",
+             sizeof "The application did not answer in time" - 1}};
+
 static void on_deadline(struct pc_timer *timer, uint64_t now_ms)
 {
     struct pc_decision *decision = PC_CONTAINER(timer, struct pc_decision, deadline);
-    struct pc_verdict verdict = {.reason = PUSHERC_DENIED_TIMEOUT,
-                                 .status = 403,
-                                 .text = PC_S("The application did not answer in time")};
+    struct pc_verdict verdict = silence;
     (void)now_ms;
-    if (!decision->request) { /* memory ran out before the host was asked */
+    if (!decision->match.rule) {
+        verdict = pc_verdict_no_rule();
+    } else if (pc_claim_waits(&decision->claim)) {
+        verdict.reason = PUSHERC_DENIED_LIMIT;
+        verdict.status = 503;
+        verdict.text = PC_S("Too many questions wait for the application's answer");
+        pc_claim_expire(&decision->claim);
+    } else if (!decision->await.pending) { /* memory ran out before the host was asked */
         verdict.reason = PUSHERC_DENIED_INTERNAL;
         verdict.text = PC_S("Out of memory");
     }
-    conclude(decision, &verdict, PC_REQUEST_TIMED_OUT);
+    pc_await_expire(&decision->await);
+    conclude(decision, &verdict);
 }
 
 /* -- keys: app, who asks, channel -- */
@@ -200,13 +227,15 @@ static bool is_unshared(const struct pc_decision *decision)
 
 /* -- cached answers -- */
 
-static bool find_cached(struct pc_decisions *d, pusherc_slice key, struct pc_verdict *out)
+/* An answer of another rule is forgotten: it may be looked up before this worker is told that there are others. */
+static bool find_cached(struct pc_decisions *d, pusherc_slice key, const struct pc_rule *rule,
+                        struct pc_verdict *out)
 {
     struct pc_map_node *node = pc_map_find(&d->cache, key);
     if (!node)
         return false;
     struct cached *c = PC_CONTAINER(node, struct cached, node);
-    if (c->until_ms <= d->worker->now_ms) {
+    if (c->until_ms <= d->worker->now_ms || c->rule != rule) {
         forget_cached(d, c);
         return false;
     }
@@ -253,16 +282,87 @@ static void cache_answer(struct pc_decision *decision, const struct pc_verdict *
     c->app_uid = decision->question.app->state->uid;
     c->channel = pc_slice(copies[0].ptr + (decision->question.channel.ptr - key.ptr),
                           decision->question.channel.len);
+    if (pc_identity_user_id(who).len == 0)
+        c->socket_id = decision->question.socket_id;
     if (who)
         c->user = pc_slice(copies[0].ptr + KEY_HEAD, who->user_id.len);
     c->base_user = copies[5];
-    if (pc_map_insert(&d->cache, &c->node))
+    c->rule = decision->match.rule;
+    if (pc_map_insert(&d->cache, &c->node)) {
         pc_free(d->worker->mem, c);
-    else
-        pc_list_push_back(&d->cache_by_age, &c->by_age);
+        return;
+    }
+    pc_rule_ref(c->rule);
+    pc_list_push_back(&d->cache_by_age, &c->by_age);
 }
 
 /* -- asking -- */
+
+/* It may wait for its place so long, and then for the answer. */
+static void set_deadline(struct pc_decision *decision)
+{
+    struct pc_worker *worker = decision->worker;
+    pc_timer_arm(&worker->timers, &decision->deadline,
+                 worker->now_ms + worker->engine->options.auth_timeout_ms);
+}
+
+/* The host is asked at the end of this turn. */
+static void ask_soon(struct pc_decision *decision)
+{
+    pc_list_push_back(&decision->worker->decisions->to_ask, &decision->to_ask);
+    set_deadline(decision);
+}
+
+static void granted(struct pc_claim *claim)
+{
+    ask_soon(PC_CONTAINER(claim, struct pc_decision, claim));
+}
+
+/* An auth endpoint's client only says that it is the socket. */
+static struct pc_source source_of(const struct pc_question *q)
+{
+    struct pc_source source = {.app_uid = q->app->state->uid, .address = q->address};
+    if (!q->unshared)
+        source.socket_id = q->socket_id;
+    return source;
+}
+
+/* Asks soon, or when the question has a place. `must`: it counts, but does not wait for a place. */
+static int claim(struct pc_decision *decision, bool must)
+{
+    struct pc_source source = source_of(&decision->question);
+    int err = pc_claim_make(&decision->claim, decision->worker, &source, must);
+    if (err)
+        return err;
+    if (pc_claim_waits(&decision->claim))
+        set_deadline(decision);
+    else
+        ask_soon(decision);
+    return 0;
+}
+
+/* Asks although there is no place. Out of memory: on_deadline() denies it. */
+static void ask_now(struct pc_decision *decision)
+{
+    pc_claim_cancel(&decision->claim);
+    if (claim(decision, true))
+        pc_timer_arm(&decision->worker->timers, &decision->deadline, decision->worker->now_ms);
+}
+
+/* The same question comes again. It need not wait for the first one's place if it has a place itself, as another
+ * client's may. */
+static void join(struct pc_decision *decision, const struct pc_question *q)
+{
+    struct pc_source source = source_of(q);
+    if (!pc_claim_waits(&decision->claim))
+        return;
+    if (q->fresh)
+        ask_now(decision);
+    else if (pc_claim_move(&decision->claim, decision->worker, &source))
+        ask_soon(decision);
+}
+
+static void on_answer(struct pc_await *await, struct pc_pending *answer);
 
 static struct pc_decision *decision_new(struct pc_worker *worker, const struct pc_question *q,
                                         pusherc_slice key)
@@ -272,24 +372,55 @@ static struct pc_decision *decision_new(struct pc_worker *worker, const struct p
         return NULL;
     memcpy(decision->key, key.ptr, key.len);
     decision->node.key = pc_slice(decision->key, key.len);
-    if (pc_map_insert(&worker->decisions->open, &decision->node)) {
-        pc_free(worker->mem, decision);
-        return NULL;
-    }
     decision->worker = worker;
     decision->question = *q;
-    pc_app_ref(q->app);
-    pc_identity_ref(q->identity);
     decision->question.channel = pc_slice(decision->key + key.len - q->channel.len, q->channel.len);
     decision->question.match = &decision->match;
     decision->match = pc_rule_match_in(q->match, q->channel, decision->question.channel);
+    decision->gather_until_ms = worker->now_ms + decision->match.rule->options.gather_ms;
+    decision->await.resume = on_answer;
     pc_list_init(&decision->waiters);
     pc_list_init(&decision->to_ask);
-    pc_list_push_back(&worker->decisions->to_ask, &decision->to_ask);
     pc_timer_init(&decision->deadline, on_deadline);
-    pc_timer_arm(&worker->timers, &decision->deadline,
-                 worker->now_ms + worker->engine->options.auth_timeout_ms);
+    pc_claim_init(&decision->claim, granted);
+    if (pc_map_insert(&worker->decisions->open, &decision->node))
+        goto fail_insert;
+    if (claim(decision, q->fresh))
+        goto fail_claim;
+    pc_app_ref(q->app);
+    pc_identity_ref(q->identity);
+    pc_rule_ref(decision->match.rule);
     return decision;
+
+fail_claim:
+    pc_map_remove(&worker->decisions->open, &decision->node);
+fail_insert:
+    pc_free(worker->mem, decision);
+    return NULL;
+}
+
+/* Not asked yet: the question will be about the new facts anyway. */
+static void outdate(struct pc_decision *decision)
+{
+    decision->outdated |= decision->await.pending != NULL;
+}
+
+/* Has the rule of now decide. */
+static void rematch(struct pc_map_node *node, void *ctx)
+{
+    struct pc_decision *decision = PC_CONTAINER(node, struct pc_decision, node);
+    const struct pc_question *q = &decision->question;
+    struct pc_worker *worker = ctx;
+    struct pc_rule_match match = pc_rules_find(&worker->engine->rules, q->app->id, q->channel,
+                                               pc_channel_classify(q->channel).kind);
+    if (match.rule == decision->match.rule)
+        return;
+    pc_rule_ref(match.rule);
+    pc_rule_unref(decision->match.rule);
+    decision->match = match;
+    outdate(decision);
+    if (!match.rule)
+        pc_timer_arm(&worker->timers, &decision->deadline, worker->now_ms);
 }
 
 bool pc_decide(struct pc_worker *worker, const struct pc_question *q, struct pc_waiter *waiter,
@@ -300,42 +431,41 @@ bool pc_decide(struct pc_worker *worker, const struct pc_question *q, struct pc_
     d->last_unshared += q->unshared;
     struct asker who = asker_of(q, &d->last_unshared);
     pusherc_slice key = write_key(q, &who, bytes);
-    if (!q->fresh && find_cached(d, key, now))
+    if (!q->fresh && find_cached(d, key, q->match->rule, now))
         return true;
     struct pc_map_node *node = pc_map_find(&d->open, key);
     struct pc_decision *decision =
         node ? PC_CONTAINER(node, struct pc_decision, node) : decision_new(worker, q, key);
+    /* this worker may not have been told yet that there are other rules */
+    if (decision && decision->match.rule != q->match->rule)
+        rematch(node, worker);
     if (!decision) {
         *now = (struct pc_verdict){
             .reason = PUSHERC_DENIED_INTERNAL, .status = 500, .text = PC_S("Out of memory")};
         return true;
     }
+    if (node)
+        join(decision, q);
     waiter->decision = decision;
     pc_list_push_back(&decision->waiters, &waiter->link);
     return false;
 }
 
-static void take_answer(struct pc_decision *decision, const struct pc_verdict *verdict)
+static void on_answer(struct pc_await *await, struct pc_pending *answer)
 {
-    struct pc_worker *worker = decision->worker;
-    decision->request = NULL;
-    if (decision->outdated) {
-        decision->outdated = false;
-        pc_timer_arm(&worker->timers, &decision->deadline,
-                     worker->now_ms + worker->engine->options.auth_timeout_ms);
-        pc_list_push_back(&worker->decisions->to_ask, &decision->to_ask);
+    struct pc_decision *decision = PC_CONTAINER(await, struct pc_decision, await);
+    const pusherc_auth_request *request = pc_auth_request_of(answer);
+    if (answer->silent) { /* also if it is outdated: the host cannot be asked now */
+        conclude(decision, &silence);
         return;
     }
-    cache_answer(decision, verdict);
-    conclude(decision, verdict, PC_REQUEST_ANSWERED);
-}
-
-static void on_answer(struct pc_mail *mail, struct pc_worker *worker)
-{
-    pusherc_auth_request *r = PC_CONTAINER(mail, pusherc_auth_request, mail);
-    if (worker && r->decision)
-        take_answer(r->decision, &r->verdict);
-    pc_auth_request_free(r);
+    if (!decision->outdated) {
+        cache_answer(decision, &request->verdict);
+        conclude(decision, &request->verdict);
+        return;
+    }
+    decision->outdated = false;
+    ask_now(decision);
 }
 
 /* Makes requests of up to `max` of this rule's questions and takes them out of the list. */
@@ -349,59 +479,147 @@ static size_t collect(struct pc_list *list, const struct pc_rule *rule, pusherc_
         if (decision->match.rule != rule)
             continue;
         pc_list_remove(&decision->to_ask);
-        decision->request =
-            pc_auth_request_new(decision->worker, &decision->question, decision, on_answer);
-        out[n] = decision->request;
-        if (out[n])
+        out[n] = rule ? pc_auth_request_new(decision->worker, &decision->question, &decision->await,
+                                            decision->claim.quota)
+                      : NULL;
+        if (out[n]) {
+            (void)pc_claim_use(&decision->claim);
             n++;
-        else /* the host is not asked: let the deadline deny it at once */
+        } else { /* the host is not asked: let the deadline deny it at once */
             pc_timer_arm(&decision->worker->timers, &decision->deadline, decision->worker->now_ms);
+        }
     }
+    return n;
+}
+
+/* May the questions of this rule wait for more? Then *until_ms is at most the time until which the first one may. */
+static bool may_wait(const struct pc_list *list, const struct pc_rule *rule, uint64_t now_ms,
+                     uint64_t *until_ms)
+{
+    uint64_t first_ms = UINT64_MAX;
+    size_t n = 0;
+    if (!rule || rule->options.gather_ms == 0)
+        return false;
+    PC_LIST_EACH(l, list) {
+        const struct pc_decision *decision = PC_CONTAINER(l, struct pc_decision, to_ask);
+        if (decision->match.rule != rule)
+            continue;
+        if (decision->gather_until_ms < first_ms)
+            first_ms = decision->gather_until_ms;
+        if (first_ms <= now_ms || ++n == MAX_BATCH)
+            return false;
+    }
+    if (first_ms < *until_ms)
+        *until_ms = first_ms;
+    return true;
+}
+
+static void set_aside(struct pc_list *to, struct pc_list *from, const struct pc_rule *rule)
+{
+    PC_LIST_EACH_SAFE(l, next, from) {
+        if (PC_CONTAINER(l, struct pc_decision, to_ask)->match.rule != rule)
+            continue;
+        pc_list_remove(l);
+        pc_list_push_back(to, l);
+    }
+}
+
+/* Returns how many questions the host got. */
+static size_t ask(struct pc_list *list, const struct pc_rule *rule)
+{
+    pusherc_auth_request *requests[MAX_BATCH];
+    const pusherc_rule *o = rule ? &rule->options : NULL;
+    size_t n = collect(list, rule, requests, o && o->authorize_batch ? MAX_BATCH : 1);
+    if (n > 0 && o->authorize_batch)
+        o->authorize_batch(requests, n, o->user_data);
+    else if (n > 0)
+        o->authorize(requests[0], o->user_data);
     return n;
 }
 
 bool pc_decisions_ask(struct pc_worker *worker)
 {
-    struct pc_list list;
-    if (!worker->decisions || pc_list_empty(&worker->decisions->to_ask))
+    struct pc_decisions *d = worker->decisions;
+    struct pc_list list, waiting;
+    bool any = false;
+    if (!d)
         return false;
-    pc_list_take(&list, &worker->decisions->to_ask);
-    while (!pc_list_empty(&list)) {
-        pusherc_auth_request *requests[MAX_BATCH];
+    d->ask_ms = UINT64_MAX;
+    pc_list_init(&waiting);
+    pc_list_take(&list, &d->to_ask);
+    for (size_t asked = 0; asked < MAX_ASKED && !pc_list_empty(&list);) {
         const struct pc_rule *rule =
             PC_CONTAINER(list.next, struct pc_decision, to_ask)->match.rule;
-        const pusherc_rule *o = &rule->options;
-        size_t n = collect(&list, rule, requests, o->authorize_batch ? MAX_BATCH : 1);
-        if (n > 0 && o->authorize_batch)
-            o->authorize_batch(requests, n, o->user_data);
-        else if (n > 0)
-            o->authorize(requests[0], o->user_data);
+        if (may_wait(&list, rule, worker->now_ms, &d->ask_ms)) {
+            set_aside(&waiting, &list, rule);
+        } else {
+            asked += ask(&list, rule);
+            any = true;
+        }
     }
-    return true;
+    pc_list_put_back(&d->to_ask, &list);
+    pc_list_put_back(&d->to_ask, &waiting);
+    return any;
+}
+
+uint64_t pc_decisions_next(const struct pc_worker *worker)
+{
+    const struct pc_decisions *d = worker->decisions;
+    if (!d || d->ask_ms == UINT64_MAX)
+        return UINT64_MAX;
+    return d->ask_ms > worker->now_ms ? d->ask_ms - worker->now_ms : 0;
 }
 
 /* -- outdating -- */
 
-bool pc_grant_filter_covers(const struct pc_grant_filter *f, uint64_t app_uid,
-                            pusherc_slice channel)
+static bool is_socket(pusherc_socket_id id)
 {
-    return f->app_uid == app_uid &&
-           (f->pattern.len == 0 || pc_pattern_matches(f->pattern, pc_rule_subject(channel), NULL));
+    return id.a || id.b;
 }
 
-/* Not asked yet: the question will be about the new facts anyway. */
-static void outdate(struct pc_decision *decision)
+struct pc_holder pc_holder_of(const struct pc_identity *who, const struct pc_identity *or_who,
+                              pusherc_socket_id socket_id)
 {
-    decision->outdated |= decision->request != NULL;
+    return (struct pc_holder){
+        .users = {pc_identity_user_id(who), pc_identity_user_id(who ? who->base : NULL),
+                  pc_identity_user_id(or_who), pc_identity_user_id(or_who ? or_who->base : NULL)},
+        .socket_id = socket_id};
+}
+
+static bool fits_holder(const struct pc_grant_filter *f, const struct pc_holder *holder)
+{
+    bool has_user = false, is_user = f->user_id.len == 0;
+    for (size_t i = 0; i < sizeof holder->users / sizeof holder->users[0]; i++) {
+        pusherc_slice user = holder->users[i];
+        has_user |= user.len > 0;
+        is_user |= user.len > 0 && pc_slice_eq(user, f->user_id);
+    }
+    if (!is_user || (f->anonymous && has_user))
+        return false;
+    return !is_socket(f->socket_id) || !is_socket(holder->socket_id) ||
+           (f->socket_id.a == holder->socket_id.a && f->socket_id.b == holder->socket_id.b);
+}
+
+const struct pc_grant_filter *pc_grant_filter_fits(const struct pc_grant_filter *f,
+                                                   uint64_t app_uid, pusherc_slice channel,
+                                                   const struct pc_holder *holder)
+{
+    for (; f; f = f->next)
+        if (f->app_uid == app_uid && fits_holder(f, holder) &&
+            (f->pattern.len == 0 || pc_pattern_matches(f->pattern, pc_rule_subject(channel), NULL)))
+            return f;
+    return NULL;
 }
 
 static void outdate_fitting(struct pc_map_node *node, void *ctx)
 {
     struct pc_decision *decision = PC_CONTAINER(node, struct pc_decision, node);
     const struct pc_question *q = &decision->question;
-    const struct pc_grant_filter *f = ctx;
-    if (pc_grant_filter_covers(f, q->app->state->uid, q->channel) &&
-        (f->user_id.len == 0 || pc_identity_is(q->identity, f->user_id)))
+    /* the connections of one user share a question */
+    bool is_shared = pc_identity_user_id(q->identity).len > 0;
+    struct pc_holder holder =
+        pc_holder_of(q->identity, NULL, is_shared ? (pusherc_socket_id){0} : q->socket_id);
+    if (pc_grant_filter_fits(ctx, q->app->state->uid, q->channel, &holder))
         outdate(decision);
 }
 
@@ -417,11 +635,19 @@ void pc_decisions_outdate(struct pc_worker *worker, const struct pc_grant_filter
     pc_map_each(&d->open, outdate_fitting, (void *)filter);
     PC_LIST_EACH_SAFE(l, next, &d->cache_by_age) {
         struct cached *c = PC_CONTAINER(l, struct cached, by_age);
-        if (pc_grant_filter_covers(filter, c->app_uid, c->channel) &&
-            (filter->user_id.len == 0 || pc_slice_eq(filter->user_id, c->user) ||
-             pc_slice_eq(filter->user_id, c->base_user)))
+        /* those of a user are several connections', and those of an anonymous one its own */
+        struct pc_holder holder = {.users = {c->user, c->base_user}, .socket_id = c->socket_id};
+        if (pc_grant_filter_fits(filter, c->app_uid, c->channel, &holder))
             forget_cached(d, c);
     }
+}
+
+void pc_decisions_rules_changed(struct pc_worker *worker)
+{
+    struct pc_decisions *d = worker->decisions;
+    while (!pc_list_empty(&d->cache_by_age))
+        forget_cached(d, PC_CONTAINER(d->cache_by_age.next, struct cached, by_age));
+    pc_map_each(&d->open, rematch, worker);
 }
 
 void pc_doubt_begin(struct pc_doubt *doubt, struct pc_worker *worker,
@@ -438,13 +664,11 @@ void pc_doubt_end(struct pc_doubt *doubt)
 }
 
 bool pc_doubted(const struct pc_worker *worker, uint64_t app_uid, pusherc_slice channel,
-                const struct pc_identity *who, const struct pc_identity *or_who)
+                const struct pc_holder *holder)
 {
     PC_LIST_EACH(l, &worker->decisions->doubts) {
         const struct pc_grant_filter *f = PC_CONTAINER(l, struct pc_doubt, of_worker)->filter;
-        if (pc_grant_filter_covers(f, app_uid, channel) &&
-            (f->user_id.len == 0 || pc_identity_is(who, f->user_id) ||
-             pc_identity_is(or_who, f->user_id)))
+        if (pc_grant_filter_fits(f, app_uid, channel, holder))
             return true;
     }
     return false;

@@ -2,6 +2,7 @@
 
 #include <pusherc/error.h>
 
+#include "fanout/absence.h"
 #include "fanout/order.h"
 #include "session/reply.h"
 #include "session/user.h"
@@ -16,6 +17,7 @@ struct pc_close_order {
 
 static void close_session(struct pc_session *s, const struct pc_disconnect *which)
 {
+    s->expelled = true;
     pc_session_close(s, which->code, which->reason);
 }
 
@@ -67,6 +69,8 @@ static void run(struct pc_order *order, struct pc_worker *worker)
         pc_user_each(worker, which->app_uid, which->user_id, close_users, (void *)which);
     if (which->user_id.len == 0 || which->members)
         close_each(worker, which);
+    if (which->user_id.len)
+        pc_absence_expel(worker, which->app_uid, which->user_id);
 }
 
 void pc_disconnect_drop(struct pc_close_order *close)

@@ -1,6 +1,8 @@
 #include "session/grant.h"
 
 #include "fanout/hold.h"
+#include "session/deferred.h"
+#include "session/index.h"
 #include "session/joining.h"
 #include "session/member.h"
 
@@ -41,22 +43,28 @@ static void on_expiry(struct pc_timer *timer, uint64_t now_ms);
 
 struct pc_grant *pc_grant_find(struct pc_session *s, pusherc_slice channel)
 {
-    PC_LIST_EACH(l, &s->grants) {
-        struct pc_grant *grant = PC_CONTAINER(l, struct pc_grant, of_session);
-        if (pc_slice_eq(pc_grant_channel(grant), channel))
-            return grant;
-    }
-    return NULL;
+    struct pc_list *link = pc_index_find(s, PC_INDEXED_GRANT, channel);
+    return link ? PC_CONTAINER(link, struct pc_grant, of_session) : NULL;
+}
+
+int pc_grant_set_identity(struct pc_grant *grant, struct pc_identity *identity)
+{
+    const struct pc_session *s = grant->session;
+    pc_grant_owner_free(s->worker, grant->owner);
+    grant->owner = NULL;
+    return identity
+               ? pc_grant_owner_new(&grant->owner, s->worker, s->app->state->uid, grant, identity)
+               : 0;
 }
 
 struct pc_identity *pc_grant_identity(const struct pc_grant *grant)
 {
-    return grant->identity ? grant->identity : pc_session_identity(grant->session);
+    return grant->owner ? grant->owner->identity : pc_session_identity(grant->session);
 }
 
 bool pc_grant_is_of(const struct pc_grant *grant, pusherc_slice user_id)
 {
-    return pc_identity_is(grant->identity, user_id) ||
+    return pc_identity_is(pc_grant_own_identity(grant), user_id) ||
            pc_identity_is(pc_session_identity(grant->session), user_id);
 }
 
@@ -67,14 +75,16 @@ static struct pc_grant *grant_new(struct pc_session *s, pusherc_slice channel,
     if (!grant)
         return NULL;
     grant->session = s;
+    grant->state = PC_GRANT_REFUSED; /* counts for nothing */
+    pc_grant_set_state(grant, state);
     grant->class = class;
-    grant->state = (uint8_t)state;
     grant->channel_len = channel.len;
     memcpy(grant->channel, channel.ptr, channel.len);
     pc_waiter_init(&grant->waiter, decided);
     pc_timer_init(&grant->expiry, on_expiry);
     pc_list_init(&grant->rechecks);
     pc_list_push_back(&s->grants, &grant->of_session);
+    pc_index_add(s, PC_INDEXED_GRANT, &grant->of_session);
     s->grant_count++;
     pc_stat_add(&s->worker->stats.grants, 1);
     return grant;
@@ -113,11 +123,13 @@ void pc_grant_free(struct pc_grant *grant)
     pc_session_abandon_join(s, pc_grant_channel(grant));
     pc_waiter_cancel(&grant->waiter);
     pc_timer_stop(&s->worker->timers, &grant->expiry);
+    pc_index_remove(s, PC_INDEXED_GRANT, &grant->of_session);
     pc_list_remove(&grant->of_session);
+    s->wanted_count -= pc_grant_is_wanted(grant);
     s->grant_count--;
     pc_stat_sub(&s->worker->stats.grants, 1);
     report(s->worker->mem, &grant->rechecks, PC_RECHECK_DROPPED);
-    pc_identity_unref(grant->identity);
+    pc_grant_owner_free(s->worker, grant->owner);
     pc_free(s->worker->mem, grant);
 }
 
@@ -132,13 +144,13 @@ void pc_grant_give_up(struct pc_grant *grant)
     pc_session_abandon_join(s, pc_grant_channel(grant));
     pc_waiter_cancel(&grant->waiter);
     pc_timer_stop(&s->worker->timers, &grant->expiry);
-    grant->state = PC_GRANT_REFUSED;
+    pc_grant_set_state(grant, PC_GRANT_REFUSED);
     report(s->worker->mem, &grant->rechecks, PC_RECHECK_DROPPED);
 }
 
 /* -- asking -- */
 
-/* The rule that covers the channel. There is one: rules do not change after the start. */
+/* The rule that covers the channel; there may be none any more. */
 static struct pc_rule_match match_of(const struct pc_grant *grant)
 {
     const struct pc_session *s = grant->session;
@@ -154,7 +166,8 @@ static struct pc_question question_of(const struct pc_grant *grant, pusherc_slic
                                 .match = match,
                                 .channel = channel,
                                 .identity = pc_grant_identity(grant),
-                                .socket_id = s->q->owner};
+                                .socket_id = s->q->owner,
+                                .address = s->address};
 }
 
 /* `channel` is the grant's, in the copy that the values of `match` point into. */
@@ -174,28 +187,23 @@ static void ask_again(struct pc_grant *grant)
     if (pc_waiter_waits(&grant->waiter))
         return;
     struct pc_rule_match match = match_of(grant);
-    ask(grant, pc_grant_channel(grant), &match, true);
-}
-
-size_t pc_grants_wanted(const struct pc_session *s, pusherc_slice except)
-{
-    size_t n = 0;
-    PC_LIST_EACH(l, &s->grants) {
-        const struct pc_grant *grant = PC_CONTAINER(l, struct pc_grant, of_session);
-        bool wanted = grant->state == PC_GRANT_ASKED || grant->state == PC_GRANT_LOST;
-        n += wanted && !pc_slice_eq(pc_grant_channel(grant), except);
+    if (match.rule) {
+        ask(grant, pc_grant_channel(grant), &match, true);
+        return;
     }
-    return n;
+    struct pc_question question = question_of(grant, pc_grant_channel(grant), &match);
+    const struct pc_verdict denied = pc_verdict_no_rule();
+    decided(&grant->waiter, &question, &denied);
 }
 
 void pc_grant_drop_unproven(struct pc_session *s, pusherc_slice channel)
 {
     struct pc_grant *grant = pc_grant_find(s, channel);
-    if (!grant || !grant->identity || grant->proven)
+    if (!grant || !grant->owner || grant->proven)
         return;
     pc_waiter_cancel(&grant->waiter); /* that question is about another identity */
-    pc_identity_unref(grant->identity);
-    grant->identity = NULL;
+    pc_grant_owner_free(s->worker, grant->owner);
+    grant->owner = NULL;
     pc_grant_give_up(grant);
 }
 
@@ -214,7 +222,7 @@ void pc_grant_ask(struct pc_session *s, pusherc_slice channel, struct pc_channel
                                               .rule = match->rule});
         return;
     }
-    grant->state = PC_GRANT_ASKED;
+    pc_grant_set_state(grant, PC_GRANT_ASKED);
     grant->proven = true; /* pc_grant_drop_unproven() has given up unproven ones */
     pc_timer_stop(&s->worker->timers, &grant->expiry);
     if (!pc_waiter_waits(&grant->waiter))
@@ -250,7 +258,7 @@ static struct pc_refusal refusal_of(const struct pc_grant *grant, const struct p
                                .status = v->status,
                                .text = v->text,
                                .rule = q->match->rule,
-                               .who = grant->identity};
+                               .who = pc_grant_own_identity(grant)};
 }
 
 static void keep_verdict(struct pc_grant *grant, const struct pc_verdict *v)
@@ -269,8 +277,8 @@ static void entered(struct pc_session *s, pusherc_slice channel, struct pc_grant
         return;
     }
     why->rule = match_of(grant).rule;
-    why->who = grant->identity;
-    pc_session_refuse(s, channel, *why);
+    why->who = pc_grant_own_identity(grant);
+    pc_deferred_refuse(s, channel, *why);
     pc_grant_free(grant);
 }
 
@@ -305,11 +313,11 @@ static void lose(struct pc_grant *grant, struct pc_refusal why)
     struct pc_session *s = grant->session;
     struct pc_subscription *sub = grant->subscription;
     why.reason = PUSHERC_DENIED_REVOKED; /* the text says why */
-    grant->state = PC_GRANT_LOST;
+    pc_grant_set_state(grant, PC_GRANT_LOST);
     grant->revoked = true;
     grant->subscription = NULL;
     set_expiry(grant, 0);
-    pc_session_leave(s, sub); /* what was held for it is dropped */
+    pc_session_expel(s, sub); /* what was held for it is dropped */
     pc_session_revoked(s, pc_grant_channel(grant), why);
 }
 
@@ -324,9 +332,25 @@ static bool stay(struct pc_grant *grant, const struct pc_question *q, const stru
     }
     struct pc_refusal why = pc_session_view_refusal(err);
     why.rule = q->match->rule;
-    why.who = grant->identity;
+    why.who = pc_grant_own_identity(grant);
     lose(grant, why);
     return false;
+}
+
+/* Refuses a subscribe that the host has denied. */
+static void refuse(struct pc_grant *grant, const struct pc_question *q, const struct pc_verdict *v)
+{
+    pc_deferred_refuse(grant->session, pc_grant_channel(grant), refusal_of(grant, v, q));
+    pc_grant_give_up(grant);
+}
+
+/* The host has denied the channel to an anonymous client, which has signed in meanwhile. */
+static bool is_overtaken(const struct pc_grant *grant, const struct pc_question *q,
+                         const struct pc_verdict *v)
+{
+    return grant->state == PC_GRANT_ASKED && !v->allowed && grant->session->user &&
+           pc_identity_user_id(q->identity).len == 0 &&
+           pc_identity_user_id(pc_grant_identity(grant)).len > 0;
 }
 
 static void decided(struct pc_waiter *waiter, const struct pc_question *question,
@@ -336,15 +360,17 @@ static void decided(struct pc_waiter *waiter, const struct pc_question *question
     struct pc_session *s = grant->session;
     struct pc_list rechecks; /* called at the end, when the grant may have been freed */
     bool kept = v->allowed;
+    if (is_overtaken(grant, question, v)) {
+        ask_again(grant);
+        return;
+    }
     pc_list_take(&rechecks, &grant->rechecks);
     switch ((enum pc_grant_state)grant->state) {
     case PC_GRANT_ASKED:
-        if (v->allowed) {
+        if (v->allowed)
             enter(grant, question, v);
-        } else {
-            pc_session_refuse(s, pc_grant_channel(grant), refusal_of(grant, v, question));
-            pc_grant_give_up(grant);
-        }
+        else
+            refuse(grant, question, v);
         break;
     case PC_GRANT_JOINING:
         if (v->allowed) {
@@ -395,14 +421,14 @@ static void hold(struct pc_grant *grant)
         return;
     struct pc_refusal why;
     pc_refusal_set(&why, PUSHERC_DENIED_INTERNAL, 403, "Out of memory");
-    why.who = grant->identity;
+    why.who = pc_grant_own_identity(grant);
     lose(grant, why);
 }
 
 void pc_grant_stand(struct pc_grant *grant, struct pc_subscription *sub)
 {
     struct pc_timers *timers = &grant->session->worker->timers;
-    grant->state = PC_GRANT_STANDING;
+    pc_grant_set_state(grant, PC_GRANT_STANDING);
     grant->proven = true;
     grant->revoked = false;
     grant->subscription = sub;
@@ -419,12 +445,18 @@ void pc_grant_stand(struct pc_grant *grant, struct pc_subscription *sub)
 
 void pc_grants_forget(struct pc_session *s, pusherc_slice but)
 {
+    bool any = false;
+    if (!s->may_remember)
+        return; /* the walk would find none */
     PC_LIST_EACH_SAFE(l, next, &s->grants) {
         struct pc_grant *grant = PC_CONTAINER(l, struct pc_grant, of_session);
-        bool kept = but.len && pc_slice_eq(pc_identity_user_id(grant->identity), but);
-        if (grant->state == PC_GRANT_REMEMBERED && !kept)
+        bool kept = but.len && pc_slice_eq(pc_identity_user_id(pc_grant_own_identity(grant)), but);
+        if (grant->state == PC_GRANT_REMEMBERED && kept)
+            any = true;
+        else if (grant->state == PC_GRANT_REMEMBERED)
             pc_grant_give_up(grant);
     }
+    s->may_remember = any;
 }
 
 static bool is_user_of(const struct pc_session *s, pusherc_slice user_id)
@@ -463,6 +495,20 @@ static bool is_answer_of(struct pc_session *s, struct pc_identity *identity)
     return !s->askers_differ;
 }
 
+/* What an auth endpoint has signed, for `identity`, which may be NULL. NULL = out of memory. */
+static struct pc_grant *remembered(struct pc_session *s, pusherc_slice channel,
+                                   struct pc_channel_class class, struct pc_identity *identity)
+{
+    struct pc_grant *grant = grant_new(s, channel, class, PC_GRANT_REMEMBERED);
+    if (!grant)
+        return NULL;
+    if (pc_grant_set_identity(grant, identity)) {
+        pc_grant_free(grant);
+        return NULL;
+    }
+    return grant;
+}
+
 void pc_grant_remember(struct pc_session *s, pusherc_slice channel, struct pc_channel_class class,
                        struct pc_identity *identity, const struct pc_verdict *v)
 {
@@ -477,18 +523,17 @@ void pc_grant_remember(struct pc_session *s, pusherc_slice channel, struct pc_ch
     if (grant)
         pc_grant_free(grant);
     grant = s->grant_count < s->app->options.max_channels_per_connection
-                ? grant_new(s, channel, class, PC_GRANT_REMEMBERED)
+                ? remembered(s, channel, class, identity)
                 : NULL;
     if (!grant) {
         note_unwatched(s, false);
         return;
     }
-    grant->identity = identity;
-    pc_identity_ref(identity);
     grant->endpoint_answer = ++s->worker->endpoint_answers;
     keep_verdict(grant, v);
     set_expiry(grant, REMEMBER_MS);
-    if (pc_doubted(s->worker, s->app->state->uid, channel, identity, pc_session_identity(s)))
+    struct pc_holder holder = pc_holder_of(identity, pc_session_identity(s), s->q->owner);
+    if (pc_doubted(s->worker, s->app->state->uid, channel, &holder))
         ask_again(grant);
 }
 
@@ -499,14 +544,10 @@ bool pc_grants_outdated(const struct pc_session *s)
 
 void pc_grant_recall(struct pc_session *s, pusherc_slice channel, struct pc_channel_class class)
 {
-    struct pc_grant *grant = grant_new(s, channel, class, PC_GRANT_REMEMBERED);
-    if (!grant)
-        return;
-    grant->endpoint_answer = ++s->worker->endpoint_answers;
-    if (!s->askers_differ && !pc_session_identity(s)) {
-        grant->identity = s->asker;
-        pc_identity_ref(s->asker);
-    }
+    bool asker_counts = !s->askers_differ && !pc_session_identity(s);
+    struct pc_grant *grant = remembered(s, channel, class, asker_counts ? s->asker : NULL);
+    if (grant)
+        grant->endpoint_answer = ++s->worker->endpoint_answers;
 }
 
 /* -- changes of the host's facts -- */
@@ -542,13 +583,13 @@ bool pc_grant_revoke(struct pc_session *s, pusherc_slice channel, pusherc_slice 
     struct pc_refusal why = {.reason = PUSHERC_DENIED_REVOKED,
                              .status = 403,
                              .text = reason,
-                             .who = grant ? grant->identity : NULL};
+                             .who = grant ? pc_grant_own_identity(grant) : NULL};
     if (grant) {
         grant->revoked = grant->state != PC_GRANT_ASKED || grant->revoked;
         grant->subscription = NULL;
     }
     if (sub)
-        pc_session_leave(s, sub);
+        pc_session_expel(s, sub);
     pc_session_revoked(s, channel, why);
     if (grant)
         pc_grant_give_up(grant);

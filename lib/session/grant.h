@@ -6,10 +6,7 @@
 #ifndef PC_SESSION_GRANT_H
 #define PC_SESSION_GRANT_H
 
-#include "fanout/subscription.h"
-#include "session/decision.h"
-
-struct pc_session;
+#include "session/session.h"
 
 enum pc_grant_state {
     PC_GRANT_ASKED = 0,  /* the client has subscribed and waits for the answer */
@@ -24,15 +21,15 @@ struct pc_grant {
     struct pc_list of_session;
     struct pc_session *session;
     struct pc_subscription *subscription; /* STANDING */
-    /* counted: the identity that asked the auth endpoint; NULL = the session's */
-    struct pc_identity *identity;
+    /* owned: the identity that asked the auth endpoint; NULL = the session's */
+    struct pc_grant_owner *owner;
     struct pc_waiter waiter;
     struct pc_timer expiry;
     struct pc_list rechecks; /* struct recheck: callbacks for the next answer */
     /* sequence number of the auth endpoint's answer on this worker; 0: it came from elsewhere */
     uint64_t endpoint_answer;
     struct pc_channel_class class;
-    uint8_t state; /* enum pc_grant_state */
+    uint8_t state; /* enum pc_grant_state; pc_grant_set_state() changes it */
     /* the client has presented the endpoint's answer, so decisions may use `identity` */
     bool proven;
     /* the rule denied what it allowed before: signatures are refused until it allows again */
@@ -49,6 +46,23 @@ static inline pusherc_slice pc_grant_channel(const struct pc_grant *grant)
     return pc_slice(grant->channel, grant->channel_len);
 }
 
+/* The client wants the channel and is not subscribed to it. */
+static inline bool pc_grant_is_wanted(const struct pc_grant *grant)
+{
+    return grant->state == PC_GRANT_ASKED || grant->state == PC_GRANT_LOST;
+}
+
+/* Every change of a grant's state. */
+static inline void pc_grant_set_state(struct pc_grant *grant, enum pc_grant_state state)
+{
+    struct pc_session *s = grant->session;
+    s->wanted_count -= pc_grant_is_wanted(grant);
+    grant->state = (uint8_t)state;
+    s->wanted_count += pc_grant_is_wanted(grant);
+    if (state == PC_GRANT_REMEMBERED)
+        s->may_remember = true;
+}
+
 static inline pusherc_slice pc_grant_view(const struct pc_grant *grant)
 {
     return pc_slice(grant->view, grant->view_len);
@@ -59,6 +73,13 @@ struct pc_grant *pc_grant_find(struct pc_session *session, pusherc_slice channel
 /* Cancels its question, its rechecks and a join that waits. Its subscription stays. */
 void pc_grant_free(struct pc_grant *grant);
 
+/* The identity that the grant has for itself, or NULL. */
+static inline struct pc_identity *pc_grant_own_identity(const struct pc_grant *grant)
+{
+    return grant->owner ? grant->owner->identity : NULL;
+}
+/* Gives it one, which may be NULL, in place of what it had. 0; PUSHERC_ENOMEM: it has none. */
+PC_CHECKED int pc_grant_set_identity(struct pc_grant *grant, struct pc_identity *identity);
 /* The identity that the host is asked about; NULL = anonymous. */
 struct pc_identity *pc_grant_identity(const struct pc_grant *grant);
 
@@ -66,8 +87,6 @@ struct pc_identity *pc_grant_identity(const struct pc_grant *grant);
  * for it: all of them count. */
 bool pc_grant_is_of(const struct pc_grant *grant, pusherc_slice user_id);
 
-/* Number of channels, without `except`, that the client wants and is not subscribed to. */
-size_t pc_grants_wanted(const struct pc_session *session, pusherc_slice except);
 /* Call it when the client subscribes without the auth endpoint's signature. Gives up a grant
  * whose identity is not proven, because any client that knows the socket id can ask an endpoint about it. */
 void pc_grant_drop_unproven(struct pc_session *session, pusherc_slice channel);

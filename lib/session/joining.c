@@ -6,13 +6,20 @@
 
 struct pc_session_join {
     struct pc_joining joining;
-    struct pc_session_join *next;
+    struct pc_list in_order;
+    struct pc_map_node by_channel;
     struct pc_timer unblocked; /* fires in the next turn after the join in front was abandoned */
     struct pc_session *session;
     struct pc_grant *grant;
     pc_joined_fn then;
     struct pc_rule_match match; /* its values point into the channel's name */
     char text[];                /* storage of the slices in joining.join */
+};
+
+/* Exists while a join waits. */
+struct pc_session_joins {
+    struct pc_list in_order; /* the oldest first */
+    struct pc_map by_channel;
 };
 
 static void answer_decided(struct pc_session *s);
@@ -48,6 +55,8 @@ static struct pc_session_join *join_new(struct pc_session *s, const struct pc_jo
     j->joining.join.user_id = pc_pack(&at, join->user_id);
     j->joining.join.user_info = pc_pack(&at, join->user_info);
     j->match = pc_rule_match_in(join->match, join->channel, j->joining.join.channel);
+    if (!pc_join_rendered(join))
+        j->match.rule = NULL; /* it may be removed meanwhile; one that renders stays */
     return j;
 }
 
@@ -67,22 +76,59 @@ static void refuse_join(struct pc_session_join *j, int err)
     j->then(j->session, j->joining.join.channel, j->grant, NULL, &why);
 }
 
-/* Takes the join out of the session's list and out of its count of subscriptions. */
-static void take_out(struct pc_session_join **at)
+/* NULL: none waits. */
+static struct pc_session_join *first_of(const struct pc_session *s)
 {
-    struct pc_session_join *j = *at;
-    *at = j->next;
-    j->session->subscription_count--;
-    pc_timer_stop(&j->session->worker->timers, &j->unblocked);
+    return s->joins ? PC_CONTAINER(s->joins->in_order.next, struct pc_session_join, in_order)
+                    : NULL;
+}
+
+static void joins_free_if_empty(struct pc_session *s)
+{
+    if (!pc_list_empty(&s->joins->in_order))
+        return;
+    pc_map_free(&s->joins->by_channel);
+    pc_free(s->worker->mem, s->joins);
+    s->joins = NULL;
+}
+
+/* Makes the join the session's last one; it counts for the limit. False: out of memory. */
+static bool put_in(struct pc_session *s, struct pc_session_join *j)
+{
+    if (!s->joins) {
+        s->joins = pc_alloc(s->worker->mem, sizeof *s->joins);
+        if (!s->joins)
+            return false;
+        pc_list_init(&s->joins->in_order);
+        pc_map_init(&s->joins->by_channel, s->worker->mem, s->worker->engine->seed);
+    }
+    j->by_channel.key = j->joining.join.channel;
+    if (pc_map_insert(&s->joins->by_channel, &j->by_channel)) {
+        joins_free_if_empty(s);
+        return false;
+    }
+    pc_list_push_back(&s->joins->in_order, &j->in_order);
+    s->subscription_count++;
+    return true;
+}
+
+static void take_out(struct pc_session_join *j)
+{
+    struct pc_session *s = j->session;
+    pc_map_remove(&s->joins->by_channel, &j->by_channel);
+    pc_list_remove(&j->in_order);
+    joins_free_if_empty(s);
+    s->subscription_count--;
+    pc_timer_stop(&s->worker->timers, &j->unblocked);
 }
 
 /* Answers decided joins from the front, up to the first that is open. Not from inside a walk over grants, because it
  * may free some. */
 static void answer_decided(struct pc_session *s)
 {
-    while (s->joins && s->joins->joining.result != PC_JOIN_WAITS) {
-        struct pc_session_join *j = s->joins;
-        take_out(&s->joins);
+    struct pc_session_join *j;
+    while ((j = first_of(s)) && j->joining.result != PC_JOIN_WAITS) {
+        take_out(j);
         if (j->joining.result)
             refuse_join(j, j->joining.result);
         else
@@ -98,59 +144,54 @@ void pc_session_begin_join(struct pc_session *s, struct pc_join *join, struct pc
         finish(s, join, grant, then);
         return;
     }
-    struct pc_session_join *j = join_new(s, join, grant, then), **end = &s->joins;
-    if (!j) {
+    struct pc_session_join *j = join_new(s, join, grant, then);
+    if (!j || !put_in(s, j)) {
+        pc_free(s->worker->mem, j);
         struct pc_refusal why = pc_session_join_refusal(s, PUSHERC_ENOMEM);
         then(s, join->channel, grant, NULL, &why);
         return;
     }
     if (grant) {
-        grant->state = PC_GRANT_JOINING;
+        pc_grant_set_state(grant, PC_GRANT_JOINING);
         pc_timer_stop(&s->worker->timers, &grant->expiry);
     }
-    while (*end)
-        end = &(*end)->next;
-    *end = j;
-    s->subscription_count++; /* a waiting join counts for the limit */
     pc_join_begin(&j->joining);
-    if (s->joins == j) /* otherwise another join is in front */
+    if (first_of(s) == j) /* otherwise another join is in front */
         answer_decided(s);
 }
 
-static struct pc_session_join **find(struct pc_session *s, pusherc_slice channel)
+static struct pc_session_join *find(const struct pc_session *s, pusherc_slice channel)
 {
-    struct pc_session_join **at = &s->joins;
-    while (*at && !pc_slice_eq((*at)->joining.join.channel, channel))
-        at = &(*at)->next;
-    return at;
+    struct pc_map_node *node = s->joins ? pc_map_find(&s->joins->by_channel, channel) : NULL;
+    return node ? PC_CONTAINER(node, struct pc_session_join, by_channel) : NULL;
 }
 
 bool pc_session_join_waits(const struct pc_session *s, pusherc_slice channel)
 {
-    return *find((struct pc_session *)s, channel) != NULL;
+    return find(s, channel) != NULL;
 }
 
-static void abandon(struct pc_session *s, struct pc_session_join **at)
+static void abandon(struct pc_session_join *j)
 {
-    struct pc_session_join *j = *at;
-    take_out(at);
+    take_out(j);
     pc_join_abandon(&j->joining);
-    pc_free(s->worker->mem, j);
+    pc_free(j->session->worker->mem, j);
 }
 
 bool pc_session_abandon_join(struct pc_session *s, pusherc_slice channel)
 {
-    struct pc_session_join **at = find(s, channel);
-    if (!*at)
+    struct pc_session_join *j = find(s, channel), *first;
+    if (!j)
         return false;
-    abandon(s, at);
-    if (s->joins && s->joins->joining.result != PC_JOIN_WAITS)
-        pc_timer_arm(&s->worker->timers, &s->joins->unblocked, s->worker->now_ms);
+    abandon(j);
+    first = first_of(s);
+    if (first && first->joining.result != PC_JOIN_WAITS)
+        pc_timer_arm(&s->worker->timers, &first->unblocked, s->worker->now_ms);
     return true;
 }
 
 void pc_session_abandon_joins(struct pc_session *s)
 {
     while (s->joins)
-        abandon(s, &s->joins);
+        abandon(first_of(s));
 }

@@ -7,7 +7,9 @@
 #include "fanout/occupancy.h"
 #include "fanout/view.h"
 #include "protocol/message_out.h"
+#include "session/index.h"
 #include "session/reply.h"
+#include "session/resume.h"
 
 bool pc_refusal_set(struct pc_refusal *why, pusherc_denial_reason reason, int status,
                     const char *text)
@@ -39,6 +41,27 @@ static void say_subscription_error(struct pc_session *s, pusherc_slice channel,
     pc_session_say(s, &out);
 }
 
+/* For the inspector: what the client was told, and what only the operator may know. */
+static void note(const struct pc_session *s, const pusherc_denial *denial,
+                 const struct pc_refusal *why)
+{
+    char text[MAX_TEXT];
+    pusherc_slice more = why->detail.len ? why->detail : PC_S("");
+    int n = snprintf(text, sizeof text, "%.*s%s%.*s", (int)why->text.len,
+                     why->text.len ? why->text.ptr : "", more.len ? ": " : "", (int)more.len,
+                     more.len ? more.ptr : "");
+    size_t len = n > 0 ? (size_t)n : 0;
+    pc_engine_note(s->worker->engine, s->worker,
+                   &(struct pc_happening){
+                       .kind = PC_HAPPENED_DENIAL,
+                       .app_id = denial->app_id,
+                       .channel = denial->channel,
+                       .socket_id = denial->socket_id,
+                       .status = denial->status,
+                       .name = pc_slice_of(pusherc_denial_name(denial->reason)),
+                       .detail = pc_slice(text, len < sizeof text ? len : sizeof text - 1)});
+}
+
 /* Writes the line for the operator's log, and calls on_denied, which gets every detail. */
 void pc_session_tell_host(struct pc_session *s, pusherc_slice channel, const struct pc_refusal *why)
 {
@@ -60,24 +83,33 @@ void pc_session_tell_host(struct pc_session *s, pusherc_slice channel, const str
         "%s: channel %.*s, rule %.*s, %d: %.*s", pusherc_denial_name(why->reason), (int)channel.len,
         channel.ptr, (int)denial.pattern.len, denial.pattern.ptr, why->status,
         (int)denial.detail.len, denial.detail.ptr);
-    if (engine->hooks.on_denied)
-        engine->hooks.on_denied(&denial, engine->hooks.user_data);
+    if (engine->happened)
+        note(s, &denial, why);
+    const pusherc_hooks *hooks = s->worker->hooks;
+    if (hooks->on_denied)
+        hooks->on_denied(&denial, hooks->user_data);
 }
 
 /* Two messages: the documented one, and the one that makes the client library's error callback
  * run (2.4). */
-void pc_session_refuse(struct pc_session *s, pusherc_slice channel, struct pc_refusal why)
+void pc_session_say_refused(struct pc_session *s, pusherc_slice channel,
+                            const struct pc_refusal *why)
 {
     pusherc_slice shown = pc_utf8_cut(channel, PC_MAX_SHOWN_NAME);
     char text[MAX_TEXT];
-    pusherc_slice message = text_of(&why, shown, text);
+    pusherc_slice message = text_of(why, shown, text);
     char stack[PC_SESSION_STACK];
     struct pc_buf out;
     pc_buf_init_in(&out, s->worker->mem, SIZE_MAX, stack, sizeof stack);
     pc_out_error(&out, PC_ERROR_PLAIN, message);
     pc_session_say(s, &out);
-    say_subscription_error(s, shown, message, &why);
-    pc_session_tell_host(s, shown, &why);
+    say_subscription_error(s, shown, message, why);
+}
+
+void pc_session_refuse(struct pc_session *s, pusherc_slice channel, struct pc_refusal why)
+{
+    pc_session_say_refused(s, channel, &why);
+    pc_session_tell_host(s, pc_utf8_cut(channel, PC_MAX_SHOWN_NAME), &why);
 }
 
 void pc_session_revoked(struct pc_session *s, pusherc_slice channel, struct pc_refusal why)
@@ -93,16 +125,13 @@ void pc_session_revoked(struct pc_session *s, pusherc_slice channel, struct pc_r
 
 struct pc_subscription *pc_session_subscription(struct pc_session *s, pusherc_slice channel)
 {
-    PC_LIST_EACH(l, &s->subscriptions) {
-        struct pc_subscription *sub = PC_CONTAINER(l, struct pc_subscription, of_session);
-        if (pc_slice_eq(pc_subscription_channel(sub), channel))
-            return sub;
-    }
-    return NULL;
+    struct pc_list *link = pc_index_find(s, PC_INDEXED_SUBSCRIPTION, channel);
+    return link ? PC_CONTAINER(link, struct pc_subscription, of_session) : NULL;
 }
 
+/* `number`: the client has seen everything up to it; 0 = the answer does not say. */
 static void say_subscribed(struct pc_session *s, const struct pc_join *join,
-                           const struct pc_buf *roster)
+                           const struct pc_buf *roster, uint64_t number)
 {
     char stack[PC_SESSION_STACK];
     struct pc_buf message;
@@ -111,6 +140,11 @@ static void say_subscribed(struct pc_session *s, const struct pc_join *join,
         pc_out_subscribed_presence(&message, join->channel, pc_buf_slice(roster));
     else
         pc_out_subscribed(&message, join->channel);
+    if (number) {
+        char id[PC_POSITION_LEN];
+        pc_position_put(id, &s->worker->engine->directory, number);
+        pc_out_add_id(&message, pc_slice(id, sizeof id));
+    }
     pc_session_say(s, &message);
 }
 
@@ -124,10 +158,8 @@ static void say_cached(struct pc_session *s, const struct pc_join *join,
     pc_buf_init_in(&message, s->worker->mem, SIZE_MAX, stack, sizeof stack);
     if (!cached)
         pc_out_cache_miss(&message, join->channel);
-    else if (pc_join_rendered(join))
-        pc_render_cached(engine, join, cached, &message);
     else
-        pc_out_event(&message, cached->event, join->channel, cached->data, PC_S(""));
+        pc_render_past(engine, join, cached->event, cached->data, &message);
     if (message.len > 0 || pc_buf_status(&message))
         pc_session_say(s, &message);
     else
@@ -178,21 +210,26 @@ struct pc_subscription *pc_session_join(struct pc_session *s, const struct pc_jo
         *why = change.views_full ? pc_session_view_refusal(err) : pc_session_join_refusal(s, err);
     } else {
         pc_list_push_back(&s->subscriptions, &sub->of_session);
+        pc_index_add(s, PC_INDEXED_SUBSCRIPTION, &sub->of_session);
         s->subscription_count++;
         if (pc_kind_needs_auth(join->class.kind) || join->match->rule)
             pc_session_authorized(s);
-        say_subscribed(s, join, &roster);
-        if (join->class.cache)
+        const struct pc_resume_point point = pc_resume_take(s, join->channel);
+        /* A client that resumes keeps its own position until it has been sent what it missed. */
+        say_subscribed(s, join, &roster, change.past.kept && !point.given ? change.sequence : 0);
+        bool replayed = point.given && pc_resume_replay(s, join, &change, point);
+        if (join->class.cache && !replayed)
             say_cached(s, join, change.cached);
         pc_cached_unref(change.cached);
-        pc_occupancy_tell_host(s->worker->engine, s->app, pc_subscription_channel(sub),
-                               join->user_id, &change);
+        pc_past_events_free(&change.past);
+        pc_occupancy_tell_host(s->worker, s->app, pc_subscription_channel(sub), join->user_id,
+                               &change);
     }
     pc_buf_free(&roster);
     return sub;
 }
 
-void pc_session_leave(struct pc_session *s, struct pc_subscription *sub)
+static void leave(struct pc_session *s, struct pc_subscription *sub, bool at_once)
 {
     char name_stack[256], id_stack[256];
     struct pc_buf name, user_id;
@@ -201,13 +238,23 @@ void pc_session_leave(struct pc_session *s, struct pc_subscription *sub)
     pc_buf_init_in(&name, s->worker->mem, SIZE_MAX, name_stack, sizeof name_stack);
     pc_buf_init_in(&user_id, s->worker->mem, SIZE_MAX, id_stack, sizeof id_stack);
     pc_buf_put(&name, pc_subscription_channel(sub));
+    pc_index_remove(s, PC_INDEXED_SUBSCRIPTION, &sub->of_session);
     pc_list_remove(&sub->of_session);
     s->subscription_count--;
-    pc_leave(s->worker, s->app, sub, &user_id, &change);
-    pc_occupancy_tell_host(s->worker->engine, s->app, pc_buf_slice(&name), pc_buf_slice(&user_id),
-                           &change);
+    pc_leave(s->worker, s->app, sub, at_once, &user_id, &change);
+    pc_occupancy_tell_host(s->worker, s->app, pc_buf_slice(&name), pc_buf_slice(&user_id), &change);
     pc_buf_free(&name);
     pc_buf_free(&user_id);
+}
+
+void pc_session_leave(struct pc_session *s, struct pc_subscription *sub)
+{
+    leave(s, sub, s->expelled);
+}
+
+void pc_session_expel(struct pc_session *s, struct pc_subscription *sub)
+{
+    leave(s, sub, true);
 }
 
 bool pc_session_check_member(struct pc_session *s, const struct pc_join *join,

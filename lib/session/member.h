@@ -24,8 +24,11 @@ struct pc_refusal {
 bool pc_refusal_set(struct pc_refusal *why, pusherc_denial_reason reason, int status,
                     const char *text);
 
-/* Refuses a subscribe: pusher:error, pusher:subscription_error, the log, on_denied. */
+/* Refuses a subscribe for good: pusher:error, pusher:subscription_error, the log, on_denied. */
 void pc_session_refuse(struct pc_session *session, pusherc_slice channel, struct pc_refusal why);
+/* The two messages only. */
+void pc_session_say_refused(struct pc_session *session, pusherc_slice channel,
+                            const struct pc_refusal *why);
 /* Tells the client that it no longer has the channel; also the log and on_denied. */
 void pc_session_revoked(struct pc_session *session, pusherc_slice channel, struct pc_refusal why);
 /* The log and on_denied only. */
@@ -45,6 +48,9 @@ struct pc_refusal pc_session_join_refusal(struct pc_session *session, int err);
 /* Second part of joining (joining.h): joins and answers the client. NULL: *why says what to refuse with. */
 struct pc_subscription *pc_session_join(struct pc_session *session, const struct pc_join *join,
                                         struct pc_refusal *why);
+/* The client leaves; as a member it may be absent for a while (fanout/absence.h). */
 void pc_session_leave(struct pc_session *session, struct pc_subscription *subscription);
+/* The host or an operator ends the subscription: the member leaves at once. */
+void pc_session_expel(struct pc_session *session, struct pc_subscription *subscription);
 
 #endif

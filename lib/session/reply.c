@@ -21,7 +21,7 @@ void pc_session_say_fixed(struct pc_session *s, void (*write)(struct pc_buf *mes
 void pc_session_say(struct pc_session *s, struct pc_buf *message)
 {
     if (s->state == PC_SESSION_OPEN) {
-        if (s->q->bytes > s->worker->engine->options.out_hard_bytes)
+        if (s->q->held > s->worker->engine->options.out_hard_bytes)
             pc_session_overflow(s); /* the client sends messages and does not read the answers */
         else if (send_text(s, message))
             pc_session_close(s, PC_CLOSE_INTERNAL, pc_close_text(PC_CLOSE_INTERNAL));
@@ -46,8 +46,7 @@ void pc_session_close(struct pc_session *s, uint16_t code, pusherc_slice reason)
 {
     if (s->state != PC_SESSION_OPEN)
         return;
-    /* Clients of these versions look at the error, not at the close code (section 1.2). */
-    if (s->protocol <= 5 && code >= 4000) {
+    if (pc_session_close_is_told(s, code)) {
         char stack[256];
         struct pc_buf message;
         pc_buf_init_in(&message, s->worker->mem, PC_SESSION_STACK, stack, sizeof stack);
@@ -82,7 +81,7 @@ bool pc_session_slow(struct pc_session *s)
 {
     const pusherc_server_options *options = &s->worker->engine->options;
     uint64_t now_ms = s->worker->now_ms;
-    if (s->q->bytes <= options->out_soft_bytes) {
+    if (s->q->held <= options->out_soft_bytes) {
         s->over_soft_ms = 0;
         return false;
     }

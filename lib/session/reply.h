@@ -18,6 +18,12 @@ void pc_session_say_fixed(struct pc_session *session, void (*write)(struct pc_bu
 /* An error after which the connection stays open. */
 void pc_session_say_error(struct pc_session *session, enum pc_error_code code, const char *text);
 
+/* Does pc_session_close() send pusher:error before the close? Clients of these versions look at the error, not at the
+ * close code (section 1.2). */
+static inline bool pc_session_close_is_told(const struct pc_session *session, uint16_t code)
+{
+    return session->protocol <= 5 && code >= 4000;
+}
 /* Closes the session from the server's side. Only the first call has an effect. */
 void pc_session_close(struct pc_session *session, uint16_t code, pusherc_slice reason);
 /* The queue is full, or has been above its soft limit for too long. */

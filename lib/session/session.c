@@ -2,11 +2,15 @@
 
 #include "protocol/message_out.h"
 #include "session/change.h"
+#include "session/deferred.h"
 #include "session/grant.h"
 #include "session/handlers.h"
+#include "session/index.h"
 #include "session/joining.h"
+#include "session/listing.h"
 #include "session/member.h"
 #include "session/reply.h"
+#include "session/resume.h"
 
 #define MALFORMED_IN_A_ROW 100 /* after more the session is closed (section 1.10) */
 
@@ -47,6 +51,7 @@ int pc_session_open(struct pc_session *s, struct pc_worker *worker, struct pc_ou
                              .protocol = newcomer->protocol,
                              .identity = newcomer->identity,
                              .of_address = newcomer->of_address,
+                             .address = newcomer->address,
                              .seen_ms = worker->now_ms,
                              .close_code = PC_CLOSE_ABNORMAL};
     pc_list_init(&s->subscriptions);
@@ -65,6 +70,7 @@ int pc_session_open(struct pc_session *s, struct pc_worker *worker, struct pc_ou
         return err;
     }
     pc_list_push_back(&worker->sessions, &s->of_worker);
+    pc_listing_add(s);
     pc_timer_init(&s->liveness, liveness);
     pc_timer_arm(&worker->timers, &s->liveness, worker->now_ms + app->options.activity_timeout_ms);
     pc_stat_add(&worker->stats.connections, 1);
@@ -80,8 +86,8 @@ int pc_session_open(struct pc_session *s, struct pc_worker *worker, struct pc_ou
     if (app->options.user_authentication && !s->as_identified)
         pc_session_timer_start(s, &s->unauthorized, on_unauthorized,
                                app->options.user_authentication_timeout_ms);
-    if (engine->hooks.on_open)
-        engine->hooks.on_open((const pusherc_conn *)s, engine->hooks.user_data);
+    if (worker->hooks->on_open)
+        worker->hooks->on_open((const pusherc_conn *)s, worker->hooks->user_data);
     /* the app may have been removed or disabled while the host was asked who this is, too early for
      * the order to close */
     if (atomic_load_explicit(&app->state->removed, memory_order_acquire))
@@ -98,7 +104,11 @@ void pc_session_end(struct pc_session *s)
     struct pc_worker *worker = s->worker;
     struct pc_engine *engine = worker->engine;
     s->state = PC_SESSION_CLOSING;
+    pc_listing_remove(s);
     pc_session_abandon_joins(s);
+    pc_deferred_free(s);
+    pc_resume_free(s);
+    pc_index_free(s);
     while (!pc_list_empty(&s->grants))
         pc_grant_free(PC_CONTAINER(s->grants.prev, struct pc_grant, of_session));
     while (!pc_list_empty(&s->subscriptions))
@@ -109,8 +119,8 @@ void pc_session_end(struct pc_session *s)
     s->as_signed_in = s->as_identified = NULL;
     s->state = PC_SESSION_ENDED;
     pc_why_note_ended(&engine->ended, &engine->log, s->app->state, s->q->owner);
-    if (engine->hooks.on_close)
-        engine->hooks.on_close((const pusherc_conn *)s, s->close_code, engine->hooks.user_data);
+    if (worker->hooks->on_close)
+        worker->hooks->on_close((const pusherc_conn *)s, s->close_code, worker->hooks->user_data);
     pc_timer_stop(&worker->timers, &s->liveness);
     pc_session_timer_free(s, &s->identity_expiry);
     pc_session_timer_free(s, &s->unauthorized);
@@ -191,10 +201,45 @@ static void dispatch(struct pc_session *s, const struct pc_message_in *in)
         break;
     case PC_IN_PONG:
         break; /* a pong is a sign of life only, and that has been noted */
+    case PC_IN_RESUME:
+        pc_session_resume(s, in);
+        break;
     case PC_IN_CLIENT_EVENT:
         pc_session_client_event(s, in);
         break;
     }
+}
+
+/* Closes the session, which has sent more than it may. Clients see the error where they do not see close codes. */
+static void refuse_received(struct pc_session *s, enum pc_app_setting limit, const char *text)
+{
+    pc_app_limited(s->app, limit);
+    if (!pc_session_close_is_told(s, PC_CLOSE_OVER_CAPACITY))
+        pc_session_say_error(s, (enum pc_error_code)PC_CLOSE_OVER_CAPACITY, text);
+    pc_session_close(s, PC_CLOSE_OVER_CAPACITY, pc_slice_of(text));
+}
+
+/* False: it was too much, and the session is closed. */
+static bool take_received(struct pc_session *s, size_t len)
+{
+    const pusherc_app_options *o = &s->app->options;
+    uint64_t now_ms = s->worker->now_ms;
+    if (!pc_rate_take(&s->received, o->max_received_messages_per_s, 1, now_ms)) {
+        refuse_received(s, PC_APP_max_received_messages_per_s,
+                        "Too many messages (max_received_messages_per_s)");
+        return false;
+    }
+    if (!pc_rate_take(&s->received_bytes, o->max_received_bytes_per_s, (uint32_t)len, now_ms)) {
+        refuse_received(s, PC_APP_max_received_bytes_per_s,
+                        "Too many bytes (max_received_bytes_per_s)");
+        return false;
+    }
+    return true;
+}
+
+bool pc_session_control(struct pc_session *s)
+{
+    return s->state != PC_SESSION_OPEN || !s->app->limits_received || take_received(s, 0);
 }
 
 void pc_session_message(struct pc_session *s, pusherc_slice text)
@@ -206,6 +251,8 @@ void pc_session_message(struct pc_session *s, pusherc_slice text)
     pc_stat_add(&s->worker->stats.messages_in, 1);
     pc_stat_add(&stats->messages_in, 1);
     pc_stat_add(&stats->bytes_in, text.len);
+    if (s->app->limits_received && !take_received(s, text.len))
+        return;
     char stack[PC_SESSION_STACK];
     struct pc_buf scratch;
     struct pc_message_in in;

@@ -2,6 +2,7 @@
 #include <stdio.h>
 
 #include "protocol/message_out.h"
+#include "session/deferred.h"
 #include "session/grant.h"
 #include "session/handlers.h"
 #include "session/member.h"
@@ -59,11 +60,21 @@ static bool become(struct pc_session *s, const struct pc_user_data *data, struct
         user->data = s->identity->data;
         pc_identity_ref(user->base);
     }
-    pc_identity_unref(s->user);
+    struct pc_identity *before = s->user;
+    pthread_mutex_lock(&s->worker->listing);
     s->user = user;
+    pthread_mutex_unlock(&s->worker->listing);
+    pc_identity_unref(before);
     pc_grants_forget(s, user->user_id); /* of the others who have asked for this socket */
     pc_session_authorized(s);
     return true;
+}
+
+static void tell_signed_in(struct pc_session *s)
+{
+    const pusherc_hooks *hooks = s->worker->hooks;
+    if (hooks->on_signin)
+        hooks->on_signin((const pusherc_conn *)s, hooks->user_data);
 }
 
 static void say_signed_in(struct pc_session *s, pusherc_slice user_data)
@@ -110,6 +121,8 @@ void pc_session_signin(struct pc_session *s, const struct pc_message_in *in)
         say_signed_in(s, in->user_data);
         if (s->app->options.watchlist_events)
             pc_session_watch(s, pc_json_get(data.object, PC_S("watchlist")));
+        tell_signed_in(s);
+        pc_deferred_repeat(s, pc_session_subscribe);
     } else {
         refuse_signin(s, in, &why);
     }

@@ -2,6 +2,7 @@
  * the answers. */
 #include <stdio.h>
 
+#include "session/deferred.h"
 #include "session/grant.h"
 #include "session/handlers.h"
 #include "session/joining.h"
@@ -21,7 +22,7 @@ struct attempt {
 
 static void refuse_attempt(struct attempt *a)
 {
-    a->why.who = a->grant ? a->grant->identity : NULL;
+    a->why.who = a->grant ? pc_grant_own_identity(a->grant) : NULL;
     pc_session_refuse(a->s, a->in->channel, a->why);
 }
 
@@ -47,7 +48,9 @@ static bool check_name(struct attempt *a)
                          PC_S("")); /* anyone who knows the socket's id can have put them there */
         a->grant = pc_grant_find(s, channel);
     }
-    if (pc_grants_wanted(s, channel) + s->subscription_count >= o->max_channels_per_connection ||
+    uint32_t others =
+        s->subscription_count + s->wanted_count - (a->grant && pc_grant_is_wanted(a->grant));
+    if (others >= o->max_channels_per_connection ||
         s->grant_count > o->max_channels_per_connection) {
         pc_app_limited(s->app, PC_APP_max_channels_per_connection);
         return pc_refusal_set(&a->why, PUSHERC_DENIED_LIMIT, 403,
@@ -100,10 +103,30 @@ static void joined(struct pc_session *s, pusherc_slice channel, struct pc_grant 
         pc_grant_stand(grant, sub);
     if (sub)
         return;
-    why->who = grant ? grant->identity : NULL;
+    why->who = grant ? pc_grant_own_identity(grant) : NULL;
     pc_session_refuse(s, channel, *why);
     if (grant)
         pc_grant_give_up(grant);
+}
+
+/* The member whom the application has signed, elsewhere than at the built-in endpoint, is who the rule is asked about
+ * later; the connection's own user counts as well. False: out of memory. */
+static bool note_signed_member(struct attempt *a, struct pc_grant *grant)
+{
+    struct pc_session *s = a->s;
+    pusherc_slice user_id = a->join.user_id;
+    if (user_id.len == 0 || grant->owner || user_id.len > PC_IDENTITY_MAX_ID ||
+        pc_slice_eq(user_id, pc_identity_user_id(pc_session_identity(s))))
+        return true;
+    struct pc_identity *member = pc_identity_new(s->worker->mem, user_id, a->join.user_info);
+    if (!member)
+        return false;
+    member->base = s->identity;
+    member->data = s->identity ? s->identity->data : NULL;
+    pc_identity_ref(s->identity);
+    int err = pc_grant_set_identity(grant, member);
+    pc_identity_unref(member);
+    return err == 0;
 }
 
 /* Joins without asking the host. If a rule covers the channel, the subscription gets a grant, so
@@ -113,6 +136,10 @@ static void join_now(struct attempt *a)
     struct pc_session *s = a->s;
     const struct pc_rule *rule = a->match.rule;
     struct pc_grant *grant = rule ? pc_grant_prepare(s, a->join.channel, a->join.class) : NULL;
+    if (grant && !note_signed_member(a, grant)) {
+        pc_grant_give_up(grant);
+        grant = NULL;
+    }
     if (grant || !rule) {
         pc_session_begin_join(s, &a->join, grant, joined);
         return;
@@ -173,12 +200,17 @@ static void ask_rule(struct attempt *a)
 static void subscribe(struct attempt *a)
 {
     struct pc_session *s = a->s;
+    pc_deferred_forget(s, a->in->channel);
     if (!check_name(a)) {
         refuse_attempt(a);
         return;
     }
     a->match =
         pc_rules_find(&s->worker->engine->rules, s->app->id, a->in->channel, a->join.class.kind);
+    if (a->grant && !a->match.rule) { /* of a rule that was removed */
+        pc_grant_free((struct pc_grant *)a->grant);
+        a->grant = NULL;
+    }
     switch (decider_of(a)) {
     case DECIDER_NONE:
         join_now(a);
@@ -239,7 +271,7 @@ void pc_session_unsubscribe(struct pc_session *s, const struct pc_message_in *in
     } else if (grant && (grant->state == PC_GRANT_ASKED || grant->state == PC_GRANT_LOST ||
                          grant->state == PC_GRANT_JOINING)) {
         pc_grant_give_up(grant);
-    } else if (!pc_session_abandon_join(s, in->channel)) {
+    } else if (!pc_session_abandon_join(s, in->channel) && !pc_deferred_forget(s, in->channel)) {
         say_confused(s, "No current subscription to channel ", in->channel,
                      ", or subscription in progress");
     }

@@ -1,6 +1,7 @@
 /*
  * The connections of each user on one worker: user id -> sessions. A connection belongs to a user
  * by the host's answer to `identify`, by pusher:signin, or by both; if they differ, to two users.
+ * And the grants that have a user of their own, who asked an auth endpoint: user id -> grants.
  * One worker's thread.
  */
 #ifndef PC_SESSION_USER_H
@@ -8,6 +9,8 @@
 
 #include "fanout/watch.h"
 
+struct pc_grant;
+struct pc_identity;
 struct pc_session;
 struct pc_user;
 
@@ -21,6 +24,7 @@ struct pc_user_conn {
     bool signed_in;            /* by pusher:signin, not by the host */
     struct pc_count *counted;  /* the user's count of connections; NULL = not counted */
     struct pc_channel *online; /* the channel of its watchers; NULL = the app has no watchlists */
+    struct pc_person *person;  /* as the host sees it: fanout/people.h; NULL = not counted there */
     struct pc_list watches;    /* struct pc_subscription: the users that it watches itself */
 };
 
@@ -36,5 +40,28 @@ void pc_user_conn_unwatch(struct pc_user_conn *conn); /* stops watching all user
 typedef void (*pc_user_visit_fn)(struct pc_user_conn *conn, void *ctx);
 void pc_user_each(struct pc_worker *worker, uint64_t app_uid, pusherc_slice user_id,
                   pc_user_visit_fn visit, void *ctx);
+/* The same, each session once. */
+typedef void (*pc_user_session_fn)(struct pc_session *session, void *ctx);
+void pc_user_each_session(struct pc_worker *worker, uint64_t app_uid, pusherc_slice user_id,
+                          pc_user_session_fn visit, void *ctx);
+
+/* The identity that a grant has for itself. */
+struct pc_grant_owner {
+    struct pc_list of_user;
+    struct pc_user *user; /* NULL = the identity has no user id */
+    struct pc_grant *grant;
+    struct pc_identity *identity; /* counted */
+};
+/* 0 or PUSHERC_ENOMEM. */
+PC_CHECKED int pc_grant_owner_new(struct pc_grant_owner **out, struct pc_worker *worker,
+                                  uint64_t app_uid, struct pc_grant *grant,
+                                  struct pc_identity *identity);
+/* NULL is harmless. */
+void pc_grant_owner_free(struct pc_worker *worker, struct pc_grant_owner *owner);
+
+/* Visits the grants that are the user's by themselves. The visitor may free the grant that it gets. */
+typedef void (*pc_user_grant_fn)(struct pc_grant *grant, void *ctx);
+void pc_user_each_grant(struct pc_worker *worker, uint64_t app_uid, pusherc_slice user_id,
+                        pc_user_grant_fn visit, void *ctx);
 
 #endif

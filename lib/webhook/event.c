@@ -33,17 +33,41 @@ bool pc_webhook_is_addition(uint32_t kind)
     return kind == PUSHERC_WEBHOOK_CHANNEL_OCCUPIED || kind == PUSHERC_WEBHOOK_MEMBER_ADDED;
 }
 
+uint32_t pc_webhook_addition_of(uint32_t kind)
+{
+    return kind == PUSHERC_WEBHOOK_CHANNEL_VACATED ? PUSHERC_WEBHOOK_CHANNEL_OCCUPIED
+                                                   : PUSHERC_WEBHOOK_MEMBER_ADDED;
+}
+
+/* 0 = events of this kind have no key. */
+static char key_type(uint32_t kind)
+{
+    switch (kind) {
+    case PUSHERC_WEBHOOK_CHANNEL_OCCUPIED:
+    case PUSHERC_WEBHOOK_CHANNEL_VACATED:
+        return PC_WEBHOOK_KEY_CHANNEL;
+    case PUSHERC_WEBHOOK_MEMBER_ADDED:
+    case PUSHERC_WEBHOOK_MEMBER_REMOVED:
+        return PC_WEBHOOK_KEY_MEMBER;
+    case PUSHERC_WEBHOOK_CACHE_MISS:
+        return PC_WEBHOOK_KEY_MISS;
+    case PUSHERC_WEBHOOK_SUBSCRIPTION_COUNT:
+        return PC_WEBHOOK_KEY_COUNT;
+    default:
+        return 0;
+    }
+}
+
 /* The key is unambiguous, because a channel's name contains no NUL. */
 void pc_webhook_put_key(struct pc_buf *buf, const struct pc_notice *notice)
 {
-    bool member = notice->kind == PUSHERC_WEBHOOK_MEMBER_ADDED ||
-                  notice->kind == PUSHERC_WEBHOOK_MEMBER_REMOVED;
-    if (!pc_webhook_is_removal(notice->kind) && !pc_webhook_is_addition(notice->kind))
+    char type = key_type(notice->kind);
+    if (!type)
         return;
-    pc_buf_put_char(buf, member ? 'm' : 'c');
+    pc_buf_put_char(buf, type);
     pc_buf_put(buf, notice->channel);
     pc_buf_put_char(buf, '\0');
-    if (member)
+    if (type == PC_WEBHOOK_KEY_MEMBER)
         pc_buf_put(buf, notice->user_id);
 }
 

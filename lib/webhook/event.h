@@ -9,11 +9,12 @@
 
 struct pc_webhook_event {
     struct pc_list link;
-    struct pc_map_node node; /* of a delayed removal; the key is pc_webhook_put_key() */
+    struct pc_map_node node; /* the key is pc_webhook_put_key() */
+    bool in_map;             /* of events that are ready */
     uint64_t ready_ms;       /* may be sent from this time on */
     uint32_t kind;
-    bool silent; /* a removal that is not sent; it only cancels an addition that follows in time */
-    size_t size; /* bytes of this object, texts included */
+    bool silent;                                 /* is not sent; it only cancels its counterpart */
+    size_t size;                                 /* bytes of this object, texts included */
     pusherc_slice channel, user_id, event, data; /* point into text */
     pusherc_socket_id socket_id;
     uint64_t subscription_count;
@@ -32,7 +33,15 @@ void pc_webhook_event_put(struct pc_buf *buf, const struct pc_webhook_event *eve
 bool pc_webhook_is_removal(uint32_t kind);
 /* True for channel_occupied and member_added: they cancel a delayed removal. */
 bool pc_webhook_is_addition(uint32_t kind);
-/* Appends a key that a removal and the addition that cancels it have in common. Appends nothing for other kinds. */
+/* The addition that this removal takes back. */
+uint32_t pc_webhook_addition_of(uint32_t kind);
+
+#define PC_WEBHOOK_KEY_CHANNEL 'c' /* first bytes of keys */
+#define PC_WEBHOOK_KEY_MEMBER  'm'
+#define PC_WEBHOOK_KEY_MISS    'x'
+#define PC_WEBHOOK_KEY_COUNT   'n'
+/* Appends a key. A removal and its addition have it in common, and cache misses, and counts, of one channel. Appends
+ * nothing for client events. */
 void pc_webhook_put_key(struct pc_buf *buf, const struct pc_notice *notice);
 
 #endif

@@ -1,27 +1,23 @@
 /*
  * How an event gets to its endpoint. pc_webhooks_note() finds the endpoints of the app that want it, and puts a copy
- * into the queue of each. In a queue an event is in one of three places:
+ * into the queue of each. In a queue an event is in the backlog (webhook/backlog.h), delayed or ready, or in the
+ * batch: written as one JSON body, signed, sent, and sent again until it is accepted or given up.
  *
- *     delayed   a removal (member_removed, channel_vacated), for `delay_ms`. An addition that cancels it in that time
- *               finds it in `delayed_by_key`, and neither event is sent. All removals wait equally long, so the list
- *               is in the order of their times. For an endpoint that wants additions only, removals are silent: they
- *               are not sent, they only cancel the addition that follows.
- *     ready     events to send, in order
- *     batch     written as one JSON body, signed, sent, and sent again until it is accepted or given up
+ * settle() follows every change of a queue. It moves due removals and counts what the app holds. Then due_of() says
+ * what the queue waits for: a time (its timer is armed), the sender (the queue is among the app's `runnable`, and the
+ * app among those that have some), the answer to its batch (`in_flight`), or nothing (the queue is freed).
  *
- * settle() follows every change of a queue. It moves due removals from `delayed` to `ready`. Then due_of() says what
- * the queue waits for: a time (its timer is armed), the sender (the queue is in the list `runnable`), the answer to its
- * batch (`in_flight`), or nothing (the queue is freed).
- *
- * pc_webhooks_take() takes the first runnable queue, makes its batch if it has none, and returns the batch. The queue
- * is then in flight: events are added to it, but nothing else changes in it until pc_webhooks_answer(). The caller has
- * the batch to itself meanwhile, so writing and signing need no lock. A batch that was not accepted stays in its queue,
- * with a time for the next attempt, and later events wait behind it; hence an endpoint gets all events in order.
+ * pc_webhooks_take() takes the first runnable queue of the first app that may have another request, makes its batch if
+ * it has none, and returns the batch; the app's turn comes again after the others. The queue is then in flight: events
+ * are added to it, but nothing else changes in it until pc_webhooks_answer(). The caller has the batch to itself
+ * meanwhile, so writing and signing need no lock. A batch that was not accepted stays in its queue, with a time for
+ * the next attempt, and later events wait behind it; hence an endpoint gets all events in order.
  */
 #include "webhook/queue.h"
 
 #include <assert.h>
 
+#include "base/backoff.h"
 #include "base/stat.h"
 #include "protocol/names.h"
 
@@ -36,12 +32,8 @@ struct pc_webhook_queue {
     struct pc_app_state *state;         /* counted */
     struct pc_endpoints *endpoints;     /* counted: the latest settings that have this endpoint */
     const struct pc_endpoint *endpoint; /* in `endpoints` */
-    struct pc_list ready;
-    struct pc_list delayed; /* removals, in the order of their times */
-    struct pc_map delayed_by_key;
-    uint32_t ready_count;   /* events in `ready` */
-    uint32_t count;         /* all events, with those of `batch` */
-    size_t bytes;           /* of the events in the two lists */
+    struct pc_webhook_backlog backlog;
+    uint64_t shared_bytes;  /* of them, those in the app's share */
     uint64_t not_before_ms; /* the next try after memory ran out */
     struct pc_timer timer;
     struct pc_webhook_batch *batch; /* owned; under way, or waits for its next attempt; or NULL */
@@ -61,7 +53,7 @@ static void set_now(struct pc_webhooks *hooks, uint64_t now_ms)
 static struct pc_webhook_queue *queue_find(const struct pc_app_state *state,
                                            const struct pc_endpoint *endpoint)
 {
-    PC_LIST_EACH(l, &state->webhook_queues) {
+    PC_LIST_EACH(l, &state->webhooks.queues) {
         struct pc_webhook_queue *q = PC_CONTAINER(l, struct pc_webhook_queue, of_app);
         if (q->endpoint->nth == endpoint->nth && strcmp(q->endpoint->url, endpoint->url) == 0)
             return q;
@@ -81,87 +73,77 @@ static struct pc_webhook_queue *queue_new(struct pc_webhooks *hooks, struct pc_a
     q->state = state;
     q->endpoints = pc_endpoints_ref(endpoints);
     q->endpoint = endpoint;
-    pc_list_init(&q->ready);
-    pc_list_init(&q->delayed);
     pc_list_init(&q->runnable);
-    pc_map_init(&q->delayed_by_key, hooks->mem, hooks->seed);
+    pc_backlog_init(&q->backlog, hooks->mem, &hooks->settings, hooks->stats, hooks->seed);
     pc_timer_init(&q->timer, on_timer);
     pc_list_push_back(&hooks->queues, &q->of_all);
-    pc_list_push_back(&state->webhook_queues, &q->of_app);
+    pc_list_push_back(&state->webhooks.queues, &q->of_app);
     return q;
+}
+
+static void not_runnable(struct pc_webhook_queue *q)
+{
+    pc_list_remove(&q->runnable);
+    if (pc_list_empty(&q->state->webhooks.runnable))
+        pc_list_remove(&q->state->webhooks.of_runnable);
+}
+
+/* A queue that is runnable already keeps its place. */
+static void make_runnable(struct pc_webhook_queue *q)
+{
+    struct pc_app_state *state = q->state;
+    if (pc_list_empty(&q->runnable))
+        pc_list_push_back(&state->webhooks.runnable, &q->runnable);
+    if (pc_list_empty(&state->webhooks.of_runnable))
+        pc_list_push_back(&q->hooks->runnable, &state->webhooks.of_runnable);
+}
+
+/* Brings the app's share up to date with what the queue holds. */
+static void share(struct pc_webhook_queue *q)
+{
+    uint64_t bytes = q->backlog.bytes + (q->batch ? q->batch->event_bytes : 0);
+    struct pc_share *app = &q->state->webhooks.bytes;
+    if (bytes != q->shared_bytes)
+        pc_shares_set(&q->hooks->bytes, app, app->held - q->shared_bytes + bytes);
+    q->shared_bytes = bytes;
 }
 
 static void queue_free(struct pc_webhook_queue *q)
 {
     struct pc_webhooks *hooks = q->hooks;
-    assert(q->count == 0);
+    share(q);
     pc_timer_stop(&hooks->timers, &q->timer);
     pc_list_remove(&q->of_all);
     pc_list_remove(&q->of_app);
-    pc_list_remove(&q->runnable);
-    pc_map_free(&q->delayed_by_key);
+    not_runnable(q);
+    pc_backlog_free(&q->backlog);
     pc_endpoints_unref(q->endpoints);
     pc_app_state_unref(q->state);
     pc_free(hooks->mem, q);
 }
 
-static struct pc_webhook_event *first_of(const struct pc_list *list)
-{
-    return PC_CONTAINER(list->next, struct pc_webhook_event, link);
-}
-
-/* Frees an event that is in no list. */
-static void forget(struct pc_webhook_queue *q, struct pc_webhook_event *event)
-{
-    if (!event->silent)
-        pc_stat_sub(&q->hooks->stats->queued, 1);
-    q->count--;
-    q->bytes -= event->size;
-    pc_webhook_event_free(q->hooks->mem, event);
-}
-
-static void push_ready(struct pc_webhook_queue *q, struct pc_webhook_event *event)
-{
-    pc_list_push_back(&q->ready, &event->link);
-    q->ready_count++;
-}
-
-static void take_delayed(struct pc_webhook_queue *q, struct pc_webhook_event *event)
-{
-    pc_list_remove(&event->link);
-    pc_map_remove(&q->delayed_by_key, &event->node);
-}
-
-/* Moves removals whose delay is over to `ready`; frees them if they are silent. */
 static void advance(struct pc_webhook_queue *q)
 {
-    while (!pc_list_empty(&q->delayed)) {
-        struct pc_webhook_event *event = first_of(&q->delayed);
-        if (event->ready_ms > q->hooks->now_ms && !q->hooks->stopping)
-            return;
-        take_delayed(q, event);
-        if (event->silent)
-            forget(q, event);
-        else
-            push_ready(q, event);
-    }
+    pc_backlog_advance(&q->backlog, q->hooks->now_ms, q->hooks->stopping);
 }
 
 /* The time at which the queue can be sent or has a removal to move; NEVER = not before it changes. */
 static uint64_t due_of(const struct pc_webhook_queue *q)
 {
     const struct pc_webhook_settings *s = &q->hooks->settings;
+    const struct pc_webhook_backlog *b = &q->backlog;
+    const struct pc_webhook_event *first = pc_backlog_first(b), *removal = pc_backlog_removal(b);
     uint64_t due = NEVER;
-    bool now = q->hooks->stopping || (!q->batch && q->ready_count >= s->batch_events);
+    bool now = q->hooks->stopping || (!q->batch && b->ready_count >= s->batch_events);
     if (q->in_flight)
         return NEVER;
-    if (q->batch || q->ready_count > 0) {
-        due = now ? 0 : q->batch ? q->batch->due_ms : first_of(&q->ready)->ready_ms + s->batch_ms;
+    if (q->batch || first) {
+        due = now ? 0 : q->batch ? q->batch->due_ms : first->ready_ms + s->batch_ms;
         if (due < q->not_before_ms)
             due = q->not_before_ms;
     }
-    if (!q->batch && !pc_list_empty(&q->delayed) && first_of(&q->delayed)->ready_ms < due)
-        due = first_of(&q->delayed)->ready_ms;
+    if (!q->batch && removal && removal->ready_ms < due)
+        due = removal->ready_ms;
     return due;
 }
 
@@ -170,16 +152,19 @@ static void settle(struct pc_webhook_queue *q)
 {
     struct pc_webhooks *hooks = q->hooks;
     advance(q);
-    if (!q->batch && !q->in_flight && q->ready_count == 0 && pc_list_empty(&q->delayed)) {
+    if (!q->batch && !q->in_flight && q->backlog.count == 0) {
         queue_free(q);
         return;
     }
+    share(q);
     uint64_t due = due_of(q);
-    pc_list_remove(&q->runnable);
     pc_timer_stop(&hooks->timers, &q->timer);
-    if (due <= hooks->now_ms)
-        pc_list_push_back(&hooks->runnable, &q->runnable);
-    else if (due != NEVER)
+    if (due <= hooks->now_ms) {
+        make_runnable(q);
+        return;
+    }
+    not_runnable(q);
+    if (due != NEVER)
         pc_timer_arm(&hooks->timers, &q->timer, due);
 }
 
@@ -191,41 +176,44 @@ static void on_timer(struct pc_timer *timer, uint64_t now_ms)
 
 /* -- adding events -- */
 
-/* Cancels the pending removal if there is one; then neither event is sent. */
-static bool cancel_removal(struct pc_webhook_queue *q, pusherc_slice key)
-{
-    struct pc_map_node *node = key.len ? pc_map_find(&q->delayed_by_key, key) : NULL;
-    if (!node)
-        return false;
-    struct pc_webhook_event *event = PC_CONTAINER(node, struct pc_webhook_event, node);
-    take_delayed(q, event);
-    forget(q, event);
-    return true;
-}
-
-/* Puts the event into one of the lists. False: out of memory, and the caller still owns the event. */
-static bool enqueue(struct pc_webhook_queue *q, struct pc_webhook_event *event, bool delayed)
-{
-    event->ready_ms = q->hooks->now_ms + (delayed ? q->hooks->settings.delay_ms : 0);
-    if (delayed) {
-        /* the same removal may still wait, if the addition in between was dropped for lack of room */
-        cancel_removal(q, event->node.key);
-        if (pc_map_insert(&q->delayed_by_key, &event->node))
-            return false;
-        pc_list_push_back(&q->delayed, &event->link);
-    } else {
-        push_ready(q, event);
-    }
-    if (!event->silent)
-        pc_stat_add(&q->hooks->stats->queued, 1);
-    q->count++;
-    q->bytes += event->size;
-    return true;
-}
-
 static bool has_room(const struct pc_webhook_queue *q)
 {
-    return q->count < q->hooks->settings.max_queued && q->bytes < PC_WEBHOOK_QUEUE_BYTES;
+    uint32_t sent = q->batch ? q->batch->event_count : 0;
+    return q->backlog.count + sent < q->hooks->settings.max_queued;
+}
+
+/* Adds the event, to a new queue if `q` is NULL. NULL: there is no room or no memory for it. */
+static struct pc_webhook_queue *add(struct pc_webhooks *hooks, struct pc_webhook_queue *q,
+                                    struct pc_endpoints *endpoints,
+                                    const struct pc_endpoint *endpoint,
+                                    const struct pc_notice *notice, bool delayed)
+{
+    struct pc_webhook_queue *to = q;
+    struct pc_webhook_event *event =
+        q && !has_room(q) ? NULL : pc_webhook_event_new(hooks->mem, notice);
+    if (event && !q)
+        to = queue_new(hooks, notice->app->state, endpoints, endpoint);
+    if (event) {
+        event->silent = !(endpoint->kinds & notice->kind);
+        event->ready_ms = hooks->now_ms + (delayed ? hooks->settings.delay_ms : 0);
+    }
+    if (event && to && pc_backlog_add(&to->backlog, event, delayed) == 0)
+        return to;
+    pc_webhook_event_free(hooks->mem, event);
+    if (to && !q)
+        queue_free(to);
+    return NULL;
+}
+
+/* Whether the endpoint's queue has to get the event. A silent one is kept only if it can cancel its counterpart. */
+static bool is_needed(const struct pc_webhook_queue *q, const struct pc_endpoint *endpoint,
+                      uint32_t kind, bool delayed)
+{
+    if (endpoint->kinds & kind)
+        return true;
+    if (pc_webhook_is_addition(kind))
+        return q && pc_backlog_is_behind(&q->backlog);
+    return delayed && (endpoint->kinds & pc_webhook_addition_of(kind));
 }
 
 /* Adds the event for one endpoint. True: wake the sender, because the queue is due earlier than it expects. */
@@ -233,39 +221,50 @@ static bool note_for(struct pc_webhooks *hooks, struct pc_endpoints *endpoints,
                      const struct pc_endpoint *endpoint, const struct pc_notice *notice,
                      pusherc_slice key)
 {
-    struct pc_app_state *state = notice->app->state;
-    struct pc_webhook_queue *q = queue_find(state, endpoint);
-    bool silent = !(endpoint->kinds & notice->kind);
-    bool delayed =
+    struct pc_webhook_queue *q = queue_find(notice->app->state, endpoint), *added = NULL;
+    const bool delayed =
         pc_webhook_is_removal(notice->kind) && hooks->settings.delay_ms > 0 && !hooks->stopping;
     uint64_t before = q ? due_of(q) : NEVER;
     if (q)
         advance(q);
-    if (q && pc_webhook_is_addition(notice->kind) && cancel_removal(q, key)) {
-        settle(q);
-        return false;
-    }
-    if (silent && !delayed) {
-        if (q)
-            settle(q);
-        return false;
-    }
-    struct pc_webhook_event *event =
-        q && !has_room(q) ? NULL : pc_webhook_event_new(hooks->mem, notice);
-    if (event && !q)
-        q = queue_new(hooks, state, endpoints, endpoint);
-    if (event)
-        event->silent = silent;
-    if (!event || !q || !enqueue(q, event, delayed)) {
-        pc_webhook_event_free(hooks->mem, event);
-        if (!silent)
+    bool absorbed = q && pc_backlog_absorb(&q->backlog, notice, key);
+    if (!absorbed && is_needed(q, endpoint, notice->kind, delayed)) {
+        added = add(hooks, q, endpoints, endpoint, notice, delayed);
+        if (!added && (endpoint->kinds & notice->kind))
             pc_stat_add(&hooks->stats->dropped, 1);
-        if (q)
-            settle(q);
-        return false;
     }
-    settle(q);
-    return due_of(q) < before && due_of(q) < hooks->expected_ms;
+    q = added ? added : q;
+    if (!q)
+        return false;
+    advance(q);
+    uint64_t due = due_of(q);
+    settle(q); /* may free it */
+    return added && due < before && due < hooks->expected_ms;
+}
+
+/* The queue of the app that holds most; NULL: none has an event that could be dropped. */
+static struct pc_webhook_queue *largest_of(const struct pc_app_state *state)
+{
+    struct pc_webhook_queue *largest = NULL;
+    PC_LIST_EACH(l, &state->webhooks.queues) {
+        struct pc_webhook_queue *q = PC_CONTAINER(l, struct pc_webhook_queue, of_app);
+        if (q->backlog.count > 0 && (!largest || q->backlog.bytes > largest->backlog.bytes))
+            largest = q;
+    }
+    return largest;
+}
+
+/* Drops events of the app that holds most until all apps together are within the maximum. */
+static void make_room(struct pc_webhooks *hooks)
+{
+    while (hooks->bytes.held > hooks->settings.max_bytes) {
+        struct pc_webhook_queue *q =
+            largest_of(PC_CONTAINER(hooks->bytes.largest, struct pc_app_state, webhooks.bytes));
+        if (!q) /* all of it is under way */
+            return;
+        pc_backlog_drop_last(&q->backlog);
+        settle(q);
+    }
 }
 
 bool pc_webhooks_note(struct pc_webhooks *hooks, const struct pc_notice *notice, uint64_t now_ms)
@@ -290,6 +289,7 @@ bool pc_webhooks_note(struct pc_webhooks *hooks, const struct pc_notice *notice,
             pc_endpoint_wants_channel(e, notice->channel))
             wake |= note_for(hooks, endpoints, e, notice, known);
     }
+    make_room(hooks);
     if (wake)
         hooks->expected_ms = 0; /* no further wake-ups until the sender has looked */
     pthread_mutex_unlock(&hooks->mutex);
@@ -315,25 +315,15 @@ void pc_webhook_batch_free(struct pc_webhooks *hooks, struct pc_webhook_batch *b
 /* Moves events from the front of the queue into the batch, up to the limits. Locked. */
 static void take_events(struct pc_webhook_queue *q, struct pc_webhook_batch *batch)
 {
-    while (!pc_list_empty(&q->ready) && batch->event_count < q->hooks->settings.batch_events) {
-        struct pc_webhook_event *event = first_of(&q->ready);
+    struct pc_webhook_event *event;
+    while ((event = pc_backlog_first(&q->backlog)) &&
+           batch->event_count < q->hooks->settings.batch_events) {
         if (batch->event_count > 0 && batch->event_bytes + event->size > PC_WEBHOOK_BODY_BYTES)
             break;
-        pc_list_remove(&event->link);
-        pc_list_push_back(&batch->events, &event->link);
+        pc_list_push_back(&batch->events, &pc_backlog_take(&q->backlog)->link);
         batch->event_count++;
         batch->event_bytes += event->size;
     }
-    q->ready_count -= batch->event_count;
-    q->bytes -= batch->event_bytes;
-}
-
-/* Moves them back to the front of the queue. Locked. */
-static void return_events(struct pc_webhook_queue *q, struct pc_webhook_batch *batch)
-{
-    pc_list_put_back(&q->ready, &batch->events);
-    q->ready_count += batch->event_count;
-    q->bytes += batch->event_bytes;
 }
 
 static void write_events(struct pc_webhook_batch *batch)
@@ -382,13 +372,14 @@ static int make_batch(struct pc_webhook_queue *q)
     write_events(batch);
     if (pc_buf_status(&batch->text)) {
         pthread_mutex_lock(&hooks->mutex);
-        return_events(q, batch);
+        pc_backlog_put_back(&q->backlog, &batch->events);
         pthread_mutex_unlock(&hooks->mutex);
         batch_free(hooks->mem, batch);
         return PUSHERC_ENOMEM;
     }
     while (!pc_list_empty(&batch->events)) {
-        struct pc_webhook_event *event = first_of(&batch->events);
+        struct pc_webhook_event *event =
+            PC_CONTAINER(batch->events.next, struct pc_webhook_event, link);
         pc_list_remove(&event->link);
         pc_webhook_event_free(hooks->mem, event);
     }
@@ -436,16 +427,50 @@ static int prepare(struct pc_webhook_queue *q, uint64_t now_ms, uint64_t unix_ms
     return sign_batch(q, q->batch);
 }
 
+/* Locked. The first app with a runnable queue that may have another request; NULL = none. */
+static struct pc_app_state *next_app(const struct pc_webhooks *hooks)
+{
+    uint32_t free = hooks->settings.max_under_way - hooks->under_way;
+    PC_LIST_EACH(l, &hooks->runnable) {
+        struct pc_app_state *state = PC_CONTAINER(l, struct pc_app_state, webhooks.of_runnable);
+        if (state->webhooks.under_way < free)
+            return state;
+    }
+    return NULL;
+}
+
+/* Locked. */
+static void begin_flight(struct pc_webhook_queue *q)
+{
+    struct pc_list *turn = &q->state->webhooks.of_runnable;
+    not_runnable(q);
+    if (!pc_list_empty(turn)) { /* it has more: after the other apps */
+        pc_list_remove(turn);
+        pc_list_push_back(&q->hooks->runnable, turn);
+    }
+    q->in_flight = true;
+    q->state->webhooks.under_way++;
+    q->hooks->under_way++;
+}
+
+/* Locked. */
+static void end_flight(struct pc_webhook_queue *q)
+{
+    q->in_flight = false;
+    q->state->webhooks.under_way--;
+    q->hooks->under_way--;
+}
+
 static struct pc_webhook_queue *next_runnable(struct pc_webhooks *hooks, uint64_t now_ms)
 {
     struct pc_webhook_queue *q = NULL;
     pthread_mutex_lock(&hooks->mutex);
     set_now(hooks, now_ms);
     pc_timers_run(&hooks->timers, hooks->now_ms);
-    if (!pc_list_empty(&hooks->runnable)) {
-        q = PC_CONTAINER(hooks->runnable.next, struct pc_webhook_queue, runnable);
-        pc_list_remove(&q->runnable);
-        q->in_flight = true;
+    const struct pc_app_state *state = next_app(hooks);
+    if (state) {
+        q = PC_CONTAINER(state->webhooks.runnable.next, struct pc_webhook_queue, runnable);
+        begin_flight(q);
     }
     pthread_mutex_unlock(&hooks->mutex);
     return q;
@@ -456,7 +481,7 @@ static void put_off(struct pc_webhook_queue *q)
 {
     struct pc_webhooks *hooks = q->hooks;
     pthread_mutex_lock(&hooks->mutex);
-    q->in_flight = false;
+    end_flight(q);
     q->not_before_ms = hooks->now_ms + NO_MEMORY_MS;
     settle(q);
     pthread_mutex_unlock(&hooks->mutex);
@@ -484,32 +509,11 @@ struct pc_webhook_batch *pc_webhooks_take(struct pc_webhooks *hooks, uint64_t no
     return batch;
 }
 
-/* xorshift64 is good enough: it only spreads retries over time. */
-static uint64_t next_random(struct pc_webhooks *hooks)
-{
-    hooks->random ^= hooks->random << 13;
-    hooks->random ^= hooks->random >> 7;
-    hooks->random ^= hooks->random << 17;
-    return hooks->random;
-}
-
-/* One second after the first attempt, doubled each time up to a minute, then varied by up to a quarter. */
-static uint64_t retry_delay(struct pc_webhooks *hooks, uint32_t attempts)
-{
-    uint64_t delay = PC_WEBHOOK_FIRST_RETRY_MS;
-    for (uint32_t i = 1; i < attempts && delay < PC_WEBHOOK_LAST_RETRY_MS; i++)
-        delay *= 2;
-    if (delay > PC_WEBHOOK_LAST_RETRY_MS)
-        delay = PC_WEBHOOK_LAST_RETRY_MS;
-    return delay - delay / 4 + next_random(hooks) % (delay / 2 + 1);
-}
-
 /* Separates the batch from its queue and counts its events as delivered or given up. Locked. */
 static void let_go(struct pc_webhook_queue *q, struct pc_webhook_batch *batch,
                    _Atomic uint64_t *counter)
 {
     q->batch = NULL;
-    q->count -= batch->event_count;
     batch->queue = NULL;
     pc_stat_add(counter, batch->event_count);
     pc_stat_sub(&q->hooks->stats->queued, batch->event_count);
@@ -523,7 +527,7 @@ bool pc_webhooks_answer(struct pc_webhooks *hooks, struct pc_webhook_batch *batc
     set_now(hooks, now_ms);
     uint64_t last_ms = batch->first_ms + hooks->settings.retry_ms;
     bool over = batch->last_chance || hooks->now_ms >= last_ms;
-    q->in_flight = false;
+    end_flight(q);
     if (!accepted)
         pc_stat_add(&hooks->stats->failures, 1);
     if (accepted) {
@@ -531,7 +535,8 @@ bool pc_webhooks_answer(struct pc_webhooks *hooks, struct pc_webhook_batch *batc
     } else if (over) {
         let_go(q, batch, &hooks->stats->given_up);
     } else {
-        batch->due_ms = hooks->now_ms + retry_delay(hooks, batch->attempts);
+        batch->due_ms = hooks->now_ms + pc_backoff(&hooks->random, PC_WEBHOOK_FIRST_RETRY_MS,
+                                                   PC_WEBHOOK_LAST_RETRY_MS, batch->attempts);
         if (batch->due_ms > last_ms)
             batch->due_ms = last_ms;
     }
@@ -580,8 +585,8 @@ uint64_t pc_webhooks_next(struct pc_webhooks *hooks, uint64_t now_ms)
 {
     pthread_mutex_lock(&hooks->mutex);
     set_now(hooks, now_ms);
-    uint64_t wait =
-        pc_list_empty(&hooks->runnable) ? pc_timers_next(&hooks->timers, hooks->now_ms) : 0;
+    /* without an app that may have a request, the answer to one leads on */
+    uint64_t wait = next_app(hooks) ? 0 : pc_timers_next(&hooks->timers, hooks->now_ms);
     hooks->expected_ms = wait == NEVER ? NEVER : hooks->now_ms + wait;
     pthread_mutex_unlock(&hooks->mutex);
     return wait;
@@ -617,7 +622,7 @@ static struct pc_webhook_queue *first_left(struct pc_webhooks *hooks)
         q = PC_CONTAINER(hooks->queues.next, struct pc_webhook_queue, of_all);
         assert(!q->in_flight);
         advance(q);
-        if (q->count == 0) { /* it had silent removals only */
+        if (!q->batch && q->backlog.count == 0) { /* it had silent events only */
             queue_free(q);
             q = NULL;
         }
@@ -630,13 +635,8 @@ static void drop_rest(struct pc_webhook_queue *q)
 {
     struct pc_webhooks *hooks = q->hooks;
     pthread_mutex_lock(&hooks->mutex);
-    pc_stat_add(&hooks->stats->dropped, q->count);
-    while (!pc_list_empty(&q->ready)) {
-        struct pc_webhook_event *event = first_of(&q->ready);
-        pc_list_remove(&event->link);
-        q->ready_count--;
-        forget(q, event);
-    }
+    while (pc_backlog_drop_last(&q->backlog))
+        ;
     settle(q);
     pthread_mutex_unlock(&hooks->mutex);
 }

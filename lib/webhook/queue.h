@@ -6,6 +6,10 @@
  * app only, and a batch is made of the events of one queue. A queue has one batch under way at a time, so an endpoint
  * gets all events in order.
  *
+ * Apps share the memory for events that wait, and the requests that are under way at a time. Of the memory the app that
+ * holds most loses first: its event that would be sent last. A request cannot be taken back, so an app gets another one
+ * only while more are free than it has; apps with something to send take turns.
+ *
  * Call pc_webhooks_note() from any thread, all other functions from one.
  */
 #ifndef PC_WEBHOOK_QUEUE_H
@@ -14,8 +18,7 @@
 #include <pthread.h>
 
 #include "base/timer.h"
-#include "channel/app.h"
-#include "webhook/event.h"
+#include "webhook/backlog.h"
 
 #define PC_WEBHOOK_FIRST_RETRY_MS 1000
 #define PC_WEBHOOK_LAST_RETRY_MS  60000
@@ -23,15 +26,6 @@
 #define PC_WEBHOOK_FRESH_MS 240000
 /* A batch of several events is not larger than this: some web frameworks refuse bodies above 100 KB. */
 #define PC_WEBHOOK_BODY_BYTES 65536
-/* The limit of one endpoint in bytes, in addition to max_queued: client events may be large. */
-#define PC_WEBHOOK_QUEUE_BYTES (64u << 20)
-
-struct pc_webhook_settings {
-    uint32_t batch_ms, batch_events; /* 0 and 1: each event is sent alone */
-    uint32_t delay_ms;               /* of removals */
-    uint32_t retry_ms;               /* from the first request to the last */
-    uint32_t max_queued;             /* events of one endpoint */
-};
 
 struct pc_webhook_queue;
 
@@ -65,7 +59,9 @@ struct pc_webhooks {
     uint64_t expected_ms; /* the sender calls pc_webhooks_take() again at this time */
     bool stopping, closed;
     struct pc_list queues;
-    struct pc_list runnable; /* the queues that have a batch to send now */
+    struct pc_list runnable; /* the apps with queues that have a batch to send now, in turn */
+    uint32_t under_way;      /* requests of all apps */
+    struct pc_shares bytes;  /* of the events that wait, of each app */
     struct pc_timers timers;
 };
 

@@ -96,24 +96,10 @@ static bool begin(struct pc_sender *s, struct pc_webhook_batch *batch)
 
 /* -- results -- */
 
-/* Host and port of the URL, for the log: user, path and query may be secret. */
-static pusherc_slice host_of(pusherc_slice url)
-{
-    pusherc_slice host = pc_slice_skip(url, pc_slice_find(url, ':') + 3);
-    for (size_t i = 0; i < host.len; i++)
-        if (memchr("/?#", host.ptr[i], 3))
-            host.len = i;
-    size_t at = 0;
-    for (size_t i = 0; i < host.len; i++)
-        if (host.ptr[i] == '@')
-            at = i + 1;
-    return pc_slice_skip(host, at);
-}
-
 static void give_up(struct pc_sender *s, struct pc_webhook_batch *batch)
 {
-    const pusherc_hooks *hooks = &s->engine->hooks;
-    pusherc_slice url = pc_slice_of(batch->endpoint->url), host = host_of(url);
+    const pusherc_hooks *hooks = s->engine->workers[0].hooks; /* it runs on the first loop */
+    pusherc_slice url = pc_slice_of(batch->endpoint->url), host = pc_url_host(url);
     pusherc_webhook_failure failure = {
         .struct_size = sizeof failure,
         .app_id = batch->endpoints->app_id,
@@ -135,8 +121,16 @@ static void give_up(struct pc_sender *s, struct pc_webhook_batch *batch)
 
 static void say_failed(struct pc_sender *s, const struct pc_webhook_batch *batch)
 {
-    pusherc_slice host = host_of(pc_slice_of(batch->endpoint->url));
+    pusherc_slice host = pc_url_host(pc_slice_of(batch->endpoint->url));
     struct pc_log_about about = {.subject = "webhook", .app_id = batch->endpoints->app_id};
+    pc_engine_note(s->engine, &s->engine->workers[0],
+                   &(struct pc_happening){.kind = PC_HAPPENED_WEBHOOK,
+                                          .app_id = about.app_id,
+                                          .status = batch->status,
+                                          .attempts = batch->attempts,
+                                          .count = batch->event_count,
+                                          .name = host,
+                                          .detail = pc_slice_of(batch->reason)});
     if (batch->attempts == 1)
         PC_LOG(&s->engine->log, WARN, about, "%.*s did not accept %u events: %s", (int)host.len,
                host.ptr, batch->event_count, batch->reason);
@@ -226,6 +220,11 @@ static void run(struct pc_sender *s)
 static void stop(struct pc_companion *companion, uint64_t grace_ms);
 static bool ended(struct pc_companion *companion);
 
+static uint32_t least(uint32_t a, uint32_t b)
+{
+    return a < b ? a : b;
+}
+
 int pc_sender_new(struct pc_sender **out, struct pc_loop *loop, const char *ca_file)
 {
     struct pc_engine *engine = loop->engine;
@@ -235,7 +234,10 @@ int pc_sender_new(struct pc_sender **out, struct pc_loop *loop, const char *ca_f
         .batch_events = l->webhook_batch_events,
         .delay_ms = l->webhook_delay_ms,
         .retry_ms = l->webhook_retry_ms,
+        .behind_events = least(l->webhook_batch_events, (l->webhook_max_queued + 1) / 2),
         .max_queued = l->webhook_max_queued,
+        .max_bytes = l->webhook_max_bytes,
+        .max_under_way = MAX_UNDER_WAY,
     };
     uint64_t seed[4];
     *out = NULL;
@@ -250,13 +252,14 @@ int pc_sender_new(struct pc_sender **out, struct pc_loop *loop, const char *ca_f
     s->loop = loop;
     s->engine = engine;
     s->stop_ms = UINT64_MAX;
+    const struct pc_fetcher_home home = {loop->uv, &engine->mem, &engine->log, loop};
     const struct pc_fetcher_options fetching = {
         .ca_file = ca_file, .max_under_way = MAX_UNDER_WAY, .done = on_done, .user = s};
     err = pc_webhooks_new(&s->webhooks, &engine->mem, &settings, &engine->webhooks, seed,
                           uv_hrtime() / 1000000);
     pc_wipe(seed, sizeof seed);
     if (err == 0)
-        err = pc_fetcher_new(&s->fetcher, loop, &fetching);
+        err = pc_fetcher_new(&s->fetcher, &home, &fetching);
     if (err) {
         pc_sender_free(s);
         return err == PUSHERC_ENOSYS ? 0 : err;
@@ -316,6 +319,7 @@ void pc_sender_last(struct pc_sender *s)
 static void on_handle_closed(uv_handle_t *handle)
 {
     struct pc_sender *s = handle->data;
+    pc_loop_enter(s->loop);
     s->open_handles--;
 }
 

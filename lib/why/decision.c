@@ -49,12 +49,12 @@ static void put_kinds(struct pc_buf *out, uint32_t kinds)
     pc_buf_put_char(out, ']');
 }
 
-static void put_tried(struct pc_buf *out, const struct pc_rules *rules, const struct pc_app *app,
-                      pusherc_slice subject, uint32_t kind)
+static void put_tried(struct pc_buf *out, const struct pc_rule_table *rules,
+                      const struct pc_app *app, pusherc_slice subject, uint32_t kind)
 {
     bool first = true;
     pc_buf_put(out, PC_S(",\"tried\":["));
-    for (size_t i = 0; i < rules->count; i++) {
+    for (size_t i = 0; rules && i < rules->count; i++) {
         const struct pc_rule *rule = rules->rules[i];
         if (rule->app_id.len && !pc_slice_eq(rule->app_id, app->id))
             continue;
@@ -117,7 +117,7 @@ static void put_params(struct pc_buf *out, const struct pc_rule_match *match)
     pc_buf_put_char(out, '}');
 }
 
-int pc_why_decision(struct pc_buf *out, const struct pc_rules *rules, const struct pc_app *app,
+int pc_why_decision(struct pc_buf *out, const struct pc_rule_table *rules, const struct pc_app *app,
                     pusherc_slice channel, pusherc_slice user_id)
 {
     struct pc_channel_class class;
@@ -132,7 +132,7 @@ int pc_why_decision(struct pc_buf *out, const struct pc_rules *rules, const stru
         return 0;
     }
     pusherc_slice subject = pc_rule_subject(channel);
-    struct pc_rule_match match = pc_rules_find(rules, app->id, channel, class.kind);
+    struct pc_rule_match match = pc_rule_table_find(rules, app->id, channel, class.kind);
     put_member(out, "name", subject);
     put_member(out, "kind", pc_slice_of(pc_kind_label(class.kind)));
     put_member(out, "mode", pc_slice_of(mode_name(app->options.auth_mode)));

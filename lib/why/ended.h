@@ -1,6 +1,7 @@
 /*
  * Connections that have ended lately: a client that has connected again often still sends what was signed for its last
- * connection. Kept only while the log has level "debug". Any thread.
+ * connection. Kept only while the log has level "debug". When all places are taken, the app that holds most loses its
+ * oldest. Any thread.
  */
 #ifndef PC_WHY_ENDED_H
 #define PC_WHY_ENDED_H
@@ -16,11 +17,11 @@
 
 struct pc_why_ended {
     pthread_mutex_t mutex; /* a leaf */
-    size_t next;
-    struct {
+    size_t count;
+    struct pc_why_ended_item {
         pusherc_socket_id id;
-        const void *app; /* only compared */
-    } items[PC_WHY_MAX_ENDED];
+        const void *app;       /* only compared */
+    } items[PC_WHY_MAX_ENDED]; /* the oldest first */
 };
 
 #ifdef PC_WITH_EXPLAIN

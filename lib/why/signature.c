@@ -23,7 +23,7 @@ static bool say(const struct trial *t, const char *sentence)
     return true;
 }
 
-/* What it was made with cannot be told: a secret or a socket that nobody here knows looks the same. */
+/* What it was made with cannot be told: a secret or a socket that this server does not know looks the same. */
 static void say_unknown(const struct trial *t)
 {
     say(t, "none of the usual mistakes: another secret, or something else that is not known here");

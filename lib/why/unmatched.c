@@ -122,12 +122,21 @@ void pc_why_unmatched(const struct pc_why *why, const struct pc_app *app, pusher
     struct found found = {.name = channel, .stem = stem_of(channel)};
     const struct pc_log_about about = {.subject = "fanout", .app_id = app->id};
     pusherc_slice name = pc_utf8_cut(channel, SHOWN_BYTES), what = pc_utf8_cut(event, SHOWN_BYTES);
-    if (!PC_LOG_AFFORDS(why->log, DEBUG, LOOKS_PER_S))
+    if (!why->happened && !pc_log_wants(why->log, PUSHERC_LOG_DEBUG))
+        return;
+    if (!pc_log_affords(why->log, __FILE__, __LINE__, LOOKS_PER_S))
         return;
     pc_buf_init_in(&found.text, why->mem, sizeof text, text, sizeof text);
     look(why, app, &found);
-    if (found.count == 0 && PC_LOG_AFFORDS(why->log, DEBUG, PASSES_PER_S))
-        pc_directory_each(why->directory, app->state->uid, PC_S(""), compare, &found);
+    if (found.count == 0 && pc_log_affords(why->log, __FILE__, __LINE__, PASSES_PER_S))
+        pc_directory_each(why->directory, app->state, PC_S(""), compare, &found);
+    if (found.count && why->happened)
+        pc_happened_note(why->happened, PC_HAPPENED_OTHER_THREAD,
+                         &(struct pc_happening){.kind = PC_HAPPENED_NEAR_MISS,
+                                                .app_id = app->id,
+                                                .channel = channel,
+                                                .name = event,
+                                                .detail = pc_buf_slice(&found.text)});
     if (found.count)
         PC_LOG(why->log, DEBUG, about,
                "event \"%.*s\" on \"%.*s\" has no subscriber; subscribers are on %.*s%s",

@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "channel/apps.h"
 #include "channel/directory.h"
+#include "inspect/happened.h"
 #include "protocol/message_in.h"
 #include "why/ended.h"
 
@@ -25,6 +26,7 @@ struct pc_why {
     struct pc_log *log;
     struct pc_apps *apps;
     struct pc_directory *directory;
+    struct pc_happened *happened; /* NULL = there is no inspector */
 };
 
 /* A SUBSCRIBE or SIGNIN whose signature was refused. */
@@ -62,7 +64,7 @@ struct pc_why_request {
 void pc_why_message(const struct pc_why *why, const struct pc_why_message *message);
 void pc_why_request(const struct pc_why *why, const struct pc_why_request *request);
 
-/* Explains an event that reached no subscriber. If the log has level "debug", it writes one line with the channels that
+/* Explains an event that reached no subscriber, for a log of level "debug" and for the inspector: names the channels that
  * have subscribers and a name that differs by a common mistake: a prefix too many or too few, '.' for '-' or '_', case.
  * The publisher is not told, because it may have no right to know other channels' names. Any thread; the caller holds
  * no lock. */
@@ -70,7 +72,7 @@ void pc_why_unmatched(const struct pc_why *why, const struct pc_app *app, pusher
                       pusherc_slice event);
 
 /* Appends the JSON of pusherc_explain(). 0, or PUSHERC_ENOSYS in a build without -Dexplain. */
-int pc_why_decision(struct pc_buf *out, const struct pc_rules *rules, const struct pc_app *app,
+int pc_why_decision(struct pc_buf *out, const struct pc_rule_table *rules, const struct pc_app *app,
                     pusherc_slice channel, pusherc_slice user_id);
 
 #else
@@ -93,7 +95,7 @@ static inline void pc_why_unmatched(const struct pc_why *why, const struct pc_ap
     (void)why, (void)app, (void)channel, (void)event;
 }
 
-static inline int pc_why_decision(struct pc_buf *out, const struct pc_rules *rules,
+static inline int pc_why_decision(struct pc_buf *out, const struct pc_rule_table *rules,
                                   const struct pc_app *app, pusherc_slice channel,
                                   pusherc_slice user_id)
 {

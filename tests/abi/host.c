@@ -47,9 +47,11 @@ static void on_channels(const pusherc_channel_info *items, size_t count, void *u
     }
 }
 
-static void on_members(const pusherc_member *items, size_t count, void *user_data)
+static void on_members(const pusherc_member *items, size_t count, uint64_t sequence,
+                       void *user_data)
 {
     (void)user_data;
+    MUST(sequence > 0);
     for (size_t i = 0; i < count; i++) {
         MUST(pusherc_slice_equal(PUSHERC_AT(items, i)->user_id, pusherc_slice_of("ann")));
         members++;

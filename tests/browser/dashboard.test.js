@@ -11,7 +11,7 @@ const {
   ADMIN, API_SERVICE, MEMBER, OWNER, client, listener, live, open, organization, overall, pill, screenshot, shared, shows, signIn, start,
 } = require('./site.js');
 
-test('writes are taken at the addresses and with the fields that the document has', async (t) => {
+test('ST-5: writes are taken at the addresses and with the fields that the document has', async (t) => {
   const site = await start(t);
   const admin = await client(site, ADMIN);
   const page = await listener(site, 1);
@@ -35,7 +35,7 @@ test('writes are taken at the addresses and with the fields that the document ha
     assert.equal((await admin.send('POST', '/incidents', body, { 'Content-Type': 'application/json' })).status, 422, body);
 });
 
-test('texts have paragraphs and links; notices are corrected, moved and cancelled', async (t) => {
+test('ST-16: texts have paragraphs and links; notices are corrected, moved and cancelled', async (t) => {
   const site = await start(t);
   const admin = await client(site, ADMIN);
   const page = await listener(site, 1);
@@ -79,7 +79,7 @@ test('texts have paragraphs and links; notices are corrected, moved and cancelle
   assert.deepEqual((await names(2)).slice(-1), ['service.status.changed'], 'the longest message is not published');
 });
 
-test('what is over has a history, and each notice an address', async (t) => {
+test('ST-17: what is over has a history, and each notice an address', async (t) => {
   const site = await start(t);
   const admin = await client(site, ADMIN);
   const get = async (where) => (await fetch(`${site.url}/status/lighthouse${where}`)).text();
@@ -104,7 +104,7 @@ test('what is over has a history, and each notice an address', async (t) => {
   assert.equal((await fetch(`${site.url}/status/paperplane/incidents/3`, { redirect: 'manual' })).status, 303, 'of a private one');
 });
 
-test('organizations and users are made on the command line, services on the dashboard', async (t) => {
+test('ST-18: organizations and users are made on the command line, services on the dashboard', async (t) => {
   const data = ['--data', path.join(shared.scratch, 'own.sqlite')];
   const run = (...args) => execFileSync(path.join(BUILD, 'examples/status-page/status-page'), [...data, ...args], { encoding: 'utf8', stdio: 'pipe' });
   assert.match(run('--add-organization', 'acme', '--name', 'Acme & Sons'), /\/status\/acme/);
@@ -127,7 +127,7 @@ test('organizations and users are made on the command line, services on the dash
   await shows(pill(page, 1), 'Degraded performance');
 });
 
-test('what cannot be undone is confirmed, what was entered is meant in the zone of the visitor', async (t) => {
+test('ST-9, ST-15: what cannot be undone is confirmed, what was entered is meant in the zone of the visitor', async (t) => {
   const site = await start(t);
   const page = await signIn(t, site, OWNER, { timezoneId: 'Asia/Tokyo' });
   await live(page);

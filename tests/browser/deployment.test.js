@@ -6,11 +6,10 @@ const assert = require('node:assert/strict');
 const { execFileSync } = require('node:child_process');
 const fs = require('node:fs');
 const https = require('node:https');
-const net = require('node:net');
 const path = require('node:path');
 const { before, test } = require('node:test');
 
-const { Program, TOP, until } = require('../integration/lib.js');
+const { Program, TOP, freePort, until } = require('../integration/lib.js');
 const { API_SERVICE, OWNER, client, live, open, pill, shared, shows, signIn, start } = require('./site.js');
 
 const file = (name) => path.join(shared.scratch, name);
@@ -39,14 +38,6 @@ function secureFetch(url, { method = 'GET', headers = {}, body } = {}) {
     request.on('error', reject);
     request.end(form);
   });
-}
-
-async function freePort() {
-  const server = net.createServer().listen(0, '127.0.0.1');
-  await new Promise((resolve) => server.on('listening', resolve));
-  const { port } = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  return port;
 }
 
 /** A visitor and an owner on a site with TLS: live, told, and with cookies that stay on TLS. */

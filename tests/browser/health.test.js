@@ -10,7 +10,7 @@ const { test } = require('node:test');
 const { until } = require('../integration/lib.js');
 const { API_SERVICE, MEMBER, OWNER, client, live, open, shared, start } = require('./site.js');
 
-test('health is degraded while the database takes no writes, and good again afterwards', async (t) => {
+test('ST-22: health is degraded while the database takes no writes, and good again afterwards', async (t) => {
   const file = path.join(shared.scratch, 'health.sqlite');
   const site = await start(t, '--data', file, { BROADCAST_DEBUG: '0' });
   const health = async (where = 'health') => {
@@ -40,7 +40,7 @@ test('health is degraded while the database takes no writes, and good again afte
   assert.equal((await change('Kept')).status, 200);
 });
 
-test('counters are for admins, and for Prometheus on a port of its own', async (t) => {
+test('ST-22: counters are for admins, and for Prometheus on a port of its own', async (t) => {
   const site = await start(t, '--metrics-port', '0');
   const where = '/api/v1/websocket/metrics';
   assert.equal((await fetch(site.url + where)).status, 401);
@@ -53,7 +53,7 @@ test('counters are for admins, and for Prometheus on a port of its own', async (
   assert.equal((await fetch(`${site.url}/metrics`)).status, 404, 'public');
 });
 
-test('days with trouble can be read by keyboard', async (t) => {
+test('ST-23: days with trouble can be read by keyboard', async (t) => {
   const site = await start(t);
   const page = await open(t, `${site.url}/status/lighthouse`, { viewport: { width: 320, height: 640 }, isMobile: true });
   await live(page);

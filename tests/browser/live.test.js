@@ -106,7 +106,7 @@ test('who is there is shown to members, and who is not any more', async (t) => {
   await until(async () => (await faces.count()) === 1);
 });
 
-test('a member who is removed hears nothing from then on', async (t) => {
+test('ST-15: a member who is removed hears nothing from then on', async (t) => {
   const site = await start(t);
   const owner = await signIn(t, site, OWNER);
   const member = await signIn(t, site, MEMBER);
@@ -214,7 +214,7 @@ test('the program is killed and started again: pages say so, come back and catch
   await shows(pill(visitor), 'Operational');
 });
 
-test('a page that gets no WebSocket asks by itself, says so, and stops when it is connected', async (t) => {
+test('ST-21: a page that gets no WebSocket asks by itself, says so, and stops when it is connected', async (t) => {
   const site = await start(t);
   const owner = await client(site, OWNER);
   // One whose connections are closed at once, and one whose connections hang: pusher-js calls the first

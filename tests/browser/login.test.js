@@ -34,7 +34,7 @@ async function attempt(site, send, fields) {
   return send(`${site.url}/login`, { method: 'POST', headers: { cookie: form.headers.get('set-cookie').split(';')[0] }, body: new URLSearchParams({ csrf, ...fields }) });
 }
 
-test('an address that guesses has to wait, and the others sign in meanwhile', async (t) => {
+test('ST-25: an address that guesses has to wait, and the others sign in meanwhile', async (t) => {
   for (const [what, args, guesser, other] of [
     ['directly', [], from('127.0.0.1'), from('127.0.0.2')],
     ['behind a proxy', ['--proxies', '1'], from('127.0.0.1', { 'X-Forwarded-For': '192.0.2.1' }), from('127.0.0.1', { 'X-Forwarded-For': '192.0.2.2' })],
@@ -54,7 +54,7 @@ test('an address that guesses has to wait, and the others sign in meanwhile', as
   }
 });
 
-test('signing in leads where one wanted to go', async (t) => {
+test('ST-20, ST-24: signing in leads where one wanted to go', async (t) => {
   const site = await start(t);
   const anonymous = (where) => fetch(`${site.url}${where}`, { redirect: 'manual' });
   assert.equal((await anonymous('/dashboard/lighthouse')).headers.get('location'), '/login?organization=lighthouse');
@@ -74,7 +74,7 @@ test('signing in leads where one wanted to go', async (t) => {
   assert.equal((await member.get('/login?organization=lighthouse')).headers.get('location'), '/dashboard/paperplane', 'a dashboard of others');
 });
 
-test('the demo of "make demo" keeps what was changed and who is signed in', async (t) => {
+test('ST-6: the demo of "make demo" keeps what was changed and who is signed in', async (t) => {
   const command = execFileSync('make', ['-n', '-C', TOP, 'demo', 'PORT=0', `BUILD=${BUILD}`], { encoding: 'utf8' })
     .split('\n').find((line) => /status-page --port 0/.test(line)).split(' ');
   assert.equal(command[command.indexOf('--data') + 1], `${BUILD}/demo/status-page.db`);

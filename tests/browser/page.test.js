@@ -12,7 +12,7 @@ const {
 
 const PHONE = { viewport: { width: 320, height: 640 }, isMobile: true };
 
-test('a page whose server is away says how old it is, and stops asserting after a minute', async (t) => {
+test('ST-2, ST-24: a page whose server is away says how old it is, and stops asserting after a minute', async (t) => {
   const data = ['--data', path.join(shared.scratch, 'away.sqlite')];
   const first = await start(t, ...data);
   const page = await open(t, `${first.url}/status/lighthouse`, { clock: true });
@@ -50,7 +50,7 @@ const covered = (page) => page.evaluate(() => {
   }).map(({ outerHTML }) => outerHTML);
 });
 
-test('toasts are few, wait for the reader, can be closed, and cover no button', async (t) => {
+test('ST-10: toasts are few, wait for the reader, can be closed, and cover no button', async (t) => {
   const site = await start(t);
   const api = await client(site, OWNER);
   for (const [what, options, most] of [['wide', {}, 4], ['phone', PHONE, 2]]) {
@@ -89,7 +89,7 @@ test('toasts are few, wait for the reader, can be closed, and cover no button', 
   }
 });
 
-test('a failed write says in words what to do, until it is closed', async (t) => {
+test('ST-12: a failed write says in words what to do, until it is closed', async (t) => {
   const site = await start(t);
   const page = await signIn(t, site, OWNER, { clock: true });
   await live(page);
@@ -107,7 +107,7 @@ test('a failed write says in words what to do, until it is closed', async (t) =>
   await until(async () => (await toast.count()) === 0);
 });
 
-test('text without a space fits a phone, and only what is new is highlighted', async (t) => {
+test('ST-11, ST-14: text without a space fits a phone, and only what is new is highlighted', async (t) => {
   const site = await start(t);
   const api = await client(site, OWNER);
   const page = await open(t, `${site.url}/status/lighthouse`, PHONE);

@@ -9,7 +9,7 @@ const { API_SERVICE, HIDDEN_SERVICE, OWNER, client, listener, organization, star
 
 const service = async (site, id) => (await organization(site)).groups.flatMap(({ services }) => services).find((one) => one.id === id);
 
-test('the banner is the worst of services and open incidents', async (t) => {
+test('ST-1: the banner is the worst of services and open incidents', async (t) => {
   const site = await start(t);
   const owner = await client(site, OWNER);
   const banner = async () => (await organization(site)).overall.overall_status;
@@ -34,7 +34,7 @@ test('the banner is the worst of services and open incidents', async (t) => {
   assert.match(await (await owner.get('/dashboard/lighthouse')).text(), /Major system outage/);
 });
 
-test('what changes nothing is neither written nor told', async (t) => {
+test('ST-7: what changes nothing is neither written nor told', async (t) => {
   const site = await start(t);
   const owner = await client(site, OWNER);
   const page = await listener(site, 1);
@@ -56,7 +56,7 @@ test('what changes nothing is neither written nor told', async (t) => {
   assert.match((await page.event('service.status.changed')).data, /Still slow/);
 });
 
-test('events carry what the page code of the document reads', async (t) => {
+test('ST-3: events carry what the page code of the document reads', async (t) => {
   const site = await start(t);
   const owner = await client(site, OWNER);
   const page = await listener(site, 1);
@@ -75,7 +75,7 @@ test('events carry what the page code of the document reads', async (t) => {
   assert.deepEqual(maintenance, { id, title: 'Disks', state: 'scheduled', starts_at: '2040-01-01T00:00:00Z', ends_at: '2040-01-01T00:05:00Z' });
 });
 
-test('a maintenance is scheduled for a time to come', async (t) => {
+test('ST-8: a maintenance is scheduled for a time to come', async (t) => {
   const site = await start(t);
   const owner = await client(site, OWNER);
   const page = await listener(site, 1);
@@ -89,7 +89,7 @@ test('a maintenance is scheduled for a time to come', async (t) => {
   assert.equal((await organization(site)).maintenances.filter(({ title }) => title === 'Late').length, 0);
 });
 
-test('the trace is switched as people write it', async (t) => {
+test('ST-13: the trace is switched as people write it', async (t) => {
   for (const [value, traced] of [['false', false], ['Off', false], ['no', false], ['0', false], ['', false], ['true', true], ['On', true], ['yes', true], ['1', true]]) {
     const site = await start(t, { BROADCAST_DEBUG: value });
     const page = await listener(site, 1);

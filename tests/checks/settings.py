@@ -8,22 +8,28 @@ MANUAL = pathlib.Path("docs/man/pusherc.1")
 
 # Fields that are no setting: lists, functions, and what pusherc/settings.h says has rules of its own.
 OTHERS = {
-    "app": {"struct_size", "webhooks", "webhook_count", "allowed_origins"},
+    "app": {"struct_size", "webhooks", "webhook_count", "history", "history_count", "allowed_origins"},
     "server": {"struct_size", "allocator", "log_fn", "log_user_data", "log_level", "loop", "worker_count",
-               "hooks"},
+               "hooks", "inbox", "inbox_messages"},
 }
 # Rows of the page that are no setting of a table.
-LISTS = {"allowed_origins", "webhooks", "apps"}
+LISTS = {"allowed_origins", "webhooks", "history", "apps"}
 
 
 class Row:
     def __init__(self, line):
         self.whose, self.kind, self.name, self.fallback, self.meaning = line.rstrip("\n").split("\t")
         self.default = "no limit" if self.fallback == "4294967295" else self.fallback
+        self.is_number = self.kind in ("NUMBER", "LIMIT", "DELAY", "BIG") and self.fallback != "0"
+
+    def cell(self):
+        """The default in a table."""
+        return "-1" if self.default == "no limit" else "false" if self.kind == "FLAG" else self.default
 
 
 def with_meanings(page, heading, rows):
-    """The page with the last cells of the table below the heading taken from the rows; a row that it lacks comes in."""
+    """The page with the table below the heading taken from the rows: the meanings, and the defaults that are numbers; a
+    row that it lacks comes in."""
     start = page.index(f"\n## {heading}\n")
     end = page.find("\n## ", start + 1)
     lines = page[start:end].split("\n")
@@ -36,10 +42,11 @@ def with_meanings(page, heading, rows):
         if row.name in at:
             before = lines.index(next(line for line in lines if line.startswith(f"| `{row.name}` |")))
             cells = re.split(r"(?<!\\)\|", lines[before])
+            if row.is_number:
+                cells[columns.index("default") + 1] = f" `{row.cell()}` "
             lines[before] = "|".join(cells[:-2] + [f" {row.meaning} ", ""])
         else:
-            default = "-1" if row.default == "no limit" else "false" if row.kind == "FLAG" else row.default
-            cells = [f"`{default}`" if column == "default" else "" for column in columns[1:-1]]
+            cells = [f"`{row.cell()}`" if column == "default" else "" for column in columns[1:-1]]
             before += 1
             lines.insert(before, "| " + " | ".join([f"`{row.name}`", *cells, row.meaning]).replace("|  |", "| |") + " |")
     return page[:start] + "\n".join(lines) + page[end:]
@@ -99,7 +106,7 @@ def compare_fields(rows, whose, header):
         row = known.pop(name, None)
         if not row and name not in OTHERS[whose] and not re.fullmatch(r"reserved\d*_", name):
             print(f"{header}: {name} has no row in pusherc/settings.h")
-        if not row or row.kind not in ("NUMBER", "LIMIT", "DELAY", "BIG") or row.fallback == "0":
+        if not row or not row.is_number:
             continue
         if not re.search(rf"\bdefault[\s*]+{row.default}\b", comment):
             print(f"{header}: the comment of {name} does not say: default {row.default}")

@@ -200,6 +200,7 @@ test('#82 refuses a new user at the limit of members, and admits another connect
   three.ask(channel, { auth, channel_data: data });
   assert.equal((await three.event('pusher:subscription_error')).channel, channel, 'user 1 is still there');
   await again.unsubscribe(channel);
+  await two.event('pusher_internal:member_removed'); // not sooner than 100 ms after the user came
   assert.equal(presence(await later.subscribe(channel, { user_id: '3' })).count, 2);
   await closeAll(...clients);
 });

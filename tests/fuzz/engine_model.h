@@ -65,12 +65,15 @@ struct m_session {
     uint32_t joined_count;
     struct m_joined joined[M_MAX_JOINED];
     int user; /* signed in as; -1 = not signed in */
+    bool expelled;
     uint64_t seen_ms, pinged_ms, due_ms, over_soft_ms;
-    unsigned pings, malformed;
+    unsigned pings, malformed, received; /* in the second that began at received_ms */
+    uint64_t received_ms;
     uint16_t close_code; /* 0 = the server sent no close */
     bool queue_closed;
     struct m_frame *first, **last;
     size_t offset, bytes; /* of the first that have been written; of all that have not */
+    size_t frames;        /* that wait */
     struct m_view views[M_CHANNELS];
     struct fx_client client; /* the real one */
 };
@@ -89,7 +92,28 @@ struct m_worker {
 
 struct m_member {
     int subscriptions, info;
-    uint64_t order;
+    uint64_t order, told_ms;
+    uint64_t absent; /* in this order; 0 = not absent */
+    uint64_t leaves_ms;
+};
+
+/* A channel's timer, on the worker that set it. */
+struct m_timer {
+    bool set;
+    uint32_t worker;
+    uint64_t due_ms, order;
+};
+
+/* A user as the host was told. */
+struct m_person {
+    bool there, online;
+    uint64_t told_ms, offline_at_ms;
+};
+
+struct m_count {
+    uint64_t told, told_ms;
+    bool newcomers;
+    struct m_timer timer;
 };
 
 struct model {
@@ -101,6 +125,11 @@ struct model {
     struct m_worker workers[FX_WORKERS];
     struct m_session sessions[M_SESSIONS];
     struct m_member members[M_CHANNELS][M_USERS];
+    uint32_t grace_ms, max_received; /* 0 = no limit */
+    struct m_timer absent_timers[M_CHANNELS];
+    struct m_count counted[M_CHANNELS];
+    struct m_person people[M_USERS];
+    uint32_t offline_ms; /* offline_delay_ms, with user_events */
     uint64_t unmatched, refused;
     bool counts;           /* subscription_count_events */
     char kept[M_MAX_TEXT]; /* the message of M_CACHE; "" = none yet */
@@ -115,7 +144,7 @@ __attribute__((format(printf, 2, 3))) static inline void m_print(char text[M_MAX
     va_start(args, format);
     int n = vsnprintf(text, M_MAX_TEXT, format, args);
     va_end(args);
-    FX_REQUIRE(n >= 0 && n < M_MAX_TEXT);
+    REQUIRE(n >= 0 && n < M_MAX_TEXT);
 }
 
 /* -- a session's queue -- */
@@ -125,9 +154,9 @@ static inline void m_push(struct m_session *s, const char *payload)
     size_t len = strlen(payload), header = len < 126 ? 2 : 4;
     if (s->queue_closed)
         return;
-    FX_REQUIRE(len < 65536);
+    REQUIRE(len < 65536);
     struct m_frame *frame = malloc(sizeof *frame + header + len + 1);
-    FX_REQUIRE(frame);
+    REQUIRE(frame);
     frame->next = NULL;
     frame->len = header + len;
     frame->bytes[0] = (char)0x81;
@@ -140,6 +169,7 @@ static inline void m_push(struct m_session *s, const char *payload)
     *s->last = frame;
     s->last = &frame->next;
     s->bytes += frame->len;
+    s->frames++;
 }
 
 static inline void m_pop(struct m_session *s)
@@ -149,6 +179,7 @@ static inline void m_pop(struct m_session *s)
     if (!s->first)
         s->last = &s->first;
     s->offset = 0;
+    s->frames--;
     free(frame);
 }
 
@@ -161,6 +192,7 @@ static inline void m_drop(struct m_session *s)
         struct m_frame *frame = *rest;
         *rest = frame->next;
         s->bytes -= frame->len;
+        s->frames--;
         free(frame);
     }
 }
@@ -198,12 +230,17 @@ static inline void m_overflow(struct model *m, struct m_session *s)
     m_close(s, 4100, "Too slow: the send buffer is full");
 }
 
+static inline size_t m_held(const struct m_session *s)
+{
+    return s->bytes + s->frames * PC_FRAME_COST;
+}
+
 /* An answer. */
 static inline void m_say(struct model *m, struct m_session *s, const char *payload)
 {
     if (s->state != PC_SESSION_OPEN)
         return;
-    if (s->bytes > m->limits.out_hard_bytes)
+    if (m_held(s) > m->limits.out_hard_bytes)
         m_overflow(m, s);
     else
         m_push(s, payload);
@@ -235,9 +272,9 @@ static inline void m_refuse(struct model *m, struct m_session *s, const char *ty
 /* An event of a channel. */
 static inline void m_receive(struct model *m, struct m_session *s, const char *payload)
 {
-    size_t len = strlen(payload), framed = len + (len < 126 ? 2 : 4),
+    size_t len = strlen(payload), framed = len + (len < 126 ? 2 : 4) + PC_FRAME_COST,
            hard = m->limits.out_hard_bytes;
-    if (s->bytes > (hard > framed ? hard - framed : 0))
+    if (m_held(s) > (hard > framed ? hard - framed : 0))
         m_overflow(m, s);
     else
         m_push(s, payload);
@@ -284,10 +321,10 @@ static inline bool m_post(struct model *m, int channel, int except, const char *
         if (worker->mail_count == worker->mail_cap) {
             worker->mail_cap = worker->mail_cap * 2 + 16;
             worker->mail = realloc(worker->mail, worker->mail_cap * sizeof worker->mail[0]);
-            FX_REQUIRE(worker->mail);
+            REQUIRE(worker->mail);
         }
         char *copy = strdup(payload);
-        FX_REQUIRE(copy);
+        REQUIRE(copy);
         worker->mail[worker->mail_count++] = (struct m_mail){m->clock, channel, except, copy};
     }
     return all;
@@ -330,28 +367,62 @@ static inline int m_publish(struct model *m, int channel, int except, const char
     return m_relay(m, channel, except, payload);
 }
 
+static inline void m_set_timer(struct model *m, struct m_timer *timer, uint32_t worker,
+                               uint64_t due_ms)
+{
+    *timer = (struct m_timer){true, worker, due_ms, ++m->clock};
+}
+
 /* Everybody hears how many there are now. */
-static inline void m_count(struct model *m, int channel)
+static inline void m_tell_count(struct model *m, int channel)
 {
     char text[M_MAX_TEXT];
-    enum m_kind kind = m_channels[channel].kind;
     uint64_t count = m_subscriptions(m, channel, UINT32_MAX);
-    if (!m->counts || count == 0 || kind == M_PRESENCE || kind == M_USER)
-        return;
     m_print(text,
             "{\"event\":\"pusher_internal:subscription_count\",\"channel\":\"%s\","
             "\"data\":\"{\\\"subscription_count\\\":%d}\"}",
             m_channels[channel].name, (int)count);
-    m_post(m, channel, -1, text);
+    m->counted[channel].told = m_post(m, channel, -1, text) ? count : 0;
+    m->counted[channel].told_ms = m->now_ms;
+    m->counted[channel].newcomers = false;
+}
+
+/* Tells it if it may be told, else later; also what the timer does. */
+static inline void m_count(struct model *m, int channel, uint32_t worker)
+{
+    struct m_count *c = &m->counted[channel];
+    for (int tries = 0; tries < 2; tries++) {
+        uint64_t count = m_subscriptions(m, channel, UINT32_MAX);
+        if (count == 0 || (c->told == count && !c->newcomers))
+            return;
+        if (m->now_ms >= c->told_ms + PC_GATHER_MS)
+            m_tell_count(m, channel);
+        else if (!c->timer.set)
+            m_set_timer(m, &c->timer, worker, c->told_ms + PC_GATHER_MS);
+    }
+}
+
+static inline void m_count_changed(struct model *m, int channel, uint32_t worker, bool joined)
+{
+    enum m_kind kind = m_channels[channel].kind;
+    if (!m->counts || kind == M_PRESENCE || kind == M_USER)
+        return;
+    m->counted[channel].newcomers |= joined;
+    m_count(m, channel, worker);
 }
 
 /* -- presence -- */
+
+static inline bool m_is_member(const struct m_member *member)
+{
+    return member->subscriptions > 0 || member->absent > 0;
+}
 
 static inline int m_member_count(struct model *m, int channel)
 {
     int count = 0;
     for (int u = 0; u < M_USERS; u++)
-        count += m->members[channel][u].subscriptions > 0;
+        count += m_is_member(&m->members[channel][u]);
     return count;
 }
 
@@ -361,7 +432,7 @@ static inline void m_roster_text(struct model *m, int channel, char *text, size_
     size_t len;
     for (int u = 0; u < M_USERS; u++) {
         int at = count;
-        if (m->members[channel][u].subscriptions == 0)
+        if (!m_is_member(&m->members[channel][u]))
             continue;
         for (; at > 0 && m->members[channel][order[at - 1]].order > m->members[channel][u].order;
              at--)
@@ -388,11 +459,15 @@ static inline bool m_member_join(struct model *m, int channel, int user, int inf
 {
     char text[M_MAX_TEXT];
     struct m_member *member = &m->members[channel][user];
-    if (member->subscriptions == 0 && m_member_count(m, channel) >= M_MAX_MEMBERS)
+    if (!m_is_member(member) && m_member_count(m, channel) >= M_MAX_MEMBERS)
         return false;
-    if (member->subscriptions++ > 0)
+    bool was_there = m_is_member(member);
+    member->absent = 0;
+    member->subscriptions++;
+    if (was_there)
         return true;
     member->info = info;
+    member->told_ms = m->now_ms;
     member->order = ++m->clock;
     m_print(text,
             "{\"event\":\"pusher_internal:member_added\",\"channel\":\"%s\",\"data\":\"{\\\"user_"
@@ -403,11 +478,9 @@ static inline bool m_member_join(struct model *m, int channel, int user, int inf
     return true;
 }
 
-static inline void m_member_leave(struct model *m, int channel, int user)
+static inline void m_tell_removed(struct model *m, int channel, int user)
 {
     char text[M_MAX_TEXT];
-    if (--m->members[channel][user].subscriptions > 0)
-        return;
     m_print(text,
             "{\"event\":\"pusher_internal:member_removed\",\"channel\":\"%s\",\"data\":\"{"
             "\\\"user_id\\\":\\\"u%d"
@@ -416,13 +489,106 @@ static inline void m_member_leave(struct model *m, int channel, int user)
     m_post(m, channel, -1, text);
 }
 
+static inline void m_member_leave(struct model *m, struct m_session *s, int channel, int user)
+{
+    struct m_member *member = &m->members[channel][user];
+    if (--member->subscriptions > 0)
+        return;
+    member->leaves_ms = m->now_ms + m->grace_ms;
+    if (member->leaves_ms < member->told_ms + PC_GATHER_MS)
+        member->leaves_ms = member->told_ms + PC_GATHER_MS;
+    if (s->expelled || member->leaves_ms <= m->now_ms) {
+        m_tell_removed(m, channel, user);
+        return;
+    }
+    member->absent = ++m->clock;
+    if (!m->absent_timers[channel].set)
+        m_set_timer(m, &m->absent_timers[channel], s->worker, member->leaves_ms);
+}
+
+/* The absent leave whose time is up, up to the first whose is not. */
+static inline void m_end_absences(struct model *m, int channel, uint32_t worker)
+{
+    for (;;) {
+        int first = -1;
+        for (int u = 0; u < M_USERS; u++) {
+            struct m_member *member = &m->members[channel][u];
+            if (member->absent && (first < 0 || member->absent < m->members[channel][first].absent))
+                first = u;
+        }
+        if (first < 0)
+            return;
+        struct m_member *member = &m->members[channel][first];
+        if (member->leaves_ms > m->now_ms) {
+            m_set_timer(m, &m->absent_timers[channel], worker, member->leaves_ms);
+            return;
+        }
+        member->absent = 0;
+        m_tell_removed(m, channel, first);
+    }
+}
+
+/* -- users as the host sees them -- */
+
+static inline bool m_user_is_there(struct model *m, int user)
+{
+    bool there = false;
+    for (int i = 0; i < M_SESSIONS; i++) {
+        const struct m_session *s = &m->sessions[i];
+        there |= s->used && s->state != PC_SESSION_ENDED && s->user == user;
+    }
+    for (int c = 0; c < M_CHANNELS; c++)
+        there |= m_is_member(&m->members[c][user]);
+    return there;
+}
+
+/* Call it after each operation, which happens at one time. `expelled`: it has ended a session that the host closed. */
+static inline void m_judge_user(struct model *m, int user, bool expelled)
+{
+    struct m_person *p = &m->people[user];
+    bool there = m_user_is_there(m, user);
+    if (there && !p->online) {
+        p->online = true;
+        p->told_ms = m->now_ms;
+    } else if (!there && p->there) {
+        p->offline_at_ms = m->now_ms + m->offline_ms;
+        if (p->offline_at_ms < p->told_ms + PC_GATHER_MS)
+            p->offline_at_ms = p->told_ms + PC_GATHER_MS;
+        if (expelled)
+            p->offline_at_ms = m->now_ms;
+    }
+    p->there = there;
+    if (!there && m->now_ms >= p->offline_at_ms)
+        p->online = false;
+}
+
 /* -- what a client does -- */
+
+/* One more message in this second. */
+static inline bool m_may_send(struct model *m, struct m_session *s)
+{
+    const char *text = "Too many messages (max_received_messages_per_s)";
+    if (m->max_received == 0)
+        return true;
+    if (m->now_ms - s->received_ms >= 1000) {
+        s->received_ms = m->now_ms;
+        s->received = 0;
+    }
+    if (s->received++ < m->max_received)
+        return true;
+    if (s->protocol > 5)
+        m_say_error(m, s, "4100", text);
+    m_close(s, 4100, text);
+    return false;
+}
 
 static inline bool m_hears(struct model *m, struct m_session *s)
 {
     if (s->state != PC_SESSION_OPEN)
         return false;
     s->seen_ms = m->now_ms;
+    if (!m_may_send(m, s))
+        return false;
     s->malformed = 0;
     return true;
 }
@@ -458,7 +624,7 @@ static inline void m_subscribe(struct model *m, struct m_session *s, int channel
     }
     s->joined[s->joined_count++] = (struct m_joined){channel, user, ++m->clock};
     s->views[channel] = (struct m_view){.known = false};
-    m_count(m, channel);
+    m_count_changed(m, channel, s->worker, true);
     if (kind == M_PRESENCE)
         m_roster_text(m, channel, text, sizeof text);
     else
@@ -482,8 +648,8 @@ static inline void m_leave(struct model *m, struct m_session *s, struct m_joined
     s->joined_count--;
     s->views[left.channel].known = false;
     if (m_channels[left.channel].kind == M_PRESENCE)
-        m_member_leave(m, left.channel, left.user);
-    m_count(m, left.channel);
+        m_member_leave(m, s, left.channel, left.user);
+    m_count_changed(m, left.channel, s->worker, false);
 }
 
 static inline void m_unsubscribe(struct model *m, struct m_session *s, int channel)
@@ -568,7 +734,7 @@ static inline void m_nonsense(struct model *m, struct m_session *s)
 
 static inline void m_judge_soft(struct model *m, struct m_session *s)
 {
-    if (s->bytes <= m->limits.out_soft_bytes)
+    if (m_held(s) <= m->limits.out_soft_bytes)
         s->over_soft_ms = 0;
     else if (s->over_soft_ms == 0)
         s->over_soft_ms = m->now_ms;
@@ -598,9 +764,41 @@ static inline void m_liveness(struct model *m, struct m_session *s)
         s->due_ms = UINT64_MAX;
 }
 
+/* The timer of this worker that fires first, of those set before `order`; NULL = none is due. */
+static inline struct m_timer *m_next_timer(struct model *m, uint32_t worker, uint64_t order)
+{
+    struct m_timer *found = NULL;
+    for (int i = 0; i < 2 * M_CHANNELS; i++) {
+        struct m_timer *t = i % 2 ? &m->absent_timers[i / 2] : &m->counted[i / 2].timer;
+        if (!t->set || t->worker != worker || t->due_ms > m->now_ms || t->order > order)
+            continue;
+        uint64_t slot = t->due_ms / PC_TIMER_SLOT_MS;
+        if (!found || slot < found->due_ms / PC_TIMER_SLOT_MS ||
+            (slot == found->due_ms / PC_TIMER_SLOT_MS && t->order < found->order))
+            found = t;
+    }
+    return found;
+}
+
+static inline void m_fire(struct model *m, struct m_timer *timer)
+{
+    timer->set = false;
+    for (int c = 0; c < M_CHANNELS; c++) {
+        if (timer == &m->absent_timers[c])
+            m_end_absences(m, c, timer->worker);
+        if (timer == &m->counted[c].timer)
+            m_count(m, c, timer->worker);
+    }
+}
+
 static inline void m_pass(struct model *m, uint64_t ms)
 {
     m->now_ms += ms;
+    for (uint32_t w = 0; w < m->worker_count; w++) {
+        uint64_t before = m->clock;
+        for (struct m_timer *t; (t = m_next_timer(m, w, before));)
+            m_fire(m, t);
+    }
     for (int i = 0; i < M_SESSIONS; i++) {
         struct m_session *s = &m->sessions[i];
         if (s->used && s->state == PC_SESSION_OPEN && s->due_ms <= m->now_ms)

@@ -13,18 +13,11 @@
 #include "auth/sign.h"
 #include "codec/json.h"
 #include "fanout/subscription.h"
+#include "require.h"
 
 #define NOW 1700000000U
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-#define MUST(condition)                                                                            \
-    do {                                                                                           \
-        if (!(condition)) {                                                                        \
-            fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition);                        \
-            abort();                                                                               \
-        }                                                                                          \
-    } while (0)
 
 /* One server for all inputs: what an input leaves behind is a finding, too. */
 struct server {
@@ -42,8 +35,8 @@ struct server {
 static void find_app(pusherc_app_request *request, void *user_data)
 {
     (void)user_data;
-    MUST(pusherc_app_request_id(request).len > 0 && pusherc_app_request_key(request).len == 0);
-    MUST(pusherc_app_answer(request, NULL) == 0);
+    REQUIRE(pusherc_app_request_id(request).len > 0 && pusherc_app_request_key(request).len == 0);
+    REQUIRE(pusherc_app_answer(request, NULL) == 0);
 }
 
 static void resume(struct pc_await *await, struct pc_pending *answer)
@@ -74,31 +67,36 @@ static void subscribe(struct server *server, struct pc_app *app, const char *cha
     struct pc_subscription *subscription;
     struct pc_channel_change change;
     struct pc_buf roster;
-    MUST(pc_channel_name_valid(join.channel, 200, &join.class));
+    REQUIRE(pc_channel_name_valid(join.channel, 200, &join.class));
     pc_buf_init(&roster, &server->mem, 1 << 20);
-    MUST(pc_join_finish(&server->engine.workers[0], &join, &roster, &subscription, &change) == 0);
+    REQUIRE(pc_join_finish(&server->engine.workers[0], &join, &roster, &subscription, &change) ==
+            0);
     pc_buf_free(&roster);
 }
 
 static struct server *start(void)
 {
-    pusherc_server_options limits = {
-        .out_hard_bytes = 1 << 20, .max_auth_skew_s = 600, .idempotency_ms = 120000};
+    pusherc_server_options limits = {.out_hard_bytes = 1 << 20,
+                                     .max_auth_skew_s = 600,
+                                     .idempotency_ms = 120000,
+                                     .max_questions_per_app = PUSHERC_NO_LIMIT,
+                                     .max_unknown_apps_per_ip = PUSHERC_NO_LIMIT,
+                                     .unknown_app_ms = PUSHERC_NO_DELAY};
     pusherc_app_options options = PUSHERC_APP_OPTIONS_INIT;
     struct server *server = calloc(1, sizeof *server);
-    MUST(server);
+    REQUIRE(server);
     server->mem = pc_mem_make(NULL);
     options.id = "app-id";
     options.key = "app-key";
     options.secret = "app-secret";
-    MUST(pc_engine_init(&server->engine, &server->mem, &limits, 1, 1000) == 0);
+    REQUIRE(pc_engine_init(&server->engine, &server->mem, &limits, 1, 1000) == 0);
     server->engine.constants.idempotency_max_bytes = 4096;
     server->engine.hooks.find_app = find_app;
     server->await.resume = resume;
     struct pc_worker *worker = &server->engine.workers[0];
-    MUST(pc_mailbox_new(&worker->mailbox, &server->mem, 10000, no_wake, NULL) == 0);
-    MUST(pc_apps_put(&server->engine.apps, &options, 1, NULL) == 0);
-    MUST(pc_hmac_key_new(&server->secret, &server->mem, PC_S("app-secret")) == 0);
+    REQUIRE(pc_mailbox_new(&worker->mailbox, &server->mem, 10000, no_wake, NULL) == 0);
+    REQUIRE(pc_apps_put(&server->engine.apps, &options, 1, NULL) == 0);
+    REQUIRE(pc_hmac_key_new(&server->secret, &server->mem, PC_S("app-secret")) == 0);
     pc_outq_init(&server->q, worker, no_overflow);
     struct pc_app *app = pc_apps_by_id(&server->engine.apps, PC_S("app-id"));
     subscribe(server, app, "orders");
@@ -124,33 +122,33 @@ static void check_status(enum pc_api_result result, const struct pc_api_reply *r
     bool found = false;
     for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
         found |= reply->status == known[i];
-    MUST(found);
-    MUST(result == PC_API_REPLY || reply->status == 404);
-    MUST(reply->status != 500);
+    REQUIRE(found);
+    REQUIRE(result == PC_API_REPLY || reply->status == 404);
+    REQUIRE(reply->status != 500);
 }
 
 static void check_body(const struct pc_api_reply *reply)
 {
     pusherc_slice body = pc_buf_slice(&reply->body);
-    MUST(pc_buf_status(&reply->body) == 0);
-    MUST(pc_utf8_valid(body));
+    REQUIRE(pc_buf_status(&reply->body) == 0);
+    REQUIRE(pc_utf8_valid(body));
     if (!reply->content_type) {
-        MUST(body.len == 0);
+        REQUIRE(body.len == 0);
     } else if (strcmp(reply->content_type, "application/json") == 0) {
-        MUST(reply->status == 200);
-        MUST(pc_json_parse(body).type == PC_JSON_OBJECT);
+        REQUIRE(reply->status == 200);
+        REQUIRE(pc_json_parse(body).type == PC_JSON_OBJECT);
     } else {
         for (size_t i = 0; i < body.len; i++)
-            MUST((unsigned char)body.ptr[i] >= 0x20 && body.ptr[i] != 0x7f);
-        MUST(body.len > 0);
+            REQUIRE((unsigned char)body.ptr[i] >= 0x20 && body.ptr[i] != 0x7f);
+        REQUIRE(body.len > 0);
     }
 }
 
 static void check_fields(const struct pc_api_reply *reply)
 {
-    MUST(reply->field_count >= 3 && reply->field_count <= PC_API_MAX_FIELDS);
+    REQUIRE(reply->field_count >= 3 && reply->field_count <= PC_API_MAX_FIELDS);
     for (size_t i = 0; i < reply->field_count; i++)
-        MUST(pc_http_field_valid(reply->fields[i].name, reply->fields[i].value));
+        REQUIRE(pc_http_field_valid(reply->fields[i].name, reply->fields[i].value));
 }
 
 static void handle(struct server *server, const struct pc_http_message *message)
@@ -169,21 +167,21 @@ static void handle(struct server *server, const struct pc_http_message *message)
     server->reply = &reply;
     server->result = pc_api_handle(&request, &reply, &server->waiting);
     if (server->result == PC_API_PENDING) {
-        MUST(!message->http10);
+        REQUIRE(!message->http10);
         while (pc_mailbox_run(request.worker->mailbox, request.worker))
             ;
     }
     enum pc_api_result result = server->result;
-    MUST(result != PC_API_PENDING && !server->waiting);
+    REQUIRE(result != PC_API_PENDING && !server->waiting);
     check_status(result, &reply);
     check_body(&reply);
     check_fields(&reply);
     bool accepted = result == PC_API_REPLY && (reply.status == 200 || reply.status == 202);
     if (!accepted)
-        MUST(atomic_load(&server->engine.publishes) == published);
+        REQUIRE(atomic_load(&server->engine.publishes) == published);
     uint32_t delivered = take_delivered(server);
     if (atomic_load(&server->engine.publishes) == published)
-        MUST(delivered == 0);
+        REQUIRE(delivered == 0);
     pc_api_reply_free(&reply);
 }
 
@@ -201,7 +199,7 @@ static bool sign(const struct server *server, const struct pc_http_message *mess
     pc_buf_put(out, PC_S("&"));
     pc_buf_put(out, PC_S(fixed));
     if (message->body.len) {
-        MUST(pc_md5_hex(message->body, md5) == 0);
+        REQUIRE(pc_md5_hex(message->body, md5) == 0);
         pc_buf_put(out, PC_S("&body_md5="));
         pc_buf_put(out, pc_slice(md5, sizeof md5));
     }
@@ -211,7 +209,7 @@ static bool sign(const struct server *server, const struct pc_http_message *mess
     pc_sign_put_query(&canonical, params, count, PC_QUERY_AS_RECEIVED);
     const pusherc_slice parts[] = {message->method, PC_S("\n"), message->path, PC_S("\n"),
                                    pc_buf_slice(&canonical)};
-    MUST(pc_hmac_hex(server->secret, parts, 5, signature) == 0);
+    REQUIRE(pc_hmac_hex(server->secret, parts, 5, signature) == 0);
     pc_buf_free(&canonical);
     pc_buf_put(out, PC_S("&auth_signature="));
     pc_buf_put(out, pc_slice(signature, sizeof signature));
@@ -243,7 +241,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
     if (!server)
         server = start();
-    MUST(pc_http_parser_new(&parser, &server->mem, limits) == 0);
+    REQUIRE(pc_http_parser_new(&parser, &server->mem, limits) == 0);
     for (;;) {
         enum pc_http_result result = pc_http_parser_feed(parser, rest, &taken);
         rest = pc_slice_skip(rest, taken);

@@ -29,7 +29,7 @@ static void see_text(struct seen *seen, const char *text)
 static void see_webhook(struct seen *seen, const pusherc_webhook *hook)
 {
     check(hook->struct_size == sizeof *hook && hook->url);
-    check((hook->events & ~PUSHERC_WEBHOOK_ALL) == 0);
+    check((hook->events & ~(uint32_t)PUSHERC_WEBHOOK_ALL) == 0);
     check(hook->headers || hook->header_count == 0);
     see_text(seen, hook->url);
     see_text(seen, hook->channel_prefix);

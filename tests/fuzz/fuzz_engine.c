@@ -19,9 +19,15 @@ struct world {
     struct fx fx;
     struct model model;
     struct input in;
-    unsigned number;                                    /* of the event published last */
-    unsigned wakes[FX_WORKERS];                         /* when that worker last ran its mail */
-    uint64_t counts[M_CHANNELS], sequences[M_CHANNELS]; /* as hooks were told */
+    uint64_t app_uid;
+    unsigned number;            /* of the event published last */
+    unsigned wakes[FX_WORKERS]; /* when that worker last ran its mail */
+    bool online[M_USERS];       /* as on_user has told */
+    uint64_t user_changes;
+    bool user_events;
+    bool expelled
+        [M_USERS]; /* the user's session that has ended last since the last check: the host closed it */
+    uint64_t counts[M_CHANNELS], sequences[M_CHANNELS];      /* as hooks were told */
     bool occupied[M_CHANNELS], present[M_CHANNELS][M_USERS]; /* as the observer was told */
 };
 
@@ -40,7 +46,7 @@ static int channel_index(pusherc_slice name)
     int i = 0;
     while (i < M_CHANNELS && !pc_slice_eq(name, pc_slice_of(m_channels[i].name)))
         i++;
-    FX_REQUIRE(i < M_CHANNELS);
+    REQUIRE(i < M_CHANNELS);
     return i;
 }
 
@@ -49,10 +55,19 @@ static void on_channel(const pusherc_channel_event *event, void *user_data)
     struct world *w = user_data;
     int channel = channel_index(event->channel);
     /* several events of one change share its number */
-    FX_REQUIRE(event->sequence >= w->sequences[channel]);
-    FX_REQUIRE(m_channels[channel].kind != M_USER);
+    REQUIRE(event->sequence >= w->sequences[channel]);
+    REQUIRE(m_channels[channel].kind != M_USER);
     w->sequences[channel] = event->sequence;
     w->counts[channel] = event->subscription_count;
+}
+
+static void on_user(const pusherc_user_event *event, void *user_data)
+{
+    struct world *w = user_data;
+    int user = event->user_id.ptr[1] - '0';
+    REQUIRE(event->sequence == ++w->user_changes);
+    REQUIRE(w->online[user] != event->online);
+    w->online[user] = event->online;
 }
 
 /* What the observer hears of a channel makes sense in the order it hears it. */
@@ -62,28 +77,28 @@ static bool note(void *ctx, const struct pc_notice *notice)
     int channel = channel_index(notice->channel);
     int user = notice->user_id.len ? notice->user_id.ptr[1] - '0' : 0;
     bool *occupied = &w->occupied[channel], *present = &w->present[channel][user];
-    FX_REQUIRE(m_channels[channel].kind != M_USER);
+    REQUIRE(m_channels[channel].kind != M_USER);
     switch (notice->kind) {
     case PUSHERC_WEBHOOK_CHANNEL_OCCUPIED:
-        FX_REQUIRE(!*occupied);
+        REQUIRE(!*occupied);
         *occupied = true;
         break;
     case PUSHERC_WEBHOOK_CHANNEL_VACATED:
-        FX_REQUIRE(*occupied);
+        REQUIRE(*occupied);
         for (int u = 0; u < M_USERS; u++)
-            FX_REQUIRE(!w->present[channel][u]);
+            REQUIRE(!w->present[channel][u]);
         *occupied = false;
         break;
     case PUSHERC_WEBHOOK_MEMBER_ADDED:
-        FX_REQUIRE(*occupied && !*present);
+        REQUIRE(*occupied && !*present);
         *present = true;
         break;
     case PUSHERC_WEBHOOK_MEMBER_REMOVED:
-        FX_REQUIRE(*occupied && *present);
+        REQUIRE(*occupied && *present);
         *present = false;
         break;
     default:
-        FX_REQUIRE(*occupied);
+        REQUIRE(*occupied);
         break;
     }
     return true;
@@ -126,11 +141,11 @@ static void read_message(struct m_session *s, const char *payload)
         if (m_find_joined(s, channel))
             read_roster(view, payload);
     } else if (strstr(payload, "member_added") && view->known && !view->missed) {
-        FX_REQUIRE(!view->there[user]); /* a user in the roster is not announced again */
+        REQUIRE(!view->there[user]); /* a user in the roster is not announced again */
         view->there[user] = true;
         view->info[user] = number_after(payload, "\\\"n\\\":");
     } else if (strstr(payload, "member_removed") && view->known && !view->missed) {
-        FX_REQUIRE(view->there[user]);
+        REQUIRE(view->there[user]);
         view->there[user] = false;
     }
 }
@@ -143,11 +158,11 @@ static void check_views(struct world *w)
             const struct m_view *view = &s->views[c];
             if (m_channels[c].kind != M_PRESENCE || !m_find_joined(s, c) || view->missed)
                 continue;
-            FX_REQUIRE(view->known);
+            REQUIRE(view->known);
             for (int u = 0; u < M_USERS; u++) {
                 const struct m_member *member = &w->model.members[c][u];
-                FX_REQUIRE(view->there[u] == (member->subscriptions > 0));
-                FX_REQUIRE(!view->there[u] || view->info[u] == member->info);
+                REQUIRE(view->there[u] == m_is_member(member));
+                REQUIRE(!view->there[u] || view->info[u] == member->info);
             }
         }
     }
@@ -161,11 +176,11 @@ static void write_bytes(struct m_session *s, size_t max)
     struct iovec iov[4];
     while (max > 0 && s->client.q.count > 0) {
         size_t n = pc_outq_gather(&s->client.q, iov, 4), written = 0;
-        FX_REQUIRE(n > 0);
+        REQUIRE(n > 0);
         for (size_t i = 0; i < n && written < max; i++) {
             size_t part = iov[i].iov_len < max - written ? iov[i].iov_len : max - written;
-            FX_REQUIRE(s->first && s->first->len - s->offset == iov[i].iov_len);
-            FX_REQUIRE(memcmp(s->first->bytes + s->offset, iov[i].iov_base, part) == 0);
+            REQUIRE(s->first && s->first->len - s->offset == iov[i].iov_len);
+            REQUIRE(memcmp(s->first->bytes + s->offset, iov[i].iov_base, part) == 0);
             written += part;
             s->offset += part;
             s->bytes -= part;
@@ -179,11 +194,21 @@ static void write_bytes(struct m_session *s, size_t max)
     }
 }
 
+static void end_session(struct world *w, struct m_session *s)
+{
+    if (s->state != PC_SESSION_ENDED && s->user >= 0)
+        w->expelled[s->user] = s->expelled;
+    for (uint32_t i = 0; i < s->joined_count; i++)
+        if (m_channels[s->joined[i].channel].kind == M_PRESENCE)
+            w->expelled[s->joined[i].user] = s->expelled;
+    m_end(&w->model, s);
+}
+
 /* As fx_flush(), with a peer that may be slow. */
 static void flush_session(struct world *w, struct m_session *s, size_t max)
 {
     if (s->state == PC_SESSION_CLOSING) {
-        m_end(&w->model, s);
+        end_session(w, s);
         pc_session_end(&s->client.session);
     }
     write_bytes(s, max);
@@ -210,7 +235,7 @@ static void run_mail(struct world *w, uint32_t index)
     bool any = w->model.workers[index].mail_count > 0;
     w->wakes[index] = w->fx.wakes[index];
     m_run_mail(&w->model, index);
-    FX_REQUIRE(pc_mailbox_run(worker->mailbox, worker) == any);
+    REQUIRE(pc_mailbox_run(worker->mailbox, worker) == any);
 }
 
 /* -- after every operation -- */
@@ -218,21 +243,43 @@ static void run_mail(struct world *w, uint32_t index)
 static void check_session(struct m_session *s)
 {
     const struct fx_client *client = &s->client;
-    FX_REQUIRE(client->session.state == s->state);
-    FX_REQUIRE(client->q.bytes == s->bytes);
-    FX_REQUIRE(client->closed == s->close_code);
-    FX_REQUIRE(client->pings == s->pings);
-    FX_REQUIRE(client->session.subscription_count == s->joined_count);
+    REQUIRE(client->session.state == s->state);
+    REQUIRE(pc_outq_bytes(&client->q) == s->bytes && client->q.count == s->frames);
+    REQUIRE(client->closed == s->close_code);
+    REQUIRE(client->pings == s->pings);
+    REQUIRE(client->session.subscription_count == s->joined_count);
     for (uint32_t i = 0; i < s->joined_count; i++) {
         const char *name = m_channels[s->joined[i].channel].name;
         const struct pc_subscription *sub =
             pc_session_subscription(&s->client.session, pc_slice_of(name));
-        FX_REQUIRE(sub && sub->local->targets[sub->index].subscription == sub);
+        REQUIRE(sub && sub->local->targets[sub->index].subscription == sub);
+    }
+}
+
+/* What a channel was told last is forgotten with the channel, which lives as long as frames of it do. */
+static void forget_count(struct world *w, int channel)
+{
+    pusherc_slice name = pc_slice_of(m_channels[channel].name);
+    struct pc_shard *shard = pc_directory_lock(&w->fx.engine->directory, w->app_uid, name);
+    if (!pc_shard_find(shard, w->app_uid, name)) {
+        REQUIRE(!w->model.counted[channel].timer.set && !w->model.absent_timers[channel].set);
+        w->model.counted[channel] = (struct m_count){.told = 0};
+    }
+    pc_shard_unlock(shard);
+}
+
+static void check_users(struct world *w)
+{
+    for (int u = 0; w->user_events && u < M_USERS; u++) {
+        m_judge_user(&w->model, u, w->expelled[u]);
+        REQUIRE(w->online[u] == w->model.people[u].online);
+        w->expelled[u] = false;
     }
 }
 
 static void check(struct world *w)
 {
+    check_users(w);
     struct model *m = &w->model;
     size_t queued[FX_WORKERS] = {0};
     uint64_t occupied = 0;
@@ -244,23 +291,26 @@ static void check(struct world *w)
     }
     for (uint32_t i = 0; i < m->worker_count; i++) {
         const struct pc_worker *worker = &w->fx.engine->workers[i];
-        FX_REQUIRE(worker->queued_bytes == queued[i]);
-        FX_REQUIRE(worker->mailbox->count == m->workers[i].mail_count);
-        FX_REQUIRE(worker->mailbox->pins == 0);
+        REQUIRE(worker->queued_bytes == queued[i]);
+        REQUIRE(worker->mailbox->count == m->workers[i].mail_count);
+        REQUIRE(worker->mailbox->pins == 0);
         /* a worker with mail has been woken since it last looked */
-        FX_REQUIRE(m->workers[i].mail_count == 0 || w->fx.wakes[i] != w->wakes[i]);
+        REQUIRE(m->workers[i].mail_count == 0 || w->fx.wakes[i] != w->wakes[i]);
     }
     for (int c = 0; c < M_CHANNELS; c++) {
         uint64_t count = m_subscriptions(m, c, UINT32_MAX);
-        occupied += count > 0;
-        FX_REQUIRE(m_channels[c].kind == M_USER || w->counts[c] == count);
-        FX_REQUIRE(m_channels[c].kind == M_USER || w->occupied[c] == (count > 0));
         for (int u = 0; u < M_USERS; u++)
-            FX_REQUIRE(w->present[c][u] == (m->members[c][u].subscriptions > 0));
+            count += m->members[c][u].absent > 0;
+        occupied += count > 0;
+        REQUIRE(m_channels[c].kind == M_USER || w->counts[c] == count);
+        REQUIRE(m_channels[c].kind == M_USER || w->occupied[c] == (count > 0));
+        for (int u = 0; u < M_USERS; u++)
+            REQUIRE(w->present[c][u] == m_is_member(&m->members[c][u]));
+        forget_count(w, c);
     }
-    FX_REQUIRE(pc_directory_occupied(&w->fx.engine->directory) == occupied);
-    FX_REQUIRE(w->fx.engine->unmatched == m->unmatched);
-    FX_REQUIRE(w->fx.engine->mailbox_refused == m->refused);
+    REQUIRE(pc_directory_occupied(&w->fx.engine->directory) == occupied);
+    REQUIRE(w->fx.engine->unmatched == m->unmatched);
+    REQUIRE(w->fx.engine->mailbox_refused == m->refused);
 }
 
 /* -- operations -- */
@@ -270,14 +320,14 @@ static void open_session(struct world *w, struct m_session *s)
     static const uint8_t protocols[] = {7, 5, 4, 6};
     uint32_t worker = next(w, w->model.worker_count);
     uint8_t protocol = protocols[next(w, 4)];
-    FX_REQUIRE(fx_try_connect(&w->fx, &s->client, worker, protocol) == 0);
+    REQUIRE(fx_try_connect(&w->fx, &s->client, worker, protocol) == 0);
     m_open(&w->model, s, worker, protocol);
 }
 
 static void remove_session(struct world *w, int index)
 {
     struct m_session *s = &w->model.sessions[index];
-    m_end(&w->model, s);
+    end_session(w, s);
     fx_disconnect(&s->client);
     m_remove(&w->model, index);
 }
@@ -324,7 +374,7 @@ static void publish_as(struct world *w, struct pc_publication *p, int expected)
     struct pc_app *app = pc_apps_by_id(&w->fx.engine->apps, PC_S("app-id"));
     p->cacheable = true;
     p->now_ms = w->model.now_ms;
-    FX_REQUIRE(pc_publish(w->fx.engine, app, p) == expected);
+    REQUIRE(pc_publish(w->fx.engine, app, p) == expected);
     pc_app_unref(app);
 }
 
@@ -405,6 +455,8 @@ static void talk(struct world *w, struct m_session *s)
             pc_session_seen(&s->client.session);
         break;
     case 5:
+        if (next(w, 2)) /* as an order of the host does */
+            s->expelled = s->client.session.expelled = true;
         m_close(s, 4200, "Server is closing, please reconnect");
         pc_session_close(&s->client.session, 4200, PC_S("Server is closing, please reconnect"));
         break;
@@ -493,7 +545,7 @@ static void settle(struct world *w)
         struct m_session *s = &w->model.sessions[i];
         if (s->used)
             flush_session(w, s, SIZE_MAX);
-        FX_REQUIRE(!s->used || (s->first == NULL && s->client.q.first == NULL));
+        REQUIRE(!s->used || (s->first == NULL && s->client.q.first == NULL));
     }
 }
 
@@ -504,12 +556,13 @@ static void begin(struct world *w)
     pusherc_app_options app = fx_app();
     hooks.user_data = w;
     hooks.on_channel = on_channel;
+    hooks.on_user = on_user;
     m->worker_count = 1 + next(w, FX_WORKERS);
     m->now_ms = FX_START_MS;
     m->limits = fx_limits();
     if (next(w, 3) == 0) {
-        m->limits.out_soft_bytes = 500;
-        m->limits.out_hard_bytes = 1500;
+        m->limits.out_soft_bytes = 500 + 5 * PC_FRAME_COST;
+        m->limits.out_hard_bytes = 1500 + 15 * PC_FRAME_COST;
         m->limits.out_soft_ms = 5000;
     }
     m->mailbox_max = next(w, 3) == 0 ? 4 : 65536;
@@ -519,15 +572,23 @@ static void begin(struct world *w)
     app.max_channels_per_connection = M_MAX_JOINED;
     app.max_presence_members = M_MAX_MEMBERS;
     app.max_client_events_per_s = PUSHERC_NO_LIMIT;
-    FX_REQUIRE(fx_try_open(&w->fx, &m->limits, &hooks, m->worker_count, 0) == 0);
+    REQUIRE(fx_try_open(&w->fx, &m->limits, &hooks, m->worker_count, 0) == 0);
     for (uint32_t i = 0; i < m->worker_count; i++)
         w->fx.engine->workers[i].mailbox->max = m->mailbox_max;
     app.cache_ttl_s = M_CACHE_TTL_S;
     app.subscription_count_events = m->counts = next(w, 2) == 1;
-    FX_REQUIRE(fx_try_put(&w->fx, &app) == 0);
+    /* by the input's length, so that what is in the corpus does what it did */
+    m->max_received = w->in.size % 4 == 1 ? 3 + (uint32_t)(w->in.size / 4 % 8) : 0;
+    app.max_received_messages_per_s = m->max_received;
+    app.user_events = w->user_events = w->in.size % 3 > 0;
+    m->offline_ms = w->in.size % 3 == 1 ? 1000 : 0;
+    app.offline_delay_ms = m->offline_ms ? m->offline_ms : PUSHERC_NO_DELAY;
+    app.presence_grace_ms = m->grace_ms = next(w, 2) == 1 ? 1000 : 0;
+    REQUIRE(fx_try_put(&w->fx, &app) == 0);
     w->fx.engine->observer = (struct pc_observer){note, observer_wake, w};
     struct pc_app *put = pc_apps_by_id(&w->fx.engine->apps, PC_S("app-id"));
     put->state->notices = PUSHERC_WEBHOOK_ALL;
+    w->app_uid = put->state->uid;
     pc_app_unref(put);
 }
 
@@ -540,14 +601,17 @@ static void end(struct world *w)
         if (w->model.sessions[i].used)
             remove_session(w, i);
     check(w);
+    m_pass(&w->model, 1000); /* no longer than members may be absent */
+    fx_pass(&w->fx, 1000);
+    check(w);
     /* mail holds its channels until the worker takes it out */
     settle(w);
     size_t left = 0; /* but the one that keeps an event */
     for (size_t i = 0; i < PC_SHARDS; i++)
         left += w->fx.engine->directory.shards[i].channels.count;
-    FX_REQUIRE(left == (w->model.kept[0] != '\0'));
+    REQUIRE(left == (w->model.kept[0] != '\0'));
     fx_close(&w->fx);
-    FX_REQUIRE(failing_alloc_live(&w->fx.alloc) == 0);
+    REQUIRE(failing_alloc_live(&w->fx.alloc) == 0);
     m_free(&w->model);
 }
 

@@ -13,6 +13,7 @@
 #include <pusherc/error.h>
 
 #include "codec/json.h"
+#include "codec/json_without.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -289,6 +290,42 @@ static void check_compact(struct pc_json ours, const cJSON *theirs, struct pc_bu
     pc_buf_free(&twice);
 }
 
+/* No "a" is left in this object, or in an object that is an item of this array. */
+static void check_has_no_a(struct pc_json value)
+{
+    struct pc_json_iter iter = pc_json_iter_of(value);
+    check(pc_json_get(value, PC_S("a")).type == PC_JSON_NONE);
+    while (value.type == PC_JSON_ARRAY && pc_json_next(&iter))
+        check_has_no_a(iter.value);
+}
+
+static void check_without(struct pc_json object, const struct pc_mem *mem)
+{
+    static const pusherc_slice a[] = {PUSHERC_LIT("a")},
+                               b_a[] = {PUSHERC_LIT("b"), PUSHERC_LIT("a")};
+    static const struct pc_json_path paths[] = {{a, 1}, {b_a, 2}};
+    struct pc_buf less, same, compact;
+    pc_buf_init(&less, mem, SIZE_MAX / 2);
+    pc_buf_init(&same, mem, SIZE_MAX / 2);
+    pc_buf_init(&compact, mem, SIZE_MAX / 2);
+    bool left_out = pc_json_put_without(&less, object, paths, 2);
+    struct pc_json left = pc_json_parse(pc_buf_slice(&less));
+    check(left.type == PC_JSON_OBJECT && less.len <= object.raw.len);
+    check_has_no_a(left);
+    struct pc_json_iter iter = pc_json_iter_of(left);
+    while (pc_json_next(&iter))
+        if (pc_json_name_is(iter.key, PC_S("b")))
+            check_has_no_a(iter.value);
+    check(!pc_json_put_without(&same, left, paths, 2)); /* nothing is left to leave out */
+    pc_json_put_compact(&compact, left_out ? left : object);
+    pc_buf_clear(&less);
+    pc_json_put_compact(&less, pc_json_parse(pc_buf_slice(&same)));
+    check(pc_slice_eq(pc_buf_slice(&less), pc_buf_slice(&compact)));
+    pc_buf_free(&less);
+    pc_buf_free(&same);
+    pc_buf_free(&compact);
+}
+
 static bool utf8(const uint8_t *data, size_t size)
 {
     struct reader r = {.p = data, .end = data + size};
@@ -346,6 +383,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         if (theirs)
             check_same(ours, theirs, &scratch);
         check_compact(ours, theirs, &scratch, &mem);
+        if (ours.type == PC_JSON_OBJECT)
+            check_without(ours, &mem);
         cJSON_Delete(theirs);
     }
     check(pc_utf8_valid(text) == utf8(data, size));

@@ -1,5 +1,5 @@
 /*
- * The first byte chooses the message limit and what the connection does; the rest is what a client
+ * The first byte chooses the message limit, what the connection does and whether messages may be compressed; the rest is what a client
  * sends after the handshake. It is fed whole, byte by byte and in odd pieces: what the connection is
  * told has to be the same, and obey the promises of ws.h.
  */
@@ -45,11 +45,13 @@ static void on_message(void *user, enum pc_ws_opcode opcode, pusherc_slice paylo
         pc_ws_closing(&c->ws);
 }
 
-static void on_ping(void *user)
+static void on_ping(void *user, pusherc_slice pong)
 {
     struct connection *c = user;
+    const uint8_t *bytes = (const uint8_t *)pong.ptr;
     check(!c->ws.closing && !c->ws.ended && !c->close_sent);
-    mix(c, 'i', pc_slice(NULL, 0));
+    check(pong.len >= 2 && bytes[0] == 0x8a && bytes[1] <= 125 && pong.len == 2u + bytes[1]);
+    mix(c, 'i', pong);
 }
 
 static void on_pong(void *user)
@@ -76,10 +78,6 @@ static void on_send(void *user, pusherc_slice frame)
     const uint8_t *bytes = (const uint8_t *)frame.ptr;
     check(!c->ws.closing && !c->close_sent);
     check(frame.len >= 2 && bytes[1] <= 125 && frame.len == 2u + bytes[1]);
-    if (bytes[0] == 0x8a) {
-        mix(c, 'p', frame);
-        return;
-    }
     check(bytes[0] == 0x88 && bytes[1] != 1);
     check(pc_utf8_valid(pc_slice_skip(frame, bytes[1] ? 4 : 2)));
     c->close_sent = true;
@@ -104,6 +102,7 @@ static uint64_t run(struct pc_ws_pool *pool, uint8_t choice, const uint8_t *data
     static const uint32_t limits[] = {0, 1, 10, 124, 125, 126, 1000, 70000};
     struct connection c = {.hash = 0xcbf29ce484222325U, .closes = choice & 8};
     pc_ws_init(&c.ws, limits[choice & 7]);
+    c.ws.inflates = choice & 16;
     size_t at = 0;
     while (at < size && !c.ws.ended) {
         size_t len = size - at < step ? size - at : step;
@@ -111,7 +110,11 @@ static uint64_t run(struct pc_ws_pool *pool, uint8_t choice, const uint8_t *data
         char *piece = malloc(len); /* of its exact size, so that reading past the end is seen */
         check(piece != NULL);
         memcpy(piece, data + at, len);
-        int status = pc_ws_feed(&c.ws, pool, &c, pc_slice(piece, len), &code);
+        pusherc_slice rest = pc_slice(piece, len);
+        int status = 0;
+        do
+            status = pc_ws_feed(&c.ws, pool, &c, &rest, &code);
+        while (status == 0 && !c.ws.ended && (rest.len || c.ws.more));
         mix_end(&c, status, code);
         free(piece);
         at += len;

@@ -6,7 +6,7 @@ const assert = require('node:assert/strict');
 const crypto = require('node:crypto');
 const { test } = require('node:test');
 const vm = require('node:vm');
-const { APP, Inbox, api, channelAuth, connect, dial, request, sleep, startHost, until, userAuth } = require('./lib.js');
+const { APP, Inbox, api, channelAuth, connect, dial, request, sleep, startHost, until, userAuth, within } = require('./lib.js');
 const { MASTER_KEY, PusherClient, clientOptions, connected, listen, pusher, subscribe } = require('./clients.js');
 
 const SIGNATURE = 0;
@@ -476,6 +476,17 @@ for (const workers of [1, 4]) {
     for (const client of [seven, eight, nobody]) await client.close();
   });
 
+  test(`F7: ${workers} workers: 40 channels of a page with stock pusher-js are one question, or a few`, async (t) => {
+    const host = await start(t, { mode: RULES, workers, rules: [{ pattern: 'row.{id}', kinds: 1, batch: true, gather_ms: 1000 }] });
+    const client = pusher(t, host);
+    const rows = Array.from({ length: 40 }, (_, i) => client.subscribe(`row.${i}`));
+    await Promise.all(rows.map((channel) => within(new Promise((resolve) => { channel.bind('pusher:subscription_succeeded', resolve); }), channel.name, 20000)));
+    const batches = [];
+    while (batches.reduce((sum, b) => sum + b.count, 0) < 40) batches.push(await host.event('batch'));
+    assert.ok(batches.length <= 2, `${batches.length} calls`); // 2: this process was held up for 1 s
+    assert.equal((await host.do('stats')).http_requests_total, 1); // the upgrade
+  });
+
   test(`${workers} workers: 40 channels of a page are one question, and no HTTP request`, async (t) => {
     const host = await start(t, { mode: RULES, workers, rules: [{ pattern: 'tickets.{id}', batch: true }] });
     const client = await connect(host, { query: 'protocol=7&user=7' });
@@ -520,6 +531,80 @@ for (const workers of [1, 4]) {
     await host.publish('presence-tickets.1', 'more', '{}');
     for (const client of clients) await client.event('more');
     for (const client of clients) await client.close();
+  });
+
+  test(`${workers} workers: an application in another process has grants asked again over HTTP`, async (t) => {
+    const host = await start(t, { mode: RULES, workers, answers: [{ allow: true }] });
+    const clients = await Promise.all(Array.from({ length: 4 }, (_, i) => connect(host, { query: `protocol=7&user=${i % 2 ? 'odd' : 'even'}` })));
+    for (const client of clients) {
+      for (const channel of ['private-tickets.1', 'presence-tickets.2']) {
+        client.ask(channel);
+        await client.event('pusher_internal:subscription_succeeded', channel);
+      }
+    }
+    const reauthorize = async (body) => {
+      const answer = await api(host, 'POST', '/reauthorize', { body });
+      return answer.status === 200 ? answer.json : [answer.status, answer.text];
+    };
+    assert.deepEqual(await reauthorize({}), { kept: 8, revoked: 0 });
+    await host.do('answers', { rows: [{ user: 'odd', reason: 'moved' }, { allow: true }] });
+    assert.deepEqual(await reauthorize({ user_id: 'even' }), { kept: 4, revoked: 0 });
+    assert.deepEqual(await reauthorize({ user_id: 'odd', channel: 'private-tickets.1' }), { kept: 0, revoked: 2 });
+    for (const client of [clients[1], clients[3]]) {
+      const error = JSON.parse((await client.event('pusher:subscription_error', 'private-tickets.1')).data);
+      assert.deepEqual(error, { type: 'AuthError', error: 'moved: private-tickets.1', status: 403 });
+    }
+    const last = { socket_id: clients[3].socketId };
+    assert.deepEqual(await reauthorize({ matches: [{ ...last, channel: 'tickets.{id}' }, { user_id: 'even', channel: 'tickets.2' }, last] }),
+      { kept: 2, revoked: 2 }); // what was lost before is asked about, too
+    await host.publish('presence-tickets.2', 'news', '{}');
+    for (const client of clients.slice(0, 3)) await client.event('news');
+    assert.deepEqual((await clients[3].settle()).filter((frame) => frame.event === 'news'), []);
+    assert.deepEqual(await reauthorize({ anonymous: true }), { kept: 0, revoked: 0 });
+    // A request that names something wrong never concerns more than it meant to.
+    for (const [body, text] of [
+      ['', /^The body is not valid JSON/], ['[]', /not a JSON object/], ['{"user":"7"}', /"user" is none of user_id, channel/],
+      ['{"user_id":7}', /"user_id" must be a string/], ['{"user_id":""}', /1 to 200 bytes/], ['{"channel":"a{"}', /"a{" is neither a channel name nor a pattern/],
+      ['{"socket_id":"7"}', /"7" is not a socket id/], ['{"anonymous":1}', /must be true or false/], ['{"anonymous":true,"user_id":"7"}', /cannot have a user_id/],
+      ['{"matches":[]}', /matches is empty/], ['{"matches":{}}', /must be an array/], ['{"matches":[1]}', /array of objects/],
+      ['{"matches":[{}],"user_id":"7"}', /cannot have other members/], [JSON.stringify({ matches: Array(101).fill({ user_id: '7' }) }), /more than 100/],
+    ]) {
+      const [status, said] = await reauthorize(body);
+      assert.equal(status, 400, body);
+      assert.match(said, text);
+    }
+    assert.equal((await request(host, 'POST', `/apps/${APP.id}/reauthorize`, { body: '{}', headers: { 'Content-Length': 2 } })).status, 401);
+    for (const client of clients) await client.close();
+  });
+
+  test(`12.5: ${workers} workers: views without a function, over every way in`, async (t) => {
+    const host = await start(t, {
+      mode: RULES, workers, rules: [{ pattern: 'tickets.{id}', kinds: 6, redactions: { agent: [], customer: ['note', '/from/email', '/items/price'], guest: null } }],
+      answers: ['agent', 'customer', 'guest', 'other'].map((view) => ({ user: view, allow: true, view })).concat({ allow: true }),
+    });
+    const { sdk } = require('./clients.js');
+    const whole = { id: 7, note: 'internal', from: { name: 'Ada', email: 'ada@example.org' }, items: [{ name: 'x', price: 1 }, { name: 'y', price: 2 }] };
+    const less = { id: 7, from: { name: 'Ada' }, items: [{ name: 'x' }, { name: 'y' }] };
+    const who = {};
+    for (const name of ['agent', 'customer', 'guest', 'other', 'none']) {
+      who[name] = await connect(host, { query: `protocol=7&user=${name}&info=${encodeURIComponent('{"name":"N","note":"internal"}')}` });
+      who[name].ask('presence-tickets.1');
+      who[name].members = JSON.parse((await who[name].event('pusher_internal:subscription_succeeded')).data).presence;
+    }
+    assert.deepEqual(who.customer.members.hash, { agent: { name: 'N' }, customer: { name: 'N' } });
+    assert.deepEqual(who.other.members.hash, { agent: {}, customer: {}, guest: {}, other: {} });
+    await host.publish('presence-tickets.1', 'by-host', JSON.stringify(whole));
+    await host.publish('presence-tickets.1', 'text', 'the note');
+    await sdk(host).trigger('presence-tickets.1', 'by-api', whole);
+    who.guest.send({ event: 'client-x', channel: 'presence-tickets.1', data: whole });
+    const own = (frames) => frames.filter(({ event }) => !/^pusher/.test(event)).map(({ event, data }) => [event, typeof data === 'string' && data[0] === '{' ? JSON.parse(data) : data]);
+    const seen = { guest: own(await who.guest.settle()) }; // its event is on its way to all workers
+    for (const name of ['agent', 'customer', 'other', 'none']) seen[name] = own(await who[name].settle());
+    assert.deepEqual(seen, {
+      agent: [['by-host', whole], ['text', 'the note'], ['by-api', whole], ['client-x', whole]],
+      customer: [['by-host', less], ['by-api', less], ['client-x', less]], guest: [], other: [], none: [],
+    });
+    assert.equal((await host.do('stats')).rendered, 0);
   });
 
   test(`${workers} workers: views over every way in`, async (t) => {

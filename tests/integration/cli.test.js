@@ -210,7 +210,7 @@ test('the names of Reverb and Laravel are understood', async (t) => {
   const reverb = { id: 'r', key: 'r-key', secret: 'r-secret' };
   const server = await serve(t, [], {
     REVERB_APP_ID: 'r', REVERB_APP_KEY: 'r-key', REVERB_APP_SECRET: 'r-secret', REVERB_APP_ACTIVITY_TIMEOUT: '45',
-    PUSHER_APP_ID: 'p', PUSHER_APP_KEY: 'p-key', PUSHER_APP_SECRET: 'p-secret', REVERB_SCALING_ENABLED: 'true', SOKETI_ADAPTER_DRIVER: 'local',
+    PUSHER_APP_ID: 'p', PUSHER_APP_KEY: 'p-key', PUSHER_APP_SECRET: 'p-secret', REVERB_APP_RATE_LIMITING_ENABLED: 'true', SOKETI_ADAPTER_DRIVER: 'local',
   });
   const client = await connect(server, { app: reverb });
   assert.equal(JSON.parse(client.established.data).activity_timeout, 45);
@@ -219,9 +219,25 @@ test('the names of Reverb and Laravel are understood', async (t) => {
   await says(server, /warning/);
   await isUnknown(server, { key: 'p-key' });
   await isUnknown(server, APP);
-  assert.deepEqual(server.stderr.match(/.*warning.*/g), ['pusherc: warning: REVERB_SCALING_ENABLED is set, but not supported: pusherc is one process']);
+  assert.deepEqual(server.stderr.match(/.*warning.*/g), ['pusherc: warning: REVERB_APP_RATE_LIMITING_ENABLED is set, but not supported: client events have a limit of their own, max_client_events_per_s']);
   const laravel = { id: 'p', key: 'p-key', secret: 'p-secret' };
   await isKnown(await serve(t, [], { PUSHER_APP_ID: 'p', PUSHER_APP_KEY: 'p-key', PUSHER_APP_SECRET: 'p-secret' }), laravel);
+});
+
+test('log lines as JSON objects, with the same words', async (t) => {
+  const server = await serve(t, ['--log-format', 'json', '--log-level', 'debug']);
+  const client = await connect(server, { app: APP });
+  client.ask('private-x', { auth: `${APP.key}:0000` });
+  await client.event('pusher:subscription_error');
+  await client.close();
+  await until(() => server.stderr.includes('socket_id'), 'a line about a connection');
+  const lines = server.stderr.trimEnd().split('\n').slice(0, -1).map((line) => JSON.parse(line));
+  for (const { time, level, subject, message } of lines) {
+    assert.match(time, /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/);
+    assert.match(level, /^(error|warn|info|debug)$/);
+    assert.ok(subject && message);
+  }
+  assert.ok(lines.some((line) => line.app === APP.id && line.socket_id === client.socketId));
 });
 
 test('--client-events holds for every app', async (t) => {

@@ -49,10 +49,14 @@ async function startAuth(t, app = APP) {
   return { asked: server.asked, url: `http://127.0.0.1:${server.address().port}` };
 }
 
+// With PUSHERC_TEST_TRANSPORT=xhr_streaming, or xhr_polling, the clients use no WebSocket.
+const TRANSPORTS = process.env.PUSHERC_TEST_TRANSPORT ? [process.env.PUSHERC_TEST_TRANSPORT] : ['ws', 'wss'];
+
 /** What pusher-js and laravel-echo need to find a server of ours. */
 function clientOptions(server, auth, user = '7', watchlist = []) {
   return {
-    cluster: '', wsHost: '127.0.0.1', wsPort: server.port, wssPort: server.port, forceTLS: false, enabledTransports: ['ws', 'wss'],
+    cluster: '', wsHost: '127.0.0.1', wsPort: server.port, wssPort: server.port, forceTLS: false, enabledTransports: TRANSPORTS,
+    httpHost: '127.0.0.1', httpPort: server.port, httpsPort: server.port,
     ...(auth && {
       channelAuthorization: { endpoint: `${auth.url}/broadcasting/auth`, headers: { 'X-User': user } },
       userAuthentication: { endpoint: `${auth.url}/broadcasting/user-auth`, headers: { 'X-User': user, 'X-Watchlist': JSON.stringify(watchlist) } },

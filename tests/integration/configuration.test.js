@@ -21,11 +21,26 @@ const OURS = { LC_ALL: 'C', PATH: process.env.PATH, ...(process.env.ASAN_OPTIONS
 // "app." is the first app, "every." each of two.
 const SOCKUDO = { SOCKUDO_DEFAULT_APP_ID: 'a', SOCKUDO_DEFAULT_APP_SECRET: 's' };
 const WEBHOOKS = [{ url: 'https://example.org/hook', event_types: ['channel_occupied'], filter: { channel_name_starts_with: 'presence-' }, headers: { 'X-Custom': '1' } }];
+const LINKED = { SOKETI: { SOKETI_ADAPTER_DRIVER: 'redis' }, REVERB: { REVERB_SCALING_ENABLED: 'true' }, SOCKUDO: { ...SOCKUDO, ADAPTER_DRIVER: 'redis' } };
+// The URL holds a password, so it is not shown; tests/unit/test_cli.c holds it against the names.
+const PARTS = { HOST: 'x', PORT: '6380', USERNAME: 'u', PASSWORD: 'p', DB: '3' };
+const parts = (prefix, beside) => Object.entries(PARTS).map(([part, value]) => [`${prefix}${part}`, value, 'redis', '(not shown)', beside]);
 const HONOURED = [
+  ['SOKETI_ADAPTER_DRIVER', 'redis', 'redis', '(not shown)'],
+  ...parts('SOKETI_DB_REDIS_', LINKED.SOKETI),
+  ['SOKETI_ADAPTER_REDIS_PREFIX', 'mine:', 'redis_prefix', 'mine:', LINKED.SOKETI],
+  ['REVERB_SCALING_ENABLED', 'true', 'redis', '(not shown)'],
+  ['REDIS_URL', 'redis://x:6380/3', 'redis', '(not shown)', LINKED.REVERB],
+  ...parts('REDIS_', LINKED.REVERB),
+  ['REVERB_SCALING_CHANNEL', 'reverb', 'redis_prefix', 'reverb', LINKED.REVERB],
+  ['ADAPTER_DRIVER', 'redis', 'redis', '(not shown)', SOCKUDO],
+  ...parts('DATABASE_REDIS_', LINKED.SOCKUDO),
+  ['DATABASE_REDIS_KEY_PREFIX', 'mine:', 'redis_prefix', 'mine:', LINKED.SOCKUDO],
   ['SOKETI_HOST', '0.0.0.0', 'host', '0.0.0.0'],
   ['SOKETI_PORT', '7001', 'port', 7001],
   ['SOKETI_PATH_PREFIX', 'ws', 'path_prefix', '/ws'],
   ['SOKETI_DEBUG', '1', 'log_level', 'debug'],
+  ['BROADCAST_DEBUG', 'yes', 'log_level', 'trace'],
   ['SOKETI_SHUTDOWN_GRACE_PERIOD', '10', 'grace_ms', 10],
   ['SOKETI_SSL_CERT', 'CERT', 'tls_cert', 'CERT', { SOKETI_SSL_KEY: 'KEY' }],
   ['SOKETI_SSL_KEY', 'KEY', 'tls_key', 'KEY', { SOKETI_SSL_CERT: 'CERT' }],
@@ -83,6 +98,9 @@ const HONOURED = [
   ['WEBSOCKET_MAX_PAYLOAD_KB', '10', 'max_frame_bytes', 10240, SOCKUDO],
   ['SSL_ENABLED', 'true', 'tls_cert', 'CERT', { ...SOCKUDO, SSL_CERT_PATH: 'CERT', SSL_KEY_PATH: 'KEY' }],
   ['SSL_CERT_PATH', 'CERT', 'tls_cert', 'CERT', { ...SOCKUDO, SSL_ENABLED: 'true', SSL_KEY_PATH: 'KEY' }],
+  ['UNIX_SOCKET_ENABLED', 'true', 'unix_socket', '/var/run/sockudo/sockudo.sock', SOCKUDO],
+  ['UNIX_SOCKET_PATH', '/x', 'unix_socket', '/x', { ...SOCKUDO, UNIX_SOCKET_ENABLED: 'true' }],
+  ['UNIX_SOCKET_PERMISSION_MODE', '600', 'unix_socket_mode', '600', { ...SOCKUDO, UNIX_SOCKET_ENABLED: 'true' }],
   ['SSL_KEY_PATH', 'KEY', 'tls_key', 'KEY', { ...SOCKUDO, SSL_ENABLED: 'true', SSL_CERT_PATH: 'CERT' }],
   ['ACTIVITY_TIMEOUT', '45', 'every.activity_timeout_ms', 45000, SOCKUDO],
   ['USER_AUTHENTICATION_TIMEOUT', '5', 'every.user_authentication_timeout_ms', 5000, SOCKUDO],
@@ -118,7 +136,7 @@ const NAMED = [
   ['SOKETI_APP_MANAGER_CACHE_TTL', '60', '-1'],
   ...['MYSQL_TABLE', 'MYSQL_VERSION', 'MYSQL_USE_V2', 'POSTGRES_TABLE', 'POSTGRES_VERSION', 'DYNAMODB_TABLE', 'DYNAMODB_REGION', 'DYNAMODB_ENDPOINT']
     .map((name) => [`SOKETI_APP_MANAGER_${name}`, 'x', '']),
-  ['SOKETI_ADAPTER_DRIVER', 'redis', 'local'],
+  ['SOKETI_ADAPTER_DRIVER', 'nats', 'local'],
   ...['REDIS_PREFIX', 'REDIS_REQUESTS_TIMEOUT', 'REDIS_CLUSTER_MODE', 'REDIS_SUB_OPTIONS', 'REDIS_PUB_OPTIONS', 'NATS_SERVERS', 'NATS_PREFIX', 'NATS_USER',
     'NATS_PASSWORD', 'NATS_TOKEN', 'NATS_TIMEOUT', 'NATS_REQUESTS_TIMEOUT', 'NATS_NODES_NUMBER', 'CLUSTER_REQUESTS_TIMEOUT'].map((name) => [`SOKETI_ADAPTER_${name}`, 'x', '']),
   ...['PORT', 'HOST', 'PREFIX', 'BROADCAST_ADDRESS', 'MULTICAST_ADDRESS', 'UNICAST_ADDRESSES', 'CHECK_INTERVAL', 'KEEPALIVE_INTERVAL', 'NODE_TIMEOUT', 'MASTER_TIMEOUT',
@@ -142,26 +160,22 @@ const NAMED = [
   ['REVERB_APP_RATE_LIMIT_MAX_ATTEMPTS', '60', ''],
   ['REVERB_APP_RATE_LIMIT_DECAY_SECONDS', '60', ''],
   ['REVERB_APP_RATE_LIMIT_TERMINATE', 'true', 'false'],
-  ['REVERB_SCALING_ENABLED', 'true', 'false'],
-  ['REVERB_SCALING_CHANNEL', 'reverb', ''],
   ['REVERB_PULSE_INGEST_INTERVAL', '15', ''],
   ['REVERB_TELESCOPE_INGEST_INTERVAL', '15', ''],
-  ...['URL', 'HOST', 'PORT', 'USERNAME', 'PASSWORD', 'DB', 'TIMEOUT'].map((name) => [`REDIS_${name}`, 'x', '', { REVERB_SCALING_ENABLED: 'true' }]),
+  ['REDIS_TIMEOUT', '60', '', { REVERB_SCALING_ENABLED: 'true' }],
 
-  ['ADAPTER_DRIVER', 'redis', 'local', SOCKUDO],
+  ['ADAPTER_DRIVER', 'nats', 'local', SOCKUDO],
   ['CACHE_DRIVER', 'redis', 'memory', SOCKUDO],
   ['QUEUE_DRIVER', 'redis', 'memory', SOCKUDO],
   ['APP_MANAGER_DRIVER', 'mysql', 'memory', SOCKUDO],
   ['RATE_LIMITER_DRIVER', 'redis', 'memory', SOCKUDO],
   ['DATABASE_REDIS_HOST', 'x', '', SOCKUDO],
-  ['UNIX_SOCKET_ENABLED', 'true', 'false', SOCKUDO],
-  ['UNIX_SOCKET_PATH', '/x', '', SOCKUDO],
 ];
 
 // What is for the application, its publishers and its pages: passed over. So is what anybody may have set.
 const PASSED_OVER = ['BROADCAST_CONNECTION', 'BROADCAST_DRIVER', 'REVERB_HOST', 'REVERB_PORT', 'REVERB_SCHEME', 'PUSHER_HOST', 'PUSHER_PORT', 'PUSHER_SCHEME',
   'PUSHER_APP_CLUSTER', 'VITE_PUSHER_APP_KEY', 'VITE_PUSHER_HOST', 'VITE_REVERB_APP_KEY', 'VITE_REVERB_HOST', 'REDIS_HOST', 'HOST', 'PORT', 'METRICS_PORT',
-  'ACTIVITY_TIMEOUT', 'SHUTDOWN_GRACE_PERIOD', 'USER_AUTHENTICATION_TIMEOUT', 'WEBSOCKET_MAX_PAYLOAD_KB', 'SSL_ENABLED', 'SSL_CERT_PATH', 'CACHE_DRIVER'];
+  'ACTIVITY_TIMEOUT', 'SHUTDOWN_GRACE_PERIOD', 'USER_AUTHENTICATION_TIMEOUT', 'WEBSOCKET_MAX_PAYLOAD_KB', 'SSL_ENABLED', 'SSL_CERT_PATH', 'UNIX_SOCKET_PATH', 'CACHE_DRIVER'];
 
 const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'pusherc-configuration-'));
 const file = (name, content) => {
@@ -204,7 +218,7 @@ test('#211 every name of soketi, Reverb, Laravel and sockudo that is honoured ha
   const files = await certify();
   const real = (text) => files[text] || text;
   const [one, two] = [await check({}), await check({}, ['--config', TWO_APPS])];
-  const lacks = (where) => (/^tls_(cert|key)/.test(where) && !features.includes('tls')) || (where === 'app.webhooks' && !features.includes('webhooks'));
+  const lacks = (where) => (/^tls_(cert|key)/.test(where) && !features.includes('tls')) || (where === 'app.webhooks' && !features.includes('webhooks')) || (/^redis/.test(where) && !features.includes('redis'));
   for (const [name, value, where, expected, beside = {}] of HONOURED) {
     if (lacks(where)) continue;
     const env = Object.fromEntries(Object.entries({ ...beside, [name]: value }).map(([n, v]) => [n, real(v)]));
@@ -416,13 +430,13 @@ const namesIn = (cell) => [...cell.matchAll(/`([^`]+)`/g)].map(([, name]) => nam
 const written = (value) => (value === null ? 'none' : `\`${typeof value === 'string' ? value : JSON.stringify(value)}\``);
 
 test('docs/configuration.md has every setting of the server, its option and its default', async () => {
-  const { apps, ...shown } = (await check({})).shown;
+  const { apps, rules, ...shown } = (await check({})).shown; // arrays, with tables of their own
   const rows = rowsOf('The server');
   assert.deepEqual(rows.map(([name]) => code(name)), [...Object.keys(shown), 'apps']);
   for (const [name, , value] of rows.slice(0, -1)) assert.equal(value, written(shown[code(name)]), name);
 
   const { stdout } = await promisify(execFile)(PUSHERC, ['serve', '--help']);
-  assert.ok(stdout.split('\n').length <= 32 && stdout.split('\n').every((line) => line.length <= 100), 'one screen');
+  assert.ok(stdout.split('\n').length <= 36 && stdout.split('\n').every((line) => line.length <= 100), 'one screen');
   const offered = [...stdout.matchAll(/^ {2}(--[a-z-]+(?: [^ ]+)?)  /gm)].map(([, option]) => option);
   assert.deepEqual([...rows.flatMap(([, option]) => namesIn(option)), ...rowsOf('Other options').map(([option]) => code(option))].sort(), offered.sort());
 });
@@ -464,7 +478,7 @@ test('docs/migrating.md speaks of settings that there are', async () => {
   const { apps: [app], ...server } = (await check({})).shown;
   const known = new Set([...Object.keys(server), ...Object.keys(app), ...HONOURED.map(([name]) => name), ...NAMED.map(([name]) => name), ...PASSED_OVER, 'webhooks', 'apps']);
   // Words of the wire and of others, which are not settings here.
-  const others = /^(channel_occupied|channel_vacated|member_removed|event_types|activity_timeout|socket_id|subscription_count|terminate_connections|lambda_function|idempotency_key|allowed_origins|find_app|active_channels|channel_\w+_total|connection_errors_total|broadcast_latency_ms|VITE_\w+)$/;
+  const others = /^(channel_occupied|channel_vacated|member_removed|event_types|activity_timeout|socket_id|subscription_count|terminate_connections|lambda_function|idempotency_key|allowed_origins|find_app|active_channels|channel_\w+_total|connection_errors_total|xhr_(?:streaming|polling)|broadcast_latency_ms|VITE_\w+)$/;
   const page = fs.readFileSync(path.join(__dirname, '../../docs/migrating.md'), 'utf8');
   for (const [, name] of page.matchAll(/`([A-Za-z]+(?:_[A-Za-z]+)+)(?:=[^`]*)?`/g)) assert.ok(known.has(name) || others.test(name), name);
 });

@@ -6,7 +6,8 @@ const { test } = require('node:test');
 const { APP, api, connect, refused, request, signedQuery, sleep, startHost, tcp, until, upgradeHead } = require('./lib.js');
 
 const MODES = [
-  { mode: 'threads' }, { mode: 'threads', options: { worker_count: 4 } }, { mode: 'attach' }, { mode: 'poll' },
+  { mode: 'threads' }, { mode: 'threads', options: { worker_count: 4 } }, { mode: 'attach' },
+  { mode: 'attach-epoll' }, { mode: 'poll' }, { mode: 'poll-epoll' },
 ];
 const nameOf = ({ mode, options }) => `${mode}${options ? ` x ${options.worker_count}` : ''}`;
 
@@ -224,7 +225,7 @@ for (const config of MODES) {
   });
 }
 
-for (const mode of ['threads', 'attach', 'poll']) {
+for (const mode of ['threads', 'attach', 'attach-epoll', 'poll', 'poll-epoll']) {
   test(`${mode}: 50 events of one turn reach 100 subscribers with 100 writes`, async (t) => {
     const host = await startHost({ mode }, t);
     const clients = await Promise.all(Array.from({ length: 100 }, () => connect(host)));
@@ -243,15 +244,17 @@ for (const mode of ['threads', 'attach', 'poll']) {
     await publisher.has(/(200 OK[^]*){5}/);
     const after = await host.do('stats');
     assert.equal(after.messages_out_total - before.messages_out_total, 5000);
-    // One each and one for the answers; twice that if the packet was read in two pieces.
+    // One each and one for the answers; twice that if the packet was read in two pieces. The sanitizers' builds are so
+    // slow that each request of the packet may take a share of its own, and with it a turn.
+    const turns = 'ASAN_OPTIONS' in process.env ? 5 : 2;
     const writes = after.write_calls_total - before.write_calls_total;
-    assert.ok(writes >= 101 && writes <= 202, String(writes));
+    assert.ok(writes >= 101 && writes <= 101 * turns, String(writes));
     for (const client of clients) client.ws.terminate();
     publisher.socket.destroy();
   });
 }
 
-for (const mode of ['threads', 'attach', 'poll']) {
+for (const mode of ['threads', 'attach', 'attach-epoll', 'poll', 'poll-epoll']) {
   test(`${mode}: runs several servers in one process, apart from each other`, async (t) => {
     const host = await startHost({ mode, servers: 3 }, t);
     const clients = await Promise.all(host.ports.map((port) => connect({ port })));

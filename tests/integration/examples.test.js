@@ -2,13 +2,14 @@
 // The programs in examples/, each with the stock clients, from its first line to a clean end.
 
 const assert = require('node:assert/strict');
+const fs = require('node:fs');
 const path = require('node:path');
 const { test } = require('node:test');
-const { APP, BUILD, Program, connect, request, tcp, trigger } = require('./lib.js');
-const { pusher, sdk, startAuth, subscribe } = require('./clients.js');
+const { APP, BUILD, Program, TOP, connect, request, tcp, trigger } = require('./lib.js');
+const { connected, pusher, sdk, startAuth, subscribe } = require('./clients.js');
 
-async function start(t, name) {
-  const program = new Program(path.join(BUILD, 'examples', name), []);
+async function start(t, name, ...args) {
+  const program = new Program(path.join(BUILD, 'examples', name), args);
   t.after(() => { program.child.kill('SIGKILL'); });
   program.port = await program.listening();
   return program;
@@ -96,10 +97,42 @@ test('adopt_socket: a head in pieces, and more than a head', async (t) => {
   await stops(server, 'SIGINT');
 });
 
+// The C++ programs are left out of a build without a compiler for C++ or without Asio.
+const without = (name) => !fs.existsSync(path.join(BUILD, 'examples', name)) && `${name} was not built`;
+
+/** Rules decide, so there is nothing to fetch. */
+const byRule = { channelAuthorization: { customHandler: (_, done) => done(null, { auth: '' }) } };
+
+/* The loop of another library; asio_host has it in two ways. */
+for (const [name, ...args] of [['asio_host'], ['asio_host', '0', 'poll'], ['glib_host']]) {
+  const what = [name, ...args.slice(1)].join(' ');
+
+  test(`${what}: a rule that waits, a clock and publishers, in one loop`, { skip: without(name) }, async (t) => {
+    const server = await start(t, name, ...args);
+    const client = pusher(t, server, byRule);
+    const [clock, room] = await Promise.all([subscribe(client, 'clock'), subscribe(client, 'private-rooms.1')]);
+    await assert.rejects(subscribe(client, 'private-rooms.locked'), /The room is locked/);
+    await assert.rejects(subscribe(client, 'private-other'));
+    const [first, second] = [await clock.inbox.event('tick'), await clock.inbox.event('tick')];
+    assert.ok(second.data.now > first.data.now);
+    assert.equal((await sdk(server).trigger('private-rooms.1', 'said', { id: 1 })).status, 200);
+    assert.deepEqual((await room.inbox.event('said')).data, { id: 1 });
+    await stops(server, 'SIGTERM', client);
+  });
+
+  test(`${what}: SIGINT ends it while a question waits`, { skip: without(name) }, async (t) => {
+    const server = await start(t, name, ...args);
+    const client = pusher(t, server, byRule);
+    await subscribe(client, 'clock');
+    client.subscribe('private-rooms.1');
+    await stops(server, 'SIGINT', client);
+  });
+}
+
 test('an example says when its port is taken', async (t) => {
   const server = await start(t, 'own_threads');
-  for (const name of ['attach_loop', 'own_threads', 'poll_mode', 'adopt_socket']) {
-    const second = new Program(path.join(BUILD, 'examples', name), [String(server.port)]);
+  for (const name of ['attach_loop', 'own_threads', 'poll_mode', 'adopt_socket', 'asio_host', 'glib_host', 'status-core'].filter((name) => !without(name))) {
+    const second = new Program(path.join(BUILD, 'examples', name), [String(server.port)], { cwd: TOP });
     const { code } = await second.exited;
     assert.equal(code, 1, name);
     assert.match(second.stderr, /address.*in use/i);

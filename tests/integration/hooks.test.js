@@ -14,9 +14,9 @@ for (const mode of ['threads', 'attach', 'poll']) {
   test(`${mode}: identify accepts or rejects at once`, async (t) => {
     const host = await start(t, { hooks: ['identify', 'on_open', 'on_close'] });
     const anonymous = await connect(host);
-    assert.deepEqual(await host.event('open'), { event: 'open', socket_id: anonymous.socketId, app: APP.id, user: '', attached: '' });
+    assert.deepEqual(await host.event('open'), { event: 'open', socket_id: anonymous.socketId, app: APP.id, user: '', client_ip: '127.0.0.1', attached: '' });
     const known = await connect(host, { query: query('user=7') });
-    assert.deepEqual(await host.event('open'), { event: 'open', socket_id: known.socketId, app: APP.id, user: '7', attached: 'data of 7' });
+    assert.deepEqual(await host.event('open'), { event: 'open', socket_id: known.socketId, app: APP.id, user: '7', client_ip: '127.0.0.1', attached: 'data of 7' });
     for (const code of [4000, 4123, 4999]) {
       const answer = await refused(host, { query: query(`reject=${code}`) });
       assert.deepEqual([answer.code, answer.reason, answer.frames.length], [code, 'rejected by the host', 1]);
@@ -24,7 +24,7 @@ for (const mode of ['threads', 'attach', 'poll']) {
     }
     assert.equal((await refused(host, { query: query('reject=1000') })).code, 4009, 'no code for it');
     await known.close(1000);
-    assert.deepEqual(await host.event('close'), { event: 'close', socket_id: known.socketId, app: APP.id, user: '7', attached: 'data of 7', code: 1000 });
+    assert.deepEqual(await host.event('close'), { event: 'close', socket_id: known.socketId, app: APP.id, user: '7', client_ip: '127.0.0.1', attached: 'data of 7', code: 1000 });
     anonymous.ws.terminate();
     assert.equal((await host.event('close')).code, 1006);
     await until(async () => (await host.do('stats')).identities === 0);
@@ -227,7 +227,7 @@ for (const mode of ['threads', 'attach', 'poll']) {
     await two.subscribe('presence-x', { user_id: 'm2' });
     await one.settle();
     one.send({ event: 'client-typing', channel: 'presence-x', data: { on: true } });
-    assert.deepEqual(await host.event('client_event'), { event: 'client_event', socket_id: one.socketId, app: APP.id, user: 'u1', attached: 'data of u1', data: '{"on":true}', channel: 'presence-x', name: 'client-typing', member: 'm1' });
+    assert.deepEqual(await host.event('client_event'), { event: 'client_event', socket_id: one.socketId, app: APP.id, user: 'u1', client_ip: '127.0.0.1', attached: 'data of u1', data: '{"on":true}', channel: 'presence-x', name: 'client-typing', member: 'm1' });
     assert.equal((await two.next()).event, 'client-typing');
     one.send({ event: 'client-refused', channel: 'presence-x', data: {} });
     const error = await one.next();
@@ -243,6 +243,27 @@ for (const mode of ['threads', 'attach', 'poll']) {
     await two.close();
   });
 
+  test(`${mode}: on_publish sees, refuses and changes events of the HTTP API`, async (t) => {
+    const host = await start(t, { hooks: ['on_publish'], options: { idempotency_ms: 60000 } });
+    const client = await connect(host);
+    for (const channel of ['orders', 'audit', 'other']) await client.subscribe(channel);
+    const events = (names) => ({ batch: names.map((name) => ({ name, channel: 'other', data: 'd' })) });
+    const post = (name, channel) => api(host, 'POST', '/events', { body: { name, channel, data: 'd', socket_id: '1.2' } });
+    assert.equal((await post('plain', 'other')).status, 200);
+    assert.deepEqual(await host.event('incoming'), { event: 'incoming', source: 1, app: APP.id, name: 'plain', data: 'd', channel: 'other', channels: 1, socket_id: '1.2' });
+    const refusal = await post('refused', 'other');
+    assert.deepEqual([refusal.status, refusal.text], [403, 'The event was refused: not at this hour']);
+    assert.deepEqual([(await post('silent', 'other')).status, (await api(host, 'POST', '/batch_events', { body: events(['one', 'refused', 'two']) })).status], [403, 403]);
+    assert.equal((await post('old', 'other')).status, 200);
+    assert.equal((await post('secret', 'orders')).status, 200);
+    assert.equal((await api(host, 'POST', '/batch_events', { body: events(['one', 'two']) })).status, 200);
+    const seen = (await client.settle()).map((f) => `${f.event} ${f.channel} ${f.data}`);
+    assert.deepEqual(seen, ['plain other d', 'new other d', 'secret orders ***', 'secret audit ***', 'one other d', 'two other d']);
+    await host.publish('other', 'refused', 'own');
+    assert.equal((await client.next()).event, 'refused', 'what the host publishes itself is not asked about');
+    await client.close();
+  });
+
   test(`${mode}: questions may outlive the server`, async (t) => {
     const host = await start(t, { hooks: ['identify', 'find_app', 'on_http'], options: { close_timeout_ms: 200 } });
     const waiting = await Promise.all([0, 1, 2].map(() => tcp(host)));
@@ -255,3 +276,13 @@ for (const mode of ['threads', 'attach', 'poll']) {
     for (const client of waiting) client.socket.destroy();
   });
 }
+
+test('on_publish decides on each of four workers', async (t) => {
+  const host = await startHost({ mode: 'threads', hooks: ['on_publish'], options: { worker_count: 4 } }, t);
+  const client = await connect(host);
+  await client.subscribe('audit');
+  const answers = await Promise.all(Array.from({ length: 40 }, (_, i) => api(host, 'POST', '/events', { body: { name: i % 2 ? 'refused' : `e${i}`, channel: 'orders', data: 'd' } })));
+  assert.deepEqual(answers.map((a) => a.status), answers.map((_, i) => (i % 2 ? 403 : 200)));
+  assert.deepEqual((await client.settle()).map((f) => f.event).sort(), answers.map((_, i) => `e${i}`).filter((_, i) => i % 2 === 0).sort());
+  await client.close();
+});

@@ -18,6 +18,12 @@ const BUILD = path.resolve(process.env.PUSHERC_BUILD_DIR || process.env.PUSHERC_
 // Long enough for a sanitizer build on a busy machine; only a failure waits so long.
 const PATIENCE_MS = 20000;
 
+// With PUSHERC_TEST_DEFLATE=1 all hosts and clients compress what they send, whatever its length.
+const DEFLATE = process.env.PUSHERC_TEST_DEFLATE === '1';
+
+// A client over HTTP is missed after a while only; stock clients over HTTP (clients.js) are missed sooner than in 10 s.
+const SOONER = (config) => process.env.PUSHERC_TEST_TRANSPORT && { constants: { fallback_absence_ms: 3000, ...config.constants } };
+
 const APP = { id: 'app-id', key: 'app-key', secret: 'app-secret', client_events: true };
 
 const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
@@ -37,7 +43,7 @@ async function until(condition, what = String(condition), ms = PATIENCE_MS) {
   for (;;) {
     const value = await condition();
     if (value) return value;
-    if (Date.now() > end) throw new Error(`nothing after ${ms} ms: ${what}`);
+    if (Date.now() > end) throw new Error(`nothing after ${ms} ms: ${typeof what === 'function' ? what() : what}`);
     await sleep(5);
   }
 }
@@ -142,7 +148,7 @@ class Program {
 /** The C program in host/: commands and events, see host/commands.c and host/hooks.c. */
 class Host extends Program {
   constructor(config) {
-    super(path.join(BUILD, 'tests/integration/host'), [JSON.stringify({ apps: [APP], ...config })]);
+    super(path.join(BUILD, 'tests/integration/host'), [JSON.stringify({ apps: [APP], ...config, ...SOONER(config), ...(DEFLATE && { options: { deflate_min_bytes: 1, ...config.options } }) })]);
     this.events = new Inbox();
     this.replies = new Map();
     this.lastId = 0;
@@ -197,8 +203,42 @@ class Host extends Program {
   }
 }
 
+// With PUSHERC_TEST_REDIS=URL each host has a second one, linked with it: clients connect to the first, the HTTP API and what
+// the host publishes go through the second.
+const REDIS = process.env.PUSHERC_TEST_REDIS;
+
+/** The node that a request, or a publication, goes through. */
+const through = (server) => server.far || server;
+
+async function startTwo(config, t) {
+  const both = { ...config, redis: { url: REDIS, prefix: `test-${crypto.randomUUID()}:` } };
+  const [near, far] = [await startOne(both, t), await startOne(both, t)];
+  near.app = (config.apps || [APP])[0];
+  for (const node of [near, far])
+    await until(async () => (await api(node, 'GET', '/channels', { app: near.app })).status === 200, () => `the link: ${node.stderr}`);
+  near.far = far;
+  near.try = (command, args) => Host.prototype.try.call(/^(publish|send_to_user)/.test(command) ? far : near, command, args);
+  return near;
+}
+
+/** What was published through the second node before has arrived at the first: over Redis all of it keeps its order. */
+async function crossed(near) {
+  near.marks ||= (async () => {
+    const client = await connect({ port: near.port }, { app: near.app });
+    await client.subscribe('marks');
+    return client;
+  })();
+  const [client, mark] = [await near.marks, crypto.randomUUID()];
+  await trigger(near.far, 'marks', mark, '{}', { app: near.app });
+  await until(() => client.frames.some((f) => f.event === mark), 'an event that has to cross');
+}
+
 /** Starts a host that ends with the test `t`, or with the file. `config.apps` defaults to [APP]. */
-async function startHost(config = {}, t = undefined) {
+function startHost(config = {}, t = undefined) {
+  return REDIS && !config.tls && !config.servers ? startTwo(config, t) : startOne(config, t);
+}
+
+async function startOne(config, t) {
   const host = new Host(config);
   endsWith(t, host);
   host.ports = [];
@@ -277,7 +317,7 @@ function api(server, method, below, { app = APP, body, headers, agent, ...signin
   const apiPath = `/apps/${app.id}${below}`;
   const text = body === undefined ? '' : typeof body === 'string' || Buffer.isBuffer(body) ? body : JSON.stringify(body);
   const query = signedQuery(app, method, apiPath, { ...signing, body: text });
-  return request(server, method, `${apiPath}?${query}`, {
+  return request(through(server), method, `${apiPath}?${query}`, {
     body: text, agent, headers: { ...(text.length ? { 'Content-Type': 'application/json', 'Content-Length': Buffer.byteLength(text) } : {}), ...headers },
   });
 }
@@ -296,7 +336,7 @@ async function trigger(server, channels, name, data, more = {}) {
 class Client {
   constructor(url, protocols, options) {
     this.inbox = new Inbox();
-    this.ws = new WebSocket(url, protocols, { perMessageDeflate: false, ...options });
+    this.ws = new WebSocket(url, protocols, { perMessageDeflate: DEFLATE && { threshold: 0 }, ...options });
     this.ws.on('message', (data, isBinary) => {
       const frame = isBinary ? { binary: data } : JSON.parse(data.toString());
       Object.defineProperty(frame, 'raw', { value: data.toString() });
@@ -340,6 +380,7 @@ class Client {
   /** Frames up to the answer of a ping sent now; twice, so that events posted before it are in. */
   async settle() {
     const frames = [];
+    if (this.server?.far) await crossed(this.server);
     for (let i = 0; i < 2; i++) {
       this.send({ event: 'pusher:ping', data: {} });
       for (let f = await this.next(); f.event !== 'pusher:pong'; f = await this.next()) frames.push(f);
@@ -388,6 +429,7 @@ async function dial(server, { app = APP, query = CLIENT_QUERY, target, protocols
   const where = `${server.ca ? 'wss' : 'ws'}://127.0.0.1:${server.port}`;
   const client = new Client(`${where}${target || `/app/${app.key}?${query}`}`, protocols, { ca: server.ca, ...options });
   client.app = app;
+  client.server = server;
   await within(client.opened, 'the upgrade');
   return client;
 }
@@ -413,9 +455,9 @@ async function refused(server, options) {
 
 /** A plain connection: `text` is what came, `ended` settles when the server ends or resets it. */
 class Tcp {
-  constructor(port) {
+  constructor(port, options) {
     this.text = '';
-    this.socket = net.connect({ port, host: '127.0.0.1', allowHalfOpen: true });
+    this.socket = net.connect({ port, host: '127.0.0.1', allowHalfOpen: true, ...options });
     this.socket.on('data', (data) => { this.text += data.toString('latin1'); });
     this.connected = new Promise((resolve, reject) => {
       this.socket.on('connect', resolve);
@@ -447,10 +489,20 @@ class Tcp {
   reset() { this.socket.resetAndDestroy(); }
 }
 
-async function tcp(server) {
-  const connection = new Tcp(server.port);
+/** `options` as of net.connect(), such as `localAddress`. */
+async function tcp(server, options) {
+  const connection = new Tcp(server.port, options);
   await within(connection.connected, 'a TCP connection');
   return connection;
+}
+
+/** A port that no program has right now, for a program that cannot say which one the system picked. */
+async function freePort() {
+  const server = net.createServer().listen(0, '127.0.0.1');
+  await new Promise((resolve) => { server.on('listening', resolve); });
+  const { port } = server.address();
+  await new Promise((resolve) => { server.close(resolve); });
+  return port;
 }
 
 const upgradeHead = (app = APP, query = CLIENT_QUERY) => `GET /app/${app.key}?${query} HTTP/1.1\r\nHost: test\r\nUpgrade: websocket\r\n`
@@ -487,7 +539,7 @@ async function rawClient(server, app) {
 after(() => { setTimeout(() => process.exit(), 500).unref(); });
 
 module.exports = {
-  APP, BUILD, CLIENT_QUERY, PATIENCE_MS, TOP, Inbox, Program,
-  api, channelAuth, connect, dial, hmac, md5, nowS, rawClient, refused, request, signedQuery, sleep, startHost, startServe,
+  APP, BUILD, CLIENT_QUERY, Client, PATIENCE_MS, TOP, Inbox, Program,
+  api, channelAuth, connect, dial, freePort, hmac, md5, nowS, rawClient, refused, request, signedQuery, sleep, startHost, startServe,
   tcp, trigger, until, upgradeHead, userAuth, within, wsFrame,
 };

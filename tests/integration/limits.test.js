@@ -3,7 +3,7 @@
 
 const assert = require('node:assert/strict');
 const { test } = require('node:test');
-const { APP, api, channelAuth, connect, refused, request, startHost, tcp, until } = require('./lib.js');
+const { APP, api, channelAuth, connect, refused, request, sleep, startHost, tcp, until } = require('./lib.js');
 
 const NO_LIMIT = 4294967295;
 
@@ -128,4 +128,51 @@ test('a place is given back whatever becomes of a handshake', async (t) => {
   const clients = [await connect(host), await connect(host)];
   assert.equal((await refused(host)).code, 4004);
   for (const client of clients) await client.close();
+});
+
+for (const [limit, value, messages] of [
+  ['max_received_messages_per_s', 50, Array.from({ length: 60 }, () => '{"event":"pusher:ping"}')],
+  ['max_received_bytes_per_s', 20000, Array.from({ length: 3 }, () => `{"event":"client-x","channel":"private-x","data":"${'x'.repeat(9000)}"}`)],
+]) {
+  test(`clients that send more than ${limit} are told and closed, again and again, while another one notices nothing`, async (t) => {
+    const app = { ...APP, [limit]: value, max_client_events_per_s: NO_LIMIT };
+    const host = await startHost({ apps: [app], metrics: true, options: { worker_count: 2 } }, t);
+    const honest = await connect(host);
+    await honest.subscribe('news');
+    let flooding = true;
+    let floods = 0;
+    const flood = async () => {
+      for (let round = 0; round < 5; round++) {
+        const hostile = await connect(host);
+        for (const message of messages) hostile.send(message);
+        const { data } = await hostile.next((f) => f.event === 'pusher:error' && f.data.code !== null);
+        assert.equal(data.code, 4100);
+        assert.match(data.message, new RegExp(limit));
+        assert.deepEqual(await hostile.closed(), { code: 4100, reason: data.message });
+        floods++;
+      }
+    };
+    const floodAll = Promise.all(Array.from({ length: 8 }, flood)).finally(() => { flooding = false; });
+    for (let n = 0; flooding; n++) {
+      await host.publish('news', 'n', String(n));
+      assert.equal((await honest.next()).data, String(n));
+      honest.send({ event: 'pusher:ping', data: {} });
+      assert.equal((await honest.next()).event, 'pusher:pong');
+      await sleep(50); // below the limit
+    }
+    await floodAll;
+    assert.ok(honest.isOpen);
+    const { port } = await host.do('metrics');
+    const page = (await request({ port }, 'GET', '/metrics')).text;
+    assert.match(page, new RegExp(`limit_refusals_total{[^}]*limit="${limit}"} ${floods}\\b`));
+    await honest.close();
+  });
+}
+
+test('pings of the WebSocket count as messages', async (t) => {
+  const host = await startHost({ apps: [{ ...APP, max_received_messages_per_s: 5 }] }, t);
+  const client = await connect(host);
+  for (let n = 0; n < 6; n++) client.ws.ping();
+  assert.equal((await client.closed()).code, 4100);
+  assert.ok(client.pongs.all.length <= 5);
 });

@@ -4,11 +4,10 @@
 const assert = require('node:assert/strict');
 const { execFileSync, spawnSync } = require('node:child_process');
 const fs = require('node:fs');
-const net = require('node:net');
 const os = require('node:os');
 const path = require('node:path');
 const { test } = require('node:test');
-const { APP, BUILD, Program, TOP, connect, refused, request, startServe, trigger, until } = require('./lib.js');
+const { APP, BUILD, Program, TOP, connect, freePort, refused, request, startServe, trigger, until } = require('./lib.js');
 
 const example = (name) => fs.readFileSync(path.join(TOP, 'examples/operations', name), 'utf8');
 const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'pusherc-operations-'));
@@ -50,14 +49,39 @@ test('the container file builds and starts what there is', () => {
   for (const [, option] of text.matchAll(/-D(\w+)=/g)) assert.match(fs.readFileSync(path.join(TOP, 'meson_options.txt'), 'utf8'), new RegExp(`'${option}'`));
 });
 
-/** A port that nobody has. */
-async function freePort() {
-  const server = net.createServer().listen(0, '127.0.0.1');
-  await new Promise((resolve) => { server.on('listening', resolve); });
-  const { port } = server.address();
-  await new Promise((resolve) => { server.close(resolve); });
-  return port;
-}
+test('every expression of the alert rules names metrics that a server really has', async (t) => {
+  const text = example('alerts.yml');
+  const serve = new Program(PUSHERC, ['serve', '--port', '0', '--metrics-port', '0']);
+  t.after(() => { serve.child.kill('SIGTERM'); return serve.exited; });
+  await serve.listening();
+  const [, port] = /^metrics on \S+:(\d+)\/metrics$/m.exec(serve.lines.all.join('\n'));
+  const metrics = (await request({ port: Number(port) }, 'GET', '/metrics')).text;
+  const known = new Map([...metrics.matchAll(/^# TYPE (\S+) (\S+)$/gm)].map(([, name, type]) => [name, type]));
+  const expressions = [...text.matchAll(/^ {8}expr: (.+)$/gm)].map(([, expression]) => expression);
+  assert.equal(expressions.length, [...text.matchAll(/- alert: Pusherc\w+$/gm)].length);
+  for (const expression of expressions) {
+    for (const [name] of expression.matchAll(/pusherc_\w+/g)) {
+      const type = known.get(name.replace(/_bucket$/, ''));
+      assert.ok(type, `${name} of ${expression}`);
+      assert.equal(name.endsWith('_bucket'), type === 'histogram', name);
+    }
+    for (const [, name] of expression.matchAll(/rate\((\w+?)(?:_bucket)?[{[]/g)) assert.match(known.get(name), /counter|histogram/, name);
+  }
+});
+
+test('the files for compose and Supervisor name what there is', () => {
+  const compose = example('compose.yaml');
+  const options = [...compose.matchAll(/command: \[(--[^\]]+)\]/g)].flatMap(([, list]) => list.split(', ').map((word) => word.replaceAll('"', '')));
+  assert.deepEqual(options, ['--redis', 'redis://redis:6379']);
+  const env = { PATH: process.env.PATH, SOKETI_DEFAULT_APP_SECRET_FILE: file('compose-secret', 'of compose') };
+  execFileSync(PUSHERC, ['serve', '--check', ...options], { env, stdio: 'ignore' });
+  for (const [, name] of compose.matchAll(/\.\/([\w-]+\.conf)/g)) assert.ok(example(name));
+  for (const [service] of example('compose-nginx.conf').matchAll(/pusherc-\d/g)) assert.match(compose, new RegExp(`^  ${service}:`, 'm'));
+  const stanza = example('supervisor.conf');
+  const [, command] = /^command=\/usr\/local\/bin\/pusherc (serve --config) \/etc\/pusherc\/pusherc\.json$/m.exec(stanza);
+  execFileSync(PUSHERC, [...command.split(' '), file('supervised.json', JSON.stringify({ apps: [{ ...APP, client_events: undefined }] })), '--check'], { stdio: 'ignore' });
+  assert.match(stanza, /^stopsignal=TERM$/m);
+});
 
 test('behind nginx with TLS, and addresses are those of the clients', { skip: !has('/usr/sbin/nginx', '-v') && 'no nginx' }, async (t) => {
   const app = { ...APP, client_events: undefined, max_connections_per_ip: 2 };

@@ -34,7 +34,7 @@ class Receiver {
       if (hang) return;
       if (reset) { for (const socket of this.sockets) socket.resetAndDestroy(); return; } // below TLS, if there is any
       if (delay) await new Promise((resolve) => { setTimeout(resolve, delay); });
-      if (status >= 200 && status <= 299) for (const event of request.body.events) this.events.push(event);
+      if (status >= 200 && status <= 299) for (const event of request.body.events || []) this.events.push(event);
       res.writeHead(status, headers);
       res.end(answer);
     });

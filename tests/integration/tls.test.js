@@ -14,6 +14,7 @@ const tls = require('node:tls');
 const {
   APP, BUILD, CLIENT_QUERY, Inbox, api, connect, dial, request, sleep, startHost, startServe, tcp, trigger, until, within, wsFrame, upgradeHead,
 } = require('./lib.js');
+const { XhrClient } = require('./xhr.js');
 const { sdk } = require('./clients.js');
 
 const LARGE = { id: 'large', key: 'large-key', secret: 's', max_event_payload_bytes: 500000, client_events: true };
@@ -49,9 +50,11 @@ const RSA = { cert_file: file('rsa.pem'), key_file: file('rsa.key') };
 const serveArgs = (cert, key) => ['serve', '--port', '0', '--metrics', 'off', '--tls-cert', file(cert), '--tls-key', file(key)];
 
 /** How `pusherc serve` complains about these files. */
-function complaint(cert, key, env) {
-  const { status, stderr } = spawnSync(path.join(BUILD, 'cli/pusherc'), serveArgs(cert, key), { env: { ...process.env, ...env }, timeout: 20000 });
-  assert.equal(status, 1);
+function complaint(cert, key, env, moreCerts = '') {
+  const args = serveArgs(cert, key);
+  args[args.indexOf('--tls-cert') + 1] += moreCerts;
+  const { status, stderr } = spawnSync(path.join(BUILD, 'cli/pusherc'), args, { env: { ...process.env, ...env }, timeout: 20000 });
+  assert.equal(status, moreCerts ? 2 : 1);
   return stderr.toString().trim().replaceAll(folder, '');
 }
 
@@ -130,6 +133,25 @@ describe('TLS', { skip: !built && 'not compiled in' }, () => {
         assert.equal((await client.event('paid')).data, '{"id":42}');
         await client.close();
       }
+    });
+
+  for (const version of ['TLSv1.2', 'TLSv1.3'])
+    test(`${version}: a client that is silent keeps no record buffers`, { skip: process.env.ASAN_OPTIONS && 'a sanitizer keeps what is freed' }, async (t) => {
+      const server = await startTls({ options: {} }, t);
+      const resident = () => Number(/VmRSS:\s+(\d+)/.exec(fs.readFileSync(`/proc/${server.child.pid}/status`, 'latin1'))[1]) * 1024;
+      const some = (count) => Promise.all(Array.from({ length: count }, async () => {
+        const client = await connect(server, { minVersion: version, maxVersion: version });
+        await client.subscribe('quiet');
+        return client;
+      }));
+      const first = await some(40); // what they cost once for all is not counted
+      const before = resident();
+      const more = [];
+      while (more.length < 400) more.push(...await some(10));
+      const bytes = (resident() - before) / more.length;
+      assert.ok(bytes < 16384, `${bytes} bytes each; both buffers are 33 KiB`);
+      await server.publish('quiet', 'n', 'x'.repeat(9000));
+      for (const client of [...first, ...more]) assert.equal((await client.event('n')).data.length, 9000);
     });
 
   test('what is older, or not safe against a later theft of the key, is refused', async () => {
@@ -332,6 +354,43 @@ describe('TLS', { skip: !built && 'not compiled in' }, () => {
     assert.equal(last.subarray(-31, -26).toString('hex'), '150303001a', 'an encrypted alert comes last');
   });
 
+  for (const mode of ['attach-epoll', 'poll-epoll']) {
+    test(`${mode}: handshakes, messages, large events and a stop, by descriptor and timeout`, async (t) => {
+      const host = await startTls({ mode, options: { ...OPTIONS, worker_count: 0 } }, t);
+      const clients = await Promise.all(Array.from({ length: 20 }, () => connect(host, { app: LARGE })));
+      await Promise.all(clients.map((client) => client.subscribe('a')));
+      const data = 'x'.repeat(400000);
+      for (let n = 0; n < 5; n++) {
+        await host.publish('a', 'n', data, { app: LARGE.id });
+        await trigger(host, 'a', 'n', data, { app: LARGE });
+        for (const client of clients) for (let i = 0; i < 2; i++) assert.equal((await client.next()).data.length, data.length);
+      }
+      const closed = clients.map((client) => client.closed());
+      await host.do('stop', { grace_ms: 100 });
+      for (const { code } of await Promise.all(closed)) assert.equal(code, 4200);
+      await host.event('stopped');
+    });
+  }
+
+  test('a request over HTTP moves to the worker of its session, with its TLS', async (t) => {
+    const server = await startTls({ options: { ...OPTIONS, worker_count: 4 } }, t);
+    const agent = new https.Agent({ keepAlive: true, maxSockets: 4, ca: ROOT });
+    t.after(() => agent.destroy());
+    await Promise.all(Array.from({ length: 8 }, async (_, i) => {
+      const client = new XhrClient(server, { agent });
+      await client.poll();
+      await client.established();
+      const polling = client.poll();
+      await client.subscribe(`a${i}`);
+      await polling;
+      for (let n = 0; n < 5; n++) {
+        await server.publish(`a${i}`, 'n', String(n)); // waits until the next poll
+        while (!client.frames.all.some((f) => f.event === 'n' && f.data === String(n))) await client.poll();
+      }
+      assert.deepEqual(client.frames.all.filter((f) => f.event === 'n').map((f) => f.data), ['0', '1', '2', '3', '4']);
+    }));
+  });
+
   test('a stop reaches clients, and lets go of those in mid-handshake', async (t) => {
     const server = await startTls({ options: {} }, t);
     const client = await connect(server);
@@ -374,6 +433,21 @@ describe('TLS', { skip: !built && 'not compiled in' }, () => {
     assert.match(res.text, /TLS/);
     assert.equal(res.headers.connection, 'close');
     await assertWell();
+  });
+
+  test('plain on a TLS port and TLS on a plain port are answered, and logged once in ten seconds', async (t) => {
+    const hello = await clientHello();
+    for (const [args, bytes, answer] of [[['--tls-cert', file('ec.pem'), '--tls-key', file('ec.key')], 'GET / HTTP/1.1\r\nHost: x\r\n\r\n', 'This port speaks TLS'],
+      [[], hello, 'This port speaks no TLS']]) {
+      const serve = await startServe(args, t);
+      for (let i = 0; i < 5; i++) {
+        const raw = await tcp(serve);
+        raw.socket.write(bytes);
+        await raw.over(5000);
+        assert.match(raw.text, new RegExp(`^HTTP/1.1 400 [^]*${answer}`));
+      }
+      assert.equal(serve.stderr.split(answer).length, 2, serve.stderr);
+    }
   });
 
   test('other bytes are just the end of it', async () => {
@@ -451,6 +525,37 @@ describe('TLS', { skip: !built && 'not compiled in' }, () => {
     assert.equal(await lines.next(), 'subscribed');
     assert.equal((await sdk(host).trigger('stock', 'order', { id: 42 })).status, 200);
     assert.equal(await lines.next(), 'order 42');
+  });
+
+  // -- names --
+
+  test('each name has its certificate, by the kind of key that the client can check; others get the first', async (t) => {
+    certify('shop', 'ec', 'middle', ['subjectAltName=DNS:shop.example,DNS:Other.example']);
+    certify('wide-ec', 'ec', 'middle', ['subjectAltName=DNS:*.wide.example']);
+    certify('wide-rsa', 'rsa', 'middle', ['subjectAltName=DNS:*.wide.example']);
+    const names = ['rsa', 'shop', 'wide-ec', 'wide-rsa'];
+    const files = (ending) => names.map((name) => file(`${name}.${ending}`)).join();
+    const serve = await startServe(['--tls-cert', files('crt'), '--tls-key', files('key')], t);
+    const presented = async (servername, options) => {
+      const socket = await bare(serve, { servername, rejectUnauthorized: false, ...options });
+      const { CN } = socket.getPeerCertificate().subject;
+      socket.destroy();
+      return CN;
+    };
+    const rsaOnly = { sigalgs: 'rsa_pss_rsae_sha256:RSA+SHA256' };
+    for (const version of ['TLSv1.2', 'TLSv1.3']) {
+      const options = { minVersion: version, maxVersion: version };
+      for (const [name, certificate] of [['', 'rsa'], ['shop.example', 'shop'], ['SHOP.example', 'shop'], ['other.example', 'shop'], ['unknown.example', 'rsa'],
+        ['a.wide.example', 'wide-ec'], ['wide.example', 'rsa'], ['a.b.wide.example', 'rsa'], ['xshop.example', 'rsa'], ['a..wide.example', 'rsa'], ['example', 'rsa']])
+        assert.equal(await presented(name, options), certificate, `${version}: ${name}`);
+      assert.equal(await presented('a.wide.example', { ...options, ...rsaOnly }), 'wide-rsa');
+    }
+    const hangUp = serve.lines.next((line) => line === 'certificate read again');
+    serve.child.kill('SIGHUP');
+    await hangUp;
+    assert.equal(await presented('shop.example'), 'shop');
+
+    assert.equal(complaint('ec.pem', 'ec.key', {}, `,${file('shop.crt')}`), 'pusherc: TLS needs a key for each certificate: tls_cert names 2, tls_key 1');
   });
 
   // -- files --

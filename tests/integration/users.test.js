@@ -174,3 +174,50 @@ test('who goes while the host is asked gives its place back', async (t) => {
   }
   await leave(await connectSoon(server, { app: PER_IP }));
 });
+
+for (const workers of [1, 2, 4]) {
+  test(`people, ${workers} workers: the host is told who is online over connections and channels, and can ask`, async (t) => {
+    const app = { ...APP, user_events: true, offline_delay_ms: 300, presence_grace_ms: 200 };
+    const server = await startHost({ apps: [app], hooks: ['identify', 'on_user'], options: { worker_count: workers } }, t);
+    const next = async () => {
+      const { user, online, sequence } = await server.events.next((e) => e.event === 'user');
+      return [user, online, sequence];
+    };
+    const as = (user) => connect(server, { query: `${CLIENT_QUERY}&user=${user}` });
+    const first = await as('7');
+    assert.deepEqual(await next(), ['7', true, 1]);
+    const second = await as('7');
+    const member = await connect(server);
+    await member.subscribe('presence-room', { user_id: '8' });
+    assert.deepEqual(await next(), ['8', true, 2]);
+    const signed = await connect(server);
+    await signed.signin({ id: '9' });
+    assert.deepEqual(await next(), ['9', true, 3]);
+    await signed.subscribe('presence-room', { user_id: '9' });
+
+    const { users, sequence } = await server.do('users');
+    const { members } = await server.do('members', { channel: 'presence-room' });
+    assert.equal(sequence, 3);
+    assert.deepEqual(users.map((u) => [u.user, u.online, u.connections, u.channels, u.away_ms]).sort(),
+      [['7', true, 2, 0, 0], ['8', true, 0, 1, 0], ['9', true, 1, 1, 0]]);
+    for (const { user } of members) assert.ok(users.some((u) => u.user === user && u.online));
+
+    await first.close();
+    await second.close();
+    const third = await as('7'); // a reload
+    await member.close(); // absent, then removed, then offline
+    assert.deepEqual(await next(), ['8', false, 4]);
+    const eight = await server.do('user', { user: '8' });
+    assert.deepEqual([eight.online, eight.channels, eight.number], [false, 0, 4]);
+    assert.ok(eight.away_ms >= 250, `${eight.away_ms}`);
+    assert.deepEqual((await server.do('users')).users.map((u) => u.user).sort(), ['7', '9']);
+    assert.deepEqual((await server.do('users', { away_too: 1 })).users.map((u) => u.user).sort(), ['7', '8', '9']);
+    await server.do('disconnect_user', { user: '9', code: 4009 });
+    assert.deepEqual(await next(), ['9', false, 5]); // at once, though absent members have a grace
+    assert.equal((await server.try('user', { user: 'never' })).rc, 'ENOENT');
+    assert.equal((await server.try('user', { user: '' })).rc, 'EINVAL');
+    assert.equal((await server.try('users', { app: 'nope' })).rc, 'ENOENT');
+    await third.close();
+    assert.deepEqual(await next(), ['7', false, 6]);
+  });
+}

@@ -175,6 +175,40 @@ test('apps know nothing of each other\'s events', async (t) => {
   }
 });
 
+test('A6: visitors, and an app whose endpoints hang, take nothing from an honest client', async (t) => {
+  const attacked = { id: 'attacked', key: 'attacked-key', secret: 'attacked-secret' };
+  const dead = await receiver(t, () => ({ hang: true }));
+  const slow = await receiver(t, () => ({ status: 200, delay: 20 }));
+  const host = await startHost({
+    apps: [{ ...APP, webhooks: [{ url: slow.url, events: OCCUPIED | VACATED }] },
+      { ...attacked, webhooks: Array.from({ length: 16 }, (_, i) => ({ url: `${dead.url}/${i}` })) }],
+    options: { worker_count: 2, ...QUICK, webhook_max_queued: 400 },
+  }, t);
+  const honest = await connect(host);
+  const visitors = await Promise.all(Array.from({ length: 10 }, () => connect(host))); // each is read at a limited pace
+  const attackers = await Promise.all(Array.from({ length: 10 }, () => connect(host, { app: attacked })));
+  for (let round = 0; round < 50; round++) {
+    for (const [stranger, name] of [[visitors[round % 10], 'visit'], [attackers[round % 10], 'attack']]) {
+      for (let i = 0; i < 100; i++) {
+        stranger.send({ event: 'pusher:subscribe', data: { channel: `${name}-${round}-${i}` } });
+        stranger.send({ event: 'pusher:unsubscribe', data: { channel: `${name}-${round}-${i}` } });
+      }
+    }
+    await honest.subscribe(`honest-${round}`);
+  }
+  const heard = () => slow.events.all.filter(({ name, channel }) => name === 'channel_occupied' && channel.startsWith('honest-'));
+  await until(() => heard().length === 50);
+  assert.deepEqual(heard().map(({ channel }) => channel), Array.from({ length: 50 }, (_, i) => `honest-${i}`));
+  assert.equal((await host.do('stats')).webhook_dropped_total, 0);
+  const told = new Map(); // each end has its beginning
+  for (const { name, channel } of slow.events.all) {
+    assert.equal(told.get(channel) || 'channel_vacated', name === 'channel_occupied' ? 'channel_vacated' : 'channel_occupied', channel);
+    told.set(channel, name);
+  }
+  for (const stranger of [...visitors, ...attackers]) stranger.ws.terminate(); // a close would wait behind what they sent
+  await honest.close();
+});
+
 test('new settings hold for connections that were opened before', async (t) => {
   const r1 = await receiver(t), r2 = await receiver(t);
   const host = await start(t, [{ url: r1.url }]);
@@ -205,7 +239,7 @@ test('a removed app tells that its channels are vacated', async (t) => {
   await r.event('channel_vacated', { channel: 'a' });
 });
 
-for (const mode of ['threads', 'attach', 'poll']) {
+for (const mode of ['threads', 'attach', 'attach-epoll', 'poll', 'poll-epoll']) {
   const options = mode === 'threads' ? { worker_count: 3 } : { worker_count: 0 };
 
   test(`${mode}: a stop sends what waits, and tells of the channels that it empties`, async (t) => {

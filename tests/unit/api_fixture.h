@@ -71,6 +71,9 @@ static inline pusherc_server_options api_limits(void)
         .out_hard_bytes = 1048576,
         .max_auth_skew_s = 600,
         .idempotency_ms = 120000,
+        .max_questions_per_app = PUSHERC_NO_LIMIT,
+        .max_unknown_apps_per_ip = PUSHERC_NO_LIMIT,
+        .unknown_app_ms = PUSHERC_NO_DELAY,
     };
 }
 
@@ -130,7 +133,8 @@ static inline void api_close(struct api_fixture *f)
         struct api_reader *reader = &f->readers[i];
         struct pc_app *app = pc_apps_by_id(&f->engine->apps, PC_S("app-id"));
         while (reader->count)
-            pc_leave(reader->q.worker, app, reader->subscriptions[--reader->count], NULL, &change);
+            pc_leave(reader->q.worker, app, reader->subscriptions[--reader->count], true, NULL,
+                     &change);
         pc_app_unref(app);
         pc_outq_free(&reader->q);
     }

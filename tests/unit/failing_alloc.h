@@ -21,14 +21,16 @@
 #include <stdlib.h>
 
 struct failing_alloc {
-    size_t fail_at;          /* number of the request to fail, from 1; 0 = none */
+    _Atomic size_t fail_at;  /* number of the request to fail, from 1; 0 = none */
+    _Atomic size_t every;    /* every so many-th request fails as well, 1 = all; 0 = none */
     _Atomic size_t requests; /* so far */
     _Atomic size_t live;     /* blocks not freed */
 };
 
 static inline bool failing_alloc_fails_now(struct failing_alloc *alloc)
 {
-    return ++alloc->requests == alloc->fail_at;
+    size_t n = ++alloc->requests, every = alloc->every;
+    return n == alloc->fail_at || (every && n % every == 0);
 }
 
 static inline void *failing_alloc_malloc(size_t size, void *user_data)

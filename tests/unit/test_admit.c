@@ -35,7 +35,8 @@ static int tear_down(void **state)
 static enum pc_admit_result try_admit(struct fx *fx, const struct pc_http_message *request,
                                       bool tls, pusherc_slice address, struct pc_admission *out)
 {
-    enum pc_admit_result result = pc_admit_request(fx->engine, request, out);
+    enum pc_admit_result result =
+        pc_admit_request(fx->engine, request, pc_admit_key(fx->engine, request->path), out);
     if (result == PC_ADMIT_OK)
         result = pc_admit_app(fx->engine, request, tls, address, out);
     if (result == PC_ADMIT_OK) {
@@ -158,7 +159,7 @@ static void the_first_fault_decides(void **state)
     assert_int_equal(fx_try_put(fx, &app), 0);
     struct pc_app *full = pc_apps_by_id(&fx->engine->apps, PC_S("app-id"));
     assert_true(pc_app_connect(full));
-    atomic_store(&fx->engine->sockets, 11);
+    atomic_store(&fx->engine->clients, 11);
     fx->engine->options.max_connections = 10;
 
     const struct {
@@ -191,7 +192,7 @@ static void the_first_fault_decides(void **state)
         assert_string_equal(out.reason, order[i].reason);
     }
     assert_int_equal(full->state->connections, 1); /* refused clients are not counted */
-    atomic_store(&fx->engine->sockets, 10);
+    atomic_store(&fx->engine->clients, 10);
     assert_int_equal(admit(fx, &request, true, &out), PC_ADMIT_OK);
     pc_app_disconnect(full);
     pc_app_unref(full);
@@ -303,7 +304,7 @@ static void a_refused_connection_is_not_counted(void **state)
     pc_newcomer_free(&first.newcomer);
 
     fx->engine->options.max_connections = 0;
-    fx->engine->sockets = 1;
+    fx->engine->clients = 1;
     assert_int_equal(try_admit(fx, &request, false, PC_S("a"), &out), PC_ADMIT_REFUSED);
     assert_int_equal(out.code, 4100);
     fx->engine->options.max_connections = 1;

@@ -460,10 +460,10 @@ static struct later *wait_for(struct pc_api_call *call, void (*next)(struct pc_a
         pc_api_out_of_memory(call->reply);
         return NULL;
     }
-    pc_pending_begin(&later->pending, call->request->worker, call->request->await);
+    pc_pending_begin(&later->pending, call->request->worker, call->request->await, NULL);
     if (pc_api_wait(call, next))
         return later;
-    pc_pending_cancel(&later->pending);
+    pc_pending_cancel(&later->pending, call->request->worker);
     return NULL;
 }
 

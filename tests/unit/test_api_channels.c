@@ -78,7 +78,8 @@ static void only_occupied_channels_are_listed(void **state)
     struct pc_app *app = pc_apps_by_id(&f->engine->apps, PC_S("app-id"));
     struct api_reader *reader = &f->readers[3];
     while (reader->count)
-        pc_leave(reader->q.worker, app, reader->subscriptions[--reader->count], NULL, &change);
+        pc_leave(reader->q.worker, app, reader->subscriptions[--reader->count], true, NULL,
+                 &change);
     pc_app_unref(app);
     api_get(f, "/apps/app-id/channels", NULL);
     api_expect_json(f, "{\"channels\":{\"presence-room.1\":{}}}");

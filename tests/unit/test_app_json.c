@@ -309,6 +309,39 @@ static void append(char text[256], const char *more)
     (void)snprintf(text + len, 256 - len, "%s ", more ? more : "-");
 }
 
+static int see_history(const pusherc_app_options *options, void *user_data)
+{
+    char *text = user_data;
+    for (size_t i = 0; i < options->history_count; i++) {
+        const pusherc_history_pattern *one = &options->history[i];
+        text += sprintf(text, "%s %u %u %u;", one->pattern, one->max_events, one->max_bytes,
+                        one->max_age_s);
+    }
+    return 0;
+}
+
+static void a_history_is_patterns_with_bounds(void **state)
+{
+    char text[256] = "";
+    (void)state;
+    assert_int_equal(
+        pusherc_apps_from_json(
+            PC_S("{\"history\":[{\"pattern\":\"a.{b}\",\"max_events\":5,\"max_bytes\":6,"
+                 "\"max_age_s\":7},{\"pattern\":\"c\",\"max_bytes\":null}]}"),
+            see_history, text, NULL),
+        0);
+    assert_string_equal(text, "a.{b} 5 6 7;c 0 0 0;");
+    refused("{\"history\":{}}", "history: must be an array of at most 32 objects");
+    refused("{\"history\":[1]}", "history: 1: must be an object");
+    refused("{\"history\":[{}]}", "history: 1: pattern is missing");
+    refused("{\"history\":[{\"pattern\":\"a\"},{\"pattern\":1}]}",
+            "history: 2: pattern: must be a string");
+    refused("{\"history\":[{\"pattern\":\"a\",\"max_events\":0}]}",
+            "history: 1: max_events: must be a whole number, 1 or more");
+    refused("{\"history\":[{\"pattern\":\"a\",\"seconds\":1}]}",
+            "history: 1: seconds: unknown; there are pattern, max_events, max_bytes, max_age_s");
+}
+
 static int see_webhooks(const pusherc_app_options *options, void *user_data)
 {
     char *text = user_data;
@@ -541,6 +574,7 @@ int main(void)
         cmocka_unit_test(a_value_of_the_wrong_type_is_refused_by_name),
         cmocka_unit_test(a_field_given_twice_is_refused),
         cmocka_unit_test(webhooks_may_be_written_as_soketi_does_or_as_here),
+        cmocka_unit_test(a_history_is_patterns_with_bounds),
         cmocka_unit_test(what_is_wrong_with_a_webhook_is_named),
         cmocka_unit_test(text_that_is_not_json_is_refused_with_its_line),
         cmocka_unit_test(the_last_app_may_spoil_all),

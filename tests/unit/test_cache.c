@@ -7,7 +7,7 @@
 #include <cmocka.h>
 
 #include "auth_fixture.h"
-#include "channel/cached.h"
+#include "channel/keep.h"
 
 #define CLIENTS 4
 
@@ -20,7 +20,7 @@ struct cx {
 static int set_up(void **state)
 {
     struct cx *cx = calloc(1, sizeof *cx);
-    FX_REQUIRE(cx);
+    REQUIRE(cx);
     fx_open(&cx->fx, 2);
     for (size_t i = 0; i < CLIENTS; i++) {
         fx_connect(&cx->fx, &cx->clients[i], (uint32_t)(i % 2));
@@ -46,7 +46,8 @@ static int tear_down(void **state)
 #define with_clients(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
 
 /* As the HTTP API and the host publish. */
-static int publish(struct cx *cx, const char *channel, const char *event, const char *data)
+static int publish_as(struct cx *cx, struct pc_app *app, const char *channel, const char *event,
+                      const char *data)
 {
     pusherc_slice name = pc_slice_of(channel);
     struct pc_publication p = {.event = pc_slice_of(event),
@@ -55,7 +56,12 @@ static int publish(struct cx *cx, const char *channel, const char *event, const 
                                .data = pc_slice_of(data),
                                .cacheable = true,
                                .now_ms = cx->fx.engine->workers[0].now_ms};
-    return pc_publish(cx->fx.engine, cx->app, &p);
+    return pc_publish(cx->fx.engine, app, &p);
+}
+
+static int publish(struct cx *cx, const char *channel, const char *event, const char *data)
+{
+    return publish_as(cx, cx->app, channel, event, data);
 }
 
 static void subscribes(struct cx *cx, size_t i, const char *channel, const char *then)
@@ -145,28 +151,93 @@ static void the_oldest_event_is_removed_first(void **state)
     for (int i = 0; i < 2000; i++) { /* 8 MB into 1 MB */
         snprintf(name, sizeof name, "cache-%d", i);
         assert_int_equal(publish(cx, name, "tick", data), 0);
-        assert_true(dir->cached_bytes < dir->max_cached_bytes + PC_SHARDS * 5000);
+        assert_true(dir->kept.bytes.held <= dir->kept.max_bytes);
     }
     fx_subscribe(&cx->clients[0], "cache-0");
     assert_non_null(strstr(fx_heard(&cx->clients[0]), "cache_miss"));
     fx_subscribe(&cx->clients[0], "cache-1999");
     assert_non_null(strstr(fx_heard(&cx->clients[0]), "\"tick\""));
-    /* time alone empties it, with the next event of each shard */
+    /* time alone empties it, with the events that follow */
     fx_pass(&cx->fx, 1801 * 1000);
     for (int i = 0; i < 1000; i++) {
         snprintf(name, sizeof name, "cache-%d", i);
         publish(cx, name, "tick", "");
     }
-    assert_true(dir->cached_bytes < 1000 * 1000);
+    assert_true(dir->kept.bytes.held < 1000 * 1000);
 }
 
-/* A shard's only event stays, however large: there is nothing to make room with. */
+/* The last event stays, however large: there is nothing to make room with. */
 static void one_event_is_kept_whatever_its_size(void **state)
 {
     struct cx *cx = *state;
-    cx->fx.engine->directory.max_cached_bytes = 1;
+    cx->fx.engine->directory.kept.max_bytes = 1;
     publish(cx, "cache-x", "tick", "1");
     subscribes(cx, 0, "cache-x", TICK("1"));
+}
+
+/* -- between apps -- */
+
+static bool is_kept(struct cx *cx, const struct pc_app *app, const char *name)
+{
+    struct pc_directory *dir = &cx->fx.engine->directory;
+    struct pc_shard *shard = pc_directory_lock(dir, app->state->uid, pc_slice_of(name));
+    const struct pc_channel *channel = pc_shard_find(shard, app->state->uid, pc_slice_of(name));
+    bool kept = channel && channel->kept.event;
+    pc_shard_unlock(shard);
+    return kept;
+}
+
+static int count_kept(struct cx *cx, const struct pc_app *app, int first, int end)
+{
+    int count = 0;
+    for (int i = first; i < end; i++) {
+        char name[32];
+        snprintf(name, sizeof name, "cache-%d", i);
+        count += is_kept(cx, app, name);
+    }
+    return count;
+}
+
+static struct pc_app *another_app(struct cx *cx, const char *id)
+{
+    pusherc_app_options options = fx_app();
+    options.id = options.key = id;
+    assert_int_equal(fx_try_put(&cx->fx, &options), 0);
+    return pc_apps_by_id(&cx->fx.engine->apps, pc_slice_of(id));
+}
+
+/* One app fills its cache channels a hundred times over. Another has 50 events, some of them older, some younger. */
+static void an_app_that_fills_the_cache_loses_its_own_events_only(void **state)
+{
+    struct cx *cx = *state;
+    struct pc_kept_events *kept = &cx->fx.engine->directory.kept;
+    struct pc_app *attacker = another_app(cx, "attacker");
+    char data[2001], name[32];
+    int honest = 0;
+    memset(data, 'x', 2000);
+    data[2000] = '\0';
+    kept->max_bytes = 100000;
+    for (int i = 0; i < 5000; i++) {
+        if (i % 100 == 0) {
+            snprintf(name, sizeof name, "cache-%d", honest++);
+            assert_int_equal(publish(cx, name, "tick", "1"), 0);
+        }
+        snprintf(name, sizeof name, "cache-%d", i);
+        assert_int_equal(publish_as(cx, attacker, name, "tick", data), 0);
+        assert_true(kept->bytes.held <= kept->max_bytes);
+        assert_true(i % 50 > 0 || count_kept(cx, cx->app, 0, honest) == honest);
+    }
+    assert_int_equal(count_kept(cx, cx->app, 0, 50), 50);
+    int left = count_kept(cx, attacker, 0, 5000); /* what is left of it is the youngest */
+    assert_true(left > 10);
+    assert_int_equal(count_kept(cx, attacker, 5000 - left, 5000), left);
+    uint64_t of_attacker = attacker->state->kept.bytes.held;
+    assert_int_equal(kept->bytes.held, of_attacker + cx->app->state->kept.bytes.held);
+    pc_kept_forget(&cx->fx.engine->directory, attacker->state);
+    assert_int_equal(count_kept(cx, attacker, 0, 5000), 0);
+    assert_int_equal(kept->bytes.held, cx->app->state->kept.bytes.held);
+    assert_int_equal(count_kept(cx, cx->app, 0, 50), 50);
+    pc_app_unref(attacker);
 }
 
 /* -- audiences -- */
@@ -186,7 +257,7 @@ static void each_audience_gets_its_own_of_what_is_kept(void **state)
 {
     struct ax *ax = calloc(1, sizeof *ax);
     (void)state;
-    FX_REQUIRE(ax);
+    REQUIRE(ax);
     ax_open(ax, 2, PUSHERC_AUTH_RULES);
     pusherc_rule rule = ax_rule(ax, "x");
     rule.render = render;
@@ -271,6 +342,8 @@ int main(void)
         with_clients(only_what_publishers_send_is_kept),
         with_clients(the_oldest_event_is_removed_first),
         with_clients(one_event_is_kept_whatever_its_size),
+        {"A6: an app that fills the cache loses its own events only",
+         an_app_that_fills_the_cache_loses_its_own_events_only, set_up, tear_down, NULL},
         cmocka_unit_test(each_audience_gets_its_own_of_what_is_kept),
         cmocka_unit_test(without_memory_an_event_is_kept_whole_or_not),
     };

@@ -51,15 +51,6 @@ static int set_up(void **state)
     return 0;
 }
 
-static int tear_down(void **state)
-{
-    struct ax *ax = *state;
-    ax_close(ax);
-    size_t live = failing_alloc_live(&ax->fx.alloc);
-    free(ax);
-    return live == 0 ? 0 : -1;
-}
-
 static struct pc_change *change_of(struct ax *ax, const char *user, const char *taken)
 {
     struct pc_grant_filter filter = {.app_uid = ax->clients[0].session.app->state->uid,
@@ -263,7 +254,7 @@ static void without_memory_no_worker_gets_the_change(void **state)
     assert_int_equal(ax->done, 0);
 }
 
-#define WITH(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
+#define WITH(test) cmocka_unit_test_setup_teardown(test, set_up, ax_tear_down)
 
 int main(void)
 {

@@ -15,11 +15,14 @@
 #include "apps.h"
 #include "channel/apps.h"
 #include "config.h"
+#include "dotenv.h"
 #include "environment.h"
+#include "histogram.h"
 #include "notify.h"
 #include "options.h"
 #include "server/options.h"
 #include "settings.h"
+#include "target.h"
 
 static const struct cli_option options[] = {
     {"port", "N", "a port"},
@@ -30,7 +33,7 @@ static const struct cli_option options[] = {
 /* Read all words; "name=value name ..." in `out`, or the error's sentence. */
 static void read_words(char **words, char *out, size_t cap)
 {
-    struct cli_option_reader reader = {options, 3, words};
+    struct cli_option_reader reader = {.options = options, .option_count = 3, .arguments = words};
     struct cli_error error;
     size_t index, len = 0;
     const char *value;
@@ -489,16 +492,76 @@ static void ignored_names_give_one_warning_each(void **state)
 
     (void)state;
     assert_non_null(file);
-    setenv("SOKETI_ADAPTER_DRIVER", "redis", 1);
+    setenv("SOKETI_ADAPTER_DRIVER", "nats", 1);
     setenv("SOKETI_QUEUE_DRIVER", "sync", 1); /* asks for nothing */
     setenv("REVERB_SCALING_ENABLED", "false", 1);
     setenv("SOKETI_METRICS_ENABLED", "", 1);
     cli_environment_warn(file, 6001);
     (void)fclose(file);
     assert_string_equal(
-        text, "pusherc: warning: SOKETI_ADAPTER_DRIVER is set, but not supported: pusherc "
-              "is one process\n");
+        text,
+        "pusherc: warning: SOKETI_ADAPTER_DRIVER is set, but not supported: servers are linked "
+        "over Redis, by --redis, or redis in the config file\n");
     free(text);
+}
+
+static void environment_names_the_redis_that_links_servers(void **state)
+{
+    static const struct {
+        const char *set[8][2];
+        const char *url, *prefix;
+    } rows[] = {
+        {{{"REDIS_HOST", "other"}}, NULL, NULL}, /* it has other uses */
+        {{{"SOKETI_ADAPTER_DRIVER", "redis"}}, "redis://127.0.0.1", NULL},
+        {{{"SOKETI_ADAPTER_DRIVER", "redis"},
+          {"SOKETI_DB_REDIS_HOST", "db.example"},
+          {"SOKETI_DB_REDIS_PORT", "6380"},
+          {"SOKETI_DB_REDIS_USERNAME", "me"},
+          {"SOKETI_DB_REDIS_PASSWORD", "p@ss:/%"},
+          {"SOKETI_DB_REDIS_DB", "2"},
+          {"SOKETI_ADAPTER_REDIS_PREFIX", "mine:"}},
+         "redis://me:p%40ss%3A%2F%25@db.example:6380/2",
+         "mine:"},
+        {{{"REVERB_SCALING_ENABLED", "true"},
+          {"REDIS_HOST", "::1"},
+          {"REDIS_PASSWORD", "null"},
+          {"REDIS_USERNAME", "unused"},
+          {"REVERB_SCALING_CHANNEL", "reverb"}},
+         "redis://[::1]",
+         "reverb"},
+        {{{"REVERB_SCALING_ENABLED", "true"},
+          {"REDIS_URL", "redis://:p@h/1"},
+          {"REDIS_HOST", "other"}},
+         "redis://:p@h/1",
+         NULL},
+        {{{"REVERB_SCALING_ENABLED", "false"}, {"REDIS_HOST", "other"}}, NULL, NULL},
+        {{{"ADAPTER_DRIVER", "redis"}, {"DATABASE_REDIS_HOST", "h"}},
+         NULL,
+         NULL}, /* not sockudo's */
+        {{{"SOCKUDO_DEFAULT_APP_ID", "a"},
+          {"ADAPTER_DRIVER", "redis"},
+          {"DATABASE_REDIS_HOST", "h"}},
+         "redis://h",
+         NULL},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct cli_settings settings;
+        struct cli_error error;
+        for (size_t j = 0; j < 8 && rows[i].set[j][0]; j++)
+            setenv(rows[i].set[j][0], rows[i].set[j][1], 1);
+        cli_settings_init(&settings);
+        assert_int_equal(cli_environment_settings(&settings, &error), 0);
+        for (size_t j = 0; j < 8 && rows[i].set[j][0]; j++)
+            unsetenv(rows[i].set[j][0]);
+        assert_true((settings.redis != NULL) == (rows[i].url != NULL));
+        assert_true((settings.redis_prefix != NULL) == (rows[i].prefix != NULL));
+        if (rows[i].url)
+            assert_string_equal(settings.redis, rows[i].url);
+        if (rows[i].prefix)
+            assert_string_equal(settings.redis_prefix, rows[i].prefix);
+        cli_settings_free(&settings);
+    }
 }
 
 static void app_text_has_three_parts(void **state)
@@ -731,10 +794,147 @@ static void config_file_is_refused_in_one_sentence(void **state)
     assert_string_equal(error.text, "cannot read /: Is a directory");
 }
 
+static void words_that_are_no_options_are_kept_where_there_is_room(void **state)
+{
+    char *words[] = {"a", "--port", "1", "b", "--", "--client-events", "c", NULL};
+    const char *kept[3];
+    struct cli_option_reader reader = {
+        .options = options, .option_count = 3, .arguments = words, .words = kept, .word_max = 3};
+    struct cli_error error;
+    const char *value;
+    size_t index;
+    (void)state;
+    assert_int_equal(cli_options_next(&reader, &index, &value, &error), 1);
+    assert_string_equal(value, "1");
+    assert_int_equal(cli_options_next(&reader, &index, &value, &error), -1);
+    assert_string_equal(error.text, "unexpected argument \"c\"");
+    assert_int_equal(reader.word_count, 3);
+    assert_string_equal(kept[0], "a");
+    assert_string_equal(kept[1], "b");
+    assert_string_equal(kept[2], "--client-events");
+}
+
+static void servers_are_read_from_all_forms_of_urls(void **state)
+{
+    static const struct {
+        const char *url, *api, *ws, *app; /* api NULL: it is refused */
+    } cases[] = {
+        {"http://h", "http://h:80", "ws://h:80", "//"},
+        {"https://k:s@h/apps/1", "https://h:443", "wss://h:443", "1/k/s"},
+        {"http://k:s@h:6001/ws/apps/1/", "http://h:6001/ws", "ws://h:6001/ws", "1/k/s"},
+        {"ws://h:6001/app/key?protocol=7", "http://h:6001", "ws://h:6001", "/key/"},
+        {"wss://[::1]:443/a/app/key", "https://[::1]:443/a", "wss://[::1]:443/a", "/key/"},
+        {"pusher://k:s%40x@h:8/1?scheme=http", "http://h:8", "ws://h:8", "1/k/s@x"},
+        {"pusher://k:s@h/1?scheme=http", "http://h:80", "ws://h:80", "1/k/s"},
+        {"pusher://k:s@h:443/a/b/1?scheme=http", "http://h:443/a/b", "ws://h:443/a/b", "1/k/s"},
+        {"pusher://k:s@/1?cluster=eu", "https://api-eu.pusher.com:443",
+         "wss://ws-eu.pusher.com:443", "1/k/s"},
+        {"pusher://k:s@/1", "https://api-mt1.pusher.com:443", "wss://ws-mt1.pusher.com:443",
+         "1/k/s"},
+        {"ftp://h", NULL, NULL, NULL},
+        {"h:6001", NULL, NULL, NULL},
+        {"http://", NULL, NULL, NULL},
+        {"http://h:0", NULL, NULL, NULL},
+        {"http://h:65536", NULL, NULL, NULL},
+        {"http://h:1x", NULL, NULL, NULL},
+        {"http://[::1", NULL, NULL, NULL},
+        {"http://h%0a", NULL, NULL, NULL},
+        {"http://k:s%zz@h", NULL, NULL, NULL},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct cli_target target;
+        struct cli_error error;
+        char api[CLI_ADDRESS_TEXT], ws[CLI_ADDRESS_TEXT], app[700];
+
+        int status = cli_target_parse(&target, cases[i].url, &error);
+        assert_int_equal(status, cases[i].api ? 0 : -1);
+        if (status) {
+            assert_null(strstr(error.text, "s%zz"));
+            continue;
+        }
+        cli_address_print(&target.api, false, api);
+        cli_address_print(&target.ws, true, ws);
+        (void)snprintf(app, sizeof app, "%s/%s/%s", target.id, target.key, target.secret);
+        assert_string_equal(api, cases[i].api);
+        assert_string_equal(ws, cases[i].ws);
+        assert_string_equal(app, cases[i].app);
+    }
+}
+
+static void an_env_file_is_read_as_applications_read_it(void **state)
+{
+    static const struct {
+        const char *line, *value; /* of A; NULL: not set */
+        bool odd;                 /* a quote is left over */
+    } cases[] = {
+        {"A=x", "x", false},
+        {"  export A = x y  # c", "x y", false},
+        {"A=x#y", "x#y", false},
+        {"A=#c", "", false},
+        {"A=", "", false},
+        {"A='x # ${B}' # c", "x # ${B}", false},
+        {"A=\"x\\\"\\n${B}\"", "x\"\nb", false},
+        {"A=${B}/${NONE}", "b/", false},
+        {"A=${B", "${B", false},
+        {"A=\"x", "x", true},
+        {"A=x'", "x'", true},
+        {"A=\"'x'\"", "'x'", true},
+        {"A", NULL, false},
+        {"#A=x", NULL, false},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        static struct cli_dotenv env;
+        struct cli_error error;
+        char path[] = "/tmp/pusherc-env-XXXXXX";
+        int fd = mkstemp(path);
+        FILE *file = fdopen(fd, "w");
+
+        assert_non_null(file);
+        (void)fprintf(file, "B=b\n%s\r\n", cases[i].line);
+        (void)fclose(file);
+        assert_int_equal(cli_dotenv_read(&env, path, &error), 0);
+        (void)unlink(path);
+        const char *value = cli_dotenv_get("A", &env);
+        if (!cases[i].value) {
+            assert_null(value);
+        } else {
+            const struct cli_dotenv_entry *last = &env.entries[env.count - 1];
+            assert_string_equal(value, cases[i].value);
+            assert_int_equal(last->open_quote || last->inner_quote, cases[i].odd);
+            assert_int_equal(last->line, 2);
+        }
+        cli_dotenv_free(&env);
+    }
+}
+
+static void a_histogram_is_right_to_a_thirtieth(void **state)
+{
+    static struct cli_histogram h;
+
+    (void)state;
+    assert_int_equal(cli_histogram_at(&h, 50), 0);
+    for (uint64_t i = 1; i <= 100000; i++)
+        cli_histogram_add(&h, i);
+    for (unsigned percent = 1; percent <= 100; percent++) {
+        uint64_t at = cli_histogram_at(&h, percent), exact = (uint64_t)percent * 1000;
+        assert_true(at >= exact && at <= exact + exact / 30);
+    }
+    cli_histogram_add(&h, UINT64_MAX);
+    assert_int_equal(cli_histogram_at(&h, 100), UINT64_MAX);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(servers_are_read_from_all_forms_of_urls),
+        cmocka_unit_test(an_env_file_is_read_as_applications_read_it),
+        cmocka_unit_test(a_histogram_is_right_to_a_thirtieth),
         cmocka_unit_test(options_are_read_or_refused_in_one_sentence),
+        cmocka_unit_test(words_that_are_no_options_are_kept_where_there_is_room),
         cmocka_unit_test(nearest_word_is_near),
         cmocka_unit_test(settings_of_every_source_are_checked_alike),
         cmocka_unit_test(defaults_are_those_of_the_library),
@@ -757,6 +957,8 @@ int main(void)
                                         clear_environment),
         cmocka_unit_test(app_text_has_three_parts),
         cmocka_unit_test(a_service_manager_is_told),
+        cmocka_unit_test_setup_teardown(environment_names_the_redis_that_links_servers,
+                                        clear_environment, clear_environment),
         cmocka_unit_test(config_file_sets_server_and_apps),
         cmocka_unit_test(config_file_may_speak_soketi),
         cmocka_unit_test(config_file_is_refused_in_one_sentence),

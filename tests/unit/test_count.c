@@ -1,4 +1,4 @@
-/* subscription_count: every change in a small channel, now and then in a large one, the last value always. */
+/* subscription_count: the first change at once, then one message in an interval, the last value always. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -20,10 +20,10 @@ static int set_up(void **state)
     struct nx *nx = calloc(1, sizeof *nx);
     pusherc_server_options limits = fx_limits();
     pusherc_app_options app = fx_app();
-    FX_REQUIRE(nx);
+    REQUIRE(nx);
     app.subscription_count_events = true;
-    FX_REQUIRE(fx_try_open(&nx->fx, &limits, NULL, 2, 0) == 0);
-    FX_REQUIRE(fx_try_put(&nx->fx, &app) == 0);
+    REQUIRE(fx_try_open(&nx->fx, &limits, NULL, 2, 0) == 0);
+    REQUIRE(fx_try_put(&nx->fx, &app) == 0);
     for (size_t i = 0; i < MANY; i++) {
         fx_connect(&nx->fx, &nx->clients[i], (uint32_t)(i % 2));
         fx_heard(&nx->clients[i]);
@@ -52,7 +52,7 @@ static const char *counts(struct fx_client *client)
     size_t len = 0;
     text[0] = '\0';
     for (const char *at = fx_heard(client); (at = strstr(at, "subscription_count\\\":")); at++) {
-        FX_REQUIRE(len + 16 < sizeof text);
+        REQUIRE(len + 16 < sizeof text);
         len += (size_t)snprintf(text + len, 16, "%s%d", len ? " " : "", atoi(at + 21));
     }
     return text;
@@ -67,14 +67,19 @@ static void every_change_is_sent_to_all_subscribers(void **state)
                         "\"orders\",\"data\":\"{}\"}\n"
                         "{\"event\":\"pusher_internal:subscription_count\",\"channel\":\"orders\","
                         "\"data\":\"{\\\"subscription_count\\\":1}\"}\n");
+    fx_wait(&nx->fx);
     fx_subscribe(&nx->clients[1], "orders");
+    assert_string_equal(counts(&nx->clients[0]), "2");
+    fx_wait(&nx->fx);
     fx_subscribe(&nx->clients[2], "orders");
-    assert_string_equal(counts(&nx->clients[0]), "2 3");
+    assert_string_equal(counts(&nx->clients[0]), "3");
     assert_string_equal(counts(&nx->clients[1]), "2 3");
     assert_string_equal(counts(&nx->clients[2]), "3");
+    fx_wait(&nx->fx);
     fx_unsubscribe(&nx->clients[1], "orders");
     assert_string_equal(counts(&nx->clients[0]), "2");
     assert_string_equal(counts(&nx->clients[1]), "");
+    fx_wait(&nx->fx);
     pc_session_end(&nx->clients[2].session);
     assert_string_equal(counts(&nx->clients[0]), "1");
 }
@@ -98,10 +103,11 @@ static void a_large_channel_gets_some_values_and_always_the_last(void **state)
     struct nx *nx = *state;
     for (size_t i = 0; i < 100; i++)
         fx_subscribe(&nx->clients[i], "orders");
-    counts(&nx->clients[0]);
+    fx_wait(&nx->fx);
+    assert_string_equal(counts(&nx->clients[0]), "1 100");
     for (size_t i = 100; i < 120; i++)
         fx_subscribe(&nx->clients[i], "orders");
-    assert_string_equal(counts(&nx->clients[0]), ""); /* the 100th was told at this moment */
+    assert_string_equal(counts(&nx->clients[0]), ""); /* the 100th was told a moment ago */
     fx_pass(&nx->fx, 4900);
     assert_string_equal(counts(&nx->clients[0]), "");
     fx_pass(&nx->fx, 200);
@@ -112,12 +118,14 @@ static void a_large_channel_gets_some_values_and_always_the_last(void **state)
     assert_string_equal(counts(&nx->clients[0]), "121");
     fx_subscribe(&nx->clients[121], "orders");
     fx_unsubscribe(&nx->clients[121], "orders");
-    fx_pass(&nx->fx, 5100); /* back where it was told */
-    assert_string_equal(counts(&nx->clients[0]), "");
+    fx_pass(&nx->fx, 5100); /* a client that has joined since might not know it */
+    assert_string_equal(counts(&nx->clients[0]), "121");
+    fx_pass(&nx->fx, 5100);
     for (size_t i = 120; i >= 100; i--)
         fx_unsubscribe(&nx->clients[i], "orders");
-    /* the first after a silence at once, the rest when it is small again */
-    assert_string_equal(counts(&nx->clients[0]), "120 100");
+    assert_string_equal(counts(&nx->clients[0]), "120"); /* the first after a silence at once */
+    fx_pass(&nx->fx, 5100);
+    assert_string_equal(counts(&nx->clients[0]), "100");
     fx_pass(&nx->fx, 60000);
     assert_string_equal(counts(&nx->clients[0]), "");
 }
@@ -140,11 +148,89 @@ static void everybody_may_leave_while_the_last_value_waits(void **state)
         fx_subscribe(&nx->clients[i], "others");
 }
 
+static void changes_that_come_faster_are_told_together(void **state)
+{
+    struct nx *nx = *state;
+    fx_subscribe(&nx->clients[0], "orders");
+    assert_string_equal(counts(&nx->clients[0]), "1");
+    fx_pass(&nx->fx, 10);
+    for (size_t i = 1; i < 6; i++)
+        fx_subscribe(&nx->clients[i], "orders");
+    fx_unsubscribe(&nx->clients[5], "orders");
+    fx_pass(&nx->fx, PC_GATHER_MS - 11);
+    assert_string_equal(counts(&nx->clients[0]), "");
+    fx_pass(&nx->fx, 1);
+    assert_string_equal(counts(&nx->clients[0]), "5");
+    assert_string_equal(counts(&nx->clients[4]), "5");
+    assert_string_equal(counts(&nx->clients[5]), "");
+    fx_pass(&nx->fx, 60000);
+    assert_string_equal(counts(&nx->clients[0]), "");
+    fx_unsubscribe(&nx->clients[4], "orders");
+    fx_pass(&nx->fx, 10);
+    fx_unsubscribe(&nx->clients[3], "orders");
+    fx_subscribe(&nx->clients[3], "orders");
+    fx_pass(&nx->fx, 1000);
+    assert_string_equal(counts(&nx->clients[0]), "4 4");
+    assert_string_equal(counts(&nx->clients[3]), "5 4"); /* the newcomer has to know it */
+}
+
+/* A3: one client subscribes and unsubscribes as fast as it can, once in a millisecond, for ten seconds. */
+static void a3_toggling_costs_the_others_what_time_allows(void **state)
+{
+    struct nx *nx = *state;
+    size_t told = 0;
+    const char *last = "";
+    fx_subscribe(&nx->clients[0], "orders");
+    fx_subscribe(&nx->clients[2], "orders");
+    fx_wait(&nx->fx);
+    fx_heard(&nx->clients[0]);
+    for (size_t n = 0; n < 10000; n++) {
+        if (n % 2)
+            fx_unsubscribe(&nx->clients[1], "orders");
+        else
+            fx_subscribe(&nx->clients[1], "orders");
+        fx_pass(&nx->fx, 1);
+        last = counts(&nx->clients[0]);
+        told += strlen(last) > 0;
+        fx_settle(&nx->fx);
+        fx_forget(&nx->clients[1]);
+    }
+    assert_true(told >= 50 && told <= 10 * 10 + 1);
+    fx_heard(&nx->clients[2]);
+    fx_wait(&nx->fx);
+    fx_subscribe(&nx->clients[1], "orders");
+    fx_wait(&nx->fx);
+    last = counts(&nx->clients[0]);
+    assert_string_equal(last + strlen(last) - 1, "3");
+}
+
+static void a_count_that_was_lost_is_told_again(void **state)
+{
+    struct nx *nx = *state;
+    struct pc_mailbox *box = nx->fx.engine->workers[0].mailbox;
+    uint32_t max = box->max;
+    fx_subscribe(&nx->clients[0], "orders");
+    fx_wait(&nx->fx);
+    fx_heard(&nx->clients[0]);
+    box->max = 0; /* of its worker: full */
+    fx_subscribe(&nx->clients[1], "orders");
+    fx_pass(&nx->fx, PC_GATHER_MS); /* and still */
+    box->max = max;
+    assert_string_equal(counts(&nx->clients[0]), "");
+    fx_wait(&nx->fx);
+    assert_string_equal(counts(&nx->clients[0]), "2");
+    fx_wait(&nx->fx);
+    assert_string_equal(counts(&nx->clients[0]), "");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         with_clients(every_change_is_sent_to_all_subscribers),
         with_clients(presence_and_user_channels_are_not_counted),
+        with_clients(changes_that_come_faster_are_told_together),
+        with_clients(a3_toggling_costs_the_others_what_time_allows),
+        with_clients(a_count_that_was_lost_is_told_again),
         with_clients(a_large_channel_gets_some_values_and_always_the_last),
         with_clients(everybody_may_leave_while_the_last_value_waits),
     };

@@ -12,7 +12,7 @@
 static int set_up(void **state)
 {
     struct ax *ax = malloc(sizeof *ax);
-    FX_REQUIRE(ax);
+    REQUIRE(ax);
     ax_open(ax, 2, PUSHERC_AUTH_RULES);
     *state = ax;
     return 0;
@@ -78,23 +78,93 @@ static void nothing_is_asked_before_the_turn_ends(void **state)
     assert_int_equal(ax_allow(ax), 0);
 }
 
-static void forty_subscribes_of_a_turn_are_one_call(void **state)
+static void add_batch_rule(struct ax *ax, uint32_t gather_ms)
 {
-    struct ax *ax = *state;
     pusherc_rule rule = ax_rule(ax, "tickets.{id}");
     rule.authorize = NULL;
     rule.authorize_batch = ax_authorize_batch;
+    rule.gather_ms = gather_ms;
     ax_add(ax, &rule);
     ax->answer = AX_ALLOW;
     ax_connect(ax, 0, 0, "7");
-    for (int i = 0; i < 40; i++) {
+}
+
+static void subscribe_to_tickets(struct ax *ax, int from, int to)
+{
+    for (int i = from; i < to; i++) {
         char name[32];
         snprintf(name, sizeof name, "private-tickets.%d", i);
         ax_subscribe(ax, 0, name);
     }
+}
+
+static void forty_subscribes_of_a_turn_are_one_call(void **state)
+{
+    struct ax *ax = *state;
+    add_batch_rule(ax, PUSHERC_NO_DELAY);
+    subscribe_to_tickets(ax, 0, 40);
     const char *heard = ax_heard(ax, 0);
     assert_int_equal(ax->calls, 1);
     assert_int_equal(ax_count(heard, "subscription_succeeded"), 40);
+}
+
+static void questions_of_many_turns_are_gathered(void **state)
+{
+    struct ax *ax = *state;
+    struct pc_worker *worker = &ax->fx.engine->workers[0];
+    add_batch_rule(ax, 5);
+    for (int i = 0; i < 40; i++) {
+        subscribe_to_tickets(ax, i, i + 1);
+        ax_settle(ax);
+        if (i % 10 == 9)
+            ax_pass(ax, 1);
+    }
+    assert_int_equal(ax->calls, 0);
+    assert_int_equal(pc_decisions_next(worker), 1);
+    ax_pass(ax, 1); /* the first is 5 ms old */
+    assert_int_equal(ax->calls, 1);
+    assert_int_equal(ax_count(ax_heard(ax, 0), "subscription_succeeded"), 40);
+    assert_int_equal(pc_decisions_next(worker), UINT64_MAX);
+}
+
+static void a_full_batch_waits_no_longer(void **state)
+{
+    struct ax *ax = *state;
+    add_batch_rule(ax, 1000);
+    subscribe_to_tickets(ax, 0, 100);
+    assert_int_equal(ax_count(ax_heard(ax, 0), "subscription_succeeded"), 64);
+    assert_int_equal(ax->calls, 1);
+    ax_pass(ax, 1000);
+    assert_int_equal(ax_count(ax_heard(ax, 0), "subscription_succeeded"), 36);
+    assert_int_equal(ax->calls, 2);
+}
+
+static void only_batches_wait(void **state)
+{
+    struct ax *ax = *state;
+    pusherc_rule single = ax_rule(ax, "orders.{id}");
+    ax_add(ax, &single);
+    add_batch_rule(ax, 0); /* the default */
+    subscribe_to_tickets(ax, 0, 2);
+    ax_subscribe(ax, 0, "private-orders.1");
+    assert_int_equal(ax_count(ax_heard(ax, 0), "subscription_succeeded"), 1);
+    ax_pass(ax, 2);
+    assert_int_equal(ax_count(ax_heard(ax, 0), "subscription_succeeded"), 2);
+    assert_int_equal(ax->calls, 2);
+}
+
+static void who_leaves_while_questions_are_gathered_is_not_asked_about(void **state)
+{
+    struct ax *ax = *state;
+    struct pc_worker *worker = &ax->fx.engine->workers[0];
+    add_batch_rule(ax, 5);
+    subscribe_to_tickets(ax, 0, 3);
+    ax_settle(ax);
+    fx_disconnect(&ax->clients[0]);
+    ax_settle(ax);
+    assert_int_equal(pc_decisions_next(worker), UINT64_MAX);
+    ax_pass(ax, 10);
+    assert_int_equal(ax->calls, 0);
 }
 
 static void the_same_question_is_asked_once(void **state)
@@ -185,6 +255,41 @@ static void a_request_that_only_names_a_socket_is_asked_separately(void **state)
     assert_int_equal(claimed[1].denied, 1);
     assert_int_equal(claimed[2].allowed, 1);
     assert_non_null(strstr(ax_heard(ax, 0), "subscription_succeeded"));
+}
+
+/* F9: a client may ask before its worker has been told that there are other rules. */
+static void the_rule_of_now_is_asked_whatever_another_has_answered(void **state)
+{
+    struct ax *ax = *state;
+    pusherc_rule special = ax_rule(ax, "tickets.1");
+    add_rule(ax, 100000);
+    for (size_t i = 0; i < 3; i++)
+        ax_connect(ax, i, 0, "7");
+    ax_subscribe(ax, 0, "private-tickets.1");
+    ax_settle(ax);
+    ax_allow(ax); /* kept */
+    ax_subscribe(ax, 1, "private-tickets.1");
+    assert_non_null(strstr(ax_heard(ax, 1), "subscription_succeeded"));
+    ax_subscribe(ax, 2, "private-tickets.2");
+    ax_settle(ax);
+    assert_int_equal(ax->asked_count, 1); /* under way */
+    ax_add(ax, &special);
+    special.pattern = "tickets.2";
+    ax_add(ax, &special);
+    ax_subscribe(ax, 2, "private-tickets.1");
+    ax_subscribe(ax, 0, "private-tickets.2");
+    ax_settle(ax);
+    assert_int_equal(ax->asked_count, 2);
+    ax_allow(ax); /* of the rule of before: asked again */
+    ax_settle(ax);
+    assert_int_equal(ax->asked_count, 2);
+    ax_deny(ax);
+    ax_deny(ax);
+    ax_settle(ax);
+    assert_null(strstr(ax_heard(ax, 2), "subscription_succeeded"));
+    const char *denied = ax_denied(ax);
+    assert_non_null(strstr(denied, "private-tickets.1 (tickets.1)"));
+    assert_non_null(strstr(denied, "private-tickets.2 (tickets.2)"));
 }
 
 /* -- answering -- */
@@ -609,9 +714,14 @@ int main(void)
         with_host(a_request_tells_who_asks_for_what),
         with_host(nothing_is_asked_before_the_turn_ends),
         with_host(forty_subscribes_of_a_turn_are_one_call),
+        with_host(questions_of_many_turns_are_gathered),
+        with_host(a_full_batch_waits_no_longer),
+        with_host(only_batches_wait),
+        with_host(who_leaves_while_questions_are_gathered_is_not_asked_about),
         with_host(the_same_question_is_asked_once),
         with_host(a_user_named_like_a_socket_shares_nothing_with_it),
         with_host(a_request_that_only_names_a_socket_is_asked_separately),
+        with_host(the_rule_of_now_is_asked_whatever_another_has_answered),
         with_host(silence_is_a_no_after_the_deadline),
         with_host(unsubscribing_takes_the_question_back),
         with_host(unsubscribing_within_the_turn_asks_nothing),

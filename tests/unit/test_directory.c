@@ -4,12 +4,13 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <sys/mman.h>
 
 #include <cmocka.h>
 
 #include <pusherc/error.h>
 
-#include "channel/directory.h"
+#include "channel/keep.h"
 #include "unit/failing_alloc.h"
 
 static const uint64_t seed[2] = {3, 4};
@@ -20,7 +21,20 @@ struct fixture {
     struct pc_mem mem;
     struct pc_directory dir;
     const struct pc_rule_match *match; /* for channels made from now on */
+    struct pc_mem plain;               /* does not fail */
+    struct pc_app_state *apps[4];
 };
+
+static struct pc_app_state *app_of(struct fixture *f, uint64_t uid)
+{
+    size_t i = 0;
+    while (f->apps[i] && f->apps[i]->uid != uid)
+        i++;
+    if (!f->apps[i])
+        f->apps[i] = pc_app_state_new(&f->plain, uid, 3, seed);
+    assert_non_null(f->apps[i]);
+    return f->apps[i];
+}
 
 static void open_at(struct fixture *f, size_t fail_at)
 {
@@ -28,6 +42,15 @@ static void open_at(struct fixture *f, size_t fail_at)
     f->mem = pc_mem_make(&allocator);
     pc_directory_init(&f->dir, &f->mem, seed, 3);
     f->match = NULL;
+    f->plain = pc_mem_make(NULL);
+    memset(f->apps, 0, sizeof f->apps);
+}
+
+static void close_fixture(struct fixture *f)
+{
+    for (size_t i = 0; i < 4; i++)
+        pc_app_state_unref(f->apps[i]); /* channels may hold it longer */
+    pc_directory_free(&f->dir);
 }
 
 static int set_up(void **state)
@@ -41,7 +64,7 @@ static int set_up(void **state)
 static int tear_down(void **state)
 {
     struct fixture *f = *state;
-    pc_directory_free(&f->dir);
+    close_fixture(f);
     return failing_alloc_live(&f->alloc) == 0 ? 0 : -1;
 }
 
@@ -50,7 +73,7 @@ static struct pc_channel *occupy(struct fixture *f, uint64_t app, const char *na
 {
     struct pc_shard *shard = pc_directory_lock(&f->dir, app, pc_slice_of(name));
     struct pc_channel *channel =
-        pc_shard_get(&f->dir, shard, app, pc_slice_of(name), public, f->match);
+        pc_shard_get(&f->dir, shard, app_of(f, app), pc_slice_of(name), public, f->match);
     if (channel)
         channel->subscriptions++;
     pc_shard_unlock(shard);
@@ -81,7 +104,7 @@ static void a_channel_exists_while_it_has_subscribers(void **state)
     struct pc_channel *channel = occupy(f, 1, "news");
     assert_non_null(channel);
     assert_true(pc_slice_eq(channel->name, PC_S("news")));
-    assert_int_equal(channel->app_uid, 1);
+    assert_int_equal(channel->app->uid, 1);
     assert_ptr_equal(find(f, 1, "news"), channel);
     assert_ptr_equal(occupy(f, 1, "news"), channel);
     vacate(f, channel);
@@ -189,16 +212,80 @@ static void a_visit_sees_the_occupied_channels_of_one_app(void **state)
     occupy(f, 2, "presence-other");
     held->holders = 1;
     vacate(f, held);
-    pc_directory_each(&f->dir, 1, PC_S("presence-"), visit, &visited);
+    pc_directory_each(&f->dir, app_of(f, 1), PC_S("presence-"), visit, &visited);
     assert_int_equal(visited.count, 1);
     assert_string_equal(visited.last, "presence-room");
     visited = (struct visited){0};
-    pc_directory_each(&f->dir, 1, PC_S(""), visit, &visited);
+    pc_directory_each(&f->dir, app_of(f, 1), PC_S(""), visit, &visited);
     assert_int_equal(visited.count, 2);
     visited = (struct visited){0};
-    pc_directory_each(&f->dir, 3, PC_S(""), visit, &visited);
+    pc_directory_each(&f->dir, app_of(f, 3), PC_S(""), visit, &visited);
     assert_int_equal(visited.count, 0);
     pc_channel_release(&f->dir, held);
+}
+
+/* Memory that can be closed: a read of it then ends the test. */
+#define REGION_BYTES ((size_t)64 << 20)
+static struct {
+    char *at;
+    size_t used;
+    bool in_use; /* for what is allocated now */
+} region;
+
+static void *region_malloc(size_t size, void *user_data)
+{
+    (void)user_data;
+    if (!region.in_use)
+        return malloc(size);
+    char *ptr = region.at + region.used;
+    region.used += (size + 15) & ~(size_t)15;
+    assert_true(region.used <= REGION_BYTES);
+    return ptr;
+}
+
+static void *region_realloc(void *ptr, size_t size, void *user_data)
+{
+    (void)ptr, (void)size, (void)user_data;
+    return NULL; /* no channel needs it */
+}
+
+static void region_free(void *ptr, void *user_data)
+{
+    (void)user_data;
+    if ((char *)ptr < region.at || (char *)ptr >= region.at + REGION_BYTES)
+        free(ptr);
+}
+
+/* Other apps have 100,000 channels, in memory that a visit of this app's ones may not touch. */
+static void a_visit_touches_no_channel_of_another_app(void **state)
+{
+    pusherc_allocator allocator = {
+        .malloc_fn = region_malloc, .realloc_fn = region_realloc, .free_fn = region_free};
+    struct fixture f;
+    struct visited visited = {0};
+    char name[32];
+    (void)state;
+    open_at(&f, 0);
+    f.mem = pc_mem_make(&allocator);
+    region.at =
+        mmap(NULL, REGION_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    assert_true(region.at != MAP_FAILED);
+    for (int i = 0; i < 100; i++) {
+        snprintf(name, sizeof name, "own-%d", i);
+        assert_non_null(occupy(&f, 1, name));
+    }
+    region.in_use = true;
+    for (int i = 0; i < 100000; i++) {
+        snprintf(name, sizeof name, "other-%d", i);
+        assert_non_null(occupy(&f, 2 + (uint64_t)i % 2, name));
+    }
+    region.in_use = false;
+    assert_int_equal(mprotect(region.at, REGION_BYTES, PROT_NONE), 0);
+    pc_directory_each(&f.dir, app_of(&f, 1), PC_S(""), visit, &visited);
+    assert_int_equal(visited.count, 100);
+    assert_int_equal(mprotect(region.at, REGION_BYTES, PROT_READ | PROT_WRITE), 0);
+    close_fixture(&f);
+    munmap(region.at, REGION_BYTES);
 }
 
 static pusherc_render_verdict render(pusherc_render *unused, void *user_data)
@@ -304,7 +391,7 @@ static void without_memory_there_is_no_channel(void **state)
         if (channel)
             vacate(&f, channel);
         assert_null(find(&f, 1, "tickets.42"));
-        pc_directory_free(&f.dir);
+        close_fixture(&f);
         assert_int_equal(failing_alloc_live(&f.alloc), 0);
     }
 }
@@ -321,6 +408,8 @@ int main(void)
         directory_test(channels_spread_over_shards),
         directory_test(shards_count_for_themselves),
         directory_test(a_visit_sees_the_occupied_channels_of_one_app),
+        {"A1: a visit touches no channel of another app", a_visit_touches_no_channel_of_another_app,
+         NULL, NULL, NULL},
         directory_test(a_rule_that_renders_gives_the_channel_views),
         directory_test(views_are_counted_and_their_places_used_again),
         directory_test(there_is_a_limit_to_views),

@@ -34,6 +34,7 @@ struct outcome {
     unsigned times;
     int status;
     char error[256]; /* "" = none */
+    uint32_t retry_after_s;
 };
 
 struct fixture {
@@ -77,6 +78,8 @@ static void answer(struct client *client)
         say(client, "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello");
     } else if (strncmp(path, "/elsewhere ", 11) == 0) {
         say(client, "HTTP/1.1 302 Found\r\nLocation: /ok\r\nContent-Length: 0\r\n\r\n");
+    } else if (strncmp(path, "/later ", 7) == 0) {
+        say(client, "HTTP/1.1 429 Slow\r\nRetry-After: 7\r\nContent-Length: 0\r\n\r\n");
     } else if (strncmp(path, "/short ", 7) == 0) {
         say(client, "HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\nhello");
         uv_close((uv_handle_t *)&client->tcp, on_client_closed);
@@ -156,6 +159,7 @@ static void on_done(void *user, void *ctx, const struct pc_fetch_result *result)
     struct outcome *outcome = ctx, *next = f->begins_next;
     outcome->times++;
     outcome->status = result->status;
+    outcome->retry_after_s = result->retry_after_s;
     snprintf(outcome->error, sizeof outcome->error, "%s", result->error ? result->error : "");
     f->begins_next = NULL;
     if (next)
@@ -172,11 +176,13 @@ static int try_open(struct fixture *f, uint32_t max_under_way, size_t fail_at)
     f->mem = pc_mem_make(&allocator);
     assert_int_equal(pc_engine_init(&f->engine, &f->mem, &limits, 1, FX_START_MS), 0);
     assert_int_equal(pc_loop_init(&f->loop, &f->engine.workers[0], NULL, &sys), 0);
+    assert_int_equal(pc_loop_start(&f->loop, &sys), 0);
     server_open(&f->server, f->loop.uv);
+    const struct pc_fetcher_home home = {f->loop.uv, &f->engine.mem, &f->engine.log, &f->loop};
     const struct pc_fetcher_options options = {
         .ca_file = "/nowhere", .max_under_way = max_under_way, .done = on_done, .user = f};
     f->alloc.fail_at = fail_at ? f->alloc.requests + fail_at : 0;
-    return pc_fetcher_new(&f->fetcher, &f->loop, &options);
+    return pc_fetcher_new(&f->fetcher, &home, &options);
 }
 
 static void open_all(struct fixture *f, uint32_t max_under_way)
@@ -194,20 +200,23 @@ static void close_handle(uv_handle_t *handle, void *ctx)
         uv_close(handle, handle == (uv_handle_t *)&f->server.listener ? NULL : on_client_closed);
 }
 
+static void turn(struct fixture *f)
+{
+    pc_loop_poll(&f->loop, 10);
+}
+
 static void close_all(struct fixture *f)
 {
     pc_fetcher_free(f->fetcher);
+    if (!f->loop.stopping)
+        pc_loop_stop(&f->loop, 0);
+    while (!f->loop.ended)
+        turn(f);
     uv_walk(f->loop.uv, close_handle, f); /* only the server's are left */
     uv_run(f->loop.uv, UV_RUN_DEFAULT);
     pc_loop_free(&f->loop);
     pc_engine_free(&f->engine);
     assert_int_equal(failing_alloc_live(&f->alloc), 0);
-}
-
-/* With a limit: a turn that ends something before it waits would wait for ever. */
-static void turn(struct fixture *f)
-{
-    pc_loop_poll(&f->loop, 10);
 }
 
 static void wait_for(struct fixture *f, const struct outcome *outcome)
@@ -290,6 +299,20 @@ static void what_goes_wrong_is_told_in_words(void **state)
         assert_int_equal(outcome.status, 0);
         assert_string_not_equal(outcome.error, "");
     }
+    close_all(&f);
+}
+
+static void an_answer_may_ask_to_come_later(void **state)
+{
+    struct fixture f;
+    struct outcome outcome;
+    (void)state;
+    open_all(&f, 1);
+    fetch(&f, "/ok", &outcome);
+    assert_int_equal(outcome.retry_after_s, 0);
+    fetch(&f, "/later", &outcome);
+    assert_int_equal(outcome.status, 429);
+    assert_int_equal(outcome.retry_after_s, 7);
     close_all(&f);
 }
 
@@ -389,10 +412,8 @@ static void the_end_of_the_loop_ends_what_is_under_way(void **state)
 {
     struct fixture f;
     struct outcome outcomes[2] = {{0}};
-    int sys;
     (void)state;
     open_all(&f, 2);
-    assert_int_equal(pc_loop_start(&f.loop, &sys), 0);
     pc_loop_own(&f.loop);
     assert_non_null(begin(&f, "/hang", &outcomes[0]));
     while (f.server.requests == 0)
@@ -435,6 +456,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_request_says_what_it_was_given_and_hears_the_answer),
         cmocka_unit_test(what_goes_wrong_is_told_in_words),
+        cmocka_unit_test(an_answer_may_ask_to_come_later),
         cmocka_unit_test(a_server_that_does_not_answer_in_time_is_given_up),
         cmocka_unit_test(an_answer_above_its_buffer_is_broken_off),
         cmocka_unit_test(connections_are_kept_unless_a_new_one_is_wanted),

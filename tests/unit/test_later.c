@@ -83,7 +83,7 @@ static int ask_for_permit(void *ctx, struct pc_worker *worker, struct pc_app *ap
     f->permit = pc_alloc_zero(worker->mem, sizeof *f->permit);
     if (!f->permit)
         return PUSHERC_ENOMEM;
-    pc_pending_begin(&f->permit->pending, worker, await);
+    pc_pending_begin(&f->permit->pending, worker, await, NULL);
     return 1;
 }
 
@@ -190,6 +190,12 @@ static uint32_t connections(struct fixture *f)
     return count;
 }
 
+/* Connections, addresses and apps that have questions which the host has not answered. */
+static size_t asking(struct fixture *f)
+{
+    return f->server->engine.workers[0].quotas.by_party.count;
+}
+
 static void *answer_app(void *request)
 {
     assert_int_equal(pusherc_app_answer(request, NULL), 0);
@@ -278,8 +284,11 @@ static void what_the_host_reads_of_a_request_stays_when_its_client_does_not(void
     leave(&f);
     turns(&f, NULL);
     assert_int_equal(connections(&f), 0);
+    assert_int_equal(asking(&f), 1); /* A4: it counts until the host has answered */
     assert_true(pc_slice_eq(pusherc_identify_header(f.identify, "X-Name"), PC_S("Zoe")));
     assert_int_equal(pusherc_identify_accept(f.identify, NULL), PUSHERC_ECANCELED);
+    turns(&f, NULL);
+    assert_int_equal(asking(&f), 0);
     stop(&f);
     assert_int_equal(failing_alloc_live(&f.alloc), 0);
 
@@ -298,7 +307,10 @@ static void what_the_host_reads_of_a_request_stays_when_its_client_does_not(void
     leave(&f);
     turns(&f, NULL);
     assert_true(pc_slice_eq(pusherc_http_body(f.page), PC_S("hello")));
+    assert_int_equal(asking(&f), 1);
     pusherc_http_respond(f.page, 200, NULL, 0, PC_S("late"));
+    turns(&f, NULL);
+    assert_int_equal(asking(&f), 0);
     stop(&f);
     assert_int_equal(failing_alloc_live(&f.alloc), 0);
 }
@@ -409,6 +421,7 @@ static void without_memory_a_client_is_turned_away_wherever_it_stands(void **sta
             leave(&f);
             turns(&f, NULL);
             assert_int_equal(connections(&f), 0);
+            assert_int_equal(asking(&f), 0);
         }
         failed = failing_alloc_hit(&f.alloc);
         assert_true(failed || f.opened == 1);

@@ -179,15 +179,15 @@ static void a_peer_cannot_forge_lines(void **state)
     assert_string_equal(f->seen.message, "name Zo? ??");
 }
 
-/* What pusherc_log_to_stderr() writes for `entry`. */
-static void capture_stderr(const pusherc_log_entry *entry, char *out, size_t size)
+/* What pusherc_log_to_stderr(), or another function, writes for `entry`. */
+static void capture(pusherc_log_fn log, const pusherc_log_entry *entry, char *out, size_t size)
 {
     FILE *file = tmpfile();
     int saved = dup(2);
     assert_non_null(file);
     assert_true(saved >= 0);
     assert_true(dup2(fileno(file), 2) >= 0);
-    pusherc_log_to_stderr(entry, NULL);
+    log(entry, NULL);
     (void)fflush(stderr);
     assert_true(dup2(saved, 2) >= 0);
     (void)close(saved);
@@ -216,8 +216,34 @@ static void no_control_character_reaches_a_terminal(void **state)
                                .app_id = pc_slice_of(bad),
                                .message = PC_S("m")};
     char out[512];
-    capture_stderr(&entry, out, sizeof out);
+    capture(pusherc_log_to_stderr, &entry, out, sizeof out);
     assert_non_null(strstr(out, good));
+}
+
+static void a_line_as_json_is_one_object_whatever_is_in_it(void **state)
+{
+    char message[600], out[8192];
+    pusherc_log_entry entry = {.struct_size = sizeof entry,
+                               .level = PUSHERC_LOG_WARN,
+                               .subject = "net",
+                               .app_id = PC_S("a\"\\\x01\xff"),
+                               .socket_id = {1, 2},
+                               .message = PC_S("Zo\xc3\xab said \"no\"")};
+    (void)state;
+    capture(pusherc_log_json_to_stderr, &entry, out, sizeof out);
+    assert_int_equal(out[0], '{');
+    assert_non_null(strstr(out,
+                           "Z\",\"level\":\"warn\",\"subject\":\"net\",\"app\":\"a\\\"\\\\??\","
+                           "\"socket_id\":\"1.2\",\"message\":\"Zo\xc3\xab said \\\"no\\\"\"}\n"));
+    memset(message, 1, sizeof message); /* a host may hand over anything */
+    entry.app_id = entry.message = pc_slice(message, sizeof message);
+    entry.socket_id = (pusherc_socket_id){0, 0};
+    capture(pusherc_log_json_to_stderr, &entry, out, sizeof out);
+    size_t len = strlen(out);
+    assert_true(len > 700);
+    assert_null(strchr(out, 1));
+    assert_string_equal(out + len - 3, "\"}\n");
+    assert_null(strstr(out, "socket_id"));
 }
 
 static void a_long_line_is_cut_between_characters(void **state)
@@ -268,14 +294,14 @@ static void stderr_gets_one_line_with_time_level_and_subject(void **state)
         .app_id = PC_S("app-1"),
         .socket_id = {12, 34},
     };
-    capture_stderr(&entry, text, sizeof text);
+    capture(pusherc_log_to_stderr, &entry, text, sizeof text);
     assert_int_equal(sscanf(text, "%4u-%2u-%2uT%2u:%2u:%2u.%3uZ %n", &year, &month, &day, &hour,
                             &minute, &second, &ms, &end),
                      7);
     assert_string_equal(text + end, "warn  auth app=app-1 socket=12.34: no such rule\n");
 
     entry = (pusherc_log_entry){.level = PUSHERC_LOG_ERROR, .subject = "server"};
-    capture_stderr(&entry, text, sizeof text);
+    capture(pusherc_log_to_stderr, &entry, text, sizeof text);
     assert_string_equal(text + end, "error server: \n");
 }
 
@@ -296,6 +322,32 @@ static void error_texts_are_cut_to_fit_and_need_no_receiver(void **state)
     assert_int_equal(strlen(info.text), sizeof info.text - 1);
 }
 
+static void warn_about(struct fixture *f, const char *app_id)
+{
+    struct pc_log_about one = {.subject = "net", .app_id = pc_slice_of(app_id)};
+    PC_LOG(&f->log, WARN, one, "x");
+}
+
+static void an_app_that_floods_the_log_leaves_lines_for_others(void **state)
+{
+    struct fixture *f = *state;
+    static const char *const ids[] = {"honest-1", "honest-2", "honest-3"};
+    struct timespec before, after;
+    do { /* until all of it falls into one second of the clock */
+        pc_log_free(&f->log);
+        pc_log_init(&f->log, see, &f->seen, PUSHERC_LOG_DEBUG);
+        f->seen.lines = 0;
+        (void)clock_gettime(CLOCK_MONOTONIC, &before);
+        for (int i = 0; i < 10 * PC_LOG_BURST; i++)
+            warn_about(f, "attacker");
+        for (size_t i = 0; i < 3; i++)
+            warn_about(f, ids[i]);
+        (void)clock_gettime(CLOCK_MONOTONIC, &after);
+    } while (before.tv_sec != after.tv_sec);
+    assert_int_equal(f->seen.lines, PC_LOG_BURST + 3);
+    assert_memory_equal(f->seen.last.app_id.ptr, ids[2], 8);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -307,8 +359,11 @@ int main(void)
         TEST(what_strangers_cause_is_said_once_of_each_topic_in_ten_seconds),
         TEST(a_peer_cannot_forge_lines),
         TEST(no_control_character_reaches_a_terminal),
+        TEST(a_line_as_json_is_one_object_whatever_is_in_it),
         TEST(a_long_line_is_cut_between_characters),
         TEST(threads_may_write_at_the_same_time),
+        {"A6: an app that floods the log leaves lines for others",
+         an_app_that_floods_the_log_leaves_lines_for_others, setup, teardown, NULL},
         cmocka_unit_test(stderr_gets_one_line_with_time_level_and_subject),
         cmocka_unit_test(error_texts_are_cut_to_fit_and_need_no_receiver),
     };

@@ -328,7 +328,7 @@ static void *send_parcels(void *arg)
 static bool wait_for_bell(struct traffic *t, int seconds)
 {
     struct timespec until;
-    clock_gettime(CLOCK_REALTIME, &until);
+    clock_gettime(CLOCK_MONOTONIC, &until);
     until.tv_sec += seconds;
     int err = 0;
     pthread_mutex_lock(&t->mutex);
@@ -343,7 +343,11 @@ static void traffic_open(struct traffic *t, struct fixture *f, uint32_t max)
 {
     *t = (struct traffic){.awake = false};
     pthread_mutex_init(&t->mutex, NULL);
-    pthread_cond_init(&t->cond, NULL);
+    pthread_condattr_t attr;
+    pthread_condattr_init(&attr);
+    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    pthread_cond_init(&t->cond, &attr);
+    pthread_condattr_destroy(&attr);
     assert_int_equal(pc_mailbox_new(&t->box, &f->mem, max, ring, t), 0);
     pc_mailbox_own(t->box);
 }

@@ -150,6 +150,29 @@ static void each_visits_every_node_once_and_the_visitor_may_remove_it(void **sta
     free(items);
 }
 
+static void the_array_becomes_small_again(void **state)
+{
+    (void)state;
+    struct pc_mem mem = pc_mem_make(NULL);
+    struct pc_map map;
+    struct item *items = make_items();
+    pc_map_init(&map, &mem, seed);
+    for (unsigned i = 0; i < ITEMS; i++)
+        assert_int_equal(pc_map_insert(&map, &items[i].node), 0);
+    size_t most = map.chain_count;
+    for (unsigned i = 10; i < ITEMS; i++)
+        pc_map_remove(&map, &items[i].node);
+    for (unsigned i = 0; i < 20; i++) {
+        pc_map_remove(&map, &items[9].node);
+        assert_int_equal(pc_map_insert(&map, &items[9].node), 0);
+    }
+    assert_true(most >= ITEMS && map.chain_count <= 128);
+    for (unsigned i = 0; i < ITEMS; i++)
+        assert_ptr_equal(pc_map_find(&map, items[i].node.key), i < 10 ? &items[i].node : NULL);
+    pc_map_free(&map);
+    free(items);
+}
+
 static void only_the_first_insert_can_run_out_of_memory(void **state)
 {
     (void)state;
@@ -314,6 +337,7 @@ int main(void)
         cmocka_unit_test(what_was_inserted_is_found_until_it_is_removed),
         cmocka_unit_test(keys_are_bytes_and_may_be_empty),
         cmocka_unit_test(each_visits_every_node_once_and_the_visitor_may_remove_it),
+        cmocka_unit_test(the_array_becomes_small_again),
         cmocka_unit_test(only_the_first_insert_can_run_out_of_memory),
         cmocka_unit_test(socket_ids_of_all_threads_differ),
         cmocka_unit_test(the_seed_decides_the_socket_ids),

@@ -171,6 +171,21 @@ static void pings_and_pongs_take_any_data(void **state)
     }
 }
 
+static void a_resume_has_an_object_of_channels(void **state)
+{
+    struct fixture *f = *state;
+    assert_int_equal(parse(f, "{\"event\":\"pusher:resume\",\"data\":{\"channels\":{\"a\":\"1\"},"
+                              "\"socket_id\":\"1.2\"}}"),
+                     0);
+    assert_int_equal(f->in.type, PC_IN_RESUME);
+    assert_slice(f->in.channels.raw, "{\"a\":\"1\"}");
+    assert_slice(f->in.socket_id, "1.2");
+    assert_int_equal(parse(f, "{\"event\":\"pusher:resume\",\"data\":\"{\\\"channels\\\":{}}\"}"),
+                     0);
+    assert_slice(f->in.channels.raw, "{}");
+    assert_int_equal(f->in.socket_id.len, 0);
+}
+
 static void client_events_keep_their_data_as_written(void **state)
 {
     static const struct {
@@ -233,6 +248,11 @@ static void malformed_messages_are_refused(void **state)
         {"{\"event\":\"pusher:pings\"}", "Unknown event"},
         {"{\"event\":\"pusher:Ping\"}", "Unknown event"},
         {"{\"event\":\"pusher:error\",\"data\":{}}", "Unknown event"},
+        {"{\"event\":\"pusher:resume\"}", DATA},
+        {"{\"event\":\"pusher:resume\",\"data\":{\"channels\":[]}}",
+         BAD "\"channels\" in data must be an object, with an event_id for each channel"},
+        {"{\"event\":\"pusher:resume\",\"data\":{\"channels\":{},\"socket_id\":1}}",
+         IN_DATA("socket_id")},
         {"{\"event\":\"pusher_internal:member_added\",\"channel\":\"a\"}", "Unknown event"},
         {"{\"event\":\"order.paid\",\"channel\":\"a\",\"data\":{}}", "Unknown event"},
         {"{\"event\":\"client\",\"channel\":\"a\",\"data\":{}}", "Unknown event"},
@@ -452,6 +472,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(unsubscribe_is_read, set_up, tear_down),
         cmocka_unit_test_setup_teardown(signin_is_read, set_up, tear_down),
         cmocka_unit_test_setup_teardown(pings_and_pongs_take_any_data, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_resume_has_an_object_of_channels, set_up, tear_down),
         cmocka_unit_test_setup_teardown(client_events_keep_their_data_as_written, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(malformed_messages_are_refused, set_up, tear_down),

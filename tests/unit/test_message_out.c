@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,6 +13,7 @@
 #include <pusherc/error.h>
 
 #include "codec/json.h"
+#include "codec/xhr.h"
 #include "protocol/message_out.h"
 #include "unit/failing_alloc.h"
 
@@ -81,6 +83,40 @@ static void errors_carry_an_object(void **state)
                    "\"message\":\"No \\\"x\\\"\\n\"}}");
     pc_out_error(&f->buf, PC_ERROR_CLIENT_EVENT, PC_S(""));
     assert_text(f, "{\"event\":\"pusher:error\",\"data\":{\"code\":4301,\"message\":\"\"}}");
+}
+
+static void a_number_is_written_over_that_of_the_id_in_each_form(void **state)
+{
+    struct fixture *f = *state;
+    struct pc_buf *buf = &f->buf;
+    char text[512];
+    for (int form = 0; form < 2; form++) {
+        char line_room[512], room[512];
+        struct pc_buf line, chunk;
+        pc_buf_clear(buf);
+        /* what looks like a number comes before it, too */
+        pc_out_event(buf, PC_S("e"), PC_S("c"), PC_S("000000000000"), PC_S(""));
+        pc_out_add_id(buf, PC_S("0a0b0c0d-000000000000"));
+        pc_buf_init_in(&line, buf->mem, sizeof line_room, line_room, sizeof line_room);
+        pc_buf_init_in(&chunk, buf->mem, sizeof room, room, sizeof room);
+        pc_xhr_put_message(&line, pc_buf_slice(buf));
+        pc_xhr_put_chunk(&chunk, pc_buf_slice(&line));
+        struct pc_buf *whole = form == 0 ? buf : &chunk;
+        pc_message_renumber(whole->ptr, whole->len, 0xabc123);
+        snprintf(text, sizeof text, "%.*s", (int)whole->len, whole->ptr);
+        assert_non_null(strstr(text, form == 0 ? "\"data\":\"000000000000\""
+                                               : "\\\"data\\\":\\\"000000000000\\\""));
+        assert_non_null(strstr(text, form == 0 ? "\"event_id\":\"0a0b0c0d-000000abc123\"}"
+                                               : "-000000abc123\\\"}\"]\n\r\n"));
+        pc_buf_free(&line);
+        pc_buf_free(&chunk);
+    }
+    pc_buf_clear(buf);
+    pc_out_history_lost(buf, PC_S("a"));
+    assert_text(f, "{\"event\":\"pusher:history_lost\",\"channel\":\"a\",\"data\":\"{}\"}");
+    pc_out_resumed(buf, PC_S("a"), 7);
+    assert_text(f,
+                "{\"event\":\"pusher:resumed\",\"channel\":\"a\",\"data\":\"{\\\"events\\\":7}\"}");
 }
 
 static void subscription_messages_are_as_documented(void **state)
@@ -455,6 +491,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(connection_messages_are_as_documented, set_up, tear_down),
         cmocka_unit_test_setup_teardown(errors_carry_an_object, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_number_is_written_over_that_of_the_id_in_each_form,
+                                        set_up, tear_down),
         cmocka_unit_test_setup_teardown(subscription_messages_are_as_documented, set_up, tear_down),
         cmocka_unit_test_setup_teardown(member_messages_are_as_documented, set_up, tear_down),
         cmocka_unit_test_setup_teardown(events_carry_their_data_as_a_string, set_up, tear_down),

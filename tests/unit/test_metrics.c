@@ -589,6 +589,63 @@ static void traffic_is_refused_above_the_threshold(void **state)
     pusherc_server_free(server);
 }
 
+/* The bytes that `/accept-traffic` says are used. */
+static uint64_t used_bytes(pusherc_server *server)
+{
+    struct pc_http_message message = {.method = PC_S("GET"), .path = PC_S("/accept-traffic")};
+    struct pc_api_request request = {
+        .engine = &server->engine, .worker = &server->engine.workers[0], .message = &message};
+    struct pc_api_reply reply;
+    pc_api_reply_init(&reply, &server->engine.mem);
+    assert_int_equal(pc_api_handle(&request, &reply, NULL), PC_API_REPLY);
+    struct pc_json memory = pc_json_get(pc_json_parse(pc_buf_slice(&reply.body)), PC_S("memory"));
+    uint64_t used = 0;
+    assert_true(pc_slice_to_u64(pc_json_get(memory, PC_S("usedSize")).raw, &used));
+    pc_api_reply_free(&reply);
+    return used;
+}
+
+static void figures_of_the_process_are_read_once_a_second(void **state)
+{
+    static const size_t size = 64 << 20;
+    pusherc_server *server = server_with("app-id", NULL);
+    struct pc_worker *worker = &server->engine.workers[0];
+    (void)state;
+    worker->now_ms = 1000;
+    uint64_t used = used_bytes(server);
+    char *more = malloc(size);
+    assert_non_null(more);
+    memset(more, 1, size);
+    worker->now_ms += PC_RECENT_MS - 1;
+    assert_int_equal(used_bytes(server), used);
+    worker->now_ms++;
+    assert_true(used_bytes(server) > used + size / 2);
+    free(more);
+    pusherc_server_free(server);
+}
+
+static void the_metrics_page_is_written_once_a_second(void **state)
+{
+    static struct reply before, reply;
+    static const char *const queries[] = {"", "json=1"};
+    (void)state;
+    for (size_t i = 0; i < 2; i++) {
+        pusherc_server *server = server_with("app-id", NULL);
+        struct pc_worker *worker = &server->engine.workers[0];
+        worker->now_ms = 1000;
+        get(server, &before, "GET", "/metrics", queries[i]);
+        server->engine.mailbox_refused = 1234567;
+        worker->now_ms += PC_RECENT_MS - 1;
+        get(server, &reply, "GET", "/metrics", queries[i]);
+        assert_string_equal(reply.api.content_type, before.api.content_type);
+        assert_string_equal(reply.body, before.body);
+        worker->now_ms++;
+        get(server, &reply, "GET", "/metrics", queries[i]);
+        assert_non_null(strstr(reply.body, "1234567"));
+        pusherc_server_free(server);
+    }
+}
+
 /* -- the process -- */
 
 static char root[64];
@@ -719,6 +776,10 @@ int main(void)
         WRITE(pages_for_operators_are_not_for_every_name),
         WRITE(a_listener_for_operators_has_their_pages_and_no_others),
         WRITE(traffic_is_refused_above_the_threshold),
+        {"A1: figures of the process are read once a second",
+         figures_of_the_process_are_read_once_a_second, NULL, NULL, NULL},
+        {"A1: the metrics page is written once a second", the_metrics_page_is_written_once_a_second,
+         NULL, NULL, NULL},
         READ(the_process_is_read_from_proc),
         READ(a_control_groups_limit_counts_if_it_is_lower),
         READ(a_system_without_proc_says_nothing),

@@ -22,7 +22,7 @@ struct ox {
 static void add(char *told, char letter)
 {
     size_t len = strlen(told);
-    FX_REQUIRE(len < 60);
+    REQUIRE(len < 60);
     told[len] = letter;
     told[len + 1] = '\0';
 }
@@ -35,7 +35,7 @@ static bool note(void *ctx, const struct pc_notice *notice)
                   : notice->kind == PUSHERC_WEBHOOK_MEMBER_ADDED    ? '+'
                   : notice->kind == PUSHERC_WEBHOOK_MEMBER_REMOVED  ? '-'
                                                                     : '?';
-    FX_REQUIRE((notice->user_id.len > 0) == (letter == '+' || letter == '-'));
+    REQUIRE((notice->user_id.len > 0) == (letter == '+' || letter == '-'));
     add(ox->noted, letter);
     return false;
 }
@@ -54,7 +54,7 @@ static void on_channel(const pusherc_channel_event *event, void *user_data)
                                    [PUSHERC_SUBSCRIPTION_COUNT] = '#'};
     struct ox *ox = user_data;
     char letter = letters[event->type];
-    FX_REQUIRE((event->user_id.len > 0) == (letter == '+' || letter == '-'));
+    REQUIRE((event->user_id.len > 0) == (letter == '+' || letter == '-'));
     add(ox->hooked, letter);
 }
 
@@ -69,8 +69,8 @@ static int set_up(void **state)
     ox->hooks = (pusherc_hooks)PUSHERC_HOOKS_INIT;
     ox->hooks.on_channel = on_channel;
     ox->hooks.user_data = ox;
-    FX_REQUIRE(fx_try_open(&ox->fx, &limits, &ox->hooks, 2, 0) == 0);
-    FX_REQUIRE(fx_try_put(&ox->fx, &app) == 0);
+    REQUIRE(fx_try_open(&ox->fx, &limits, &ox->hooks, 2, 0) == 0);
+    REQUIRE(fx_try_put(&ox->fx, &app) == 0);
     ox->fx.engine->observer = (struct pc_observer){note, wake, ox};
     for (uint32_t i = 0; i < 3; i++) {
         fx_connect(&ox->fx, &ox->clients[i], i % 2);
@@ -105,6 +105,7 @@ static void observer_and_host_are_told_in_one_order(void **state)
     join(ox, 0, "7");
     join(ox, 1, "7");
     join(ox, 2, "8");
+    fx_wait(&ox->fx);
     fx_unsubscribe(&ox->clients[0], ROOM);
     fx_unsubscribe(&ox->clients[1], ROOM);
     fx_unsubscribe(&ox->clients[2], ROOM);
@@ -182,6 +183,7 @@ static void a_member_here_and_elsewhere_is_one(void **state)
     assert_int_equal(mirror(ox, "8", false), 0); /* is here still */
     assert_string_equal(fx_heard(&ox->clients[0]), "");
     assert_int_equal(mirror(ox, "8", true), 0);
+    fx_wait(&ox->fx);
     fx_unsubscribe(&ox->clients[1], ROOM); /* is there still */
     assert_string_equal(fx_heard(&ox->clients[0]), "");
     assert_int_equal(mirror(ox, "8", false), 0);
@@ -196,6 +198,7 @@ static void mirrored_members_go_with_the_channel(void **state)
     struct ox *ox = *state;
     join(ox, 0, "7");
     assert_int_equal(mirror(ox, "8", true), 0);
+    fx_wait(&ox->fx);
     fx_unsubscribe(&ox->clients[0], ROOM);
     fx_settle(&ox->fx); /* no event on its way holds it */
     join(ox, 1, "9");

@@ -73,7 +73,7 @@ static const char *waiting(struct fixture *f, size_t max)
 
 static void expect_bytes(struct fixture *f, size_t bytes, uint32_t count)
 {
-    assert_int_equal(f->q.bytes, bytes);
+    assert_int_equal(pc_outq_bytes(&f->q), bytes);
     assert_int_equal(f->q.count, count);
     assert_int_equal(f->worker->queued_bytes, bytes);
 }
@@ -105,7 +105,7 @@ static void a_write_may_end_anywhere(void **state)
         push(f, "four");
         pc_outq_wrote(&f->q, cut);
         assert_string_equal(waiting(f, 256), all + cut);
-        assert_int_equal(f->q.bytes, sizeof all - 1 - cut);
+        assert_int_equal(pc_outq_bytes(&f->q), sizeof all - 1 - cut);
         pc_outq_wrote(&f->q, sizeof all - 1 - cut);
         expect_bytes(f, 0, 0);
         assert_int_equal(f->q.offset, 0);
@@ -161,7 +161,7 @@ static void an_empty_queue_owns_nothing(void **state)
     struct fixture *f = *state;
     size_t live = failing_alloc_live(&f->fx.alloc);
     push_many(f, 0, 100);
-    pc_outq_wrote(&f->q, f->q.bytes);
+    pc_outq_wrote(&f->q, pc_outq_bytes(&f->q));
     assert_null(f->q.first);
     /* the worker keeps its chunks for other queues */
     assert_int_equal(f->worker->spare_chunk_count, 4);
@@ -231,7 +231,7 @@ static void dropping_spares_a_frame_that_has_begun(void **state)
             expect_bytes(f, begun ? 3 : 0, (uint32_t)begun);
             push(f, "x");
             assert_string_equal(waiting(f, 256), begun ? "00,x" : "x");
-            pc_outq_wrote(&f->q, f->q.bytes);
+            pc_outq_wrote(&f->q, pc_outq_bytes(&f->q));
             expect_bytes(f, 0, 0);
         }
     }
@@ -293,7 +293,7 @@ static void without_memory_nothing_is_queued(void **state)
     pc_frame_done(frame);
     /* and a message that cannot be made does not reach the queue */
     for (size_t i = 1; i <= 2; i++) {
-        pc_outq_wrote(&f->q, f->q.bytes);
+        pc_outq_wrote(&f->q, pc_outq_bytes(&f->q));
         f->worker->spare_chunk_count = 0;
         while (f->worker->spare_chunks) {
             struct pc_chunk *chunk = f->worker->spare_chunks;
@@ -329,11 +329,39 @@ static void frames_carry_their_header(void **state)
     assert_null(pc_frame_new(&f->fx.mem, 1, PC_WS_TEXT, pc_slice(payload, (size_t)INT32_MAX + 1)));
 }
 
+static void what_a_connection_did_not_write_is_taken_back_in_order(void **state)
+{
+    struct fixture *f = *state;
+    struct pc_outq conn;
+    pc_outq_init(&conn, f->worker, on_overflow);
+    conn.encoding = f->q.encoding = PC_ENCODING_XHR;
+    assert_int_equal(pc_outq_send(&conn, 0, PC_S("a head, which is no message")), 0);
+    for (int i = 0; i < 100; i++) {
+        char text[16];
+        int n = snprintf(text, sizeof text, "%d", i);
+        assert_int_equal(
+            pc_outq_send(i < 70 ? &conn : &f->q, PC_WS_TEXT, pc_slice(text, (size_t)n)), 0);
+    }
+    pc_outq_wrote(&conn,
+                  sizeof "a head, which is no message" - 1 + strlen("7\r\na[\"0\"]\n\r\n") + 3);
+    assert_int_equal(pc_outq_take_back(&f->q, &conn), 0);
+    pc_outq_free(&conn);
+    assert_int_equal(f->q.count, 99); /* the first was written, the second only in part */
+    const char *text = waiting(f, 256);
+    for (int i = 1; i < 100; i++) {
+        char line[32];
+        snprintf(line, sizeof line, "a[\"%d\"]\n", i);
+        text = strstr(text, line);
+        assert_non_null(text);
+    }
+}
+
 #define outq_test(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        outq_test(what_a_connection_did_not_write_is_taken_back_in_order),
         outq_test(frames_leave_in_the_order_they_came),
         outq_test(a_write_may_end_anywhere),
         outq_test(chunks_follow_each_other),

@@ -27,7 +27,7 @@ static pusherc_render_verdict render(pusherc_render *r, void *user_data)
 static int set_up(void **state)
 {
     struct ax *ax = malloc(sizeof *ax);
-    FX_REQUIRE(ax);
+    REQUIRE(ax);
     ax_open(ax, 2, PUSHERC_AUTH_RULES);
     pusherc_rule rule = ax_rule(ax, "t.{x}");
     rule.render = render;
@@ -44,16 +44,7 @@ static int set_up(void **state)
     return 0;
 }
 
-static int tear_down(void **state)
-{
-    struct ax *ax = *state;
-    ax_close(ax);
-    size_t live = failing_alloc_live(&ax->fx.alloc);
-    free(ax);
-    return live == 0 ? 0 : -1;
-}
-
-#define with_views(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
+#define with_views(function) cmocka_unit_test_setup_teardown(function, set_up, ax_tear_down)
 
 static struct pc_subscription *subscription_of(struct ax *ax, size_t i)
 {
@@ -78,9 +69,9 @@ static struct pc_frame *make(struct ax *ax, const char *agent, const char *custo
 {
     struct pc_recipients recipients;
     struct pc_channel *channel = channel_of(ax);
-    pc_recipients_read(channel, &recipients);
+    pc_recipients_read(ax->fx.engine, channel, &recipients);
     channel->holders--; /* the subscribers stay */
-    struct pc_frame *event = pc_event_new_rendered(ax->fx.engine, &recipients);
+    struct pc_frame *event = pc_event_new_rendered(&recipients);
     if (!event)
         return NULL;
     int err = 0;
@@ -88,7 +79,7 @@ static struct pc_frame *make(struct ax *ax, const char *agent, const char *custo
         const struct pc_view *view = &recipients.views.items[i];
         const char *text = view->uses == 0 ? NULL : view->name[0] == 'a' ? agent : customer;
         if (text)
-            err = pc_event_add(event, pc_slice_of(text), event->variants->index[i]);
+            err = pc_event_add(event, &recipients, pc_slice_of(text), event->variants->index[i]);
     }
     if (err == 0)
         return event;

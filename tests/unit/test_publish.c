@@ -40,7 +40,7 @@ static int tear_down(void **state)
     struct fixture *f = *state;
     for (uint32_t i = 0; i < CLIENTS; i++)
         fx_disconnect(&f->clients[i]);
-    fx_settle(&f->fx);
+    fx_wait(&f->fx);
     pc_app_unref(f->app);
     bool clean = pc_directory_occupied(&f->fx.engine->directory) == 0;
     for (size_t i = 0; i < PC_SHARDS; i++)
@@ -508,7 +508,7 @@ static void a_message_of_the_server_is_sent_only_to_subscribers(void **state)
         struct pc_shard *shard =
             pc_directory_lock(&engine->directory, f->app->state->uid, PC_S("news"));
         struct pc_channel *channel =
-            pc_shard_get(&engine->directory, shard, f->app->state->uid, PC_S("news"),
+            pc_shard_get(&engine->directory, shard, f->app->state, PC_S("news"),
                          (struct pc_channel_class){PUSHERC_CHANNEL_PUBLIC, false}, NULL);
         assert_int_equal(pc_post_message(engine, channel, PC_S("ours"), &posting), 0);
         pc_channel_settle(&engine->directory, channel);
@@ -573,7 +573,7 @@ static void a_join_without_memory_gives_up(void **state)
         assert_true(granted > -100); /* it did not go on asking */
         assert_int_equal(err, subscription ? 0 : PUSHERC_ENOMEM);
     }
-    pc_leave(&engine->workers[0], f->app, subscription, NULL, &change);
+    pc_leave(&engine->workers[0], f->app, subscription, true, NULL, &change);
     pc_buf_free(&roster);
     expect_heard(f, 0, "");
 }

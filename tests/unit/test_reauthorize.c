@@ -61,7 +61,7 @@ static uint32_t roll(uint64_t *state, uint32_t below)
 
 static int digit(pusherc_slice text)
 {
-    FX_REQUIRE(text.len == 1);
+    REQUIRE(text.len == 1);
     return text.ptr[0] - '0';
 }
 
@@ -71,7 +71,7 @@ static void answer(struct host *host, const struct held *h, bool allow)
     grant.expires_in_ms = 2; /* so that questions also arise without any call of the host */
     int err =
         allow ? pusherc_auth_allow(h->request, &grant) : pusherc_auth_deny(h->request, 0, "no");
-    FX_REQUIRE(err == 0 || err == PUSHERC_ECANCELED);
+    REQUIRE(err == 0 || err == PUSHERC_ECANCELED);
     atomic_fetch_add(&host->answered, 1);
 }
 
@@ -153,7 +153,7 @@ static void publish(struct driver *d)
     char channel[32], data[16];
     snprintf(channel, sizeof channel, "private-t.%d", d->index);
     snprintf(data, sizeof data, "%d", d->published++);
-    FX_REQUIRE(fx_publish(&d->host->ax.fx, channel, "news", data) == 0);
+    REQUIRE(fx_publish(&d->host->ax.fx, channel, "news", data) == 0);
 }
 
 static void tell_change(struct driver *d, int user)
@@ -168,10 +168,10 @@ static void tell_change(struct driver *d, int user)
                                      .pattern = pc_slice_of(pattern)};
     pc_app_unref(app);
     struct pc_change *change = pc_change_new(fx->engine, &filter, PC_S(""), PC_S(""));
-    FX_REQUIRE(change);
+    REQUIRE(change);
     change->done = on_done;
     change->user_data = &done;
-    FX_REQUIRE(pc_change_send(change) == 0);
+    REQUIRE(pc_change_send(change) == 0);
     while (!atomic_load(&done)) {
         if (roll(&d->random, 8) == 0)
             publish(d); /* meanwhile */
@@ -221,7 +221,7 @@ static void check_client(struct host *host, size_t index)
         char key[64];
         int last = -1;
         bool *got = calloc((size_t)d->published + 1, sizeof *got);
-        FX_REQUIRE(got);
+        REQUIRE(got);
         snprintf(key, sizeof key, "{\"event\":\"news\",\"channel\":\"private-t.%d\",\"data\":\"",
                  n);
         for (const char *at = client->heard; at && (at = strstr(at, key)); at++) {
@@ -298,10 +298,10 @@ static void revoked_is_silent_and_granted_loses_nothing(void **state)
     atomic_store(&host.stop, true);
     for (size_t i = 0; i < 2; i++)
         pthread_join(host.answerers[i], NULL);
-    for (size_t i = 0; i < FX_WORKERS; i++) {
+    for (size_t i = 0; i < FX_WORKERS; i++)
         pthread_join(host.workers[i], NULL);
+    for (size_t i = 0; i < FX_WORKERS; i++)
         ax->fx.engine->workers[i].mailbox->has_owner = false;
-    }
     ax_settle(ax);
     for (size_t i = 0; i < CLIENTS; i++)
         check_client(&host, i);

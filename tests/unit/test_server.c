@@ -6,12 +6,10 @@
 
 #include <cmocka.h>
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 #include <uv.h>
 
@@ -21,6 +19,7 @@
 #include "session/session.h"
 #include "unit/certificate.h"
 #include "unit/failing_alloc.h"
+#include "unit/ws_client.h"
 
 enum mode {
     THREADS,
@@ -69,13 +68,20 @@ static int make(struct life *life, enum mode mode, size_t fail_at)
     return make_with_hooks(life, mode, fail_at, NULL);
 }
 
-static int furnish(struct life *life)
+static int put_app(struct life *life, const pusherc_webhook *hook)
 {
     pusherc_app_options app = PUSHERC_APP_OPTIONS_INIT;
     app.id = "app-id";
     app.key = "app-key";
     app.secret = "app-secret";
-    int err = pusherc_server_put_app(life->server, &app, NULL);
+    app.webhooks = hook;
+    app.webhook_count = hook != NULL;
+    return pusherc_server_put_app(life->server, &app, NULL);
+}
+
+static int furnish(struct life *life)
+{
+    int err = put_app(life, NULL);
     return err ? err : pusherc_server_listen(life->server, NULL, NULL);
 }
 
@@ -114,30 +120,37 @@ static void turn(struct life *life)
 
 static int dial(const struct life *life)
 {
-    struct sockaddr_in to = {.sin_family = AF_INET,
-                             .sin_port = htons(pusherc_server_port(life->server, 0)),
-                             .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    int fd = socket(AF_INET, SOCK_STREAM, 0);
-    assert_true(fd >= 0);
-    assert_int_equal(connect(fd, (struct sockaddr *)&to, sizeof to), 0);
-    return fd;
+    return ws_client_dial(pusherc_server_port(life->server, 0));
+}
+
+/* The same for a server that may have stopped meanwhile. */
+static void turn_if_it_runs(struct life *life)
+{
+    if (life->mode == POLLED)
+        (void)pusherc_server_poll(life->server, 5);
+    else
+        turn(life);
 }
 
 /* A client that is established, in the middle of nothing. */
 static int establish(struct life *life)
 {
-    static const char upgrade[] =
-        "GET /app/app-key?protocol=7 HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\n"
-        "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
-        "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n";
     char answer[1024];
     int fd = dial(life);
-    assert_int_equal(send(fd, upgrade, sizeof upgrade - 1, MSG_NOSIGNAL), sizeof upgrade - 1);
+    ws_client_send(fd, ws_client_upgrade);
     for (ssize_t n = 0; n <= 0; turn(life)) {
         n = recv(fd, answer, sizeof answer - 1, MSG_DONTWAIT);
         assert_int_not_equal(n, 0);
     }
     return fd;
+}
+
+static uint64_t count_of(struct life *life, const char *channel)
+{
+    pusherc_channel_info info = {.struct_size = sizeof info};
+    assert_int_equal(pusherc_get_channel(life->server, "app-id", pusherc_slice_of(channel), &info),
+                     0);
+    return info.subscription_count;
 }
 
 static void each_mode(void (*test)(struct life *life))
@@ -571,6 +584,83 @@ static void a_stop_may_be_shortened(void **state)
     each_mode(a_shorter_grace_takes_effect_at_any_time);
 }
 
+/* -- F5: without memory, and with a processor that is busy -- */
+
+static void *spin(void *arg)
+{
+    const _Atomic bool *over = arg;
+    while (!*over)
+        continue;
+    return NULL;
+}
+
+/* Ends a server that has clients, subscriptions and webhooks for an endpoint that is not there, while each `failing`-th request for memory fails. */
+static void end_without_memory(struct life *life, size_t failing, void (*end)(struct life *))
+{
+    static const char join[] = "{\"event\":\"pusher:subscribe\",\"data\":{\"channel\":\"news\"}}";
+    pusherc_webhook hook = PUSHERC_WEBHOOK_INIT;
+    int fds[8];
+    hook.url = "http://127.0.0.1:1/";
+    assert_int_equal(furnish(life), 0);
+    if (life->server->sender) /* NULL: compiled without webhooks */
+        assert_int_equal(put_app(life, &hook), 0);
+    assert_int_equal(pusherc_server_start(life->server, NULL), 0);
+    for (size_t i = 0; i < 8; i++) {
+        fds[i] = establish(life);
+        ws_client_say(fds[i], join);
+    }
+    while (count_of(life, "news") < 8)
+        turn(life);
+    life->alloc.every = failing;
+    end(life);
+    life->alloc.every = 0;
+    for (size_t i = 0; i < 8; i++)
+        close(fds[i]);
+}
+
+static void free_it(struct life *life)
+{
+    pusherc_server_free(life->server);
+    life->server = NULL;
+}
+
+static void stop_it_again_and_again(struct life *life)
+{
+    assert_int_equal(pusherc_server_stop(life->server, 1000, on_stopped, life), 0);
+    for (uint32_t grace_ms = 999; !life->stopped; grace_ms -= grace_ms > 0) {
+        assert_int_equal(pusherc_server_stop(life->server, grace_ms, NULL, NULL), PUSHERC_ESTATE);
+        turn_if_it_runs(life);
+    }
+}
+
+static void freeing_and_stopping_need_no_memory_nor_a_free_processor(void **state)
+{
+    static const enum mode modes[] = {THREADS, POLLED};
+    static void (*const ends[])(struct life *) = {free_it, stop_it_again_and_again};
+    cpu_set_t before, one;
+    pthread_t busy;
+    _Atomic bool over = false;
+    (void)state;
+    assert_int_equal(sched_getaffinity(0, sizeof before, &before), 0);
+    CPU_ZERO(&one);
+    for (size_t cpu = 0; cpu < CPU_SETSIZE && CPU_COUNT(&one) == 0; cpu++)
+        if (CPU_ISSET(cpu, &before))
+            CPU_SET(cpu, &one);
+    assert_int_equal(sched_setaffinity(0, sizeof one, &one), 0); /* later threads take it over */
+    assert_int_equal(pthread_create(&busy, NULL, spin, &over), 0);
+    for (size_t failing = 1; failing <= 2; failing++)
+        for (size_t m = 0; m < 2; m++)
+            for (size_t e = 0; e < 2; e++) {
+                struct life life;
+                assert_int_equal(make(&life, modes[m], 0), 0);
+                end_without_memory(&life, failing, ends[e]);
+                leave(&life);
+            }
+    over = true;
+    pthread_join(busy, NULL);
+    assert_int_equal(sched_setaffinity(0, sizeof before, &before), 0);
+}
+
 /* -- threads -- */
 
 struct publisher {
@@ -680,6 +770,103 @@ static void publishing_while_it_stops_is_harmless(void **state)
     }
 }
 
+/* -- waiting (F9) -- */
+
+static void *wait_for_the_end(void *arg)
+{
+    struct life *life = arg;
+    assert_int_equal(pusherc_server_wait(life->server, UINT32_MAX), 0);
+    assert_int_equal(life->stopped, 1); /* the host was told before */
+    return NULL;
+}
+
+static void a_host_without_a_loop_waits_for_the_end(void **state)
+{
+    struct life life;
+    pthread_t waiters[3];
+    (void)state;
+    assert_int_equal(pusherc_server_wait(NULL, 0), PUSHERC_EINVAL);
+    for (int started = 0; started <= 1; started++) {
+        assert_int_equal(make(&life, THREADS, 0), 0);
+        assert_int_equal(pusherc_server_wait(life.server, UINT32_MAX), PUSHERC_ESTATE);
+        if (started) {
+            assert_int_equal(furnish(&life), 0);
+            assert_int_equal(pusherc_server_start(life.server, NULL), 0);
+            assert_int_equal(pusherc_server_wait(life.server, 0), PUSHERC_ETIMEDOUT);
+            assert_int_equal(pusherc_server_wait(life.server, 3), PUSHERC_ETIMEDOUT);
+            for (size_t i = 0; i < 3; i++)
+                assert_int_equal(pthread_create(&waiters[i], NULL, wait_for_the_end, &life), 0);
+        }
+        assert_int_equal(pusherc_server_stop(life.server, 20, on_stopped, &life), 0);
+        wait_for_the_end(&life);
+        for (size_t i = 0; started && i < 3; i++)
+            pthread_join(waiters[i], NULL);
+        assert_int_equal(pusherc_server_wait(life.server, 0), 0);
+        leave(&life);
+    }
+}
+
+static void only_servers_with_own_threads_are_waited_for(struct life *life)
+{
+    assert_int_equal(furnish(life), 0);
+    assert_int_equal(pusherc_server_start(life->server, NULL), 0);
+    if (life->mode != THREADS) {
+        assert_int_equal(pusherc_server_wait(life->server, UINT32_MAX), PUSHERC_ESTATE);
+        assert_int_equal(
+            pusherc_reauthorize_wait(life->server, "app-id", NULL, UINT32_MAX, NULL, NULL),
+            PUSHERC_ESTATE);
+    }
+    pusherc_server_stop(life->server, 0, on_stopped, life);
+    run_to_the_end(life);
+}
+
+struct waits {
+    pusherc_server *server;
+    int ended, asked;
+    _Atomic bool opened;
+};
+
+static void wait_in_a_hook(const pusherc_conn *conn, void *user_data)
+{
+    struct waits *waits = user_data;
+    (void)conn;
+    waits->ended = pusherc_server_wait(waits->server, UINT32_MAX);
+    waits->asked = pusherc_reauthorize_wait(waits->server, "app-id", NULL, UINT32_MAX, NULL, NULL);
+    waits->opened = true;
+}
+
+static void no_thread_of_the_server_waits_for_it(void **state)
+{
+    struct life life;
+    struct waits waits = {0};
+    pusherc_hooks hooks = PUSHERC_HOOKS_INIT;
+    uint64_t kept = 7, revoked = 7;
+    (void)state;
+    each_mode(only_servers_with_own_threads_are_waited_for);
+    hooks.on_open = wait_in_a_hook;
+    hooks.user_data = &waits;
+    assert_int_equal(make_with_hooks(&life, THREADS, 0, &hooks), 0);
+    waits.server = life.server;
+    assert_int_equal(pusherc_reauthorize_wait(life.server, "app-id", NULL, 0, &kept, NULL),
+                     PUSHERC_ENOENT);
+    assert_int_equal(furnish(&life), 0);
+    assert_int_equal(pusherc_reauthorize_wait(life.server, "app-id", NULL, 0, &kept, NULL),
+                     PUSHERC_ESTATE);
+    assert_int_equal(pusherc_server_start(life.server, NULL), 0);
+    int fd = establish(&life);
+    while (!waits.opened)
+        usleep(1000);
+    assert_int_equal(waits.ended, PUSHERC_ESTATE);
+    assert_int_equal(waits.asked, PUSHERC_ESTATE);
+    assert_int_equal(kept, 7);
+    assert_int_equal(
+        pusherc_reauthorize_wait(life.server, "app-id", NULL, UINT32_MAX, &kept, &revoked), 0);
+    assert_int_equal(kept, 0);
+    assert_int_equal(revoked, 0);
+    close(fd);
+    leave(&life);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -696,8 +883,11 @@ int main(void)
         cmocka_unit_test(calls_that_close_do_all_or_without_memory_nothing),
         cmocka_unit_test(a_server_stops_without_memory),
         cmocka_unit_test(a_stop_may_be_shortened),
+        cmocka_unit_test(freeing_and_stopping_need_no_memory_nor_a_free_processor),
         cmocka_unit_test(a_certificate_is_exchanged_by_all_workers_or_none),
         cmocka_unit_test(publishing_while_it_stops_is_harmless),
+        cmocka_unit_test(a_host_without_a_loop_waits_for_the_end),
+        cmocka_unit_test(no_thread_of_the_server_waits_for_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

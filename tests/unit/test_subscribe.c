@@ -108,7 +108,7 @@ static int close_all(struct fixture *f)
 {
     for (size_t i = 0; i < CLIENTS; i++)
         fx_disconnect(&f->clients[i]);
-    fx_settle(&f->fx);
+    fx_wait(&f->fx);
     bool clean = pc_directory_occupied(&f->fx.engine->directory) == 0;
     fx_close(&f->fx);
     return clean && failing_alloc_live(&f->fx.alloc) == 0 ? 0 : -1;
@@ -257,6 +257,7 @@ static void a_user_joins_once_and_leaves_once(void **state)
     expect_heard(f, 0, "");
     expect_heard(f, 1, "");
     expect_log(f, "count presence-r 3;count presence-r 4;");
+    fx_wait(&f->fx);
     fx_unsubscribe(&c[0], "presence-r");
     expect_heard(f, 1, "");
     expect_log(f, "count presence-r 3;");
@@ -280,6 +281,7 @@ static void ids_and_infos_are_escaped_twice(void **state)
     fx_join(&f->clients[1], "presence-r", "{\"user_id\":\"c\",\"user_info\":[\"\\n\"]}");
     fx_heard(&f->clients[1]);
     expect_heard(f, 0, ADDED("presence-r", "c", "[" Q "\\\\n" Q "]"));
+    fx_wait(&f->fx);
     fx_disconnect(&f->clients[0]);
     expect_heard(f, 1, REMOVED("presence-r", "a\\\\\\\"b"));
 }
@@ -368,6 +370,7 @@ static void a_new_member_is_told_of_each_member_once(void **state)
     fx_join(&f->clients[0], "presence-r", "{\"user_id\":\"a\"}");
     fx_join(&f->clients[1], "presence-r", "{\"user_id\":\"b\"}");
     fx_join(&f->clients[3], "presence-r", "{\"user_id\":\"c\"}");
+    fx_pass(&f->fx, PC_GATHER_MS);
     fx_unsubscribe(&f->clients[1], "presence-r");
     fx_join(&f->clients[2], "presence-r", "{\"user_id\":\"d\"}");
     expect_heard(f, 0,

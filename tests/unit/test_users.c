@@ -301,6 +301,7 @@ static void watchers_are_told_the_state_and_each_change(void **state)
         fx_heard(&f.clients[0]),
         "{\"event\":\"pusher_internal:watchlist_events\",\"data\":\"{\\\"events\\\":["
         "{\\\"name\\\":\\\"online\\\",\\\"user_ids\\\":[\\\"9\\\"]}]}\"}\n");
+    fx_wait(&f.fx);
     fx_disconnect(&f.clients[1]);
     expect_news(&f, 0, "-8;");
     fx_disconnect(&f.clients[2]);
@@ -328,8 +329,34 @@ static void further_connections_say_nothing(void **state)
     for (size_t i = 1; i < 4; i++)
         fx_disconnect(&f.clients[i]);
     expect_news(&f, 0, "");
+    fx_wait(&f.fx);
     fx_disconnect(&f.clients[4]);
     expect_news(&f, 0, "-8;");
+    assert_int_equal(close_all(&f), 0);
+}
+
+/* A3: a user comes and goes as fast as it can, once in two milliseconds, for two seconds. */
+static void a3_who_comes_and_goes_costs_watchers_what_time_allows(void **state)
+{
+    struct fixture f;
+    size_t told = 0;
+    (void)state;
+    open_watching(&f, PUSHERC_NO_DELAY);
+    watch(&f, 0, "7", "\"8\"");
+    expect_news(&f, 0, "-8;");
+    for (int i = 0; i < 1000; i++) {
+        sign_in_as(&f.clients[1], "8");
+        fx_pass(&f.fx, 1);
+        fx_disconnect(&f.clients[1]);
+        fx_connect(&f.fx, &f.clients[1], (uint32_t)i % FX_WORKERS);
+        fx_pass(&f.fx, 1);
+        told += strlen(news(&f.clients[0])) / strlen("+8;");
+    }
+    fx_wait(&f.fx);
+    const char *last = news(&f.clients[0]);
+    told += strlen(last) / strlen("+8;");
+    assert_true(told >= 20 && told <= 2 * 20 + 2);
+    assert_true(told % 2 == 0); /* it is offline */
     assert_int_equal(close_all(&f), 0);
 }
 
@@ -495,7 +522,7 @@ static void watched_users_are_no_channels(void **state)
     watch(&f, 0, "7", "\"8\"");
     sign_in_as(&f.clients[1], "8");
     struct pc_app *app = pc_apps_by_id(&f.fx.engine->apps, PC_S("app-id"));
-    pc_directory_each(&f.fx.engine->directory, app->state->uid, PC_S(""), count_visit, &visited);
+    pc_directory_each(&f.fx.engine->directory, app->state, PC_S(""), count_visit, &visited);
     assert_int_equal(visited, 0);
     assert_int_equal(pc_directory_occupied(&f.fx.engine->directory), 0);
     assert_int_equal(f.fx.engine->workers[0].stats.subscriptions, 0);
@@ -792,6 +819,7 @@ static void a_refused_sign_in_is_not_seen(void **state)
     watch(f, 2, "7", "\"6\"");
     expect_news(f, 2, "!null;");
     expect_news(f, 0, "-7;+7;");
+    fx_wait(&f->fx);
     fx_disconnect(&f->clients[1]);
     expect_news(f, 0, "-7;");
     watch(f, 2, "7", "\"6\"");
@@ -929,6 +957,7 @@ static void without_memory_a_sign_in_is_refused(void **state)
         fx_settle(&f.fx);
         if (f.clients[0].over) {
             assert_int_equal(f.clients[0].closed, 1011);
+            fx_wait(&f.fx);
             expect_news(&f, 1, user ? "+7;-7;" : "");
         } else if (user) {
             expect_news(&f, 0, "+8-9;");
@@ -954,6 +983,7 @@ int main(void)
         users_test(users_of_another_app_are_others),
         cmocka_unit_test(watchers_are_told_the_state_and_each_change),
         cmocka_unit_test(further_connections_say_nothing),
+        cmocka_unit_test(a3_who_comes_and_goes_costs_watchers_what_time_allows),
         cmocka_unit_test(a_page_that_is_loaded_again_is_quiet),
         cmocka_unit_test(signing_in_again_replaces_the_list),
         cmocka_unit_test(the_first_hundred_are_kept),

@@ -16,16 +16,16 @@ static pusherc_render_verdict render(pusherc_render *r, void *user_data)
     struct ax *ax = user_data;
     pusherc_slice view = pusherc_render_view(r);
     ax->renders++;
-    FX_REQUIRE(pc_slice_eq(pusherc_render_app_id(r), PC_S("app-id")));
-    FX_REQUIRE(pc_slice_eq(pusherc_render_param(r, "x"), PC_S("1")));
-    FX_REQUIRE(pusherc_render_param(r, "other").len == 0);
-    FX_REQUIRE(pc_slice_ends(pusherc_render_channel(r), PC_S("-t.1")));
+    REQUIRE(pc_slice_eq(pusherc_render_app_id(r), PC_S("app-id")));
+    REQUIRE(pc_slice_eq(pusherc_render_param(r, "x"), PC_S("1")));
+    REQUIRE(pusherc_render_param(r, "other").len == 0);
+    REQUIRE(pc_slice_ends(pusherc_render_channel(r), PC_S("-t.1")));
     if (pc_slice_eq(view, PC_S("odd"))) {
-        FX_REQUIRE(pusherc_render_payload(r, PC_S("\xff")) == PUSHERC_EINVAL);
+        REQUIRE(pusherc_render_payload(r, PC_S("\xff")) == PUSHERC_EINVAL);
         return PUSHERC_RENDER_REPLACED;
     }
     if (pc_slice_eq(view, PC_S("broken"))) {
-        FX_REQUIRE(pusherc_render_payload(r, PC_S("{")) == 0);
+        REQUIRE(pusherc_render_payload(r, PC_S("{")) == 0);
         return PUSHERC_RENDER_REPLACED;
     }
     if (pc_slice_eq(view, PC_S("nonsense")))
@@ -42,7 +42,7 @@ static pusherc_render_verdict render(pusherc_render *r, void *user_data)
 static int set_up(void **state)
 {
     struct ax *ax = malloc(sizeof *ax);
-    FX_REQUIRE(ax);
+    REQUIRE(ax);
     ax_open(ax, 2, PUSHERC_AUTH_RULES);
     pusherc_rule rule = ax_rule(ax, "t.{x}");
     rule.render = render;
@@ -52,16 +52,7 @@ static int set_up(void **state)
     return 0;
 }
 
-static int tear_down(void **state)
-{
-    struct ax *ax = *state;
-    ax_close(ax);
-    size_t live = failing_alloc_live(&ax->fx.alloc);
-    free(ax);
-    return live == 0 ? 0 : -1;
-}
-
-#define with_views(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
+#define with_views(function) cmocka_unit_test_setup_teardown(function, set_up, ax_tear_down)
 
 static const char *enter(struct ax *ax, size_t i, const char *channel, const char *view)
 {
@@ -89,6 +80,35 @@ static char *event(const char *name, const char *data)
     snprintf(text[at], sizeof text[at],
              "{\"event\":\"%s\",\"channel\":\"private-t.1\",\"data\":\"%s\"}\n", name, data);
     return text[at];
+}
+
+static void merged_events_are_not_rendered(void **state)
+{
+    struct ax *ax = *state;
+    pusherc_slice name = PC_S("private-t.1");
+    pusherc_app_options options = fx_app();
+    options.auth_mode = PUSHERC_AUTH_RULES;
+    options.shaping = "private-t.{x} window_ms=100";
+    REQUIRE(fx_try_put(&ax->fx, &options) == 0);
+    enter(ax, 0, "private-t.1", "agent");
+    enter(ax, 1, "private-t.1", "customer");
+    struct pc_app *app = pc_apps_by_id(&ax->fx.engine->apps, PC_S("app-id"));
+    for (int i = 0; i < 20; i++) {
+        const struct pc_publication p = {.event = PC_S("news"),
+                                         .channels = &name,
+                                         .channel_count = 1,
+                                         .data = i < 19 ? PC_S("all") : PC_S("last"),
+                                         .worker = &ax->fx.engine->workers[0]};
+        REQUIRE(pc_publish(ax->fx.engine, app, &p) == 0);
+        ax_settle(ax);
+    }
+    pc_app_unref(app);
+    assert_int_equal(ax->renders, 2); /* the first, for two audiences */
+    ax_pass(ax, 100 + PC_TIMER_SLOT_MS);
+    ax_settle(ax);
+    assert_int_equal(ax->renders, 4); /* and the newest */
+    assert_non_null(strstr(ax_heard(ax, 0), "last"));
+    assert_null(strstr(ax_heard(ax, 1), "last"));
 }
 
 static void each_audience_is_rendered_for_once(void **state)
@@ -157,6 +177,7 @@ static void members_are_rendered(void **state)
     assert_null(strstr(text, "name"));
     expect(ax, 2, "");
     ax_heard(ax, 0);
+    fx_wait(&ax->fx);
     fx_unsubscribe(&ax->clients[3], "presence-t.1");
     assert_non_null(strstr(ax_heard(ax, 0), "member_removed"));
     assert_non_null(strstr(ax_heard(ax, 1), "member_removed"));
@@ -368,6 +389,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         with_views(each_audience_is_rendered_for_once),
+        with_views(merged_events_are_not_rendered),
         with_views(a_mistake_shows_nothing),
         with_views(client_events_are_rendered),
         with_views(members_are_rendered),

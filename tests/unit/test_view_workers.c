@@ -59,7 +59,7 @@ static pusherc_render_verdict render(pusherc_render *r, void *user_data)
     (void)user_data;
     int n = snprintf(text, sizeof text, "{\"view\":\"%.*s\",\"data\":%.*s}", (int)view.len,
                      view.ptr, (int)data.len, data.ptr);
-    FX_REQUIRE(pusherc_render_payload(r, pc_slice(text, (size_t)n)) == 0);
+    REQUIRE(pusherc_render_payload(r, pc_slice(text, (size_t)n)) == 0);
     return PUSHERC_RENDER_REPLACED;
 }
 
@@ -72,12 +72,12 @@ static void check(struct member *m)
         if (strstr(line, "member_removed"))
             continue;
         for (size_t v = 0; v < VIEWS; v++)
-            FX_REQUIRE((strstr(line, views[v]) != NULL) == (views[v] == m->view));
+            REQUIRE((strstr(line, views[v]) != NULL) == (views[v] == m->view));
         if (strstr(line, "\"event\":\"news\"")) {
             unsigned publisher, number;
-            FX_REQUIRE(at && sscanf(at, "\\\"data\\\":%u", &number) == 1);
+            REQUIRE(at && sscanf(at, "\\\"data\\\":%u", &number) == 1);
             publisher = number % PUBLISHERS;
-            FX_REQUIRE(number > m->last[publisher]);
+            REQUIRE(number > m->last[publisher]);
             m->last[publisher] = number;
         }
         m->heard++;
@@ -109,8 +109,8 @@ static void enter(struct crew *crew, uint32_t worker, struct member *m, const ch
                            .view = pc_slice_of(view)};
     m->view = view;
     pc_buf_init(&roster, &crew->fx.mem, SIZE_MAX);
-    FX_REQUIRE(pc_join_finish(&crew->fx.engine->workers[worker], &join, &roster, &m->subscription,
-                              &change) == 0);
+    REQUIRE(pc_join_finish(&crew->fx.engine->workers[worker], &join, &roster, &m->subscription,
+                           &change) == 0);
     pc_buf_free(&roster);
 }
 
@@ -118,7 +118,8 @@ static void leave(struct crew *crew, uint32_t worker, struct member *m)
 {
     struct pc_channel_change change;
     if (m->subscription)
-        pc_leave(&crew->fx.engine->workers[worker], crew->app, m->subscription, NULL, &change);
+        pc_leave(&crew->fx.engine->workers[worker], crew->app, m->subscription, true, NULL,
+                 &change);
     m->subscription = NULL;
 }
 
@@ -159,7 +160,7 @@ static void *publish(void *arg)
     for (unsigned n = 1; t->crew->done < WORKERS; n++) {
         snprintf(data, sizeof data, "%u", n * PUBLISHERS + t->index);
         int err = fx_publish(&t->crew->fx, CHANNEL, "news", data);
-        FX_REQUIRE(err == 0 || err == PUSHERC_EBACKLOG);
+        REQUIRE(err == 0 || err == PUSHERC_EBACKLOG);
     }
     return NULL;
 }

@@ -29,8 +29,14 @@ struct fixture {
     uint64_t now_ms;
 };
 
-static const struct pc_webhook_settings settings = {
-    .batch_ms = 250, .batch_events = 20, .delay_ms = 3000, .retry_ms = 300000, .max_queued = 100};
+static const struct pc_webhook_settings settings = {.batch_ms = 250,
+                                                    .batch_events = 20,
+                                                    .behind_events = 20,
+                                                    .delay_ms = 3000,
+                                                    .retry_ms = 300000,
+                                                    .max_queued = 100,
+                                                    .max_bytes = 1 << 30,
+                                                    .max_under_way = 64};
 
 static pusherc_webhook hook_of(const char *url, uint32_t kinds)
 {

@@ -475,9 +475,108 @@ static void without_memory_less_is_found(void **state)
     bench_close(&b);
 }
 
+/* -- the public calls -- */
+
+static pusherc_credentials app_credentials(void)
+{
+    pusherc_credentials c = PUSHERC_CREDENTIALS_INIT;
+    c.app_id = PC_S("app-id");
+    c.key = PC_S(KEY);
+    c.secret = PC_S(SECRET);
+    return c;
+}
+
+static void hosts_are_told_why_a_subscription_is_refused(void **state)
+{
+    const pusherc_credentials credentials = app_credentials();
+    const pusherc_socket_id id = {1, 2};
+    char auth[sizeof KEY + 1 + PC_SHA256_HEX], hex[PC_SHA256_HEX + 1], out[1024];
+    size_t len = 1;
+    (void)state;
+
+    assert_int_equal(pusherc_sign_channel(&credentials, id, PC_S("private-x"), PC_S(""), auth,
+                                          sizeof auth, NULL),
+                     0);
+    assert_int_equal(pusherc_explain_auth(&credentials, pc_slice_of(auth), id, PC_S("private-x"),
+                                          PC_S(""), out, sizeof out, &len),
+                     0);
+    assert_int_equal(len, 0);
+    assert_string_equal(out, "");
+    assert_int_equal(pusherc_explain_auth(&credentials, pc_slice_of(auth), id, PC_S("private-y"),
+                                          PC_S(""), out, sizeof out, &len),
+                     0);
+    assert_non_null(strstr(out, "none of the usual mistakes"));
+    assert_int_equal(len, strlen(out));
+    hmac(SECRET, "1.2:x", hex);
+    (void)snprintf(auth, sizeof auth, "%s:%s", KEY, hex);
+    assert_int_equal(pusherc_explain_auth(&credentials, pc_slice_of(auth), id, PC_S("private-x"),
+                                          PC_S(""), NULL, 0, &len),
+                     PUSHERC_ENOBUFS);
+    assert_int_equal(pusherc_explain_auth(&credentials, pc_slice_of(auth), id, PC_S("private-x"),
+                                          PC_S(""), out, len, &len),
+                     0);
+    assert_string_equal(out, "it was made for the name \"x\": sign the whole name");
+    /* a sign-in */
+    hmac("app-secret ", "1.2::user::{}", hex);
+    (void)snprintf(auth, sizeof auth, "%s:%s", KEY, hex);
+    assert_int_equal(pusherc_explain_auth(&credentials, pc_slice_of(auth), id, PC_S(""), PC_S("{}"),
+                                          out, sizeof out, &len),
+                     0);
+    assert_string_equal(out, "it was made with the secret and a space behind it");
+    assert_int_equal(pusherc_explain_auth(NULL, pc_slice_of(auth), id, PC_S(""), PC_S("{}"), out,
+                                          sizeof out, &len),
+                     PUSHERC_EINVAL);
+}
+
+static void hosts_are_told_why_a_request_is_refused(void **state)
+{
+    pusherc_credentials credentials = app_credentials();
+    const pusherc_http_param param = {PC_S("info"), PC_S("user count")};
+    char query[512], out[9216];
+    size_t len;
+    (void)state;
+
+    assert_int_equal(pusherc_sign_request(&credentials, "GET", "/apps/1/channels", &param, 1,
+                                          PC_S(""), 1000, query, sizeof query, NULL),
+                     0);
+    static const struct {
+        const char *method, *path;
+        uint64_t now;
+        const char *secret, *told; /* NULL: it is right */
+    } cases[] = {
+        {"GET", "/apps/1/channels", 1000, SECRET, NULL},
+        {"POST", "/apps/1/channels", 1000, SECRET, ": it was made for the method GET"},
+        {"GET", "/apps/1/channels/", 1000, SECRET, "none of the usual mistakes"},
+        {"GET", "/apps/1/channels", 5000, SECRET, ": auth_timestamp is 4000 seconds old"},
+        {"GET", "/apps/1/channels", 1000, "x", "Invalid signature"},
+    };
+    for (size_t i = 0; i < LENGTH(cases); i++) {
+        credentials.secret = pc_slice_of(cases[i].secret);
+        assert_int_equal(pusherc_explain_request(&credentials, cases[i].method, cases[i].path,
+                                                 pc_slice_of(query), PC_S(""), cases[i].now, out,
+                                                 sizeof out, &len),
+                         0);
+        assert_int_equal(len, strlen(out));
+        if (cases[i].told)
+            assert_non_null(strstr(out, cases[i].told));
+        else
+            assert_int_equal(len, 0);
+    }
+    assert_int_equal(pusherc_explain_request(&credentials, "GET", "/", PC_S(""), PC_S(""), 1, out,
+                                             sizeof out, &len),
+                     0);
+    assert_string_equal(out, "Missing parameter: auth_key");
+    credentials.key = PC_S("");
+    assert_int_equal(pusherc_explain_request(&credentials, "GET", "/", PC_S(""), PC_S(""), 1, out,
+                                             sizeof out, &len),
+                     PUSHERC_EINVAL);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(hosts_are_told_why_a_subscription_is_refused),
+        cmocka_unit_test(hosts_are_told_why_a_request_is_refused),
         cmocka_unit_test(causes_of_subscriptions),
         cmocka_unit_test(causes_of_odd_forms),
         cmocka_unit_test(causes_of_sign_ins),

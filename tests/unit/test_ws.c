@@ -18,6 +18,7 @@ struct log {
     size_t len;
     struct pc_ws *ws;
     bool close_in_message; /* behave like a connection that closes on the first message */
+    bool inflates;         /* the handshake has agreed on permessage-deflate */
 };
 
 static void add(struct log *log, const char *format, ...) __attribute__((format(printf, 2, 3)));
@@ -54,8 +55,11 @@ static void on_message(void *user, enum pc_ws_opcode opcode, pusherc_slice paylo
         pc_ws_closing(log->ws);
 }
 
-static void on_ping(void *user)
+static void on_send(void *user, pusherc_slice frame);
+
+static void on_ping(void *user, pusherc_slice pong)
 {
+    on_send(user, pong);
     add(user, "ping ");
 }
 
@@ -114,12 +118,25 @@ static void put_raw(struct wire *w, const void *bytes, size_t len)
     w->len += len;
 }
 
+/* Feeds until nothing is left. Each call ends with one message or control frame at most. */
+static int feed_piece(struct pc_ws *ws, struct pc_ws_pool *pool, struct log *log,
+                      pusherc_slice bytes, uint16_t *code)
+{
+    int status = 0;
+    do
+        status = pc_ws_feed(ws, pool, log, &bytes, code);
+    while (status == 0 && !ws->ended && (bytes.len || ws->more));
+    assert_true(status == 0 || (bytes.len == 0 && !ws->more));
+    return status;
+}
+
 /* Feeds `w` in the pieces given, 0 = whole; what happened is in `log`. Returns the last result. */
 static int feed(struct pc_ws_pool *pool, const struct wire *w, size_t first_piece, size_t step,
                 uint32_t max_message, struct log *log)
 {
     struct pc_ws ws;
     pc_ws_init(&ws, max_message);
+    ws.inflates = log->inflates;
     log->len = 0;
     log->text[0] = '\0';
     log->ws = &ws;
@@ -133,7 +150,7 @@ static int feed(struct pc_ws_pool *pool, const struct wire *w, size_t first_piec
         /* a block of its own, so that reading past the end is seen */
         char *copy = malloc(n);
         memcpy(copy, w->bytes + at, n);
-        status = pc_ws_feed(&ws, pool, log, pc_slice(copy, n), &code);
+        status = feed_piece(&ws, pool, log, pc_slice(copy, n), &code);
         free(copy);
         at += n;
         if (status == PUSHERC_EPROTO)
@@ -278,6 +295,56 @@ static void make(struct wire *w, const struct frame *frames)
 }
 
 static struct wire wire; /* too large for a stack */
+
+#ifdef PC_WITH_DEFLATE
+#    define HELLO        "\xf2\x48\xcd\xc9\xc9\x07\x00" /* RFC 7692, section 7.2.3.1 */
+#    define NOT_INFLATED "send-close:1007:Message is not valid DEFLATE or UTF-8 error:1007 "
+#    define TOO_LARGE    "send-close:1009:Message too large (max_frame_bytes) error:1009 "
+
+static void compressed_messages_are_read_where_that_was_agreed_on(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *what;
+        struct frame frames[8];
+        const char *expected;
+    } cases[] = {
+        {"text", {F(0xc1, HELLO)}, "text:Hello "},
+        {"binary", {F(0xc2, HELLO)}, "binary:Hello "},
+        {"empty", {F(0xc1, "\x00")}, "text: "},
+        {"one that is not compressed",
+         {F(0x81, "plain"), F(0xc1, HELLO)},
+         "text:plain text:Hello "},
+        {"fragments",
+         {F(0x41, "\xf2\x48"), F(0x00, ""), F(0x80, "\xcd\xc9\xc9\x07\x00")},
+         "text:Hello "},
+        {"a ping between fragments",
+         {F(0x41, "\xf2\x48"), F(0x89, "p"), F(0x80, "\xcd\xc9\xc9\x07\x00")},
+         "send-pong:p ping text:Hello "},
+        {"no state is kept", {F(0xc1, HELLO), F(0xc1, HELLO)}, "text:Hello text:Hello "},
+        {"a reference to the message before",
+         {F(0xc1, HELLO), F(0xc1, "\xf2\x00\x11\x00\x00")},
+         "text:Hello " NOT_INFLATED},
+        {"RSV1 in a later fragment",
+         {F(0x41, "\xf2\x48"), F(0xc0, "\xcd\xc9\xc9\x07\x00")},
+         BROKEN},
+        {"RSV1 in a ping", {F(0xc9, "p")}, BROKEN},
+        {"RSV1 in a close", {F(0xc8, "")}, BROKEN},
+        {"RSV2 as well", {F(0xe1, HELLO)}, BROKEN},
+        {"no DEFLATE", {F(0xc1, "\xff\xff")}, NOT_INFLATED},
+        {"a cut one", {F(0xc1, "\xf2\x48\xcd")}, NOT_INFLATED},
+        {"no bytes at all are no message", {F(0xc1, "")}, NOT_INFLATED},
+        {"not UTF-8 inside", {F(0xc1, "\x00\x01\x00\xfe\xff\xc3\x00")}, NOT_INFLATED},
+        {"binary may be anything", {F(0xc2, "\x00\x01\x00\xfe\xff\xc3\x00")}, "binary:\\c3 "},
+        {"300 bytes in 8", {F(0xc1, "\x4a\x4c\x1c\x05\xc4\x02\x00\x00")}, TOO_LARGE},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct log log = {.inflates = true};
+        make(&wire, cases[i].frames);
+        expect_with(&log, cases[i].what, &wire, 200, cases[i].expected);
+    }
+}
+#endif
 
 static void each_vector_gives_its_events_however_it_is_cut(void **state)
 {
@@ -474,10 +541,35 @@ static void no_context_is_held_between_messages(void **state)
     put_frame(&wire, 0x80, "c", 1);
     const char *bytes = (const char *)wire.bytes;
     for (size_t at = 0; at < wire.len; at++) {
-        assert_int_equal(pc_ws_feed(&ws, pool, &log, pc_slice(bytes + at, 1), &code), 0);
+        assert_int_equal(feed_piece(&ws, pool, &log, pc_slice(bytes + at, 1), &code), 0);
         assert_int_equal(ws.context != NULL, at + 1 < wire.len);
     }
     pc_ws_free(&ws, pool);
+    pc_ws_pool_free(pool);
+}
+
+static void one_call_handles_one_message(void **state)
+{
+    (void)state;
+    struct pc_mem mem = pc_mem_make(NULL);
+    struct pc_ws_pool *pool;
+    struct log log = {0};
+    struct pc_ws ws;
+    uint16_t code;
+    assert_int_equal(pc_ws_pool_new(&pool, &mem, 1, &events), 0);
+    pc_ws_init(&ws, 1000);
+    wire.len = 0;
+    for (int i = 0; i < 3000; i++) /* more than the context reads ahead */
+        put_frame(&wire, i % 3 ? 0x81 : 0x8a, "abc", 3);
+    pusherc_slice rest = pc_slice((const char *)wire.bytes, wire.len);
+    int calls = 0;
+    for (; rest.len || ws.more; calls++) {
+        log.len = 0;
+        assert_int_equal(pc_ws_feed(&ws, pool, &log, &rest, &code), 0);
+        assert_string_equal(log.text, calls % 3 ? "text:abc " : "pong ");
+    }
+    assert_int_equal(calls, 3000);
+    assert_null(ws.context);
     pc_ws_pool_free(pool);
 }
 
@@ -507,7 +599,7 @@ static void connections_in_the_middle_of_messages_do_not_mix(void **state)
     }
     for (size_t at = 0; at < wires[0].len; at++)
         for (size_t i = 0; i < COUNT; i++)
-            assert_int_equal(pc_ws_feed(&ws[i], pool, &logs[i],
+            assert_int_equal(feed_piece(&ws[i], pool, &logs[i],
                                         pc_slice((const char *)wires[i].bytes + at, 1), &code),
                              0);
     for (size_t i = 0; i < COUNT; i++) {
@@ -590,7 +682,8 @@ static void close_frames_carry_code_and_a_reason_that_fits(void **state)
 }
 
 /* The handshake's answer to a request with these fields: "101 ..." in full or "STATUS field=value". */
-static void shake(const char *request_line, const char *fields, struct log *log)
+static void shake(const char *request_line, const char *fields, struct pc_ws_deflate *deflate,
+                  struct log *log)
 {
     struct pc_mem mem = pc_mem_make(NULL);
     struct pc_http_parser *parser;
@@ -606,7 +699,7 @@ static void shake(const char *request_line, const char *fields, struct log *log)
     pc_buf_put(&input, PC_S("\r\n"));
     assert_int_equal(pc_http_parser_new(&parser, &mem, (struct pc_http_limits){10000, 100}), 0);
     assert_int_equal(pc_http_parser_feed(parser, pc_buf_slice(&input), &consumed), PC_HTTP_REQUEST);
-    int result = pc_ws_handshake(pc_http_parser_message(parser), &out, &status, &text);
+    int result = pc_ws_handshake(pc_http_parser_message(parser), &out, deflate, &status, &text);
     log->len = 0;
     log->text[0] = '\0';
     if (result == 0) {
@@ -657,7 +750,7 @@ static void handshakes_are_answered_as_rfc_6455_says(void **state)
         {"without a number", OPEN,
          UPGRADE KEY VERSION "Sec-WebSocket-Protocol: pusher-channels-protocol-\r\n",
          ACCEPTED "\r\n"},
-        {"no extension is agreed on", OPEN,
+        {"no extension is agreed on where none is wanted", OPEN,
          UPGRADE KEY VERSION "Sec-WebSocket-Extensions: permessage-deflate\r\n", ACCEPTED "\r\n"},
         {"POST", "POST / HTTP/1.1", UPGRADE KEY VERSION, "405 Allow=GET"},
         {"a plain GET", OPEN, "", SAY_VERSION},
@@ -675,8 +768,58 @@ static void handshakes_are_answered_as_rfc_6455_says(void **state)
     };
     struct log log;
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        shake(cases[i].line, cases[i].fields, &log);
+        shake(cases[i].line, cases[i].fields, NULL, &log);
         check(cases[i].what, &log, cases[i].expected);
+    }
+}
+
+#define DEFLATE "permessage-deflate; server_no_context_takeover; client_no_context_takeover"
+
+static void extensions_are_agreed_on_as_rfc_7692_says(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *offer, *answer; /* NULL = none */
+        bool fits;                  /* the server may send compressed messages */
+    } cases[] = {
+        {"permessage-deflate", DEFLATE, true},
+        {"permessage-deflate; client_max_window_bits", DEFLATE, true}, /* browsers */
+        {"permessage-deflate;client_max_window_bits=10 ; server_no_context_takeover", DEFLATE,
+         true},
+        {"permessage-deflate; server_max_window_bits=12; client_max_window_bits=12",
+         DEFLATE "; server_max_window_bits=12", true},
+        {"permessage-deflate; server_max_window_bits=\"15\"", DEFLATE "; server_max_window_bits=12",
+         true},
+        {"permessage-deflate; server_max_window_bits=9", DEFLATE "; server_max_window_bits=9",
+         false},
+        {"x-webkit-deflate-frame, permessage-deflate", DEFLATE, true},
+        {"permessage-deflate; server_max_window_bits=16, permessage-deflate", DEFLATE, true},
+        {"permessage-deflate; server_max_window_bits=9; server_max_window_bits=9,"
+         "permessage-deflate; client_no_context_takeover",
+         DEFLATE, true},
+        {"permessage-deflate; server_max_window_bits", NULL, false},
+        {"permessage-deflate; server_max_window_bits=7", NULL, false},
+        {"permessage-deflate; server_max_window_bits=08", NULL, false},
+        {"permessage-deflate; server_max_window_bits=", NULL, false},
+        {"permessage-deflate; client_max_window_bits=x", NULL, false},
+        {"permessage-deflate; client_no_context_takeover=1", NULL, false},
+        {"permessage-deflate; unknown", NULL, false},
+        {"permessage-bzip2", NULL, false},
+        {"", NULL, false},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct log log;
+        struct pc_ws_deflate deflate;
+        char fields[500], expected[500];
+        snprintf(fields, sizeof fields, UPGRADE KEY VERSION "Sec-WebSocket-Extensions: %s\r\n",
+                 cases[i].offer);
+        snprintf(expected, sizeof expected, ACCEPTED "%s%s%s\r\n",
+                 cases[i].answer ? "Sec-WebSocket-Extensions: " : "",
+                 cases[i].answer ? cases[i].answer : "", cases[i].answer ? "\r\n" : "");
+        shake(OPEN, fields, &deflate, &log);
+        check(cases[i].offer, &log, expected);
+        assert_int_equal(deflate.agreed, cases[i].answer != NULL);
+        assert_int_equal(pc_ws_deflate_fits(&deflate), cases[i].fits);
     }
 }
 
@@ -693,11 +836,16 @@ int main(void)
         cmocka_unit_test(the_payload_is_unmasked_at_every_length_and_cut),
         cmocka_unit_test(after_our_close_only_the_peers_close_counts),
         cmocka_unit_test(no_context_is_held_between_messages),
+        cmocka_unit_test(one_call_handles_one_message),
         cmocka_unit_test(connections_in_the_middle_of_messages_do_not_mix),
         cmocka_unit_test(every_failed_allocation_ends_one_connection_and_nothing_else),
         cmocka_unit_test(headers_take_the_shortest_form),
         cmocka_unit_test(close_frames_carry_code_and_a_reason_that_fits),
         cmocka_unit_test(handshakes_are_answered_as_rfc_6455_says),
+        cmocka_unit_test(extensions_are_agreed_on_as_rfc_7692_says),
+#ifdef PC_WITH_DEFLATE
+        cmocka_unit_test(compressed_messages_are_read_where_that_was_agreed_on),
+#endif
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -37,8 +37,8 @@ WITH seed (id, organization_id, group_name, name, description, days, public) AS 
 INSERT INTO services (id, organization_id, group_name, name, description, position, public, created_at)
 SELECT id, organization_id, group_name, name, description, id, public, unixepoch() - days * 86400 FROM seed;
 
--- Troubles that are over: hours ago, how long, what it was, what was said.
-CREATE TEMP TABLE trouble (service_id, hours_ago, minutes, status, began, ended);
+-- Troubles that are over: hours before today began (none crosses a midnight), how long, what it was, what was said.
+CREATE TEMP TABLE trouble (service_id, hours_before, minutes, status, began, ended);
 INSERT INTO trouble VALUES
     (4, 53, 34, 'degraded', 'Requests take longer than usual; we are looking into it.',
         'A slow database query was the reason. Response times are back to normal.'),
@@ -50,7 +50,7 @@ INSERT INTO trouble VALUES
         'A wrong firewall rule was taken back.'),
     (2, 612, 15, 'major_outage', 'The control panel cannot be reached.',
         'A wrong firewall rule was taken back.'),
-    (5, 915, 180, 'maintenance', 'Minor version upgrade of all clusters.',
+    (5, 917, 180, 'maintenance', 'Minor version upgrade of all clusters.',
         'All clusters run the new version.'),
     (4, 1277, 75, 'partial_outage', 'One in five requests is answered with an error.',
         'The faulty release was rolled back.'),
@@ -65,28 +65,28 @@ INSERT INTO trouble VALUES
 
 INSERT INTO status_log (service_id, old_status, new_status, message, at)
 SELECT * FROM (
-    SELECT service_id, 'operational', status, began, unixepoch() - hours_ago * 3600 AS at FROM trouble
+    SELECT service_id, 'operational', status, began, unixepoch('now', 'start of day') - hours_before * 3600 AS at FROM trouble
     UNION ALL
-    SELECT service_id, status, 'operational', ended, unixepoch() - hours_ago * 3600 + minutes * 60
+    SELECT service_id, status, 'operational', ended, unixepoch('now', 'start of day') - hours_before * 3600 + minutes * 60
     FROM trouble)
 ORDER BY at;
 DROP TABLE trouble;
 
 -- Two stories of those: an incident that is over, and a maintenance to come.
 INSERT INTO notices (id, organization_id, kind, title, effect, state, starts_at, ends_at) VALUES
-    (1, 1, 'incident', 'Slow answers from the public API', 'degraded', 'resolved', unixepoch() - 53 * 3600, NULL),
+    (1, 1, 'incident', 'Slow answers from the public API', 'degraded', 'resolved', unixepoch('now', 'start of day') - 53 * 3600, NULL),
     (2, 1, 'maintenance', 'Database upgrade', 'maintenance', 'scheduled',
         unixepoch('now', 'start of day', '+3 days', '+2 hours'), unixepoch('now', 'start of day', '+3 days', '+4 hours')),
-    (3, 2, 'incident', 'Mail to large providers is late', 'degraded', 'resolved', unixepoch() - 29 * 3600, NULL);
+    (3, 2, 'incident', 'Mail to large providers is late', 'degraded', 'resolved', unixepoch('now', 'start of day') - 29 * 3600, NULL);
 INSERT INTO notice_services VALUES (1, 4), (2, 5), (3, 9);
 INSERT INTO notice_updates (notice_id, state, message, public, user_id, at) VALUES
-    (1, 'investigating', 'Requests take longer than usual; we are looking into it.', 1, 2, unixepoch() - 53 * 3600),
-    (1, 'identified', 'The report of last night never ended and holds a lock.', 0, 1, unixepoch() - 53 * 3600 + 600),
-    (1, 'identified', 'A slow database query is the reason. It has been stopped.', 1, 2, unixepoch() - 53 * 3600 + 840),
-    (1, 'resolved', 'Response times are back to normal.', 1, 2, unixepoch() - 53 * 3600 + 2040),
+    (1, 'investigating', 'Requests take longer than usual; we are looking into it.', 1, 2, unixepoch('now', 'start of day') - 53 * 3600),
+    (1, 'identified', 'The report of last night never ended and holds a lock.', 0, 1, unixepoch('now', 'start of day') - 53 * 3600 + 600),
+    (1, 'identified', 'A slow database query is the reason. It has been stopped.', 1, 2, unixepoch('now', 'start of day') - 53 * 3600 + 840),
+    (1, 'resolved', 'Response times are back to normal.', 1, 2, unixepoch('now', 'start of day') - 53 * 3600 + 2040),
     (2, 'scheduled', 'Databases restart once, for about a minute each.', 1, 1, unixepoch() - 20 * 3600),
-    (3, 'investigating', 'Some large providers accept our mail very slowly.', 1, 4, unixepoch() - 29 * 3600),
-    (3, 'resolved', 'The queue is empty again.', 1, 4, unixepoch() - 29 * 3600 + 5700);
+    (3, 'investigating', 'Some large providers accept our mail very slowly.', 1, 4, unixepoch('now', 'start of day') - 29 * 3600),
+    (3, 'resolved', 'The queue is empty again.', 1, 4, unixepoch('now', 'start of day') - 29 * 3600 + 5700);
 -- Their services changed because of them.
-UPDATE status_log SET notice_id = 1 WHERE service_id = 4 AND at > unixepoch() - 54 * 3600;
-UPDATE status_log SET notice_id = 3 WHERE service_id = 9 AND at > unixepoch() - 30 * 3600;
+UPDATE status_log SET notice_id = 1 WHERE service_id = 4 AND at > unixepoch('now', 'start of day') - 54 * 3600;
+UPDATE status_log SET notice_id = 3 WHERE service_id = 9 AND at > unixepoch('now', 'start of day') - 30 * 3600;

@@ -1,11 +1,5 @@
--- Run at each start: tables that are there stay, views are made anew.
--- Times are seconds since 1970. Everything that a page shows of an organization changes together with its
--- revision, so that a browser can ask "anything new since 17?".
-
-CREATE TABLE IF NOT EXISTS settings (
-    name  TEXT PRIMARY KEY,
-    value TEXT NOT NULL
-);
+-- Users and their sessions: common/sql/accounts.sql. Times are seconds since 1970. Everything that a page shows of an
+-- organization changes together with its revision, so that a browser can ask "anything new since 17?".
 
 CREATE TABLE IF NOT EXISTS organizations (
     id       INTEGER PRIMARY KEY,
@@ -16,25 +10,11 @@ CREATE TABLE IF NOT EXISTS organizations (
     revision INTEGER NOT NULL DEFAULT 1
 );
 
-CREATE TABLE IF NOT EXISTS users (
-    id       INTEGER PRIMARY KEY,
-    email    TEXT NOT NULL UNIQUE,
-    name     TEXT NOT NULL,
-    password TEXT NOT NULL -- Argon2id, as crypto_pwhash_str() writes it
-);
-
 CREATE TABLE IF NOT EXISTS memberships (
     user_id         INTEGER NOT NULL REFERENCES users,
     organization_id INTEGER NOT NULL REFERENCES organizations,
     role            TEXT NOT NULL CHECK (role IN ('owner', 'admin', 'member')),
     PRIMARY KEY (user_id, organization_id)
-);
-
--- Only the hash: who reads the database cannot take over a session.
-CREATE TABLE IF NOT EXISTS sessions (
-    token_hash TEXT PRIMARY KEY,
-    user_id    INTEGER NOT NULL REFERENCES users,
-    expires_at INTEGER NOT NULL
 );
 
 -- What a service, an incident and a maintenance can be. The worst of an organization's services and open notices, by
@@ -117,36 +97,3 @@ CREATE TABLE IF NOT EXISTS status_log (
     written    REAL NOT NULL DEFAULT (julianday('now'))
 );
 CREATE INDEX IF NOT EXISTS status_log_by_service ON status_log (service_id, at);
-
--- What has happened, for the feed. What a notice did to services is told by the notice.
-DROP VIEW IF EXISTS activity;
-CREATE VIEW activity AS
-    SELECT l.at, l.written, l.id, s.organization_id, s.public, s.name AS subject, l.new_status AS status,
-        iif(l.old_status = l.new_status, NULL, a.label) AS old_label, b.label, l.message, l.user_id
-    FROM status_log l JOIN services s ON s.id = l.service_id
-    JOIN statuses a ON a.name = l.old_status JOIN statuses b ON b.name = l.new_status
-    WHERE l.notice_id IS NULL
-    UNION ALL
-    SELECT u.at, u.written, u.id, n.organization_id, n.public AND u.public, n.title,
-        iif(u.state IN ('resolved', 'completed', 'cancelled'), 'operational', n.effect),
-        NULL, iif(u.public, s.label, 'Internal note'), u.message, u.user_id
-    FROM notice_updates u JOIN notices n ON n.id = u.notice_id JOIN statuses s ON s.name = u.state;
-
--- The last 90 days, from the log. A service was in a state from one entry to the next, and operational before
--- the first. Of each day with trouble: x is 0 for the oldest..89, the status is the worst.
-DROP VIEW IF EXISTS service_days;
-CREATE VIEW service_days AS
-    WITH RECURSIVE day (x, begins) AS (
-        SELECT 0, unixepoch('now', 'start of day', '-89 days')
-        UNION ALL SELECT x + 1, begins + 86400 FROM day WHERE x < 89),
-    period AS (
-        SELECT service_id, new_status AS status, at AS begins,
-            lead(at, 1, unixepoch() + 1) OVER (PARTITION BY service_id ORDER BY at, id) AS ends
-        FROM status_log)
-    SELECT p.service_id, d.x, max(s.rank) AS rank, s.name AS status, s.label,
-        date(d.begins, 'unixepoch') AS date,
-        sum(min(p.ends, d.begins + 86400) - max(p.begins, d.begins)) AS trouble_s,
-        sum(iif(s.rank >= 3, min(p.ends, d.begins + 86400) - max(p.begins, d.begins), 0)) AS outage_s
-    FROM period p JOIN day d ON d.begins < p.ends AND d.begins + 86400 > p.begins
-    JOIN statuses s ON s.name = p.status AND s.rank > 0
-    GROUP BY p.service_id, d.x;

@@ -5,7 +5,7 @@
 'use strict';
 
 (() => {
-  const { echo, forget, isLive, refresh, toast } = window.statusPage;
+  const { add, forget, isLive, refresh, toast } = window.statusPage;
   const settings = document.documentElement.dataset;
 
   /* Forms */
@@ -85,7 +85,6 @@
   /* Who is here */
 
   const faces = document.getElementById('faces');
-  const present = new Map();
 
   function face({ id, name, role }) {
     const element = document.createElement('li');
@@ -96,30 +95,12 @@
     return element;
   }
 
-  function showFaces() {
-    faces.replaceChildren(...[...present.values()].map(face));
-    document.getElementById('online').hidden = present.size === 0;
-  }
-
-  // Laravel Echo hands out the members' info; pusher-js knows their ids.
-  const members = echo.join(settings.channel).subscription;
-  const add = ({ id, info }) => present.set(id, { id, ...info });
-  members.bind('pusher:subscription_succeeded', (all) => {
-    present.clear();
-    all.each(add);
-    showFaces();
-  });
-  members.bind('pusher:member_added', (member) => {
-    add(member);
-    showFaces();
-  });
-  members.bind('pusher:member_removed', ({ id }) => {
-    present.delete(id);
-    showFaces();
-  });
-  members.bind('pusher:subscription_error', () => {
-    present.clear();
-    showFaces();
-    refresh(); // no member any more: there is nothing here for us
+  add({
+    name: settings.channel,
+    kind: 'presence',
+    members(all) {
+      faces.replaceChildren(...all.map(face));
+      document.getElementById('online').hidden = all.length === 0;
+    },
   });
 })();

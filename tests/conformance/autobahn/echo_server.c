@@ -24,7 +24,7 @@ static void on_open(const pusherc_conn *conn, void *user_data)
     struct pc_slot *greeting = q->last->items[--q->last->tail];
     (void)user_data;
     q->count--;
-    q->bytes -= greeting->len;
+    q->held -= greeting->len + PC_FRAME_COST;
     q->worker->queued_bytes -= greeting->len;
     pc_slot_unref(greeting);
 }
@@ -57,6 +57,7 @@ int main(void)
     options.hooks = &hooks;
     options.worker_count = PUSHERC_WORKERS_NONE;
     options.max_frame_bytes = MAX_BYTES;
+    options.deflate_min_bytes = 1;
     options.out_soft_bytes = options.out_hard_bytes = 2 * MAX_BYTES;
     app.id = app.key = app.secret = "echo";
     if (pusherc_server_new(&server, &options, &info) ||

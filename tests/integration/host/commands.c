@@ -75,6 +75,17 @@ static int publish(struct host *host, const cJSON *line)
     return err;
 }
 
+/* Without a struct. */
+static int publish_to(struct host *host, const cJSON *line)
+{
+    pusherc_slice channel = text(line, "channel"), event = text(line, "event");
+    pusherc_slice data = text(line, "data");
+    const char *except = host_string(line, "except");
+    return pusherc_publish_to(server_of(host, line), host_string(line, "app"), channel.ptr,
+                              channel.len, event.ptr, event.len, data.ptr, data.len,
+                              except[0] ? except : NULL);
+}
+
 static int publish_batch(struct host *host, const cJSON *line)
 {
     const cJSON *list = cJSON_GetObjectItemCaseSensitive(line, "batch"), *item;
@@ -120,15 +131,63 @@ static void take_channels(const pusherc_channel_info *items, size_t count, void 
     }
 }
 
-static void take_members(const pusherc_member *items, size_t count, void *user_data)
+static void take_members(const pusherc_member *items, size_t count, uint64_t sequence,
+                         void *user_data)
 {
     cJSON *members = cJSON_AddArrayToObject(user_data, "members");
+    cJSON_AddNumberToObject(user_data, "sequence", (double)sequence);
     for (size_t i = 0; i < count; i++) {
         const pusherc_member *item = PUSHERC_AT(items, i);
         cJSON *member = cJSON_CreateObject();
         host_add_slice(member, "user", item->user_id);
         host_add_slice(member, "info", item->info_json);
         cJSON_AddItemToArray(members, member);
+    }
+}
+
+static void add_user(cJSON *user, const pusherc_user_info *info)
+{
+    host_add_slice(user, "user", info->user_id);
+    cJSON_AddBoolToObject(user, "online", info->online);
+    cJSON_AddNumberToObject(user, "connections", info->connections);
+    cJSON_AddNumberToObject(user, "channels", info->channels);
+    cJSON_AddNumberToObject(user, "away_ms", (double)info->away_ms);
+    cJSON_AddNumberToObject(user, "number", (double)info->sequence);
+}
+
+static void take_users(const pusherc_user_info *items, size_t count, uint64_t sequence,
+                       void *user_data)
+{
+    cJSON *users = cJSON_AddArrayToObject(user_data, "users");
+    cJSON_AddNumberToObject(user_data, "sequence", (double)sequence);
+    for (size_t i = 0; i < count; i++) {
+        cJSON *user = cJSON_CreateObject();
+        add_user(user, PUSHERC_AT(items, i));
+        cJSON_AddItemToArray(users, user);
+    }
+}
+
+static int one_user(struct host *host, const cJSON *line, cJSON *reply)
+{
+    pusherc_user_info info = PUSHERC_USER_INFO_INIT;
+    int err = pusherc_get_user(server_of(host, line), host_string(line, "app"), text(line, "user"),
+                               &info);
+    if (err == 0)
+        add_user(reply, &info);
+    return err;
+}
+
+static void take_connections(const pusherc_connection *items, size_t count, void *user_data)
+{
+    cJSON *connections = cJSON_AddArrayToObject(user_data, "connections");
+    for (size_t i = 0; i < count; i++) {
+        const pusherc_connection *item = PUSHERC_AT(items, i);
+        cJSON *connection = cJSON_CreateObject();
+        host_add_socket_id(connection, item->socket_id);
+        host_add_slice(connection, "user", item->user_id);
+        host_add_slice(connection, "signed_in_as", item->signed_in_as);
+        host_add_slice(connection, "client_ip", item->client_ip);
+        cJSON_AddItemToArray(connections, connection);
     }
 }
 
@@ -192,12 +251,17 @@ static int stats(struct host *host, const cJSON *line, cJSON *reply)
         {"publishes_total", s.publishes_total},
         {"publishes_unmatched_total", s.publishes_unmatched_total},
         {"slow_closed_total", s.slow_closed_total},
+        {"sockets_unestablished", s.sockets_unestablished},
+        {"sockets_reclaimed_total", s.sockets_reclaimed_total},
+        {"sockets_refused_total", s.sockets_refused_total},
         {"slow_dropped_total", s.slow_dropped_total},
         {"out_queued_bytes", s.out_queued_bytes},
         {"mailbox_refused_total", s.mailbox_refused_total},
         {"mailbox_depth", s.mailbox_depth},
         {"mailbox_depth_max", s.mailbox_depth_max},
         {"grants", s.grants},
+        {"questions", s.questions},
+        {"questions_refused_total", s.questions_refused_total},
         {"webhook_requests_total", s.webhook_requests_total},
         {"webhook_failures_total", s.webhook_failures_total},
         {"webhook_retries_total", s.webhook_retries_total},
@@ -205,6 +269,9 @@ static int stats(struct host *host, const cJSON *line, cJSON *reply)
         {"webhook_dropped_total", s.webhook_dropped_total},
         {"webhook_given_up_total", s.webhook_given_up_total},
         {"webhook_queued", s.webhook_queued},
+        {"compressed_total", s.compressed_total},
+        {"compressed_from_bytes_total", s.compressed_from_bytes_total},
+        {"compressed_to_bytes_total", s.compressed_to_bytes_total},
     };
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         cJSON_AddNumberToObject(reply, all[i].name, (double)all[i].value);
@@ -400,6 +467,8 @@ static int obey(struct host *host, const char *command, const cJSON *line, cJSON
     const char *app = host_string(line, "app");
     if (strcmp(command, "publish") == 0)
         return publish(host, line);
+    if (strcmp(command, "publish_to") == 0)
+        return publish_to(host, line);
     if (strcmp(command, "batch") == 0)
         return publish_batch(host, line);
     if (strcmp(command, "send_to_user") == 0)
@@ -411,6 +480,13 @@ static int obey(struct host *host, const char *command, const cJSON *line, cJSON
         return one_channel(host, line, reply);
     if (strcmp(command, "members") == 0)
         return pusherc_list_members(server, app, text(line, "channel"), take_members, reply);
+    if (strcmp(command, "connections") == 0)
+        return pusherc_list_connections(server, app, text(line, "user"), take_connections, reply);
+    if (strcmp(command, "users") == 0)
+        return pusherc_list_users(server, app, host_number(line, "away_too", 0) != 0, take_users,
+                                  reply);
+    if (strcmp(command, "user") == 0)
+        return one_user(host, line, reply);
     if (strcmp(command, "stats") == 0)
         return stats(host, line, reply);
     if (strcmp(command, "metrics") == 0)

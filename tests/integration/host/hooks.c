@@ -284,6 +284,7 @@ static cJSON *about(const char *name, const pusherc_conn *conn)
     host_add_socket_id(event, pusherc_conn_socket_id(conn));
     host_add_slice(event, "app", pusherc_conn_app_id(conn));
     host_add_slice(event, "user", pusherc_conn_user_id(conn));
+    host_add_slice(event, "client_ip", pusherc_conn_client_ip(conn));
     cJSON_AddStringToObject(event, "attached", data ? data->name : "");
     return event;
 }
@@ -292,6 +293,23 @@ static void on_open(const pusherc_conn *conn, void *user_data)
 {
     (void)user_data;
     host_say(about("open", conn));
+}
+
+static void on_signin(const pusherc_conn *conn, void *user_data)
+{
+    (void)user_data;
+    host_say(about("signin", conn));
+}
+
+static void on_user(const pusherc_user_event *user, void *user_data)
+{
+    (void)user_data;
+    cJSON *event = host_event("user");
+    host_add_slice(event, "app", user->app_id);
+    host_add_slice(event, "user", user->user_id);
+    cJSON_AddBoolToObject(event, "online", user->online);
+    cJSON_AddNumberToObject(event, "sequence", (double)user->sequence);
+    host_say(event);
 }
 
 static void on_close(const pusherc_conn *conn, uint16_t close_code, void *user_data)
@@ -360,6 +378,35 @@ static int on_client_event(const pusherc_conn *conn, const pusherc_client_event 
     return 0;
 }
 
+/* Refuses "refused", renames "old" to "new", gives "secret" other data, copies what goes to "orders" to "audit" too, and
+ * says nothing about why it refuses "silent". */
+static int on_publish(pusherc_incoming *event, void *user_data)
+{
+    (void)user_data;
+    pusherc_slice name = pusherc_incoming_name(event);
+    cJSON *line = host_event("incoming");
+    cJSON_AddNumberToObject(line, "source", pusherc_incoming_source(event));
+    host_add_slice(line, "app", pusherc_incoming_app_id(event));
+    host_add_slice(line, "name", name);
+    host_add_slice(line, "data", pusherc_incoming_data(event));
+    host_add_slice(line, "channel", pusherc_incoming_channel(event, 0));
+    cJSON_AddNumberToObject(line, "channels", (double)pusherc_incoming_channel_count(event));
+    host_add_socket_id(line, pusherc_incoming_except(event));
+    host_say(line);
+    if (is(name, "silent"))
+        return 1;
+    if (is(name, "refused"))
+        return pusherc_incoming_refuse(event, "not at this hour");
+    int err = 0;
+    if (is(name, "old"))
+        err = pusherc_incoming_set_name(event, (pusherc_slice)PUSHERC_LIT("new"));
+    if (err == 0 && is(name, "secret"))
+        err = pusherc_incoming_set_data(event, (pusherc_slice)PUSHERC_LIT("***"));
+    if (err == 0 && is(pusherc_incoming_channel(event, 0), "orders"))
+        err = pusherc_incoming_add_channel(event, (pusherc_slice)PUSHERC_LIT("audit"));
+    return err;
+}
+
 static void on_denied(const pusherc_denial *denial, void *user_data)
 {
     (void)user_data;
@@ -407,8 +454,11 @@ void hooks_fill(struct host *host, pusherc_hooks *hooks)
     hooks->find_app = wants(host, "find_app") ? find_app : NULL;
     hooks->on_http = wants(host, "on_http") ? on_http : NULL;
     hooks->on_open = wants(host, "on_open") ? on_open : NULL;
+    hooks->on_signin = wants(host, "on_signin") ? on_signin : NULL;
+    hooks->on_user = wants(host, "on_user") ? on_user : NULL;
     hooks->on_close = wants(host, "on_close") ? on_close : NULL;
     hooks->on_channel = wants(host, "on_channel") ? on_channel : NULL;
+    hooks->on_publish = wants(host, "on_publish") ? on_publish : NULL;
     hooks->on_client_event = wants(host, "on_client_event") ? on_client_event : NULL;
     hooks->on_denied = wants(host, "on_denied") ? on_denied : NULL;
     hooks->on_webhook_failed = wants(host, "on_webhook_failed") ? on_webhook_failed : NULL;

@@ -1,9 +1,13 @@
 #include "host.h"
 
+#include <errno.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 #include <uv.h>
 
 #include "server/server.h"
@@ -99,8 +103,12 @@ struct field {
 static const struct field server_fields[] = {
     UINT32(pusherc_server_options, worker_count),
     STRING(pusherc_server_options, path_prefix),
+    STRING(pusherc_server_options, inspector_token),
     UINT32(pusherc_server_options, max_connections),
+    UINT32(pusherc_server_options, max_unestablished),
+    UINT32(pusherc_server_options, max_unestablished_per_ip),
     UINT32(pusherc_server_options, max_frame_bytes),
+    UINT32(pusherc_server_options, deflate_min_bytes),
     UINT32(pusherc_server_options, max_http_body_bytes),
     UINT32(pusherc_server_options, max_http_head_bytes),
     UINT32(pusherc_server_options, handshake_timeout_ms),
@@ -123,6 +131,11 @@ static const struct field server_fields[] = {
     UINT32(pusherc_server_options, webhook_timeout_ms),
     UINT32(pusherc_server_options, webhook_retry_ms),
     UINT32(pusherc_server_options, webhook_max_queued),
+    UINT32(pusherc_server_options, max_questions_per_connection),
+    UINT32(pusherc_server_options, max_questions_per_ip),
+    UINT32(pusherc_server_options, max_questions_per_app),
+    UINT32(pusherc_server_options, max_unknown_apps_per_ip),
+    UINT32(pusherc_server_options, unknown_app_ms),
     STRING(pusherc_server_options, webhook_ca_file),
     {NULL, 0, FIELD_UINT32},
 };
@@ -132,6 +145,7 @@ static const struct field app_fields[] = {
     STRING(pusherc_app_options, key),
     STRING(pusherc_app_options, secret),
     STRING(pusherc_app_options, encryption_master_key),
+    STRING(pusherc_app_options, shaping),
     UINT32(pusherc_app_options, auth_mode),
     UINT32(pusherc_app_options, slow_policy),
     BOOL(pusherc_app_options, disabled),
@@ -142,6 +156,7 @@ static const struct field app_fields[] = {
     BOOL(pusherc_app_options, user_authentication),
     BOOL(pusherc_app_options, subscription_count_events),
     BOOL(pusherc_app_options, watchlist_events),
+    BOOL(pusherc_app_options, user_events),
     BOOL(pusherc_app_options, terminate_matches_presence),
     BOOL(pusherc_app_options, jsonp),
     UINT32(pusherc_app_options, activity_timeout_ms),
@@ -154,6 +169,7 @@ static const struct field app_fields[] = {
     UINT32(pusherc_app_options, max_presence_members),
     UINT32(pusherc_app_options, max_user_info_bytes),
     UINT32(pusherc_app_options, max_channels_per_connection),
+    UINT32(pusherc_app_options, max_client_messages_per_s),
     UINT32(pusherc_app_options, max_client_events_per_s),
     UINT32(pusherc_app_options, max_backend_events_per_s),
     UINT32(pusherc_app_options, max_read_requests_per_s),
@@ -164,6 +180,12 @@ static const struct field app_fields[] = {
     UINT32(pusherc_app_options, cache_ttl_s),
     UINT32(pusherc_app_options, secret_grace_ms),
     UINT32(pusherc_app_options, offline_delay_ms),
+    UINT32(pusherc_app_options, presence_grace_ms),
+    UINT32(pusherc_app_options, signin_wait_ms),
+    UINT32(pusherc_app_options, max_deferred_channels),
+    UINT32(pusherc_app_options, max_received_messages_per_s),
+    UINT32(pusherc_app_options, max_received_bytes_per_s),
+    UINT32(pusherc_app_options, max_users_seen),
     {NULL, 0, FIELD_UINT32},
 };
 
@@ -184,7 +206,7 @@ static void read_fields(const struct field *fields, const cJSON *object, void *o
             f++;
         if (!f->name) {
             if (strcmp(item->string, "allowed_origins") != 0 &&
-                strcmp(item->string, "webhooks") != 0)
+                strcmp(item->string, "webhooks") != 0 && strcmp(item->string, "history") != 0)
                 host_die("unknown option", item->string);
             continue;
         }
@@ -252,6 +274,31 @@ static struct webhooks *read_webhooks(const cJSON *list, pusherc_app_options *op
     return hooks;
 }
 
+static const struct field history_fields[] = {
+    STRING(pusherc_history_pattern, pattern),
+    UINT32(pusherc_history_pattern, max_events),
+    UINT32(pusherc_history_pattern, max_bytes),
+    UINT32(pusherc_history_pattern, max_age_s),
+    {NULL, 0, FIELD_UINT32},
+};
+
+static pusherc_history_pattern *read_history(const cJSON *list, pusherc_app_options *options)
+{
+    const cJSON *item;
+    pusherc_history_pattern *patterns =
+        list ? calloc((size_t)cJSON_GetArraySize(list) + 1, sizeof *patterns) : NULL;
+    if (list && !patterns)
+        host_die("out of memory", "history");
+    cJSON_ArrayForEach(item, list)
+    {
+        pusherc_history_pattern *pattern = &patterns[options->history_count++];
+        *pattern = (pusherc_history_pattern)PUSHERC_HISTORY_PATTERN_INIT;
+        read_fields(history_fields, item, pattern);
+    }
+    options->history = patterns;
+    return patterns;
+}
+
 void host_read_app(const cJSON *object, pusherc_app_options *options, struct app_memory *memory)
 {
     pusherc_app_options_init(options, sizeof *options);
@@ -259,15 +306,24 @@ void host_read_app(const cJSON *object, pusherc_app_options *options, struct app
     memory->origins =
         read_origins(cJSON_GetObjectItemCaseSensitive(object, "allowed_origins"), options);
     memory->webhooks = read_webhooks(cJSON_GetObjectItemCaseSensitive(object, "webhooks"), options);
+    memory->history = read_history(cJSON_GetObjectItemCaseSensitive(object, "history"), options);
 }
 
 void host_free_app(struct app_memory *memory)
 {
     free(memory->origins);
     free(memory->webhooks);
+    free(memory->history);
 }
 
 /* -- life -- */
+
+/* "attach" and "poll" run the server by libuv and by waiting calls, "attach-epoll" and "poll-epoll" as loops of another
+ * kind do: by its descriptor and the time that it names. */
+static bool mode_is(const struct host *host, const char *kind)
+{
+    return strncmp(host_string(host->config, "mode"), kind, strlen(kind)) == 0;
+}
 
 /* What no option sets, so that a test need not wait for it. */
 static void set_constants(struct pc_engine *engine, const cJSON *values)
@@ -275,12 +331,30 @@ static void set_constants(struct pc_engine *engine, const cJSON *values)
     struct pc_constants *constants = &engine->constants;
     constants->request_timeout_ms =
         (uint32_t)host_number(values, "request_timeout_ms", constants->request_timeout_ms);
+    constants->fallback_absence_ms =
+        (uint32_t)host_number(values, "fallback_absence_ms", constants->fallback_absence_ms);
+    constants->fallback_heartbeat_ms =
+        (uint32_t)host_number(values, "fallback_heartbeat_ms", constants->fallback_heartbeat_ms);
     constants->keep_alive_ms =
         (uint32_t)host_number(values, "keep_alive_ms", constants->keep_alive_ms);
     for (uint32_t i = 0; i < engine->worker_count; i++) {
         struct pc_mailbox *box = engine->workers[i].mailbox;
         box->max = (uint32_t)host_number(values, "mailbox_max_events", box->max);
     }
+}
+
+/* "redis": {"url":..., "prefix":...} */
+static void link_with_others(struct host *host, pusherc_server *server)
+{
+    const cJSON *config = cJSON_GetObjectItemCaseSensitive(host->config, "redis");
+    pusherc_redis_options redis = PUSHERC_REDIS_OPTIONS_INIT;
+    pusherc_errinfo info = {0};
+    if (!config)
+        return;
+    redis.url = cJSON_GetObjectItemCaseSensitive(config, "url")->valuestring;
+    redis.prefix = cJSON_GetObjectItemCaseSensitive(config, "prefix")->valuestring;
+    if (pusherc_server_use_redis(server, &redis, NULL, &info))
+        host_die("pusherc_server_use_redis", info.text);
 }
 
 static void make_server(struct host *host, size_t index, uv_loop_t *loop, bool poll)
@@ -311,6 +385,7 @@ static void make_server(struct host *host, size_t index, uv_loop_t *loop, bool p
             host_die("pusherc_server_put_app", info.text);
         host_free_app(&memory);
     }
+    link_with_others(host, host->servers[index]);
     pusherc_listen_options listen = PUSHERC_LISTEN_OPTIONS_INIT;
     pusherc_tls_options tls = PUSHERC_TLS_OPTIONS_INIT;
     const cJSON *tls_config = cJSON_GetObjectItemCaseSensitive(host->config, "tls");
@@ -323,6 +398,15 @@ static void make_server(struct host *host, size_t index, uv_loop_t *loop, bool p
     if (cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(host->config, "metrics")) &&
         pusherc_server_listen(host->servers[index], &metrics, &info))
         host_die("pusherc_server_listen", info.text);
+    /* paths of unix sockets: for clients, for metrics */
+    const cJSON *paths = cJSON_GetObjectItemCaseSensitive(host->config, "unix_sockets");
+    for (int i = 0; i < cJSON_GetArraySize(paths); i++) {
+        pusherc_listen_options path = PUSHERC_LISTEN_OPTIONS_INIT;
+        path.host = cJSON_GetArrayItem(paths, i)->valuestring;
+        path.purpose = i == 0 ? PUSHERC_LISTEN_CLIENTS : PUSHERC_LISTEN_METRICS;
+        if (pusherc_server_listen(host->servers[index], &path, &info))
+            host_die("pusherc_server_listen", info.text);
+    }
     if (pusherc_server_start(host->servers[index], &info))
         host_die("pusherc_server_start", info.text);
 }
@@ -332,11 +416,13 @@ static void *read_input(void *arg)
     struct host *host = arg;
     commands_run(host);
     /* An attached server may be freed only after it has stopped; the others are freed as they are. */
-    if (strcmp(host_string(host->config, "mode"), "attach") == 0)
+    if (mode_is(host, "attach"))
         for (size_t i = 0; i < host->server_count; i++)
             pusherc_server_stop(host->servers[i], 0, NULL, NULL);
     pthread_mutex_lock(&host->lock);
     host->input_ended = true;
+    if (host->wake_fd >= 0 && write(host->wake_fd, &(uint64_t){1}, sizeof(uint64_t)) < 0)
+        host_die("write", strerror(errno));
     pthread_cond_broadcast(&host->changed);
     pthread_mutex_unlock(&host->lock);
     return NULL;
@@ -364,14 +450,59 @@ static void poll_until_end(struct host *host)
     }
 }
 
+/* Each server is polled when its descriptor is readable or the time that it named is over, and at no other time. */
+static void poll_by_epoll(struct host *host)
+{
+    struct epoll_event events[HOST_MAX_SERVERS + 1];
+    int epoll = epoll_create1(EPOLL_CLOEXEC);
+    bool running[HOST_MAX_SERVERS] = {false};
+    for (size_t i = 0; i <= host->server_count; i++) {
+        bool server = i < host->server_count;
+        int fd = server ? pusherc_server_fd(host->servers[i]) : host->wake_fd;
+        struct epoll_event event = {.events = EPOLLIN, .data.u64 = i};
+        if (epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event))
+            host_die("epoll_ctl", strerror(errno));
+        if (server)
+            running[i] = true;
+    }
+    while (!input_ended(host)) {
+        bool due[HOST_MAX_SERVERS + 1] = {false};
+        uint32_t wait_ms = INT32_MAX;
+        for (size_t i = 0; i < host->server_count; i++) {
+            uint32_t ms = running[i] ? pusherc_server_wait_ms(host->servers[i]) : UINT32_MAX;
+            wait_ms = ms < wait_ms ? ms : wait_ms;
+        }
+        int n = epoll_wait(epoll, events, HOST_MAX_SERVERS + 1, (int)wait_ms);
+        for (int i = 0; i < n; i++)
+            due[events[i].data.u64] = true;
+        for (size_t i = 0; i < host->server_count; i++)
+            if (running[i] && (due[i] || pusherc_server_wait_ms(host->servers[i]) == 0))
+                running[i] = pusherc_server_poll(host->servers[i], 0) == 1;
+    }
+    close(epoll);
+}
+
+/* As libuv's manual says for a loop inside another one. */
+static void run_by_epoll(uv_loop_t *loop)
+{
+    struct epoll_event event = {.events = EPOLLIN};
+    int epoll = epoll_create1(EPOLL_CLOEXEC);
+    if (epoll < 0 || epoll_ctl(epoll, EPOLL_CTL_ADD, uv_backend_fd(loop), &event))
+        host_die("epoll", strerror(errno));
+    while (uv_run(loop, UV_RUN_NOWAIT))
+        (void)epoll_wait(epoll, &event, 1, uv_backend_timeout(loop));
+    close(epoll);
+}
+
 int main(int argc, char **argv)
 {
     struct host host = {.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
     host.config = argc == 2 ? cJSON_Parse(argv[1]) : NULL;
     if (!host.config)
         host_die("usage", "host '{\"apps\": [...], ...}'");
-    const char *mode = host_string(host.config, "mode");
-    bool attach = strcmp(mode, "attach") == 0, poll = strcmp(mode, "poll") == 0;
+    bool attach = mode_is(&host, "attach"), poll = mode_is(&host, "poll");
+    bool epoll = mode_is(&host, "attach-epoll") || mode_is(&host, "poll-epoll");
+    host.wake_fd = poll && epoll ? eventfd(0, EFD_CLOEXEC) : -1;
     uv_loop_t loop;
     if (attach && uv_loop_init(&loop))
         host_die("uv_loop_init", "failed");
@@ -388,9 +519,13 @@ int main(int argc, char **argv)
     pthread_t reader;
     if (pthread_create(&reader, NULL, read_input, &host))
         host_die("pthread_create", "failed");
-    if (attach)
+    if (attach && epoll)
+        run_by_epoll(&loop);
+    else if (attach)
         uv_run(&loop, UV_RUN_DEFAULT);
-    if (poll)
+    if (poll && epoll)
+        poll_by_epoll(&host);
+    else if (poll)
         poll_until_end(&host);
     pthread_join(reader, NULL);
     pthread_mutex_lock(&host.lock);

@@ -42,6 +42,7 @@ struct host {
     pthread_mutex_t lock;
     pthread_cond_t changed;
     bool input_ended;
+    int wake_fd;   /* becomes readable then; -1 = no loop waits for that */
     unsigned jobs; /* threads of commands that have not answered yet */
     struct asked *asked;
     unsigned last_asked;
@@ -73,6 +74,7 @@ double host_number(const cJSON *object, const char *name, double otherwise);
 struct app_memory {
     const char **origins;
     struct webhooks *webhooks;
+    pusherc_history_pattern *history;
 };
 
 /* Fills the options from an object; strings stay borrowed from it. */

@@ -91,24 +91,67 @@ static pusherc_render_verdict render(pusherc_render *r, void *user_data)
     return PUSHERC_RENDER_REPLACED;
 }
 
+static void rule_freed(void *user_data)
+{
+    (void)user_data;
+    host_say(host_event("rule_freed"));
+}
+
+/* {"view": ["member", ...] or null for nothing}. The texts are the configuration's. */
+struct redactions {
+    pusherc_redaction items[8];
+    pusherc_slice members[8][8];
+};
+
+static void read_redactions(const cJSON *views, struct redactions *r, pusherc_rule *rule)
+{
+    const cJSON *view, *member;
+    cJSON_ArrayForEach(view, views)
+    {
+        pusherc_redaction *item = &r->items[rule->redaction_count];
+        pusherc_redaction_init(item, sizeof *item);
+        item->view = pusherc_slice_of(view->string);
+        item->nothing = cJSON_IsNull(view);
+        item->members = r->members[rule->redaction_count++];
+        cJSON_ArrayForEach(member, view)
+        {
+            r->members[rule->redaction_count - 1][item->member_count++] = host_slice(member);
+        }
+    }
+    rule->redactions = r->items;
+}
+
+static int add_rule(struct host *host, pusherc_server *server, const cJSON *item,
+                    pusherc_errinfo *info)
+{
+    pusherc_rule rule = PUSHERC_RULE_INIT;
+    bool batch = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(item, "batch"));
+    const char *app = host_string(item, "of_app");
+    rule.app_id = app[0] ? app : NULL;
+    rule.pattern = host_string(item, "pattern");
+    rule.kinds = (uint32_t)host_number(item, "kinds", 0);
+    rule.cache_ms = (uint32_t)host_number(item, "cache_ms", 0);
+    rule.gather_ms = (uint32_t)host_number(item, "gather_ms", 0);
+    rule.authorize = batch ? NULL : authorize;
+    rule.authorize_batch = batch ? authorize_batch : NULL;
+    if (cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(item, "views")))
+        rule.render = render;
+    struct redactions redactions;
+    read_redactions(cJSON_GetObjectItemCaseSensitive(item, "redactions"), &redactions, &rule);
+    rule.user_data = host;
+    rule.replaces = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(item, "replaces"));
+    if (cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(item, "tell")))
+        rule.free_user_data = rule_freed;
+    return pusherc_server_add_rule(server, &rule, info);
+}
+
 void rules_add(struct host *host, pusherc_server *server)
 {
     const cJSON *item;
     cJSON_ArrayForEach(item, cJSON_GetObjectItemCaseSensitive(host->config, "rules"))
     {
         pusherc_errinfo info = {0};
-        pusherc_rule rule = PUSHERC_RULE_INIT;
-        bool batch = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(item, "batch"));
-        rule.app_id = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(item, "app"));
-        rule.pattern = host_string(item, "pattern");
-        rule.kinds = (uint32_t)host_number(item, "kinds", 0);
-        rule.cache_ms = (uint32_t)host_number(item, "cache_ms", 0);
-        rule.authorize = batch ? NULL : authorize;
-        rule.authorize_batch = batch ? authorize_batch : NULL;
-        if (cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(item, "views")))
-            rule.render = render;
-        rule.user_data = host;
-        if (pusherc_server_add_rule(server, &rule, &info))
+        if (add_rule(host, server, item, &info))
             host_die("pusherc_server_add_rule", info.text);
     }
 }
@@ -138,14 +181,51 @@ static int replace_answers(struct host *host, const cJSON *line)
     return 0;
 }
 
-static int unsubscribe(pusherc_server *server, const cJSON *line)
+static pusherc_socket_id socket_of(const cJSON *line)
 {
     pusherc_socket_id id = {0};
     const char *socket = host_string(line, "socket_id");
     if (socket[0] && pusherc_socket_id_parse((pusherc_slice){socket, strlen(socket)}, &id))
         host_die("not a socket id", socket);
+    return id;
+}
+
+static pusherc_grant_match match_of(const cJSON *line)
+{
+    pusherc_grant_match match = PUSHERC_GRANT_MATCH_INIT;
+    match.user_id = host_slice(cJSON_GetObjectItemCaseSensitive(line, "user"));
+    match.channel_pattern = host_slice(cJSON_GetObjectItemCaseSensitive(line, "pattern"));
+    match.socket_id = socket_of(line);
+    match.anonymous = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(line, "anonymous"));
+    return match;
+}
+
+/* One match in the line itself, others in the list "or". "wait_ms": waits for the result, and replies with it. */
+static int reauthorize(pusherc_server *server, const cJSON *line, cJSON *reply)
+{
+    pusherc_grant_match matches[PUSHERC_MAX_GRANT_MATCHES + 1] = {match_of(line)};
+    const cJSON *item;
+    size_t n = 0;
+    cJSON_ArrayForEach(item, cJSON_GetObjectItemCaseSensitive(line, "or"))
+    {
+        matches[n].next = &matches[n + 1];
+        matches[++n] = match_of(item);
+    }
+    const char *app = host_string(line, "app");
+    double wait_ms = host_number(line, "wait_ms", -1);
+    if (wait_ms < 0)
+        return pusherc_reauthorize(server, app, matches, reauthorized, NULL);
+    uint64_t kept = 0, revoked = 0;
+    int err = pusherc_reauthorize_wait(server, app, matches, (uint32_t)wait_ms, &kept, &revoked);
+    cJSON_AddNumberToObject(reply, "kept", (double)kept);
+    cJSON_AddNumberToObject(reply, "revoked", (double)revoked);
+    return err;
+}
+
+static int unsubscribe(pusherc_server *server, const cJSON *line)
+{
     return pusherc_server_unsubscribe(
-        server, host_string(line, "app"), id,
+        server, host_string(line, "app"), socket_of(line),
         host_slice(cJSON_GetObjectItemCaseSensitive(line, "user")),
         host_slice(cJSON_GetObjectItemCaseSensitive(line, "channel")),
         cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(line, "reason")));
@@ -161,10 +241,13 @@ bool rules_obey(struct host *host, pusherc_server *server, const char *command, 
     } else if (strcmp(command, "authorize") == 0) {
         err = answer(hooks_take(host, QUESTION_AUTHORIZE, line), line);
     } else if (strcmp(command, "reauthorize") == 0) {
-        pusherc_grant_match match = PUSHERC_GRANT_MATCH_INIT;
-        match.user_id = host_slice(cJSON_GetObjectItemCaseSensitive(line, "user"));
-        match.channel_pattern = host_slice(cJSON_GetObjectItemCaseSensitive(line, "pattern"));
-        err = pusherc_reauthorize(server, app, &match, reauthorized, NULL);
+        err = reauthorize(server, line, reply);
+    } else if (strcmp(command, "add_rule") == 0) {
+        err = add_rule(host, server, line, NULL);
+    } else if (strcmp(command, "remove_rule") == 0) {
+        const char *of_app = host_string(line, "of_app");
+        err = pusherc_server_remove_rule(server, of_app[0] ? of_app : NULL,
+                                         host_string(line, "pattern"), NULL);
     } else if (strcmp(command, "unsubscribe") == 0) {
         err = unsubscribe(server, line);
     } else if (strcmp(command, "explain") == 0) {

@@ -76,8 +76,8 @@ typedef enum pusherc_render_verdict {
 } pusherc_render_verdict;
 
 /**
- * Decides what one audience sees of one event. Called once for each view that has subscribers, not for each
- * subscriber, on the publishing thread, with no lock held. Must not block. If a channel's rule has a render function,
+ * Decides what one audience sees of one event; pusherc_redaction does without a function. Called once for each view
+ * that has subscribers, not for each subscriber, on the publishing thread, with no lock held. Must not block. If a channel's rule has a render function,
  * subscribers without a view get nothing. Any value that is not a verdict counts as NOTHING.
  *
  * Events of publishers and clients come under their names. PUSHERC_RENDER_MEMBER comes with the user_info of a
@@ -158,19 +158,16 @@ PUSHERC_API pusherc_slice pusherc_render_param(const pusherc_render *render, con
  */
 PUSHERC_API int pusherc_render_payload(pusherc_render *render, pusherc_slice data);
 
-/** @name Kinds of channels that a rule covers
- * @{ */
-/** Names without a prefix. They need no authorization unless a rule with this kind covers them. */
-#define PUSHERC_RULE_PUBLIC 0x1u
-/** "private-" */
-#define PUSHERC_RULE_PRIVATE 0x2u
-/** "presence-" */
-#define PUSHERC_RULE_PRESENCE 0x4u
-/** "private-encrypted-" */
-#define PUSHERC_RULE_ENCRYPTED 0x8u
-/** The kinds that always need authorization. */
-#define PUSHERC_RULE_DEFAULT (PUSHERC_RULE_PRIVATE | PUSHERC_RULE_PRESENCE | PUSHERC_RULE_ENCRYPTED)
-/** @} */
+/** Kinds of channels that a rule covers: bits of pusherc_rule.kinds. */
+enum {
+    /** Names without a prefix. They need no authorization unless a rule with this kind covers them. */
+    PUSHERC_RULE_PUBLIC = 0x1,
+    PUSHERC_RULE_PRIVATE = 0x2,   /**< "private-" */
+    PUSHERC_RULE_PRESENCE = 0x4,  /**< "presence-" */
+    PUSHERC_RULE_ENCRYPTED = 0x8, /**< "private-encrypted-" */
+    /** The kinds that always need authorization. */
+    PUSHERC_RULE_DEFAULT = PUSHERC_RULE_PRIVATE | PUSHERC_RULE_PRESENCE | PUSHERC_RULE_ENCRYPTED
+};
 
 /** Limits of rules. */
 enum {
@@ -179,24 +176,76 @@ enum {
         32 /**< views of one channel's subscribers at a time, if its rule renders */
 };
 
+/**
+ * What the audience of one view does not see, without a function: for hosts that no function can be called in. Begin with
+ * PUSHERC_REDACTION_INIT. As with a render function it works once for each event and view, for events of any origin and
+ * for the user_info of presence members; a subscriber without a view, or with one that is not listed, gets nothing.
+ */
+typedef struct pusherc_redaction {
+    size_t struct_size; /**< sizeof(pusherc_redaction) */
+    pusherc_slice view; /**< 1..64 bytes, as in a grant */
+    /** Members that are left out of a payload that is a JSON object, if it has them. Each is the name of a member of the
+     *  object, "note", or a JSON pointer to one further inside, "/customer/email"; an array on the way stands for each of
+     *  its items, so "/items/price" is the price of each item. 1..200 bytes. A view gets nothing of a payload that is no
+     *  JSON object, and "{}" instead of such a user_info. */
+    const pusherc_slice *members;
+    size_t member_count;  /**< 0..64; 0 = the view sees everything */
+    bool nothing;         /**< no event at all, and "{}" as a user_info; not with members */
+    uint8_t reserved_[7]; /**< zero */
+} pusherc_redaction;
+
+/* clang-format off */
+/** Initialiser of a pusherc_redaction. */
+#define PUSHERC_REDACTION_INIT { .struct_size = sizeof(pusherc_redaction) }
+/* clang-format on */
+
+/**
+ * Do what PUSHERC_REDACTION_INIT does, for other languages.
+ *
+ * @param out          overwritten with zeros and its size
+ * @param struct_size  sizeof(pusherc_redaction) as the caller knows it
+ */
+PUSHERC_API void pusherc_redaction_init(pusherc_redaction *out, size_t struct_size);
+
 /** A pattern of channel names, and the functions that decide about them. Begin with PUSHERC_RULE_INIT; copied. */
 typedef struct pusherc_rule {
     size_t struct_size; /**< sizeof(pusherc_rule) */
     const char *app_id; /**< NULL = every app */
     /** As in Laravel: "tickets.{uuid}", where {x} stands for one or more characters without a dot. It is compared with
      *  the whole name without "private-", "private-encrypted-", "presence-" and "cache-", and must not begin with one
-     *  of these. */
+     *  of these. As the only parameter, at the end, {x...} stands for one or more characters with dots: "shop.{rest...}",
+     *  or "{name...}" for a host that has a matcher of its own. */
     const char *pattern;
     pusherc_authorize_fn authorize;             /**< this one ... */
-    pusherc_authorize_batch_fn authorize_batch; /**< ... or this one, not both */
+    pusherc_authorize_batch_fn authorize_batch; /**< ... or this one, or `inbox`; not two of them */
     /** NULL = all audiences see the same. Not with PUSHERC_RULE_ENCRYPTED: the server cannot read those payloads. */
     pusherc_render_fn render;
     void *user_data; /**< passed to each function */
-    /** PUSHERC_RULE_*; 0 = PUSHERC_RULE_DEFAULT, without PUSHERC_RULE_ENCRYPTED if there is a render function. */
+    /** PUSHERC_RULE_*; 0 = PUSHERC_RULE_DEFAULT, without PUSHERC_RULE_ENCRYPTED if the rule renders. */
     uint32_t kinds;
     /** How long an answer, positive or negative, is used again for the same user and channel; 0 = never. Grants that
      *  expire sooner are not kept. A worker keeps at most 8192 answers. */
     uint32_t cache_ms;
+    /** Called with user_data, even if that is NULL, when the rule is gone and none of its functions runs any more: it
+     *  was removed or replaced, or the server was freed. Requests may still be unanswered then. NULL = nothing to free. */
+    pusherc_free_fn free_user_data;
+    /** authorize_batch only: how long a question waits for others of this rule, which are then asked in the same call;
+     *  0..1000; default 2, PUSHERC_NO_DELAY = not at all. A full call comes at once. */
+    uint32_t gather_ms;
+    /** Takes the place of rules of the app that cover the same names and share a kind, instead of EEXIST; default
+     *  false. There is no moment without a rule. */
+    bool replaces;
+    uint8_t reserved_[3]; /**< zero */
+    /** For presence channels that the rule covers, in every auth mode: as pusherc_app_options.presence_grace_ms;
+     *  0 = the app's, PUSHERC_NO_DELAY = none. */
+    uint32_t presence_grace_ms;
+    uint32_t reserved2_; /**< zero */
+    /** What each view does not see, instead of `render`: redaction_count of them, of different views. NULL = none. */
+    const pusherc_redaction *redactions;
+    size_t redaction_count; /**< 0..PUSHERC_RULE_MAX_VIEWS */
+    /** In place of authorize and authorize_batch: the questions are put into pusherc_server_options.inbox. */
+    bool inbox;
+    uint8_t reserved3_[7]; /**< zero */
 } pusherc_rule;
 
 /* clang-format off */
@@ -214,26 +263,55 @@ PUSHERC_API void pusherc_rule_init(pusherc_rule *out, size_t struct_size);
 
 /**
  * Add a rule. If several patterns match a name, the most specific one decides; the order in which they were added
- * does not matter. A rule of the app comes before a rule for every app; then the pattern with fewer parameters, then
- * the one with more literal characters, then the one whose first parameter comes later.
+ * does not matter. A rule of the app comes before a rule for every app; then a pattern without {x...} before one with
+ * it, then the pattern with fewer parameters, then the one with more literal characters, then the one whose first
+ * parameter comes later.
  *
- * @param server  not started
+ * A rule may be added while the server runs, unless it renders, or shares names with a rule that does: what audiences
+ * see of a channel stays. From this call's return on, each question goes to the rule that then decides about the name;
+ * answers that were kept are forgotten, and a question that waits for the answer of another rule is asked again. Grants
+ * stay until they are asked for again: call pusherc_reauthorize(). Clients that have subscribed to names which no rule
+ * covered have no grant, and keep their channels.
+ *
+ * @param server  not stopped
  * @param rule    copied
  * @param info    filled on failure; may be NULL
- * @return 0, or (then nothing has changed)
+ * @return 0, or (then nothing has changed, and user_data is the caller's)
  *         PUSHERC_EINVAL  an argument is NULL; the pattern is malformed, begins with a prefix such as "private-",
  *                         has a character that no channel name may have, has a parameter twice, or more than
- *                         PUSHERC_RULE_MAX_PARAMS; there is no function, or both; a kind is unknown; there is a render
- *                         function together with PUSHERC_RULE_ENCRYPTED
- *         PUSHERC_EEXIST  another rule of the app covers the same names and shares a kind
- *         PUSHERC_ESTATE  started
+ *                         PUSHERC_RULE_MAX_PARAMS; there is no function, or both, or one beside
+ *                         `inbox`, or `inbox` without an inbox of the server; a kind is unknown; there is a render
+ *                         function or a redaction together with PUSHERC_RULE_ENCRYPTED, or with each other; a
+ *                         redaction breaks a rule above, or two are of one view
+ *         PUSHERC_EEXIST  another rule of the app covers the same names and shares a kind; see `replaces`
+ *         PUSHERC_ESTATE  started, and the rule renders, or shares names with one that does; or stopped
  *         PUSHERC_ENOMEM
  *
- * Thread: setup. In callbacks: no.
+ * Thread: setup; any, once the server is started.
  * Source: Laravel's channel patterns; docs/authorization.md lists the differences.
  */
 PUSHERC_API int pusherc_server_add_rule(pusherc_server *server, const pusherc_rule *rule,
                                         pusherc_errinfo *info);
+
+/**
+ * Remove the rules with this pattern, of all kinds. The rule that then decides about a name is asked from this call's
+ * return on. Where none does, the app's mode decides about a subscribe (docs/authorization.md), a public name is open,
+ * and a grant is lost when it is asked for again (NO_RULE): call pusherc_reauthorize() to have that at once.
+ *
+ * @param server   not stopped
+ * @param app_id   pusherc_rule.app_id as it was added; NUL-terminated; NULL = the rule is for every app
+ * @param pattern  pusherc_rule.pattern as it was added; NUL-terminated
+ * @param info     filled on failure; may be NULL
+ * @return 0, or (then nothing has changed)
+ *         PUSHERC_EINVAL  server or pattern is NULL
+ *         PUSHERC_ENOENT  there is no such rule
+ *         PUSHERC_ESTATE  started, and the rule renders, or shares names with one that does; or stopped
+ *         PUSHERC_ENOMEM
+ *
+ * Thread: setup; any, once the server is started.
+ */
+PUSHERC_API int pusherc_server_remove_rule(pusherc_server *server, const char *app_id,
+                                           const char *pattern, pusherc_errinfo *info);
 
 /** @name Reading an authorization request
  * Slices are borrowed until the request is answered.
@@ -246,6 +324,14 @@ PUSHERC_API int pusherc_server_add_rule(pusherc_server *server, const pusherc_ru
  * @return its id
  */
 PUSHERC_API pusherc_slice pusherc_auth_app_id(const pusherc_auth_request *request);
+
+/**
+ * The question's number, for pusherc_hooks.on_abandoned.
+ *
+ * @param request  not answered yet
+ * @return 1 or more, unique among the questions of the server, or of its inbox
+ */
+PUSHERC_API uint64_t pusherc_auth_question(const pusherc_auth_request *request);
 
 /**
  * The channel that the client wants.
@@ -308,9 +394,14 @@ PUSHERC_API int pusherc_auth_allow(pusherc_auth_request *request, const pusherc_
  * Refuse the channel. The client gets pusher:error and pusher:subscription_error; the auth endpoint answers with
  * `status`.
  *
+ * If the client has no user, the rule is asked again when it signs in, and a yes then subscribes it. 401 says that a
+ * user is what is missing (NO_USER): the client is told to sign in first, and gets pusher:subscription_error only if it
+ * has not signed in after signin_wait_ms.
+ *
  * @param request  consumed, whatever is returned
  * @param status   400..499; 0 = 403
- * @param reason   UTF-8, for the client, cut at 120 bytes; NUL-terminated; NULL = "Forbidden"
+ * @param reason   UTF-8, for the client, cut at 120 bytes; NUL-terminated; NULL = "Forbidden", or "A user is required"
+ *                 with 401 for a client without a user
  * @return as pusherc_auth_allow(); after PUSHERC_EINVAL the channel is denied with 403
  *
  * Owns: the request.
@@ -321,11 +412,23 @@ PUSHERC_API int pusherc_auth_deny(pusherc_auth_request *request, int status, con
 typedef struct pusherc_grant_match {
     size_t struct_size; /**< sizeof(pusherc_grant_match) */
     /** Only grants of this user, at most 200 bytes; len 0 = any. A connection that the host has identified and that has
-     *  signed in as another user is both; who asked an auth endpoint for the channel counts, too. */
+     *  signed in as another user is both; who asked an auth endpoint for the channel counts, too, and so does the user
+     *  as whom the client has joined a presence channel by a signature of the application. */
     pusherc_slice user_id;
     /** As pusherc_rule.pattern, "tickets.42" or "tickets.{uuid}"; len 0 = any. */
     pusherc_slice channel_pattern;
+    /** Grants that fit this match count as well, and so on; NULL = there is no other. A grant that fits several is
+     *  asked for once. At most PUSHERC_MAX_GRANT_MATCHES of them. */
+    const struct pusherc_grant_match *next;
+    pusherc_socket_id socket_id; /**< only grants of this connection; zero = any */
+    bool anonymous; /**< only grants of clients without a user; then no user_id; default false */
+    uint8_t reserved_[7]; /**< zero */
 } pusherc_grant_match;
+
+/** Limits of re-authorization. */
+enum {
+    PUSHERC_MAX_GRANT_MATCHES = 100 /**< matches of one call, linked by `next` */
+};
 
 /* clang-format off */
 /** Initialiser of a pusherc_grant_match. */
@@ -360,11 +463,12 @@ typedef void (*pusherc_reauthorized_fn)(uint64_t kept, uint64_t revoked, void *u
  *
  * @param server     started
  * @param app_id     known app; NUL-terminated
- * @param match      copied; NULL = every grant of the app
- * @param done       may be NULL
+ * @param match      copied, with those behind it; NULL = every grant of the app
+ * @param done       may be NULL; then the result is a message (REAUTHORIZED), if the server puts such
  * @param user_data  for `done`
  * @return 0, or (then `done` is not called)
- *         PUSHERC_EINVAL  server or app_id is NULL, the pattern is malformed, or the user id is too long
+ *         PUSHERC_EINVAL  server or app_id is NULL, a pattern is malformed, a user id is too long or stands beside
+ *                         `anonymous`, or there are more than PUSHERC_MAX_GRANT_MATCHES
  *         PUSHERC_ENOENT  unknown app
  *         PUSHERC_ESTATE  not started, or stopped
  *         PUSHERC_ENOMEM  no rule was asked
@@ -372,6 +476,27 @@ typedef void (*pusherc_reauthorized_fn)(uint64_t kept, uint64_t revoked, void *u
 PUSHERC_API int pusherc_reauthorize(pusherc_server *server, const char *app_id,
                                     const pusherc_grant_match *match, pusherc_reauthorized_fn done,
                                     void *user_data);
+
+/**
+ * Do what pusherc_reauthorize() does, and wait until it has ended.
+ *
+ * @param server      started
+ * @param app_id      known app; NUL-terminated
+ * @param match       as there
+ * @param timeout_ms  how long to wait at most; UINT32_MAX = as long as it takes, which auth_timeout_ms bounds for rules
+ * @param kept        how many grants stand; may be NULL; filled on success
+ * @param revoked     how many are lost; may be NULL; filled on success
+ * @return 0, or
+ *         PUSHERC_EINVAL, PUSHERC_ENOENT, PUSHERC_ENOMEM  as pusherc_reauthorize()
+ *         PUSHERC_ETIMEDOUT  timeout_ms are over; the re-authorization goes on, with all that it promises
+ *         PUSHERC_ESTATE     not started, or stopped; or called from a callback, or by the thread that runs the loop or
+ *                            polls: the rules are asked on that thread, so no rule was asked
+ *
+ * Blocks: at most timeout_ms. In callbacks: no.
+ */
+PUSHERC_API int pusherc_reauthorize_wait(pusherc_server *server, const char *app_id,
+                                         const pusherc_grant_match *match, uint32_t timeout_ms,
+                                         uint64_t *kept, uint64_t *revoked);
 
 /**
  * Unsubscribe one connection, or all connections of one user, from a channel, without asking a rule. Nothing that is
@@ -408,7 +533,7 @@ PUSHERC_API int pusherc_server_unsubscribe(pusherc_server *server, const char *a
       "the signature is wrong; `detail` is the string that had to be signed")                      \
     X(NO_SIGNATURE, 5, "no_signature", "AuthError", "the app requires a signature")                \
     X(NO_USER, 6, "no_user", "AuthError",                                                          \
-      "a presence channel without a user, or the channel of another user")                         \
+      "a rule's 401, or a presence channel, without a user; or another user's channel")            \
     X(BAD_NAME, 7, "bad_name", "SubscriptionError", "channel name outside the grammar")            \
     X(BAD_MEMBER, 8, "bad_member", "SubscriptionError",                                            \
       "channel_data or the grant's member is malformed or too large")                              \

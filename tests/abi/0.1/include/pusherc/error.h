@@ -39,7 +39,7 @@ PUSHERC_BEGIN_DECLS
  * |-----------|---------------------------------------------------|-------------------------------------------|
  * | EINVAL    | an argument breaks a rule of the function         | correct the call; do not try it again     |
  * | ENOMEM    | the allocator returned NULL                       | nothing happened unless the call says so  |
- * | ESTATE    | the server's state or the thread forbids the call | see "Thread:" and the call's description  |
+ * | ESTATE    | the state, the thread or the process forbids it   | see "Thread:" and the call's description  |
  * | ENOENT    | the app, channel or connection does not exist     | it may be gone, or not there yet          |
  * | EEXIST    | the name or key is in use                         | choose another one                        |
  * | ELIMIT    | a limit that an option sets was exceeded          | send less, or raise the limit             |

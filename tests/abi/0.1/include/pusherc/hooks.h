@@ -8,7 +8,8 @@
  *
  * A request object belongs to the host from the hook until the host answers it. The host must answer it exactly
  * once: in the hook or later, from any thread, also after the client has left or the server was freed. Only one
- * thread at a time may use it.
+ * thread at a time may use it. A request counts against the limits of pusherc_server_options (max_questions_per_ip and
+ * the like) until it is answered, also when its client has left.
  *
  * Unless said otherwise: Thread: any. Blocks: no. In callbacks: yes. Owns: nothing. Since: 0.1.
  */
@@ -19,11 +20,9 @@
 #include <pusherc/auth.h>
 #include <pusherc/error.h>
 #include <pusherc/types.h>
+#include <pusherc/users.h>
 
 PUSHERC_BEGIN_DECLS
-
-/** Frees what the host attached. Called once, on any thread. Must not block. */
-typedef void (*pusherc_free_fn)(void *ptr);
 
 /** Who a connection is, for the host. Begin with PUSHERC_IDENTITY_INIT; copied on accept. */
 typedef struct pusherc_identity {
@@ -54,7 +53,9 @@ PUSHERC_API void pusherc_identity_init(pusherc_identity *out, size_t struct_size
 
 /**
  * What happened to a channel. One change can be several of these. A join is told as OCCUPIED, MEMBER_ADDED,
- * SUBSCRIPTION_COUNT, in this order; a leave as MEMBER_REMOVED, SUBSCRIPTION_COUNT, VACATED.
+ * SUBSCRIPTION_COUNT, in this order; a leave as MEMBER_REMOVED, SUBSCRIPTION_COUNT, VACATED. The leave of a member that
+ * may come back (pusherc_app_options.presence_grace_ms) is told when its time is over, on any worker's thread; nothing is
+ * told of one who is back before.
  */
 typedef enum pusherc_channel_event_type {
     PUSHERC_CHANNEL_OCCUPIED = 1, /**< the first subscription was added */
@@ -112,9 +113,9 @@ typedef struct pusherc_hooks {
      *  the built-in auth endpoints. Answer with pusherc_identify_accept() or pusherc_identify_reject(). After
      *  identify_timeout_ms the client is closed with 4009, and an HTTP client gets 503. NULL = all are anonymous. */
     void (*identify)(pusherc_identify_request *request, void *user_data);
-    /** "Which app has this id or key?" Asked once for each request or WebSocket whose app has not been put. Answer
-     *  with pusherc_app_answer(). After identify_timeout_ms the same happens as for identify. NULL = there is no
-     *  such app. */
+    /** "Which app has this id or key?" Asked once for each request or WebSocket whose app has not been put, unless
+     *  the host has said within unknown_app_ms that it does not know it. Answer with pusherc_app_answer(). After
+     *  identify_timeout_ms the same happens as for identify. NULL = there is no such app. */
     void (*find_app)(pusherc_app_request *request, void *user_data);
     /** A complete HTTP request for a path that is not the library's. Answer with pusherc_http_respond(). There is no
      *  time limit. NULL = 404. */
@@ -140,7 +141,29 @@ typedef struct pusherc_hooks {
     /** An endpoint did not accept a batch of webhook events within webhook_retry_ms, or before the server stopped.
      *  Runs on the first worker's thread. Before `stopped` is called, every event was accepted or reported here. */
     void (*on_webhook_failed)(const pusherc_webhook_failure *failure, void *user_data);
+    /** A connection has signed in (pusher:signin): pusherc_conn_user_id() is the user from now on. Its client was told.
+     *  A client may sign in again as the same user, for example with another watchlist. */
+    void (*on_signin)(const pusherc_conn *conn, void *user_data);
+    /** Nothing waits any more for the answer to a question that a hook or a rule has asked by a call: the client is gone
+     *  or has unsubscribed, the answer is too late, or the server stops. Work for it may be cancelled, but the question
+     *  still has to be answered. `question` is the number that pusherc_auth_question() and the like return. It is no
+     *  pointer, because another thread may answer, which frees the request, at the same time. */
+    void (*on_abandoned)(uint64_t question, void *user_data);
+    /** A user of an app with `user_events` is online or offline now: see users.h. The user's connection may not have been
+     *  told to on_open yet. */
+    void (*on_user)(const pusherc_user_event *event, void *user_data);
     /** @} */
+
+    /** An event from outside is about to be published: each one of a request of the HTTP API that is well-formed, within
+     *  the app's limits, and no repeat. Return 0 to publish it as it is, or as the hook has changed it by
+     *  pusherc_incoming_set_data() and the like. Anything else refuses the event: the publisher gets 403 with the reason
+     *  of pusherc_incoming_refuse(), and no event of the same request is published.
+     *
+     *  The hook answers before it returns, because the publisher's answer and the order of the channel's events depend
+     *  on it: events that wait for a slow answer would hold all later ones of their channels. A host that has to ask
+     *  elsewhere takes the request by on_http, and publishes when it knows. Events of pusherc_publish() and client
+     *  events do not come here. */
+    int (*on_publish)(pusherc_incoming *event, void *user_data);
 } pusherc_hooks;
 
 /* clang-format off */
@@ -188,12 +211,133 @@ PUSHERC_API pusherc_slice pusherc_conn_app_id(const pusherc_conn *conn);
 PUSHERC_API pusherc_slice pusherc_conn_user_id(const pusherc_conn *conn);
 
 /**
+ * The client's address: the TCP peer, or the one that proxies report, see pusherc_server_options.proxy_count.
+ *
+ * @param conn  the callback's
+ * @return an address without port or brackets; len 0 = the socket has none, as a unix socket
+ */
+PUSHERC_API pusherc_slice pusherc_conn_client_ip(const pusherc_conn *conn);
+
+/**
  * What the host attached to the connection's identity.
  *
  * @param conn  the callback's
  * @return pusherc_identity.data, or NULL
  */
 PUSHERC_API void *pusherc_conn_data(const pusherc_conn *conn);
+/** @} */
+
+/** Where an event from outside comes from. */
+typedef enum pusherc_event_source {
+    PUSHERC_SOURCE_HTTP = 1 /**< a request of the HTTP API */
+} pusherc_event_source;
+
+/** @name Events from outside
+ * For the hook on_publish. A pusherc_incoming is valid only inside the hook that received it. Slices are valid until the
+ * hook returns or changes what they hold.
+ *
+ * Thread: the hook's. In callbacks: only there.
+ * @{ */
+
+/**
+ * Where the event comes from.
+ *
+ * @param event  the hook's
+ * @return the way in
+ */
+PUSHERC_API pusherc_event_source pusherc_incoming_source(const pusherc_incoming *event);
+
+/**
+ * The app that the event is published in.
+ *
+ * @param event  the hook's
+ * @return the id, 1 byte or more
+ */
+PUSHERC_API pusherc_slice pusherc_incoming_app_id(const pusherc_incoming *event);
+
+/**
+ * The event's name.
+ *
+ * @param event  the hook's
+ * @return 1 byte or more, as the hook may have set it
+ */
+PUSHERC_API pusherc_slice pusherc_incoming_name(const pusherc_incoming *event);
+
+/**
+ * The event's data. On an encrypted channel it is what the publisher has encrypted.
+ *
+ * @param event  the hook's
+ * @return UTF-8, as the hook may have set it
+ */
+PUSHERC_API pusherc_slice pusherc_incoming_data(const pusherc_incoming *event);
+
+/**
+ * The number of channels, those included that the hook has added.
+ *
+ * @param event  the hook's
+ * @return 1 or more
+ */
+PUSHERC_API size_t pusherc_incoming_channel_count(const pusherc_incoming *event);
+
+/**
+ * One of the channels.
+ *
+ * @param event  the hook's
+ * @param index  0 for the first
+ * @return its name; len 0 = there are not so many
+ */
+PUSHERC_API pusherc_slice pusherc_incoming_channel(const pusherc_incoming *event, size_t index);
+
+/**
+ * The connection that does not get the event.
+ *
+ * @param event  the hook's
+ * @return a socket id; zero = none
+ */
+PUSHERC_API pusherc_socket_id pusherc_incoming_except(const pusherc_incoming *event);
+
+/**
+ * Publish the event under another name.
+ *
+ * @param event  the hook's
+ * @param name   copied; as pusherc_event.name
+ * @return 0, or (then nothing has changed)
+ *         PUSHERC_EINVAL  the name breaks a rule
+ *         PUSHERC_ENOMEM
+ */
+PUSHERC_API int pusherc_incoming_set_name(pusherc_incoming *event, pusherc_slice name);
+
+/**
+ * Publish the event with other data.
+ *
+ * @param event  the hook's
+ * @param data   copied; as pusherc_event.data
+ * @return 0, or (then nothing has changed)
+ *         PUSHERC_EINVAL  it is not UTF-8
+ *         PUSHERC_ELIMIT  it is longer than max_event_payload_bytes, or than half of out_hard_bytes
+ *         PUSHERC_ENOMEM
+ */
+PUSHERC_API int pusherc_incoming_set_data(pusherc_incoming *event, pusherc_slice data);
+
+/**
+ * Publish the event to one more channel. The publisher's answer does not name it.
+ *
+ * @param event    the hook's
+ * @param channel  copied; a valid name; one that the event has already counts once
+ * @return 0, or (then nothing has changed)
+ *         PUSHERC_EINVAL  the name breaks a rule, or the event has max_event_channels channels
+ *         PUSHERC_ENOMEM
+ */
+PUSHERC_API int pusherc_incoming_add_channel(pusherc_incoming *event, pusherc_slice channel);
+
+/**
+ * Say why the event is refused: `return pusherc_incoming_refuse(event, "not in the night");`.
+ *
+ * @param event   the hook's
+ * @param reason  for the publisher: UTF-8, cut at 255 bytes; NUL-terminated; NULL = ""
+ * @return PUSHERC_EAUTH, for the hook to return
+ */
+PUSHERC_API int pusherc_incoming_refuse(pusherc_incoming *event, const char *reason);
 /** @} */
 
 /** What the identity is needed for. */
@@ -224,6 +368,14 @@ pusherc_identify_purpose_of(const pusherc_identify_request *request);
  * @return the id of a known app
  */
 PUSHERC_API pusherc_slice pusherc_identify_app_id(const pusherc_identify_request *request);
+
+/**
+ * The question's number, for pusherc_hooks.on_abandoned.
+ *
+ * @param request  not answered yet
+ * @return 1 or more, unique among the questions of the server, or of its inbox
+ */
+PUSHERC_API uint64_t pusherc_identify_question(const pusherc_identify_request *request);
 
 /**
  * A header field of the HTTP request.
@@ -273,10 +425,10 @@ PUSHERC_API pusherc_slice pusherc_identify_query(const pusherc_identify_request 
 PUSHERC_API pusherc_slice pusherc_identify_path(const pusherc_identify_request *request);
 
 /**
- * The TCP peer. Behind a proxy that is the proxy.
+ * The peer of the socket. Behind a proxy that is the proxy.
  *
  * @param request  not answered yet
- * @return "address:port", IPv6 in brackets; absent if the socket has no such address
+ * @return "address:port", IPv6 in brackets, or "unix:" for a unix socket; absent for other sockets
  */
 PUSHERC_API pusherc_slice pusherc_identify_peer(const pusherc_identify_request *request);
 
@@ -284,7 +436,7 @@ PUSHERC_API pusherc_slice pusherc_identify_peer(const pusherc_identify_request *
  * The client: the TCP peer, or the address that the proxies report, see pusherc_server_options.proxy_count.
  *
  * @param request  not answered yet
- * @return an address without port or brackets; absent if the socket has no address
+ * @return an address without port or brackets; absent if the socket has none, as a unix socket
  */
 PUSHERC_API pusherc_slice pusherc_identify_client_ip(const pusherc_identify_request *request);
 /** @} */
@@ -347,11 +499,19 @@ PUSHERC_API pusherc_slice pusherc_app_request_id(const pusherc_app_request *requ
  * @return decoded; len 0 = the request has the id
  */
 PUSHERC_API pusherc_slice pusherc_app_request_key(const pusherc_app_request *request);
+
+/**
+ * The question's number, for pusherc_hooks.on_abandoned.
+ *
+ * @param request  not answered yet
+ * @return as pusherc_identify_question()
+ */
+PUSHERC_API uint64_t pusherc_app_request_question(const pusherc_app_request *request);
 /** @} */
 
 /**
  * Answer "which app is this?". The server puts the app as pusherc_server_put_app() does, and then serves the client.
- * It asks about an app only until the app is put. It asks about an unknown app again with every request.
+ * It asks about an app only until the app is put. It asks about an unknown app again after unknown_app_ms.
  *
  * @param request  consumed, whatever is returned
  * @param options  copied; NULL = there is no such app
@@ -377,6 +537,14 @@ PUSHERC_API int pusherc_app_answer(pusherc_app_request *request,
  * @return "GET", "POST" ...
  */
 PUSHERC_API pusherc_slice pusherc_http_method(const pusherc_http_request *request);
+
+/**
+ * The question's number, for pusherc_hooks.on_abandoned.
+ *
+ * @param request  not answered yet
+ * @return as pusherc_identify_question()
+ */
+PUSHERC_API uint64_t pusherc_http_question(const pusherc_http_request *request);
 
 /**
  * The path.
@@ -434,10 +602,10 @@ PUSHERC_API pusherc_slice pusherc_http_body(const pusherc_http_request *request)
 PUSHERC_API pusherc_slice pusherc_http_form(const pusherc_http_request *request, const char *name);
 
 /**
- * The TCP peer. Behind a proxy that is the proxy.
+ * The peer of the socket. Behind a proxy that is the proxy.
  *
  * @param request  not answered yet
- * @return "address:port", IPv6 in brackets; absent if the socket has no such address
+ * @return "address:port", IPv6 in brackets, or "unix:" for a unix socket; absent for other sockets
  */
 PUSHERC_API pusherc_slice pusherc_http_peer(const pusherc_http_request *request);
 
@@ -445,7 +613,7 @@ PUSHERC_API pusherc_slice pusherc_http_peer(const pusherc_http_request *request)
  * The client, as pusherc_identify_client_ip() returns it.
  *
  * @param request  not answered yet
- * @return an address without port or brackets; absent if the socket has no address
+ * @return an address without port or brackets; absent if the socket has none, as a unix socket
  */
 PUSHERC_API pusherc_slice pusherc_http_client_ip(const pusherc_http_request *request);
 /** @} */

@@ -56,6 +56,18 @@ typedef void (*pusherc_log_fn)(const pusherc_log_entry *entry, void *user_data);
  */
 PUSHERC_API void pusherc_log_to_stderr(const pusherc_log_entry *entry, void *user_data);
 
+/**
+ * As pusherc_log_to_stderr(), for programs that gather log lines. Each line is a JSON object:
+ * {"time":"2026-01-31T23:59:59.123Z","level":"warn","subject":"net","app":"...","socket_id":"...","message":"..."};
+ * `app` and `socket_id` are there if the line is about one.
+ *
+ * @param entry      the line
+ * @param user_data  not used
+ *
+ * Blocks: while standard error does.
+ */
+PUSHERC_API void pusherc_log_json_to_stderr(const pusherc_log_entry *entry, void *user_data);
+
 PUSHERC_END_DECLS
 
 #endif /* PUSHERC_LOG_H */

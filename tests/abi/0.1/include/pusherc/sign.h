@@ -286,6 +286,58 @@ PUSHERC_API PUSHERC_NODISCARD int pusherc_verify_request(const pusherc_credentia
                                                          uint64_t unix_time_s, uint32_t max_skew_s);
 
 /**
+ * Explain why the signature of a subscription or sign-in is refused: the usual mistakes are made one by one, and if one
+ * of them makes what was sent, it was this one. The text is for developers and operators; it holds no secret, and no
+ * signature that would be right.
+ *
+ * @param credentials  id, key and secret of the app
+ * @param auth         as the client sent it: "key:hex"
+ * @param socket_id    of the client
+ * @param channel      that the client wants to have; len 0 = a sign-in
+ * @param data         channel_data or user_data, as the client sent it; len 0 = none
+ * @param out          cap bytes; receives one sentence, or nothing if the signature is right
+ * @param cap          bytes at `out`; 1024 are enough
+ * @param len          the length, 0 if the signature is right, or the capacity needed; may be NULL
+ * @return 0, or
+ *         PUSHERC_EINVAL   an argument breaks a rule
+ *         PUSHERC_ENOSYS   the library was built without diagnosis, see pusherc_features()
+ *         PUSHERC_ENOBUFS  see the top of this file
+ *         PUSHERC_ENOMEM
+ *         PUSHERC_EIO      the crypto library failed
+ *
+ * Source: Pusher Channels, "generating the authentication string".
+ */
+PUSHERC_API PUSHERC_NODISCARD int pusherc_explain_auth(const pusherc_credentials *credentials,
+                                                       pusherc_slice auth,
+                                                       pusherc_socket_id socket_id,
+                                                       pusherc_slice channel, pusherc_slice data,
+                                                       char *out, size_t cap, size_t *len);
+
+/**
+ * Explain why a signed request of the HTTP API is refused, in the same way.
+ *
+ * @param credentials  id, key and secret of the app
+ * @param method       as sent, upper case
+ * @param path         as sent, still percent-encoded, without query
+ * @param query        as sent, without '?'
+ * @param body         raw; len 0 = none
+ * @param unix_time_s  now
+ * @param out          cap bytes; receives the sentence with which the HTTP API refuses and the probable cause, or
+ *                     nothing if the request is well signed
+ * @param cap          bytes at `out`; 9216 are enough
+ * @param len          the length, 0 if the request is well signed, or the capacity needed; may be NULL
+ * @return as pusherc_explain_auth(); also
+ *         PUSHERC_ELIMIT  more than PUSHERC_MAX_SIGNED_PARAMS parameters
+ *
+ * Source: Pusher Channels HTTP API, "authentication".
+ */
+PUSHERC_API PUSHERC_NODISCARD int pusherc_explain_request(const pusherc_credentials *credentials,
+                                                          const char *method, const char *path,
+                                                          pusherc_slice query, pusherc_slice body,
+                                                          uint64_t unix_time_s, char *out,
+                                                          size_t cap, size_t *len);
+
+/**
  * Sign a webhook: compute the value of X-Pusher-Signature.
  *
  * @param credentials  the secret; the key goes into X-Pusher-Key

@@ -19,19 +19,18 @@
 
 PUSHERC_BEGIN_DECLS
 
-/** @name Kinds of webhook events
- * Pusher Channels, "webhooks", explains the names.
- * @{ */
-#define PUSHERC_WEBHOOK_CHANNEL_OCCUPIED 0x01u /**< "channel_occupied" */
-#define PUSHERC_WEBHOOK_CHANNEL_VACATED  0x02u /**< "channel_vacated" */
-#define PUSHERC_WEBHOOK_MEMBER_ADDED     0x04u /**< "member_added" */
-#define PUSHERC_WEBHOOK_MEMBER_REMOVED   0x08u /**< "member_removed" */
-#define PUSHERC_WEBHOOK_CLIENT_EVENT     0x10u /**< "client_event" */
-#define PUSHERC_WEBHOOK_CACHE_MISS       0x20u /**< "cache_miss" */
-#define PUSHERC_WEBHOOK_SUBSCRIPTION_COUNT                                                         \
-    0x40u                         /**< "subscription_count": needs subscription_count_events */
-#define PUSHERC_WEBHOOK_ALL 0x7fu /**< each of them */
-/** @} */
+/** Kinds of webhook events: bits of pusherc_webhook.events. Pusher Channels, "webhooks", explains the names. */
+enum {
+    PUSHERC_WEBHOOK_CHANNEL_OCCUPIED = 0x01, /**< "channel_occupied" */
+    PUSHERC_WEBHOOK_CHANNEL_VACATED = 0x02,  /**< "channel_vacated" */
+    PUSHERC_WEBHOOK_MEMBER_ADDED = 0x04,     /**< "member_added" */
+    PUSHERC_WEBHOOK_MEMBER_REMOVED = 0x08,   /**< "member_removed" */
+    PUSHERC_WEBHOOK_CLIENT_EVENT = 0x10,     /**< "client_event" */
+    PUSHERC_WEBHOOK_CACHE_MISS = 0x20,       /**< "cache_miss" */
+    /** "subscription_count": needs subscription_count_events */
+    PUSHERC_WEBHOOK_SUBSCRIPTION_COUNT = 0x40,
+    PUSHERC_WEBHOOK_ALL = 0x7f /**< each of them */
+};
 
 /** Limits of webhooks. */
 enum {

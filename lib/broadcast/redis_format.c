@@ -1,0 +1,131 @@
+#include "broadcast/redis_format.h"
+
+#include <pusherc/error.h>
+
+#include "codec/json.h"
+#include "redis/reader.h"
+
+/* -- the message -- */
+
+static void put_socket(struct pc_buf *buf, pusherc_socket_id id)
+{
+    char text[PUSHERC_SOCKET_ID_STRLEN];
+    pc_buf_put(buf, PC_S("\"socket\":"));
+    if (id.a || id.b)
+        pc_json_put_string(buf, pc_slice(text, pusherc_socket_id_format(id, text)));
+    else
+        pc_buf_put(buf, PC_S("null"));
+}
+
+static void put_data(struct pc_buf *buf, const pusherc_event *event)
+{
+    struct pc_json data = pc_json_parse(event->data);
+    struct pc_json_iter members = pc_json_iter_of(data);
+    if (data.type == PC_JSON_NONE) {
+        pc_json_put_string(buf, event->data);
+        return;
+    }
+    if (data.type != PC_JSON_OBJECT || pc_json_get(data, PC_S("socket")).type != PC_JSON_NONE) {
+        pc_buf_put(buf, data.raw);
+        return;
+    }
+    pc_buf_put(buf, pc_slice_first(data.raw, data.raw.len - 1));
+    if (pc_json_next(&members))
+        pc_buf_put_char(buf, ',');
+    put_socket(buf, event->except);
+    pc_buf_put_char(buf, '}');
+}
+
+void pc_redis_put_message(struct pc_buf *buf, const pusherc_event *event)
+{
+    pc_buf_put(buf, PC_S("{\"event\":"));
+    pc_json_put_string(buf, event->name);
+    pc_buf_put(buf, PC_S(",\"data\":"));
+    put_data(buf, event);
+    pc_buf_put_char(buf, ',');
+    put_socket(buf, event->except);
+    pc_buf_put_char(buf, '}');
+}
+
+/* -- commands -- */
+
+static int put_event(struct pc_buf *buf, const struct pc_broadcast_url *url,
+                     const pusherc_event *event)
+{
+    struct pc_buf message, channel;
+    pc_buf_init(&message, buf->mem, SIZE_MAX);
+    pc_buf_init(&channel, buf->mem, SIZE_MAX);
+    pc_redis_put_message(&message, event);
+    for (size_t i = 0; i < event->channel_count; i++) {
+        pc_buf_clear(&channel);
+        pc_buf_put(&channel, url->prefix);
+        pc_buf_put(&channel, event->channels[i]);
+        const pusherc_slice words[] = {PC_S("PUBLISH"), pc_buf_slice(&channel),
+                                       pc_buf_slice(&message)};
+        if (pc_buf_status(&message) == 0 && pc_buf_status(&channel) == 0)
+            pc_redis_put_command(buf, words, 3);
+        else
+            buf->status = PUSHERC_ENOMEM;
+    }
+    pc_buf_free(&message);
+    pc_buf_free(&channel);
+    return pc_buf_status(buf);
+}
+
+int pc_redis_put_batch(struct pc_buf *buf, const struct pc_broadcast_url *url,
+                       const struct pc_broadcast_batch *batch, uint32_t *count)
+{
+    int err = 0;
+    *count = 0;
+    PC_LIST_EACH(l, &batch->events) {
+        const struct pc_broadcast_event *e = PC_CONTAINER(l, struct pc_broadcast_event, of_state);
+        if (err == 0)
+            err = put_event(buf, url, &e->event);
+        *count += (uint32_t)e->event.channel_count;
+    }
+    return err;
+}
+
+int pc_redis_put_greeting(struct pc_buf *buf, const struct pc_broadcast_url *url, uint32_t *count)
+{
+    char digits[PC_U64_DIGITS];
+    *count = 0;
+    if (url->password.len) {
+        const pusherc_slice words[] = {PC_S("AUTH"), url->user, url->password};
+        const pusherc_slice without_user[] = {words[0], words[2]};
+        pc_redis_put_command(buf, url->user.len ? words : without_user, url->user.len ? 3 : 2);
+        ++*count;
+    }
+    if (url->db) {
+        const pusherc_slice words[] = {PC_S("SELECT"),
+                                       pc_slice(digits, pc_format_u64(url->db, digits))};
+        pc_redis_put_command(buf, words, 2);
+        ++*count;
+    }
+    return pc_buf_status(buf);
+}
+
+/* -- answers -- */
+
+void pc_redis_judge(struct pc_broadcast_answer *out, pusherc_slice error)
+{
+    static const struct {
+        pusherc_slice begins;
+        enum pc_broadcast_outcome outcome;
+        int code;
+    } rows[] = {
+        {PUSHERC_LIT("NOAUTH"), PC_BROADCAST_REFUSED, PUSHERC_EAUTH},
+        {PUSHERC_LIT("NOPERM"), PC_BROADCAST_REFUSED, PUSHERC_EAUTH},
+        {PUSHERC_LIT("WRONGPASS"), PC_BROADCAST_REFUSED, PUSHERC_EAUTH},
+        {PUSHERC_LIT("ERR AUTH"), PC_BROADCAST_REFUSED, PUSHERC_EAUTH},
+        {PUSHERC_LIT("ERR invalid password"), PC_BROADCAST_REFUSED, PUSHERC_EAUTH},
+        {PUSHERC_LIT("ERR max number of clients"), PC_BROADCAST_AWAY, PUSHERC_EIO},
+        {PUSHERC_LIT("ERR"), PC_BROADCAST_REFUSED, PUSHERC_EINVAL},
+        {PUSHERC_LIT(""), PC_BROADCAST_AWAY, PUSHERC_EIO}, /* LOADING, BUSY, MASTERDOWN ... */
+    };
+    size_t i = 0;
+    while (!pc_slice_starts(error, rows[i].begins))
+        i++;
+    *out = (struct pc_broadcast_answer){
+        .outcome = rows[i].outcome, .code = rows[i].code, .reason = error};
+}

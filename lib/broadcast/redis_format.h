@@ -1,0 +1,27 @@
+/*
+ * What Laravel's "redis" broadcaster writes, and what the answers of Redis mean for its events. No socket.
+ */
+#ifndef PC_BROADCAST_REDIS_FORMAT_H
+#define PC_BROADCAST_REDIS_FORMAT_H
+
+#include "base/buf.h"
+#include "broadcast/batch.h"
+#include "broadcast/url.h"
+
+#define PC_REDIS_MAX_ANSWER_BYTES 65536
+
+/* Appends {"event":...,"data":{...,"socket":null},"socket":null}, which Laravel publishes on each channel of an event.
+ * Data that is no JSON object has no "socket" in it; data that is no JSON at all becomes a string. */
+void pc_redis_put_message(struct pc_buf *buf, const pusherc_event *event);
+
+/* Appends PUBLISH for each channel of each event. *count: how many answers follow. 0 or PUSHERC_ENOMEM. */
+PC_CHECKED int pc_redis_put_batch(struct pc_buf *buf, const struct pc_broadcast_url *url,
+                                  const struct pc_broadcast_batch *batch, uint32_t *count);
+/* The same for what a new connection needs: AUTH and SELECT. *count may be 0. */
+PC_CHECKED int pc_redis_put_greeting(struct pc_buf *buf, const struct pc_broadcast_url *url,
+                                     uint32_t *count);
+
+/* What an error means for the events. `reason` is that text. */
+void pc_redis_judge(struct pc_broadcast_answer *out, pusherc_slice error);
+
+#endif

@@ -1,0 +1,225 @@
+/*
+ * A node: this process as one of several that serve the same channels. It is the decider of joins (fanout/decider.h)
+ * and the relay of publications (fanout/relay.h), and it has a link (pusherc_link_ops) to an authority.
+ *
+ * What is wanted and what the authority is known to hold are compared (remote.c), and the difference is asked for. So a
+ * step may be repeated, and a lost answer, a new connection or a failover need no code of their own: what was asked and
+ * not answered is not known, and is asked again.
+ *
+ * The node lives on the thread of the first worker. Other threads change only what the mutex guards: what is wanted, and
+ * what is to be relayed. They mark what they changed and send one mail; the node looks at all marks in pc_node_look().
+ * Reports of the link come from any thread, as mails (link.c).
+ *
+ * Each partition has a link of its own, with a state, requests under way, and an epoch (node.c). tests/cluster/model
+ * has the same rules in a form that can be run with faults.
+ */
+#ifndef PC_CLUSTER_NODE_H
+#define PC_CLUSTER_NODE_H
+
+#include <pusherc/cluster.h>
+
+#include "cluster/values.h"
+#include "fanout/engine.h"
+#include "fanout/posting.h"
+
+#define PC_NODE_TICK_MS   100
+#define PC_LEASE_MS       10000 /* defaults of pusherc_cluster_options */
+#define PC_RENEW_MS       3000
+#define PC_SETTLE_MS      5000
+#define PC_NODE_ID        16    /* characters */
+#define PC_MAX_REQUESTS   10000 /* of one partition under way; more wait as what is wanted */
+#define PC_MAX_EPOCH      64    /* bytes of an epoch */
+#define PC_MAX_RUN        200
+#define PC_MAX_PARTITIONS 1024
+#define PC_REAP_BATCH     50
+#define PC_SWEEP_BATCH    100
+#define PC_MAX_MESSAGE    (8u << 20) /* a longer one is refused */
+
+struct pc_node_part;
+struct pc_remote;
+struct pc_remote_user;
+struct pc_search;
+
+enum pc_link_state {
+    PC_LINK_DOWN = 0,
+    PC_LINK_ATTACHING,   /* connected; the incarnation begins or comes back */
+    PC_LINK_RECONCILING, /* what the authority has of this incarnation is asked */
+    PC_LINK_UP
+};
+
+/* A step or a publication that the authority has not answered. */
+struct pc_request;
+struct pc_request_kind {
+    pusherc_step step; /* 0 = a publication */
+    /* The answer, the first value of which is neither EPOCH nor FENCED. */
+    void (*answered)(struct pc_node_part *part, struct pc_request *r, const pusherc_slice *values,
+                     size_t count);
+    /* There will be no answer that counts, so whether it was done is not known. */
+    void (*forgotten)(struct pc_node_part *part, struct pc_request *r);
+};
+struct pc_request {
+    struct pc_list in_order;
+    const struct pc_request_kind *kind;
+    bool stale; /* forgotten, and the answer is still to come */
+    struct pc_remote *remote;
+    struct pc_remote_user *user;
+    struct pc_relayed *event;
+    struct pc_search *search;
+    uint64_t number;
+    struct pc_buf text;
+};
+
+/* What the link reports, on the node's thread. */
+struct pc_link_reports {
+    void (*up)(struct pc_node_part *part, uint64_t session, pusherc_slice run);
+    void (*lost)(struct pc_node_part *part, bool topics_only);
+    void (*subscribed)(struct pc_node_part *part, pusherc_topic topic, pusherc_slice key);
+    void (*message)(struct pc_node_part *part, pusherc_topic topic, pusherc_slice key,
+                    pusherc_slice message);
+    void (*answer)(struct pc_node_part *part, const pusherc_slice *values, size_t count);
+};
+
+/* A name in a list. */
+struct pc_name {
+    struct pc_list in_order;
+    pusherc_slice text;
+};
+
+/* Reports of the link that were made before the link was lost do not count. */
+struct pc_report_ages {
+    uint64_t steps, topics;
+};
+
+/* One partition, as this node sees it. */
+struct pc_node_part {
+    struct pusherc_link *node;
+    uint32_t index;
+    enum pc_link_state state;
+    char run[PC_MAX_RUN + 1];         /* the place of the data */
+    uint64_t session;                 /* of the link */
+    uint64_t lost_ms;                 /* when the link went down */
+    uint64_t incarnation;             /* number */
+    char epoch[PC_MAX_EPOCH + 1];     /* attached under */
+    char announced[PC_MAX_EPOCH + 1]; /* all that this incarnation holds was said under */
+    bool awaited;                     /* ATTACH or MINE is under way */
+    bool said;                        /* this incarnation may hold something */
+    bool must_sync;                   /* all that it holds is being asked for; then SYNCED */
+    bool asks_again;                  /* something could not be asked; at the next tick */
+    bool isolated;                    /* without a link for longer than a lease */
+    bool detached;                    /* has taken leave */
+    bool unsettled, renewing;
+    bool topic_asked; /* the partition's own topic is subscribed */
+    uint64_t renew_at_ms, sweep_at_ms;
+    uint64_t alive; /* incarnations, by the last renewal */
+    struct pc_list requests;
+    size_t request_count;
+    struct pc_list remotes;
+    struct pc_list todo;   /* of them, those to look at in the next tick, */
+    struct pc_list soon;   /* and those that the present report has changed */
+    struct pc_list outbox; /* publications to send, in order */
+    struct pc_map origins; /* of publications of other nodes: the last number of each */
+    struct pc_list origins_in_order;
+    uint64_t published;          /* number of this node's last publication; guarded by the mutex */
+    struct pc_list lapsed, gone; /* incarnations: found late by the last renewal; to be buried */
+    bool reaping;
+    /* guarded by the mutex */
+    struct pc_report_ages ages;
+    bool lost_all, lost_topics; /* `lost` brings this */
+    bool lost_posted;
+    struct pc_mail lost;
+};
+
+struct pc_node_stats {
+    _Atomic uint64_t gaps;    /* changes that were missed */
+    _Atomic uint64_t swept;   /* mirrors that a comparison found wrong */
+    _Atomic uint64_t dropped; /* publications that other nodes did not get */
+    _Atomic uint64_t refused; /* messages and answers that were not understood */
+    _Atomic uint64_t reaped, fenced, epochs, losses;
+};
+
+/* The node; the host knows it as the link that it reports to. */
+struct pusherc_link {
+    struct pc_engine *engine;
+    struct pc_worker *worker; /* the first */
+    pusherc_link_ops ops;
+    void *self;
+    void (*dispose)(void *self); /* frees `self` with the node; NULL = it is the host's */
+    const struct pc_link_reports *reports;
+    pusherc_cluster_options options; /* with defaults */
+    char id[PC_NODE_ID + 1];
+    struct pc_timer tick;
+    struct pc_node_part *parts;
+    uint32_t part_count;
+    uint64_t fetches;          /* numbers of fetches, of all channels */
+    uint64_t epochs;           /* numbers of epochs that this node proposes */
+    char gone[PC_NODE_ID + 1]; /* the dead node that the log has heard of last */
+    bool started;
+    struct pc_list searches; /* that wait for their next step */
+    struct pc_node_stats stats;
+    _Atomic int worst; /* enum pc_link_state; for other threads */
+    _Atomic uint32_t alive;
+    _Atomic bool unsettled;
+
+    /* Taken under a shard's; a mailbox is posted to under it. Guards the rest, and what remote.h says. */
+    pthread_mutex_t mutex;
+    struct pc_map remotes; /* by "app/channel" */
+    struct pc_list marked; /* channels to look at */
+    struct pc_list to_relay;
+    struct pc_list to_search;
+    size_t outbox_bytes; /* of all publications until they are answered */
+    bool look_posted;
+    struct pc_mail look;
+};
+
+static inline uint64_t pc_node_now(const struct pusherc_link *node)
+{
+    return node->worker->now_ms;
+}
+
+static inline bool pc_part_is_up(const struct pc_node_part *part)
+{
+    return part->state == PC_LINK_UP;
+}
+
+/* CRC-16 of XMODEM, by which a Redis Cluster spreads keys as well. */
+uint16_t pc_node_slot(pusherc_slice bytes);
+struct pc_node_part *pc_node_part_of(struct pusherc_link *node, pusherc_slice key);
+
+/* With the mutex held: the node shall look. Returns the workers to wake, a bit for each. */
+uint64_t pc_node_mark(struct pusherc_link *node);
+
+PC_CHECKED int pc_node_new(struct pusherc_link **out, struct pc_engine *engine,
+                           const pusherc_link_ops *ops, void *self,
+                           const pusherc_cluster_options *options);
+/* The workers have mailboxes, and their time is set. 0, or what ops.start returned. */
+PC_CHECKED int pc_node_start(struct pusherc_link *node);
+/* Any thread. */
+void pc_node_info(const struct pusherc_link *node, pusherc_cluster_info *out);
+/* The link makes no report after this. NULL is harmless. */
+void pc_node_stop(struct pusherc_link *node);
+/* After the last worker has ended, and its mailbox is closed. NULL is harmless. */
+void pc_node_free(struct pusherc_link *node);
+/* The node's thread. Takes leave of the authority, as far as it can be reached. True: there is nothing left to wait
+ * for. */
+bool pc_node_leave(struct pusherc_link *node);
+
+void pc_link_lost_init(struct pc_node_part *part); /* link.c */
+
+/* -- requests -- */
+
+/* NULL: out of memory. */
+struct pc_request *pc_request_new(struct pusherc_link *node, const struct pc_request_kind *kind);
+void pc_request_free(struct pusherc_link *node, struct pc_request *r);
+/* Asks; frees the arguments, and takes over the request, which may be NULL. False: it was not asked, and is freed;
+ * forgotten() is not called. */
+bool pc_request_send(struct pc_node_part *part, struct pc_request *r, struct pc_values *args);
+/* What a call of the link has returned. True: it has taken what it was given. */
+bool pc_part_took(struct pc_node_part *part, int err);
+/* This incarnation's name. */
+void pc_part_put_incarnation(const struct pc_node_part *part, struct pc_values *args);
+/* The incarnation and the epoch, as the first arguments of most steps. */
+void pc_part_put_guard(const struct pc_node_part *part, struct pc_values *args);
+/* The authority answered what does not make sense. */
+void pc_node_refuse(struct pusherc_link *node, const char *what);
+
+#endif

@@ -1,0 +1,493 @@
+#include "cluster/wants.h"
+
+#include <pusherc/error.h>
+
+#include "cluster/claims.h"
+#include "cluster/mirror.h"
+
+/* -- asking for what is wanted -- */
+
+static void on_joined(struct pc_node_part *part, struct pc_request *r, const pusherc_slice *values,
+                      size_t count);
+static void on_left(struct pc_node_part *part, struct pc_request *r, const pusherc_slice *values,
+                    size_t count);
+
+static void on_user_forgotten(struct pc_node_part *part, struct pc_request *r)
+{
+    (void)part;
+    r->remote->requests--;
+    pc_remote_set_user(r->remote, r->user, PC_NOT_KNOWN, false);
+    pc_node_lock(pc_remote_node(r->remote));
+    pc_remote_user_todo(r->remote, r->user);
+    pc_node_unlock(pc_remote_node(r->remote));
+    pc_remote_again(r->remote);
+}
+
+static const struct pc_request_kind join_kind = {PUSHERC_STEP_JOIN, on_joined, on_user_forgotten};
+static const struct pc_request_kind leave_kind = {PUSHERC_STEP_LEAVE, on_left, on_user_forgotten};
+
+static uint32_t max_members(struct pc_remote *remote)
+{
+    struct pusherc_link *node = pc_remote_node(remote);
+    struct pc_app *then;
+    (void)pc_remote_channel(remote, &then);
+    pusherc_slice id = pc_slice_first(remote->node.key, pc_slice_find(remote->node.key, '/'));
+    struct pc_app *now = pc_apps_by_id(&node->engine->apps, id);
+    const struct pc_app *app = now ? now : then;
+    uint32_t max = app ? app->options.max_presence_members : PUSHERC_NO_LIMIT;
+    pc_app_unref(now);
+    return max;
+}
+
+/* False: it could not be asked. */
+static bool ask_user(struct pc_remote *remote, struct pc_remote_user *user, bool wanted,
+                     struct pc_values *rest)
+{
+    struct pusherc_link *node = pc_remote_node(remote);
+    struct pc_request *r = pc_request_new(node, wanted ? &join_kind : &leave_kind);
+    struct pc_values args;
+    pc_values_init(&args, &node->engine->mem);
+    pc_part_put_guard(remote->part, &args);
+    pc_values_put(&args, remote->node.key);
+    pc_values_put(&args, user->node.key);
+    const pusherc_slice *more = pc_values_list(rest);
+    for (size_t i = 0; i < rest->count; i++)
+        pc_values_put(&args, more[i]);
+    if (r) {
+        r->remote = remote;
+        r->user = user;
+    }
+    if (!pc_request_send(remote->part, r, &args))
+        return false;
+    remote->requests++;
+    remote->part->said = true;
+    pc_remote_set_user(remote, user, user->held, true);
+    return true;
+}
+
+/* What is wanted of the first user in the list, who is taken out. NULL: the list is empty. */
+static struct pc_remote_user *next_user(struct pc_remote *remote, bool *wanted,
+                                        struct pc_values *rest)
+{
+    struct pusherc_link *node = pc_remote_node(remote);
+    struct pc_remote_user *user = NULL;
+    uint32_t most = max_members(remote);
+    pc_node_lock(node);
+    if (!pc_list_empty(&remote->users_todo)) {
+        user = PC_CONTAINER(remote->users_todo.next, struct pc_remote_user, todo);
+        pc_list_remove(&user->todo);
+        *wanted = user->claims > 0;
+        if (*wanted) {
+            pc_values_put(rest, pc_slice_of(user->info));
+            pc_values_put_u64(rest, most);
+            /* a user who was let in is not refused any more */
+            pc_values_put_u64(rest, user->let_in);
+        }
+        pc_values_put_u64(rest, 0); /* edges are not told */
+    }
+    pc_node_unlock(node);
+    return user;
+}
+
+static void ask_users(struct pc_remote *remote)
+{
+    struct pusherc_link *node = pc_remote_node(remote);
+    for (bool asked = true; asked;) {
+        struct pc_values rest;
+        bool wanted = false;
+        pc_values_init(&rest, &node->engine->mem);
+        struct pc_remote_user *user = next_user(remote, &wanted, &rest);
+        asked = user != NULL;
+        if (user && !user->asked && user->held != (wanted ? PC_KNOWN_YES : PC_KNOWN_NO)) {
+            asked = pc_values_status(&rest) == 0 && ask_user(remote, user, wanted, &rest);
+            if (!asked) {
+                pc_node_lock(node);
+                pc_remote_user_todo(remote, user);
+                pc_node_unlock(node);
+                pc_remote_again(remote);
+            }
+        } else if (user && !user->asked) {
+            if (pc_list_empty(&user->in_order))
+                pc_list_push_back(&remote->users_in_order, &user->in_order);
+            pc_remote_user_settle(remote, user);
+        }
+        pc_values_free(&rest);
+    }
+}
+
+static void on_counted(struct pc_node_part *part, struct pc_request *r, const pusherc_slice *values,
+                       size_t count)
+{
+    (void)part;
+    (void)values;
+    (void)count;
+    r->remote->requests--;
+    r->remote->count_asked = false;
+    r->remote->sent_known = PC_KNOWN_YES;
+    r->remote->sent = r->number;
+    pc_remote_soon(r->remote);
+}
+
+static void on_count_forgotten(struct pc_node_part *part, struct pc_request *r)
+{
+    (void)part;
+    r->remote->requests--;
+    r->remote->count_asked = false;
+    r->remote->sent_known = PC_NOT_KNOWN;
+    pc_remote_again(r->remote);
+}
+
+static const struct pc_request_kind count_kind = {PUSHERC_STEP_COUNT, on_counted,
+                                                  on_count_forgotten};
+
+/* The list that the channel is in, "<app>:p" for presence channels and "<app>:o" for others. */
+static void put_index(const struct pc_remote *remote, struct pc_values *args)
+{
+    pusherc_slice key = remote->node.key;
+    size_t begin = args->bytes.len;
+    pc_buf_put(&args->bytes, pc_slice_first(key, pc_slice_find(key, '/')));
+    pc_buf_put(&args->bytes, pc_remote_is_presence(remote) ? PC_S(":p") : PC_S(":o"));
+    pc_values_end(args, begin);
+}
+
+static void ask_count(struct pc_remote *remote, uint64_t claims)
+{
+    struct pusherc_link *node = pc_remote_node(remote);
+    struct pc_values args;
+    bool known = remote->sent_known == PC_KNOWN_YES;
+    if (!remote->counted || remote->count_asked || (known && remote->sent == claims)) {
+        remote->count_at_ms = 0;
+        return;
+    }
+    if (known && remote->sent > 0 && claims > 0) { /* not an edge: gathered */
+        if (remote->count_at_ms == 0)
+            remote->count_at_ms = pc_node_now(node) + node->options.count_ms;
+        if (pc_node_now(node) < remote->count_at_ms) {
+            pc_remote_again(remote);
+            return;
+        }
+    }
+    struct pc_request *r = pc_request_new(node, &count_kind);
+    pc_values_init(&args, &node->engine->mem);
+    pc_part_put_guard(remote->part, &args);
+    pc_values_put_u64(&args, 0); /* edges are not told */
+    put_index(remote, &args);
+    pc_values_put(&args, remote->node.key);
+    pc_values_put_u64(&args, claims);
+    pc_values_put(&args, PC_S(""));
+    pc_values_put_u64(&args, 0);
+    if (r) {
+        r->remote = remote;
+        r->number = claims;
+    }
+    remote->count_asked = pc_request_send(remote->part, r, &args);
+    remote->count_at_ms = 0;
+    remote->requests += remote->count_asked;
+    remote->part->said |= remote->count_asked;
+    if (!remote->count_asked)
+        pc_remote_again(remote);
+}
+
+/* The answer has come; what is wanted may have changed meanwhile. */
+static void user_answered(struct pc_request *r, enum pc_known held)
+{
+    struct pc_remote *remote = r->remote;
+    remote->requests--;
+    pc_remote_set_user(remote, r->user, held, false);
+    r->user->has_number = false;
+    pc_node_lock(pc_remote_node(remote));
+    pc_remote_user_todo(remote, r->user);
+    pc_node_unlock(pc_remote_node(remote));
+}
+
+static void on_joined(struct pc_node_part *part, struct pc_request *r, const pusherc_slice *values,
+                      size_t count)
+{
+    bool ok = count == 3 && pc_slice_eq(values[0], PC_S("OK"));
+    user_answered(r, ok ? PC_KNOWN_YES : PC_KNOWN_NO);
+    if (ok)
+        r->user->has_number = pc_slice_to_u64(values[1], &r->user->number);
+    else if (pc_slice_eq(values[0], PC_S("FULL")))
+        pc_claims_refuse(r->remote, r->user);
+    else
+        pc_node_refuse(part->node, "the answer to a JOIN");
+    pc_remote_soon(r->remote);
+}
+
+static void on_left(struct pc_node_part *part, struct pc_request *r, const pusherc_slice *values,
+                    size_t count)
+{
+    (void)part;
+    (void)values;
+    (void)count;
+    user_answered(r, PC_KNOWN_NO);
+    pc_remote_soon(r->remote);
+}
+
+/* -- looking -- */
+
+static void subscribe(struct pc_remote *remote)
+{
+    struct pusherc_link *node = pc_remote_node(remote);
+    int err = node->ops.subscribe(node->self, remote->part->index, remote->part->session,
+                                  PUSHERC_TOPIC_CHANNEL, remote->node.key);
+    if (!pc_part_took(remote->part, err)) {
+        pc_remote_again(remote);
+        return;
+    }
+    remote->topic = PC_TOPIC_ASKED;
+    remote->topic_pending++;
+}
+
+/* Without a link for a lease: users of this node who have left are not waited for. */
+static void isolate(struct pc_remote *remote)
+{
+    PC_LIST_EACH_SAFE(l, next, &remote->users_in_order) {
+        struct pc_remote_user *user = PC_CONTAINER(l, struct pc_remote_user, in_order);
+        pc_node_lock(pc_remote_node(remote));
+        bool gone = user->claims == 0;
+        pc_node_unlock(pc_remote_node(remote));
+        if (gone && user->held != PC_KNOWN_NO && user->mirrored)
+            pc_mirror_set(remote, user, false, PC_S(""));
+    }
+    pc_mirror_update(remote);
+}
+
+static void free_user_of(struct pc_map_node *found, void *ctx)
+{
+    struct pc_remote *remote = ctx;
+    struct pc_remote_user *user = PC_CONTAINER(found, struct pc_remote_user, node);
+    if (user->shown)
+        (void)pc_mirror_show(remote, user, false); /* without subscribers none is told */
+    pc_map_remove(&remote->users, found);
+    pc_list_remove(&user->todo);
+    pc_remote_user_free(remote, user);
+}
+
+static void remote_free(struct pc_remote *remote)
+{
+    struct pusherc_link *node = pc_remote_node(remote);
+    pc_map_each(&remote->users, free_user_of, remote);
+    pc_mirror_forget_kept(remote);
+    pc_map_free(&remote->users);
+    pc_list_remove(&remote->of_part);
+    pc_list_remove(&remote->todo);
+    pc_list_remove(&remote->soon);
+    if (remote->channel)
+        pc_channel_release(&node->engine->directory, remote->channel);
+    pc_app_unref(remote->app);
+    pc_free(&node->engine->mem, remote);
+}
+
+/* Frees a channel of which nothing is wanted and nothing is known, some time after its last client. */
+static void settle(struct pc_remote *remote)
+{
+    struct pusherc_link *node = pc_remote_node(remote);
+    uint64_t now_ms = pc_node_now(node);
+    bool idle = remote->busy == 0 && remote->requests == 0 && remote->topic_pending == 0 &&
+                remote->sent_known == PC_KNOWN_YES && remote->sent == 0;
+    pc_node_lock(node);
+    idle &= remote->claims == 0 && pc_list_empty(&remote->waits);
+    if (idle && remote->unused_since_ms == 0)
+        remote->unused_since_ms = now_ms ? now_ms : 1;
+    if (!idle)
+        remote->unused_since_ms = 0;
+    bool over = idle && now_ms - remote->unused_since_ms >= node->options.linger_ms;
+    if (over) {
+        pc_map_remove(&node->remotes, &remote->node);
+        pc_list_remove(&remote->marked);
+    }
+    pc_node_unlock(node);
+    if (idle && !over)
+        pc_remote_again(remote);
+    if (!over)
+        return;
+    if (remote->topic != PC_TOPIC_NONE && remote->part->state != PC_LINK_DOWN)
+        (void)pc_part_took(remote->part, node->ops.unsubscribe(
+                                             node->self, remote->part->index, remote->part->session,
+                                             PUSHERC_TOPIC_CHANNEL, remote->node.key));
+    remote_free(remote);
+}
+
+void pc_wants_look(struct pc_remote *remote)
+{
+    struct pc_node_part *part = remote->part;
+    struct pusherc_link *node = part->node;
+    if (pc_list_empty(&remote->of_part))
+        pc_list_push_back(&part->remotes, &remote->of_part);
+    pc_node_lock(node);
+    uint64_t claims = remote->claims;
+    pc_node_unlock(node);
+    if (part->state != PC_LINK_DOWN && claims > 0 && remote->topic == PC_TOPIC_NONE)
+        subscribe(remote);
+    if (pc_part_is_up(part) && pc_remote_is_presence(remote) && claims > 0 && !remote->live &&
+        !remote->fetching && remote->topic == PC_TOPIC_THERE)
+        pc_mirror_fetch(remote);
+    if (pc_part_is_up(part)) {
+        ask_users(remote);
+        ask_count(remote, claims);
+    } else if (part->isolated) {
+        isolate(remote);
+    }
+    pc_mirror_set_open(remote);
+    pc_mirror_update(remote);
+    if (pc_claims_decide(remote) && part->state == PC_LINK_DOWN)
+        pc_remote_again(remote); /* they are let in when they have waited long enough */
+    settle(remote);
+}
+
+void pc_wants_look_all(struct pc_node_part *part)
+{
+    PC_LIST_EACH_SAFE(l, next, &part->remotes) {
+        pc_wants_look(PC_CONTAINER(l, struct pc_remote, of_part));
+    }
+}
+
+void pc_wants_look_soon(struct pc_node_part *part)
+{
+    while (!pc_list_empty(&part->soon)) {
+        struct pc_remote *remote = PC_CONTAINER(part->soon.next, struct pc_remote, soon);
+        pc_list_remove(&remote->soon);
+        pc_wants_look(remote);
+    }
+}
+
+void pc_wants_tick(struct pc_node_part *part)
+{
+    struct pc_list todo;
+    pc_list_take(&todo, &part->todo);
+    while (!pc_list_empty(&todo)) {
+        struct pc_remote *remote = PC_CONTAINER(todo.next, struct pc_remote, todo);
+        pc_list_remove(&remote->todo);
+        pc_wants_look(remote);
+    }
+}
+
+/* -- what the link reports -- */
+
+void pc_wants_unsubscribed(struct pc_node_part *part)
+{
+    PC_LIST_EACH(l, &part->remotes) {
+        struct pc_remote *remote = PC_CONTAINER(l, struct pc_remote, of_part);
+        remote->topic = PC_TOPIC_NONE;
+        remote->topic_pending = 0;
+        remote->fetching = false;
+        pc_mirror_forget_kept(remote);
+        pc_mirror_set_live(remote, false);
+        PC_LIST_EACH(u, &remote->users_in_order) {
+            PC_CONTAINER(u, struct pc_remote_user, in_order)->has_number = false;
+        }
+        pc_remote_again(remote);
+    }
+}
+
+void pc_wants_unknown(struct pc_node_part *part)
+{
+    PC_LIST_EACH(l, &part->remotes) {
+        struct pc_remote *remote = PC_CONTAINER(l, struct pc_remote, of_part);
+        remote->fetching = false;
+        pc_mirror_forget_kept(remote);
+        pc_mirror_set_live(remote, false);
+        remote->sent_known = PC_NOT_KNOWN;
+        PC_LIST_EACH(u, &remote->users_in_order) {
+            struct pc_remote_user *user = PC_CONTAINER(u, struct pc_remote_user, in_order);
+            user->has_number = false;
+            if (user->held == PC_KNOWN_YES)
+                pc_remote_set_user(remote, user, PC_NOT_KNOWN, user->asked);
+        }
+    }
+}
+
+static void all_todo(struct pc_remote *remote)
+{
+    pc_node_lock(pc_remote_node(remote));
+    PC_LIST_EACH(u, &remote->users_in_order) {
+        pc_remote_user_todo(remote, PC_CONTAINER(u, struct pc_remote_user, in_order));
+    }
+    pc_node_unlock(pc_remote_node(remote));
+}
+
+static bool take_held(struct pc_node_part *part, const pusherc_slice *values, uint64_t count)
+{
+    for (uint64_t i = 0; i < count; i++) {
+        struct pc_remote *remote = pc_remote_get_here(part, values[2 * i]);
+        struct pc_remote_user *user =
+            remote ? pc_remote_get_user_here(remote, values[2 * i + 1]) : NULL;
+        if (!user)
+            return false;
+        pc_remote_set_user(remote, user, PC_KNOWN_YES, user->asked);
+    }
+    return true;
+}
+
+static bool take_counted(struct pc_node_part *part, const pusherc_slice *values, uint64_t count)
+{
+    for (uint64_t i = 0; i < count; i++) {
+        struct pc_remote *remote = pc_remote_get_here(part, values[2 * i]);
+        if (!remote || !pc_slice_to_u64(values[2 * i + 1], &remote->sent))
+            return false;
+    }
+    return true;
+}
+
+bool pc_wants_mine(struct pc_node_part *part, const pusherc_slice *values, size_t count)
+{
+    uint64_t held, counted;
+    if (count < 2 || !pc_slice_to_u64(values[0], &held) || held > (count - 2) / 2)
+        return false;
+    size_t at = 1 + 2 * (size_t)held;
+    if (!pc_slice_to_u64(values[at], &counted) || counted != (count - at - 1) / 2 ||
+        (count - at - 1) % 2 != 0)
+        return false;
+    PC_LIST_EACH(l, &part->remotes) {
+        struct pc_remote *remote = PC_CONTAINER(l, struct pc_remote, of_part);
+        remote->sent_known = PC_KNOWN_YES;
+        remote->sent = 0;
+        PC_LIST_EACH(u, &remote->users_in_order) {
+            pc_remote_set_user(remote, PC_CONTAINER(u, struct pc_remote_user, in_order),
+                               PC_KNOWN_NO, false);
+        }
+    }
+    bool ok = take_held(part, values + 1, held) && take_counted(part, values + at + 1, counted);
+    PC_LIST_EACH(l, &part->remotes) {
+        all_todo(PC_CONTAINER(l, struct pc_remote, of_part));
+    }
+    return ok;
+}
+
+void pc_wants_subscribed(struct pusherc_link *node, pusherc_slice key)
+{
+    pc_node_lock(node);
+    struct pc_remote *remote = pc_remote_find(node, key);
+    pc_node_unlock(node);
+    if (!remote || remote->topic_pending == 0)
+        return; /* it was asked for before subscriptions were lost */
+    /* Only the report of the latest one says how it is. */
+    if (--remote->topic_pending > 0 || remote->topic != PC_TOPIC_ASKED)
+        return;
+    remote->topic = PC_TOPIC_THERE;
+    pc_wants_look(remote);
+}
+
+/* -- life -- */
+
+void pc_wants_init(struct pusherc_link *node)
+{
+    pc_map_init(&node->remotes, &node->engine->mem, node->engine->seed);
+    pc_claims_init(node);
+}
+
+static void free_remote(struct pc_map_node *found, void *ctx)
+{
+    struct pc_remote *remote = PC_CONTAINER(found, struct pc_remote, node);
+    struct pusherc_link *node = ctx;
+    pc_map_remove(&node->remotes, found);
+    pc_list_remove(&remote->marked);
+    remote_free(remote);
+}
+
+void pc_wants_free(struct pusherc_link *node)
+{
+    pc_map_each(&node->remotes, free_remote, node);
+    pc_map_free(&node->remotes);
+}

@@ -1,0 +1,35 @@
+/*
+ * A listener's TLS settings: certificates with their keys, and which of them a client gets. Only tls.c and tls_config.c
+ * include this header; tls.h has the functions.
+ */
+#ifndef PC_NET_TLS_CONFIG_H
+#define PC_NET_TLS_CONFIG_H
+
+#include <stdatomic.h>
+
+#include <mbedtls/pk.h>
+#include <mbedtls/ssl.h>
+#include <mbedtls/ssl_ticket.h>
+#include <mbedtls/x509_crt.h>
+
+#include "net/tls.h"
+
+struct pc_certificate {
+    struct pc_certificate *next; /* owned; in the host's order */
+    mbedtls_x509_crt chain;
+    mbedtls_pk_context key;
+};
+
+struct pc_tls_config {
+    _Atomic uint32_t refs;
+    struct pc_mem mem;
+    struct pc_log *log; /* borrowed */
+    mbedtls_ssl_config ssl;
+    struct pc_certificate
+        *certificates; /* owned; the first is for clients that name none of the others */
+    mbedtls_ssl_ticket_context
+        tickets; /* one key for all workers, replaced in time; locked by Mbed TLS */
+    bool parks;  /* idle connections leave their record buffers */
+};
+
+#endif

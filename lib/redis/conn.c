@@ -1,0 +1,238 @@
+#include "redis/conn.h"
+
+#include <netdb.h>
+#include <stdio.h>
+
+#include <pusherc/error.h>
+
+#define READ_BYTES 65536
+
+struct pc_redis_conn {
+    const struct pc_mem *mem;
+    const struct pc_redis_conn_ops *ops;
+    void *owner;
+    uv_loop_t *uv;
+    uv_tcp_t tcp;
+    uv_getaddrinfo_t lookup;
+    uv_connect_t connect;
+    struct pc_redis_reader *reader;
+    uint32_t pending; /* calls of libuv that have still to come */
+    bool is_looking_up, has_socket;
+    bool is_open;   /* connected */
+    bool is_closed; /* failed, or closed by the owner */
+    char host[256], port[8];
+    char buffer[READ_BYTES];
+};
+
+/* Bytes on their way. */
+struct writing {
+    uv_write_t write;
+    struct pc_redis_conn *conn;
+    struct pc_buf buf;
+};
+
+static uv_handle_t *handle_of(void *handle)
+{
+    return handle;
+}
+
+static uv_stream_t *stream_of(struct pc_redis_conn *conn)
+{
+    return (uv_stream_t *)(void *)&conn->tcp;
+}
+
+/* -- the end -- */
+
+static void unref(struct pc_redis_conn *conn)
+{
+    if (--conn->pending > 0)
+        return;
+    void *owner = conn->owner;
+    void (*gone)(void *) = conn->ops->gone;
+    pc_redis_reader_free(conn->reader);
+    pc_free(conn->mem, conn);
+    gone(owner);
+}
+
+static void on_closed(uv_handle_t *handle)
+{
+    unref(handle->data);
+}
+
+void pc_redis_conn_close(struct pc_redis_conn *conn)
+{
+    if (conn->is_closed)
+        return;
+    conn->is_closed = true;
+    if (conn->is_looking_up)
+        (void)uv_cancel((uv_req_t *)&conn->lookup); /* it ends by itself if it has begun */
+    if (conn->has_socket)
+        uv_close(handle_of(&conn->tcp), on_closed);
+}
+
+static void fail(struct pc_redis_conn *conn, bool reached, const char *reason)
+{
+    if (conn->is_closed)
+        return;
+    pc_redis_conn_close(conn);
+    conn->ops->failed(conn->owner, conn, reached, reason);
+}
+
+static void cannot_reach(struct pc_redis_conn *conn, int status)
+{
+    char reason[80];
+    (void)snprintf(reason, sizeof reason, "Redis cannot be reached: %s", uv_err_name(status));
+    fail(conn, false, reason);
+}
+
+/* -- writing -- */
+
+static void on_written(uv_write_t *write, int status)
+{
+    struct writing *w = write->data;
+    struct pc_redis_conn *conn = w->conn;
+    (void)status; /* reading tells what is wrong with the connection */
+    pc_buf_free(&w->buf);
+    pc_free(conn->mem, w);
+    if (conn->ops->sent && !conn->is_closed)
+        conn->ops->sent(conn->owner, conn);
+    unref(conn);
+}
+
+int pc_redis_conn_write(struct pc_redis_conn *conn, struct pc_buf *buf)
+{
+    if (conn->is_closed || !conn->is_open)
+        return PUSHERC_EIO;
+    struct writing *w = pc_alloc_zero(conn->mem, sizeof *w);
+    if (!w)
+        return PUSHERC_ENOMEM;
+    w->conn = conn;
+    w->write.data = w;
+    w->buf = *buf;
+    pc_buf_init(buf, buf->mem, buf->max);
+    uv_buf_t bytes = uv_buf_init(w->buf.ptr, (unsigned)w->buf.len);
+    if (uv_write(&w->write, stream_of(conn), &bytes, 1, on_written)) {
+        pc_buf_free(&w->buf);
+        pc_free(conn->mem, w);
+        return PUSHERC_EIO;
+    }
+    conn->pending++;
+    return 0;
+}
+
+size_t pc_redis_conn_unsent(const struct pc_redis_conn *conn)
+{
+    return conn->has_socket && !conn->is_closed
+               ? uv_stream_get_write_queue_size((const uv_stream_t *)(const void *)&conn->tcp)
+               : 0;
+}
+
+/* -- reading -- */
+
+static void on_room(uv_handle_t *handle, size_t size, uv_buf_t *buf)
+{
+    struct pc_redis_conn *conn = handle->data;
+    (void)size;
+    *buf = uv_buf_init(conn->buffer, sizeof conn->buffer);
+}
+
+static void on_bytes(struct pc_redis_conn *conn, pusherc_slice bytes)
+{
+    struct pc_redis_reply reply;
+    int more = pc_redis_reader_feed(conn->reader, bytes);
+    while (more == 0 && !conn->is_closed) {
+        more = pc_redis_reader_next(conn->reader, &reply);
+        if (more <= 0)
+            break;
+        more = conn->ops->replied(conn->owner, conn, &reply) ? 0 : PUSHERC_EPROTO;
+    }
+    if (more < 0)
+        fail(conn, false, more == PUSHERC_ENOMEM ? "out of memory" : "Redis broke the protocol");
+}
+
+static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
+{
+    struct pc_redis_conn *conn = stream->data;
+    if (conn->is_closed)
+        return;
+    if (n > 0)
+        on_bytes(conn, pc_slice(buf->base, (size_t)n));
+    else if (n < 0)
+        fail(conn, true, "the connection to Redis is lost");
+}
+
+/* -- connecting -- */
+
+static void on_connected(uv_connect_t *connect, int status)
+{
+    struct pc_redis_conn *conn = connect->data;
+    if (!conn->is_closed) {
+        if (status == 0)
+            status = uv_read_start(stream_of(conn), on_room, on_read);
+        if (status) {
+            cannot_reach(conn, status);
+        } else {
+            (void)uv_tcp_nodelay(&conn->tcp, 1);
+            conn->is_open = true;
+            conn->ops->opened(conn->owner, conn);
+        }
+    }
+    unref(conn);
+}
+
+static int begin_connect(struct pc_redis_conn *conn, const struct addrinfo *address)
+{
+    int err = uv_tcp_init(conn->uv, &conn->tcp);
+    if (err)
+        return err;
+    conn->has_socket = true;
+    conn->pending++;
+    conn->tcp.data = conn->connect.data = conn;
+    err = uv_tcp_connect(&conn->connect, &conn->tcp, address->ai_addr, on_connected);
+    if (err == 0)
+        conn->pending++;
+    return err;
+}
+
+static void on_resolved(uv_getaddrinfo_t *lookup, int status, struct addrinfo *found)
+{
+    struct pc_redis_conn *conn = lookup->data;
+    conn->is_looking_up = false;
+    if (!conn->is_closed && status == 0)
+        status = begin_connect(conn, found);
+    uv_freeaddrinfo(found);
+    if (status)
+        cannot_reach(conn, status); /* nothing if it was closed */
+    unref(conn);
+}
+
+int pc_redis_conn_open(struct pc_redis_conn **out, const struct pc_mem *mem, uv_loop_t *uv,
+                       pusherc_slice host, uint16_t port, size_t max_answer_bytes,
+                       const struct pc_redis_conn_ops *ops, void *owner)
+{
+    const struct addrinfo hints = {.ai_socktype = SOCK_STREAM};
+    *out = NULL;
+    struct pc_redis_conn *conn = pc_alloc_zero(mem, sizeof *conn);
+    if (!conn)
+        return PUSHERC_ENOMEM;
+    conn->mem = mem;
+    conn->uv = uv;
+    conn->ops = ops;
+    conn->owner = owner;
+    (void)snprintf(conn->host, sizeof conn->host, "%.*s", (int)host.len, host.ptr);
+    (void)snprintf(conn->port, sizeof conn->port, "%u", (unsigned)port);
+    conn->lookup.data = conn;
+    conn->reader = pc_redis_reader_new(mem, max_answer_bytes);
+    int err = conn->reader ? 0 : PUSHERC_ENOMEM;
+    if (err == 0 && uv_getaddrinfo(uv, &conn->lookup, on_resolved, conn->host, conn->port, &hints))
+        err = PUSHERC_EIO;
+    if (err) {
+        pc_redis_reader_free(conn->reader);
+        pc_free(mem, conn);
+        return err;
+    }
+    conn->is_looking_up = true;
+    conn->pending = 1;
+    *out = conn;
+    return 0;
+}

@@ -1,0 +1,381 @@
+'use strict';
+// Several servers that share channels, members and events over a real Redis; and what becomes of them when it, or one of
+// them, fails.
+
+const assert = require('node:assert/strict');
+const { mkdtempSync, readFileSync, rmSync, writeFileSync } = require('node:fs');
+const os = require('node:os');
+const path = require('node:path');
+const { describe, test } = require('node:test');
+const { APP, BUILD, Program, TOP, api, channelAuth, connect, freePort, sleep, startServe, trigger, until, within } = require('./lib.js');
+const { noRedis, startRedis } = require('./redis.js');
+
+// Faults are over sooner with these than with the defaults; no test depends on how soon.
+const HASTY = { cluster_lease_ms: 3000, cluster_renew_ms: 500, cluster_settle_ms: 1500, redis_timeout_ms: 1500, grace_ms: 50 };
+const LONG = 60000;
+
+/** A server that is linked with those of the same Redis. */
+async function startNode(t, redis, settings = {}, args = []) {
+  const folder = mkdtempSync(path.join(os.tmpdir(), 'pusherc-'));
+  const file = path.join(folder, 'config.json');
+  writeFileSync(file, JSON.stringify({ redis: redis.url, ...HASTY, ...settings }));
+  t.after(() => rmSync(folder, { recursive: true }));
+  const node = await startServe(['--config', file, ...args]);
+  node.end = async () => {
+    node.child.kill('SIGCONT');
+    node.child.kill('SIGTERM');
+    const { code, signal } = await within(node.exited, 'the end of a node', LONG);
+    assert.ok(code === 0 || signal === 'SIGKILL', `exit ${code} ${signal}\n${node.stderr}`);
+  };
+  t.after(node.end);
+  return node;
+}
+
+/** The node answers for all: every partition of its link works. */
+const linked = (node) => until(async () => (await api(node, 'GET', '/channels')).status === 200, () => `the link of a node; ${node.stderr}`, LONG);
+
+async function startNodes(t, redis, count, settings) {
+  const nodes = await Promise.all(Array.from({ length: count }, () => startNode(t, redis, settings)));
+  await Promise.all(nodes.map(linked));
+  return nodes;
+}
+
+const roster = (answer) => JSON.parse(answer.data).presence.ids.sort();
+const names = (frames, event, channel) => frames.filter((f) => f.event === event && f.channel === channel).map((f) => JSON.parse(f.data).user_id);
+
+/** Publishes on both until the client of the other node has heard each: the link works in both directions. */
+async function flows(nodes, clients, channel) {
+  for (const [i, node] of nodes.entries()) {
+    const heard = clients.map((c) => c.frames.length);
+    const mark = `back-${i}`;
+    await until(async () => {
+      await trigger(node, channel, mark, '{}');
+      await sleep(50);
+      return clients.every((c, j) => c.frames.slice(heard[j]).some((f) => f.event === mark));
+    }, `events of node ${i} on all nodes; ${node.stderr}`, LONG);
+  }
+}
+
+describe('several servers over Redis', { skip: noRedis }, () => {
+  test('events of each server reach the clients of all, in the order of their publisher, none twice', async (t) => {
+    const redis = await startRedis(t);
+    const nodes = await startNodes(t, redis, 3);
+    const clients = await Promise.all(nodes.map((node) => connect(node)));
+    for (const client of clients) {
+      await client.subscribe('news');
+      await client.subscribe('private-news');
+    }
+    const EVENTS = 100;
+    await Promise.all(nodes.map(async (node, i) => {
+      for (let n = 0; n < EVENTS; n++) await trigger(node, ['news', 'private-news'], `of-${i}`, String(n));
+    }));
+    for (const client of clients) {
+      for (const channel of ['news', 'private-news']) {
+        for (const i of nodes.keys()) {
+          const mine = () => client.frames.filter((f) => f.channel === channel && f.event === `of-${i}`).map((f) => Number(f.data));
+          await until(() => mine().length >= EVENTS, `all events of server ${i}`);
+          assert.deepEqual(mine(), Array.from({ length: EVENTS }, (_, n) => n));
+        }
+      }
+    }
+  });
+
+  test('a client event, and an event without its publisher, cross servers', async (t) => {
+    const redis = await startRedis(t);
+    const nodes = await startNodes(t, redis, 2);
+    const [a, b] = await Promise.all(nodes.map((node) => connect(node)));
+    const beside = await connect(nodes[0]);
+    for (const client of [a, b, beside]) await client.subscribe('private-chat');
+    for (const data of [{ who: 'a' }, 'text', '{"as":"text"}', 7, null]) {
+      a.send({ event: 'client-typing', channel: 'private-chat', data });
+      assert.equal((await b.event('client-typing')).raw, (await beside.event('client-typing')).raw);
+    }
+    await trigger(nodes[0], 'private-chat', 'first', '1', { socket_id: b.socketId });
+    await trigger(nodes[0], 'private-chat', 'second', '2');
+    await b.event('second');
+    await a.event('second');
+    assert.ok(!b.frames.some((f) => f.event === 'first'));
+    assert.ok(a.frames.some((f) => f.event === 'first'));
+    assert.ok(!a.frames.some((f) => f.event === 'client-typing'));
+  });
+
+  test('an event for a user reaches the user on another server', async (t) => {
+    const redis = await startRedis(t);
+    const nodes = await startNodes(t, redis, 2);
+    const user = await connect(nodes[1]);
+    await user.signin({ id: '42' });
+    await user.subscribe('#server-to-user-42');
+    await trigger(nodes[0], '#server-to-user-42', 'for-you', '{"n":1}');
+    await user.event('for-you');
+    assert.equal(user.frames.find((f) => f.event === 'for-you').channel, '#server-to-user-42');
+  });
+
+  test('rosters, counts and lists are those of all servers', async (t) => {
+    const redis = await startRedis(t);
+    const nodes = await startNodes(t, redis, 3);
+    const clients = await Promise.all(nodes.map((node) => connect(node)));
+    const room = 'presence-room';
+    assert.deepEqual(roster(await clients[0].subscribe(room, { user_id: 'u0', user_info: { n: 0 } })), ['u0']);
+    assert.deepEqual(roster(await clients[1].subscribe(room, { user_id: 'u1', user_info: { n: 1 } })), ['u0', 'u1']);
+    const last = JSON.parse((await clients[2].subscribe(room, { user_id: 'u2', user_info: { n: 2 } })).data).presence;
+    assert.deepEqual(last.hash, { u0: { n: 0 }, u1: { n: 1 }, u2: { n: 2 } });
+    for (const i of [1, 2]) assert.deepEqual(JSON.parse((await clients[0].event('pusher_internal:member_added', room)).data), { user_id: `u${i}`, user_info: { n: i } });
+    // The same user on another server is no news.
+    const again = await connect(nodes[2]);
+    await again.subscribe(room, { user_id: 'u0', user_info: { n: 0 } });
+    for (const node of nodes) {
+      await until(async () => JSON.stringify((await api(node, 'GET', `/channels/${room}`, { query: { info: 'user_count,subscription_count' } })).json)
+        === JSON.stringify({ occupied: true, user_count: 3, subscription_count: 4 }));
+      const { json } = await api(node, 'GET', `/channels/${room}/users`);
+      assert.deepEqual(json.users.map((u) => u.id).sort(), ['u0', 'u1', 'u2']);
+      assert.deepEqual((await api(node, 'GET', '/channels', { query: { filter_by_prefix: 'presence-', info: 'user_count' } })).json, { channels: { [room]: { user_count: 3 } } });
+    }
+    await clients[0].close();
+    await clients[2].close();
+    assert.deepEqual(JSON.parse((await clients[1].event('pusher_internal:member_removed', room)).data), { user_id: 'u2' });
+    assert.ok(!names(clients[1].frames, 'pusher_internal:member_removed', room).includes('u0'));
+    await again.close();
+    assert.deepEqual(JSON.parse((await clients[1].event('pusher_internal:member_removed', room)).data), { user_id: 'u0' });
+    assert.deepEqual(names(clients[1].frames, 'pusher_internal:member_added', room), ['u2']);
+  });
+
+  test('a limit of members holds over all servers', async (t) => {
+    const redis = await startRedis(t);
+    const app = { id: 'small', key: 'small-key', secret: 'small-secret', max_presence_members: 2 };
+    const nodes = await startNodes(t, redis, 2, { apps: [app] });
+    const clients = await Promise.all([0, 1, 0].map((i) => connect(nodes[i], { app })));
+    const channel = 'presence-table';
+    await clients[0].subscribe(channel, { user_id: 'a' });
+    await clients[1].subscribe(channel, { user_id: 'b' });
+    const member = JSON.stringify({ user_id: 'c' });
+    clients[2].ask(channel, { auth: channelAuth(app, clients[2].socketId, channel, member), channel_data: member });
+    assert.equal((await clients[2].event('pusher:subscription_error')).channel, channel);
+  });
+
+  test('the members of a server that was killed leave, each once', async (t) => {
+    const redis = await startRedis(t);
+    const nodes = await startNodes(t, redis, 3, { apps: [{ ...APP, max_presence_members: 200 }] });
+    const rooms = Array.from({ length: 10 }, (_, i) => `presence-hall-${i}`);
+    const ids = Array.from({ length: 100 }, (_, i) => `m${i}`);
+    const watchers = await Promise.all([1, 2].map((i) => connect(nodes[i])));
+    for (const room of rooms) {
+      for (const [i, watcher] of watchers.entries()) await watcher.subscribe(room, { user_id: `watcher-${i}` });
+      await Promise.all(ids.map(async (id) => (await connect(nodes[0])).subscribe(room, { user_id: id })));
+    }
+    const stays = await connect(nodes[1]); // a user of both servers stays
+    await stays.subscribe(rooms[0], { user_id: 'm7' });
+    const users = (watcher, event, room) => names(watcher.frames, `pusher_internal:member_${event}`, room).filter((id) => id[0] === 'm').sort();
+    const all = (event) => watchers.reduce((sum, watcher) => sum + watcher.frames.filter((f) => f.event === `pusher_internal:member_${event}`).length, 0);
+    const MEMBERS = watchers.length * rooms.length * ids.length;
+    await until(() => all('added') >= MEMBERS, 'all members', LONG);
+    nodes[0].child.kill('SIGKILL');
+    await until(() => all('removed') >= MEMBERS - watchers.length, () => `all leaves; had ${all('removed')}`, LONG);
+    for (const watcher of watchers) {
+      await watcher.settle();
+      for (const room of rooms) {
+        assert.deepEqual(users(watcher, 'added', room), [...ids].sort());
+        assert.deepEqual(users(watcher, 'removed', room), ids.filter((id) => id !== 'm7' || room !== rooms[0]).sort());
+      }
+    }
+    const { json } = await api(nodes[2], 'GET', `/channels/${rooms[0]}/users`);
+    assert.deepEqual(json.users.map((u) => u.id).sort(), ['m7', 'watcher-0', 'watcher-1']);
+    assert.ok(nodes.slice(1).some((node) => /has not been heard of for a lease/.test(node.stderr)), 'the log tells of it');
+  });
+
+  /** Two servers, a member of a room on each, and what the fault does to them in between. */
+  async function afterFault(t, redis, fault) {
+    // A busy machine may link the second one late; until then its member is one who stayed.
+    const nodes = await startNodes(t, redis, 2, { cluster_settle_ms: 20000 });
+    const room = 'presence-room';
+    const clients = await Promise.all(nodes.map((node) => connect(node)));
+    for (const [i, client] of clients.entries()) {
+      await client.subscribe(room, { user_id: `u${i}` });
+      await client.subscribe('news');
+    }
+    let stopped = false;
+    const sent = [0, 0];
+    const load = nodes.map(async (node, i) => { // some of it is lost while the fault lasts, and answered with 503
+      while (!stopped) {
+        await api(node, 'POST', '/events', { body: { name: `load-${i}`, data: String(sent[i]++), channels: ['news', room] } });
+        await sleep(5);
+      }
+    });
+    await sleep(200);
+    await fault(nodes, clients);
+    await Promise.all(nodes.map(linked));
+    await flows(nodes, clients, 'news');
+    stopped = true;
+    await Promise.all(load);
+    // The newcomer is seen once by all, and sees all.
+    const last = await connect(nodes[1]);
+    await until(async () => JSON.stringify((await api(nodes[0], 'GET', `/channels/${room}/users`)).json.users.map((u) => u.id).sort()) === '["u0","u1"]', 'both members, as Redis has them', LONG);
+    assert.deepEqual(roster(await last.subscribe(room, { user_id: 'last' })), ['last', 'u0', 'u1']);
+    for (const [i, client] of clients.entries()) {
+      await client.event('pusher_internal:member_added', room);
+      await client.settle();
+      for (const j of [0, 1]) {
+        const numbers = client.frames.filter((f) => f.event === `load-${j}` && f.channel === 'news').map((f) => Number(f.data));
+        assert.deepEqual(numbers, [...new Set(numbers)].sort((x, y) => x - y), 'in order, none twice');
+        if (i === j) assert.equal(numbers.length, sent[j], 'clients of the same server got all');
+      }
+      assert.deepEqual(names(client.frames, 'pusher_internal:member_removed', room), []);
+      assert.deepEqual(names(client.frames, 'pusher_internal:member_added', room), i ? ['last'] : ['u1', 'last']);
+    }
+    return nodes;
+  }
+
+  test('Redis is killed and comes back empty: members who stayed were never gone, and events flow again', async (t) => {
+    const redis = await startRedis(t);
+    await afterFault(t, redis, async (nodes, clients) => {
+      await redis.kill();
+      await until(async () => (await api(nodes[0], 'GET', '/channels')).status === 503, 'a node without a link');
+      const alone = await connect(nodes[0]); // is served by what is known here
+      await alone.subscribe('news');
+      await trigger(nodes[0], 'news', 'local', '{}');
+      await alone.event('local');
+      await clients[0].event('local');
+      await alone.close();
+      await startRedis(t, [], redis.port);
+    });
+  });
+
+  test('Redis stands still for longer than its time-out: as if it had not', async (t) => {
+    const redis = await startRedis(t);
+    const nodes = await afterFault(t, redis, async () => {
+      redis.signal('SIGSTOP');
+      await sleep(2 * HASTY.redis_timeout_ms);
+      redis.signal('SIGCONT');
+    });
+    assert.match(nodes[0].stderr, /Redis at 127\.0\.0\.1:\d+ does not answer; tries again/);
+  });
+
+  test('connections are cut again and again', async (t) => {
+    const redis = await startRedis(t);
+    await afterFault(t, redis, async () => {
+      for (let i = 0; i < 5; i++) {
+        await redis.call('CLIENT', 'KILL', 'TYPE', i % 2 ? 'normal' : 'pubsub');
+        await sleep(300);
+      }
+    });
+  });
+
+  test('all data and all scripts are deleted', async (t) => {
+    const redis = await startRedis(t);
+    const nodes = await afterFault(t, redis, async () => {
+      await redis.call('SCRIPT', 'FLUSH');
+      await redis.call('FLUSHALL');
+    });
+    assert.match(nodes[0].stderr, /has forgotten the scripts|the data is another/);
+  });
+
+  test('a server that stood still for longer than a lease comes back', async (t) => {
+    const redis = await startRedis(t);
+    const nodes = await startNodes(t, redis, 2);
+    const room = 'presence-room';
+    const [awake, asleep] = await Promise.all(nodes.map((node) => connect(node)));
+    await awake.subscribe(room, { user_id: 'awake' });
+    await asleep.subscribe(room, { user_id: 'asleep' });
+    await awake.event('pusher_internal:member_added', room);
+    nodes[1].child.kill('SIGSTOP');
+    assert.deepEqual(JSON.parse((await awake.event('pusher_internal:member_removed', room, LONG)).data), { user_id: 'asleep' });
+    nodes[1].child.kill('SIGCONT');
+    assert.deepEqual(JSON.parse((await awake.event('pusher_internal:member_added', room, LONG)).data).user_id, 'asleep');
+    await asleep.settle();
+    // Its own client saw neither.
+    assert.deepEqual(asleep.frames.filter((f) => /member_/.test(f.event)), []);
+    await Promise.all(nodes.map(linked));
+    await awake.subscribe('news');
+    await asleep.subscribe('news');
+    await flows(nodes, [awake, asleep], 'news');
+  });
+
+  test('Redis without memory: joins wait, events flow', async (t) => {
+    const redis = await startRedis(t);
+    const nodes = await startNodes(t, redis, 2);
+    const room = 'presence-room';
+    const clients = await Promise.all(nodes.map((node) => connect(node)));
+    for (const client of clients) await client.subscribe('news');
+    await clients[0].subscribe(room, { user_id: 'u0' });
+    await redis.call('CONFIG', 'SET', 'maxmemory', '1mb');
+    const member = JSON.stringify({ user_id: 'u1' });
+    clients[1].ask(room, { auth: channelAuth(clients[1].app, clients[1].socketId, room, member), channel_data: member });
+    await until(() => /no memory left/.test(nodes[1].stderr), 'the reason in the log');
+    await trigger(nodes[0], 'news', 'flows', '{}');
+    await clients[1].event('flows');
+    await redis.call('CONFIG', 'SET', 'maxmemory', '0');
+    await clients[0].event('pusher_internal:member_added', room);
+    assert.deepEqual(roster(await clients[1].event('pusher_internal:subscription_succeeded', room)), ['u0', 'u1']);
+  });
+
+  test('clusters with different prefixes share nothing', async (t) => {
+    const redis = await startRedis(t);
+    const nodes = await Promise.all(['one:', 'two:'].map((redis_prefix) => startNode(t, redis, { redis_prefix })));
+    await Promise.all(nodes.map(linked));
+    const clients = await Promise.all(nodes.map((node) => connect(node)));
+    for (const client of clients) await client.subscribe('news');
+    await trigger(nodes[0], 'news', 'mine', '{}');
+    await clients[0].event('mine');
+    await trigger(nodes[1], 'news', 'other', '{}');
+    await clients[1].event('other');
+    assert.ok(!clients[1].frames.some((f) => f.event === 'mine'));
+    const keys = await redis.call('KEYS', '*');
+    assert.ok(/one:\{/.test(keys) && /two:\{/.test(keys) && !/pusherc:/.test(keys));
+  });
+
+  test('a user with few rights, a password and a database will do', async (t) => {
+    const redis = await startRedis(t);
+    const rights = `on >p%ss ~pusherc:* &pusherc:* -@all +client|setname +info +script|load +select +evalsha +publish +subscribe +unsubscribe +time
+      +exists +del +pexpire +pttl +hget +hset +hsetnx +hmget +hdel +hexists +hincrby +hlen +hgetall +hscan +hrandfield
+      +zadd +zrem +zscore +zcard +zrange +zrangebyscore +sadd +srem +sismember +smembers +scard +srandmember +xadd +xdel +xrange +xrevrange`;
+    await redis.call('ACL', 'SETUSER', 'node', ...rights.split(/\s+/));
+    const url = `redis://node:p%25ss@127.0.0.1:${redis.port}/3`;
+    const nodes = await startNodes(t, { url }, 2);
+    const clients = await Promise.all(nodes.map((node) => connect(node)));
+    for (const [i, client] of clients.entries()) await client.subscribe('presence-room', { user_id: `u${i}` });
+    await clients[0].event('pusher_internal:member_added');
+    await clients[1].close();
+    await clients[0].event('pusher_internal:member_removed');
+    assert.match(await redis.call('INFO', 'keyspace'), /db3:keys=/);
+    assert.ok(nodes.every((node) => !/error|warn/.test(node.stderr)), nodes[0].stderr);
+  });
+
+  test('docs/scaling.md: two nodes in five minutes', async (t) => {
+    const page = readFileSync(path.join(TOP, 'docs/scaling.md'), 'utf8');
+    const chapter = page.slice(page.indexOf('## Two nodes in five minutes'), page.indexOf('\n## Redis'));
+    const [start, publish] = [...chapter.matchAll(/```sh\n(.*?)```/gs)].map((match) => match[1]);
+    const ports = Object.fromEntries(await Promise.all(['6379', '6001', '6002', '9601', '9602'].map(async (port) => [port, String(await freePort())])));
+    const here = (commands) => commands.replace(/\b(6379|6001|6002|9601|9602)\b/g, (port) => ports[port]);
+    const folder = mkdtempSync(path.join(os.tmpdir(), 'pusherc-'));
+    t.after(() => rmSync(folder, { recursive: true }));
+    const options = { cwd: folder, env: { ...process.env, PATH: `${path.join(BUILD, 'cli')}:${process.env.PATH}` } };
+    const shell = new Program('bash', ['-c', `trap 'kill $(jobs -p)' TERM\n${here(start)}wait; wait`], options);
+    t.after(async () => { shell.child.kill('SIGTERM'); await shell.exited; });
+    await until(() => shell.stderr.match(/linked with other servers by Redis/g)?.length === 2, () => `two links: ${shell.stderr}`);
+    const clients = await Promise.all(['6001', '6002'].map((port) => connect({ port: ports[port] })));
+    for (const client of clients) await client.subscribe('news');
+    const told = new Program('bash', ['-c', here(publish)], options);
+    await told.ends();
+    for (const client of clients) assert.equal((await client.event('hello')).data, '{"from":"the second"}');
+    for (const client of clients) await client.close();
+  });
+
+  test('the log says what is wrong with Redis', async (t) => {
+    const redis = await startRedis(t, ['--requirepass', 'secret', '--maxmemory-policy', 'allkeys-lru', '--maxmemory', '100mb']);
+    const says = async (url, what) => {
+      const node = await startNode(t, { url });
+      await until(() => what.test(node.stderr), () => `${what} in ${node.stderr}`);
+    };
+    await says(redis.url, /error cluster: Redis at 127\.0\.0\.1:\d+ wants a password: NOAUTH/);
+    await says(`redis://:wrong@127.0.0.1:${redis.port}`, /error cluster: Redis at \S+ refuses the user or the password: WRONGPASS/);
+    await says(`redis://:secret@127.0.0.1:${redis.port}`, /error cluster: Redis may evict what servers share \(maxmemory-policy allkeys-lru\): set noeviction/);
+    await says(`redis://:secret@127.0.0.1:${redis.port}/99`, /error cluster: Redis at \S+ does not have the database: ERR DB index/);
+    await says('redis://127.0.0.1:1', /warn {2}cluster: Redis at 127\.0\.0\.1:1 is gone: Redis cannot be reached: ECONNREFUSED; tries again/);
+    const other = await startRedis(t);
+    await other.call('ACL', 'SETUSER', 'poor', 'on', 'nopass', '~*', '&*', '+@all', '-publish');
+    await says(`redis://poor:x@127.0.0.1:${other.port}`, /error cluster: Redis at \S+ does not give the user a right that is needed: /);
+    await other.call('HSET', 'pusherc:{10}meta', 'v', '1', 'p', '16'); // another layout
+    await says(other.url, /error cluster: Redis at \S+ has data that another version of this program keeps in another form/);
+    const replica = await startRedis(t, ['--replicaof', `127.0.0.1 ${other.port}`]);
+    await says(replica.url, /warn {2}cluster: Redis at \S+ is a replica/);
+  });
+});

@@ -1,0 +1,189 @@
+'use strict';
+// Clients over HTTP (fallback transports) beside those with a WebSocket: what the host decides and sees, limits, floods,
+// connections that move between workers.
+
+const assert = require('node:assert/strict');
+const http = require('node:http');
+const net = require('node:net');
+const { test } = require('node:test');
+const { APP, connect, sleep, startHost, tcp, until, within } = require('./lib.js');
+const { pusher, subscribe } = require('./clients.js');
+const { QUERY, XhrClient } = require('./xhr.js');
+
+const RULES = 1; // auth_mode
+const QUICK = { fallback_absence_ms: 800, fallback_heartbeat_ms: 300 };
+
+const open = async (t, server, options) => {
+  const client = await (await new XhrClient(server, options).stream()).established();
+  t.after(() => client.abort());
+  return client;
+};
+
+for (const workers of [1, 4]) {
+  test(`${workers} workers: many clients share a few connections, which go where their sessions are`, async (t) => {
+    const host = await startHost({ options: { worker_count: workers } }, t);
+    const agent = new http.Agent({ keepAlive: true, maxSockets: 3 });
+    t.after(() => agent.destroy());
+    await Promise.all(Array.from({ length: 12 }, async (_, i) => {
+      const client = new XhrClient(host, { agent });
+      await client.poll();
+      await client.established();
+      await client.subscribeByPolls(`a${i % 3}`);
+      for (let n = 0; n < 4; n++) {
+        await host.publish(`a${i % 3}`, `n${i}`, String(n));
+        while (!client.frames.all.some((f) => f.event === `n${i}` && f.data === String(n))) await client.poll();
+      }
+      const mine = client.frames.all.filter((f) => f.event === `n${i}`).map((f) => f.data);
+      assert.deepEqual(mine, ['0', '1', '2', '3']);
+    }));
+    // and a connection that speaks HTTP goes on as one
+    const res = await new Promise((resolve, reject) => { http.get({ host: '127.0.0.1', port: host.port, path: '/ready', agent }, resolve).on('error', reject); });
+    assert.equal(res.statusCode, 200);
+    res.resume();
+  });
+
+  test(`${workers} workers: requests that are pipelined are answered in their order`, async (t) => {
+    const host = await startHost({ options: { worker_count: workers } }, t);
+    const clients = await Promise.all(Array.from({ length: 6 }, () => open(t, host)));
+    const raw = await tcp(host);
+    const send = (client, body) => `POST /app/${APP.key}/${client.session}/xhr_send HTTP/1.1\r\nHost: a\r\nContent-Length: ${body.length}\r\n\r\n${body}`;
+    const subscribe = (n) => JSON.stringify([JSON.stringify({ event: 'pusher:subscribe', data: { channel: `c${n}` } })]);
+    let text = '';
+    for (let n = 0; n < 60; n++) text += n % 10 === 9 ? 'GET /ready HTTP/1.1\r\nHost: a\r\n\r\n' : send(clients[n % 6], subscribe(n));
+    raw.write(text);
+    await until(() => raw.text.split('HTTP/1.1 ').length === 61, 'all answers');
+    const statuses = raw.text.split('HTTP/1.1 ').slice(1).map((answer) => answer.slice(0, 3));
+    assert.deepEqual(statuses, Array.from({ length: 60 }, (_, n) => (n % 10 === 9 ? '200' : '204')));
+    for (let n = 0; n < 60; n++) if (n % 10 !== 9) await clients[n % 6].event('pusher_internal:subscription_succeeded');
+    raw.reset();
+  });
+}
+
+for (const transport of ['xhr_streaming', 'xhr_polling']) {
+  test(`#207 pusher-js, unmodified, is live over ${transport}`, async (t) => {
+    const host = await startHost({ options: { worker_count: 2 } }, t);
+    const channel = await subscribe(pusher(t, host, { enabledTransports: [transport] }), 'a');
+    for (let n = 0; n < 20; n++) await host.publish('a', 'n', String(n));
+    for (let n = 0; n < 20; n++) assert.equal((await channel.inbox.event('n')).data, n);
+  });
+}
+
+test('rules, views, identity and hooks are those of a WebSocket', async (t) => {
+  const host = await startHost({
+    apps: [{ ...APP, auth_mode: RULES }], hooks: ['identify', 'on_open', 'on_close'], options: { worker_count: 2 }, constants: QUICK,
+    rules: [{ pattern: 'tickets.{id}', redactions: { agent: [], customer: ['note'] } }],
+  }, t);
+  await host.do('answers', { rows: [{ user: 'agent', allow: true, view: 'agent' }, { user: 'customer', allow: true, view: 'customer' }] });
+  const seen = {};
+  for (const user of ['agent', 'customer', 'nobody']) {
+    const client = seen[user] = await open(t, host, { query: `${QUERY}&user=${user}` });
+    await client.send([{ event: 'pusher:subscribe', data: { channel: 'private-tickets.1' } }]);
+    await client.event(user === 'nobody' ? 'pusher:subscription_error' : 'pusher_internal:subscription_succeeded');
+  }
+  await connect(host, { query: `${QUERY}&user=agent` }).then(async (client) => {
+    client.ask('private-tickets.1');
+    await client.event('pusher_internal:subscription_succeeded');
+    seen.socket = client;
+  });
+  await host.publish('private-tickets.1', 'n', '{"id":1,"note":"internal"}');
+  assert.equal((await seen.agent.event('n')).data, '{"id":1,"note":"internal"}');
+  assert.equal((await seen.socket.event('n')).data, '{"id":1,"note":"internal"}');
+  assert.equal((await seen.customer.event('n')).data, '{"id":1}');
+  await host.do('answers', { rows: [{ user: 'agent', allow: true, view: 'agent' }] });
+  await host.do('reauthorize', {});
+  assert.equal(JSON.parse((await seen.customer.event('pusher:subscription_error')).data).status, 403);
+  assert.ok(!seen.customer.lines.all.some((line) => line.includes('internal"}')));
+  const { socketId } = seen.customer;
+  seen.customer.abort();
+  await host.event('close', { socket_id: socketId });
+});
+
+test('a client that does not read is bounded, and so is one that is away', async (t) => {
+  const host = await startHost({ apps: [{ ...APP, max_event_payload_bytes: 60000 }], options: { out_hard_bytes: 262144, out_soft_bytes: 65536 }, constants: { fallback_absence_ms: 15000 } }, t);
+  const [mute, away, honest] = [await open(t, host), await open(t, host), await open(t, host)];
+  for (const client of [mute, away, honest]) await client.subscribe('a');
+  mute.res.pause();
+  mute.res.socket.pause();
+  away.abort();
+  const closed = async () => (await host.do('stats')).slow_closed_total;
+  for (let n = 0; (await closed()) < 2 && n < 1000; n++) {
+    await host.publish('a', 'n', JSON.stringify({ n, fill: 'x'.repeat(50000) }));
+    assert.equal(JSON.parse((await honest.event('n')).data).n, n);
+  }
+  assert.equal(await closed(), 2);
+  await away.stream();
+  await until(() => away.lines.all.some((line) => line.startsWith('c[4100,')), 'the close');
+  const stats = await host.do('stats');
+  assert.ok(stats.out_queued_bytes < 2 * 262144, `${stats.out_queued_bytes}`);
+});
+
+test('a client that sends too much is slowed down, and loses nothing', async (t) => {
+  const host = await startHost({ apps: [{ ...APP, max_client_messages_per_s: 400, max_channels_per_connection: 50 }] }, t);
+  const client = await open(t, host);
+  const pings = Array.from({ length: 50 }, () => ({ event: 'pusher:ping', data: {} }));
+  const begin = Date.now();
+  for (let i = 0; i < 20; i++) assert.equal((await client.send(pings)).status, 204);
+  for (let i = 0; i < 1000; i++) await client.event('pusher:pong');
+  assert.ok(Date.now() - begin > 800, '1000 messages at 410 in a second, after a burst of 460 and a last request of 50');
+});
+
+test('a receiver that shuts its half has left, and a message that is too long closes', async (t) => {
+  const host = await startHost({ options: { max_frame_bytes: 65536, max_http_body_bytes: 1048576 }, constants: QUICK }, t);
+  const watcher = await connect(host);
+  await watcher.subscribe('presence-a', { user_id: 'watcher' });
+  const client = new XhrClient(host);
+  const socket = net.connect({ port: host.port, host: '127.0.0.1', allowHalfOpen: true });
+  let text = '';
+  socket.on('data', (data) => { text += data; });
+  socket.write(`POST /app/${APP.key}/${client.session}/xhr_streaming?${QUERY} HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n`);
+  await until(() => /socket_id/.test(text), 'connection_established');
+  client.socketId = /(\d+\.\d+)/.exec(text.slice(text.indexOf('socket_id')))[1];
+  const channel_data = '{"user_id":"half"}';
+  const { channelAuth } = require('./lib.js');
+  await client.send([{ event: 'pusher:subscribe', data: { channel: 'presence-a', channel_data, auth: channelAuth(APP, client.socketId, 'presence-a', channel_data) } }]);
+  await watcher.event('pusher_internal:member_added');
+  socket.end();
+  await watcher.event('pusher_internal:member_removed');
+  socket.destroy();
+
+  const long = await open(t, host);
+  assert.equal((await long.send([{ event: 'pusher:ping', data: { fill: 'x'.repeat(70000) } }])).status, 204);
+  await until(() => long.lines.all.some((line) => line.startsWith('c[1009,')), 'the close');
+});
+
+test('sessions that were left make room, and clients that are there stay', async (t) => {
+  const host = await startHost({ options: { max_unestablished: 16 } }, t);
+  const honest = await open(t, host);
+  await honest.subscribe('a');
+  for (let i = 0; i < 100; i++) await new XhrClient(host).poll();
+  const { connections } = await host.do('stats');
+  assert.ok(connections <= 1 + 17, `${connections}`);
+  await host.publish('a', 'n', '1');
+  assert.equal((await honest.event('n')).data, '1');
+});
+
+test('sessions that an address has left make room for others of that address, not of another one', async (t) => {
+  const host = await startHost({ options: { max_unestablished: 64, max_unestablished_per_ip: 4 } }, t);
+  const away = new XhrClient(host);
+  await away.poll(); // it will come again
+  const agent = new http.Agent({ localAddress: '127.0.0.2' });
+  for (let i = 0; i < 100; i++) await new XhrClient(host, { agent }).poll();
+  const { connections } = await host.do('stats');
+  assert.ok(connections <= 1 + 5, `${connections}`);
+  const polling = away.poll();
+  await away.subscribe('a');
+  await polling;
+  assert.ok(away.frames.all.some((f) => f.event === 'pusher_internal:subscription_succeeded'));
+});
+
+test('nothing is left when all have gone', async (t) => {
+  const host = await startHost({ options: { worker_count: 2 }, constants: QUICK }, t);
+  const clients = await Promise.all(Array.from({ length: 40 }, () => new XhrClient(host).stream()));
+  for (const client of clients) await client.established();
+  await Promise.all(clients.map((client) => client.subscribe('a')));
+  assert.equal((await host.do('stats')).connections, 40);
+  for (const client of clients) client.abort();
+  await until(async () => { const s = await host.do('stats'); return s.connections === 0 && s.subscriptions === 0 && s.channels === 0; }, 'nothing');
+  await sleep(50);
+  await within(host.publish('a', 'n', '{}'), 'a publish');
+});

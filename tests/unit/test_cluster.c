@@ -1,0 +1,457 @@
+/* Nodes that share channels: see cluster/twin.h for what is checked all the time. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "cluster/twin.h"
+
+/* xorshift64*: a seed gives the same schedule everywhere. */
+static uint32_t next(void *ctx, uint32_t below)
+{
+    uint64_t *x = ctx;
+    *x ^= *x >> 12;
+    *x ^= *x << 25;
+    *x ^= *x >> 27;
+    return (uint32_t)((*x * UINT64_C(2685821657736338717) >> 33) % below);
+}
+
+static void run(uint64_t seed, unsigned steps, bool faults)
+{
+    static struct twin t;
+    uint64_t x = seed * UINT64_C(0x9e3779b97f4a7c15) + 1;
+    twin_open(&t, 2 + seed % 2, seed % 3 ? 100 : 3);
+    for (unsigned i = 0; i < steps; i++)
+        twin_step(&t, faults, next, &x);
+    twin_finish(&t);
+    twin_close(&t);
+}
+
+#define SCHEDULES 300
+#define STEPS     400
+
+static void run_all(uint64_t first, uint64_t count, bool faults)
+{
+    for (uint64_t seed = first; seed < first + count; seed++) {
+        if (getenv("TWIN_SEEDS"))
+            fprintf(stderr, "seed %llu\n", (unsigned long long)seed);
+        run(seed, STEPS, faults);
+    }
+}
+
+static uint64_t first_seed(void)
+{
+    const char *seed = getenv("TWIN_SEED");
+    return seed ? strtoull(seed, NULL, 10) : 1;
+}
+
+static uint64_t schedules(void)
+{
+    const char *count = getenv("TWIN_SCHEDULES");
+    return count ? strtoull(count, NULL, 10) : SCHEDULES;
+}
+
+static void without_faults_nothing_is_lost(void **state)
+{
+    (void)state;
+    run_all(first_seed(), schedules(), false);
+}
+
+static void with_faults_nothing_is_told_twice_and_all_comes_to_rest(void **state)
+{
+    (void)state;
+    run_all(first_seed(), schedules(), true);
+}
+
+/* Each so many-th request for memory fails, in all nodes. */
+static void without_memory_nothing_ends_and_nothing_leaks(void **state)
+{
+    static struct twin t;
+    (void)state;
+    for (uint64_t seed = first_seed(); seed < first_seed() + schedules() / 3; seed++) {
+        uint64_t x = seed * UINT64_C(0x9e3779b97f4a7c15) + 1;
+        twin_open(&t, 2, 100);
+        t.poor = t.faulty = true;
+        for (unsigned i = 0; i < STEPS; i++) {
+            for (size_t node = 0; node < HUB_NODES; node++)
+                if (twin_exists(&t, node))
+                    t.nodes[node].fx.alloc.every = i % 8 < 4 ? 2 + seed % 20 : 0;
+            if (i % 100 == 99 && twin_exists(&t, 0)) {
+                hub_lose(&t.hub, 0, i % 200 == 99);
+                twin_settle(&t, 0);
+            }
+            if (twin_exists(&t, 0) && !t.hub.ends[0].connected && i % 10 == 0)
+                hub_connect(&t.hub, 0);
+            twin_step(&t, false, next, &x);
+        }
+        for (size_t node = 0; node < HUB_NODES; node++)
+            t.nodes[node].fx.alloc.every = 0;
+        twin_finish(&t);
+        twin_close(&t);
+    }
+}
+
+/* -- what the model found, one by one -- */
+
+struct pair {
+    struct twin t;
+};
+
+static int set_up(void **state)
+{
+    struct pair *p = *state = calloc(1, sizeof *p);
+    assert_non_null(p);
+    twin_open(&p->t, 2, 100);
+    twin_drain(&p->t);
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    struct pair *p = *state;
+    twin_close(&p->t);
+    free(p);
+    return 0;
+}
+
+static const struct twin_client *client_of(const struct twin *t, size_t node, size_t user)
+{
+    size_t i = 0;
+    while (i < TWIN_CLIENTS &&
+           !(t->clients[i].used && t->clients[i].node == node && t->clients[i].user == user))
+        i++;
+    REQUIRE(i < TWIN_CLIENTS);
+    return &t->clients[i];
+}
+
+static void leave(struct twin *t, size_t node, size_t user)
+{
+    for (size_t i = 0; i < TWIN_CLIENTS; i++)
+        if (t->clients[i].used && t->clients[i].node == node && t->clients[i].user == user)
+            twin_part(t, &t->clients[i]);
+    twin_settle(t, node);
+}
+
+/* Time passes on fast connections. */
+static void pass(struct twin *t, unsigned units)
+{
+    for (unsigned u = 0; u < units; u++) {
+        twin_pass(t, 1);
+        twin_drain(t);
+    }
+}
+
+static void join_both(struct twin *t)
+{
+    twin_join(t, 0, 0, 0);
+    twin_join(t, 1, 0, 1);
+    twin_drain(t);
+    assert_int_equal(client_of(t, 0, 0)->roster, 3);
+    assert_int_equal(client_of(t, 1, 1)->roster, 3);
+}
+
+static void a_newcomer_waits_for_its_own_join_and_no_longer(void **state)
+{
+    struct twin *t = &((struct pair *)*state)->t;
+    twin_join(t, 0, 0, 0);
+    assert_false(client_of(t, 0, 0)->subscribed);
+    twin_drain(t);
+    assert_true(client_of(t, 0, 0)->subscribed);
+    /* a further connection of the user waits for nothing */
+    twin_join(t, 0, 0, 0);
+    for (size_t i = 0; i < TWIN_CLIENTS; i++)
+        assert_true(!t->clients[i].used || t->clients[i].subscribed);
+}
+
+static void leaving_takes_a_waiting_join_back(void **state)
+{
+    struct twin *t = &((struct pair *)*state)->t;
+    twin_join(t, 0, 0, 0);
+    leave(t, 0, 0);
+    twin_drain(t);
+    twin_finish(t); /* the authority has nothing of it */
+}
+
+static void without_a_link_a_newcomer_is_served_after_a_while(void **state)
+{
+    struct twin *t = &((struct pair *)*state)->t;
+    join_both(t);
+    t->faulty = true;
+    hub_lose(&t->hub, 0, false);
+    twin_settle(t, 0);
+    twin_join(t, 0, 0, 2);
+    pass(t, 15);
+    assert_false(client_of(t, 0, 2)->subscribed);
+    pass(t, 10);
+    assert_true(client_of(t, 0, 2)->subscribed);
+    assert_int_equal(client_of(t, 0, 2)->roster, 7); /* the others as last known */
+    assert_int_equal(client_of(t, 1, 1)->roster, 3);
+    hub_connect(&t->hub, 0);
+    twin_settle(t, 0);
+    twin_drain(t);
+    assert_int_equal(client_of(t, 1, 1)->roster, 7);
+}
+
+static void members_of_a_dead_node_leave_once_after_its_lease(void **state)
+{
+    struct twin *t = &((struct pair *)*state)->t;
+    join_both(t);
+    twin_join(t, 1, 0, 2);
+    twin_drain(t);
+    t->faulty = true;
+    twin_kill(t, 1);
+    pass(t, 50);
+    assert_int_equal(client_of(t, 0, 0)->roster, 7);
+    pass(t, 60);
+    assert_int_equal(client_of(t, 0, 0)->roster, 1);
+    assert_int_equal(t->removed, 2);
+}
+
+static void a_node_that_was_declared_dead_begins_anew(void **state)
+{
+    struct twin *t = &((struct pair *)*state)->t;
+    join_both(t);
+    t->faulty = true;
+    hub_lose(&t->hub, 1, false);
+    twin_settle(t, 1);
+    pass(t, 120);
+    assert_int_equal(client_of(t, 0, 0)->roster, 1);
+    assert_int_equal(client_of(t, 1, 1)->roster, 3); /* has seen neither leave */
+    hub_connect(&t->hub, 1);
+    twin_finish(t);
+    assert_int_equal(client_of(t, 0, 0)->roster, 3);
+    assert_int_equal(t->nodes[1].link->parts[0].incarnation, 1);
+}
+
+static void after_a_failover_no_member_who_stayed_is_removed(void **state)
+{
+    struct twin *t = &((struct pair *)*state)->t;
+    join_both(t);
+    uint64_t added = t->added;
+    t->faulty = true;
+    hub_fail_over(&t->hub, t->hub.log_count);
+    for (size_t node = 0; node < 2; node++) {
+        hub_lose(&t->hub, node, false);
+        twin_settle(t, node);
+        hub_connect(&t->hub, node);
+        twin_settle(t, node);
+    }
+    twin_finish(t);
+    assert_int_equal(t->removed, 0);
+    assert_int_equal(t->added, added);
+}
+
+static void a_member_who_left_while_data_was_lost_is_removed_when_all_have_spoken(void **state)
+{
+    struct twin *t = &((struct pair *)*state)->t;
+    join_both(t);
+    t->faulty = true;
+    hub_lose(&t->hub, 1, false);
+    twin_settle(t, 1);
+    leave(t, 1, 1);
+    hub_fail_over(&t->hub, 0);
+    hub_lose(&t->hub, 0, false);
+    twin_settle(t, 0);
+    hub_connect(&t->hub, 0);
+    twin_settle(t, 0);
+    twin_drain(t);
+    pass(t, 30);
+    assert_int_equal(client_of(t, 0, 0)->roster, 3); /* node 1 has not said what it holds */
+    hub_connect(&t->hub, 1);
+    twin_finish(t);
+    assert_int_equal(client_of(t, 0, 0)->roster, 1);
+}
+
+static void the_last_change_that_is_lost_is_found_by_comparing(void **state)
+{
+    struct twin *t = &((struct pair *)*state)->t;
+    join_both(t);
+    t->faulty = true;
+    twin_join(t, 1, 0, 2);
+    while (!hub_vanish(&t->hub, 0)) {
+        assert_true(hub_can_move(&t->hub, 1, HUB_ASKED));
+        twin_move(t, 1, HUB_ASKED);
+    }
+    twin_drain(t);
+    assert_int_equal(client_of(t, 0, 0)->roster, 3);
+    pass(t, 120);
+    assert_int_equal(client_of(t, 0, 0)->roster, 7);
+    assert_int_equal(t->nodes[0].link->stats.swept, 1);
+}
+
+static void a_change_that_is_missed_is_noticed_with_the_next(void **state)
+{
+    struct twin *t = &((struct pair *)*state)->t;
+    join_both(t);
+    t->faulty = true;
+    twin_join(t, 1, 0, 2);
+    while (!hub_vanish(&t->hub, 0))
+        twin_move(t, 1, HUB_ASKED);
+    twin_join(t, 1, 0, 3);
+    twin_drain(t);
+    pass(t, 2);
+    twin_drain(t);
+    assert_int_equal(client_of(t, 0, 0)->roster, 15);
+    assert_int_equal(t->nodes[0].link->stats.gaps, 1);
+}
+
+static void an_event_that_was_not_answered_is_sent_again_and_heard_once(void **state)
+{
+    struct twin *t = &((struct pair *)*state)->t;
+    join_both(t);
+    t->faulty = true;
+    twin_publish(t, 0, 0);
+    twin_move(t, 0, HUB_ASKED); /* published, and the answer is lost */
+    twin_publish(t, 0, 0);      /* asked, and lost on its way */
+    hub_lose(&t->hub, 0, false);
+    twin_settle(t, 0);
+    twin_publish(t, 0, 0); /* waits for the link */
+    hub_connect(&t->hub, 0);
+    twin_settle(t, 0);
+    twin_drain(t);
+    assert_int_equal(client_of(t, 1, 1)->last[0], 3);
+    assert_int_equal(t->delivered, 6); /* three events, here and there */
+}
+
+static void events_wait_for_a_link_only_so_long(void **state)
+{
+    struct twin *t = &((struct pair *)*state)->t;
+    pusherc_cluster_info info = PUSHERC_CLUSTER_INFO_INIT;
+    join_both(t);
+    t->faulty = true;
+    hub_lose(&t->hub, 0, false);
+    twin_settle(t, 0);
+    twin_publish(t, 0, 0);
+    assert_true(t->nodes[0].link->outbox_bytes > 0);
+    pass(t, 45);
+    assert_int_equal(t->nodes[0].link->outbox_bytes, 0);
+    pc_node_info(t->nodes[0].link, &info);
+    assert_int_equal(info.dropped, 1);
+    assert_int_equal(client_of(t, 0, 0)->last[0], 1); /* local subscribers have it */
+}
+
+static void what_does_not_fit_into_the_outbox_is_refused(void **state)
+{
+    struct twin *t = &((struct pair *)*state)->t;
+    join_both(t);
+    t->nodes[0].link->options.outbox_bytes = 1000;
+    int err = 0;
+    for (int i = 0; i < 20 && err == 0; i++)
+        err =
+            fx_publish(&t->nodes[0].fx, "presence-a", "big", "\"..............................\"");
+    assert_int_equal(err, PUSHERC_EBACKLOG);
+    assert_true(t->nodes[0].link->outbox_bytes <= 1000);
+}
+
+static void what_comes_from_the_link_is_not_trusted(void **state)
+{
+    static const char *const messages[] = {
+        "",
+        "x",
+        "E",
+        "E \n",
+        "E 0123456789abcdef 1 c - 0 99\nname",
+        "1 0",
+        "1 0 e\n",
+        "1 0 e\n+9:u",
+        "1 0 e\n+1:u{",
+        "1 0 e\n*1:u{}",
+        "99999999999999999999 0 e\n+1:u{}",
+        "E 0123456789abcdef 1 c - 0 8\npusher:x",
+        "E short 1 c - 0 1\nxy",
+        "E 0123456789abcdef 1 z - 0 1\nxy",
+        "E 0123456789abcdef 1 c 1 0 1\nxy",
+        "E 0123456789abcdef -1 c - 0 1\nxy",
+        "1 0 e\n+0:{}",
+        "1 0 e\n-1:\xff",
+    };
+    struct twin *t = &((struct pair *)*state)->t;
+    pusherc_cluster_info info = PUSHERC_CLUSTER_INFO_INIT;
+    join_both(t);
+    for (size_t i = 0; i < sizeof messages / sizeof messages[0]; i++) {
+        assert_int_equal(pusherc_link_message(t->nodes[0].link, 0, PUSHERC_TOPIC_CHANNEL,
+                                              PC_S("app-id/presence-a"), pc_slice_of(messages[i])),
+                         0);
+        twin_settle(t, 0);
+        pc_node_info(t->nodes[0].link, &info);
+        assert_int_equal(info.refused, i + 1);
+    }
+    assert_int_equal(client_of(t, 0, 0)->roster, 3);
+    /* to an answer without a question, and one that is none */
+    assert_int_equal(pusherc_link_answer(t->nodes[0].link, 0, NULL, 0), 0);
+    twin_settle(t, 0);
+    pc_node_info(t->nodes[0].link, &info);
+    assert_true(info.refused > sizeof messages / sizeof messages[0]);
+    twin_drain(t);
+}
+
+static void a_session_whose_answers_make_no_sense_is_given_up(void **state)
+{
+    static const char *const words[] = {"", "OK", "nothing"};
+    struct twin *t = &((struct pair *)*state)->t;
+    join_both(t);
+    t->faulty = true;
+    for (size_t i = 0; i < 3; i++) {
+        const pusherc_slice word = pc_slice_of(words[i]);
+        hub_lose(&t->hub, 0, false);
+        hub_connect(&t->hub, 0);
+        twin_settle(t, 0); /* it attaches */
+        assert_int_equal(pusherc_link_answer(t->nodes[0].link, 0, &word, i > 0), 0);
+        twin_settle(t, 0);
+        assert_false(t->hub.ends[0].connected);
+    }
+    hub_connect(&t->hub, 0);
+    twin_settle(t, 0);
+    pass(t, 30);
+    assert_true(twin_in_touch(t, 0));
+    assert_int_equal(client_of(t, 0, 0)->roster, 3);
+}
+
+static void reports_of_wrong_partitions_are_refused(void **state)
+{
+    struct twin *t = &((struct pair *)*state)->t;
+    pusherc_link *link = t->nodes[0].link;
+    pusherc_slice text = PC_S("x");
+    char longest[201] = {0};
+    memset(longest, 'r', sizeof longest);
+    assert_int_equal(pusherc_link_up(link, 1, 9, text), PUSHERC_EINVAL);
+    assert_int_equal(pusherc_link_up(NULL, 0, 9, text), PUSHERC_EINVAL);
+    assert_int_equal(pusherc_link_up(link, 0, 9, PC_S("")), PUSHERC_EINVAL);
+    assert_int_equal(pusherc_link_up(link, 0, 9, pc_slice(longest, sizeof longest)),
+                     PUSHERC_EINVAL);
+    assert_int_equal(pusherc_link_subscribed(link, 1, PUSHERC_TOPIC_CHANNEL, text), PUSHERC_EINVAL);
+    assert_int_equal(pusherc_link_message(link, 1, PUSHERC_TOPIC_CHANNEL, text, text),
+                     PUSHERC_EINVAL);
+    assert_int_equal(pusherc_link_answer(link, 1, &text, 1), PUSHERC_EINVAL);
+    pusherc_link_lost(link, 1, false);
+    pusherc_link_lost(NULL, 0, false);
+}
+
+#define PAIR(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(without_faults_nothing_is_lost),
+        cmocka_unit_test(with_faults_nothing_is_told_twice_and_all_comes_to_rest),
+        cmocka_unit_test(without_memory_nothing_ends_and_nothing_leaks),
+        PAIR(a_newcomer_waits_for_its_own_join_and_no_longer),
+        PAIR(leaving_takes_a_waiting_join_back),
+        PAIR(without_a_link_a_newcomer_is_served_after_a_while),
+        PAIR(members_of_a_dead_node_leave_once_after_its_lease),
+        PAIR(a_node_that_was_declared_dead_begins_anew),
+        PAIR(after_a_failover_no_member_who_stayed_is_removed),
+        PAIR(a_member_who_left_while_data_was_lost_is_removed_when_all_have_spoken),
+        PAIR(the_last_change_that_is_lost_is_found_by_comparing),
+        PAIR(a_change_that_is_missed_is_noticed_with_the_next),
+        PAIR(an_event_that_was_not_answered_is_sent_again_and_heard_once),
+        PAIR(events_wait_for_a_link_only_so_long),
+        PAIR(what_does_not_fit_into_the_outbox_is_refused),
+        PAIR(what_comes_from_the_link_is_not_trusted),
+        PAIR(a_session_whose_answers_make_no_sense_is_given_up),
+        PAIR(reports_of_wrong_partitions_are_refused),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

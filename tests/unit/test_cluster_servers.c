@@ -1,0 +1,509 @@
+/*
+ * Two whole servers, each with threads of its own, linked in the test's process: the authority is executed by the thread
+ * that asks, under a lock. What the link's table asks for (pusherc/cluster.h) is all that the servers share.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include <pusherc/pusherc.h>
+
+#include "unit/ws_client.h"
+
+#define SERVERS    2
+#define PARTITIONS 4
+#define TOPICS     64
+
+struct topic {
+    bool used;
+    uint32_t partition;
+    pusherc_topic topic;
+    char key[300];
+    size_t key_len;
+};
+
+struct bus;
+
+/* A server's end of the bus. */
+struct end {
+    struct bus *bus;
+    pusherc_link *link;
+    uint64_t session; /* 0 = not connected */
+    struct topic topics[TOPICS];
+};
+
+struct bus {
+    pthread_mutex_t mutex;
+    pusherc_authority *parts[PARTITIONS];
+    struct end ends[SERVERS];
+    struct end *asking;
+    uint32_t partition; /* of the step that is executed */
+};
+
+static bool is_topic(const struct topic *t, uint32_t partition, pusherc_topic topic,
+                     pusherc_slice key)
+{
+    return t->used && t->partition == partition && t->topic == topic && t->key_len == key.len &&
+           memcmp(t->key, key.ptr, key.len) == 0;
+}
+
+static void deliver(struct bus *bus, uint32_t partition, pusherc_topic topic, pusherc_slice key,
+                    pusherc_slice message)
+{
+    for (size_t i = 0; i < SERVERS; i++)
+        for (size_t t = 0; t < TOPICS && bus->ends[i].session; t++)
+            if (is_topic(&bus->ends[i].topics[t], partition, topic, key))
+                assert_int_equal(
+                    pusherc_link_message(bus->ends[i].link, partition, topic, key, message), 0);
+}
+
+static void on_message(pusherc_topic topic, pusherc_slice key, pusherc_slice message,
+                       void *user_data)
+{
+    struct bus *bus = user_data;
+    deliver(bus, bus->partition, topic, key, message);
+}
+
+static void on_answer(const pusherc_slice *values, size_t count, void *user_data)
+{
+    struct bus *bus = user_data;
+    assert_int_equal(pusherc_link_answer(bus->asking->link, bus->partition, values, count), 0);
+}
+
+static uint64_t unix_us(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+}
+
+static void connect_end(struct end *end)
+{
+    pthread_mutex_lock(&end->bus->mutex);
+    end->session++;
+    for (uint32_t p = 0; p < PARTITIONS; p++)
+        assert_int_equal(pusherc_link_up(end->link, p, end->session, (pusherc_slice){"r", 1}), 0);
+    pthread_mutex_unlock(&end->bus->mutex);
+}
+
+static void cut_end(struct end *end)
+{
+    pthread_mutex_lock(&end->bus->mutex);
+    end->session = 0;
+    memset(end->topics, 0, sizeof end->topics);
+    for (uint32_t p = 0; p < PARTITIONS; p++)
+        pusherc_link_lost(end->link, p, false);
+    pthread_mutex_unlock(&end->bus->mutex);
+}
+
+static int start(void *self, pusherc_link *link)
+{
+    struct end *end = self;
+    end->link = link;
+    connect_end(end);
+    return 0;
+}
+
+static void stop(void *self)
+{
+    struct end *end = self;
+    pthread_mutex_lock(&end->bus->mutex);
+    end->session = 0;
+    pthread_mutex_unlock(&end->bus->mutex);
+}
+
+/* Locks the bus. False: the call is of an earlier session. */
+static bool enter(struct end *end, uint64_t session)
+{
+    pthread_mutex_lock(&end->bus->mutex);
+    if (end->session == session)
+        return true;
+    pthread_mutex_unlock(&end->bus->mutex);
+    return false;
+}
+
+static int leave(struct end *end)
+{
+    pthread_mutex_unlock(&end->bus->mutex);
+    return 0;
+}
+
+static int subscribe(void *self, uint32_t partition, uint64_t session, pusherc_topic topic,
+                     pusherc_slice key)
+{
+    struct end *end = self;
+    struct topic *t = end->topics;
+    if (!enter(end, session))
+        return PUSHERC_ECANCELED;
+    while (t->used && !is_topic(t, partition, topic, key))
+        t++;
+    assert_true(t < end->topics + TOPICS && key.len <= sizeof t->key);
+    *t = (struct topic){.used = true, .partition = partition, .topic = topic, .key_len = key.len};
+    if (key.len)
+        memcpy(t->key, key.ptr, key.len);
+    assert_int_equal(pusherc_link_subscribed(end->link, partition, topic, key), 0);
+    return leave(end);
+}
+
+static int unsubscribe(void *self, uint32_t partition, uint64_t session, pusherc_topic topic,
+                       pusherc_slice key)
+{
+    struct end *end = self;
+    if (!enter(end, session))
+        return PUSHERC_ECANCELED;
+    for (size_t t = 0; t < TOPICS; t++)
+        if (is_topic(&end->topics[t], partition, topic, key))
+            end->topics[t].used = false;
+    return leave(end);
+}
+
+static int publish(void *self, uint32_t partition, uint64_t session, pusherc_slice key,
+                   pusherc_slice message)
+{
+    struct end *end = self;
+    if (!enter(end, session))
+        return PUSHERC_ECANCELED;
+    deliver(end->bus, partition, PUSHERC_TOPIC_CHANNEL, key, message);
+    assert_int_equal(pusherc_link_answer(end->link, partition, NULL, 0), 0);
+    return leave(end);
+}
+
+static int execute(void *self, uint32_t partition, uint64_t session, pusherc_step step,
+                   const pusherc_slice *args, size_t count)
+{
+    struct end *end = self;
+    if (!enter(end, session))
+        return PUSHERC_ECANCELED;
+    end->bus->asking = end;
+    end->bus->partition = partition;
+    int err = pusherc_authority_execute(end->bus->parts[partition], unix_us(), step, args, count,
+                                        on_message, on_answer, end->bus);
+    (void)leave(end);
+    return err;
+}
+
+/* The bus does not answer what a server could not understand. */
+static int reset(void *self, uint32_t partition, uint64_t session)
+{
+    (void)self;
+    (void)partition;
+    (void)session;
+    fail();
+    return 0;
+}
+
+/* -- the servers -- */
+
+struct fixture {
+    struct bus bus;
+    pusherc_server *servers[SERVERS];
+    uint16_t ports[SERVERS];
+};
+
+static void start_server(struct fixture *f, size_t i, bool stale_reads)
+{
+    pusherc_server_options options = PUSHERC_SERVER_OPTIONS_INIT;
+    pusherc_cluster_options cluster = PUSHERC_CLUSTER_OPTIONS_INIT;
+    pusherc_app_options app = PUSHERC_APP_OPTIONS_INIT;
+    pusherc_listen_options address = PUSHERC_LISTEN_OPTIONS_INIT;
+    pusherc_link_ops ops = PUSHERC_LINK_OPS_INIT;
+    pusherc_errinfo why = {0};
+    ops.partitions = PARTITIONS;
+    ops.start = start, ops.stop = stop;
+    ops.subscribe = subscribe, ops.unsubscribe = unsubscribe;
+    ops.publish = publish, ops.execute = execute;
+    ops.reset = reset;
+    app.id = "app-id", app.key = "app-key", app.secret = "app-secret";
+    app.max_presence_members = 3;
+    options.worker_count = 2;
+    options.close_timeout_ms = 200;
+    cluster.join_wait_ms = 300;
+    cluster.stale_reads = stale_reads;
+    f->bus.ends[i].bus = &f->bus;
+    assert_int_equal(pusherc_server_new(&f->servers[i], &options, &why), 0);
+    assert_int_equal(pusherc_server_put_app(f->servers[i], &app, &why), 0);
+    assert_int_equal(pusherc_server_listen(f->servers[i], &address, &why), 0);
+    assert_int_equal(pusherc_server_use_link(f->servers[i], &ops, &f->bus.ends[i], &cluster, &why),
+                     0);
+    assert_int_equal(pusherc_server_use_link(f->servers[i], &ops, &f->bus.ends[i], &cluster, &why),
+                     PUSHERC_ESTATE);
+    assert_int_equal(pusherc_server_start(f->servers[i], &why), 0);
+    f->ports[i] = pusherc_server_port(f->servers[i], 0);
+}
+
+static int set_up(void **state)
+{
+    struct fixture *f = *state = calloc(1, sizeof *f);
+    assert_non_null(f);
+    pthread_mutex_init(&f->bus.mutex, NULL);
+    for (size_t i = 0; i < PARTITIONS; i++)
+        assert_int_equal(pusherc_authority_new(&f->bus.parts[i], NULL), 0);
+    for (size_t i = 0; i < SERVERS; i++)
+        start_server(f, i, i == 1);
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    struct fixture *f = *state;
+    for (size_t i = 0; i < SERVERS; i++)
+        pusherc_server_free(f->servers[i]);
+    for (size_t i = 0; i < PARTITIONS; i++)
+        pusherc_authority_free(f->bus.parts[i]);
+    pthread_mutex_destroy(&f->bus.mutex);
+    free(f);
+    return 0;
+}
+
+/* -- clients -- */
+
+/* A message of any length below 64 KiB, masked with zeros. */
+static void say(int fd, const char *text)
+{
+    size_t len = strlen(text);
+    char frame[8 + 1024] = {(char)0x81, (char)(0x80 | 126), (char)(len >> 8), (char)len};
+    assert_true(len < 1024 && len > 125);
+    memcpy(frame + 8, text, len);
+    assert_int_equal(send(fd, frame, 8 + len, MSG_NOSIGNAL), (ssize_t)(8 + len));
+}
+
+static int open_client(uint16_t port, char socket_id[64])
+{
+    char got[2048];
+    size_t len = 0;
+    int fd = ws_client_dial(port);
+    ws_client_send(fd, ws_client_upgrade);
+    for (const char *at = NULL; !at || !strchr(at, '}');) {
+        ssize_t n = recv(fd, got + len, sizeof got - 1 - len, 0);
+        assert_true(n > 0);
+        len += (size_t)n;
+        got[len] = '\0';
+        at = strstr(got, "socket_id\\\":\\\"");
+        if (at)
+            assert_int_equal(sscanf(at, "socket_id\\\":\\\"%63[0-9.]", socket_id), 1);
+    }
+    return fd;
+}
+
+static int join(uint16_t port, const char *user)
+{
+    char socket_id[64], data[64], auth[256], text[1024];
+    int fd = open_client(port, socket_id);
+    pusherc_socket_id id;
+    pusherc_credentials credentials = PUSHERC_CREDENTIALS_INIT;
+    credentials.key = (pusherc_slice)PUSHERC_LIT("app-key");
+    credentials.secret = (pusherc_slice)PUSHERC_LIT("app-secret");
+    snprintf(data, sizeof data, "{\"user_id\":\"%s\"}", user);
+    assert_int_equal(pusherc_socket_id_parse(pusherc_slice_of(socket_id), &id), 0);
+    assert_int_equal(pusherc_sign_channel(&credentials, id, pusherc_slice_of("presence-x"),
+                                          pusherc_slice_of(data), auth, sizeof auth, NULL),
+                     0);
+    snprintf(text, sizeof text,
+             "{\"event\":\"pusher:subscribe\",\"data\":{\"channel\":\"presence-x\",\"auth\":\"%s\","
+             "\"channel_data\":\"{\\\"user_id\\\":\\\"%s\\\"}\"}}",
+             auth, user);
+    say(fd, text);
+    return fd;
+}
+
+/* A signed GET; the answer with its head. */
+static void get(uint16_t port, const char *path, const char *info, char *out, size_t size)
+{
+    char query[1024], request[2048];
+    pusherc_credentials credentials = PUSHERC_CREDENTIALS_INIT;
+    const pusherc_http_param params[] = {
+        {PUSHERC_LIT("info"), pusherc_slice_of(info)},
+        {PUSHERC_LIT("filter_by_prefix"), PUSHERC_LIT("presence-")}};
+    size_t len = 0;
+    credentials.key = (pusherc_slice)PUSHERC_LIT("app-key");
+    credentials.secret = (pusherc_slice)PUSHERC_LIT("app-secret");
+    assert_int_equal(pusherc_sign_request(&credentials, "GET", path, params, 2,
+                                          (pusherc_slice){NULL, 0}, (uint64_t)time(NULL), query,
+                                          sizeof query, NULL),
+                     0);
+    snprintf(request, sizeof request, "GET %s?%s HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
+             path, query);
+    int fd = ws_client_dial(port);
+    ws_client_send(fd, request);
+    for (ssize_t n; (n = recv(fd, out + len, size - 1 - len, 0)) > 0;)
+        len += (size_t)n;
+    out[len] = '\0';
+    close(fd);
+}
+
+/* Asks again until the answer has the text: counts travel. */
+static void get_has(uint16_t port, const char *path, const char *info, const char *text)
+{
+    char answer[4096];
+    for (int i = 0; i < 1000; i++) {
+        get(port, path, info, answer, sizeof answer);
+        if (strstr(answer, text))
+            return;
+        nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
+    }
+    fail_msg("%s: %s", text, answer);
+}
+
+/* -- tests -- */
+
+static void members_and_events_are_shared(void **state)
+{
+    struct fixture *f = *state;
+    const pusherc_slice channel = PUSHERC_LIT("presence-x");
+    pusherc_event event = PUSHERC_EVENT_INIT;
+    event.name = (pusherc_slice)PUSHERC_LIT("hello");
+    event.channels = &channel, event.channel_count = 1;
+    event.data = (pusherc_slice)PUSHERC_LIT("\"from the other one\"");
+    int a = join(f->ports[0], "anna");
+    assert_true(ws_client_hears(a, "subscription_succeeded"));
+    int b = join(f->ports[1], "bert");
+    assert_true(ws_client_hears(b, "\\\"anna\\\":{}"));
+    assert_true(ws_client_hears(a, "member_added"));
+    assert_int_equal(pusherc_publish(f->servers[1], "app-id", &event), 0);
+    assert_true(ws_client_hears(a, "from the other one"));
+    close(b);
+    assert_true(ws_client_hears(a, "member_removed"));
+    close(a);
+}
+
+static void a_channel_is_full_for_all_servers(void **state)
+{
+    struct fixture *f = *state;
+    int clients[4];
+    static const char *const users[] = {"a", "b", "c", "d"};
+    for (int i = 0; i < 3; i++) {
+        clients[i] = join(f->ports[i % 2], users[i]);
+        assert_true(ws_client_hears(clients[i], "subscription_succeeded"));
+    }
+    clients[3] = join(f->ports[1], "d");
+    assert_true(ws_client_hears(clients[3], "subscription_error"));
+    for (int i = 0; i < 4; i++)
+        close(clients[i]);
+}
+
+static void the_http_api_answers_for_all_servers(void **state)
+{
+    struct fixture *f = *state;
+    int a = join(f->ports[0], "anna");
+    assert_true(ws_client_hears(a, "subscription_succeeded"));
+    int b = join(f->ports[1], "bert");
+    assert_true(ws_client_hears(b, "subscription_succeeded"));
+    for (int i = 0; i < SERVERS; i++) {
+        get_has(f->ports[i], "/apps/app-id/channels", "user_count",
+                "{\"channels\":{\"presence-x\":{\"user_count\":2}}}");
+        get_has(f->ports[i], "/apps/app-id/channels/presence-x", "user_count,subscription_count",
+                "{\"occupied\":true,\"user_count\":2,\"subscription_count\":2}");
+        get_has(f->ports[i], "/apps/app-id/channels/presence-x/users", "",
+                "{\"users\":[{\"id\":\"anna\"},{\"id\":\"bert\"}]}");
+        get_has(f->ports[i], "/apps/app-id/channels/presence-x/stats", "",
+                "\"connection_count\":2");
+    }
+    close(a);
+    close(b);
+}
+
+static void without_its_link_a_server_serves_its_own_clients(void **state)
+{
+    struct fixture *f = *state;
+    char answer[4096];
+    for (int i = 0; i < SERVERS; i++)
+        cut_end(&f->bus.ends[i]);
+    int a = join(f->ports[0], "anna");
+    assert_true(ws_client_hears(a, "subscription_succeeded"));
+    get_has(f->ports[0], "/apps/app-id/channels", "", "503 Service Unavailable");
+    get(f->ports[0], "/apps/app-id/channels", "", answer, sizeof answer);
+    assert_non_null(strstr(answer, "Retry-After: 1"));
+    get_has(f->ports[1], "/apps/app-id/channels", "", "{\"channels\":{}}");
+    for (int i = 0; i < SERVERS; i++)
+        connect_end(&f->bus.ends[i]);
+    get_has(f->ports[1], "/apps/app-id/channels", "user_count", "\"user_count\":1");
+    close(a);
+}
+
+static void a_server_that_stops_takes_its_members_with_it(void **state)
+{
+    struct fixture *f = *state;
+    int a = join(f->ports[0], "anna");
+    assert_true(ws_client_hears(a, "subscription_succeeded"));
+    int b = join(f->ports[1], "bert");
+    assert_true(ws_client_hears(a, "member_added"));
+    assert_int_equal(pusherc_server_stop(f->servers[1], 0, NULL, NULL), 0);
+    assert_true(ws_client_hears(a, "member_removed"));
+    close(a);
+    close(b);
+}
+
+static bool has_nodes(pusherc_server *server, uint32_t count)
+{
+    for (int i = 0; i < 1000; i++) {
+        pusherc_cluster_info info = PUSHERC_CLUSTER_INFO_INIT;
+        assert_int_equal(pusherc_server_cluster(server, &info), 0);
+        if (info.nodes == count && info.state == PUSHERC_LINK_UP)
+            return true;
+        nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
+    }
+    return false;
+}
+
+static void each_server_knows_how_many_there_are(void **state)
+{
+    struct fixture *f = *state;
+    for (int i = 0; i < SERVERS; i++)
+        assert_true(has_nodes(f->servers[i], SERVERS));
+}
+
+/* -- setting up -- */
+
+static void what_is_wrong_with_a_link_is_said(void **state)
+{
+    pusherc_server *server;
+    pusherc_errinfo why = {0};
+    pusherc_link_ops ops = PUSHERC_LINK_OPS_INIT;
+    pusherc_cluster_options options = PUSHERC_CLUSTER_OPTIONS_INIT;
+    pusherc_cluster_info info = PUSHERC_CLUSTER_INFO_INIT;
+    (void)state;
+    assert_int_equal(pusherc_server_new(&server, NULL, &why), 0);
+    assert_int_equal(pusherc_server_use_link(NULL, &ops, NULL, NULL, &why), PUSHERC_EINVAL);
+    assert_int_equal(pusherc_server_use_link(server, NULL, NULL, NULL, &why), PUSHERC_EINVAL);
+    assert_int_equal(pusherc_server_use_link(server, &ops, NULL, NULL, &why), PUSHERC_EINVAL);
+    assert_string_equal(why.text, "partitions: 1..1024");
+    ops.partitions = 1;
+    assert_int_equal(pusherc_server_use_link(server, &ops, NULL, NULL, &why), PUSHERC_EINVAL);
+    assert_string_equal(why.text, "ops: a function is missing");
+    options.lease_ms = 1000;
+    assert_int_equal(pusherc_server_use_link(server, &ops, NULL, &options, &why), PUSHERC_EINVAL);
+    assert_string_equal(why.text, "lease_ms: less than 3 * renew_ms");
+    options.lease_ms = 0;
+    options.settle_ms = 3000;
+    assert_int_equal(pusherc_server_use_link(server, &ops, NULL, &options, &why), PUSHERC_EINVAL);
+    assert_string_equal(why.text, "settle_ms: not more than renew_ms");
+    assert_int_equal(pusherc_server_cluster(server, &info), 0);
+    assert_int_equal(info.state, PUSHERC_LINK_NONE);
+    assert_string_equal(info.node_id, "");
+    info.struct_size = 1;
+    assert_int_equal(pusherc_server_cluster(server, &info), PUSHERC_EINVAL);
+    pusherc_server_free(server);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(members_and_events_are_shared),
+        TEST(a_channel_is_full_for_all_servers),
+        TEST(the_http_api_answers_for_all_servers),
+        TEST(without_its_link_a_server_serves_its_own_clients),
+        TEST(a_server_that_stops_takes_its_members_with_it),
+        TEST(each_server_knows_how_many_there_are),
+        cmocka_unit_test(what_is_wrong_with_a_link_is_said),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
