@@ -1,0 +1,4 @@
+<?php
+
+// The connection "pusherc" is the package's.
+return ['default' => env('BROADCAST_CONNECTION', 'pusherc'), 'connections' => ['log' => ['driver' => 'log']]];
