@@ -18,8 +18,10 @@ final class App
      *                                       Pusher, "rules", or "either"
      * @param list<string> $allowedOrigins   patterns such as "https://*.example.com"; [] = any
      * @param list<Webhook> $webhooks        endpoints that are told what happens in channels
+     * @param list<History> $history         channels whose last events are kept
      * @param mixed ...$settings             any setting of an app by its name in docs/configuration.md:
-     *                                       client_events: true, max_presence_members: 500, encryption_master_key: '...'
+     *                                       client_events: true, max_presence_members: 500, encryption_master_key: '...',
+     *                                       shaping: 'sensors.{id} conflate key=/id window_ms=200', user_events: true
      */
     public function __construct(
         public readonly string $id,
@@ -29,6 +31,7 @@ final class App
         public readonly string $auth = 'signature',
         public readonly array $allowedOrigins = [],
         public readonly array $webhooks = [],
+        public readonly array $history = [],
         mixed ...$settings,
     ) {
         $this->settings = $settings;

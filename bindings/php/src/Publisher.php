@@ -124,6 +124,21 @@ final class Publisher
     }
 
     /**
+     * The events that a channel keeps: docs/history.md.
+     *
+     * @param ?string $after  only later ones: the id of an event, or an earlier position
+     * @param ?int $limit     at most so many
+     */
+    public function history(string $channel, ?string $after = null, ?int $limit = null): Past
+    {
+        $found = $this->get('/channels/' . rawurlencode($channel) . '/history',
+            array_filter(['after' => (string) $after, 'limit' => (string) $limit], 'strlen'));
+        $events = array_map(static fn (array $each) => new PastEvent($each['event_id'], $each['name'], $each['data'],
+            $each['age_ms'] / 1000), $found['events']);
+        return new Past($events, $found['complete'], $found['event_id']);
+    }
+
+    /**
      * One signed request of the HTTP API that has no method here.
      *
      * @param string $path                   behind "/apps/{id}", percent-encoded

@@ -205,6 +205,12 @@ final class Server
         return $this->on(Constants::MESSAGE_CHANNEL, $report);
     }
 
+    /** @param callable(UserEvent): void $report  a user of an app with `user_events` is online or offline now */
+    public function onUser(callable $report): static
+    {
+        return $this->on(Constants::MESSAGE_USER, $report);
+    }
+
     /** @param callable(ClientEvent): void $report  a client sends an event to others */
     public function onClientEvent(callable $report): static
     {

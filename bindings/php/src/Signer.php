@@ -300,6 +300,31 @@ final class Signer
         return str_starts_with($channel, 'private-encrypted-') && preg_match('/^' . self::NAME . '$/D', $channel);
     }
 
+    // -- what is wrong with a signature: by the C library, so where FFI is allowed --
+
+    /**
+     * Why an `auth` of a client is refused: one sentence for developers, without a secret. null = it is right.
+     *
+     * @throws Exception ENOSYS: the C library cannot be had here, or was built without diagnosis
+     */
+    public function explainChannel(string $auth, string $socketId, string $channel, string $channelData = ''): ?string
+    {
+        self::checkSocketId($socketId);
+        return Internal\Explain::auth($this->key, $this->secret, $auth, $socketId, $channel, $channelData);
+    }
+
+    /** Why the `auth` of a sign-in is refused; as explainChannel(). */
+    public function explainUser(string $auth, string $socketId, string $userData): ?string
+    {
+        return $this->explainChannel($auth, $socketId, '', $userData);
+    }
+
+    /** Why a request of the HTTP API is refused: as verifyRequest(), and explainChannel(). */
+    public function explainRequest(string $method, string $path, string $query, string $body = '', ?int $now = null): ?string
+    {
+        return Internal\Explain::request($this->key, $this->secret, $method, $path, $query, $body, $now ?? time());
+    }
+
     // -- insides --
 
     private function hmac(string $text): string

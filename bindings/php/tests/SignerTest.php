@@ -272,6 +272,26 @@ final class SignerTest extends TestCase
         }
     }
 
+    public function testExplainsWhyASignatureIsRefused(): void
+    {
+        $signer = new Signer(self::KEY, self::SECRET);
+        $auth = $signer->channel('1.2', 'private-x');
+        self::assertNull($signer->explainChannel($auth, '1.2', 'private-x'));
+        $why = $signer->explainChannel($auth, '1.2', 'private-y');
+        self::assertNotEmpty($why);
+        self::assertStringNotContainsString(self::SECRET, $why);
+        $presence = $signer->channel('1.2', 'presence-x', '{"user_id":"7"}');
+        self::assertNull($signer->explainChannel($presence, '1.2', 'presence-x', '{"user_id":"7"}'));
+        self::assertNotNull($signer->explainChannel($presence, '1.2', 'presence-x'));
+        self::assertNull($signer->explainUser($signer->user('1.2', '{"id":"7"}'), '1.2', '{"id":"7"}'));
+        self::assertNotNull($signer->explainUser($signer->user('1.2', '{"id":"7"}'), '1.3', '{"id":"7"}'));
+        $query = $signer->request('GET', '/apps/1/channels', [], '', 1000);
+        self::assertNull($signer->explainRequest('GET', '/apps/1/channels', $query, '', 1000));
+        self::assertNotNull($signer->explainRequest('GET', '/apps/2/channels', $query, '', 1000));
+        self::assertNotNull($signer->explainRequest('GET', '/apps/1/channels', $query, 'x', 1000));
+        self::assertSame(Constants::EINVAL, self::php(fn () => $signer->explainChannel($auth, 'x', 'private-x')));
+    }
+
     public function testDumpsDoNotShowTheSecrets(): void
     {
         self::assertStringNotContainsString(self::SECRET, print_r(new Signer(self::KEY, self::SECRET, self::MASTER), true));

@@ -65,6 +65,21 @@ abstract class TestCase extends \PHPUnit\Framework\TestCase
         $this->fail('nothing was thrown');
     }
 
+    /** @param list<string> $headers @return array{int, string} */
+    protected function fetch(Server $server, string $method, string $path, string $body = '', array $headers = []): array
+    {
+        $socket = stream_socket_client("tcp://127.0.0.1:{$server->start()->port()}");
+        fwrite($socket, implode("\r\n", ["$method $path HTTP/1.1", 'Host: x', 'Connection: close', ...$headers, 'Content-Length: ' . strlen($body), '', $body]));
+        stream_set_blocking($socket, false);
+        $answer = '';
+        $this->until($server, function () use ($socket, &$answer) {
+            $answer .= fread($socket, 65536);
+            return feof($socket);
+        });
+        [$head, $body] = explode("\r\n\r\n", $answer, 2);
+        return [(int) substr($head, 9, 3), $body];
+    }
+
     /** A call fails with the error of that name. */
     protected function assertError(string $name, \Closure $call): \Pusherc\Exception
     {

@@ -17,6 +17,7 @@ use Pusherc\HttpRequest;
 use Pusherc\IdentifyRequest;
 use Pusherc\Question;
 use Pusherc\Reject;
+use Pusherc\UserEvent;
 use Pusherc\WebhookFailure;
 
 /**
@@ -206,6 +207,10 @@ final class Inbox
             case Constants::MESSAGE_CHANNEL:
                 $this->call($function, new ChannelEvent(self::CHANGES[$message->number] ?? 'unknown', $text('app_id'),
                     $text('channel'), $some('user_id'), $message->a, $message->b));
+                break;
+            case Constants::MESSAGE_USER:
+                $this->call($function, new UserEvent($text('app_id'), $text('user_id'), $message->number === 1,
+                    $message->a / 1000, $message->b));
                 break;
             case Constants::MESSAGE_CLIENT_EVENT:
                 $this->call($function, new ClientEvent($text('app_id'), $text('channel'), (string) $socket, $text('name'),

@@ -8,7 +8,10 @@ use FFI;
 use FFI\CData;
 use Pusherc\Channel;
 use Pusherc\Connection;
+use Pusherc\Constants;
 use Pusherc\Member;
+use Pusherc\Past;
+use Pusherc\User;
 
 /**
  * What a server knows.
@@ -56,6 +59,47 @@ trait Looking
             fn (CData $done) => $this->ffi->pusherc_list_members($server, $app, $name, $done, 0),
         );
         return $members;
+    }
+
+    /**
+     * The users of an app with `user_events` who are online.
+     *
+     * @param bool $awayToo      also those who are not, and were seen last
+     * @param-out int $sequence  UserEvent::$sequence of the last change that they contain: as of members()
+     * @return list<User>
+     */
+    public function users(bool $awayToo = false, ?string $app = null, ?int &$sequence = null): array
+    {
+        [$server, $app] = [$this->started(), $app ?? $this->app()];
+        [$users, $sequence] = Queries::of($this->ffi)->users(
+            fn (CData $done) => $this->ffi->pusherc_list_users($server, $app, $awayToo, $done, 0),
+        );
+        return $users;
+    }
+
+    /** One user, online or not. null = unknown, or not seen since `max_users_seen` others were. */
+    public function user(string $id, ?string $app = null): ?User
+    {
+        $memory = new Memory($this->ffi);
+        $info = $memory->options('pusherc_user_info');
+        $user = $memory->slice($id);
+        $code = $this->ffi->pusherc_get_user($this->started(), $app ?? $this->app(), $user, FFI::addr($info));
+        $code === Constants::ENOENT || $this->check($code);
+        return $code === 0 ? Queries::user($info) : null;
+    }
+
+    /**
+     * The events that a channel of App's `history` keeps.
+     *
+     * @param ?string $after  only later ones: the id of an event, or an earlier position
+     */
+    public function history(string $channel, ?string $after = null, ?string $app = null): Past
+    {
+        $memory = new Memory($this->ffi);
+        [$server, $app, $name, $after] = [$this->started(), $app ?? $this->app(), $memory->slice($channel), $memory->slice($after)];
+        return Queries::of($this->ffi)->past(
+            fn (CData $done) => $this->ffi->pusherc_history($server, $app, $name, $after, $done, 0),
+        );
     }
 
     /**

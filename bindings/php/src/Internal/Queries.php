@@ -10,6 +10,9 @@ use Pusherc\Channel;
 use Pusherc\Connection;
 use Pusherc\Constants;
 use Pusherc\Member;
+use Pusherc\Past;
+use Pusherc\PastEvent;
+use Pusherc\User;
 
 /**
  * The calls of the library that hand out their result to a function, at once and on the calling thread. They are the
@@ -57,6 +60,27 @@ final class Queries
         });
     }
 
+    /** @param callable(CData): int $call @return array{list<User>, int} and their sequence */
+    public function users(callable $call): array
+    {
+        return $this->ask($call, 'pusherc_users_fn', function ($items, int $count, int $sequence): array {
+            return [$this->map($items, $count, 'pusherc_user_info', fn (CData $each) => self::user($each)), $sequence];
+        });
+    }
+
+    /** @param callable(CData): int $call */
+    public function past(callable $call): Past
+    {
+        return $this->ask($call, 'pusherc_history_fn', function ($items, int $count, bool $complete, CData $position): Past {
+            return new Past($this->map($items, $count, 'pusherc_past_event', fn (CData $each) => new PastEvent(
+                Memory::read($each->id),
+                Memory::read($each->name),
+                Memory::read($each->data),
+                $each->age_ms / 1000,
+            )), $complete, Memory::read($position));
+        });
+    }
+
     /** @param callable(CData): int $call @return list<Connection> */
     public function connections(callable $call, string $appId): array
     {
@@ -93,6 +117,12 @@ final class Queries
     {
         return new Channel(Memory::read($info->name), Constants::CHANNEL_KINDS[$info->kind], $info->cache,
             $info->subscription_count, $info->user_count, $info->sequence);
+    }
+
+    public static function user(CData $info): User
+    {
+        return new User(Memory::read($info->user_id), $info->online, $info->connections, $info->channels, $info->away_ms / 1000,
+            $info->sequence);
     }
 
     /**

@@ -8,6 +8,8 @@ use FFI;
 use FFI\CData;
 use Pusherc\App;
 use Pusherc\Constants;
+use Pusherc\Exception;
+use Pusherc\History;
 use Pusherc\Webhook;
 use Pusherc\Without;
 
@@ -38,6 +40,14 @@ final class Structs
             }
             $options->webhooks = FFI::addr($webhooks[0]);
             $options->webhook_count = \count($app->webhooks);
+        }
+        if ($app->history) {
+            $patterns = $memory->array('pusherc_history_pattern', \count($app->history));
+            foreach (array_values($app->history) as $i => $history) {
+                self::history($memory, $patterns[$i], $history);
+            }
+            $options->history = FFI::addr($patterns[0]);
+            $options->history_count = \count($app->history);
         }
         return $options;
     }
@@ -110,6 +120,18 @@ final class Structs
         $out->members = FFI::addr($names[0]);
         $out->member_count = \count($members);
         $out->nothing = $without !== null && !$members;
+    }
+
+    private static function history(Memory $memory, CData $out, History $history): void
+    {
+        $out->struct_size = FFI::sizeof($out);
+        $out->pattern = $memory->text($history->pattern);
+        foreach (['max_events' => $history->maxEvents, 'max_bytes' => $history->maxBytes, 'max_age_s' => $history->maxAge] as $name => $bound) {
+            if ($bound !== null && ($bound < 1 || $bound > 0xffffffff)) {
+                throw new Exception(Constants::EINVAL, "history of $history->pattern: $name must be a number from 1 to 4294967295");
+            }
+            $out->$name = $bound ?? 0;
+        }
     }
 
     private static function webhook(Memory $memory, CData $out, Webhook $webhook): void
