@@ -14,17 +14,20 @@ import cffi
 HERE = pathlib.Path(__file__).resolve().parent
 INCLUDE = HERE.parents[1] / "include"
 
-# Functions of Python that the library calls while one of its own calls runs, on the calling thread; and render, which
-# runs on the thread that publishes.
+# Functions of Python that the library calls while one of its own calls runs, on the calling thread; render, which runs on
+# the thread that publishes; and publish, which runs on a thread of the library.
 CALLBACKS = """
 extern "Python" void pusherc_python_channels(const pusherc_channel_info *, size_t, void *);
 extern "Python" void pusherc_python_members(const pusherc_member *, size_t, uint64_t, void *);
+extern "Python" void pusherc_python_users(const pusherc_user_info *, size_t, uint64_t, void *);
+extern "Python" void pusherc_python_history(const pusherc_past_event *, size_t, bool, pusherc_slice, void *);
 extern "Python" void pusherc_python_connections(const pusherc_connection *, size_t, void *);
 extern "Python" void pusherc_python_cached(const pusherc_cached_event *, void *);
 extern "Python" void pusherc_python_explained(pusherc_slice, void *);
 extern "Python" const char *pusherc_python_lookup(const char *, void *);
 extern "Python" int pusherc_python_metrics(pusherc_slice, void *);
 extern "Python" pusherc_render_verdict pusherc_python_render(pusherc_render *, void *);
+extern "Python" int pusherc_python_publish(pusherc_incoming *, void *);
 """
 
 

@@ -45,7 +45,7 @@ def table(name, found):
 
 
 def module():
-    app = list(rows("PUSHERC_APP_SETTING_MAP"))
+    app = list(rows("PUSHERC_APP_SETTING_MAP", "PUSHERC_APP_HOST_SETTING_MAP"))
     server = list(rows("PUSHERC_SERVER_SETTING_MAP", "PUSHERC_SERVER_HOST_SETTING_MAP"))
     return "\n\n".join([
         HEAD.rstrip("\n") + "\n",

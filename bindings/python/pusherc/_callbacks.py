@@ -1,13 +1,16 @@
-"""Functions that the library calls while one of its own calls runs: results of queries, and rendering.
+"""Functions that the library calls: with the results of queries, while these run; for rendering, and before it publishes.
 
 A query's `user_data` is a handle of the list that takes its result.
 """
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from pusherc._desk import renderers
 from pusherc._ffi import ffi, lib
-from pusherc._memory import payload, raw, text
+from pusherc._memory import Memory, payload, raw, text
+from pusherc.errors import check
+from pusherc.questions import Deny, Incoming
 
 
 class ChannelInfo(NamedTuple):
@@ -28,6 +31,20 @@ class Member(NamedTuple):
     info: str
 
 
+class User(NamedTuple):
+    """A user of an app with `user_events`. `connections`: by `identify` or a sign-in. `channels`: presence channels.
+
+    `away`: seconds since the last of these has ended, 0 = the user is there. `sequence`: of the user's last notice.
+    """
+
+    user_id: str
+    online: bool
+    connections: int
+    channels: int
+    away: float
+    sequence: int
+
+
 class Connection(NamedTuple):
     """An established connection: its user by `identify`, by sign-in, and its address."""
 
@@ -45,6 +62,23 @@ class CachedEvent(NamedTuple):
     ttl: float
 
 
+class PastEvent(NamedTuple):
+    """An event that a channel keeps, as it was published. `id`: the `event_id` of clients. `age`: in seconds."""
+
+    id: str
+    name: str
+    data: str
+    age: float
+
+
+class Past(NamedTuple):
+    """What a channel keeps, the oldest first. `complete`: nothing is missing before it. `position`: to ask with next time."""
+
+    events: list[PastEvent]
+    complete: bool
+    position: str
+
+
 KINDS = {lib.PUSHERC_CHANNEL_PUBLIC: "public", lib.PUSHERC_CHANNEL_PRIVATE: "private",
          lib.PUSHERC_CHANNEL_PRESENCE: "presence", lib.PUSHERC_CHANNEL_PRIVATE_ENCRYPTED: "private-encrypted",
          lib.PUSHERC_CHANNEL_USER: "user"}
@@ -52,6 +86,10 @@ KINDS = {lib.PUSHERC_CHANNEL_PUBLIC: "public", lib.PUSHERC_CHANNEL_PRIVATE: "pri
 
 def channel_info(item: Any) -> ChannelInfo:
     return ChannelInfo(text(item.name), KINDS[item.kind], item.cache, item.subscription_count, item.user_count, item.sequence)
+
+
+def user_info(item: Any) -> User:
+    return User(text(item.user_id), item.online, item.connections, item.channels, item.away_ms / 1000, item.sequence)
 
 
 def socket_text(id: Any) -> str:
@@ -68,6 +106,20 @@ def pusherc_python_members(items: Any, count: int, sequence: int, out: Any) -> N
     found = ffi.from_handle(out)
     found.append(sequence)
     found.extend(Member(text(items[i].user_id), text(items[i].info_json)) for i in range(count))
+
+
+@ffi.def_extern()  # type: ignore[untyped-decorator]
+def pusherc_python_users(items: Any, count: int, sequence: int, out: Any) -> None:
+    found = ffi.from_handle(out)
+    found.append(sequence)
+    found.extend(user_info(items[i]) for i in range(count))
+
+
+@ffi.def_extern()  # type: ignore[untyped-decorator]
+def pusherc_python_history(items: Any, count: int, complete: bool, position: Any, out: Any) -> None:
+    events = [PastEvent(text(item.id), text(item.name), text(item.data), item.age_ms / 1000)
+              for item in (items[i] for i in range(count))]
+    ffi.from_handle(out).append(Past(events, complete, text(position)))
 
 
 @ffi.def_extern()  # type: ignore[untyped-decorator]
@@ -117,6 +169,47 @@ def pusherc_python_render(call: Any, key: Any) -> int:
         return int(lib.PUSHERC_RENDER_SAME)
     if answer is None or answer is False:
         return int(lib.PUSHERC_RENDER_NOTHING)
-    data = payload(answer)
-    slice = ffi.new("pusherc_slice *", (ffi.from_buffer("char[]", data), len(data)))
-    return int(lib.PUSHERC_RENDER_NOTHING if lib.pusherc_render_payload(call, slice[0]) else lib.PUSHERC_RENDER_REPLACED)
+    memory = Memory()
+    return int(lib.PUSHERC_RENDER_NOTHING if lib.pusherc_render_payload(call, memory.slice(payload(answer))) else lib.PUSHERC_RENDER_REPLACED)
+
+
+class Vetting:
+    """Asks a function before an event from outside is published, and reports what it raises. On a thread of the library."""
+
+    def __init__(self, function: Callable[[Incoming], bool], report: Callable[[BaseException, Incoming], None]) -> None:
+        self._function = function
+        self._report = report
+
+    def ask(self, raw: Any) -> int:
+        """0 = publish it. The event is a copy: what the function has changed of it is written back."""
+        name, data = text(lib.pusherc_incoming_name(raw)), text(lib.pusherc_incoming_data(raw))
+        channels = [text(lib.pusherc_incoming_channel(raw, i)) for i in range(lib.pusherc_incoming_channel_count(raw))]
+        memory = Memory()
+        event = Incoming(text(lib.pusherc_incoming_app_id(raw)), name, data, list(channels),
+                         socket_text(lib.pusherc_incoming_except(raw)) or None)
+        try:
+            answer = self._function(event)
+            if answer is False:
+                return 1
+            if answer is not True:
+                raise TypeError(f"on_publish returned {answer!r}, neither True nor False")
+            if event.channels[:len(channels)] != channels:
+                raise ValueError("on_publish may add channels, and take none away")
+            if event.name != name:
+                check(lib.pusherc_incoming_set_name(raw, memory.slice(event.name.encode())))
+            if event.data != data:
+                check(lib.pusherc_incoming_set_data(raw, memory.slice(payload(event.data))))
+            for channel in event.channels[len(channels):]:
+                check(lib.pusherc_incoming_add_channel(raw, memory.slice(channel.encode())))
+            return 0
+        except Deny as no:
+            lib.pusherc_incoming_refuse(raw, str(no.reason).partition("\0")[0].encode())
+        except BaseException as why:
+            self._report(why, event)
+        return 1
+
+
+@ffi.def_extern(error=1)  # type: ignore[untyped-decorator]
+def pusherc_python_publish(event: Any, vetting: Any) -> int:
+    answer: int = ffi.from_handle(vetting).ask(event)
+    return answer

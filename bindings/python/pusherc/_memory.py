@@ -90,6 +90,12 @@ class Memory:
         self._kept.append((made, data))
         slice.ptr, slice.len = made, len(data)
 
+    def slice(self, data: bytes) -> Any:
+        """A slice as an argument."""
+        made = self.array("pusherc_slice", 1)
+        self.fill(made[0], data)
+        return made[0]
+
     def slices(self, items: list[bytes]) -> Any:
         made = self.array("pusherc_slice", len(items))
         for slice, data in zip(made, items, strict=True):

@@ -82,6 +82,10 @@ class AppSettings(TypedDict, total=False):
     """length of one user's `user_info`, as JSON"""
     max_watchlist_users: int
     """users in one watchlist; at most 100; the rest of a longer list is left out, with error 4302"""
+    user_events: bool
+    """tell the host which users are online"""
+    max_users_seen: int
+    """offline users for whom it is remembered when they were seen last"""
 
 
 class ServerSettings(TypedDict, total=False):
@@ -211,6 +215,8 @@ APP: dict[str, tuple[str, str]] = {
     "max_presence_members": ("LIMIT", ""),
     "max_user_info_bytes": ("LIMIT", ""),
     "max_watchlist_users": ("NUMBER", ""),
+    "user_events": ("FLAG", ""),
+    "max_users_seen": ("NUMBER", ""),
 }
 
 SERVER: dict[str, tuple[str, str]] = {

@@ -44,16 +44,38 @@ class Webhook:
             struct.events |= bit
 
 
+class History:
+    """Channels whose last events are kept, for pages that were away and for Server.history(): docs/history.md.
+
+    `pattern`: of whole names, "private-orders.{id}". The bounds are of each channel: `max_events` (100), `max_bytes`
+    (1 MiB), `max_age` in seconds (120).
+    """
+
+    def __init__(self, pattern: str, *, max_events: int = 0, max_bytes: int = 0, max_age: int = 0) -> None:
+        self.pattern = pattern
+        self.max_events = max_events
+        self.max_bytes = max_bytes
+        self.max_age = max_age
+
+    def _fill(self, struct: Any, memory: Memory) -> None:
+        struct.pattern = memory.string(self.pattern, "pattern")
+        struct.max_events = self.max_events
+        struct.max_bytes = self.max_bytes
+        struct.max_age_s = self.max_age
+
+
 class App:
     """A tenant with an id, a key and a secret, and settings of its own: docs/configuration.md lists them.
 
     `auth`: who decides about private, presence and encrypted channels: a "signature", as at Pusher, the host's "rules", or
-    "either". `allowed_origins`: patterns of pages that may connect; none = all.
+    "either". `allowed_origins`: patterns of pages that may connect; none = all. `history`: the first one whose pattern
+    covers a channel counts.
     """
 
     def __init__(self, id: str, key: str, secret: str, *, auth: AuthMode = "signature",
                  encryption_master_key: str | None = None, allowed_origins: Sequence[str] = (),
-                 webhooks: Sequence[Webhook] = (), **settings: Unpack[AppSettings]) -> None:
+                 webhooks: Sequence[Webhook] = (), history: Sequence[History] = (),
+                 **settings: Unpack[AppSettings]) -> None:
         self.id = id
         self.key = key
         self.secret = secret
@@ -61,6 +83,7 @@ class App:
         self.encryption_master_key = encryption_master_key
         self.allowed_origins = tuple(allowed_origins)
         self.webhooks = tuple(webhooks)
+        self.history = tuple(history)
         self.settings = settings
         self._options(Memory())  # what is wrong is told here
 
@@ -85,6 +108,10 @@ class App:
         for struct, webhook in zip(webhooks, self.webhooks, strict=True):
             webhook._fill(struct, memory)
         options.webhooks, options.webhook_count = webhooks, len(self.webhooks)
+        patterns = memory.new("pusherc_history_pattern", len(self.history))
+        for struct, history in zip(patterns, self.history, strict=True):
+            history._fill(struct, memory)
+        options.history, options.history_count = patterns, len(self.history)
         memory.settings(options, _settings.APP, self.settings, "App")
         return options
 

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Generic, Literal, Self, TypeVar
@@ -10,7 +10,7 @@ from typing import Any, Generic, Literal, Self, TypeVar
 from pusherc._ffi import ffi, lib
 
 NoticeKind = Literal["open", "close", "signin", "occupied", "vacated", "member_added", "member_removed",
-                     "subscription_count", "client_event", "webhook_failed"]
+                     "subscription_count", "client_event", "online", "offline", "webhook_failed"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +24,7 @@ class Notice:
     | occupied, vacated, subscription_count | channel; count: subscriptions; sequence: grows with each change of the channel |
     | member_added, member_removed | the same, and user_id |
     | client_event | channel, socket_id, user_id; name: of the event; data: its payload |
+    | online, offline | user_id, in an app with `user_events`; away: seconds since who is offline was there; sequence: grows with each change of a user |
     | webhook_failed | name: the URL; data: the body; number: the last status; count: events in the body |
     """
 
@@ -37,6 +38,7 @@ class Notice:
     number: int = 0
     count: int = 0
     sequence: int = 0
+    away: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +74,14 @@ class PresenceChange:
     info: dict[str, Any]
 
 
+@dataclass(frozen=True, slots=True)
+class OnlineChange:
+    """A user of the app is online or offline now, over all connections and channels."""
+
+    kind: Literal["online", "offline"]
+    user_id: str
+
+
 CHANNEL_KINDS: dict[int, NoticeKind] = {
     lib.PUSHERC_CHANNEL_OCCUPIED: "occupied",
     lib.PUSHERC_CHANNEL_VACATED: "vacated",
@@ -89,6 +99,7 @@ KINDS: dict[int, NoticeKind] = {
 # The message that each kind of notice comes with.
 MESSAGES: dict[NoticeKind, int] = {kind: message for message, kind in KINDS.items()}
 MESSAGES.update({kind: lib.PUSHERC_MESSAGE_CHANNEL for kind in CHANNEL_KINDS.values()})
+MESSAGES.update({"online": lib.PUSHERC_MESSAGE_USER, "offline": lib.PUSHERC_MESSAGE_USER})
 
 
 def notice_of(kind: int, numbers: Any, texts: Any) -> Notice:
@@ -97,6 +108,8 @@ def notice_of(kind: int, numbers: Any, texts: Any) -> Notice:
     _, number, _, _, _, a, b = numbers
     if kind == lib.PUSHERC_MESSAGE_CHANNEL:
         return Notice(CHANNEL_KINDS[number], app_id, socket_id, channel, user_id or None, count=a, sequence=b)
+    if kind == lib.PUSHERC_MESSAGE_USER:
+        return Notice("online" if number else "offline", app_id, user_id=user_id, sequence=b, away=a / 1000)
     count = a if kind == lib.PUSHERC_MESSAGE_WEBHOOK_FAILED else 0
     return Notice(KINDS[kind], app_id, socket_id, channel, user_id or None, name, data, number, count)
 
@@ -192,64 +205,64 @@ class Feed(_Reader[T]):
         return self._items.popleft()
 
 
-class Presence(_Reader[PresenceChange]):
-    """The members of a presence channel: first those who are there, then each change, none twice and none missing.
+class _Roster(_Reader[T]):
+    """Who is there: first those whom a list has, then each change, none twice and none missing.
 
-    A program that is slower than `limit` changes gets the differences instead of each step.
+    Reports and lists have sequence numbers in common. A program that is slower than `limit` changes gets the differences
+    instead of each step.
     """
 
-    def __init__(self, forget: Callable[[Any], None], app_id: str, channel: str, limit: int,
-                 fetch: Callable[[], tuple[dict[str, dict[str, Any]], int]]) -> None:
-        super().__init__(frozenset([lib.PUSHERC_MESSAGE_CHANNEL]), forget)
-        self.members: dict[str, dict[str, Any]] = {}
-        """the info of each member, by user id: as far as the changes have been read"""
-        self._key = (app_id, channel)
+    def __init__(self, message: int, forget: Callable[[Any], None], limit: int,
+                 fetch: Callable[[], tuple[dict[str, Any], int]]) -> None:
+        super().__init__(frozenset([message]), forget)
+        self._there: dict[str, Any] = {}  # as far as the changes have been read
         self._limit = limit
         self._fetch = fetch
-        self._told: deque[tuple[bool, str, int]] = deque()  # added?, user, sequence
+        self._told: deque[tuple[bool, str, int]] = deque()  # there?, user, sequence
         self._behind = False  # `_told` was full
-        self._sequence = 0  # what `members` contained when it was fetched
+        self._sequence = 0  # what `_there` contained when it was fetched
         self._seen: dict[str, int] = {}  # the last change of a user since then: workers may tell them in another order
-        self._found: deque[PresenceChange] = deque()
+        self._found: deque[tuple[bool, str, Any]] = deque()
 
     def begin(self) -> None:
-        """Fetch the members. The reader listens already, so that there is no gap."""
-        self.members, self._sequence = self._fetch()
+        """Fetch who is there. The reader listens already, so that there is no gap."""
+        self._there, self._sequence = self._fetch()
 
-    def push(self, kind: int, numbers: Any, texts: Any) -> None:
-        what = numbers[1]
-        if (texts[1], texts[2]) != self._key or what not in (lib.PUSHERC_MEMBER_ADDED, lib.PUSHERC_MEMBER_REMOVED):
-            return
+    def _change(self, there: bool, user_id: str, info: Any) -> T:
+        raise NotImplementedError
+
+    def _heard(self, there: bool, user_id: str, sequence: int) -> None:
         if len(self._told) >= self._limit:
             self._told.clear()
             self._behind = True
         if not self._behind:
-            self._told.append((what == lib.PUSHERC_MEMBER_ADDED, texts[3], numbers[6]))
+            self._told.append((there, user_id, sequence))
         self._wake()
 
-    async def __anext__(self) -> PresenceChange:
+    async def __anext__(self) -> T:
         while True:
             change = self._next()
             if change:
-                return change
+                return self._change(*change)
             if self._ended:
                 raise StopAsyncIteration
             await self._wait()
 
-    def _next(self) -> PresenceChange | None:
+    def _next(self) -> tuple[bool, str, Any] | None:
         if self._behind:
             self._catch_up()
         while self._found or self._told:
             change = self._found.popleft() if self._found else self._read(*self._told.popleft())
             if change:
-                if change.kind == "added":
-                    self.members[change.user_id] = change.info
+                there, user_id, info = change
+                if there:
+                    self._there[user_id] = info
                 else:
-                    self.members.pop(change.user_id, None)
+                    self._there.pop(user_id, None)
                 return change
         return None
 
-    def _read(self, added: bool, user_id: str, sequence: int) -> PresenceChange | None:
+    def _read(self, there: bool, user_id: str, sequence: int) -> tuple[bool, str, Any] | None:
         if sequence <= self._seen.get(user_id, self._sequence):
             return None
         if len(self._seen) > 10000:
@@ -257,12 +270,15 @@ class Presence(_Reader[PresenceChange]):
             self._catch_up()
             return None
         self._seen[user_id] = sequence
-        if added == (user_id in self.members):
+        if there == (user_id in self._there):
             return None
-        if added:
-            info = self._fetch()[0].get(user_id, {}) if not self._ended else {}
-            return PresenceChange("added", user_id, info)
-        return PresenceChange("removed", user_id, self.members[user_id])
+        if there:
+            return True, user_id, self._info(user_id)
+        return False, user_id, self._there[user_id]
+
+    def _info(self, user_id: str) -> Any:
+        """What is known of who has just come."""
+        raise NotImplementedError
 
     def _catch_up(self) -> None:
         """Compare with what is there now: the differences are the changes."""
@@ -272,5 +288,60 @@ class Presence(_Reader[PresenceChange]):
         now, self._sequence = self._fetch()
         self._seen.clear()
         self._found.clear()
-        self._found.extend(PresenceChange("removed", user, info) for user, info in self.members.items() if user not in now)
-        self._found.extend(PresenceChange("added", user, info) for user, info in now.items() if user not in self.members)
+        self._found.extend((False, user, info) for user, info in self._there.items() if user not in now)
+        self._found.extend((True, user, info) for user, info in now.items() if user not in self._there)
+
+
+class Presence(_Roster[PresenceChange]):
+    """The members of a presence channel: first those who are there, then each change, none twice and none missing.
+
+    A program that is slower than `limit` changes gets the differences instead of each step.
+    """
+
+    def __init__(self, forget: Callable[[Any], None], app_id: str, channel: str, limit: int,
+                 fetch: Callable[[], tuple[dict[str, dict[str, Any]], int]]) -> None:
+        super().__init__(lib.PUSHERC_MESSAGE_CHANNEL, forget, limit, fetch)
+        self._key = (app_id, channel)
+
+    @property
+    def members(self) -> dict[str, dict[str, Any]]:
+        """The info of each member, by user id: as far as the changes have been read."""
+        return self._there
+
+    def push(self, kind: int, numbers: Any, texts: Any) -> None:
+        what = numbers[1]
+        if (texts[1], texts[2]) == self._key and what in (lib.PUSHERC_MEMBER_ADDED, lib.PUSHERC_MEMBER_REMOVED):
+            self._heard(what == lib.PUSHERC_MEMBER_ADDED, texts[3], numbers[6])
+
+    def _info(self, user_id: str) -> dict[str, Any]:
+        return self._fetch()[0].get(user_id, {}) if not self._ended else {}
+
+    def _change(self, there: bool, user_id: str, info: dict[str, Any]) -> PresenceChange:
+        return PresenceChange("added" if there else "removed", user_id, info)
+
+
+class Online(_Roster[OnlineChange]):
+    """The users of an app who are online: first those who are, then each change, none twice and none missing.
+
+    A program that is slower than `limit` changes gets the differences instead of each step.
+    """
+
+    def __init__(self, forget: Callable[[Any], None], app_id: str, limit: int,
+                 fetch: Callable[[], tuple[dict[str, None], int]]) -> None:
+        super().__init__(lib.PUSHERC_MESSAGE_USER, forget, limit, fetch)
+        self._app_id = app_id
+
+    @property
+    def users(self) -> Set[str]:
+        """Their ids: as far as the changes have been read."""
+        return self._there.keys()
+
+    def push(self, kind: int, numbers: Any, texts: Any) -> None:
+        if texts[1] == self._app_id:
+            self._heard(bool(numbers[1]), texts[3], numbers[6])
+
+    def _info(self, user_id: str) -> None:
+        return None
+
+    def _change(self, there: bool, user_id: str, info: None) -> OnlineChange:
+        return OnlineChange("online" if there else "offline", user_id)

@@ -117,6 +117,10 @@ class _Maker:
     def _members(self, channel: str) -> _Request:
         return self._request("GET", f"/channels/{quote(channel, safe='')}/users")
 
+    def _history(self, channel: str, after: str, limit: int) -> _Request:
+        params = {"after": after} if after else {}
+        return self._request("GET", f"/channels/{quote(channel, safe='')}/history", params | ({"limit": str(limit)} if limit else {}))
+
     def _user(self, user_id: str) -> _Request:
         return self._request("POST", f"/users/{quote(user_id, safe='')}/terminate_connections", body={})
 
@@ -178,6 +182,11 @@ class Publisher(_Maker):
     def members(self, channel: str) -> list[str]:
         """The user ids of a presence channel."""
         return [str(user["id"]) for user in self._send(self._members(channel))["users"]]
+
+    def history(self, channel: str, after: str = "", limit: int = 0) -> dict[str, Any]:
+        """The events that a channel keeps, as docs/history.md shows them. `limit`: at most so many; 0 = all."""
+        found: dict[str, Any] = self._send(self._history(channel, after, limit))
+        return found
 
     def disconnect_user(self, user_id: str) -> None:
         """Close all connections that are signed in as the user."""
@@ -256,6 +265,11 @@ class AsyncPublisher(_Maker):
     async def members(self, channel: str) -> list[str]:
         """The user ids of a presence channel."""
         return [str(user["id"]) for user in (await self._send(self._members(channel)))["users"]]
+
+    async def history(self, channel: str, after: str = "", limit: int = 0) -> dict[str, Any]:
+        """The events that a channel keeps, as docs/history.md shows them. `limit`: at most so many; 0 = all."""
+        found: dict[str, Any] = await self._send(self._history(channel, after, limit))
+        return found
 
     async def disconnect_user(self, user_id: str) -> None:
         """Close all connections that are signed in as the user."""

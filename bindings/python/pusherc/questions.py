@@ -71,6 +71,21 @@ class Response:
     headers: Mapping[str, str] | Sequence[tuple[str, str]] = ()
 
 
+@dataclass(slots=True)
+class Incoming:
+    """An event of the HTTP API that is about to be published: what `on_publish` gets, and may change.
+
+    `name` and `data` can be set, data to anything that publish() takes; `channels.append()` adds a channel. On an
+    encrypted channel, data is what the publisher has encrypted. `exclude`: the connection that does not get the event.
+    """
+
+    app_id: str
+    name: str
+    data: object
+    channels: list[str]
+    exclude: str | None
+
+
 class Question:
     """May this user have this channel? An answer is True, False or None (no), the info of a presence member, or a Grant."""
 

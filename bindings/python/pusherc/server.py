@@ -16,7 +16,7 @@ from types import TracebackType
 from typing import Any, Literal, NamedTuple, Self, TypeVar, Unpack
 
 from pusherc import _callbacks, _settings
-from pusherc._callbacks import CachedEvent, ChannelInfo, Connection, Member
+from pusherc._callbacks import CachedEvent, ChannelInfo, Connection, Member, Past, User, Vetting
 from pusherc._desk import Desk, FindApp, Http, Identify
 from pusherc._ffi import ffi, lib
 from pusherc._memory import NULL, Memory, milliseconds, payload, zero_terminated
@@ -24,8 +24,9 @@ from pusherc._rules import RuleSet
 from pusherc._settings import ServerSettings
 from pusherc.config import TLS, App, Listen
 from pusherc.errors import StateError, check, error
-from pusherc.feeds import MESSAGES, Denial, Feed, Notice, NoticeKind, Presence, _Reader, denial_of, notice_of
-from pusherc.questions import AppRequest, HttpRequest, Identity, IdentifyRequest, Response
+from pusherc.feeds import (MESSAGES, Denial, Feed, Notice, NoticeKind, Online, Presence, _Reader, denial_of,
+                           notice_of)
+from pusherc.questions import AppRequest, HttpRequest, Identity, IdentifyRequest, Incoming, Response
 
 LogLevel = Literal["error", "warn", "info", "debug", "trace"]
 
@@ -120,6 +121,7 @@ class Server(RuleSet):
         # The app of calls that name none.
         self._app = zero_terminated(next(iter(self._apps)), "id") if len(self._apps) == 1 else None
         self._hooks: dict[str, Callable[[Any], Any]] = {}
+        self._vetting: Any = None
         self._gate: Any = None
         self._inbox: Any = None
         self._desk: Desk | None = None
@@ -149,6 +151,18 @@ class Server(RuleSet):
     def http(self, function: Callable[[HttpRequest], Response | str | bytes | Awaitable[Response | str | bytes]], /) -> Any:
         """Decorator: requests for paths that are not the library's."""
         return self._hook("http", function)
+
+    def on_publish(self, function: Callable[[Incoming], bool], /) -> Callable[[Incoming], bool]:
+        """Decorator: may an event of the HTTP API be published? True = yes, as the function has changed it. False or
+        `raise Deny(reason)` = the publisher gets 403, and nothing of its request is published.
+
+        A plain function: its answer cannot wait. It runs on a thread of the library, which waits for the interpreter's
+        lock, beside what the loop runs. What this process publishes itself, and client events, do not come here.
+        """
+        if inspect.iscoroutinefunction(function):
+            raise TypeError("on_publish answers at once: it cannot be a coroutine function")
+        self._hook("on_publish", function)
+        return function
 
     def on_error(self, function: Callable[[BaseException, Any], None], /) -> Callable[[BaseException, Any], None]:
         """Decorator: gets what functions raise, and the question that was refused because of it."""
@@ -228,6 +242,12 @@ class Server(RuleSet):
         if function := self._hooks.get("http"):
             desk.http = Http(function)
             messages.append(lib.PUSHERC_MESSAGE_HTTP)
+        if function := self._hooks.get("on_publish"):
+            self._vetting = ffi.new_handle(Vetting(function, self._report_from_thread))
+            hooks = self._memory.new("pusherc_hooks")
+            hooks.on_publish = lib.pusherc_python_publish
+            hooks.user_data = self._vetting
+            options.hooks = hooks
         options.inbox_messages = _bits(messages)
         return options
 
@@ -350,7 +370,7 @@ class Server(RuleSet):
         return self._app
 
     def _report(self, why: BaseException, question: Any) -> None:
-        context = {"message": f"pusherc: no answer to {question!r}", "exception": why}
+        context = {"message": f"pusherc: refused {question!r}", "exception": why}
         assert self._loop
         if self._error_handler is None:
             if not isinstance(why, asyncio.CancelledError):  # the program itself has cancelled it
@@ -360,6 +380,13 @@ class Server(RuleSet):
             self._error_handler(why, question)
         except Exception as worse:
             self._loop.call_exception_handler(context | {"message": "pusherc: on_error has failed", "exception": worse})
+
+    def _report_from_thread(self, why: BaseException, about: Any) -> None:
+        assert self._loop
+        try:
+            self._loop.call_soon_threadsafe(self._report, why, about)
+        except RuntimeError:  # the loop has ended before the server
+            pass
 
     # -- publishing: from any thread --
 
@@ -527,6 +554,33 @@ class Server(RuleSet):
                                          lib.pusherc_python_members)
         return members, sequence
 
+    def users(self, *, away_too: bool = False, app: str | None = None) -> list[User]:
+        """The users who are online, in an app with `user_events`. `away_too`: also who was seen last."""
+        return self._users(self._app_of(app), away_too)[0]
+
+    def _users(self, app: bytes, away_too: bool) -> tuple[list[User], int]:
+        sequence, *users = self._query(lib.pusherc_list_users, app, away_too, lib.pusherc_python_users)
+        return users, sequence
+
+    def user(self, user_id: str, *, app: str | None = None) -> User | None:
+        """One user, online or not. None = unknown, or not seen since `max_users_seen` others were."""
+        memory = Memory()
+        info = memory.new("pusherc_user_info")
+        with self._inside() as server:
+            code = lib.pusherc_get_user(server, self._app_of(app), self._slice(user_id, memory), info)
+        if code == lib.PUSHERC_ENOENT:
+            return None
+        check(code)
+        return _callbacks.user_info(info)
+
+    def history(self, channel: str, after: str = "", *, app: str | None = None) -> Past:
+        """The events that a channel of an app's `history` keeps; those `after` an event's id, or a position."""
+        memory = Memory()
+        found = self._query(lib.pusherc_history, self._app_of(app), self._slice(channel, memory),
+                            self._slice(after, memory), lib.pusherc_python_history)
+        past: Past = found[0]
+        return past
+
     def cached(self, channel: str, *, app: str | None = None) -> CachedEvent | None:
         """The event that a cache channel keeps for new subscribers."""
         memory = Memory()
@@ -595,6 +649,22 @@ class Server(RuleSet):
             presence.close()
             raise
         return presence
+
+    def online(self, *, app: str | None = None, limit: int = 1000) -> Online:
+        """The users who are online, and each change from now on; neither a gap nor a change twice. See users()."""
+        id = self._app_of(app)
+
+        def fetch() -> tuple[dict[str, None], int]:
+            users, sequence = self._users(id, False)
+            return dict.fromkeys(user.user_id for user in users), sequence
+
+        online = self._read(Online(self._forget, id.decode(), limit, fetch))
+        try:
+            online.begin()
+        except BaseException:
+            online.close()
+            raise
+        return online
 
     def _read(self, reader: "_R") -> "_R":
         if self._desk is None or self._loop is None or (self._stopped and self._stopped.done()):

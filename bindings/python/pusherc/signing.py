@@ -100,6 +100,28 @@ def user_response(keys: Keys, socket_id: str, user_data: str) -> str:
                     _slice(user_data.encode(), memory)).decode()
 
 
+def explain_channel(keys: Keys, auth: str, socket_id: str, name: str, channel_data: str = "") -> str | None:
+    """Why the `auth` of a subscription is refused: one sentence for developers, without a secret. None = it is right."""
+    memory = Memory()
+    return _written(lib.pusherc_explain_auth, _credentials(keys, memory), _slice(auth.encode(), memory),
+                    _socket(socket_id, memory), _slice(name.encode(), memory),
+                    _slice(channel_data.encode(), memory)).decode() or None
+
+
+def explain_user(keys: Keys, auth: str, socket_id: str, user_data: str) -> str | None:
+    """Why the `auth` of a sign-in is refused; None = it is right."""
+    return explain_channel(keys, auth, socket_id, "", user_data)
+
+
+def explain_request(keys: Keys, method: str, path: str, query: str, body: str | bytes = b"",
+                    now: float | None = None) -> str | None:
+    """Why a request of the HTTP API is refused. `query`: as it was sent, without "?". None = it is well signed."""
+    memory = Memory()
+    return _written(lib.pusherc_explain_request, _credentials(keys, memory), zero_terminated(method, "method"),
+                    zero_terminated(path, "path"), _slice(query.encode(), memory), _slice(payload(body), memory),
+                    int(time.time() if now is None else now)).decode() or None
+
+
 def _params(params: Params, memory: Memory) -> tuple[Any, int]:
     given = pairs(params)
     structs = memory.array("pusherc_http_param", len(given))

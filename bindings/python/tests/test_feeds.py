@@ -192,5 +192,5 @@ def test_presence_takes_changes_of_two_workers_in_any_order() -> None:
     tell(lib.PUSHERC_MEMBER_ADDED, "b", 8)
     tell(lib.PUSHERC_MEMBER_REMOVED, "a", 10)
     found = [presence._next(), presence._next()]
-    assert found == [pusherc.PresenceChange("removed", "a", {}), None]
+    assert found == [(False, "a", {}), None]
     assert presence.members == {}

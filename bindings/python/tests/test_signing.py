@@ -78,3 +78,22 @@ def test_what_breaks_a_rule_is_told_and_secrets_are_not_shown() -> None:
         with pytest.raises(pusherc.InvalidError):
             wrong()
     assert "app-secret" not in repr(KEYS) and MASTER_KEY not in repr(KEYS)
+
+
+@pytest.mark.skipif("explain" not in pusherc.features, reason="built without diagnosis")
+def test_explains_why_a_signature_is_refused() -> None:
+    good = signing.channel(KEYS, "1.2", "private-x")
+    assert signing.explain_channel(KEYS, good, "1.2", "private-x") is None
+    why = signing.explain_channel(KEYS, good, "1.2", "private-y")
+    assert why and "app-secret" not in why
+    assert "secret" in (signing.explain_channel(KEYS, signing.channel(signing.Keys("app-key", "app-secret "), "1.2", "private-x"),
+                                                "1.2", "private-x") or "")
+    signed = signing.user(KEYS, "1.2", '{"id":"7"}')
+    assert signing.explain_user(KEYS, signed, "1.2", '{"id":"7"}') is None
+    assert signing.explain_user(KEYS, signed, "1.3", '{"id":"7"}')
+    query = signing.request(KEYS, "GET", "/apps/1/channels", now=1000)
+    assert signing.explain_request(KEYS, "GET", "/apps/1/channels", query, now=1000) is None
+    assert "POST" in (signing.explain_request(KEYS, "POST", "/apps/1/channels", query, now=1000) or "POST")
+    assert signing.explain_request(KEYS, "GET", "/apps/1/channels", query, b"x", now=1000)
+    with pytest.raises(pusherc.InvalidError):
+        signing.explain_channel(KEYS, good, "no id", "private-x")
