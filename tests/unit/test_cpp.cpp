@@ -114,6 +114,16 @@ void signatures_are_texts(void **)
     });
     assert_int_equal(auth.size(), 3 + 1 + 64);
     assert_int_equal(auth.find("key:"), 0);
+    const auto why = [&](const char *channel) {
+        return pusherc::text([&](char *out, size_t cap, size_t *len) {
+            return pusherc_explain_auth(&keys, pusherc::slice(auth), {1, 2},
+                                        pusherc::slice(channel), {}, out, cap, len);
+        });
+    };
+    if (strstr(pusherc_features(), "explain")) {
+        assert_string_equal(why("private-a").c_str(), "");
+        assert_string_not_equal(why("private-b").c_str(), "");
+    }
     try {
         pusherc::text([&](char *out, size_t cap, size_t *len) {
             return pusherc_sign_channel(&keys, {1, 2}, pusherc::slice("no name"), {}, out, cap,
@@ -557,6 +567,66 @@ void queries_throw_what_their_function_throws(void **)
     close(fd);
 }
 
+void users_and_the_past_are_queries(void **)
+{
+    std::promise<std::string> online;
+    pusherc::hooks hooks;
+    hooks.identify = [](pusherc::identify_request q) { q.accept("anna"); };
+    hooks.on_user = [&](const pusherc_user_event &event) {
+        if (event.online)
+            online.set_value(std::string(pusherc::view(event.user_id)));
+    };
+    pusherc::server server = make(std::move(hooks));
+    auto pattern = pusherc::make<pusherc_history_pattern>();
+    pattern.pattern = "orders.{id}";
+    pusherc_app_options app{};
+    app.id = "app-id", app.key = "app-key", app.secret = "app-secret";
+    app.user_events = true;
+    app.history = &pattern, app.history_count = 1;
+    app.shaping = "sensors.{id} conflate key=/id window_ms=200";
+    server.put_app(app);
+    server.start();
+    int fd = establish(server);
+    assert_string_equal(online.get_future().get().c_str(), "anna");
+    std::string names;
+    std::uint64_t listed = 0;
+    succeeds(server.list_users(
+        "app-id", false, [&](pusherc::items<pusherc_user_info> users, std::uint64_t sequence) {
+            names = std::string(pusherc::view(users.begin()->user_id));
+            listed = sequence;
+        }));
+    assert_string_equal(names.c_str(), "anna");
+    pusherc_user_info user;
+    succeeds(server.get_user("app-id", "anna", user));
+    assert_true(user.online && user.connections == 1 && user.sequence == listed);
+    assert_true(server.get_user("app-id", "ben", user) == PUSHERC_ENOENT);
+
+    for (const char *data : {"1", "2"})
+        succeeds(server.publish("app-id", "orders.7", "paid", data));
+    std::string first, position;
+    succeeds(server.history(
+        "app-id", "orders.7", "",
+        [&](pusherc::items<pusherc_past_event> events, bool complete, std::string_view at) {
+            assert_true(complete && events.size() == 2);
+            first = std::string(pusherc::view(events.begin()->id));
+            position = std::string(at);
+        }));
+    succeeds(server.history("app-id", "orders.7", first,
+                            [&](pusherc::items<pusherc_past_event> events, bool, std::string_view) {
+                                assert_true(pusherc::view(events.begin()->data) == "2");
+                                assert_true(pusherc::view(events.begin()->id) == position);
+                            }));
+    const auto none = [](auto &&...) { fail(); };
+    assert_true(server.history("app-id", "news", "", none) == PUSHERC_ENOENT);
+    try {
+        (void)server.history("app-id", "orders.7", "", [](auto &&...) { throw 5; });
+        fail();
+    } catch (int number) {
+        assert_int_equal(number, 5);
+    }
+    close(fd);
+}
+
 void apps_come_from_json(void **)
 {
     std::string ids;
@@ -691,6 +761,7 @@ int main()
         cmocka_unit_test(publishing_allocates_nothing),
         cmocka_unit_test(taking_messages_allocates_nothing),
         cmocka_unit_test(queries_throw_what_their_function_throws),
+        cmocka_unit_test(users_and_the_past_are_queries),
         cmocka_unit_test(apps_come_from_json),
         cmocka_unit_test(rules_are_asked_again),
         cmocka_unit_test(a_stop_is_told_once),

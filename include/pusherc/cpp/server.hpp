@@ -363,6 +363,21 @@ class server
             },
             &visit));
     }
+    /** done(items<pusherc_past_event>, bool complete, std::string_view position); after "" = all that are kept */
+    template <class F>
+    std::error_code history(cstring app_id, std::string_view channel, std::string_view after,
+                            F done) const
+    {
+        detail::visit<F> visit(done);
+        return visit.rethrow(pusherc_history(
+            get(), app_id.get(), slice(channel), slice(after),
+            [](const pusherc_past_event *first, std::size_t count, bool complete,
+               pusherc_slice position, void *to) noexcept {
+                detail::visit<F>::of(to)(items<pusherc_past_event>(first, count), complete,
+                                         view(position));
+            },
+            &visit));
+    }
     /** done(items<pusherc_connection>); user_id "" = all connections of the app */
     template <class F>
     std::error_code list_connections(cstring app_id, std::string_view user_id, F done) const
@@ -415,6 +430,13 @@ class server
     {
         out.struct_size = sizeof out;
         return result(pusherc_get_channel(get(), app_id.get(), slice(name), &out));
+    }
+    /** PUSHERC_ENOENT also if the user is not known. `out.user_id` points to what `user_id` points to. */
+    std::error_code get_user(cstring app_id, std::string_view user_id,
+                             pusherc_user_info &out) const noexcept
+    {
+        out.struct_size = sizeof out;
+        return result(pusherc_get_user(get(), app_id.get(), slice(user_id), &out));
     }
     /** Zeros if the server was moved away from. */
     pusherc_stats stats() const noexcept
