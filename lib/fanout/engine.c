@@ -75,6 +75,7 @@ int pc_engine_init(struct pc_engine *engine, const struct pc_mem *mem,
         .keep_alive_ms = 75000,
         .fallback_absence_ms = 10000,
         .fallback_heartbeat_ms = 25000,
+        .fallback_patience_ms = 250,
         .idempotency_max_bytes = 4194304,
     };
     int err = pc_crypto_init();

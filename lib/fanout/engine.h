@@ -35,6 +35,7 @@ struct pc_constants {
     uint32_t
         fallback_absence_ms; /* a client over HTTP without a receiving request; then it has left */
     uint32_t fallback_heartbeat_ms; /* after which such a client is sent a line */
+    uint32_t fallback_patience_ms;  /* how long its messages wait for those before them */
     /* of one app's answers that are kept; the oldest are dropped first */
     uint32_t idempotency_max_bytes;
 };

@@ -10,15 +10,17 @@
 #include "codec/xhr.h"
 #include "net/absent.h"
 #include "net/entrance.h"
+#include "net/fallback_path.h"
 #include "net/hand_over.h"
+#include "net/turns.h"
 #include "protocol/message_out.h"
 #include "session/pace.h"
 #include "session/reply.h"
 
-#define MAX_NAME     64  /* of a session, each part; pusher-js takes up to 3 and 8 */
-#define MIN_SECRET   8   /* of the part that others must not guess */
 #define MAX_MESSAGES 100 /* in one request */
 #define ECHO_MS      500
+/* Requests of one client that have waited for another and are handled in one go; the other clients wait meanwhile. */
+#define TURNS_AT_ONCE 32
 
 /*
  * pusher-js asks again when an answer has more characters (UTF-16) than this and it has read all of them, and gives the
@@ -61,11 +63,13 @@ struct fallback {
     uint64_t sent_ms;       /* when the receiver last got something */
     size_t sent_characters; /* of its answer */
     bool never_reopens;
-    bool streams;    /* the receiver's answer has no end */
-    bool in_chunks;  /* false: the receiver speaks HTTP/1.0 */
-    bool keep_alive; /* the receiver's connection, after the answer */
-    bool greeted;    /* it has been told that the session is open */
-    bool counted;    /* in pc_engine.clients */
+    bool streams;          /* the receiver's answer has no end */
+    bool in_chunks;        /* false: the receiver speaks HTTP/1.0 */
+    bool keep_alive;       /* the receiver's connection, after the answer */
+    bool greeted;          /* it has been told that the session is open */
+    bool counted;          /* in pc_engine.clients */
+    struct pc_turns turns; /* of the requests that send */
+    struct pc_timer turn;  /* for the first that waits in `turns` */
 };
 
 /* -- sending to the receiver -- */
@@ -178,6 +182,172 @@ static void hand_on(struct fallback *f)
         arm(f);
 }
 
+/* -- requests that send -- */
+
+static void reply_to_send(struct pc_conn *conn, const struct pc_http_message *m, int status,
+                          const char *text)
+{
+    struct pc_api_reply reply;
+    pc_api_reply_init(&reply, conn->loop->worker->mem);
+    pc_api_plain(&reply, status, text);
+    pc_http_reply(conn, &reply, m);
+    pc_api_reply_free(&reply);
+    pc_outq_mark(&conn->out);
+    pc_conn_go_on(conn);
+}
+
+/* An empty list asks for a sign of life, or answers one: a client that streams answers each, so that not all of its lists
+ * may be answered. */
+static void answer_heartbeat(struct fallback *f)
+{
+    uint64_t now_ms = f->loop->worker->now_ms;
+    bool lately = now_ms - f->sent_ms < ECHO_MS;
+    if (f->receiver && !(f->streams && lately))
+        heartbeat(f);
+}
+
+static void take_messages(struct fallback *f, struct pc_json_iter items)
+{
+    struct pc_worker *worker = f->loop->worker;
+    size_t max = pc_engine_max_frame_bytes(f->loop->engine);
+    struct pc_buf scratch;
+    pc_buf_init(&scratch, worker->mem, SIZE_MAX);
+    while (f->session.state == PC_SESSION_OPEN && pc_json_next(&items)) {
+        pusherc_slice message;
+        pc_buf_clear(&scratch);
+        int err = pc_json_string(items.value, &scratch, &message);
+        pc_session_pay(&f->session);
+        if (err == PUSHERC_ENOMEM)
+            pc_session_close(&f->session, PC_CLOSE_INTERNAL, pc_close_text(PC_CLOSE_INTERNAL));
+        else if (err == 0 && message.len > max)
+            pc_session_close(&f->session, 1009, PC_S("Message too large (max_frame_bytes)"));
+        else
+            pc_session_message(&f->session, err ? PC_S("") : message);
+    }
+    pc_buf_free(&scratch);
+}
+
+static void serve_send(struct fallback *f, struct pc_conn *conn, const struct pc_http_message *m,
+                       uint64_t number)
+{
+    struct pc_json_iter items;
+    size_t count;
+    pc_turns_pass(&f->turns, number);
+    if (m->body.len == 0) {
+        reply_to_send(conn, m, 500, "Payload expected.");
+    } else if (pc_xhr_read(m->body, &items, &count)) {
+        reply_to_send(conn, m, 500, "Broken JSON encoding.");
+    } else if (count > MAX_MESSAGES) {
+        reply_to_send(conn, m, 413, "At most 100 messages in one request");
+    } else {
+        pc_session_seen(&f->session);
+        if (count == 0 && pc_session_control(&f->session))
+            answer_heartbeat(f);
+        take_messages(f, items);
+        reply_to_send(conn, m, 204, "");
+    }
+}
+
+/* The request waits no longer. Returns its connection. */
+static struct pc_conn *end_turn(struct pc_turn *turn)
+{
+    struct pc_conn *conn = turn->conn;
+    pc_list_remove(&turn->of_turns);
+    pc_free(conn->loop->worker->mem, turn);
+    pc_http_stop_waiting(conn);
+    return conn;
+}
+
+/* When to look at the first that waits, if nothing happens before. */
+static void arm_turn(struct fallback *f)
+{
+    struct pc_worker *worker = f->loop->worker;
+    uint64_t ms = f->turns.patience_ms;
+    if (pc_turns_ready(&f->turns))
+        ms = pc_session_may_send(&f->session) ? 0 : PC_PACE_MS;
+    if (pc_turns_first(&f->turns))
+        pc_timer_arm(&worker->timers, &f->turn, worker->now_ms + ms);
+    else
+        pc_timer_stop(&worker->timers, &f->turn);
+}
+
+/* Serves the requests that wait, as far as their turns have come and the client may send. */
+static void serve_waiting(struct fallback *f)
+{
+    for (int i = 0; i < TURNS_AT_ONCE; i++) {
+        if (!pc_turns_ready(&f->turns) || !pc_session_may_send(&f->session))
+            break;
+        struct pc_turn *turn = pc_turns_first(&f->turns);
+        uint64_t number = turn->number;
+        struct pc_conn *conn = end_turn(turn);
+        serve_send(f, conn, pc_http_message(conn), number);
+    }
+    arm_turn(f);
+}
+
+static void on_turn(struct pc_timer *timer, uint64_t now_ms)
+{
+    struct fallback *f = PC_CONTAINER(timer, struct fallback, turn);
+    (void)now_ms;
+    pc_turns_give_up(&f->turns);
+    serve_waiting(f);
+}
+
+/* The connection of a request that waits ends. */
+static void turn_left(struct pc_conn *conn, void *of)
+{
+    struct pc_turn *turn = of;
+    pc_list_remove(&turn->of_turns);
+    pc_free(conn->loop->worker->mem, turn);
+}
+
+static void wait_for_turn(struct fallback *f, struct pc_conn *conn, const struct pc_http_message *m,
+                          uint64_t number)
+{
+    static const struct pc_http_waiting waiting = {.abandon = turn_left};
+    struct pc_turn *turn = pc_alloc_zero(conn->loop->worker->mem, sizeof *turn);
+    if (!turn) {
+        reply_to_send(conn, m, 500, "Out of memory");
+        return;
+    }
+    turn->number = number;
+    turn->conn = conn;
+    pc_turns_wait(&f->turns, turn);
+    pc_http_wait(conn, &waiting, turn, m, 0);
+    if (!pc_timer_armed(&f->turn))
+        arm_turn(f);
+}
+
+static void take_send(struct fallback *f, struct pc_conn *conn, const struct pc_http_message *m,
+                      uint64_t number)
+{
+    bool may_send = pc_session_may_send(&f->session);
+    if (!may_send)
+        pc_app_limited(f->session.app, PC_APP_max_client_messages_per_s);
+    if (pc_turns_come(&f->turns, number) && may_send) {
+        serve_send(f, conn, m, number);
+        serve_waiting(f);
+    } else {
+        wait_for_turn(f, conn, m, number);
+    }
+}
+
+static void refuse_send(struct pc_conn *conn, const struct pc_http_message *m)
+{
+    reply_to_send(conn, m, 404, "There is no such session");
+}
+
+/* The session has closed. */
+static void refuse_waiting(struct fallback *f)
+{
+    struct pc_turn *turn;
+    while ((turn = pc_turns_first(&f->turns))) {
+        struct pc_conn *conn = end_turn(turn);
+        refuse_send(conn, pc_http_message(conn));
+    }
+    pc_timer_stop(&f->loop->worker->timers, &f->turn);
+}
+
 /* -- the session's transport -- */
 
 static void uncount(struct fallback *f)
@@ -220,6 +390,8 @@ static void on_flush(struct pc_outq *q, struct pc_flush *pass)
     (void)pass;
     if (f->session.state == PC_SESSION_CLOSING)
         pc_session_end(&f->session);
+    if (f->close_code)
+        refuse_waiting(f);
     hand_on(f);
     if (f->session.state == PC_SESSION_OPEN && f->out.count > 0)
         (void)pc_session_slow(&f->session);
@@ -232,6 +404,7 @@ static void fallback_free(struct fallback *f)
     struct pc_worker *worker = f->loop->worker;
     assert(!f->receiver);
     pc_session_end(&f->session);
+    refuse_waiting(f);
     uncount(f);
     pc_timer_stop(&worker->timers, &f->timer);
     pc_timer_stop(&worker->timers, &f->goodbye);
@@ -356,6 +529,8 @@ static struct fallback *fallback_new(struct pc_loop *loop, pusherc_slice name,
     f->out.flush = on_flush;
     pc_timer_init(&f->timer, on_timer);
     pc_timer_init(&f->goodbye, on_goodbye);
+    pc_timer_init(&f->turn, on_turn);
+    pc_turns_init(&f->turns, loop->engine->constants.fallback_patience_ms);
     if (pc_absentee_init(&f->absentee, &all->absentees, network)) {
         pc_free(loop->worker->mem, f);
         return NULL;
@@ -411,7 +586,7 @@ static void put_head(struct fallback *f, struct pc_conn *conn, struct pc_buf *ou
 
 /* The request receives from now on. The one before, if there is one, ends. */
 static void receive(struct fallback *f, struct pc_conn *conn, const struct pc_http_message *m,
-                    bool streams)
+                    const struct pc_fallback_path *path)
 {
     static const struct pc_http_waiting waiting = {
         .abandon = receiver_left, .flushed = receiver_flushed, .ends_with_peer = true};
@@ -422,7 +597,7 @@ static void receive(struct fallback *f, struct pc_conn *conn, const struct pc_ht
     pc_absentee_set(&f->absentee, false);
     f->receiver = conn;
     f->never_reopens = false;
-    f->streams = streams;
+    f->streams = path->action == PC_FALLBACK_STREAM;
     f->in_chunks = !m->http10;
     f->keep_alive = f->in_chunks && m->keep_alive;
     f->sent_ms = conn->loop->worker->now_ms;
@@ -442,66 +617,12 @@ static void receive(struct fallback *f, struct pc_conn *conn, const struct pc_ht
     f->greeted = true;
     arm(f);
     pc_outq_mark(&f->out);
+    (void)pc_turns_come(&f->turns, path->number); /* it need not wait for others */
+    pc_turns_pass(&f->turns, path->number);
+    serve_waiting(f);
 }
 
 /* -- the entrance -- */
-
-/* What the path of a request says. */
-struct address {
-    pusherc_slice key;  /* of the app, encoded */
-    pusherc_slice name; /* of the session, with the key */
-    enum {
-        RECEIVE_STREAM,
-        RECEIVE_ONCE,
-        SEND
-    } action;
-};
-
-/* Cuts what comes before the next '/'. */
-static pusherc_slice cut(pusherc_slice *path)
-{
-    size_t n = pc_slice_find(*path, '/');
-    pusherc_slice part = pc_slice_first(*path, n);
-    *path = pc_slice_skip(*path, n < path->len ? n + 1 : n);
-    return part;
-}
-
-static bool name_valid(pusherc_slice part, size_t min)
-{
-    for (size_t i = 0; i < part.len; i++) {
-        char c = pc_ascii_lower(part.ptr[i]);
-        if (!((c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || c == '-' || c == '_'))
-            return false;
-    }
-    return part.len >= min && part.len <= MAX_NAME;
-}
-
-/* "/app/KEY/SERVER/SESSION/ACTION", also below "/pusher", which is where pusher-js looks unless it is told otherwise. */
-static bool read_path(const struct pc_engine *engine, pusherc_slice path, struct address *out)
-{
-    if (!pc_strip_prefix(engine, path, &path))
-        return false;
-    if (pc_slice_starts(path, PC_S("/pusher/")))
-        path = pc_slice_skip(path, sizeof "/pusher" - 1);
-    if (!pc_slice_starts(path, PC_S("/app/")))
-        return false;
-    path = pc_slice_skip(path, sizeof "/app/" - 1);
-    const char *begin = path.ptr;
-    out->key = cut(&path);
-    pusherc_slice server = cut(&path), session = cut(&path);
-    out->name = pc_slice(begin, (size_t)(session.ptr + session.len - begin));
-    if (out->key.len == 0 || !name_valid(server, 1) || !name_valid(session, MIN_SECRET))
-        return false;
-    if (pc_slice_eq(path, PC_S("xhr_streaming")))
-        out->action = RECEIVE_STREAM;
-    else if (pc_slice_eq(path, PC_S("xhr")))
-        out->action = RECEIVE_ONCE;
-    else if (pc_slice_eq(path, PC_S("xhr_send")))
-        out->action = SEND;
-    else
-        return false;
-    return true;
-}
 
 /* Opens a session and closes it, so that the client can see the code. */
 static void turn_away(struct pc_conn *conn, const struct pc_http_message *request,
@@ -532,17 +653,16 @@ static int enter(struct pc_conn *conn, const struct pc_http_message *request,
                  struct pc_newcomer *newcomer, uint32_t expires_in_ms)
 {
     struct pc_loop *loop = conn->loop;
-    struct address address;
-    (void)read_path(loop->engine, request->path, &address);
-    bool streams = address.action == RECEIVE_STREAM;
-    struct fallback *f = find(loop, address.name);
+    struct pc_fallback_path path;
+    (void)pc_fallback_path_read(loop->engine, request, &path);
+    struct fallback *f = find(loop, path.name);
     if (f) { /* two requests have asked for the same session */
         pc_conn_uncount_client(conn);
         pc_newcomer_free(newcomer);
-        receive(f, conn, request, streams);
+        receive(f, conn, request, &path);
         return 0;
     }
-    f = fallback_new(loop, address.name, pc_address_network(&newcomer->address));
+    f = fallback_new(loop, path.name, pc_address_network(&newcomer->address));
     int err = f ? pc_session_open(&f->session, loop->worker, &f->out, &transport, newcomer)
                 : PUSHERC_ENOMEM;
     if (err) {
@@ -558,7 +678,7 @@ static int enter(struct pc_conn *conn, const struct pc_http_message *request,
     f->counted = conn->counted;
     conn->counted = false;
     pc_session_expire_identity(&f->session, expires_in_ms);
-    receive(f, conn, request, streams);
+    receive(f, conn, request, &path);
     if (loop->stopping)
         say_goodbye(f, loop->stop_grace_ms);
     return 0;
@@ -566,99 +686,22 @@ static int enter(struct pc_conn *conn, const struct pc_http_message *request,
 
 static const struct pc_entrance entrance = {enter, turn_away};
 
-/* -- sending requests -- */
-
-static void reply_to_send(struct pc_conn *conn, const struct pc_http_message *m, int status,
-                          const char *text)
-{
-    struct pc_api_reply reply;
-    pc_api_reply_init(&reply, conn->loop->worker->mem);
-    pc_api_plain(&reply, status, text);
-    pc_http_reply(conn, &reply, m);
-    pc_api_reply_free(&reply);
-    pc_outq_mark(&conn->out);
-    pc_conn_go_on(conn);
-}
-
-/* An empty list asks for a sign of life, or answers one: a client that streams answers each, so that not all of its lists
- * may be answered. */
-static void answer_heartbeat(struct fallback *f)
-{
-    uint64_t now_ms = f->loop->worker->now_ms;
-    bool lately = now_ms - f->sent_ms < ECHO_MS;
-    if (f->receiver && !(f->streams && lately))
-        heartbeat(f);
-}
-
-static void take_messages(struct fallback *f, struct pc_json_iter items)
-{
-    struct pc_worker *worker = f->loop->worker;
-    size_t max = pc_engine_max_frame_bytes(f->loop->engine);
-    struct pc_buf scratch;
-    pc_buf_init(&scratch, worker->mem, SIZE_MAX);
-    while (f->session.state == PC_SESSION_OPEN && pc_json_next(&items)) {
-        pusherc_slice message;
-        pc_buf_clear(&scratch);
-        int err = pc_json_string(items.value, &scratch, &message);
-        pc_session_pay(&f->session);
-        if (err == PUSHERC_ENOMEM)
-            pc_session_close(&f->session, PC_CLOSE_INTERNAL, pc_close_text(PC_CLOSE_INTERNAL));
-        else if (err == 0 && message.len > max)
-            pc_session_close(&f->session, 1009, PC_S("Message too large (max_frame_bytes)"));
-        else
-            pc_session_message(&f->session, err ? PC_S("") : message);
-    }
-    pc_buf_free(&scratch);
-}
-
-static void send_later(struct pc_conn *conn, void *of);
-
-static void serve_send(struct pc_conn *conn, const struct pc_http_message *m, pusherc_slice name)
-{
-    static const struct pc_http_waiting waiting = {.too_late = send_later};
-    struct fallback *f = find(conn->loop, name);
-    struct pc_json_iter items;
-    size_t count;
-    if (!f || f->close_code) {
-        reply_to_send(conn, m, 404, "There is no such session");
-    } else if (m->body.len == 0) {
-        reply_to_send(conn, m, 500, "Payload expected.");
-    } else if (pc_xhr_read(m->body, &items, &count)) {
-        reply_to_send(conn, m, 500, "Broken JSON encoding.");
-    } else if (count > MAX_MESSAGES) {
-        reply_to_send(conn, m, 413, "At most 100 messages in one request");
-    } else if (count > 0 && !pc_session_may_send(&f->session)) {
-        pc_app_limited(f->session.app, PC_APP_max_client_messages_per_s);
-        pc_http_wait(conn, &waiting, NULL, m, PC_PACE_MS);
-    } else {
-        pc_session_seen(&f->session);
-        if (count == 0 && pc_session_control(&f->session))
-            answer_heartbeat(f);
-        take_messages(f, items);
-        reply_to_send(conn, m, 204, "");
-    }
-}
-
-/* The client has sent too much and may go on now, or not yet. */
-static void send_later(struct pc_conn *conn, void *of)
-{
-    const struct pc_http_message *m = pc_http_message(conn);
-    struct address address;
-    (void)of;
-    (void)read_path(conn->loop->engine, m->path, &address);
-    serve_send(conn, m, address.name);
-}
-
 /* -- the way in -- */
 
-static void serve_receive(struct pc_conn *conn, const struct pc_http_message *m,
-                          const struct address *address)
+static void serve_request(struct pc_conn *conn, const struct pc_http_message *m,
+                          const struct pc_fallback_path *path)
 {
-    struct fallback *f = find(conn->loop, address->name);
-    if (f)
-        receive(f, conn, m, address->action == RECEIVE_STREAM);
-    else
-        pc_enter(conn, m, address->key, &entrance);
+    struct fallback *f = find(conn->loop, path->name);
+    if (path->action != PC_FALLBACK_SEND) {
+        if (f)
+            receive(f, conn, m, path);
+        else
+            pc_enter(conn, m, path->key, &entrance);
+    } else if (f && !f->close_code) {
+        take_send(f, conn, m, path->number);
+    } else {
+        refuse_send(conn, m);
+    }
 }
 
 static void serve_preflight(struct pc_conn *conn, const struct pc_http_message *m)
@@ -674,19 +717,17 @@ static void serve_preflight(struct pc_conn *conn, const struct pc_http_message *
 bool pc_fallback_serve(struct pc_conn *conn, const struct pc_http_message *m)
 {
     struct pc_engine *engine = conn->loop->engine;
-    struct address address;
-    if (!read_path(engine, m->path, &address))
+    struct pc_fallback_path path;
+    if (!pc_fallback_path_read(engine, m, &path))
         return false;
-    uint32_t home = (uint32_t)(pc_hash(engine->seed, address.name) % engine->worker_count);
+    uint32_t home = (uint32_t)(pc_hash(engine->seed, path.name) % engine->worker_count);
     if (pc_slice_eq(m->method, PC_S("OPTIONS")))
         serve_preflight(conn, m);
     else if (!pc_slice_eq(m->method, PC_S("POST")))
         pc_http_reply_text(conn, 405, "These addresses are asked with POST", m);
     else if (home != conn->loop->worker->index)
         pc_hand_over(conn, m, &engine->workers[home]);
-    else if (address.action == SEND)
-        serve_send(conn, m, address.name);
     else
-        serve_receive(conn, m, &address);
+        serve_request(conn, m, &path);
     return true;
 }

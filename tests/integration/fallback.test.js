@@ -59,6 +59,132 @@ for (const workers of [1, 4]) {
   });
 }
 
+// -- the order of requests --
+
+const NEVER_MS = 3600000; // a test that needs a gap to be given up fails
+const FIRST = 7; // the number of the request that opens a session
+
+const subscribing = (n) => [{ event: 'pusher:subscribe', data: { channel: `n${n}` } }];
+const subscribed = (client) => client.frames.all.filter((f) => f.event === 'pusher_internal:subscription_succeeded').map((f) => Number(f.channel.slice(1)));
+const numbers = (from, count) => Array.from({ length: count }, (_, i) => from + i);
+
+/** A session that is open, whose requests have numbers. Its server has one worker, unless the test needs more. */
+async function openNumbered(t, { patience = NEVER_MS, workers = 1, constants, ...app } = {}) {
+  const host = await startHost({ apps: [{ ...APP, ...app }], options: { worker_count: workers }, constants: { fallback_patience_ms: patience, ...constants } }, t);
+  const client = await (await new XhrClient(host).stream({ number: FIRST })).established();
+  t.after(() => client.abort());
+  return { host, client };
+}
+
+/** Makes a request that has to wait, and returns when it does: its answer is not there yet. */
+async function waits(host, client, number) {
+  const requests = async () => (await host.do('stats')).http_requests_total;
+  const before = await requests();
+  const answer = client.send(subscribing(number), { number });
+  answer.catch(() => {});
+  await until(async () => await requests() > before, 'a request that waits');
+  return { answer };
+}
+
+for (const workers of [1, 4]) {
+  test(`${workers} workers: messages are handled in the page's order, whatever connection brings them`, async (t) => {
+    const { client } = await openNumbered(t, { workers });
+    const all = numbers(FIRST + 1, 60);
+    const mixed = [...all].sort(() => Math.random() - 0.5);
+    const answers = await Promise.all(mixed.map((number) => client.send(subscribing(number), { number })));
+    assert.ok(answers.every(({ status }) => status === 204));
+    await until(() => subscribed(client).length === all.length);
+    assert.deepEqual(subscribed(client), all);
+  });
+
+  test(`${workers} workers: and so are those of a client that polls, whose polls have numbers as well`, async (t) => {
+    const host = await startHost({ options: { worker_count: workers }, constants: { fallback_patience_ms: NEVER_MS } }, t);
+    const client = new XhrClient(host);
+    let number = FIRST;
+    const poll = () => client.receive('xhr', { number: number++ }).then(() => client.ended);
+    await poll();
+    const all = [];
+    for (let i = 0; i < 15; i++) {
+      const own = numbers(number, 4);
+      number += 4;
+      const polling = poll(); // may come before the messages that the page has sent before it
+      const answers = await Promise.all(own.reverse().map((n) => client.send(subscribing(n), { number: n })));
+      assert.ok(answers.every(({ status }) => status === 204));
+      all.push(...own.reverse());
+      await polling;
+    }
+    while (subscribed(client).length < all.length) await poll();
+    assert.deepEqual(subscribed(client), all);
+  });
+}
+
+test('a client that sends too much is slowed down in the order of its messages', async (t) => {
+  const { client } = await openNumbered(t, { max_client_messages_per_s: 100 });
+  const all = numbers(FIRST + 1, 60);
+  const pings = Array.from({ length: 4 }, () => ({ event: 'pusher:ping', data: {} }));
+  const answers = await Promise.all([...all].reverse().map((number) => client.send([...subscribing(number), ...pings], { number })));
+  assert.ok(answers.every(({ status }) => status === 204));
+  await until(() => subscribed(client).length === all.length);
+  assert.deepEqual(subscribed(client), all);
+});
+
+test('a gap that stays open is not waited for without end, as when a page has two sessions', async (t) => {
+  const { client } = await openNumbered(t, { patience: 100 });
+  const odd = numbers(1, 30).map((i) => FIRST + 2 * i);
+  for (const number of odd) assert.equal((await client.send(subscribing(number), { number })).status, 204);
+  await until(() => subscribed(client).length === odd.length);
+  assert.deepEqual(subscribed(client), odd);
+});
+
+test('a number that comes twice, late, or not at all is handled', async (t) => {
+  const { host, client } = await openNumbered(t);
+  const early = [await waits(host, client, FIRST + 3), await waits(host, client, FIRST + 3)];
+  for (const number of [undefined, 0, 'x', 1, FIRST, FIRST + 1, FIRST + 1]) assert.equal((await client.send([], { number })).status, 204);
+  assert.deepEqual(subscribed(client), []);
+  assert.equal((await client.send([], { number: FIRST + 2 })).status, 204);
+  for (const { answer } of early) assert.equal((await answer).status, 204);
+  await client.event('pusher_internal:subscription_succeeded');
+});
+
+test('a session that closes or is left answers the messages that wait', async (t) => {
+  const { host, client } = await openNumbered(t, { constants: { fallback_absence_ms: 300 } });
+  const closed = await waits(host, client, FIRST + 5);
+  await client.send('["' + 'x'.repeat(300000) + '"]');
+  await until(() => client.lines.all.some((line) => line.startsWith('c[1009,')), 'the close');
+  assert.equal((await within(closed.answer, 'the answer')).status, 404);
+  const other = await (await new XhrClient(host).stream({ number: FIRST })).established();
+  const left = await waits(host, other, FIRST + 5);
+  other.abort();
+  assert.equal((await within(left.answer, 'the answer')).status, 404);
+});
+
+test('a connection that ends while its message waits leaves a gap, and one that is half shut is answered', async (t) => {
+  const { host, client } = await openNumbered(t, { patience: 300 });
+  const raw = async (n) => {
+    const body = JSON.stringify(subscribing(n).map((m) => JSON.stringify(m)));
+    const connection = await tcp(host);
+    connection.write(`POST /app/${APP.key}/${client.session}/xhr_send?n=${n} HTTP/1.1\r\nHost: a\r\nContent-Length: ${body.length}\r\n\r\n${body}`);
+    return connection;
+  };
+  for (let n = FIRST + 2; n < FIRST + 20; n += 4) {
+    const gone = await raw(n);
+    gone.reset();
+    const half = await raw(n + 1);
+    half.socket.end();
+    await half.has(/^HTTP\/1.1 204/);
+    await half.over();
+  }
+  assert.equal((await client.send([])).status, 204);
+});
+
+test('a server that stops does not wait for messages', async (t) => {
+  const { host, client } = await openNumbered(t);
+  const { answer } = await waits(host, client, FIRST + 2);
+  await host.end();
+  const how = await within(answer.then(({ status }) => status, () => 'ended'), 'an end');
+  assert.ok(how === 404 || how === 'ended', `${how}`);
+});
+
 for (const transport of ['xhr_streaming', 'xhr_polling']) {
   test(`#207 pusher-js, unmodified, is live over ${transport}`, async (t) => {
     const host = await startHost({ options: { worker_count: 2 } }, t);
@@ -99,7 +225,7 @@ test('rules, views, identity and hooks are those of a WebSocket', async (t) => {
 });
 
 test('a client that does not read is bounded, and so is one that is away', async (t) => {
-  const host = await startHost({ apps: [{ ...APP, max_event_payload_bytes: 60000 }], options: { out_hard_bytes: 262144, out_soft_bytes: 65536 }, constants: { fallback_absence_ms: 15000 } }, t);
+  const host = await startHost({ apps: [{ ...APP, max_event_payload_bytes: 60000 }], options: { out_hard_bytes: 262144, out_soft_bytes: 65536 }, constants: { fallback_absence_ms: 600000 } }, t);
   const [mute, away, honest] = [await open(t, host), await open(t, host), await open(t, host)];
   for (const client of [mute, away, honest]) await client.subscribe('a');
   mute.res.pause();

@@ -20,11 +20,13 @@ class XhrClient {
     this.frames = new Inbox();
   }
 
-  request(action, { method = 'POST', body = '', headers = {} } = {}) {
+  /** `number`: of the request, as pusher-js adds it to each. */
+  request(action, { method = 'POST', body = '', headers = {}, number } = {}) {
+    const query = [action === 'xhr_send' ? '' : this.query, number === undefined ? '' : `t=${Date.now()}&n=${number}`].filter(Boolean).join('&');
     return new Promise((resolve, reject) => {
       const req = (this.server.ca ? https : http).request({
         host: '127.0.0.1', port: this.server.port, ca: this.server.ca, method, agent: this.agent,
-        path: `${this.prefix}/app/${this.app.key}/${this.session}/${action}${action === 'xhr_send' ? '' : `?${this.query}`}`,
+        path: `${this.prefix}/app/${this.app.key}/${this.session}/${action}${query && `?${query}`}`,
         headers: { 'Content-Type': 'application/json', 'Content-Length': Buffer.byteLength(body), ...headers },
       }, resolve);
       req.on('error', reject);
@@ -52,7 +54,7 @@ class XhrClient {
     return this;
   }
 
-  stream() { return this.receive('xhr_streaming'); }
+  stream(options) { return this.receive('xhr_streaming', options); }
 
   /** One poll, to its end: its lines. */
   async poll() {
@@ -64,9 +66,9 @@ class XhrClient {
 
   abort() { this.res.destroy(); }
 
-  async send(messages) {
+  async send(messages, { number } = {}) {
     const body = typeof messages === 'string' ? messages : JSON.stringify(messages.map((m) => (typeof m === 'string' ? m : JSON.stringify(m))));
-    const res = await this.request('xhr_send', { body });
+    const res = await this.request('xhr_send', { body, number });
     let text = '';
     for await (const data of res) text += data;
     return { status: res.statusCode, text, headers: res.headers };

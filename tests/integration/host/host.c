@@ -335,6 +335,8 @@ static void set_constants(struct pc_engine *engine, const cJSON *values)
         (uint32_t)host_number(values, "fallback_absence_ms", constants->fallback_absence_ms);
     constants->fallback_heartbeat_ms =
         (uint32_t)host_number(values, "fallback_heartbeat_ms", constants->fallback_heartbeat_ms);
+    constants->fallback_patience_ms =
+        (uint32_t)host_number(values, "fallback_patience_ms", constants->fallback_patience_ms);
     constants->keep_alive_ms =
         (uint32_t)host_number(values, "keep_alive_ms", constants->keep_alive_ms);
     for (uint32_t i = 0; i < engine->worker_count; i++) {
