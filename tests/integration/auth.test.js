@@ -420,7 +420,8 @@ for (const mode of [SIGNATURE, EITHER, RULES]) {
 // -- who is this --
 
 test('identify is asked for each purpose, and answers now, later, never or no', async (t) => {
-  const host = await start(t, { options: { identify_timeout_ms: 400 } });
+  const host = await start(t);
+  const hasty = await start(t, { options: { identify_timeout_ms: 400 } }); // is not answered
   const fields = { socket_id: '1.2', channel_name: 'presence-tickets.1' };
   for (const [purpose, path] of [[1, AUTH], [2, USER_AUTH]]) {
     assert.equal((await post(host, `${path}?user=7`, fields)).status, 200);
@@ -434,20 +435,20 @@ test('identify is asked for each purpose, and answers now, later, never or no', 
     const { status, json } = await waiting;
     assert.equal(status, 200);
     assert.match(json.channel_data || json.user_data, /"9"/);
-    waiting = post(host, `${path}?ask=1`, fields);
-    asked = await host.event('identify');
+    waiting = post(hasty, `${path}?ask=1`, fields);
+    asked = await hasty.event('identify');
     const never = await waiting;
     assert.ok(never.status >= 403 && never.status < 600, never.text);
-    assert.equal((await host.try('identify', { request: asked.request, user: '9' })).rc, 'ECANCELED');
+    assert.equal((await hasty.try('identify', { request: asked.request, user: '9' })).rc, 'ECANCELED');
   }
   const client = await dial(host, { query: 'protocol=7&reject=4123' });
   assert.equal((await client.closed()).code, 4123);
   const denied = await host.event('denied', { channel: '', status: 4123 });
   assert.equal(denied.reason, 'BY_RULE');
-  const late = await dial(host, { query: 'protocol=7&ask=1' }).catch((e) => e);
+  const late = await dial(hasty, { query: 'protocol=7&ask=1' }).catch((e) => e);
   assert.equal((await late.closed()).code, 4009);
-  await host.event('denied', { channel: '', reason: 'TIMEOUT' });
-  await until(async () => (await host.do('stats')).identities === 0);
+  await hasty.event('denied', { channel: '', reason: 'TIMEOUT' });
+  for (const one of [host, hasty]) await until(async () => (await one.do('stats')).identities === 0);
 });
 
 // -- without a token --

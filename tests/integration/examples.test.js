@@ -33,7 +33,7 @@ for (const [name, signal] of [['attach_loop', 'SIGTERM'], ['own_threads', 'SIGIN
     const client = pusher(t, server);
     const clock = await subscribe(client, 'clock');
     const [first, second] = [await clock.inbox.event('tick'), await clock.inbox.event('tick')];
-    assert.ok(Math.abs(first.data.now - Date.now() / 1000) < 10);
+    assert.ok(Math.abs(first.data.now - Date.now() / 1000) < 60);
     assert.ok(second.data.now > first.data.now);
     await stops(server, signal, client);
   });

@@ -209,7 +209,7 @@ for (const workers of [1, 4]) {
     let ended = false, sent = 0, absences = 0;
     for (const { client } of pages) client.connection.bind('connected', () => { absences++; });
     const movers = pages.map(({ client }) => comeAndGo(client, () => ended));
-    for (const end = Date.now() + LOAD_MS; Date.now() < end; await sleep(10)) {
+    for (const end = Date.now() + LOAD_MS; Date.now() < end || absences <= PAGES; await sleep(10)) { // longer on a busy machine
       sent++;
       await host.publish(Array.from({ length: CHANNELS }, (_, c) => `load.${c}`), 'n', String(sent));
     }
@@ -223,7 +223,6 @@ for (const workers of [1, 4]) {
         assert.equal(channel.inbox.all.some((e) => e.event === 'pusher:history_lost'), false);
       }
     }
-    assert.ok(absences > PAGES, `${absences} absences`);
     t.diagnostic(`${sent} events on each channel, ${absences} absences`);
   });
 }

@@ -90,7 +90,7 @@ for (const mode of ['threads', 'attach', 'poll']) {
 
   test(`${mode}: find_app answers now, later, and not at all`, async (t) => {
     const found = { id: 'found', key: 'found-key', secret: 'found-secret' };
-    const host = await start(t, { hooks: ['find_app', 'identify'], find_apps: [found], options: { identify_timeout_ms: 300 } });
+    const host = await start(t, { hooks: ['find_app', 'identify'], find_apps: [found] });
     const client = await connect(host, { app: found });
     await client.subscribe('private-x');
     assert.equal((await api(host, 'GET', '/channels', { app: found })).status, 200);
@@ -122,10 +122,11 @@ for (const mode of ['threads', 'attach', 'poll']) {
     assert.equal((await host.try('app_answer', { request: number, app: { id: '', key: 'ask-wrong', secret: 's' } })).rc, 'EINVAL');
     assert.equal((await (await wrong).closed()).code, 4001);
 
-    const silent = await dial(host, { app: { key: 'ask-silence' } });
+    const hasty = await start(t, { hooks: ['find_app'], options: { identify_timeout_ms: 300 } });
+    const silent = await dial(hasty, { app: { key: 'ask-silence' } });
     const { code } = await silent.closed();
     assert.ok(code >= 4000 && code < 4100, String(code));
-    await host.event('find_app');
+    await hasty.event('find_app');
     await client.close();
   });
 
