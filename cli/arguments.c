@@ -29,6 +29,7 @@ const struct cli_option cli_serve_options[] = {
     {"tls-key", "FILE", NULL},
     {"redis", "URL", "link servers over Redis: redis://[user:password@]host[:port][/db]"},
     {"redis-prefix", "TEXT", NULL},
+    {"laravel-redis", "URL", "publish what Laravel writes in that Redis (?prefix=TEXT: its prefix)"},
     {"metrics", "on|off", NULL},
     {"metrics-host", "H", NULL},
     {"metrics-port", "N", NULL},

@@ -9,7 +9,7 @@
 #include "settings.h"
 
 /* The options; without a text: that of the setting with the name. */
-#define CLI_SERVE_OPTION_COUNT 27
+#define CLI_SERVE_OPTION_COUNT 28
 extern const struct cli_option cli_serve_options[CLI_SERVE_OPTION_COUNT];
 
 /* The text of an option of any command: its own, or the meaning of the setting, in which `...` marks names. */

@@ -337,14 +337,14 @@ static const char *read_yes(struct said *said, const struct question *q)
     bool presence = channel.len > 9 && memcmp(channel.ptr, "presence-", 9) == 0;
 
     said->answer = parse(q->answer);
-    if (!cJSON_IsObject(said->answer))
+    /* Laravel's Redis broadcaster says `true`, and gives the member as an object. */
+    if (!cJSON_IsObject(said->answer) && !cJSON_IsTrue(said->answer))
         return "answered with something that is no JSON object";
-    const cJSON *text = member(said->answer, "channel_data");
-    if (cJSON_IsString(text))
-        said->channel_data = parse(text->valuestring);
-    const cJSON *info = member(said->channel_data, "user_info");
-    bool named =
-        read_user(member(said->channel_data, "user_id"), said->number, &said->grant.user_id);
+    const cJSON *data = member(said->answer, "channel_data");
+    if (cJSON_IsString(data))
+        data = said->channel_data = parse(data->valuestring);
+    const cJSON *info = member(data, "user_info");
+    bool named = read_user(member(data, "user_id"), said->number, &said->grant.user_id);
     if (presence && !named)
         return "answered for a presence channel without a user_id in channel_data";
     if (info && !cJSON_IsNull(info)) {

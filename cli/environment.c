@@ -408,7 +408,7 @@ static void warn_of_port(FILE *file, const char *name, const char *ours, uint32_
 
 static void warn_of_elsewhere(FILE *file, uint32_t port)
 {
-    static const char *const others[] = {"redis", "log", "null", "ably"};
+    static const char *const others[] = {"log", "null", "ably"};
 
     for (size_t i = 0; i < COUNT(others); i++) {
         if (means(others[i]))

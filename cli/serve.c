@@ -362,6 +362,28 @@ static int link_over_redis(struct serving *serving)
     return status == PUSHERC_EINVAL ? CLI_EXIT_WRONG : status ? CLI_EXIT_CANNOT : 0;
 }
 
+/* The events of the first app: the application is one, too. */
+static int listen_to_laravel(struct serving *serving)
+{
+    const struct cli_settings *settings = &serving->settings;
+    pusherc_laravel_redis_options options = PUSHERC_LARAVEL_REDIS_OPTIONS_INIT;
+    pusherc_errinfo info = {0};
+
+    options.url = settings->laravel_redis;
+    options.prefix = settings->laravel_redis_prefix;
+    options.app_name = settings->laravel_app_name;
+    options.timeout_ms = settings->redis_timeout_ms;
+    options.app_id = serving->apps.items[0].id;
+    int status = pusherc_server_use_laravel_redis(serving->server, &options, &info);
+    if (status)
+        (void)complain_info("laravel_redis: ", status, &info);
+    else if (serving->apps.count > 1)
+        (void)fprintf(stderr,
+                      "pusherc: warning: what Laravel publishes in Redis goes to app \"%.200s\"\n",
+                      options.app_id);
+    return status == PUSHERC_EINVAL ? CLI_EXIT_WRONG : status ? CLI_EXIT_CANNOT : 0;
+}
+
 /* -- hooks, which run on the workers -- */
 
 static void identify(pusherc_identify_request *request, void *user_data)
@@ -411,7 +433,9 @@ static int make_server(struct serving *serving)
     }
     if (cli_asking_add(serving->asking, serving->server, &error))
         return complain(CLI_EXIT_WRONG, error.text);
-    return serving->settings.redis ? link_over_redis(serving) : 0;
+    if (serving->settings.redis && (status = link_over_redis(serving)) != 0)
+        return status;
+    return serving->settings.laravel_redis ? listen_to_laravel(serving) : 0;
 }
 
 /* Checks everything that could make the start fail, except that the address may be in use. */

@@ -26,6 +26,7 @@ struct cli_settings {
     const char *forward;              /* where events are sent as well; NULL = nowhere */
     const char *redis, *redis_prefix; /* NULL = one process, or the library's prefix */
     uint32_t redis_timeout_ms;
+    const char *laravel_redis, *laravel_redis_prefix, *laravel_app_name; /* NULL = not used */
     pusherc_cluster_options cluster;
     uint32_t port;
     uint32_t metrics_port;    /* CLI_NO_PORT until it is set, then the default */

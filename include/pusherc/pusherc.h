@@ -15,6 +15,7 @@
 #include <pusherc/history.h>
 #include <pusherc/hooks.h>
 #include <pusherc/inbox.h>
+#include <pusherc/laravel.h>
 #include <pusherc/log.h>
 #include <pusherc/metrics.h>
 #include <pusherc/outbox.h>

@@ -33,6 +33,7 @@
     X(hooks, on_webhook_failed, false)                                                             \
     X(identity, reserved_, true)                                                                   \
     X(inbox_options, reserved_, true)                                                              \
+    X(laravel_redis_options, reserved_, true)                                                      \
     X(link_ops, reset, false)                                                                      \
     X(listen_options, reserved_, true)                                                             \
     X(outbox_options, reserved_, true)                                                             \

@@ -2,6 +2,7 @@
 #include <pusherc/broadcast.h>
 
 #include "base/log.h"
+#include "broadcast/laravel.h"
 #include "codec/pairs.h"
 
 struct environment {
@@ -128,23 +129,6 @@ static int put_pusher(struct environment *e)
 
 /* -- Redis -- */
 
-/* As Laravel makes a prefix of an application's name: "My App" is "my-app". */
-static void put_slug(struct environment *e, pusherc_slice name)
-{
-    const size_t begin = e->out.len;
-    bool gap = false;
-    for (size_t i = 0; i < name.len; i++) {
-        char c = pc_ascii_lower(name.ptr[i]);
-        bool letter = (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
-        if (letter && gap && e->out.len > begin)
-            pc_buf_put_char(&e->out, '-');
-        if (letter)
-            pc_buf_put_char(&e->out, c);
-        /* other characters vanish, and what separates words is one dash */
-        gap = letter ? false : gap || c == ' ' || c == '-' || c == '_' || c == '\t';
-    }
-}
-
 /* REDIS_PREFIX may be set to nothing on purpose. */
 static void put_prefix(struct environment *e)
 {
@@ -153,9 +137,7 @@ static void put_prefix(struct environment *e)
         pc_put_percent(&e->out, pc_slice_of(prefix));
         return;
     }
-    pusherc_slice name = value_of(e, "APP_NAME");
-    put_slug(e, name.len ? name : PC_S("laravel"));
-    pc_buf_put(&e->out, PC_S("-database-"));
+    pc_laravel_put_prefix(&e->out, value_of(e, "APP_NAME"), '-');
 }
 
 /* Laravel's files say "null" for no password. */

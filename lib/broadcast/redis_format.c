@@ -2,50 +2,8 @@
 
 #include <pusherc/error.h>
 
-#include "codec/json.h"
+#include "broadcast/laravel.h"
 #include "redis/reader.h"
-
-/* -- the message -- */
-
-static void put_socket(struct pc_buf *buf, pusherc_socket_id id)
-{
-    char text[PUSHERC_SOCKET_ID_STRLEN];
-    pc_buf_put(buf, PC_S("\"socket\":"));
-    if (id.a || id.b)
-        pc_json_put_string(buf, pc_slice(text, pusherc_socket_id_format(id, text)));
-    else
-        pc_buf_put(buf, PC_S("null"));
-}
-
-static void put_data(struct pc_buf *buf, const pusherc_event *event)
-{
-    struct pc_json data = pc_json_parse(event->data);
-    struct pc_json_iter members = pc_json_iter_of(data);
-    if (data.type == PC_JSON_NONE) {
-        pc_json_put_string(buf, event->data);
-        return;
-    }
-    if (data.type != PC_JSON_OBJECT || pc_json_get(data, PC_S("socket")).type != PC_JSON_NONE) {
-        pc_buf_put(buf, data.raw);
-        return;
-    }
-    pc_buf_put(buf, pc_slice_first(data.raw, data.raw.len - 1));
-    if (pc_json_next(&members))
-        pc_buf_put_char(buf, ',');
-    put_socket(buf, event->except);
-    pc_buf_put_char(buf, '}');
-}
-
-void pc_redis_put_message(struct pc_buf *buf, const pusherc_event *event)
-{
-    pc_buf_put(buf, PC_S("{\"event\":"));
-    pc_json_put_string(buf, event->name);
-    pc_buf_put(buf, PC_S(",\"data\":"));
-    put_data(buf, event);
-    pc_buf_put_char(buf, ',');
-    put_socket(buf, event->except);
-    pc_buf_put_char(buf, '}');
-}
 
 /* -- commands -- */
 
@@ -55,7 +13,7 @@ static int put_event(struct pc_buf *buf, const struct pc_broadcast_url *url,
     struct pc_buf message, channel;
     pc_buf_init(&message, buf->mem, SIZE_MAX);
     pc_buf_init(&channel, buf->mem, SIZE_MAX);
-    pc_redis_put_message(&message, event);
+    pc_laravel_put_message(&message, event);
     for (size_t i = 0; i < event->channel_count; i++) {
         pc_buf_clear(&channel);
         pc_buf_put(&channel, url->prefix);

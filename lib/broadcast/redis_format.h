@@ -1,5 +1,6 @@
 /*
- * What Laravel's "redis" broadcaster writes, and what the answers of Redis mean for its events. No socket.
+ * The commands that publish events as Laravel's "redis" broadcaster does, and what the answers of Redis mean for them. No
+ * socket.
  */
 #ifndef PC_BROADCAST_REDIS_FORMAT_H
 #define PC_BROADCAST_REDIS_FORMAT_H
@@ -9,10 +10,6 @@
 #include "broadcast/url.h"
 
 #define PC_REDIS_MAX_ANSWER_BYTES 65536
-
-/* Appends {"event":...,"data":{...,"socket":null},"socket":null}, which Laravel publishes on each channel of an event.
- * Data that is no JSON object has no "socket" in it; data that is no JSON at all becomes a string. */
-void pc_redis_put_message(struct pc_buf *buf, const pusherc_event *event);
 
 /* Appends PUBLISH for each channel of each event. *count: how many answers follow. 0 or PUSHERC_ENOMEM. */
 PC_CHECKED int pc_redis_put_batch(struct pc_buf *buf, const struct pc_broadcast_url *url,

@@ -91,7 +91,8 @@ struct delivery {
 
 static bool is_relayed(const struct delivery *d)
 {
-    return d->engine->relay.prepare && !d->publication->from_elsewhere;
+    const struct pc_publication *p = d->publication;
+    return d->engine->relay.prepare && !p->from_elsewhere && !p->is_everywhere;
 }
 
 /* NULL: the relay cannot take the event. */
@@ -282,7 +283,8 @@ static int shape(const struct delivery *d, struct pc_channel *channel, struct pc
                                          .data = p->data,
                                          .user_id = p->user_id,
                                          .except = p->except,
-                                         .cacheable = p->cacheable};
+                                         .cacheable = p->cacheable,
+                                         .is_everywhere = p->is_everywhere};
     int result = pc_shaping_take(d->engine, d->app, channel, rule, &event,
                                  p->worker ? p->worker->now_ms : p->now_ms, send_shaped);
     pc_shape_rule_unref(rule);
@@ -414,6 +416,7 @@ static int send_shaped(struct pc_worker *worker, const struct pc_app *app,
                                      .user_id = event->user_id,
                                      .except = event->except,
                                      .cacheable = event->cacheable,
+                                     .is_everywhere = event->is_everywhere,
                                      .shaped = true,
                                      .now_ms = worker->now_ms,
                                      .worker = worker};

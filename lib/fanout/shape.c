@@ -25,6 +25,7 @@ struct pc_shape_entry {
     enum entry_state state;
     bool full;             /* a batch that takes no more: not in `keys` */
     bool cacheable;        /* of the event */
+    bool is_everywhere;    /* the same */
     uint32_t events;       /* that came; 0 = it has none now */
     uint64_t due_ms;       /* the end of the window */
     uint64_t first_ms;     /* when the event began to wait */
@@ -182,6 +183,7 @@ static int replace(struct pc_shape *shape, struct pc_shape_entry *e,
     e->len = event->user_id.len + event->data.len;
     e->except = event->except;
     e->cacheable = event->cacheable;
+    e->is_everywhere = event->is_everywhere;
     e->events = 1;
     return 0;
 }
@@ -202,6 +204,7 @@ static int append(struct pc_shape *shape, struct pc_shape_entry *e,
     e->len = start + 1 + item.len;
     e->except = event->except;
     e->cacheable = event->cacheable;
+    e->is_everywhere = event->is_everywhere;
     e->events++;
     return 0;
 }
@@ -461,7 +464,8 @@ bool pc_shape_next(struct pc_shape *shape, uint64_t now_ms, struct pc_shape_even
                                                     : PC_S(""),
                                    .user_id = pc_slice(e->value, e->user),
                                    .except = e->except,
-                                   .cacheable = e->cacheable};
+                                   .cacheable = e->cacheable,
+                                   .is_everywhere = e->is_everywhere};
     e->value = NULL;
     e->cap = e->len = e->user = 0;
     e->events = 0;

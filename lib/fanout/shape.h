@@ -24,7 +24,7 @@
 struct pc_shape_event {
     pusherc_slice name, data, user_id;
     pusherc_socket_id except;
-    bool cacheable;
+    bool cacheable, is_everywhere;
 };
 
 struct pc_shape_entry;

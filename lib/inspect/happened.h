@@ -33,14 +33,16 @@ enum pc_way {
     PC_WAY_HTTP_API,
     PC_WAY_CLIENT,
     PC_WAY_ELSEWHERE,
-    PC_WAY_INSPECTOR
+    PC_WAY_INSPECTOR,
+    PC_WAY_LARAVEL_REDIS
 };
 #define PC_WAY_MAP(X)                                                                              \
     X(HOST, "host")                                                                                \
     X(HTTP_API, "http_api")                                                                        \
     X(CLIENT, "client")                                                                            \
     X(ELSEWHERE, "other_node")                                                                     \
-    X(INSPECTOR, "inspector")
+    X(INSPECTOR, "inspector")                                                                      \
+    X(LARAVEL_REDIS, "laravel_redis")
 
 struct pc_happening {
     enum pc_happened_kind kind;

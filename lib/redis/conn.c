@@ -150,6 +150,21 @@ static void on_bytes(struct pc_redis_conn *conn, pusherc_slice bytes)
         fail(conn, false, more == PUSHERC_ENOMEM ? "out of memory" : "Redis broke the protocol");
 }
 
+static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf);
+
+void pc_redis_conn_pause(struct pc_redis_conn *conn)
+{
+    if (conn->is_open && !conn->is_closed)
+        (void)uv_read_stop(stream_of(conn));
+}
+
+int pc_redis_conn_resume(struct pc_redis_conn *conn)
+{
+    if (conn->is_closed || !conn->is_open)
+        return PUSHERC_EIO;
+    return uv_read_start(stream_of(conn), on_room, on_read) ? PUSHERC_EIO : 0;
+}
+
 static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
 {
     struct pc_redis_conn *conn = stream->data;

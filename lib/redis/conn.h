@@ -35,6 +35,9 @@ PC_CHECKED int pc_redis_conn_open(struct pc_redis_conn **out, const struct pc_me
 PC_CHECKED int pc_redis_conn_write(struct pc_redis_conn *conn, struct pc_buf *buf);
 /* Bytes that the system has not taken yet. */
 size_t pc_redis_conn_unsent(const struct pc_redis_conn *conn);
+/* Reads nothing more, and goes on: 0, or PUSHERC_EIO, then it is of no use. What has been read already is still told. */
+void pc_redis_conn_pause(struct pc_redis_conn *conn);
+PC_CHECKED int pc_redis_conn_resume(struct pc_redis_conn *conn);
 /* No function but `gone` is called any more. */
 void pc_redis_conn_close(struct pc_redis_conn *conn);
 

@@ -349,6 +349,36 @@ static void put_server(struct pc_metrics *out)
     }
 }
 
+/* -- per source of events -- */
+
+static void put_feeds(struct pc_metrics *out)
+{
+    static const struct {
+        const char *name;
+        enum pc_metric_type type;
+        size_t offset;
+        const char *help;
+    } families[] = {
+        {"laravel_redis_up", PC_GAUGE, offsetof(struct pc_server_feed, up),
+         "Laravel's events in Redis are subscribed to now."},
+        {"laravel_redis_events_total", PC_COUNTER, offsetof(struct pc_server_feed, taken),
+         "Events of Laravel in Redis that were published."},
+        {"laravel_redis_ignored_total", PC_COUNTER, offsetof(struct pc_server_feed, ignored),
+         "Messages there that were no event, or were refused."},
+    };
+    for (size_t f = 0; f < sizeof families / sizeof families[0]; f++) {
+        pc_metrics_begin_family(out, families[f].name, families[f].type, families[f].help);
+        PC_LIST_EACH(l, &out->server->feeds) {
+            const struct pc_server_feed *feed =
+                PC_CONTAINER(l, const struct pc_server_feed, of_server);
+            const char *at = (const char *)feed + families[f].offset;
+            put_app_sample(out, feed->app_id, NULL, NULL,
+                           pc_stat_get((const _Atomic uint64_t *)(const void *)at));
+        }
+        pc_metrics_end_family(out);
+    }
+}
+
 /* -- per worker -- */
 
 /* Fills the labels port and worker. `digits` is storage for the worker's number. */
@@ -477,6 +507,7 @@ int pc_server_write_metrics(void *ctx, bool json, pusherc_write_fn write, void *
                    sizeof out.storage);
     put_apps(&out, &apps);
     put_server(&out);
+    put_feeds(&out);
     put_workers(&out);
     put_process(&out);
     if (json)

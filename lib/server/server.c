@@ -52,6 +52,7 @@ int pusherc_server_new(pusherc_server **out, const pusherc_server_options *optio
     if (!server)
         return pc_errinfo(info, PUSHERC_ENOMEM, 0, "out of memory");
     server->mode = mode;
+    pc_list_init(&server->feeds);
     pthread_mutex_init(&server->mutex, NULL);
     pc_latch_init(&server->over);
     err = pc_engine_init(&server->engine, &mem, o, workers, 0);
@@ -183,6 +184,12 @@ int pusherc_server_start(pusherc_server *server, pusherc_errinfo *info)
         return pc_errinfo(info, PUSHERC_EIO, sys, "webhooks: %s", uv_err_name(sys));
     if ((sys = pc_server_cluster_start(server)))
         return pc_errinfo(info, sys, 0, "the link did not start: %s", pusherc_strerror(sys));
+    PC_LIST_EACH(l, &server->feeds) {
+        struct pc_server_feed *feed = PC_CONTAINER(l, struct pc_server_feed, of_server);
+        int err = feed->start(feed);
+        if (err)
+            return pc_errinfo(info, err, 0, "%s", pusherc_strerror(err));
+    }
     atomic_store(&server->state, PC_SERVER_STARTED);
     if (server->mode == PC_SERVER_THREADS)
         return start_threads(server, info);
@@ -362,6 +369,16 @@ static void free_copy(pusherc_server *server)
         pc_listeners_leave(&server->loops[i]);
 }
 
+static void free_feeds(pusherc_server *server)
+{
+    while (!pc_list_empty(&server->feeds)) {
+        struct pc_server_feed *feed =
+            PC_CONTAINER(server->feeds.next, struct pc_server_feed, of_server);
+        pc_list_remove(&feed->of_server);
+        feed->free(feed);
+    }
+}
+
 void pusherc_server_free(pusherc_server *server)
 {
     if (!server)
@@ -380,6 +397,7 @@ void pusherc_server_free(pusherc_server *server)
     }
     join_threads(server);
     pc_server_cluster_stop(server);
+    free_feeds(server);
     pc_sender_free(server->sender);
     for (uint32_t i = 0; server->loops && i < engine->worker_count; i++)
         pc_loop_free(&server->loops[i]);

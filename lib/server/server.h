@@ -20,6 +20,17 @@ struct pc_server_cluster {
     uint64_t give_up_ms; /* and is not waited for any longer */
 };
 
+/* Brings events from outside on the first loop; made by a folder above this one. */
+struct pc_server_feed {
+    struct pc_list of_server;
+    /* The server starts. 0 or PUSHERC_ENOMEM. */
+    int (*start)(struct pc_server_feed *feed);
+    void (*free)(struct pc_server_feed *feed);
+    pusherc_slice app_id; /* of the app of the events */
+    _Atomic uint64_t up, taken,
+        ignored; /* it is connected now; messages that were published, and others */
+};
+
 enum pc_server_mode {
     PC_SERVER_THREADS,
     PC_SERVER_ATTACHED,
@@ -41,6 +52,7 @@ struct pusherc_server {
     struct pc_messages *messages; /* owned; NULL = the host has no inbox */
     struct pusherc_link *node;    /* owned; NULL = the server is not linked with others */
     struct pc_server_cluster cluster;
+    struct pc_list feeds;     /* struct pc_server_feed, each owned */
     struct pc_sender *sender; /* of webhooks, on loops[0]; NULL = this build cannot send */
     pthread_t *threads;       /* threads mode: one for each loop, thread_count of them started */
     uint32_t thread_count;

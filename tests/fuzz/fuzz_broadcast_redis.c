@@ -2,6 +2,7 @@
  * makes a message that is JSON. */
 #include <string.h>
 
+#include "broadcast/laravel.h"
 #include "broadcast/redis_format.h"
 #include "codec/json.h"
 #include "redis/reader.h"
@@ -49,7 +50,7 @@ static void check_message(const struct pc_mem *mem, pusherc_slice data)
     if (!pc_utf8_valid(data) || data.len > 4096)
         return;
     pc_buf_init(&buf, mem, SIZE_MAX);
-    pc_redis_put_message(&buf, &event);
+    pc_laravel_put_message(&buf, &event);
     struct pc_json whole = pc_json_parse(pc_buf_slice(&buf));
     struct pc_json own = pc_json_parse(data), sent = pc_json_get(whole, PC_S("data"));
     /* data at the limit of depth is one level deeper in the message */

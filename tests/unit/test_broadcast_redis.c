@@ -9,6 +9,7 @@
 
 #include <pusherc/error.h>
 
+#include "broadcast/laravel.h"
 #include "broadcast/redis_format.h"
 #include "unit/failing_alloc.h"
 
@@ -75,8 +76,95 @@ static void the_message_is_laravels(void **state)
                                      .data = pc_slice_of(rows[i].data),
                                      .except = rows[i].except};
         open_all(&f);
-        pc_redis_put_message(&f.buf, &event);
+        pc_laravel_put_message(&f.buf, &event);
         assert_string_equal(text(&f), rows[i].message);
+        close_all(&f);
+    }
+}
+
+static void a_message_is_read_as_laravel_means_it(void **state)
+{
+    static const struct {
+        const char *text, *name, *data; /* name NULL = it is none */
+        pusherc_socket_id except;
+    } rows[] = {
+        {"{\"event\":\"App\\\\Events\\\\A\",\"data\":{\"a\":1.50,\"socket\":null},\"socket\":null}",
+         "App\\Events\\A",
+         "{\"a\":1.50}",
+         {0, 0}},
+        {"{\"event\":\"x\",\"data\":{\"socket\":\"12.34\",\"a\":{\"socket\":1}},\"socket\":\"12."
+         "34\"}",
+         "x",
+         "{\"a\":{\"socket\":1}}",
+         {12, 34}},
+        /* arrays in PHP */
+        {"{\"event\":\"x\",\"data\":{\"socket\":null},\"socket\":null}", "x", "[]", {0, 0}},
+        {"{\"event\":\"x\",\"data\":{\"0\":\"a\",\"1\":[],\"socket\":null}}",
+         "x",
+         "[\"a\",[]]",
+         {0, 0}},
+        {"{\"event\":\"x\",\"data\":{\"1\":\"a\",\"0\":2}}", "x", "{\"1\":\"a\",\"0\":2}", {0, 0}},
+        {"{\"event\":\"x\",\"data\":{\"0\":\"a\",\"2\":2}}", "x", "{\"0\":\"a\",\"2\":2}", {0, 0}},
+        /* of other writers */
+        {"{\"event\":\"x\",\"data\":\"a \\\"b\\\"\",\"socket\":\"none\"}", "x", "a \"b\"", {0, 0}},
+        {" {\"data\":[1, 2],\"event\":\"x\",\"socket\":7} ", "x", "[1, 2]", {0, 0}},
+        {"{\"event\":\"x\",\"data\":null}", "x", "null", {0, 0}},
+        {"", NULL, NULL, {0, 0}},
+        {"[]", NULL, NULL, {0, 0}},
+        {"{\"event\":\"x\"}", NULL, NULL, {0, 0}},
+        {"{\"event\":1,\"data\":{}}", NULL, NULL, {0, 0}},
+        {"{\"event\":\"x\",\"data\":\"\\ud800\"}", NULL, NULL, {0, 0}},
+        {"{\"event\":\"x\",\"data\":{}", NULL, NULL, {0, 0}},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct fixture f;
+        struct pc_laravel_message m;
+        open_all(&f);
+        int err = pc_laravel_read_message(&m, pc_slice_of(rows[i].text), &f.buf);
+        assert_int_equal(err, rows[i].name ? 0 : PUSHERC_EINVAL);
+        if (rows[i].name) {
+            assert_true(pc_slice_eq(m.name, pc_slice_of(rows[i].name)));
+            assert_true(pc_slice_eq(m.data, pc_slice_of(rows[i].data)));
+            assert_int_equal(m.except.a, rows[i].except.a);
+            assert_int_equal(m.except.b, rows[i].except.b);
+        }
+        close_all(&f);
+    }
+}
+
+static void reading_without_memory_fails(void **state)
+{
+    struct fixture f;
+    struct pc_laravel_message m;
+    (void)state;
+    open_all(&f);
+    f.alloc.fail_at = f.alloc.requests + 1;
+    assert_int_equal(
+        pc_laravel_read_message(&m, PC_S("{\"event\":\"x\",\"data\":{\"a\":1}}"), &f.buf),
+        PUSHERC_ENOMEM);
+    close_all(&f);
+}
+
+static void a_prefix_is_made_of_the_applications_name(void **state)
+{
+    static const struct {
+        const char *name, *dashes, *lines;
+    } rows[] = {
+        {"", "laravel-database-", "laravel_database_"},
+        {"Laravel", "laravel-database-", "laravel_database_"},
+        {"My Shop", "my-shop-database-", "my_shop_database_"},
+        {" a_b - c! ", "a-b-c-database-", "a_b_c_database_"},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct fixture f;
+        open_all(&f);
+        pc_laravel_put_prefix(&f.buf, pc_slice_of(rows[i].name), '-');
+        assert_true(pc_slice_eq(pc_buf_slice(&f.buf), pc_slice_of(rows[i].dashes)));
+        pc_buf_clear(&f.buf);
+        pc_laravel_put_prefix(&f.buf, pc_slice_of(rows[i].name), '_');
+        assert_true(pc_slice_eq(pc_buf_slice(&f.buf), pc_slice_of(rows[i].lines)));
         close_all(&f);
     }
 }
@@ -192,6 +280,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_message_is_laravels),
+        cmocka_unit_test(a_message_is_read_as_laravel_means_it),
+        cmocka_unit_test(reading_without_memory_fails),
+        cmocka_unit_test(a_prefix_is_made_of_the_applications_name),
         cmocka_unit_test(each_channel_is_one_command_behind_its_prefix),
         cmocka_unit_test(a_connection_begins_with_what_its_setting_asks_for),
         cmocka_unit_test(errors_are_refusals_or_pass),

@@ -222,6 +222,7 @@ static void try_setup(pusherc_server *server)
     pusherc_errinfo why = {0};
     const pusherc_link_ops link = PUSHERC_LINK_OPS_INIT;
     const pusherc_redis_options redis = PUSHERC_REDIS_OPTIONS_INIT;
+    const pusherc_laravel_redis_options laravel = PUSHERC_LARAVEL_REDIS_OPTIONS_INIT;
     pusherc_cluster_info cluster = PUSHERC_CLUSTER_INFO_INIT;
     app.id = "b", app.key = "b", app.secret = "b";
     rule.pattern = "b", rule.authorize = keep_question;
@@ -235,6 +236,7 @@ static void try_setup(pusherc_server *server)
     REFUSED(pusherc_server_reload_tls(server, 0, &tls, NULL));
     REFUSED(pusherc_server_use_link(server, &link, NULL, NULL, NULL));
     REFUSED(pusherc_server_use_redis(server, &redis, NULL, NULL));
+    REFUSED(pusherc_server_use_laravel_redis(server, &laravel, NULL));
     REFUSED(pusherc_server_cluster(server, &cluster));
     REFUSED(pusherc_server_start(server, &why));
     REFUSED(strstr(why.text, "forked") ? why.code : 0);

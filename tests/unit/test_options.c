@@ -145,33 +145,34 @@ static void items_of_another_size_are_found_by_the_first_ones_struct_size(void *
         assert_int_equal(((unsigned char *)&shorter)[sizeof shorter - 1], 0xaa);                   \
     } while (0);
 
-#define PUSHERC_INIT_OF_app_options         PUSHERC_APP_OPTIONS_INIT
-#define PUSHERC_INIT_OF_broadcast_driver    PUSHERC_BROADCAST_DRIVER_INIT
-#define PUSHERC_INIT_OF_broadcast_stats     PUSHERC_BROADCAST_STATS_INIT
-#define PUSHERC_INIT_OF_broadcaster_options PUSHERC_BROADCASTER_OPTIONS_INIT
-#define PUSHERC_INIT_OF_channel_info        PUSHERC_CHANNEL_INFO_INIT
-#define PUSHERC_INIT_OF_cluster_info        PUSHERC_CLUSTER_INFO_INIT
-#define PUSHERC_INIT_OF_cluster_options     PUSHERC_CLUSTER_OPTIONS_INIT
-#define PUSHERC_INIT_OF_link_ops            PUSHERC_LINK_OPS_INIT
-#define PUSHERC_INIT_OF_credentials         PUSHERC_CREDENTIALS_INIT
-#define PUSHERC_INIT_OF_event               PUSHERC_EVENT_INIT
-#define PUSHERC_INIT_OF_grant               PUSHERC_GRANT_INIT
-#define PUSHERC_INIT_OF_grant_match         PUSHERC_GRANT_MATCH_INIT
-#define PUSHERC_INIT_OF_history_pattern     PUSHERC_HISTORY_PATTERN_INIT
-#define PUSHERC_INIT_OF_hooks               PUSHERC_HOOKS_INIT
-#define PUSHERC_INIT_OF_identity            PUSHERC_IDENTITY_INIT
-#define PUSHERC_INIT_OF_inbox_options       PUSHERC_INBOX_OPTIONS_INIT
-#define PUSHERC_INIT_OF_listen_options      PUSHERC_LISTEN_OPTIONS_INIT
-#define PUSHERC_INIT_OF_outbox_options      PUSHERC_OUTBOX_OPTIONS_INIT
-#define PUSHERC_INIT_OF_outbox_stats        PUSHERC_OUTBOX_STATS_INIT
-#define PUSHERC_INIT_OF_redis_options       PUSHERC_REDIS_OPTIONS_INIT
-#define PUSHERC_INIT_OF_redaction           PUSHERC_REDACTION_INIT
-#define PUSHERC_INIT_OF_rule                PUSHERC_RULE_INIT
-#define PUSHERC_INIT_OF_server_options      PUSHERC_SERVER_OPTIONS_INIT
-#define PUSHERC_INIT_OF_stats               PUSHERC_STATS_INIT
-#define PUSHERC_INIT_OF_tls_options         PUSHERC_TLS_OPTIONS_INIT
-#define PUSHERC_INIT_OF_user_info           PUSHERC_USER_INFO_INIT
-#define PUSHERC_INIT_OF_webhook             PUSHERC_WEBHOOK_INIT
+#define PUSHERC_INIT_OF_app_options           PUSHERC_APP_OPTIONS_INIT
+#define PUSHERC_INIT_OF_broadcast_driver      PUSHERC_BROADCAST_DRIVER_INIT
+#define PUSHERC_INIT_OF_broadcast_stats       PUSHERC_BROADCAST_STATS_INIT
+#define PUSHERC_INIT_OF_broadcaster_options   PUSHERC_BROADCASTER_OPTIONS_INIT
+#define PUSHERC_INIT_OF_channel_info          PUSHERC_CHANNEL_INFO_INIT
+#define PUSHERC_INIT_OF_cluster_info          PUSHERC_CLUSTER_INFO_INIT
+#define PUSHERC_INIT_OF_cluster_options       PUSHERC_CLUSTER_OPTIONS_INIT
+#define PUSHERC_INIT_OF_laravel_redis_options PUSHERC_LARAVEL_REDIS_OPTIONS_INIT
+#define PUSHERC_INIT_OF_link_ops              PUSHERC_LINK_OPS_INIT
+#define PUSHERC_INIT_OF_credentials           PUSHERC_CREDENTIALS_INIT
+#define PUSHERC_INIT_OF_event                 PUSHERC_EVENT_INIT
+#define PUSHERC_INIT_OF_grant                 PUSHERC_GRANT_INIT
+#define PUSHERC_INIT_OF_grant_match           PUSHERC_GRANT_MATCH_INIT
+#define PUSHERC_INIT_OF_history_pattern       PUSHERC_HISTORY_PATTERN_INIT
+#define PUSHERC_INIT_OF_hooks                 PUSHERC_HOOKS_INIT
+#define PUSHERC_INIT_OF_identity              PUSHERC_IDENTITY_INIT
+#define PUSHERC_INIT_OF_inbox_options         PUSHERC_INBOX_OPTIONS_INIT
+#define PUSHERC_INIT_OF_listen_options        PUSHERC_LISTEN_OPTIONS_INIT
+#define PUSHERC_INIT_OF_outbox_options        PUSHERC_OUTBOX_OPTIONS_INIT
+#define PUSHERC_INIT_OF_outbox_stats          PUSHERC_OUTBOX_STATS_INIT
+#define PUSHERC_INIT_OF_redis_options         PUSHERC_REDIS_OPTIONS_INIT
+#define PUSHERC_INIT_OF_redaction             PUSHERC_REDACTION_INIT
+#define PUSHERC_INIT_OF_rule                  PUSHERC_RULE_INIT
+#define PUSHERC_INIT_OF_server_options        PUSHERC_SERVER_OPTIONS_INIT
+#define PUSHERC_INIT_OF_stats                 PUSHERC_STATS_INIT
+#define PUSHERC_INIT_OF_tls_options           PUSHERC_TLS_OPTIONS_INIT
+#define PUSHERC_INIT_OF_user_info             PUSHERC_USER_INFO_INIT
+#define PUSHERC_INIT_OF_webhook               PUSHERC_WEBHOOK_INIT
 
 static void each_init_function_makes_what_its_macro_makes(void **state)
 {

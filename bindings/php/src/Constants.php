@@ -111,6 +111,7 @@ final class Constants
     public const SLOW_DROP = 1;
     public const SOCKET_ID_STRLEN = 42;
     public const SOURCE_HTTP = 1;
+    public const SOURCE_LARAVEL_REDIS = 2;
     public const STEP_ATTACH = 1;
     public const STEP_CHANNELS = 16;
     public const STEP_CHECK = 15;

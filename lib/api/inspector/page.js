@@ -3,7 +3,7 @@
 
 const STORED = 'pusherc-inspector-token';
 const POLL_MS = 1000;
-const WAYS = { host: 'host', http_api: 'HTTP API', client: 'client event', other_node: 'another node', inspector: 'this page' };
+const WAYS = { host: 'host', http_api: 'HTTP API', client: 'client event', other_node: 'another node', inspector: 'this page', laravel_redis: 'Laravel, by Redis' };
 
 const $ = (id) => document.getElementById(id);
 let token = sessionStorage.getItem(STORED) || '';

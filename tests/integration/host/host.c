@@ -345,6 +345,20 @@ static void set_constants(struct pc_engine *engine, const cJSON *values)
     }
 }
 
+/* "laravel_redis": {"url":..., "app_id":...} */
+static void hear_laravel(struct host *host, pusherc_server *server)
+{
+    const cJSON *config = cJSON_GetObjectItemCaseSensitive(host->config, "laravel_redis");
+    pusherc_laravel_redis_options laravel = PUSHERC_LARAVEL_REDIS_OPTIONS_INIT;
+    pusherc_errinfo info = {0};
+    if (!config)
+        return;
+    laravel.url = cJSON_GetObjectItemCaseSensitive(config, "url")->valuestring;
+    laravel.app_id = cJSON_GetObjectItemCaseSensitive(config, "app_id")->valuestring;
+    if (pusherc_server_use_laravel_redis(server, &laravel, &info))
+        host_die("pusherc_server_use_laravel_redis", info.text);
+}
+
 /* "redis": {"url":..., "prefix":...} */
 static void link_with_others(struct host *host, pusherc_server *server)
 {
@@ -388,6 +402,7 @@ static void make_server(struct host *host, size_t index, uv_loop_t *loop, bool p
         host_free_app(&memory);
     }
     link_with_others(host, host->servers[index]);
+    hear_laravel(host, host->servers[index]);
     pusherc_listen_options listen = PUSHERC_LISTEN_OPTIONS_INIT;
     pusherc_tls_options tls = PUSHERC_TLS_OPTIONS_INIT;
     const cJSON *tls_config = cJSON_GetObjectItemCaseSensitive(host->config, "tls");

@@ -229,7 +229,8 @@ PUSHERC_API void *pusherc_conn_data(const pusherc_conn *conn);
 
 /** Where an event from outside comes from. */
 typedef enum pusherc_event_source {
-    PUSHERC_SOURCE_HTTP = 1 /**< a request of the HTTP API */
+    PUSHERC_SOURCE_HTTP = 1,         /**< a request of the HTTP API */
+    PUSHERC_SOURCE_LARAVEL_REDIS = 2 /**< Laravel's Redis broadcaster, see laravel.h */
 } pusherc_event_source;
 
 /** @name Events from outside
