@@ -56,6 +56,9 @@ struct pc_broker {
     uint64_t heard_ms;              /* a message, of the link itself if of no other */
     uint64_t probed_ms, short_ms;   /* when it asked; when the log was told of a lack of memory */
     char said[PC_REDIS_LINE + 128]; /* the trouble of which the log knows */
+    uint64_t probe_ns;              /* when the last probe was written */
+
+    struct pc_link_counts counts;
 
     /* The rest is guarded. */
     pthread_mutex_t mutex;
@@ -104,8 +107,11 @@ static int settle(struct pc_buf *buf, size_t len, int err)
     return err;
 }
 
-static void unlock(struct pc_broker *b, bool wake)
+/* With the mutex held. `taken`: a command was. */
+static void unlock(struct pc_broker *b, bool wake, bool taken)
 {
+    if (taken)
+        pc_stat_add(&b->counts.commands, 1);
     pthread_mutex_unlock(&b->mutex);
     if (wake)
         (void)uv_async_send(&b->async); /* fails only where it was not opened */
@@ -127,7 +133,7 @@ static int on_subscribe(void *self, uint32_t partition, uint64_t session, pusher
         err = settle(buf, len, 0);
         wake = err == 0 && must_wake(b);
     }
-    unlock(b, wake);
+    unlock(b, wake, err == 0);
     return err;
 }
 
@@ -164,7 +170,7 @@ static int publish(void *self, uint32_t partition, uint64_t session, pusherc_sli
                                                    .partition = (uint16_t)partition});
         wake = must_wake(b);
     }
-    unlock(b, wake);
+    unlock(b, wake, err == 0);
     return err;
 }
 
@@ -187,7 +193,7 @@ static int execute(void *self, uint32_t partition, uint64_t session, pusherc_ste
                                                    .partition = (uint16_t)partition});
         wake = must_wake(b);
     }
-    unlock(b, wake);
+    unlock(b, wake, err == 0);
     return err;
 }
 
@@ -201,7 +207,7 @@ static int reset(void *self, uint32_t partition, uint64_t session)
         b->given_up = true;
         wake = must_wake(b);
     }
-    unlock(b, wake);
+    unlock(b, wake, false);
     return 0;
 }
 
@@ -306,6 +312,7 @@ static void flush_one(struct pc_broker *b, struct pc_redis_conn *conn, struct pc
     bytes = *buf;
     pc_buf_init(buf, &b->mem, SIZE_MAX);
     pthread_mutex_unlock(&b->mutex);
+    pc_stat_add(&b->counts.bytes_out, bytes.len);
     if (bytes.len && pc_redis_conn_write(conn, &bytes))
         is_short_of_memory(b);
     pc_buf_free(&bytes);
@@ -337,6 +344,8 @@ static void ask(struct pc_broker *b, enum pc_asked_kind kind)
             pc_broker_put_who(&b->out);
         else
             pc_redis_put_command(&b->out, probe, 3);
+        if (kind == PC_ASKED_PROBE)
+            b->probe_ns = uv_hrtime();
         if (settle(&b->out, len, 0) == 0)
             pc_asked_push(&b->asked, (struct pc_asked){.kind = (uint8_t)kind});
     }
@@ -396,6 +405,7 @@ static bool on_reply(struct pc_broker *b, const struct pc_redis_reply *reply)
     if (!has)
         return false;
     if (reply->items[0].type == PC_REDIS_ERROR) {
+        pc_stat_add(&b->counts.errors, 1);
         on_error(b, asked, reply->items[0].text);
         return true;
     }
@@ -408,6 +418,8 @@ static bool on_reply(struct pc_broker *b, const struct pc_redis_reply *reply)
             lose(b, false, "is another process than before");
         break;
     case PC_ASKED_PROBE:
+        atomic_store_explicit(&b->counts.round_trip_us, (uv_hrtime() - b->probe_ns) / 1000,
+                              memory_order_relaxed);
         break;
     }
     return true;
@@ -423,6 +435,7 @@ static void open_session(struct pc_broker *b)
     if (!b->commands_ready || !b->topics_ready)
         return;
     set_state(b, OPEN);
+    pc_stat_add(&b->counts.connects, 1);
     b->answered_ms = b->heard_ms = b->probed_ms = now_ms(b);
     b->said[0] = '\0';
     PC_LOG(b->log, INFO, about, "linked with other servers by Redis %s at %.*s:%u",
@@ -541,6 +554,7 @@ static bool on_conn_replied(void *owner, struct pc_redis_conn *conn,
                             const struct pc_redis_reply *reply)
 {
     struct pc_broker *b = owner;
+    pc_stat_add(&b->counts.bytes_in, pc_redis_conn_take_received(conn));
     if (conn == b->topics)
         return on_topics_reply(b, reply);
     if (b->commands_ready)
@@ -699,7 +713,7 @@ static void stop(void *self)
     pthread_mutex_lock(&b->mutex);
     b->stopping = true;
     b->open = false;
-    unlock(b, true);
+    unlock(b, true, false);
     pthread_join(b->thread, NULL);
     close_loop(b);
 }
@@ -750,6 +764,11 @@ int pc_broker_new(struct pc_broker **out, const struct pc_mem *mem, struct pc_lo
     pc_buf_init(&b->topics_out, &b->mem, SIZE_MAX);
     *out = b;
     return 0;
+}
+
+const struct pc_link_counts *pc_broker_counts(const struct pc_broker *broker)
+{
+    return &broker->counts;
 }
 
 void pc_broker_free(void *broker)

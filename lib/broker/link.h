@@ -14,6 +14,7 @@
 
 #include "base/log.h"
 #include "broadcast/url.h"
+#include "cluster/node.h"
 
 struct pc_broker;
 
@@ -21,6 +22,8 @@ struct pc_broker;
 PC_CHECKED int pc_broker_new(struct pc_broker **out, const struct pc_mem *mem, struct pc_log *log,
                              struct pc_broadcast_url *url, pusherc_slice prefix,
                              uint32_t timeout_ms);
+/* Lives as long as the broker. */
+const struct pc_link_counts *pc_broker_counts(const struct pc_broker *broker);
 void pc_broker_free(void *broker);
 pusherc_link_ops pc_broker_ops(void);
 

@@ -52,11 +52,13 @@ static int link_with(pusherc_server *server, const pusherc_redis_options *redis,
     if (err)
         return pc_errinfo(info, err, 0, "%s", pusherc_strerror(err));
     err = pusherc_server_use_link(server, &ops, broker, options, info);
-    if (err)
+    if (err) {
         pc_broker_free(broker);
-    else
-        server->node->dispose = pc_broker_free;
-    return err;
+        return err;
+    }
+    server->node->dispose = pc_broker_free;
+    server->node->counts = pc_broker_counts(broker);
+    return 0;
 }
 
 int pusherc_server_use_redis(pusherc_server *server, const pusherc_redis_options *redis,

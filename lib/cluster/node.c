@@ -740,6 +740,14 @@ void pc_node_info(const struct pusherc_link *node, pusherc_cluster_info *out)
     out->reaped = pc_stat_get(&s->reaped);
 }
 
+size_t pc_node_outbox_bytes(struct pusherc_link *node)
+{
+    pthread_mutex_lock(&node->mutex);
+    size_t bytes = node->outbox_bytes;
+    pthread_mutex_unlock(&node->mutex);
+    return bytes;
+}
+
 void pc_node_stop(struct pusherc_link *node)
 {
     if (node && node->started)

@@ -137,13 +137,21 @@ struct pc_node_stats {
     _Atomic uint64_t reaped, fenced, epochs, losses;
 };
 
+/* What a link of this library counts. */
+struct pc_link_counts {
+    _Atomic uint64_t connects; /* times that it was connected */
+    _Atomic uint64_t commands, errors, bytes_out, bytes_in;
+    _Atomic uint64_t round_trip_us; /* of the last question; 0 = not known */
+};
+
 /* The node; the host knows it as the link that it reports to. */
 struct pusherc_link {
     struct pc_engine *engine;
     struct pc_worker *worker; /* the first */
     pusherc_link_ops ops;
     void *self;
-    void (*dispose)(void *self); /* frees `self` with the node; NULL = it is the host's */
+    void (*dispose)(void *self);         /* frees `self` with the node; NULL = it is the host's */
+    const struct pc_link_counts *counts; /* of `self`; NULL = the link is the host's */
     const struct pc_link_reports *reports;
     pusherc_cluster_options options; /* with defaults */
     char id[PC_NODE_ID + 1];
@@ -195,6 +203,8 @@ PC_CHECKED int pc_node_new(struct pusherc_link **out, struct pc_engine *engine,
 PC_CHECKED int pc_node_start(struct pusherc_link *node);
 /* Any thread. */
 void pc_node_info(const struct pusherc_link *node, pusherc_cluster_info *out);
+/* Bytes of publications that are not answered yet. Any thread, without a lock. */
+size_t pc_node_outbox_bytes(struct pusherc_link *node);
 /* The link makes no report after this. NULL is harmless. */
 void pc_node_stop(struct pusherc_link *node);
 /* After the last worker has ended, and its mailbox is closed. NULL is harmless. */

@@ -16,7 +16,8 @@ struct pc_redis_conn {
     uv_getaddrinfo_t lookup;
     uv_connect_t connect;
     struct pc_redis_reader *reader;
-    uint32_t pending; /* calls of libuv that have still to come */
+    uint64_t received; /* bytes, see pc_redis_conn_take_received() */
+    uint32_t pending;  /* calls of libuv that have still to come */
     bool is_looking_up, has_socket;
     bool is_open;   /* connected */
     bool is_closed; /* failed, or closed by the owner */
@@ -120,6 +121,13 @@ int pc_redis_conn_write(struct pc_redis_conn *conn, struct pc_buf *buf)
     return 0;
 }
 
+uint64_t pc_redis_conn_take_received(struct pc_redis_conn *conn)
+{
+    uint64_t received = conn->received;
+    conn->received = 0;
+    return received;
+}
+
 size_t pc_redis_conn_unsent(const struct pc_redis_conn *conn)
 {
     return conn->has_socket && !conn->is_closed
@@ -139,6 +147,7 @@ static void on_room(uv_handle_t *handle, size_t size, uv_buf_t *buf)
 static void on_bytes(struct pc_redis_conn *conn, pusherc_slice bytes)
 {
     struct pc_redis_reply reply;
+    conn->received += bytes.len;
     int more = pc_redis_reader_feed(conn->reader, bytes);
     while (more == 0 && !conn->is_closed) {
         more = pc_redis_reader_next(conn->reader, &reply);

@@ -33,6 +33,8 @@ PC_CHECKED int pc_redis_conn_open(struct pc_redis_conn **out, const struct pc_me
                                   void *owner);
 /* Sends what the buffer has, and leaves it empty. 0; PUSHERC_ENOMEM: nothing was sent; PUSHERC_EIO: it will fail soon. */
 PC_CHECKED int pc_redis_conn_write(struct pc_redis_conn *conn, struct pc_buf *buf);
+/* Bytes that have come since the last call. */
+uint64_t pc_redis_conn_take_received(struct pc_redis_conn *conn);
 /* Bytes that the system has not taken yet. */
 size_t pc_redis_conn_unsent(const struct pc_redis_conn *conn);
 /* Reads nothing more, and goes on: 0, or PUSHERC_EIO, then it is of no use. What has been read already is still told. */

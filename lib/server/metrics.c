@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/process.h"
+#include "cluster/node.h"
 
 /* -- per app -- */
 
@@ -379,6 +380,87 @@ static void put_feeds(struct pc_metrics *out)
     }
 }
 
+/* -- the link with other servers -- */
+
+/* clang-format off */
+static const struct node_family {
+    const char *name;
+    enum pc_metric_type type;
+    size_t offset; /* in struct pc_node_stats */
+    const char *help;
+} node_families[] = {
+    {"cluster_gaps_total", PC_COUNTER, offsetof(struct pc_node_stats, gaps), "Changes of rosters that were missed, and fetched again."},
+    {"cluster_sweep_wrong_total", PC_COUNTER, offsetof(struct pc_node_stats, swept), "Rosters that a comparison found wrong, and fetched again."},
+    {"cluster_dropped_total", PC_COUNTER, offsetof(struct pc_node_stats, dropped), "Events that other servers did not get from here."},
+    {"cluster_refused_total", PC_COUNTER, offsetof(struct pc_node_stats, refused), "Messages and answers that were not understood."},
+    {"cluster_reaped_total", PC_COUNTER, offsetof(struct pc_node_stats, reaped), "Dead servers that this one has buried, counted for each partition."},
+    {"cluster_fenced_total", PC_COUNTER, offsetof(struct pc_node_stats, fenced), "Times that this server had been declared dead, the same."},
+    {"cluster_epochs_total", PC_COUNTER, offsetof(struct pc_node_stats, epochs), "Times that the shared data was new, the same."},
+};
+
+/* Of a link of this library. */
+static const struct link_family {
+    const char *name;
+    enum pc_metric_type type;
+    size_t offset; /* in struct pc_link_counts */
+    unsigned decimals;
+    const char *help;
+} link_families[] = {
+    {"cluster_connects_total", PC_COUNTER, offsetof(struct pc_link_counts, connects), 0, "Times that Redis was connected."},
+    {"cluster_commands_total", PC_COUNTER, offsetof(struct pc_link_counts, commands), 0, "Commands for Redis, one for each step, event and subscription."},
+    {"cluster_errors_total", PC_COUNTER, offsetof(struct pc_link_counts, errors), 0, "Errors that Redis answered, those of scripts included."},
+    {"cluster_transmitted_bytes_total", PC_COUNTER, offsetof(struct pc_link_counts, bytes_out), 0, "Bytes for Redis."},
+    {"cluster_received_bytes_total", PC_COUNTER, offsetof(struct pc_link_counts, bytes_in), 0, "Bytes from Redis."},
+    {"cluster_round_trip_seconds", PC_GAUGE, offsetof(struct pc_link_counts, round_trip_us), 6, "How long Redis took for the last question."},
+};
+/* clang-format on */
+
+/* `from` NULL: there is no sample. */
+static void put_of_link(struct pc_metrics *out, const char *name, enum pc_metric_type type,
+                        const char *help, const _Atomic uint64_t *from, unsigned decimals)
+{
+    const struct pc_label labels[] = {{.name = "port", .value = pc_slice_of(out->port)}};
+    pc_metrics_begin_family(out, name, type, help);
+    if (from)
+        pc_metrics_put_sample(out, "", labels, 1, pc_stat_get(from), decimals);
+    pc_metrics_end_family(out);
+}
+
+static const _Atomic uint64_t *counter_at(const void *counts, size_t offset)
+{
+    return counts ? (const _Atomic uint64_t *)(const void *)((const char *)counts + offset) : NULL;
+}
+
+static void put_link(struct pc_metrics *out)
+{
+    struct pusherc_link *node = out->server->node;
+    pusherc_cluster_info info = PUSHERC_CLUSTER_INFO_INIT;
+    _Atomic uint64_t now[4] = {0};
+    if (node) {
+        pc_node_info(node, &info);
+        now[0] = info.state == PUSHERC_LINK_UP;
+        now[1] = info.nodes;
+        now[2] = info.unsettled;
+        now[3] = pc_node_outbox_bytes(node);
+    }
+    put_of_link(out, "cluster_link_up", PC_GAUGE, "The link with other servers works.",
+                node ? &now[0] : NULL, 0);
+    put_of_link(out, "cluster_nodes", PC_GAUGE, "Live servers with this one; 0 = not known.",
+                node ? &now[1] : NULL, 0);
+    put_of_link(out, "cluster_unsettled", PC_GAUGE,
+                "Shared data was lost, and not every server has said again what it holds.",
+                node ? &now[2] : NULL, 0);
+    put_of_link(out, "cluster_outbox_bytes", PC_GAUGE,
+                "Events for other servers that are not answered.", node ? &now[3] : NULL, 0);
+    for (size_t f = 0; f < sizeof node_families / sizeof node_families[0]; f++)
+        put_of_link(out, node_families[f].name, node_families[f].type, node_families[f].help,
+                    counter_at(node ? &node->stats : NULL, node_families[f].offset), 0);
+    for (size_t f = 0; f < sizeof link_families / sizeof link_families[0]; f++)
+        put_of_link(out, link_families[f].name, link_families[f].type, link_families[f].help,
+                    counter_at(node ? node->counts : NULL, link_families[f].offset),
+                    link_families[f].decimals);
+}
+
 /* -- per worker -- */
 
 /* Fills the labels port and worker. `digits` is storage for the worker's number. */
@@ -508,6 +590,7 @@ int pc_server_write_metrics(void *ctx, bool json, pusherc_write_fn write, void *
     put_apps(&out, &apps);
     put_server(&out);
     put_feeds(&out);
+    put_link(&out);
     put_workers(&out);
     put_process(&out);
     if (json)

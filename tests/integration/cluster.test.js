@@ -7,7 +7,7 @@ const { mkdtempSync, readFileSync, rmSync, writeFileSync } = require('node:fs');
 const os = require('node:os');
 const path = require('node:path');
 const { describe, test } = require('node:test');
-const { APP, BUILD, Program, TOP, api, channelAuth, connect, freePort, sleep, startServe, trigger, until, within } = require('./lib.js');
+const { APP, BUILD, Program, TOP, api, channelAuth, connect, freePort, request, sleep, startServe, trigger, until, within } = require('./lib.js');
 const { noRedis, startRedis } = require('./redis.js');
 
 // Faults are over sooner with these than with the defaults; no test depends on how soon.
@@ -377,5 +377,38 @@ describe('several servers over Redis', { skip: noRedis }, () => {
     await says(other.url, /error cluster: Redis at \S+ has data that another version of this program keeps in another form/);
     const replica = await startRedis(t, ['--replicaof', `127.0.0.1 ${other.port}`]);
     await says(replica.url, /warn {2}cluster: Redis at \S+ is a replica/);
+  });
+
+  test('the metrics of each server tell how the link is', async (t) => {
+    const redis = await startRedis(t);
+    const args = ['--metrics', 'on', '--metrics-port', '0'];
+    const nodes = [await startNode(t, redis, {}, args), await startNode(t, redis, {}, args)];
+    await Promise.all(nodes.map(linked));
+    const alone = await startServe(args, t);
+    const page = async (node) => {
+      const port = Number(node.lines.all.map((line) => /^metrics on http:\/\/127\.0\.0\.1:(\d+)/.exec(line)).find(Boolean)[1]);
+      const samples = (await request({ port }, 'GET', '/metrics')).text.matchAll(/^pusherc_(cluster_\w+)\{port="\d+"\} (\S+)$/gm);
+      return Object.fromEntries([...samples].map(([, name, value]) => [name, Number(value)]));
+    };
+    const documented = readFileSync(path.join(TOP, 'docs/metrics.md'), 'utf8').matchAll(/^\| `(cluster_\w+)` \| (?:gauge|counter) \|/gm);
+    assert.deepEqual(Object.keys(await page(nodes[0])).sort(), [...documented].map(([, name]) => name).sort());
+    assert.deepEqual(await page(alone), {}, 'a server that is not linked');
+    const client = await connect(nodes[1]);
+    await client.subscribe('news');
+    await trigger(nodes[0], 'news', 'x', '{}');
+    await client.event('x');
+    const seen = await until(async () => {
+      const now = await page(nodes[0]);
+      return now.cluster_nodes === 2 && now.cluster_round_trip_seconds > 0 && now.cluster_outbox_bytes === 0 && now;
+    }, 'two servers', LONG);
+    assert.deepEqual([seen.cluster_link_up, seen.cluster_connects_total, seen.cluster_errors_total, seen.cluster_dropped_total], [1, 1, 0, 0]);
+    for (const name of ['cluster_commands_total', 'cluster_transmitted_bytes_total', 'cluster_received_bytes_total']) assert.ok(seen[name] > 64, `${name} ${seen[name]}`);
+    await redis.kill();
+    await until(async () => (await page(nodes[0])).cluster_link_up === 0, 'the loss', LONG);
+    await trigger(nodes[0], 'news', 'y', '{}');
+    await until(async () => (await page(nodes[0])).cluster_outbox_bytes > 0, 'what waits', LONG);
+    await startRedis(t, [], redis.port);
+    await until(async () => { const now = await page(nodes[0]); return now.cluster_link_up === 1 && now.cluster_connects_total === 2 && now.cluster_outbox_bytes === 0; }, 'the return', LONG);
+    assert.ok((await page(nodes[0])).cluster_epochs_total >= 64, 'the data was new in each partition');
   });
 });
