@@ -330,6 +330,15 @@ static void cut_off(struct pc_timer *timer, uint64_t now_ms)
         pc_conn_break(PC_CONTAINER(link, struct pc_conn, of_loop));
 }
 
+/* All goodbyes are due. The time limit begins now and not with the stop: a worker that was held up for as long sends them
+ * only after this, and would otherwise close the clients before. */
+static void end_grace(struct pc_timer *timer, uint64_t now_ms)
+{
+    struct pc_loop *loop = PC_CONTAINER(timer, struct pc_loop, stop_timer);
+    timer->fire = cut_off;
+    pc_timer_arm(&loop->worker->timers, timer, now_ms + loop->engine->options.close_timeout_ms);
+}
+
 void pc_loop_stop(struct pc_loop *loop, uint64_t grace_ms)
 {
     struct pc_worker *worker = loop->worker;
@@ -337,7 +346,7 @@ void pc_loop_stop(struct pc_loop *loop, uint64_t grace_ms)
         return;
     if (!loop->stopping) {
         loop->stopping = true;
-        pc_timer_init(&loop->stop_timer, cut_off);
+        pc_timer_init(&loop->stop_timer, end_grace);
         pc_listeners_close(loop);
         pc_channel_timers_hurry(worker, NULL, NULL);
         pc_people_hurry(worker);
@@ -350,8 +359,8 @@ void pc_loop_stop(struct pc_loop *loop, uint64_t grace_ms)
         next = l->next;
         pc_conn_say_goodbye(PC_CONTAINER(l, struct pc_conn, of_loop), spread_ms);
     }
-    pc_timer_arm(&worker->timers, &loop->stop_timer,
-                 worker->now_ms + spread_ms + loop->engine->options.close_timeout_ms);
+    loop->stop_timer.fire = end_grace; /* also after a longer grace */
+    pc_timer_arm(&worker->timers, &loop->stop_timer, worker->now_ms + spread_ms);
     for (struct pc_list *l = loop->companions.prev; l != &loop->companions; l = l->prev) {
         struct pc_companion *companion = PC_CONTAINER(l, struct pc_companion, of_loop);
         if (companion->stop)
