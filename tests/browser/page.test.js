@@ -80,10 +80,11 @@ test('ST-10: toasts are few, wait for the reader, can be closed, and cover no bu
     await until(async () => (await toasts.filter({ hasText: 'Edge network' }).count()) === 0);
     await page.mouse.move(1, 1);
     await page.evaluate(() => document.activeElement.blur());
-    await page.waitForTimeout(100);
-    await page.clock.fastForward(7000);
-    await page.clock.fastForward(1000);
-    await until(async () => (await toasts.count()) === 0);
+    await until(async () => { // the page hears of the pointer a moment later
+      await page.clock.fastForward(7000);
+      await page.clock.fastForward(1000);
+      return (await toasts.count()) === 0;
+    }, 'the end of the toasts');
     await api.write('services/7/status', { status: 'operational', message: '' });
     await page.context().close();
   }
@@ -118,7 +119,7 @@ test('ST-11, ST-14: text without a space fits a phone, and only what is new is h
   await api.write('organizations/1/maintenances', { title: `${word.slice(4)} two`, message: word, starts_at: '2040-01-01T00:00', minutes: '5' });
   for (const one of [page, dashboard]) {
     await shows(one.locator('#maintenances'), 'two');
-    await shows(one.locator('.toast'), word);
+    await toasted(one, word);
     const [inner, outer] = await one.evaluate(() => [document.documentElement.scrollWidth, window.innerWidth]);
     assert.ok(inner <= outer && outer === 320, `${inner} pixels wide in a window of ${outer}`);
   }

@@ -10,11 +10,11 @@ const readline = require('node:readline');
 const { after, before } = require('node:test');
 const { chromium } = require('playwright-core');
 
-const { BUILD, TOP, connect, within } = require('../integration/lib.js');
+const { BUILD, TOP, connect, freePort, until, within } = require('../integration/lib.js');
 
 const SCREENSHOTS = path.join(BUILD, 'screenshots');
-// Within a second, says the README; what a busy machine with sanitizers takes says nothing about the program.
-const PROMPT_MS = process.env.ASAN_OPTIONS ? 10000 : 5000;
+// Within a second, says the README; what a busy machine takes says nothing about the program.
+const PROMPT_MS = 20000;
 
 const shared = { browser: null, scratch: null };
 
@@ -40,8 +40,9 @@ const screenshot = (name) => path.join(SCREENSHOTS, `${name}.png`);
  */
 async function launch(t, name, ...args) {
   const env = typeof args.at(-1) === 'object' ? args.pop() : {};
+  const port = String(await freePort()); // which it can have again after an end
   const child = spawn(path.join(BUILD, 'examples', name, name),
-    ['--port', '0', '--node-modules', path.join(TOP, 'tests/node_modules'), ...args], { env: { ...process.env, ...env } });
+    ['--port', port, '--node-modules', path.join(TOP, 'tests/node_modules'), ...args], { env: { ...process.env, ...env } });
   const site = { name, stderr: '', stdout: '', killed: false, talks: 'BROADCAST_DEBUG' in env };
   child.stderr.on('data', (data) => { site.stderr += data; });
   const exited = new Promise((resolve) => child.on('close', (code, signal) => resolve(code ?? signal)));
@@ -86,6 +87,13 @@ async function open(t, url, options = {}) {
     assert.deepEqual(page.complaints, []);
   });
   page.setDefaultTimeout(20000);
+  await page.addInitScript(() => {
+    window.toasted = [];
+    new MutationObserver((changes) => {
+      for (const { addedNodes } of changes)
+        for (const node of addedNodes) if (node.matches?.('.toast')) window.toasted.push(node.textContent);
+    }).observe(document, { childList: true, subtree: true });
+  });
   if (options.clock) await page.clock.install();
   await page.goto(url);
   await mark(page);
@@ -106,6 +114,9 @@ async function signInAt(t, url, user, after, options = {}) {
   await mark(page);
   return page;
 }
+
+/** Such a toast was shown. It stays for some seconds only: on a busy machine it may be gone before a test looks. */
+const toasted = (page, text) => until(() => page.evaluate((wanted) => window.toasted.some((shown) => shown.includes(wanted)), text), `the toast "${text}"`);
 
 const connection = (page) => page.locator('#connection');
 const shows = (locator, text) => locator.filter({ hasText: text }).first().waitFor();
@@ -157,5 +168,5 @@ async function subscriber(site, channel, cookie, key = `${site.name}-key`) {
 }
 
 module.exports = {
-  PROMPT_MS, connection, isSame, launch, live, mark, open, screenshot, shared, shows, signInAt, signedIn, subscriber,
+  PROMPT_MS, connection, isSame, launch, live, mark, open, screenshot, shared, shows, signInAt, signedIn, subscriber, toasted,
 };

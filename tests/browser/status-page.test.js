@@ -10,7 +10,7 @@ const { test } = require('node:test');
 const { TOP, until } = require('../integration/lib.js');
 const {
   ADMIN, API_SERVICE, HIDDEN_SERVICE, MEMBER, OWNER, STRANGER,
-  client, connection, isSame, live, open, overall, pill, screenshot, shows, signIn, start,
+  client, connection, isSame, live, open, overall, pill, screenshot, shows, signIn, start, toasted,
 } = require('./site.js');
 
 const axe = fs.readFileSync(path.join(TOP, 'tests/node_modules/axe-core/axe.min.js'), 'utf8');
@@ -47,7 +47,7 @@ test('an incident, from the dashboard to every page and back to normal', async (
     await shows(pill(page), 'Partial outage');
     await shows(overall(page), 'Partial system outage');
     await shows(page.locator('#activity li').first(), 'One in ten requests');
-    await shows(page.locator('.toast'), 'New incident: Requests fail');
+    await toasted(page, 'New incident: Requests fail');
     assert.equal(await isSame(page), true, 'the page was loaded again');
   }
   await shows(pill(owner, HIDDEN_SERVICE), 'Partial outage');
@@ -100,26 +100,26 @@ test('a maintenance starts and ends by itself, and by hand', async (t) => {
   await form.getByLabel('Object storage').check();
   await form.getByRole('button', { name: 'Schedule' }).click(); // in an hour, says the form
   for (const page of [visitor, owner]) {
-    await shows(page.locator('.toast'), 'Maintenance scheduled: New disks');
+    await toasted(page, 'Maintenance scheduled: New disks');
     await shows(page.locator('#maintenances'), 'Scheduled');
   }
   await owner.locator('#maintenances section').filter({ hasText: 'New disks' }).getByRole('button', { name: 'Start now' }).click();
   for (const page of [visitor, owner]) {
     await shows(pill(page, 6), 'Maintenance');
-    await shows(page.locator('.toast'), 'Maintenance started: New disks');
+    await toasted(page, 'Maintenance started: New disks');
     await shows(overall(page), 'Maintenance under way');
   }
   await owner.getByRole('button', { name: 'Complete now' }).click();
   for (const page of [visitor, owner]) {
     await shows(pill(page, 6), 'Operational');
-    await shows(page.locator('.toast'), 'Maintenance completed: New disks');
+    await toasted(page, 'Maintenance completed: New disks');
   }
 
   const api = await client(site, OWNER);
   const startsAt = new Date(Date.now() + 3000).toISOString().slice(0, 19);
   await api.write('organizations/1/maintenances', { title: 'By itself', message: '', starts_at: startsAt, minutes: '1', service_6: '1' });
   for (const page of [visitor, owner]) {
-    await shows(page.locator('.toast'), 'Maintenance started: By itself');
+    await toasted(page, 'Maintenance started: By itself');
     await shows(pill(page, 6), 'Maintenance');
   }
   t.diagnostic(`started ${Date.now() - Date.parse(`${startsAt}Z`)} ms after its time`);
@@ -127,7 +127,7 @@ test('a maintenance starts and ends by itself, and by hand', async (t) => {
   // Those that are due already begin at the next tick, and those that are over by then end.
   const now = new Date(Date.now() - 50000).toISOString().slice(0, 19);
   await api.write('organizations/1/maintenances', { title: 'Late', message: '', starts_at: now, minutes: '1' });
-  await shows(visitor.locator('.toast'), 'Maintenance completed: Late');
+  await toasted(visitor, 'Maintenance completed: Late');
 });
 
 test('pages look right in the dark and on a phone, and everybody can use them', async (t) => {
@@ -195,7 +195,7 @@ test('text from people stays text', async (t) => {
   await owner.write(`services/${API_SERVICE}/status`, { status: 'degraded', message });
   await shows(pill(visitor), 'Degraded performance');
   assert.equal(await visitor.locator('#activity li').first().locator('p').nth(1).textContent(), message);
-  assert.match(await visitor.locator('.toast').textContent(), /<img src=x/);
+  await toasted(visitor, '<img src=x');
   assert.equal(await visitor.locator('main img').count(), 0);
   const head = (await fetch(`${site.url}/status/lighthouse`)).headers;
   assert.match(head.get('content-security-policy'), /script-src 'self';/);

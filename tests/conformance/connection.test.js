@@ -11,11 +11,12 @@ const SMALL = { id: 'small', key: 'small-key', secret: 's', max_connections: 2 }
 const ORIGINS = { id: 'origins', key: 'origins-key', secret: 's', allowed_origins: ['example.com', '*.example.org'] };
 const LENIENT = { id: 'lenient', key: 'lenient-key', secret: 's', allow_missing_protocol: true };
 const SLOW = { id: 'slow', key: 'slow-key', secret: 's', activity_timeout_ms: 7000 };
+const MUTE = { id: 'mute', key: 'mute-key', secret: 's', activity_timeout_ms: 3600000 }; // its clients may say nothing
 
 let host;
 let prefixed;
 before(async () => {
-  host = await startHost({ apps: [APP, DISABLED, TLS, SMALL, ORIGINS, LENIENT, SLOW] });
+  host = await startHost({ apps: [APP, DISABLED, TLS, SMALL, ORIGINS, LENIENT, SLOW, MUTE] });
   prefixed = await startHost({ options: { path_prefix: '/ws/v1' } });
 });
 
@@ -75,7 +76,7 @@ test('#6 gives 10,000 live connections 10,000 socket ids', async () => {
   for (let batch = 0; batch < 100; batch++) {
     const some = await Promise.all(Array.from({ length: 100 }, async () => {
       const raw = await tcp(host);
-      raw.write(upgradeHead());
+      raw.write(upgradeHead(MUTE));
       const [, id] = await raw.has(/socket_id\\":\\"(\d+\.\d+)/);
       return { raw, id };
     }));

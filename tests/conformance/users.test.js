@@ -3,7 +3,7 @@
 // are in kinds.test.js.
 
 const assert = require('node:assert/strict');
-const { before, test } = require('node:test');
+const { before, describe, test } = require('node:test');
 const { APP, api, connect, request, signedQuery, sleep, startHost } = require('../integration/lib.js');
 const { sdk } = require('../integration/clients.js');
 
@@ -11,7 +11,7 @@ const REVERB = { id: 'reverb', key: 'reverb-key', secret: 's', terminate_matches
 const NO_DELAY = 0xffffffff;
 const WATCHED = { id: 'watched', key: 'watched-key', secret: 's', watchlist_events: true, offline_delay_ms: NO_DELAY };
 const SLOW = { id: 'slow', key: 'slow-key', secret: 's', watchlist_events: true, offline_delay_ms: 3000 };
-const STRICT = { id: 'strict', key: 'strict-key', secret: 's', user_authentication: true, user_authentication_timeout_ms: 3000 };
+const STRICT = { id: 'strict', key: 'strict-key', secret: 's', user_authentication: true, user_authentication_timeout_ms: 6000 };
 
 let host;
 before(async () => { host = await startHost({ apps: [APP, REVERB, WATCHED, SLOW, STRICT], options: { worker_count: 3 } }); });
@@ -248,23 +248,24 @@ test('#123 watches nobody unless the app wants it, and never across apps', async
   await closeAll(watcher, unwatched);
 });
 
-// -- authorized connections --
+// Both wait for the same time limit.
+describe('authorized connections', { concurrency: true }, () => {
+  test('#44 closes who neither signed in nor got a private or presence channel in time', async () => {
+    const [silent, reader, refused] = await connectAll(STRICT, 3);
+    await reader.subscribe('news');
+    refused.ask('private-x', { auth: `${STRICT.key}:${'0'.repeat(64)}` });
+    await refused.event('pusher:subscription_error');
+    for (const client of [silent, reader, refused])
+      assert.deepEqual(await client.closed(), { code: 4009, reason: 'Connection not authorized within timeout' });
+  });
 
-test('#44 closes who neither signed in nor got a private or presence channel in time', async () => {
-  const [silent, reader, refused] = await connectAll(STRICT, 3);
-  await reader.subscribe('news');
-  refused.ask('private-x', { auth: `${STRICT.key}:${'0'.repeat(64)}` });
-  await refused.event('pusher:subscription_error');
-  for (const client of [silent, reader, refused])
-    assert.deepEqual(await client.closed(), { code: 4009, reason: 'Connection not authorized within timeout' });
-});
-
-test('#45 does not close who did either', async () => {
-  const [signed, subscriber, member, stranger] = await connectAll(STRICT, 4);
-  await Promise.all([signed.signin({ id: fresh() }), subscriber.subscribe('private-x'), member.subscribe('presence-x', { user_id: '7' })]);
-  await subscriber.unsubscribe('private-x');
-  await stranger.closed(); // later than theirs would have been, and a little more
-  await sleep(300);
-  for (const client of [signed, subscriber, member]) assert.deepEqual((await client.settle()).filter((f) => f.event === 'pusher:error'), []);
-  await closeAll(signed, subscriber, member);
+  test('#45 does not close who did either', async () => {
+    const [signed, subscriber, member, stranger] = await connectAll(STRICT, 4);
+    await Promise.all([signed.signin({ id: fresh() }), subscriber.subscribe('private-x'), member.subscribe('presence-x', { user_id: '7' })]);
+    await subscriber.unsubscribe('private-x');
+    await stranger.closed(); // later than theirs would have been, and a little more
+    await sleep(300);
+    for (const client of [signed, subscriber, member]) assert.deepEqual((await client.settle()).filter((f) => f.event === 'pusher:error'), []);
+    await closeAll(signed, subscriber, member);
+  });
 });

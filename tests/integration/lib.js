@@ -16,7 +16,7 @@ const WebSocket = require('ws');
 const TOP = path.resolve(__dirname, '../..');
 const BUILD = path.resolve(process.env.PUSHERC_BUILD_DIR || process.env.PUSHERC_BUILD || path.join(TOP, 'build'));
 // Long enough for a sanitizer build on a busy machine; only a failure waits so long.
-const PATIENCE_MS = 20000;
+const PATIENCE_MS = 60000;
 
 // With PUSHERC_TEST_DEFLATE=1 all hosts and clients compress what they send, whatever its length.
 const DEFLATE = process.env.PUSHERC_TEST_DEFLATE === '1';
@@ -367,6 +367,13 @@ class Client {
     this.ws.send(typeof message === 'string' || Buffer.isBuffer(message) ? message : JSON.stringify(message));
   }
 
+  /** The same for several, which arrive together: none of them is late because this machine is busy. */
+  sendAll(messages) {
+    this.ws._socket.cork();
+    for (const message of messages) this.send(message);
+    this.ws._socket.uncork();
+  }
+
   next(wanted, ms) { return this.inbox.next(wanted, ms); }
 
   /** The next frame of that event (and channel). */
@@ -496,13 +503,19 @@ async function tcp(server, options) {
   return connection;
 }
 
-/** A port that no program has right now, for a program that cannot say which one the system picked. */
+/**
+ * A port that no program has right now, for a program that cannot say which one the system picked. It is none of those
+ * that the system picks (from 32768 on): otherwise a client of another test could get it before the program does.
+ */
 async function freePort() {
-  const server = net.createServer().listen(0, '127.0.0.1');
-  await new Promise((resolve) => { server.on('listening', resolve); });
-  const { port } = server.address();
-  await new Promise((resolve) => { server.close(resolve); });
-  return port;
+  for (;;) {
+    const port = crypto.randomInt(20000, 32768);
+    const server = net.createServer().listen(port, '127.0.0.1');
+    const free = await new Promise((resolve) => { server.on('listening', () => resolve(true)); server.on('error', () => resolve(false)); });
+    if (!free) continue;
+    await new Promise((resolve) => { server.close(resolve); });
+    return port;
+  }
 }
 
 const upgradeHead = (app = APP, query = CLIENT_QUERY) => `GET /app/${app.key}?${query} HTTP/1.1\r\nHost: test\r\nUpgrade: websocket\r\n`

@@ -9,7 +9,7 @@
 
 const assert = require('node:assert/strict');
 const { test } = require('node:test');
-const { APP, channelAuth, connect, sleep, startHost } = require('./lib.js');
+const { APP, channelAuth, connect, sleep, startHost, until } = require('./lib.js');
 
 const CLIENTS = 50;
 const USERS = 20; // so that most have two or three connections
@@ -154,14 +154,16 @@ for (const workers of [2, 4]) {
     busy = false;
     await Promise.all(acting);
 
+    const insideOf = (name) => actors.filter((actor) => actor.views[name].state === 'in');
+    const truthOf = (name) => [...new Set(insideOf(name).map((actor) => actor.user))].sort();
+    const membersOf = async (name) => (await host.do('members', { channel: name })).members.map(({ user }) => user).sort();
     // Who has left within 100 ms of joining is a member until these are over.
-    await sleep(500);
+    for (const name of CHANNELS) await until(async () => String(await membersOf(name)) === String(truthOf(name)), `the members of ${name}`);
     // What was said last has arrived when everybody has been answered, twice.
     for (let i = 0; i < 2; i++) await Promise.all(actors.map((actor) => actor.ping()));
     for (const name of CHANNELS) {
-      const inside = actors.filter((actor) => actor.views[name].state === 'in');
-      const truth = [...new Set(inside.map((actor) => actor.user))].sort();
-      assert.deepEqual((await host.do('members', { channel: name })).members.map(({ user }) => user).sort(), truth);
+      const [inside, truth] = [insideOf(name), truthOf(name)];
+      assert.deepEqual(await membersOf(name), truth);
       assert.equal((await host.do('channel', { channel: name })).subscriptions, inside.length);
       for (const actor of inside) assert.deepEqual([...actor.views[name].members].sort(), truth, `client ${actor.index} in ${name}`);
       // Whoever got something of a publisher has by now got all of it.
@@ -194,7 +196,7 @@ for (const workers of [2, 4]) {
         await actor.leave(name);
       }
     }));
-    await sleep(500); // who leaves within 100 ms of joining stays a member so long
+    await until(() => watcher.views[name].members.size === 1, 'the end of the last one'); // who leaves within 100 ms of joining stays a member so long
     for (let i = 0; i < 2; i++) await watcher.ping();
     assert.deepEqual([...watcher.views[name].members], ['1']);
     assert.deepEqual([watcher, ...pair].flatMap((actor) => actor.faults), []);

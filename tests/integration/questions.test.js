@@ -9,13 +9,14 @@ const { APP, api, connect, dial, request, sleep, startHost, until } = require('.
 
 const NO_LIMIT = 4294967295;
 const RULES = 1;
+const LONG_MS = 600000; // no question is over before the test answers it
 const HOSTILE = { localAddress: '127.0.0.2' }; // the honest client is 127.0.0.1
 
 // Channels "late.*" are not answered before the test does; all others are allowed at once.
 async function start(t, { hooks = [], app = {}, ...options } = {}) {
   const host = await startHost({
     apps: [{ ...APP, auth_mode: RULES, max_channels_per_connection: 100000, ...app }], hooks: ['on_denied', ...hooks],
-    rules: [{ pattern: 'late.{id}' }, { pattern: 'tickets.{id}' }], options: { worker_count: 1, ...options },
+    rules: [{ pattern: 'late.{id}' }, { pattern: 'tickets.{id}' }], options: { worker_count: 1, auth_timeout_ms: LONG_MS, identify_timeout_ms: LONG_MS, ...options },
   }, t);
   await host.do('answers', { rows: [{ channel: 'private-late.*', later: true }, { allow: true }] });
   return host;
@@ -210,7 +211,7 @@ test('A4: a stranger with made-up keys has a few of them asked', async (t) => {
   const host = await start(t, { hooks: ['find_app'], max_unknown_apps_per_ip: 10, unknown_app_ms: 600000 });
   const probe = await startProbe(host);
   const answers = (async () => { // the host knows none of them
-    for (let i = 0; i < 11; i++) await host.do('app_answer', { request: (await host.events.next((e) => e.event === 'find_app')).request });
+    for (let i = 0; i < 11; i++) await host.do('app_answer', { request: (await host.event('find_app', {}, LONG_MS)).request }); // the last one comes after 200 clients
   })();
   const codes = { 4001: 0, 4100: 0 };
   for (let i = 0; i < 200; i++) codes[(await (await dial(host, { app: { key: `ask-${i}` }, ...HOSTILE })).closed()).code]++;

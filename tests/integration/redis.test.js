@@ -117,7 +117,7 @@ describe('redis', { skip }, () => {
       assert.match(err, /^pusherc: not accepted: signature or permission check failed: /);
       assert.match(err, reason);
     }
-    const { code, err } = await publish(['--timeout-ms', '300', '--url', url(':a%3Ab%2Fc@', '99'), 'a', 'x']);
+    const { code, err } = await publish(['--timeout-ms', '3000', '--url', url(':a%3Ab%2Fc@', '99'), 'a', 'x']);
     assert.equal(code, 1);
     assert.match(err, /DB index is out of range/);
   });
@@ -154,19 +154,19 @@ describe('redis', { skip }, () => {
     const inbox = await subscribe(t, redis, '*');
     await publishes(['--url', `redis://127.0.0.1:1,127.0.0.1:${redis.port}`, 'a', 'x', '1']);
     assert.equal(JSON.parse((await inbox.next()).message).data, 1);
-    const nowhere = await publish(['--timeout-ms', '400', '--url', 'redis://127.0.0.1:1', 'a', 'x']);
+    const nowhere = await publish(['--timeout-ms', '3000', '--url', 'redis://127.0.0.1:1', 'a', 'x']);
     assert.match(nowhere.err, /^pusherc: not accepted: no answer in time: Redis cannot be reached: ECONNREFUSED\n$/);
     assert.deepEqual(await publish(['--url', 'rediss://127.0.0.1:1', 'a', 'x']), { code: 2, err: 'pusherc: Redis over TLS is not supported\n' });
   });
 
   test('one that answers something else, or nothing, is given up', async (t) => {
-    for (const [answer, reason] of [['HTTP/1.1 400 Bad Request\r\n\r\n', /broke the protocol/], ['*1000000000\r\n', /broke the protocol/], ['', /no answer in time/]]) {
+    await Promise.all([['HTTP/1.1 400 Bad Request\r\n\r\n', /broke the protocol/], ['*1000000000\r\n', /broke the protocol/], ['', /no answer in time/]].map(async ([answer, reason]) => {
       const server = net.createServer((socket) => { socket.on('error', () => {}); socket.on('data', () => socket.write(answer)); }).listen(0, '127.0.0.1');
       await new Promise((resolve) => { server.on('listening', resolve); });
       t.after(() => server.close());
-      const { code, err } = await publish(['--timeout-ms', '400', '--url', `redis://127.0.0.1:${server.address().port}`, 'a', 'x']);
+      const { code, err } = await publish(['--timeout-ms', '3000', '--url', `redis://127.0.0.1:${server.address().port}`, 'a', 'x']);
       assert.equal(code, 1);
       assert.match(err, reason);
-    }
+    }));
   });
 });

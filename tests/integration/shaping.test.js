@@ -71,18 +71,19 @@ for (const workers of [1, 4]) {
   test(`${workers} workers: debounce: first and last of a burst, and the longest wait`, async (t) => {
     const host = await start(t);
     const [channel] = await clientsOf(t, host, 'doc.1', workers);
-    const until_ms = Date.now() + 1500;
-    let n = 0;
-    while (Date.now() < until_ms) {
-      await host.publish('doc.1', 'changed', JSON.stringify(++n));
-      await sleep(10);
+    const began = Date.now();
+    let n = 1;
+    await host.publish('doc.1', 'changed', '1');
+    assert.equal((await channel.inbox.event('changed')).data, 1, 'the leading edge');
+    while (Date.now() < began + 1500 || n < 200) { // where each is a window later than the one before, all of them come
+      await Promise.all(Array.from({ length: 5 }, () => host.publish('doc.1', 'changed', JSON.stringify(++n))));
+      await sleep(30);
     }
     await quiet(host);
     await host.publish('doc.2', 'changed', '0');
     const values = channel.inbox.rest().map(({ data }) => data).filter((data) => typeof data === 'number');
     await until(() => { values.push(...channel.inbox.rest().map(({ data }) => data)); return values.at(-1) === n; });
-    assert.equal(values[0], 1, 'the leading edge');
-    assert.ok(values.length >= 3, `steady events do not starve it: ${values}`);
+    assert.ok(values.length >= 2, `steady events do not starve it: ${values}`);
     assert.ok(values.length < n / 2, `${values.length} of ${n}`);
     assert.deepEqual(values, [...values].sort((a, b) => a - b));
   });
@@ -90,7 +91,8 @@ for (const workers of [1, 4]) {
   test(`${workers} workers: batch: every event once, in arrays`, async (t) => {
     const host = await start(t);
     const channels = await clientsOf(t, host, 'log.1');
-    for (let n = 0; n < 120; n++) await host.publish('log.1', 'line', n % 2 ? JSON.stringify({ n }) : `text "${n}"`);
+    // All at once: on a busy machine one after the other may take a window each.
+    await Promise.all(Array.from({ length: 120 }, (_, n) => host.publish('log.1', 'line', n % 2 ? JSON.stringify({ n }) : `text "${n}"`)));
     const wanted = Array.from({ length: 120 }, (_, n) => (n % 2 ? { n } : `text "${n}"`));
     for (const channel of channels) {
       const lines = [];
@@ -159,7 +161,8 @@ test('a config file sets the rules of an app, and SIGHUP changes them', async (t
   const client = await connect(server, { app });
   await client.subscribe('room.1');
   const post = (data) => api(server, 'POST', '/events', { app, body: { name: 'e', channel: 'room.1', data } });
-  for (const data of ['1', '2']) assert.equal((await post(data)).status, 200);
+  const batch = ['1', '2'].map((data) => ({ name: 'e', channel: 'room.1', data })); // in one request: two could be a window apart
+  assert.equal((await api(server, 'POST', '/batch_events', { app, body: { batch } })).status, 200);
   assert.equal((await client.event('e', 'room.1')).data, '[1,2]');
   write(null);
   server.child.kill('SIGHUP');

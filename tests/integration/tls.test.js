@@ -20,7 +20,9 @@ const { sdk } = require('./clients.js');
 const LARGE = { id: 'large', key: 'large-key', secret: 's', max_event_payload_bytes: 500000, client_events: true };
 const LOSSY = { id: 'lossy', key: 'lossy-key', secret: 's', max_event_payload_bytes: 60000, slow_policy: 1 };
 const TLS_ONLY = { id: 'only', key: 'only-key', secret: 's', tls_only: true };
-const OPTIONS = { max_http_body_bytes: 1048576, worker_count: 2, handshake_timeout_ms: 1000, close_timeout_ms: 500 };
+const OPTIONS = { max_http_body_bytes: 1048576, worker_count: 2 };
+// For handshakes that are not to end; those that are get the usual time, which a busy machine may need.
+const HASTY = { ...OPTIONS, handshake_timeout_ms: 3000 };
 
 // -- certificates: a root, an authority below it, and what that has signed --
 
@@ -392,14 +394,14 @@ describe('TLS', { skip: !built && 'not compiled in' }, () => {
   });
 
   test('a stop reaches clients, and lets go of those in mid-handshake', async (t) => {
-    const server = await startTls({ options: {} }, t);
+    const server = await startTls({ options: { handshake_timeout_ms: 120000 } }, t);
     const client = await connect(server);
     const half = await tcp(server);
     half.write(await clientHello());
     await half.has(/[^]/);
     await server.do('stop', { grace_ms: 100 });
     assert.equal((await client.closed()).code, 4200);
-    await half.over(5000);
+    await half.over();
   });
 
   test('reset at every stage', async () => {
@@ -443,21 +445,23 @@ describe('TLS', { skip: !built && 'not compiled in' }, () => {
       for (let i = 0; i < 5; i++) {
         const raw = await tcp(serve);
         raw.socket.write(bytes);
-        await raw.over(5000);
+        await raw.over();
         assert.match(raw.text, new RegExp(`^HTTP/1.1 400 [^]*${answer}`));
       }
+      await until(() => serve.stderr.includes(answer), 'the line');
       assert.equal(serve.stderr.split(answer).length, 2, serve.stderr);
     }
   });
 
-  test('other bytes are just the end of it', async () => {
-    for (const bytes of [Buffer.alloc(1), Buffer.from('hello'), Buffer.alloc(20000, 0x16), Buffer.from('1603010005aaaaaaaaaa', 'hex'), Buffer.from('160301ffff', 'hex'),
-      Buffer.alloc(100000, 0xff), Buffer.from('15030300020100', 'hex'), Buffer.from('170303000101', 'hex')]) {
-      const raw = await tcp(host);
+  test('other bytes are just the end of it', async (t) => {
+    const server = await startTls({ options: HASTY }, t); // some of them are the beginning of something
+    await Promise.all([Buffer.alloc(1), Buffer.from('hello'), Buffer.alloc(20000, 0x16), Buffer.from('1603010005aaaaaaaaaa', 'hex'), Buffer.from('160301ffff', 'hex'),
+      Buffer.alloc(100000, 0xff), Buffer.from('15030300020100', 'hex'), Buffer.from('170303000101', 'hex')].map(async (bytes) => {
+      const raw = await tcp(server);
       raw.socket.write(bytes);
-      await raw.over(5000);
-    }
-    await assertWell();
+      await raw.over();
+    }));
+    assert.equal((await request(server, 'GET', '/ready')).status, 200);
   });
 
   test('a record that was tampered with ends the connection', async (t) => {
@@ -476,18 +480,19 @@ describe('TLS', { skip: !built && 'not compiled in' }, () => {
     await assertWell();
   });
 
-  test('whoever stops in mid-handshake is closed in time', async () => {
+  test('whoever stops in mid-handshake is closed in time', async (t) => {
+    const server = await startTls({ options: HASTY }, t);
     const hello = await clientHello();
     const start = Date.now();
     await Promise.all([Buffer.alloc(0), hello.subarray(0, 3), hello.subarray(0, hello.length - 1), hello].map(async (bytes) => {
-      const raw = await tcp(host);
+      const raw = await tcp(server);
       raw.socket.write(bytes);
-      await raw.over(5000);
+      await raw.over();
     }));
-    assert.ok(Date.now() - start >= 900);
-    const socket = await bare(host); // shook hands, and says nothing
-    await within(socket.over, 'the end', 5000);
-    await assertWell();
+    assert.ok(Date.now() - start >= 2900);
+    const socket = await bare(server); // shook hands, and says nothing
+    await within(socket.over, 'the end');
+    assert.equal((await request(server, 'GET', '/ready')).status, 200);
   });
 
   test('many handshakes at once do not hold up who is connected', async (t) => {

@@ -19,7 +19,7 @@
 
 #include "unit/failing_alloc.h"
 
-#define PATIENCE_MS 20000
+#define PATIENCE_MS 60000
 #define TEXT_BYTES  4096
 
 /* What the host's driver, the log and the callbacks have seen. */

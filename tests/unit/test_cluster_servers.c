@@ -342,7 +342,7 @@ static void get(uint16_t port, const char *path, const char *info, char *out, si
 static void get_has(uint16_t port, const char *path, const char *info, const char *text)
 {
     char answer[4096];
-    for (int i = 0; i < 1000; i++) {
+    for (int i = 0; i < 6000; i++) { /* a minute */
         get(port, path, info, answer, sizeof answer);
         if (strstr(answer, text))
             return;
@@ -442,7 +442,7 @@ static void a_server_that_stops_takes_its_members_with_it(void **state)
 
 static bool has_nodes(pusherc_server *server, uint32_t count)
 {
-    for (int i = 0; i < 1000; i++) {
+    for (int i = 0; i < 6000; i++) { /* a minute */
         pusherc_cluster_info info = PUSHERC_CLUSTER_INFO_INIT;
         assert_int_equal(pusherc_server_cluster(server, &info), 0);
         if (info.nodes == count && info.state == PUSHERC_LINK_UP)

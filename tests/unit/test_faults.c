@@ -30,7 +30,7 @@
 #include "unit/failing_alloc.h"
 #include "unit/ws_client.h"
 
-#define PATIENCE_MS 20000 /* a client that waits so long has got neither an answer nor an end */
+#define PATIENCE_MS 60000 /* a client that waits so long has got neither an answer nor an end */
 
 /* -- the C library's requests -- */
 

@@ -26,7 +26,7 @@
 
 #include "base/fork.h"
 
-#define PATIENCE_MS 20000
+#define PATIENCE_MS 60000
 
 enum mode {
     THREADS,

@@ -41,7 +41,7 @@ enum mode {
 };
 
 #define BIT(type)   (1u << PUSHERC_MESSAGE_##type)
-#define PATIENCE_MS 20000
+#define PATIENCE_MS 60000
 
 /* A host with an inbox, and its server. */
 struct host {

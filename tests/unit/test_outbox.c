@@ -20,7 +20,7 @@
 
 #include "unit/failing_alloc.h"
 
-#define PATIENCE_MS 20000
+#define PATIENCE_MS 60000
 
 struct fixture {
     struct failing_alloc alloc;
