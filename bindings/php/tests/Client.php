@@ -72,7 +72,7 @@ final class Client
     }
 
     /** The next event of that name, or that the filter takes. */
-    public function wait(?string $name, ?\Closure $filter = null, float $seconds = 20): array
+    public function wait(?string $name, ?\Closure $filter = null, float $seconds = 60): array
     {
         $filter ??= fn ($event) => $event['event'] === $name;
         $end = microtime(true) + $seconds;
@@ -101,7 +101,7 @@ final class Client
         return $names;
     }
 
-    public function waitClosed(float $seconds = 20): int
+    public function waitClosed(float $seconds = 60): int
     {
         $end = microtime(true) + $seconds;
         while ($this->closeCode === 0 && microtime(true) < $end) {

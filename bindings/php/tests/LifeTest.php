@@ -50,7 +50,7 @@ final class LifeTest extends TestCase
             }
         });
         $this->assertSame(0, $status);
-        $this->assertLessThan(60, microtime(true) - $started);
+        $this->assertLessThan(600, microtime(true) - $started);
     }
 
     public function testSignalHandlersOfTheHostWork(): void

@@ -43,7 +43,7 @@ abstract class TestCase extends \PHPUnit\Framework\TestCase
     }
 
     /** Let the server's functions run until the condition holds. */
-    protected function until(Server $server, \Closure $holds, float $seconds = 20): void
+    protected function until(Server $server, \Closure $holds, float $seconds = 60): void
     {
         for ($end = microtime(true) + $seconds; !$holds();) {
             $server->dispatch(0.01);
@@ -55,7 +55,7 @@ abstract class TestCase extends \PHPUnit\Framework\TestCase
     /** What dispatch() throws next. */
     protected function thrown(Server $server): \Throwable
     {
-        for ($end = microtime(true) + 20; microtime(true) < $end;) {
+        for ($end = microtime(true) + 60; microtime(true) < $end;) {
             try {
                 $server->dispatch(0.01);
             } catch (\Throwable $error) {

@@ -17,7 +17,7 @@ from websockets.asyncio.client import ClientConnection
 import pusherc
 
 TOP = pathlib.Path(__file__).resolve().parents[3]
-PATIENCE = 20.0  # a failure waits so long
+PATIENCE = 60.0  # a failure waits so long
 MASTER_KEY = "MTIzNDU2Nzg5MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTI="
 
 

@@ -36,7 +36,7 @@ async def test_the_ten_lines_work_as_they_stand(tmp_path: Path) -> None:
     await client.close()
     process.stdin.close()
     process.stdin = None
-    _, err = await asyncio.to_thread(process.communicate, timeout=20)
+    _, err = await asyncio.to_thread(process.communicate, timeout=60)
     # -X dev tells of every call of the loop that took long, which on a busy machine any may.
     err = "".join(line for line in err.splitlines(True) if not line.startswith("Executing <"))
     assert process.returncode == 0 and not err, err

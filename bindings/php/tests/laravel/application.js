@@ -23,7 +23,7 @@ after(async () => {
 
 const lib = require('../../../../tests/integration/lib.js');
 
-const { BUILD, Program, TOP, until, within } = lib;
+const { BUILD, Program, TOP, freePort, until, within } = lib;
 
 // The npm packages of the project's tests.
 const npm = createRequire(path.join(TOP, 'tests/integration/lib.js'));
@@ -135,15 +135,6 @@ http {
   return site;
 }
 
-function freePort() {
-  return new Promise((resolve) => {
-    const probe = require('node:net').createServer().listen(0, '127.0.0.1', () => {
-      const { port } = probe.address();
-      probe.close(() => resolve(port));
-    });
-  });
-}
-
 /** A browser's cookies, without the browser. */
 class Visitor {
   constructor(site) {
@@ -172,4 +163,4 @@ class Visitor {
 
 const log = () => { try { return fs.readFileSync(path.join(root, 'storage/logs/laravel.log'), 'utf8'); } catch { return ''; } };
 
-module.exports = { ...lib, APP, Visitor, artisan, assemble, env, file, freePort, log, npm, pages, root, serve };
+module.exports = { ...lib, APP, Visitor, artisan, assemble, env, file, log, npm, pages, root, serve };

@@ -4,7 +4,7 @@
 const assert = require('node:assert/strict');
 const fs = require('node:fs');
 const { before, test } = require('node:test');
-const { APP, artisan, assemble, connect, env, pages, Program, root, serve, until, Visitor, within } = require('./application.js');
+const { APP, artisan, assemble, connect, env, freePort, pages, Program, root, serve, until, Visitor, within } = require('./application.js');
 
 let olga;
 before(async () => {
@@ -23,7 +23,7 @@ async function ask(client, channel) {
 
 test('exit() in a function is an ordinary end of PHP: its status, clients are closed, the port is free', async () => {
   for (const [channel, status] of [['private-exits', 7], ['private-dumps', 1]]) {
-    const server = await serve(null, { ends: status });
+    const server = await serve(null, { ends: status, port: await freePort() });
     const [asking, other] = [await join(server), await join(server)];
     asking.ask(channel);
     const { code, signal } = await within(server.exited, 'the end');
