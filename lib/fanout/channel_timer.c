@@ -58,6 +58,52 @@ void pc_channel_timer_fire(struct pc_channel_timer *t)
     on_due(&t->timer, t->worker->now_ms);
 }
 
+/* -- owned timers -- */
+
+static void on_mail(struct pc_mail *mail, struct pc_worker *worker)
+{
+    struct pc_owned_timer *t = PC_CONTAINER(mail, struct pc_owned_timer, mail);
+    struct pc_shard *shard = t->timer.channel->shard;
+    pthread_mutex_lock(&shard->mutex);
+    t->mailed = false;
+    pc_shard_unlock(shard);
+    if (worker)
+        pc_channel_timer_fire(&t->timer);
+    else if (pc_list_empty(&t->timer.of_worker)) /* else it ends with the worker */
+        pc_channel_timer_end(&t->timer);
+}
+
+int pc_owned_timer_ask(struct pc_owned_timer *t, uint64_t *wake)
+{
+    const struct pc_worker *owner = t->timer.worker;
+    bool wakes = false;
+    if (t->mailed)
+        return 0;
+    t->mail.run = on_mail;
+    int err = pc_mailbox_post(owner->mailbox, &t->mail, PC_MAIL_CONTROL, &wakes);
+    t->mailed = err == 0;
+    *wake |= (uint64_t)wakes << owner->index;
+    return err;
+}
+
+int pc_owned_timer_begin(struct pc_owned_timer *t, struct pc_engine *engine, struct pc_app *app,
+                         struct pc_channel *channel, pc_channel_timer_fn run,
+                         void (*over)(struct pc_channel_timer *timer), void *block, uint64_t *wake)
+{
+    const size_t shard = (size_t)(channel->shard - engine->directory.shards);
+    pc_channel_timer_init(&t->timer, &engine->workers[shard % engine->worker_count], app, channel,
+                          run, block);
+    t->timer.over = over;
+    int err = pc_owned_timer_ask(t, wake);
+    if (err) {
+        channel->holders--; /* the caller settles it */
+        pc_app_unref(app);
+    }
+    return err;
+}
+
+/* -- all of a worker -- */
+
 void pc_channel_timers_hurry(struct pc_worker *worker, pc_channel_pick_fn pick, void *ctx)
 {
     PC_LIST_EACH_SAFE(l, next, &worker->channel_timers) {

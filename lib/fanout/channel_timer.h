@@ -39,6 +39,25 @@ void pc_channel_timer_init(struct pc_channel_timer *timer, struct pc_worker *wor
 void pc_channel_timer_fire(struct pc_channel_timer *timer);
 /* Ends it before its time. The caller holds no lock. */
 void pc_channel_timer_end(struct pc_channel_timer *timer);
+
+/* A timer that any thread begins and moves, while one worker, chosen by the channel's shard, owns it and runs it. */
+struct pc_owned_timer {
+    struct pc_mail mail; /* "fire it" */
+    bool mailed;
+    struct pc_channel_timer timer;
+    uint64_t due_ms; /* when it fires; for run() and the callers of pc_owned_timer_ask() */
+};
+
+/* Locked. Begins it in memory of the caller, `block`, and asks the owner to fire it. 0; PUSHERC_ECANCELED: the owner is
+ * gone, and nothing has begun. `wake` gets the workers to wake. */
+PC_CHECKED int pc_owned_timer_begin(struct pc_owned_timer *timer, struct pc_engine *engine,
+                                    struct pc_app *app, struct pc_channel *channel,
+                                    pc_channel_timer_fn run,
+                                    void (*over)(struct pc_channel_timer *timer), void *block,
+                                    uint64_t *wake);
+/* Locked. Asks the owner to fire it now. 0; PUSHERC_ECANCELED: the owner is gone. */
+int pc_owned_timer_ask(struct pc_owned_timer *timer, uint64_t *wake);
+
 /* Fires now those of the worker's timers whose channels `pick` picks; NULL = all, because the server stops. The caller
  * holds no lock. */
 typedef bool (*pc_channel_pick_fn)(struct pc_channel *channel, void *ctx);

@@ -14,10 +14,7 @@ struct part {
 };
 
 struct pc_shaper {
-    struct pc_mail mail; /* "look at it" */
-    bool mailed;
-    struct pc_channel_timer timer; /* the owner's; holds the channel and the app */
-    uint64_t due_ms;               /* when the timer fires */
+    struct pc_owned_timer owned; /* holds the channel and the app */
     pc_shaping_send_fn send;
     uint64_t serial;    /* of the newest settings that events came under */
     struct part *parts; /* the one that was made first comes first */
@@ -105,7 +102,7 @@ static uint64_t next_ms(const struct pc_shaper *shaper, uint64_t now_ms)
         next = due < next ? due : next;
     }
     if (next == UINT64_MAX)
-        return shaper->mailed ? now_ms + PC_GATHER_MS : 0;
+        return shaper->owned.mailed ? now_ms + PC_GATHER_MS : 0;
     return next > now_ms ? next : now_ms + 1; /* a portion is left: another turn */
 }
 
@@ -127,8 +124,8 @@ static uint64_t run(struct pc_worker *worker, struct pc_app *app, struct pc_chan
             at = &part->next;
         }
     }
-    shaper->due_ms = next_ms(shaper, worker->now_ms);
-    const uint64_t due_ms = shaper->due_ms;
+    const uint64_t due_ms = next_ms(shaper, worker->now_ms);
+    shaper->owned.due_ms = due_ms;
     if (due_ms == 0)
         channel->shaper = NULL;
     pc_shard_unlock(channel->shard);
@@ -140,7 +137,7 @@ static uint64_t run(struct pc_worker *worker, struct pc_app *app, struct pc_chan
 /* The timer ends, with what still waits if the worker is gone. */
 static void on_over(struct pc_channel_timer *timer)
 {
-    struct pc_shaper *shaper = PC_CONTAINER(timer, struct pc_shaper, timer);
+    struct pc_shaper *shaper = PC_CONTAINER(timer, struct pc_shaper, owned.timer);
     pthread_mutex_lock(&timer->channel->shard->mutex);
     if (timer->channel->shaper == shaper)
         timer->channel->shaper = NULL;
@@ -152,40 +149,11 @@ static void on_over(struct pc_channel_timer *timer)
     pc_shard_unlock(timer->channel->shard);
 }
 
-static void on_mail(struct pc_mail *mail, struct pc_worker *worker)
-{
-    struct pc_shaper *shaper = PC_CONTAINER(mail, struct pc_shaper, mail);
-    struct pc_shard *shard = shaper->timer.channel->shard;
-    pthread_mutex_lock(&shard->mutex);
-    shaper->mailed = false;
-    pc_shard_unlock(shard);
-    if (worker)
-        pc_channel_timer_fire(&shaper->timer);
-    else if (pc_list_empty(&shaper->timer.of_worker)) /* else it ends with the worker */
-        pc_channel_timer_end(&shaper->timer);
-}
-
-/* Locked. Asks the owner to look at the shaper. PUSHERC_ECANCELED: the owner is gone. */
-static int post(struct pc_engine *engine, struct pc_shaper *shaper, uint64_t *wake)
-{
-    const uint32_t owner = shaper->timer.worker->index;
-    bool wakes = false;
-    if (shaper->mailed)
-        return 0;
-    shaper->mail.run = on_mail;
-    int err =
-        pc_mailbox_post(engine->workers[owner].mailbox, &shaper->mail, PC_MAIL_CONTROL, &wakes);
-    shaper->mailed = err == 0;
-    *wake |= (uint64_t)wakes << owner;
-    return err;
-}
-
 /* Locked. NULL: out of memory, or the server stops. */
 static struct pc_shaper *shaper_of(struct pc_engine *engine, const struct pc_app *app,
                                    struct pc_channel *channel, pc_shaping_send_fn send,
                                    uint64_t *wake)
 {
-    const size_t shard = (size_t)(channel->shard - engine->directory.shards);
     struct pc_shaper *shaper = channel->shaper;
     if (shaper || pc_engine_is_draining(engine))
         return shaper;
@@ -194,12 +162,8 @@ static struct pc_shaper *shaper_of(struct pc_engine *engine, const struct pc_app
         return NULL;
     shaper->send = send;
     shaper->serial = app->shaping.serial;
-    pc_channel_timer_init(&shaper->timer, &engine->workers[shard % engine->worker_count],
-                          (struct pc_app *)app, channel, run, shaper);
-    shaper->timer.over = on_over;
-    if (post(engine, shaper, wake)) {
-        channel->holders--; /* the caller holds it, too */
-        pc_app_unref((struct pc_app *)app);
+    if (pc_owned_timer_begin(&shaper->owned, engine, (struct pc_app *)app, channel, run, on_over,
+                             shaper, wake)) {
         pc_free(&engine->mem, shaper);
         return NULL;
     }
@@ -264,8 +228,8 @@ static int put(struct pc_engine *engine, struct pc_shaper *shaper, struct pc_sha
         return PUSHERC_ENOMEM;
     }
     /* If the owner is gone, it has sent all that there was, and this goes with the server. */
-    if (pc_engine_is_draining(engine) || pc_shape_due(shape, now_ms) < shaper->due_ms)
-        (void)post(engine, shaper, wake);
+    if (pc_engine_is_draining(engine) || pc_shape_due(shape, now_ms) < shaper->owned.due_ms)
+        (void)pc_owned_timer_ask(&shaper->owned, wake);
     return 0;
 }
 
@@ -311,7 +275,7 @@ uint64_t pc_shaping_vacated(struct pc_engine *engine, struct pc_channel *channel
             pc_shape_drop(&p->shape);
     }
     if (shaper && engine->relay.prepare)
-        (void)post(engine, shaper, &wake);
+        (void)pc_owned_timer_ask(&shaper->owned, &wake);
     return wake;
 }
 

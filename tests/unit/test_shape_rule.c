@@ -88,6 +88,11 @@ static void what_is_wrong_is_said_with_its_rule_and_word(void **state)
                          PUSHERC_EINVAL);
         assert_string_equal(info.text, expected);
     }
+    char long_key[600];
+    snprintf(long_key, sizeof long_key, "a window_ms=1 key=/~1%0511d", 0);
+    assert_int_equal(pc_shape_rules_check(pc_slice_of(long_key), "", NULL), PUSHERC_EINVAL);
+    long_key[strlen(long_key) - 2] = '\0';
+    assert_int_equal(pc_shape_rules_check(pc_slice_of(long_key), "", NULL), 0);
     char many[33 * 20] = "";
     for (int i = 0; i < 33; i++)
         snprintf(many + strlen(many), 20, "c%d window_ms=1\n", i);
