@@ -35,7 +35,8 @@ struct pc_people {
     struct pc_list here; /* the others */
     struct pc_list away; /* who is offline and not timed, the longest first */
     uint32_t away_count;
-    uint64_t number; /* of the last change */
+    uint32_t online_count; /* as the host was told */
+    uint64_t number;       /* of the last change */
 };
 
 void pc_people_init(struct pc_people *people, const struct pc_mem *mem, const uint64_t seed[2]);

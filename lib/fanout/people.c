@@ -23,6 +23,7 @@ static struct pc_people *people_of(const struct pc_app *app)
 static void set_online(struct pc_people *people, struct pc_person *person, bool online,
                        uint64_t now_ms, struct pc_user_change *change)
 {
+    people->online_count += (uint32_t)online - (uint32_t)person->online;
     person->online = online;
     person->number = ++people->number;
     change->online = online;
@@ -195,6 +196,7 @@ void pc_people_forget(struct pc_worker *worker)
             PC_CONTAINER(worker->people_timers.next, struct person_timer, of_worker);
         struct pc_people *people = people_of(t->app);
         pthread_mutex_lock(&people->mutex);
+        people->online_count -= t->person->online;
         t->person->timed = t->person->online = false;
         pc_people_put_back(people, t->person, t->app->options.max_users_seen);
         pthread_mutex_unlock(&people->mutex);

@@ -197,6 +197,24 @@ static void put_refusals(struct pc_metrics *out, const struct apps *apps)
     pc_metrics_end_family(out);
 }
 
+/* -- users -- */
+
+/* Of the apps that tell the host about users. */
+static void put_users(struct pc_metrics *out, const struct apps *apps)
+{
+    pc_metrics_begin_family(out, "users_online", PC_GAUGE, "Users who are online now.");
+    for (size_t i = 0; i < apps->count; i++) {
+        struct pc_people *people = &apps->items[i]->state->people;
+        if (!apps->items[i]->options.user_events)
+            continue;
+        pthread_mutex_lock(&people->mutex);
+        const uint32_t online = people->online_count;
+        pthread_mutex_unlock(&people->mutex);
+        put_app_sample(out, apps->items[i]->id, NULL, NULL, online);
+    }
+    pc_metrics_end_family(out);
+}
+
 /* -- per shaping rule -- */
 
 struct shape_family {
@@ -289,6 +307,7 @@ static void put_apps(struct pc_metrics *out, const struct apps *apps)
     put_subscriptions(out, apps);
     put_rates(out, apps);
     put_refusals(out, apps);
+    put_users(out, apps);
     put_shaping(out, apps);
     put_broadcast_latency(out, apps);
 }

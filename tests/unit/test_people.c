@@ -146,6 +146,10 @@ static void counts(struct px *px, const char *id, const char *expected)
     if (p)
         snprintf(text, sizeof text, "%u %u %d", p->connections, p->channels, p->online);
     assert_string_equal(text, expected);
+    uint32_t online = 0;
+    PC_LIST_EACH(link, &people(px)->here)
+        online += PC_CONTAINER(link, struct pc_person, link)->online;
+    assert_int_equal(people(px)->online_count, online);
 }
 
 static void the_first_connection_and_the_last_are_told(void **state)
