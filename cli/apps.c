@@ -24,6 +24,7 @@ static void app_free(struct cli_app *app)
     origins_free(app);
     free(app->webhooks);
     free(app->shaping);
+    free(app->ephemeral);
     free(app->history);
     free(app->master_key);
     free(app->secret);
@@ -96,6 +97,8 @@ int cli_apps_add(struct cli_apps *apps, const pusherc_app_options *options, stru
          !set_own_text(&app.master_key, &app.options.encryption_master_key,
                        options->encryption_master_key)) ||
         (options->shaping && !set_own_text(&app.shaping, &app.options.shaping, options->shaping)) ||
+        (options->ephemeral &&
+         !set_own_text(&app.ephemeral, &app.options.ephemeral, options->ephemeral)) ||
         !copy_origins(&app, options->allowed_origins) ||
         !cli_app_set_webhooks(&app, options->webhooks, options->webhook_count) ||
         !cli_app_set_history(&app, options->history, options->history_count)) {

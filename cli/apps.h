@@ -17,10 +17,10 @@ struct cli_app {
     pusherc_app_options options; /* its strings point to the members below */
     char *id, *key, *secret;     /* owned */
     const char *lacks;           /* where its secret should have come from; NULL = it has one */
-    char *master_key, *shaping;  /* owned, or NULL */
-    char **origins;              /* owned, NULL-terminated; NULL = any */
-    pusherc_webhook *webhooks;   /* owned, one block of memory; NULL = none */
-    pusherc_history_pattern *history; /* the same */
+    char *master_key, *shaping, *ephemeral; /* owned, or NULL */
+    char **origins;                         /* owned, NULL-terminated; NULL = any */
+    pusherc_webhook *webhooks;              /* owned, one block of memory; NULL = none */
+    pusherc_history_pattern *history;       /* the same */
 };
 
 struct cli_apps {

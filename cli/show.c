@@ -49,6 +49,9 @@ static void show_app(FILE *file, const struct cli_app *app)
     name(file, indent, "shaping");
     cli_print_json_text(file, app->shaping);
     (void)fputs(",\n", file);
+    name(file, indent, "ephemeral");
+    cli_print_json_text(file, app->ephemeral);
+    (void)fputs(",\n", file);
     name(file, indent, "allowed_origins");
     origins(file, app->origins);
     (void)fputs(",\n", file);

@@ -196,6 +196,18 @@ typedef struct pusherc_app_options {
     bool user_events;        /**< tell the host which users are online; default false */
     uint8_t reserved3_[3];   /**< zero */
     /** @} */
+
+    /** @name Ephemeral states
+     * See ephemeral.h.
+     * @{ */
+    /** Rules that make states with a time to live of client events, such as typing, at most 32: docs/typing.md has the
+     *  grammar. NULL = none: client events are events and nothing else. */
+    const char *ephemeral;
+    /** Memory of the states of all channels, in which each counts some 300 bytes more than its texts; default 16777216.
+     *  Above it a client that begins or renews one gets error 4301. */
+    uint32_t max_ephemeral_bytes;
+    uint32_t reserved4_; /**< zero */
+    /** @} */
 } pusherc_app_options;
 
 /* clang-format off */

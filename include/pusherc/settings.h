@@ -43,6 +43,7 @@ enum {
     X(SECRET, secret, 0, 0, 0, "", "the key that signatures are made with") \
     X(SECRET, encryption_master_key, 0, 0, 0, "", "base64 of 32 bytes: encrypts events of `private-encrypted-` channels") \
     X(TEXT, shaping, 0, 0, 0, "", "rules that make fewer events of those published on a channel, such as `gateway.{id} conflate key=/sensor window_ms=200`; `;` stands between rules") \
+    X(TEXT, ephemeral, 0, 0, 0, "", "rules that make states with a time to live of client events, such as `presence-chat.{id} event=client-typing ttl_ms=6000`; `;` stands between rules") \
     X(FLAG, disabled, 0, 1, 0, "", "close clients with 4003, and answer the HTTP API with 403") \
     X(FLAG, tls_only, 0, 1, 0, "", "close clients that come without TLS with 4000") \
     X(FLAG, client_events, 0, 1, 0, "", "clients may send `client-` events") \
@@ -78,6 +79,7 @@ enum {
     X(LIMIT, max_event_payload_bytes, 1, 1073741824, 10240, "", "length of an event's data") \
     X(NUMBER, max_event_channels, 1, 100, 100, "", "channels that one event may name; at most 100") \
     X(NUMBER, max_batch_events, 1, 10, 10, "", "events in one batch over HTTP; at most 10") \
+    X(NUMBER, max_ephemeral_bytes, 1, UINT32_MAX - 1, 16777216, "", "memory for the ephemeral states of all channels; above it a client that begins or renews one gets error 4301") \
     X(LIMIT, max_presence_members, 1, UINT32_MAX - 1, 100, "", "distinct users in one presence channel") \
     X(LIMIT, max_user_info_bytes, 1, 1073741824, 2048, "", "length of one user's `user_info`, as JSON") \
     X(NUMBER, max_watchlist_users, 1, PUSHERC_MAX_WATCHLIST_USERS, 100, "", "users in one watchlist; at most 100; the rest of a longer list is left out, with error 4302")

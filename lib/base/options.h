@@ -26,6 +26,7 @@
     X(cluster_info, reserved_, true)                                                               \
     X(cluster_options, reserved_, true)                                                            \
     X(credentials, master_key, false)                                                              \
+    X(ephemeral, ends_in_ms, false)                                                                \
     X(event, reserved_, true)                                                                      \
     X(grant, reserved_, true)                                                                      \
     X(grant_match, channel_pattern, false)                                                         \

@@ -92,6 +92,7 @@ void pc_app_unref(struct pc_app *app)
     struct pc_mem mem = app->mem;
     pc_origins_free(&mem, app->origins);
     pc_shape_rules_free(&app->shaping, &mem);
+    pc_ephemeral_rules_free(&app->ephemeral, &mem);
     for (size_t i = 0; app->history && i < app->options.history_count; i++)
         pc_free(&mem, (char *)app->history[i].pattern.ptr);
     pc_free(&mem, app->history);
@@ -189,6 +190,8 @@ int pc_app_check(const pusherc_app_options *o, bool webhooks, pusherc_errinfo *i
     if (err == 0)
         err = pc_shape_rules_check(pc_slice_of(o->shaping), about, info);
     if (err == 0)
+        err = pc_ephemeral_rules_check(pc_slice_of(o->ephemeral), about, info);
+    if (err == 0)
         err = check_history(o, info);
     if (err)
         return err;
@@ -281,7 +284,7 @@ int pc_app_new(struct pc_app **out, const struct pc_mem *mem, const pusherc_app_
     app->limits_received = app->options.max_received_messages_per_s != PUSHERC_NO_LIMIT ||
                            app->options.max_received_bytes_per_s != PUSHERC_NO_LIMIT;
     app->options.id = app->options.key = app->options.secret = NULL;
-    app->options.encryption_master_key = app->options.shaping = NULL;
+    app->options.encryption_master_key = app->options.shaping = app->options.ephemeral = NULL;
     app->has_master_key = options->encryption_master_key != NULL;
     if (app->has_master_key)
         read_master_key(options, app->master_key);
@@ -301,6 +304,8 @@ int pc_app_new(struct pc_app **out, const struct pc_mem *mem, const pusherc_app_
         err = pc_origins_copy(mem, options->allowed_origins, &app->origins);
     if (err == 0)
         err = pc_shape_rules_read(&app->shaping, mem, pc_slice_of(options->shaping));
+    if (err == 0)
+        err = pc_ephemeral_rules_read(&app->ephemeral, mem, pc_slice_of(options->ephemeral));
     if (err == 0)
         err = copy_history(app, options);
     if (err) {

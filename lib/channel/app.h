@@ -19,6 +19,7 @@
 #include "base/stat.h"
 #include "channel/counts.h"
 #include "channel/endpoint.h"
+#include "channel/ephemeral_rule.h"
 #include "channel/idempotency.h"
 #include "channel/origin.h"
 #include "channel/people.h"
@@ -82,6 +83,7 @@ struct pc_app_state {
     struct pc_counts per_user, per_address; /* connections, where there is a limit */
     struct pc_people people;                /* with user_events */
     struct pc_app_refusals refusals;
+    struct pc_ephemeral_share ephemeral;
     uint32_t worker_count;
     /* one for each worker, and one for all other threads, which use pc_stat_add_shared() */
     struct pc_app_stats *stats;
@@ -132,6 +134,7 @@ struct pc_app {
      * (delays may be) */
     pusherc_app_options options;
     struct pc_shape_rules shaping;
+    struct pc_ephemeral_rules ephemeral;
     /* What one message of a client costs of its time, and how far it may be in debt: max_client_messages_per_s, see
      * session/pace.h. 0 = nothing */
     uint32_t message_us;
@@ -172,6 +175,13 @@ static inline const struct pc_history_rule *pc_app_history(const struct pc_app *
                                                            pusherc_slice channel)
 {
     return app->options.history_count ? pc_app_history_find(app, channel) : NULL;
+}
+
+/* The first rule that is about the client event; NULL: it is no ephemeral state. */
+static inline const struct pc_ephemeral_rule *
+pc_app_ephemeral(const struct pc_app *app, pusherc_slice channel, pusherc_slice event)
+{
+    return app->ephemeral.count ? pc_ephemeral_rules_find(&app->ephemeral, channel, event) : NULL;
 }
 
 /* The counters of this worker for the app. */

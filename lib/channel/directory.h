@@ -87,6 +87,7 @@ struct pc_views {
 
 struct pc_local;
 struct pc_shaper;
+struct pc_ephemera;
 
 #define PC_ENCODINGS 3 /* as many as enum pc_encoding has */
 
@@ -126,7 +127,8 @@ struct pc_channel {
         uint64_t number;         /* each event has a new one */
         struct pc_list of_all, of_app;
     } kept;
-    struct pc_history *history; /* owned; NULL = the channel has none, see channel/history.h */
+    struct pc_ephemera *ephemera; /* fanout/ephemera.h; NULL = no user of it does anything */
+    struct pc_history *history;   /* owned; NULL = the channel has none, see channel/history.h */
     /* fanout/local.h; one per worker, which uses its item without the lock */
     struct pc_local *local[];
 };

@@ -2,6 +2,7 @@
 
 #include "channel/history.h"
 #include "channel/keep.h"
+#include "fanout/ephemera.h"
 #include "fanout/posting.h"
 #include "fanout/shaping.h"
 #include "fanout/view.h"
@@ -149,6 +150,17 @@ static void make_room(const struct delivery *d)
     pc_history_make_room(&d->engine->directory, d->publication->now_ms);
 }
 
+/* Locked, in the critical section of the numbering as well. Makes the event's change of an ephemeral state. 0;
+ * PUSHERC_ECANCELED: nothing has changed, and the event is not sent; PUSHERC_ELIMIT, PUSHERC_ENOMEM. */
+static int change_state(const struct delivery *d, struct pc_channel *channel, uint64_t *wake)
+{
+    const struct pc_publication *p = d->publication;
+    if (!p->ephemeral)
+        return 0;
+    int err = pc_ephemera_change(d->engine, d->app, channel, p->ephemeral, p->now_ms, wake);
+    return err ? err : p->ephemeral->done ? 0 : PUSHERC_ECANCELED;
+}
+
 /* Locked. *out is the channel, or NULL. A missing channel is made if it has to keep the event. */
 static int find_channel(const struct delivery *d, struct pc_shard *shard, struct pc_channel **out)
 {
@@ -173,7 +185,7 @@ static int find_channel(const struct delivery *d, struct pc_shard *shard, struct
 static struct pc_shape_rule *find_rule(const struct delivery *d, struct pc_channel *channel)
 {
     const struct pc_publication *p = d->publication;
-    if (!pc_shaping_covers(d->app, channel) || p->shaped || p->from_elsewhere)
+    if (!pc_shaping_covers(d->app, channel) || p->shaped || p->from_elsewhere || p->ephemeral)
         return NULL;
     return pc_shaping_rule(d->app, channel, p->event);
 }
@@ -188,13 +200,17 @@ static int find_recipients(const struct delivery *d, struct pc_recipients *out,
         pc_directory_lock(&d->engine->directory, d->app->state->uid, d->channel);
     int err = find_channel(d, shard, &channel);
     bool full = false;
+    uint64_t wake = 0;
     out->workers = 0;
     *rule = NULL;
+    if (!channel && err == 0)
+        err = change_state(d, NULL, &wake);
     if (channel) {
         pc_recipients_read(d->engine, channel, out);
         if (d->past)
             pc_recipients_number(out);
         if (out->workers == 0) {
+            err = change_state(d, channel, &wake);
             full = keep(d, channel, d->past ? ++shard->number : shard->number);
             pc_channel_settle(&d->engine->directory, channel);
         } else {
@@ -202,6 +218,8 @@ static int find_recipients(const struct delivery *d, struct pc_recipients *out,
         }
     }
     pc_shard_unlock(shard);
+    if (wake)
+        pc_wake_workers(d->engine, wake);
     if (full)
         make_room(d);
     return err;
@@ -253,7 +271,10 @@ static int post_event(const struct delivery *d, struct pc_channel *channel, stru
     bool full = false;
     pthread_mutex_lock(&shard->mutex);
     *fits = pc_event_fits(event, channel);
-    if (*fits) {
+    const int changed = *fits ? change_state(d, channel, &posting.wake) : 0;
+    if (changed) {
+        err = changed;
+    } else if (*fits) {
         int posted = pc_post(d->engine, channel, &posting);
         err = posted ? posted : err;
         if (out)
@@ -363,7 +384,7 @@ static int deliver(const struct delivery *d)
     return PUSHERC_EBACKLOG;
 }
 
-/* Delivers, and lets the channel keep the event. */
+/* Delivers, and lets the channel keep the event, or a state that begins. */
 static int deliver_kept(const struct delivery *not_kept)
 {
     struct delivery d = *not_kept;
@@ -371,12 +392,12 @@ static int deliver_kept(const struct delivery *not_kept)
     struct pc_rule_table *rules = pc_rules_take(&d.engine->rules); /* on any thread */
     struct pc_rule_match match = pc_rule_table_find(rules, d.app->id, d.channel, d.class.kind);
     d.match = &match;
-    if (d.class.cache)
+    if (d.class.cache && p->cacheable)
         d.cached = pc_cached_new(&d.engine->mem, p->event, p->data,
                                  p->now_ms + UINT64_C(1000) * d.app->options.cache_ttl_s);
     if (d.history)
         d.past = pc_past_new(&d.engine->mem, p->event, p->data, p->except);
-    bool made = (d.cached || !d.class.cache) && (d.past || !d.history);
+    bool made = (d.cached || !d.class.cache || !p->cacheable) && (d.past || !d.history);
     int err = made ? deliver(&d) : PUSHERC_ENOMEM;
     pc_cached_unref(d.cached);
     pc_past_unref(d.past);
@@ -400,9 +421,11 @@ int pc_publish(struct pc_engine *engine, const struct pc_app *app, const struct 
         if (repeated)
             continue;
         d.history = p->cacheable ? pc_app_history(app, d.channel) : NULL;
-        err = d.history || (p->cacheable && d.class.cache) ? deliver_kept(&d) : deliver(&d);
+        const bool kept = d.history || (p->cacheable && d.class.cache) ||
+                          (p->ephemeral && p->ephemeral->step == PC_EPHEMERAL_SAID);
+        err = kept ? deliver_kept(&d) : deliver(&d);
     }
-    return err;
+    return err == PUSHERC_ECANCELED ? 0 : err; /* it had nothing to say */
 }
 
 /* An event that has waited for its time. */
@@ -421,4 +444,42 @@ static int send_shaped(struct pc_worker *worker, const struct pc_app *app,
                                      .now_ms = worker->now_ms,
                                      .worker = worker};
     return pc_publish(worker->engine, app, &p);
+}
+
+/* -- ends of ephemeral states -- */
+
+int pc_publish_ended(struct pc_engine *engine, const struct pc_app *app, pusherc_slice channel,
+                     struct pc_said *said, pusherc_socket_id except, struct pc_worker *worker,
+                     uint64_t now_ms, bool at_once, bool *ended)
+{
+    struct pc_ephemeral_change change = {
+        .step = PC_EPHEMERAL_OVER, .at_once = at_once, .said = said};
+    char stack[1024];
+    struct pc_buf data;
+    pc_buf_init_in(&data, &engine->mem, SIZE_MAX, stack, sizeof stack);
+    pc_ephemeral_put_ended(&data, said->data);
+    int err = pc_buf_status(&data);
+    const struct pc_publication p = {.event = said->event,
+                                     .channels = &channel,
+                                     .channel_count = 1,
+                                     .data = pc_buf_slice(&data),
+                                     .user_id = said->shows_user ? pc_said_user_id(said) : PC_S(""),
+                                     .except = except,
+                                     .way = PC_WAY_CLIENT,
+                                     .ephemeral = &change,
+                                     .now_ms = now_ms,
+                                     .worker = worker};
+    if (err == 0)
+        err = pc_publish(engine, app, &p);
+    *ended = change.done;
+    pc_buf_free(&data);
+    return err;
+}
+
+int pc_publish_over(struct pc_worker *worker, const struct pc_app *app, pusherc_slice channel,
+                    struct pc_said *said, pusherc_socket_id except)
+{
+    bool ended;
+    return pc_publish_ended(worker->engine, app, channel, said, except, worker, worker->now_ms,
+                            false, &ended);
 }

@@ -22,7 +22,9 @@ struct pc_publication {
     bool is_everywhere;       /* all linked processes get it by themselves, so it is not relayed */
     enum pc_way way;          /* for the inspector; of what came from elsewhere nothing is said */
     bool shaped;              /* has come out of shaping (shaping.h) */
-    uint64_t now_ms;          /* monotonic; for the age of kept events */
+    uint64_t now_ms;          /* monotonic; for the age of kept events, and ephemeral states */
+    /* What the event says of a state of its one channel; NULL = nothing. Such an event is not shaped. */
+    struct pc_ephemeral_change *ephemeral;
     /* the worker whose thread this is; NULL = no worker's, or not known */
     struct pc_worker *worker;
 };
@@ -32,8 +34,22 @@ struct pc_publication {
 PC_CHECKED int pc_publication_check(const struct pc_engine *engine, const struct pc_app *app,
                                     const struct pc_publication *p, pusherc_errinfo *info);
 
+struct pc_said;
+
+/* Publishes that a state has ended, with what was said of it last; `at_once`: also if its time is not over. *ended false:
+ * it was renewed or has ended. 0 or as pc_publish(). `worker` may be NULL. */
+PC_CHECKED int pc_publish_ended(struct pc_engine *engine, const struct pc_app *app,
+                                pusherc_slice channel, struct pc_said *said,
+                                pusherc_socket_id except, struct pc_worker *worker, uint64_t now_ms,
+                                bool at_once, bool *ended);
+/* The same for states that are over: the pc_ephemera_tell_fn of all changes. */
+PC_CHECKED int pc_publish_over(struct pc_worker *worker, const struct pc_app *app,
+                               pusherc_slice channel, struct pc_said *said,
+                               pusherc_socket_id except);
+
 /* Publishes what was checked, once to each channel, also if the list repeats it. 0; PUSHERC_EBACKLOG or
- * PUSHERC_ENOMEM: one channel failed; the channels before it have the event, and some of its workers may have it. */
+ * PUSHERC_ENOMEM: one channel failed; the channels before it have the event, and some of its workers may have it;
+ * PUSHERC_ELIMIT: p->ephemeral has no room. */
 PC_CHECKED int pc_publish(struct pc_engine *engine, const struct pc_app *app,
                           const struct pc_publication *p);
 

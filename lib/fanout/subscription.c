@@ -89,6 +89,8 @@ static int join_locked(struct pc_worker *worker, const struct pc_join *join,
     if (err == 0 && history)
         err = pc_history_make(&worker->engine->directory, channel, history);
     s->view = PC_NO_VIEW;
+    if (err == 0 && channel->ephemera)
+        err = pc_ephemera_copy(worker->engine, channel, &change->ephemeral);
     if (err == 0 && channel->views && join->view.len) {
         err = pc_channel_use_view(channel, join->view, &s->view);
         change->views_full = err == PUSHERC_ELIMIT;
@@ -99,6 +101,7 @@ static int join_locked(struct pc_worker *worker, const struct pc_join *join,
             drop_view(channel, s->view);
     }
     if (err) {
+        pc_said_list_free(&change->ephemeral);
         pc_local_settle(worker, channel);
         return err;
     }
@@ -202,6 +205,7 @@ int pc_join_finish(struct pc_worker *worker, const struct pc_join *join, struct 
         if (err) {
             pc_cached_unref(change->cached);
             pc_past_events_free(&change->past);
+            pc_said_list_free(&change->ephemeral);
             /* The caller tells the host neither of the join nor of the leave. If the join has ended an absence, which
              * the host does not know, the member may be absent again. */
             pc_people_tell(worker, join->app, join->user_id, &change->user);
@@ -328,6 +332,17 @@ int pc_change_view(struct pc_subscription *s, pusherc_slice view)
 
 /* -- leaving -- */
 
+/* Locked, and unlocked while it tells. What the connection alone has said ends with it, while it is still there. */
+static void end_states(struct pc_worker *worker, struct pc_app *app, struct pc_channel *channel,
+                       struct pc_subscription *s)
+{
+    pc_ephemera_left(channel, &s->ephemeral);
+    pthread_mutex_unlock(&channel->shard->mutex);
+    int err = pc_ephemera_tell(worker, app, channel, UINT32_MAX);
+    (void)err; /* without memory the timer tells it */
+    pthread_mutex_lock(&channel->shard->mutex);
+}
+
 /* Locked. The member's last subscription ends, and the member may stay for a while. */
 static bool is_absence(struct pc_worker *worker, struct pc_app *app, struct pc_channel *channel,
                        const struct pc_subscription *s)
@@ -350,6 +365,8 @@ void pc_leave(struct pc_worker *worker, struct pc_app *app, struct pc_subscripti
 
     struct pc_shard *shard = channel->shard;
     pthread_mutex_lock(&shard->mutex);
+    if (s->ephemeral)
+        end_states(worker, app, channel, s);
     pc_local_remove(worker, s);
     abandon_view_changes(s);
     drop_view(channel, s->view);

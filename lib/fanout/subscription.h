@@ -7,6 +7,7 @@
 #define PC_FANOUT_SUBSCRIPTION_H
 
 #include "channel/history.h"
+#include "fanout/ephemera.h"
 #include "fanout/local.h"
 #include "fanout/people.h"
 
@@ -21,7 +22,8 @@ struct pc_subscription {
     uint32_t view;          /* in the channel's table, or PC_NO_VIEW */
     /* owned; views that follow this one, the next first: see pc_change_view() */
     struct pc_view_change *view_changes;
-    struct pc_hold *hold; /* owned; its events wait: hold.h. NULL = they do not */
+    struct pc_hold *hold;                /* owned; its events wait: hold.h. NULL = they do not */
+    struct pc_ephemeral_hold *ephemeral; /* on states that it has said: ephemeral.h; locked */
     /* presence channels: counted in the roster; the id may be read without lock */
     struct pc_roster_member *member;
 };
@@ -49,6 +51,7 @@ struct pc_join {
 struct pc_channel_change {
     /* joined: the event that a cache channel keeps, counted for the caller; NULL = none */
     struct pc_cached *cached;
+    struct pc_said_list ephemeral; /* joined: what users do; the caller frees it */
     struct pc_past_events
         past; /* joined: the channel's history up to `sequence`; the caller frees it */
     uint64_t subscriptions;

@@ -127,7 +127,7 @@ int pc_view_member_added(struct pc_engine *engine, const struct pc_join *join,
 }
 
 void pc_render_past(struct pc_engine *engine, const struct pc_join *join, pusherc_slice event,
-                    pusherc_slice text, struct pc_buf *out)
+                    pusherc_slice text, pusherc_slice user_id, struct pc_buf *out)
 {
     struct pusherc_render r = {.app = join->app,
                                .engine = engine,
@@ -138,14 +138,14 @@ void pc_render_past(struct pc_engine *engine, const struct pc_join *join, pusher
                                .view = join->view};
     pusherc_slice data;
     if (!pc_join_rendered(join)) {
-        pc_out_event(out, event, join->channel, text, PC_S(""));
+        pc_out_event(out, event, join->channel, text, user_id);
         return;
     }
     if (join->view.len == 0)
         return;
     pc_buf_init(&r.payload, &engine->mem, SIZE_MAX);
     if (pc_render(&r, &data))
-        pc_out_event(out, event, join->channel, data, PC_S(""));
+        pc_out_event(out, event, join->channel, data, user_id);
     if (r.err)
         out->status = r.err;
     pc_buf_free(&r.payload);

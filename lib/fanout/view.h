@@ -22,8 +22,9 @@ PC_CHECKED int pc_view_member_added(struct pc_engine *engine, const struct pc_jo
                                     struct pc_frame **out);
 
 /* Appends the message with what a newcomer may see of an event from before it joined. Appends nothing if its view may
- * not see the event. Without memory the buffer's status says so. */
+ * not see the event. Without memory the buffer's status says so. `user_id`: of a client event on a presence channel, else
+ * len 0. */
 void pc_render_past(struct pc_engine *engine, const struct pc_join *join, pusherc_slice event,
-                    pusherc_slice data, struct pc_buf *out);
+                    pusherc_slice data, pusherc_slice user_id, struct pc_buf *out);
 
 #endif

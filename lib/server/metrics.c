@@ -197,7 +197,7 @@ static void put_refusals(struct pc_metrics *out, const struct apps *apps)
     pc_metrics_end_family(out);
 }
 
-/* -- users -- */
+/* -- users and what they do -- */
 
 /* Of the apps that tell the host about users. */
 static void put_users(struct pc_metrics *out, const struct apps *apps)
@@ -213,6 +213,39 @@ static void put_users(struct pc_metrics *out, const struct apps *apps)
         put_app_sample(out, apps->items[i]->id, NULL, NULL, online);
     }
     pc_metrics_end_family(out);
+}
+
+struct ephemeral_family {
+    const char *name, *help;
+    enum pc_metric_type type;
+    size_t offset; /* in struct pc_ephemeral_share */
+};
+
+#define SHARE(member) offsetof(struct pc_ephemeral_share, member)
+
+/* clang-format off */
+static const struct ephemeral_family ephemeral_families[] = {
+    {"ephemeral_begun_total", "Ephemeral states that began.", PC_COUNTER, SHARE(begun)},
+    {"ephemeral_ended_total", "Ephemeral states that ended.", PC_COUNTER, SHARE(ended)},
+    {"ephemeral_refused_total", "Ephemeral states refused by a bound, as the sender was told.", PC_COUNTER, SHARE(refused)},
+    {"ephemeral_bytes", "Memory of the ephemeral states there are now.", PC_GAUGE, SHARE(bytes)},
+};
+/* clang-format on */
+
+static void put_ephemeral(struct pc_metrics *out, const struct apps *apps)
+{
+    for (size_t f = 0; f < sizeof ephemeral_families / sizeof ephemeral_families[0]; f++) {
+        const struct ephemeral_family *family = &ephemeral_families[f];
+        pc_metrics_begin_family(out, family->name, family->type, family->help);
+        for (size_t i = 0; i < apps->count; i++) {
+            const char *share = (const char *)&apps->items[i]->state->ephemeral;
+            if (apps->items[i]->ephemeral.count)
+                put_app_sample(
+                    out, apps->items[i]->id, NULL, NULL,
+                    pc_stat_get((const _Atomic uint64_t *)(const void *)(share + family->offset)));
+        }
+        pc_metrics_end_family(out);
+    }
 }
 
 /* -- per shaping rule -- */
@@ -308,6 +341,7 @@ static void put_apps(struct pc_metrics *out, const struct apps *apps)
     put_rates(out, apps);
     put_refusals(out, apps);
     put_users(out, apps);
+    put_ephemeral(out, apps);
     put_shaping(out, apps);
     put_broadcast_latency(out, apps);
 }

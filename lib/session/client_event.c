@@ -4,6 +4,7 @@
 
 #include "fanout/posting.h"
 #include "fanout/publish.h"
+#include "session/doing.h"
 #include "session/handlers.h"
 #include "session/member.h"
 #include "session/reply.h"
@@ -35,11 +36,58 @@ static int event_data(const struct pc_message_in *in, struct pc_buf *scratch, pu
     return 0;
 }
 
-static void relay(struct pc_session *s, const struct pc_message_in *in, pusherc_slice data,
-                  pusherc_slice user_id)
+static void refuse_state(struct pc_session *s, const char *setting)
+{
+    char text[120];
+    (void)snprintf(text, sizeof text, "There are too many such states (%s)", setting);
+    refuse_event(s, PC_ERROR_CLIENT_EVENT, text);
+}
+
+/* The event is within the app's limits, and the host lets it pass. */
+static void publish(struct pc_session *s, const struct pc_message_in *in, pusherc_slice data,
+                    pusherc_slice user_id, struct pc_ephemeral_change *change)
 {
     struct pc_engine *engine = s->worker->engine;
+    struct pc_publication p = {.event = in->event,
+                               .channels = &in->channel,
+                               .channel_count = 1,
+                               .data = data,
+                               .user_id = user_id,
+                               .except = s->q->owner,
+                               .way = PC_WAY_CLIENT,
+                               .ephemeral = change,
+                               .now_ms = s->worker->now_ms,
+                               .worker = s->worker};
+    int err = pc_publish(engine, s->app, &p);
+    if (err == PUSHERC_ELIMIT) {
+        refuse_state(s, change->bounds.full);
+        return;
+    }
+    if (err) {
+        refuse_event(s, PC_ERROR_CLIENT_EVENT,
+                     err == PUSHERC_EBACKLOG ? "The server is overloaded" : "Out of memory");
+        return;
+    }
+    pc_stat_add(&stats_of(s)->client_events, 1);
+    if (change && !change->done)
+        return; /* the end of what has ended: nothing was sent */
+    struct pc_posting posting = {0};
+    struct pc_notice notice = {.kind = PUSHERC_WEBHOOK_CLIENT_EVENT,
+                               .app = s->app,
+                               .channel = in->channel,
+                               .user_id = user_id,
+                               .event = in->event,
+                               .data = data,
+                               .socket_id = s->q->owner};
+    pc_posting_note(engine, &notice, &posting);
+    pc_posting_finish(engine, &posting);
+}
+
+static void relay(struct pc_session *s, const struct pc_message_in *in, pusherc_slice data,
+                  struct pc_subscription *sub)
+{
     const pusherc_hooks *hooks = s->worker->hooks;
+    pusherc_slice user_id = sub->member ? sub->member->node.key : PC_S("");
     if (hooks->on_client_event) {
         pusherc_client_event event = {.struct_size = sizeof event,
                                       .channel = in->channel,
@@ -51,31 +99,14 @@ static void relay(struct pc_session *s, const struct pc_message_in *in, pusherc_
             return;
         }
     }
-    struct pc_publication p = {.event = in->event,
-                               .channels = &in->channel,
-                               .channel_count = 1,
-                               .data = data,
-                               .user_id = user_id,
-                               .except = s->q->owner,
-                               .way = PC_WAY_CLIENT,
-                               .worker = s->worker};
-    int err = pc_publish(engine, s->app, &p);
-    if (err) {
-        refuse_event(s, PC_ERROR_CLIENT_EVENT,
-                     err == PUSHERC_EBACKLOG ? "The server is overloaded" : "Out of memory");
+    const struct pc_ephemeral_rule *rule = pc_app_ephemeral(s->app, in->channel, in->event);
+    struct pc_ephemeral_change change = {.said = NULL};
+    if (rule && pc_doing_read(s, sub, rule, in->event, data, &change)) {
+        refuse_event(s, PC_ERROR_CLIENT_EVENT, "Out of memory");
         return;
     }
-    pc_stat_add(&stats_of(s)->client_events, 1);
-    struct pc_posting posting = {0};
-    struct pc_notice notice = {.kind = PUSHERC_WEBHOOK_CLIENT_EVENT,
-                               .app = s->app,
-                               .channel = in->channel,
-                               .user_id = user_id,
-                               .event = in->event,
-                               .data = data,
-                               .socket_id = s->q->owner};
-    pc_posting_note(engine, &notice, &posting);
-    pc_posting_finish(engine, &posting);
+    publish(s, in, data, user_id, change.said ? &change : NULL);
+    pc_said_unref(change.said);
 }
 
 static bool take_event(struct pc_session *s)
@@ -123,7 +154,7 @@ void pc_session_client_event(struct pc_session *s, const struct pc_message_in *i
                      "Client events are only supported on private and presence channels");
         return;
     }
-    const struct pc_subscription *sub = pc_session_subscription(s, in->channel);
+    struct pc_subscription *sub = pc_session_subscription(s, in->channel);
     if (!sub) {
         refuse_event(s, PC_ERROR_PLAIN, "Client events can only be sent to subscribed channels");
         return;
@@ -152,6 +183,6 @@ void pc_session_client_event(struct pc_session *s, const struct pc_message_in *i
     else if (!data_fits(s, data))
         refuse_size(s, data.len);
     else
-        relay(s, in, data, sub->member ? sub->member->node.key : PC_S(""));
+        relay(s, in, data, sub);
     pc_buf_free(&scratch);
 }

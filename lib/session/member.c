@@ -7,6 +7,7 @@
 #include "fanout/occupancy.h"
 #include "fanout/view.h"
 #include "protocol/message_out.h"
+#include "session/doing.h"
 #include "session/index.h"
 #include "session/reply.h"
 #include "session/resume.h"
@@ -159,7 +160,7 @@ static void say_cached(struct pc_session *s, const struct pc_join *join,
     if (!cached)
         pc_out_cache_miss(&message, join->channel);
     else
-        pc_render_past(engine, join, cached->event, cached->data, &message);
+        pc_render_past(engine, join, cached->event, cached->data, PC_S(""), &message);
     if (message.len > 0 || pc_buf_status(&message))
         pc_session_say(s, &message);
     else
@@ -220,8 +221,10 @@ struct pc_subscription *pc_session_join(struct pc_session *s, const struct pc_jo
         bool replayed = point.given && pc_resume_replay(s, join, &change, point);
         if (join->class.cache && !replayed)
             say_cached(s, join, change.cached);
+        pc_doing_say_all(s, join, &change.ephemeral);
         pc_cached_unref(change.cached);
         pc_past_events_free(&change.past);
+        pc_said_list_free(&change.ephemeral);
         pc_occupancy_tell_host(s->worker, s->app, pc_subscription_channel(sub), join->user_id,
                                &change);
     }

@@ -160,7 +160,7 @@ static bool say_past(struct pc_session *s, const struct pc_join *join, const str
     char stack[PC_SESSION_STACK];
     struct pc_buf message;
     pc_buf_init_in(&message, s->worker->mem, SIZE_MAX, stack, sizeof stack);
-    pc_render_past(s->worker->engine, join, past->event, past->data, &message);
+    pc_render_past(s->worker->engine, join, past->event, past->data, PC_S(""), &message);
     bool seen = message.len > 0 || pc_buf_status(&message);
     if (seen)
         say_numbered(s, &message, past->number);

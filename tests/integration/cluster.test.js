@@ -57,6 +57,30 @@ async function flows(nodes, clients, channel) {
 }
 
 describe('several servers over Redis', { skip: noRedis }, () => {
+  test('what a client does for a while begins and ends on all servers, in order and once', async (t) => {
+    const apps = [{ ...APP, client_events: true, ephemeral: 'private-chat event=client-typing ttl_ms=1000 ; private-chat event=client-recording ttl_ms=600000' }];
+    const nodes = await startNodes(t, await startRedis(t), 2, { apps });
+    const clients = [];
+    for (const node of [...nodes, ...nodes]) {
+      const client = await connect(node);
+      await client.subscribe('private-chat');
+      clients.push(client);
+    }
+    await flows(nodes, clients, 'private-chat');
+    const say = (event, data) => clients[0].send({ event, channel: 'private-chat', data });
+    const heard = (client) => client.frames.filter((f) => f.event.startsWith('client-')).map((f) => f.data);
+    const all = (count) => until(() => clients.slice(1).every((client) => heard(client).length >= count), 'the events', LONG);
+    say('client-typing', '{"n":1}');
+    await all(2); // its time is over
+    for (const data of ['{"n":2}', '{"ended":true}', '{"ended":true}', '{"n":3}']) say('client-recording', data);
+    await all(5);
+    await clients[0].close();
+    await all(6);
+    await flows(nodes, clients.slice(1), 'private-chat');
+    for (const client of clients.slice(1))
+      assert.deepEqual(heard(client), ['{"n":1}', '{"n":1,"ended":true}', '{"n":2}', '{"ended":true}', '{"n":3}', '{"n":3,"ended":true}']);
+  });
+
   test('events of each server reach the clients of all, in the order of their publisher, none twice', async (t) => {
     const redis = await startRedis(t);
     const nodes = await startNodes(t, redis, 3);

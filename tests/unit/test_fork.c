@@ -285,6 +285,12 @@ static void try_queries(pusherc_server *server)
     REFUSED(pusherc_get_channel(server, "app-id", channel, &info));
     REFUSED(
         pusherc_get_cached_event(server, "app-id", cache, (pusherc_cached_event_fn)never, NULL));
+    pusherc_ephemeral typing = PUSHERC_EPHEMERAL_INIT;
+    typing.channel = channel;
+    typing.event = who;
+    REFUSED(pusherc_set_ephemeral(server, "app-id", &typing));
+    REFUSED(pusherc_end_ephemeral(server, "app-id", &typing));
+    REFUSED(pusherc_list_ephemeral(server, "app-id", channel, (pusherc_ephemeral_fn)never, NULL));
     REFUSED(pusherc_history(server, "app-id", cache, none, (pusherc_history_fn)never, NULL));
     REFUSED(pusherc_explain(server, "app-id", channel, none, (pusherc_explain_fn)never, NULL));
 }

@@ -155,6 +155,7 @@ static void items_of_another_size_are_found_by_the_first_ones_struct_size(void *
 #define PUSHERC_INIT_OF_laravel_redis_options PUSHERC_LARAVEL_REDIS_OPTIONS_INIT
 #define PUSHERC_INIT_OF_link_ops              PUSHERC_LINK_OPS_INIT
 #define PUSHERC_INIT_OF_credentials           PUSHERC_CREDENTIALS_INIT
+#define PUSHERC_INIT_OF_ephemeral             PUSHERC_EPHEMERAL_INIT
 #define PUSHERC_INIT_OF_event                 PUSHERC_EVENT_INIT
 #define PUSHERC_INIT_OF_grant                 PUSHERC_GRANT_INIT
 #define PUSHERC_INIT_OF_grant_match           PUSHERC_GRANT_MATCH_INIT

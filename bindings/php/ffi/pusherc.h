@@ -162,6 +162,9 @@ typedef struct pusherc_app_options {
     uint32_t max_users_seen;
     bool user_events;
     uint8_t reserved3_[3];
+    const char *ephemeral;
+    uint32_t max_ephemeral_bytes;
+    uint32_t reserved4_;
 } pusherc_app_options;
 void pusherc_app_options_init(pusherc_app_options *out, size_t struct_size);
 int pusherc_server_put_app(uintptr_t server, const pusherc_app_options *options, pusherc_errinfo *info);
@@ -541,6 +544,20 @@ typedef struct pusherc_cluster_info {
 } pusherc_cluster_info;
 void pusherc_cluster_info_init(pusherc_cluster_info *out, size_t struct_size);
 int pusherc_server_cluster(uintptr_t server, pusherc_cluster_info *out);
+typedef struct pusherc_ephemeral {
+    size_t struct_size;
+    pusherc_slice channel;
+    pusherc_slice event;
+    pusherc_slice user_id;
+    pusherc_slice key;
+    pusherc_slice data;
+    uint64_t ends_in_ms;
+} pusherc_ephemeral;
+void pusherc_ephemeral_init(pusherc_ephemeral *out, size_t struct_size);
+int pusherc_set_ephemeral(uintptr_t server, const char *app_id, const pusherc_ephemeral *state);
+int pusherc_end_ephemeral(uintptr_t server, const char *app_id, const pusherc_ephemeral *state);
+typedef void (*pusherc_ephemeral_fn)(const pusherc_ephemeral *items, size_t count, uintptr_t user_data);
+int pusherc_list_ephemeral(uintptr_t server, const char *app_id, pusherc_slice channel, pusherc_ephemeral_fn done, uintptr_t user_data);
 typedef struct pusherc_user_info {
     size_t struct_size;
     pusherc_slice user_id;

@@ -8,6 +8,8 @@ class AppSettings(TypedDict, total=False):
 
     shaping: str
     """rules that make fewer events of those published on a channel, such as `gateway.{id} conflate key=/sensor window_ms=200`; `;` stands between rules"""
+    ephemeral: str
+    """rules that make states with a time to live of client events, such as `presence-chat.{id} event=client-typing ttl_ms=6000`; `;` stands between rules"""
     disabled: bool
     """close clients with 4003, and answer the HTTP API with 403"""
     tls_only: bool
@@ -76,6 +78,8 @@ class AppSettings(TypedDict, total=False):
     """channels that one event may name; at most 100"""
     max_batch_events: int
     """events in one batch over HTTP; at most 10"""
+    max_ephemeral_bytes: int
+    """memory for the ephemeral states of all channels; above it a client that begins or renews one gets error 4301"""
     max_presence_members: int | None
     """distinct users in one presence channel"""
     max_user_info_bytes: int | None
@@ -178,6 +182,7 @@ class ServerSettings(TypedDict, total=False):
 # Name: kind of the setting, and its words if it is a choice.
 APP: dict[str, tuple[str, str]] = {
     "shaping": ("TEXT", ""),
+    "ephemeral": ("TEXT", ""),
     "disabled": ("FLAG", ""),
     "tls_only": ("FLAG", ""),
     "client_events": ("FLAG", ""),
@@ -212,6 +217,7 @@ APP: dict[str, tuple[str, str]] = {
     "max_event_payload_bytes": ("LIMIT", ""),
     "max_event_channels": ("NUMBER", ""),
     "max_batch_events": ("NUMBER", ""),
+    "max_ephemeral_bytes": ("NUMBER", ""),
     "max_presence_members": ("LIMIT", ""),
     "max_user_info_bytes": ("LIMIT", ""),
     "max_watchlist_users": ("NUMBER", ""),

@@ -177,6 +177,44 @@ static int one_user(struct host *host, const cJSON *line, cJSON *reply)
     return err;
 }
 
+static void take_states(const pusherc_ephemeral *items, size_t count, void *user_data)
+{
+    cJSON *states = cJSON_AddArrayToObject(user_data, "states");
+    for (size_t i = 0; i < count; i++) {
+        const pusherc_ephemeral *item = PUSHERC_AT(items, i);
+        cJSON *state = cJSON_CreateObject();
+        host_add_slice(state, "event", item->event);
+        host_add_slice(state, "user", item->user_id);
+        host_add_slice(state, "key", item->key);
+        host_add_slice(state, "data", item->data);
+        cJSON_AddNumberToObject(state, "ends_in_ms", (double)item->ends_in_ms);
+        cJSON_AddItemToArray(states, state);
+    }
+}
+
+static pusherc_ephemeral state_of(const cJSON *line)
+{
+    pusherc_ephemeral state = PUSHERC_EPHEMERAL_INIT;
+    state.channel = text(line, "channel");
+    state.event = text(line, "event");
+    state.user_id = text(line, "user");
+    state.key = text(line, "key");
+    state.data = text(line, "data");
+    return state;
+}
+
+static int set_state(struct host *host, const cJSON *line)
+{
+    const pusherc_ephemeral state = state_of(line);
+    return pusherc_set_ephemeral(server_of(host, line), host_string(line, "app"), &state);
+}
+
+static int end_state(struct host *host, const cJSON *line)
+{
+    const pusherc_ephemeral state = state_of(line);
+    return pusherc_end_ephemeral(server_of(host, line), host_string(line, "app"), &state);
+}
+
 static void take_connections(const pusherc_connection *items, size_t count, void *user_data)
 {
     cJSON *connections = cJSON_AddArrayToObject(user_data, "connections");
@@ -482,6 +520,12 @@ static int obey(struct host *host, const char *command, const cJSON *line, cJSON
         return pusherc_list_members(server, app, text(line, "channel"), take_members, reply);
     if (strcmp(command, "connections") == 0)
         return pusherc_list_connections(server, app, text(line, "user"), take_connections, reply);
+    if (strcmp(command, "states") == 0)
+        return pusherc_list_ephemeral(server, app, text(line, "channel"), take_states, reply);
+    if (strcmp(command, "set_state") == 0)
+        return set_state(host, line);
+    if (strcmp(command, "end_state") == 0)
+        return end_state(host, line);
     if (strcmp(command, "users") == 0)
         return pusherc_list_users(server, app, host_number(line, "away_too", 0) != 0, take_users,
                                   reply);

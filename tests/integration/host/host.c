@@ -146,6 +146,7 @@ static const struct field app_fields[] = {
     STRING(pusherc_app_options, secret),
     STRING(pusherc_app_options, encryption_master_key),
     STRING(pusherc_app_options, shaping),
+    STRING(pusherc_app_options, ephemeral),
     UINT32(pusherc_app_options, auth_mode),
     UINT32(pusherc_app_options, slow_policy),
     BOOL(pusherc_app_options, disabled),

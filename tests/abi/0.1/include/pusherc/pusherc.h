@@ -11,6 +11,7 @@
 #include <pusherc/broadcast.h>
 #include <pusherc/channel.h>
 #include <pusherc/cluster.h>
+#include <pusherc/ephemeral.h>
 #include <pusherc/error.h>
 #include <pusherc/history.h>
 #include <pusherc/hooks.h>
