@@ -418,6 +418,7 @@ int pc_step_orders(struct pc_step *s)
     }
     put_text(&s->answer, "OK");
     put_text(&s->answer, found ? "1" : "0");
+    pc_log_id_put(&s->answer, p->order_id);
     PC_LIST_EACH(l, &p->orders) {
         if (found && !is_after(order_at(l)->id, since))
             continue;

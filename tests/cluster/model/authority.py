@@ -414,7 +414,7 @@ class Partition:
             return [int(n) for n in ident.split('-')]
         found = since == '%d-%d' % (self.log_at, self.log_nth) or any(o[0] == since for o in self.log)
         after = [o for o in self.log if not found or number(o[0]) > number(since)]
-        return [OK, int(found)] + [v for o in after[:limit] for v in o]
+        return [OK, int(found), '%d-%d' % (self.log_at, self.log_nth)] + [v for o in after[:limit] for v in o]
 
     # -- for comparisons ----------------------------------------------------------------------------------------
 

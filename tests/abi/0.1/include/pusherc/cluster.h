@@ -100,7 +100,8 @@ typedef enum pusherc_step {
     /** body keep -> id (inc)*. Publishes "<id> <id before>\n<body>" as an order, and keeps the last `keep` of them. The
      *  incarnations are those that have to carry it out. */
     PUSHERC_STEP_ORDER = 23,
-    /** since limit -> found (id body)*. The orders after that id; all that are kept if it is not found. Begin with 0-0. */
+    /** since limit -> found newest (id body)*. The orders after that id, the oldest first; all that are kept if it is not
+     *  found. `newest`: the id of the last one, 0-0 if there was none. */
     PUSHERC_STEP_ORDERS = 24,
     /** (channel)* -> (subscriptions members)*. */
     PUSHERC_STEP_TOTALS = 25
