@@ -446,7 +446,8 @@ PUSHERC_API void pusherc_grant_match_init(pusherc_grant_match *out, size_t struc
 /**
  * A re-authorization has ended: `kept` grants stand, `revoked` ones are lost. Called exactly once for each call that
  * returned 0, on a worker thread, with no lock held. While the server stops, it may run on the calling thread before
- * the call returns. Must not block. May call functions marked "In callbacks: yes".
+ * the call returns. Must not block. May call functions marked "In callbacks: yes". On a linked server (pusherc/cluster.h)
+ * these are the sums of all nodes that have answered, which is all that are live, or all that did so in 5 seconds.
  */
 typedef void (*pusherc_reauthorized_fn)(uint64_t kept, uint64_t revoked, void *user_data);
 
@@ -460,6 +461,8 @@ typedef void (*pusherc_reauthorized_fn)(uint64_t kept, uint64_t revoked, void *u
  * A client that loses its grant gets pusher:subscription_error with status 403, and leaves if it is a presence member.
  * A revoked grant is asked for again by later calls that match. If it is granted then, the subscription resumes with
  * pusher_internal:subscription_succeeded, unless the client has unsubscribed.
+ *
+ * Linked servers ask as well (pusherc/cluster.h). For their clients that promise begins with `done`, which waits for them.
  *
  * @param server     started
  * @param app_id     known app; NUL-terminated
@@ -488,7 +491,8 @@ PUSHERC_API int pusherc_reauthorize(pusherc_server *server, const char *app_id,
  * @param revoked     how many are lost; may be NULL; filled on success
  * @return 0, or
  *         PUSHERC_EINVAL, PUSHERC_ENOENT, PUSHERC_ENOMEM  as pusherc_reauthorize()
- *         PUSHERC_ETIMEDOUT  timeout_ms are over; the re-authorization goes on, with all that it promises
+ *         PUSHERC_ETIMEDOUT  timeout_ms are over, or of several linked servers one did not answer in time; the
+ *                            re-authorization goes on, with all that it promises
  *         PUSHERC_ESTATE     not started, or stopped; or called from a callback, or by the thread that runs the loop or
  *                            polls: the rules are asked on that thread, so no rule was asked
  *
@@ -501,7 +505,8 @@ PUSHERC_API int pusherc_reauthorize_wait(pusherc_server *server, const char *app
 /**
  * Unsubscribe one connection, or all connections of one user, from a channel, without asking a rule. Nothing that is
  * published after this call has returned reaches them, until they subscribe again, which they may. If a rule covers
- * the channel, it is asked then, even if the client sends a signature.
+ * the channel, it is asked then, even if the client sends a signature. Linked servers do the same as soon as they hear of
+ * it.
  *
  * @param server     started
  * @param app_id     known app; NUL-terminated

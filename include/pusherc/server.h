@@ -548,7 +548,7 @@ PUSHERC_API int pusherc_list_connections(pusherc_server *server, const char *app
                                          void *user_data);
 
 /**
- * Close one connection.
+ * Close one connection, of this server or of one that is linked with it.
  *
  * @param server      started
  * @param app_id      known app; NUL-terminated
@@ -569,7 +569,8 @@ PUSHERC_API int pusherc_server_disconnect(pusherc_server *server, const char *ap
 /**
  * Close all connections of a user: those that signed in as the user (pusher:signin), and those whose identity, the
  * answer to `identify`, has this id. Connections that have the id only in a presence channel stay. The user may
- * connect again; to prevent that, let `identify` refuse the user first.
+ * connect again; to prevent that, let `identify` refuse the user first. Linked servers close theirs as soon as they hear
+ * of it.
  *
  * @param server      started
  * @param app_id      known app; NUL-terminated

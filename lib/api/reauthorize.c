@@ -6,13 +6,13 @@
 
 #include <pusherc/auth.h>
 
-#include "session/change.h"
+#include "session/everywhere.h"
 #include "session/identity.h"
 
 /* The change's result, on its way to the worker of the request. */
 struct result {
     struct pc_pending pending;
-    uint64_t kept, revoked;
+    uint64_t kept, revoked, unanswered;
 };
 
 /* -- reading what the change concerns -- */
@@ -152,6 +152,10 @@ static void answer(struct pc_api_call *call)
     pc_buf_put_u64(body, result->kept);
     pc_buf_put(body, PC_S(",\"revoked\":"));
     pc_buf_put_u64(body, result->revoked);
+    if (result->unanswered) {
+        pc_buf_put(body, PC_S(",\"unanswered\":"));
+        pc_buf_put_u64(body, result->unanswered);
+    }
     pc_buf_put_char(body, '}');
 }
 
@@ -168,22 +172,22 @@ static void reauthorize(struct pc_api_call *call, const struct pc_grant_filter *
     struct result *result = change ? pc_alloc_zero(request->worker->mem, sizeof *result) : NULL;
 
     if (!result) {
-        if (change)
-            pc_change_report(change); /* frees it: nothing was sent */
+        pc_change_drop(change);
         pc_api_out_of_memory(call->reply);
         return;
     }
     pc_pending_begin(&result->pending, request->worker, await, NULL);
     if (!pc_api_wait(call, answer)) {
-        pc_change_report(change);
+        pc_change_drop(change);
         pc_pending_cancel(&result->pending, request->worker);
         return;
     }
     call->copy->patience_ms = 0; /* auth_timeout_ms ends each question, and so the change */
     change->done = done;
     change->user_data = result;
+    change->unanswered = &result->unanswered;
     /* Without memory no worker was told. Then the client waits for nothing. */
-    if (pc_change_send(change))
+    if (pc_change_everywhere(call->app, change))
         pc_pending_silence(&result->pending);
 }
 

@@ -2,7 +2,7 @@
 #include "api/call.h"
 
 #include "protocol/close.h"
-#include "session/disconnect.h"
+#include "session/everywhere.h"
 
 void pc_api_terminate(struct pc_api_call *call)
 {
@@ -21,7 +21,7 @@ void pc_api_terminate(struct pc_api_call *call)
         pc_api_say(call->reply, PC_S("."));
         return;
     }
-    if (pc_disconnect(call->request->engine, &which)) {
+    if (pc_disconnect_everywhere(call->request->engine, call->app, &which)) {
         pc_api_out_of_memory(call->reply);
         return;
     }

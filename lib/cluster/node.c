@@ -6,6 +6,7 @@
 #include <pusherc/error.h>
 
 #include "cluster/mirror.h"
+#include "cluster/orders.h"
 #include "cluster/relay.h"
 #include "cluster/search.h"
 #include "cluster/wants.h"
@@ -39,33 +40,12 @@ static bool is_word(pusherc_slice value, const char *word)
     return pc_slice_eq(value, pc_slice_of(word));
 }
 
-/* -- names of other incarnations -- */
-
-static void names_free(struct pusherc_link *node, struct pc_list *names)
+static void is_settled(struct pc_node_part *part)
 {
-    PC_LIST_EACH_SAFE(l, next, names) {
-        pc_list_remove(l);
-        pc_free(&node->engine->mem, PC_CONTAINER(l, struct pc_name, in_order));
-    }
-}
-
-static struct pc_name *name_new(struct pusherc_link *node, pusherc_slice text)
-{
-    struct pc_name *name = pc_alloc(&node->engine->mem, sizeof *name + text.len);
-    if (!name)
-        return NULL;
-    memcpy(name + 1, text.ptr, text.len);
-    name->text = pc_slice((const char *)(name + 1), text.len);
-    return name;
-}
-
-static bool has_name(const struct pc_list *names, pusherc_slice text)
-{
-    PC_LIST_EACH(l, names) {
-        if (pc_slice_eq(PC_CONTAINER(l, struct pc_name, in_order)->text, text))
-            return true;
-    }
-    return false;
+    bool was = part->unsettled;
+    pc_mirrors_settled(part);
+    if (was && !part->unsettled && part->index == 0 && pc_part_is_up(part))
+        pc_orders_up(part);
 }
 
 /* -- attaching -- */
@@ -88,8 +68,8 @@ static void set_state(struct pc_node_part *part, enum pc_link_state state)
 static void forget_dead(struct pc_node_part *part)
 {
     part->renewing = part->reaping = false;
-    names_free(part->node, &part->gone);
-    names_free(part->node, &part->lapsed);
+    pc_names_free(part->node, &part->gone);
+    pc_names_free(part->node, &part->lapsed);
 }
 
 /* Fenced, or the data is another: attaches again on the same connection. Publications are answered all the same. */
@@ -124,6 +104,8 @@ static void begin_up(struct pc_node_part *part)
 {
     set_state(part, PC_LINK_UP);
     part->sweep_at_ms = pc_node_now(part->node) + part->node->options.sweep_ms;
+    if (part->index == 0)
+        pc_orders_up(part);
     pc_relay_send(part);
     pc_wants_look_all(part);
     pc_searches_go_on(part->node);
@@ -133,7 +115,6 @@ static void on_attached(struct pc_node_part *part, struct pc_request *r,
                         const pusherc_slice *values, size_t count)
 {
     struct pusherc_link *node = part->node;
-    (void)r;
     part->awaited = false;
     if (count != 4 || values[1].len == 0 || values[1].len > PC_MAX_EPOCH) {
         pc_node_refuse(node, "the answer to an ATTACH");
@@ -141,7 +122,12 @@ static void on_attached(struct pc_node_part *part, struct pc_request *r,
         return;
     }
     bool known = pc_slice_eq(values[1], pc_slice_of(part->announced));
-    if (part->epoch[0] && !pc_slice_eq(values[1], pc_slice_of(part->epoch))) {
+    bool other = part->epoch[0] && !pc_slice_eq(values[1], pc_slice_of(part->epoch));
+    bool away = pc_node_now(node) - part->confirmed_ms >= node->options.lease_ms;
+    part->confirmed_ms = r->number;
+    if (part->index == 0)
+        pc_orders_attached(part, other, away);
+    if (other) {
         pc_stat_add(&node->stats.epochs, 1);
         PC_LOG(&node->engine->log, WARN, about,
                "partition %u: the data is another, all nodes say again what they hold",
@@ -187,7 +173,10 @@ static void attach(struct pc_node_part *part)
     pc_values_put_u64(&args, node->options.settle_ms);
     pc_values_put(&args, pc_slice(fresh, (size_t)len));
     pc_values_put(&args, pc_slice_of(part->announced));
-    part->awaited = pc_request_send(part, pc_request_new(node, &attach_kind), &args);
+    struct pc_request *r = pc_request_new(node, &attach_kind);
+    if (r)
+        r->number = pc_node_now(node);
+    part->awaited = pc_request_send(part, r, &args);
 }
 
 /* -- reconciling -- */
@@ -198,7 +187,7 @@ static void on_synced(struct pc_node_part *part, struct pc_request *r, const pus
     (void)r;
     memcpy(part->announced, part->epoch, sizeof part->announced);
     if (count == 2 && is_word(values[1], "0"))
-        pc_mirrors_settled(part);
+        is_settled(part);
 }
 
 static void on_sync_forgotten(struct pc_node_part *part, struct pc_request *r)
@@ -257,11 +246,8 @@ static void on_reaped(struct pc_node_part *part, struct pc_request *r, const pus
     bool done = count == 2 && is_word(values[0], "OK") && is_word(values[1], "0");
     if (done)
         pc_stat_add(&part->node->stats.reaped, 1);
-    struct pc_name *name = count == 2 && is_word(values[0], "OK") && !done
-                               ? name_new(part->node, pc_buf_slice(&r->text))
-                               : NULL;
-    if (name)
-        pc_list_push_back(part->gone.next, &name->in_order); /* in front */
+    if (count == 2 && is_word(values[0], "OK") && !done) /* in front */
+        (void)pc_names_add(part->node, part->gone.next, pc_buf_slice(&r->text));
     bury_next(part);
 }
 
@@ -316,8 +302,7 @@ static void bury_next(struct pc_node_part *part)
     part->reaping = pc_request_send(part, r, &args);
     if (!part->reaping)
         return;
-    pc_list_remove(&name->in_order);
-    pc_free(&node->engine->mem, name);
+    pc_name_free(node, name);
 }
 
 /* -- renewing -- */
@@ -341,25 +326,20 @@ static void note_gone(struct pc_node_part *part, const pusherc_slice *names, siz
     struct pusherc_link *node = part->node;
     struct pc_list before;
     pc_list_take(&before, &part->lapsed);
-    names_free(node, &part->gone);
+    pc_names_free(node, &part->gone);
     for (size_t i = 0; i < count && i < MAX_NAMES; i++) {
-        struct pc_name *lapsed = name_new(node, names[i]);
-        struct pc_name *gone = has_name(&before, names[i]) ? name_new(node, names[i]) : NULL;
-        if (lapsed)
-            pc_list_push_back(&part->lapsed, &lapsed->in_order);
-        if (gone) {
-            pc_list_push_back(&part->gone, &gone->in_order);
+        (void)pc_names_add(node, &part->lapsed, names[i]);
+        if (pc_names_have(&before, names[i]) && pc_names_add(node, &part->gone, names[i]))
             say_gone(node, names[i]);
-        }
     }
-    names_free(node, &before);
+    pc_names_free(node, &before);
 }
 
 static void on_renewed(struct pc_node_part *part, struct pc_request *r, const pusherc_slice *values,
                        size_t count)
 {
-    (void)r;
     part->renewing = false;
+    part->confirmed_ms = r->number;
     /* Counted from the answer: the request may have been under way for long, and others have to renew meanwhile. */
     part->renew_at_ms = pc_node_now(part->node) + part->node->options.renew_ms;
     if (count < 4 || !pc_slice_to_u64(values[3], &part->alive)) {
@@ -367,8 +347,10 @@ static void on_renewed(struct pc_node_part *part, struct pc_request *r, const pu
         return;
     }
     if (is_word(values[1], "0"))
-        pc_mirrors_settled(part);
+        is_settled(part);
     note_gone(part, values + 4, count - 4);
+    if (part->index == 0)
+        pc_orders_renewed(part);
     update_info(part->node);
     bury_next(part);
 }
@@ -389,7 +371,10 @@ static void renew(struct pc_node_part *part)
     pc_part_put_guard(part, &args);
     pc_values_put(&args, pc_slice_of(part->run));
     pc_values_put_u64(&args, part->node->options.lease_ms);
-    part->renewing = pc_request_send(part, pc_request_new(part->node, &renew_kind), &args);
+    struct pc_request *r = pc_request_new(part->node, &renew_kind);
+    if (r)
+        r->number = pc_node_now(part->node);
+    part->renewing = pc_request_send(part, r, &args);
 }
 
 /* -- reports -- */
@@ -402,12 +387,16 @@ static void subscribe_partition(struct pc_node_part *part)
     part->topic_asked =
         pc_part_took(part, node->ops.subscribe(node->self, part->index, part->session,
                                                PUSHERC_TOPIC_PARTITION, PC_S("")));
+    if (part->topic_asked && part->index == 0)
+        part->topic_asked = pc_orders_subscribe(part);
 }
 
 static void is_lost(struct pc_node_part *part, bool topics_only)
 {
     struct pusherc_link *node = part->node;
     part->topic_asked = false;
+    if (part->index == 0)
+        pc_orders_lost(node);
     if (topics_only) {
         pc_wants_unsubscribed(part);
         if (part->state != PC_LINK_DOWN) {
@@ -451,8 +440,12 @@ static void is_up(struct pc_node_part *part, uint64_t session, pusherc_slice run
 
 static void is_subscribed(struct pc_node_part *part, pusherc_topic topic, pusherc_slice key)
 {
-    if (topic == PUSHERC_TOPIC_CHANNEL && part->state != PC_LINK_DOWN)
+    if (part->state == PC_LINK_DOWN)
+        return;
+    if (topic == PUSHERC_TOPIC_CHANNEL)
         pc_wants_subscribed(part->node, key);
+    else if (topic == PUSHERC_TOPIC_ORDERS && part->index == 0)
+        pc_orders_subscribed(part);
 }
 
 static void hears(struct pc_node_part *part, pusherc_topic topic, pusherc_slice key,
@@ -463,8 +456,12 @@ static void hears(struct pc_node_part *part, pusherc_topic topic, pusherc_slice 
         pusherc_slice epoch = pc_slice_skip(message, message.len < 2 ? message.len : 2);
         understood = pc_slice_starts(message, PC_S("S "));
         if (understood && pc_slice_eq(epoch, pc_slice_of(part->epoch)) && pc_part_is_up(part))
-            pc_mirrors_settled(part);
-    } else if (topic == PUSHERC_TOPIC_CHANNEL) {
+            is_settled(part);
+    } else if (topic == PUSHERC_TOPIC_ORDERS) {
+        understood = part->index == 0 && pc_orders_hears(part, message);
+    } else if (pc_slice_starts(key, PC_S("/"))) {
+        understood = part->index == 0 && pc_orders_hears_own(part, key, message);
+    } else {
         understood = message.len > 0 && message.len <= PC_MAX_MESSAGE &&
                      (message.ptr[0] == 'E' ? pc_relay_hears(part, key, message)
                                             : pc_mirror_message(part, key, message));
@@ -472,6 +469,15 @@ static void hears(struct pc_node_part *part, pusherc_topic topic, pusherc_slice 
     if (!understood)
         pc_node_refuse(part->node, "a message");
     pc_wants_look_soon(part);
+}
+
+/* Channels wait for orders with subscribing. */
+static void look_everywhere(struct pusherc_link *node)
+{
+    for (uint32_t i = 0; i < node->part_count; i++) {
+        pc_wants_look_all(&node->parts[i]);
+        pc_wants_look_soon(&node->parts[i]);
+    }
 }
 
 static void is_answered(struct pc_node_part *part, const pusherc_slice *values, size_t count)
@@ -508,6 +514,8 @@ static void is_answered(struct pc_node_part *part, const pusherc_slice *values, 
         pc_request_free(node, r);
     }
     pc_wants_look_soon(part);
+    if (part->index == 0 && pc_orders_came_into_step(node))
+        look_everywhere(node);
 }
 
 static const struct pc_link_reports reports = {is_up, is_lost, is_subscribed, hears, is_answered};
@@ -550,24 +558,36 @@ static void on_tick(struct pc_timer *timer, uint64_t now_ms)
     struct pusherc_link *node = PC_CONTAINER(timer, struct pusherc_link, tick);
     for (uint32_t i = 0; i < node->part_count; i++)
         tick_part(&node->parts[i], now_ms);
+    pc_orders_tick(&node->parts[0]);
     pc_searches_go_on(node);
     pc_timer_arm(&node->worker->timers, &node->tick, now_ms + PC_NODE_TICK_MS);
+}
+
+static void take_all(struct pusherc_link *node, struct pc_list *outgoing)
+{
+    while (!pc_list_empty(outgoing)) {
+        struct pc_outgoing *out = PC_CONTAINER(outgoing->next, struct pc_outgoing, in_order);
+        pc_list_remove(&out->in_order);
+        out->take(node, out);
+    }
 }
 
 /* Looks at what other threads have marked. */
 static void on_look(struct pc_mail *mail, struct pc_worker *worker)
 {
     struct pusherc_link *node = PC_CONTAINER(mail, struct pusherc_link, look);
-    struct pc_list put, searches, marked;
+    struct pc_list outgoing, carried, searches, marked;
     if (!worker)
         return;
     pthread_mutex_lock(&node->mutex);
     node->look_posted = false;
-    pc_list_take(&put, &node->to_relay);
+    pc_list_take(&outgoing, &node->outgoing);
+    pc_list_take(&carried, &node->orders.carried);
     pc_list_take(&searches, &node->to_search);
     pc_list_take(&marked, &node->marked);
     pthread_mutex_unlock(&node->mutex);
-    pc_relay_take(node, &put); /* before the leaves of those who published */
+    take_all(node, &outgoing); /* before the leaves of those who published */
+    pc_orders_take(node, &carried);
     for (;;) {
         struct pc_remote *remote = NULL;
         pthread_mutex_lock(&node->mutex);
@@ -654,7 +674,7 @@ int pc_node_new(struct pusherc_link **out, struct pc_engine *engine, const pushe
     pc_timer_init(&node->tick, on_tick);
     pc_list_init(&node->searches);
     pc_list_init(&node->marked);
-    pc_list_init(&node->to_relay);
+    pc_list_init(&node->outgoing);
     pc_list_init(&node->to_search);
     node->look.run = on_look;
     node->reports = &reports;
@@ -662,6 +682,7 @@ int pc_node_new(struct pusherc_link **out, struct pc_engine *engine, const pushe
         part_init(node, i);
     pc_wants_init(node);
     pc_relay_init(node);
+    pc_orders_init(node);
     pc_searches_init(node);
     *out = node;
     return 0;
@@ -761,13 +782,17 @@ void pc_node_free(struct pusherc_link *node)
     if (!node)
         return;
     struct pc_mem mem = node->engine->mem;
+    struct pc_list outgoing;
     pc_timer_stop(&node->worker->timers, &node->tick);
     for (uint32_t i = 0; i < node->part_count; i++) {
         struct pc_node_part *part = &node->parts[i];
         is_lost(part, false);
         forget_dead(part);
     }
+    pc_list_take(&outgoing, &node->outgoing);
+    take_all(node, &outgoing);
     pc_searches_free(node);
+    pc_orders_free(node);
     pc_wants_free(node);
     pc_relay_free(node);
     node->engine->decider = (struct pc_decider){.begin = NULL};

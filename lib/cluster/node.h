@@ -18,6 +18,7 @@
 
 #include <pusherc/cluster.h>
 
+#include "cluster/partition.h"
 #include "cluster/values.h"
 #include "fanout/engine.h"
 #include "fanout/posting.h"
@@ -85,6 +86,29 @@ struct pc_name {
     pusherc_slice text;
 };
 
+/* What other threads hand to the node, to be sent in this order. */
+struct pc_outgoing {
+    struct pc_list in_order;
+    /* Takes it over, on the node's thread. */
+    void (*take)(struct pusherc_link *node, struct pc_outgoing *out);
+};
+
+/* orders.h */
+struct pc_orders {
+    struct pc_log_id last; /* seen, if it is known */
+    bool known, subscribed, reading;
+    bool behind;  /* there may be others than what is being read */
+    bool in_step; /* all orders are seen when they are given */
+    bool said_in_step;
+    bool owes_all;           /* all grants have to be asked again */
+    _Atomic uint64_t number; /* of this node's last order */
+    struct pc_list open;     /* this node's */
+    size_t open_count;
+    struct pc_map obeyed; /* of other nodes */
+    struct pc_list obeyed_in_order;
+    struct pc_list carried; /* of them, those that were carried out; guarded by the mutex */
+};
+
 /* Reports of the link that were made before the link was lost do not count. */
 struct pc_report_ages {
     uint64_t steps, topics;
@@ -110,7 +134,8 @@ struct pc_node_part {
     bool unsettled, renewing;
     bool topic_asked; /* the partition's own topic is subscribed */
     uint64_t renew_at_ms, sweep_at_ms;
-    uint64_t alive; /* incarnations, by the last renewal */
+    uint64_t confirmed_ms; /* when the last renewal was asked for that was answered; 0 = none was */
+    uint64_t alive;        /* incarnations, by the last renewal */
     struct pc_list requests;
     size_t request_count;
     struct pc_list remotes;
@@ -135,6 +160,9 @@ struct pc_node_stats {
     _Atomic uint64_t dropped; /* publications that other nodes did not get */
     _Atomic uint64_t refused; /* messages and answers that were not understood */
     _Atomic uint64_t reaped, fenced, epochs, losses;
+    _Atomic uint64_t missed; /* all grants were asked again: orders may have been missed */
+    _Atomic uint64_t
+        unanswered; /* nodes that did not say in time that they have carried out an order */
 };
 
 /* What a link of this library counts. */
@@ -163,6 +191,7 @@ struct pusherc_link {
     char gone[PC_NODE_ID + 1]; /* the dead node that the log has heard of last */
     bool started;
     struct pc_list searches; /* that wait for their next step */
+    struct pc_orders orders;
     struct pc_node_stats stats;
     _Atomic int worst; /* enum pc_link_state; for other threads */
     _Atomic uint32_t alive;
@@ -172,7 +201,7 @@ struct pusherc_link {
     pthread_mutex_t mutex;
     struct pc_map remotes; /* by "app/channel" */
     struct pc_list marked; /* channels to look at */
-    struct pc_list to_relay;
+    struct pc_list outgoing;
     struct pc_list to_search;
     size_t outbox_bytes; /* of all publications until they are answered */
     bool look_posted;
@@ -215,6 +244,16 @@ bool pc_node_leave(struct pusherc_link *node);
 
 void pc_link_lost_init(struct pc_node_part *part); /* link.c */
 
+/* -- names -- */
+
+/* False: out of memory. */
+bool pc_names_add(struct pusherc_link *node, struct pc_list *names, pusherc_slice text);
+bool pc_names_have(const struct pc_list *names, pusherc_slice text);
+/* False: it was not there. */
+bool pc_names_remove(struct pusherc_link *node, struct pc_list *names, pusherc_slice text);
+void pc_names_free(struct pusherc_link *node, struct pc_list *names);
+void pc_name_free(struct pusherc_link *node, struct pc_name *name);
+
 /* -- requests -- */
 
 /* NULL: out of memory. */
@@ -223,6 +262,9 @@ void pc_request_free(struct pusherc_link *node, struct pc_request *r);
 /* Asks; frees the arguments, and takes over the request, which may be NULL. False: it was not asked, and is freed;
  * forgotten() is not called. */
 bool pc_request_send(struct pc_node_part *part, struct pc_request *r, struct pc_values *args);
+/* The same for a publication, of which nothing is copied here. */
+bool pc_request_publish(struct pc_node_part *part, struct pc_request *r, pusherc_slice key,
+                        pusherc_slice message);
 /* What a call of the link has returned. True: it has taken what it was given. */
 bool pc_part_took(struct pc_node_part *part, int err);
 /* This incarnation's name. */

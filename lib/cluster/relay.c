@@ -13,7 +13,7 @@
 #define MAX_ID    512  /* bytes of a user id */
 
 struct pc_relayed {
-    struct pc_list in_order;
+    struct pc_outgoing out;
     struct pc_node_part *part;
     uint64_t since_ms;
     pusherc_slice key, message;
@@ -37,7 +37,7 @@ static void relayed_free(struct pusherc_link *node, struct pc_relayed *event)
     pthread_mutex_lock(&node->mutex);
     node->outbox_bytes -= size_of(event);
     pthread_mutex_unlock(&node->mutex);
-    pc_list_remove(&event->in_order);
+    pc_list_remove(&event->out.in_order);
     pc_free(&node->engine->mem, event);
 }
 
@@ -77,6 +77,8 @@ static void put_message(struct pusherc_link *node, const struct pc_publication *
     pc_buf_put(out, p->data);
 }
 
+static void take(struct pusherc_link *node, struct pc_outgoing *out);
+
 static struct pc_relayed *prepare(void *ctx, const struct pc_app *app, pusherc_slice channel,
                                   const struct pc_publication *p)
 {
@@ -99,7 +101,8 @@ static struct pc_relayed *prepare(void *ctx, const struct pc_app *app, pusherc_s
     event->number = message.ptr + number_at;
     event->part = pc_node_part_of(node, event->key);
     event->since_ms = 0;
-    pc_list_init(&event->in_order);
+    event->out.take = take;
+    pc_list_init(&event->out.in_order);
     pthread_mutex_lock(&node->mutex);
     bool fits = node->outbox_bytes + size_of(event) <= node->options.outbox_bytes;
     node->outbox_bytes += fits ? size_of(event) : 0;
@@ -119,7 +122,7 @@ static uint64_t send(void *ctx, struct pc_relayed *event)
     pthread_mutex_lock(&node->mutex);
     size_t len = pc_format_u64(++event->part->published, digits);
     memcpy(event->number + NUMBER_DIGITS - len, digits, len);
-    pc_list_push_back(&node->to_relay, &event->in_order);
+    pc_list_push_back(&node->outgoing, &event->out.in_order);
     uint64_t wake = pc_node_mark(node);
     pthread_mutex_unlock(&node->mutex);
     return wake;
@@ -143,7 +146,7 @@ static void on_published(struct pc_node_part *part, struct pc_request *r,
 /* Whether it was published is not known: again, before what came later. */
 static void on_publish_forgotten(struct pc_node_part *part, struct pc_request *r)
 {
-    pc_list_push_back(part->outbox.next, &r->event->in_order); /* in front */
+    pc_list_push_back(part->outbox.next, &r->event->out.in_order); /* in front */
 }
 
 static const struct pc_request_kind publish_kind = {(pusherc_step)0, on_published,
@@ -151,43 +154,30 @@ static const struct pc_request_kind publish_kind = {(pusherc_step)0, on_publishe
 
 void pc_relay_send(struct pc_node_part *part)
 {
-    struct pusherc_link *node = part->node;
     while (pc_part_is_up(part) && !pc_list_empty(&part->outbox)) {
-        struct pc_relayed *event = PC_CONTAINER(part->outbox.next, struct pc_relayed, in_order);
-        struct pc_request *r = pc_request_new(node, &publish_kind);
-        int err = r ? 0 : PUSHERC_ENOMEM;
-        if (err == 0 && part->request_count >= PC_MAX_REQUESTS)
-            err = PUSHERC_EBACKLOG;
-        if (err == 0)
-            err = node->ops.publish(node->self, part->index, part->session, event->key,
-                                    event->message);
-        if (!pc_part_took(part, err)) {
-            pc_request_free(node, r);
+        struct pc_relayed *event = PC_CONTAINER(part->outbox.next, struct pc_relayed, out.in_order);
+        struct pc_request *r = pc_request_new(part->node, &publish_kind);
+        if (r)
+            r->event = event;
+        if (!pc_request_publish(part, r, event->key, event->message))
             return;
-        }
-        pc_list_remove(&event->in_order);
-        r->event = event;
-        pc_list_push_back(&part->requests, &r->in_order);
-        part->request_count++;
+        pc_list_remove(&event->out.in_order);
     }
 }
 
-void pc_relay_take(struct pusherc_link *node, struct pc_list *put)
+static void take(struct pusherc_link *node, struct pc_outgoing *out)
 {
-    while (!pc_list_empty(put)) {
-        struct pc_relayed *event = PC_CONTAINER(put->next, struct pc_relayed, in_order);
-        pc_list_remove(&event->in_order);
-        event->since_ms = pc_node_now(node);
-        pc_list_push_back(&event->part->outbox, &event->in_order);
-        pc_relay_send(event->part);
-    }
+    struct pc_relayed *event = PC_CONTAINER(out, struct pc_relayed, out);
+    event->since_ms = pc_node_now(node);
+    pc_list_push_back(&event->part->outbox, &out->in_order);
+    pc_relay_send(event->part);
 }
 
 void pc_relay_age(struct pc_node_part *part)
 {
     struct pusherc_link *node = part->node;
     while (!pc_list_empty(&part->outbox)) {
-        struct pc_relayed *event = PC_CONTAINER(part->outbox.next, struct pc_relayed, in_order);
+        struct pc_relayed *event = PC_CONTAINER(part->outbox.next, struct pc_relayed, out.in_order);
         uint64_t now_ms = pc_node_now(node);
         if (now_ms < event->since_ms || now_ms - event->since_ms < node->options.outbox_ms)
             return;
@@ -324,13 +314,10 @@ void pc_relay_init(struct pusherc_link *node)
 
 void pc_relay_free(struct pusherc_link *node)
 {
-    struct pc_list put;
-    pc_list_take(&put, &node->to_relay);
-    pc_relay_take(node, &put);
     for (uint32_t i = 0; i < node->part_count; i++) {
         struct pc_node_part *part = &node->parts[i];
         while (!pc_list_empty(&part->outbox))
-            drop_counted(node, PC_CONTAINER(part->outbox.next, struct pc_relayed, in_order));
+            drop_counted(node, PC_CONTAINER(part->outbox.next, struct pc_relayed, out.in_order));
         while (!pc_list_empty(&part->origins_in_order))
             origin_free(part, PC_CONTAINER(part->origins_in_order.next, struct origin, in_order));
         pc_map_free(&part->origins);

@@ -11,9 +11,7 @@
 void pc_relay_init(struct pusherc_link *node);
 void pc_relay_free(struct pusherc_link *node);
 
-/* The node's thread. Takes what was put by other threads, in order. */
-void pc_relay_take(struct pusherc_link *node, struct pc_list *put);
-/* Sends what waits, as far as the link takes it. */
+/* The node's thread, like the rest. Sends what waits, as far as the link takes it. */
 void pc_relay_send(struct pc_node_part *part);
 /* Without a link: drops what has waited for too long. */
 void pc_relay_age(struct pc_node_part *part);

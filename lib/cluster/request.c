@@ -5,6 +5,8 @@
 
 #include <pusherc/error.h>
 
+#include "base/pack.h"
+
 #define MAX_INCARNATION (PC_NODE_ID + 1 + PC_U64_DIGITS)
 
 /* -- partitions -- */
@@ -42,6 +44,54 @@ void pc_node_refuse(struct pusherc_link *node, const char *what)
            "not understood, ignored: %s", what);
 }
 
+/* -- names -- */
+
+static struct pc_name *find_name(const struct pc_list *names, pusherc_slice text)
+{
+    PC_LIST_EACH(l, names) {
+        struct pc_name *name = PC_CONTAINER(l, struct pc_name, in_order);
+        if (pc_slice_eq(name->text, text))
+            return name;
+    }
+    return NULL;
+}
+
+bool pc_names_add(struct pusherc_link *node, struct pc_list *names, pusherc_slice text)
+{
+    struct pc_name *name = pc_alloc(&node->engine->mem, sizeof *name + text.len);
+    if (!name)
+        return false;
+    char *at = (char *)(name + 1);
+    name->text = pc_pack(&at, text);
+    pc_list_push_back(names, &name->in_order);
+    return true;
+}
+
+bool pc_names_have(const struct pc_list *names, pusherc_slice text)
+{
+    return find_name(names, text) != NULL;
+}
+
+bool pc_names_remove(struct pusherc_link *node, struct pc_list *names, pusherc_slice text)
+{
+    struct pc_name *name = find_name(names, text);
+    if (name)
+        pc_name_free(node, name);
+    return name != NULL;
+}
+
+void pc_name_free(struct pusherc_link *node, struct pc_name *name)
+{
+    pc_list_remove(&name->in_order);
+    pc_free(&node->engine->mem, name);
+}
+
+void pc_names_free(struct pusherc_link *node, struct pc_list *names)
+{
+    while (!pc_list_empty(names))
+        pc_name_free(node, PC_CONTAINER(names->next, struct pc_name, in_order));
+}
+
 /* -- requests -- */
 
 struct pc_request *pc_request_new(struct pusherc_link *node, const struct pc_request_kind *kind)
@@ -72,6 +122,24 @@ bool pc_part_took(struct pc_node_part *part, int err)
     if (err != PUSHERC_EBACKLOG && err != PUSHERC_ENOMEM && err != PUSHERC_ECANCELED)
         pusherc_link_lost(part->node, part->index, false);
     return false;
+}
+
+bool pc_request_publish(struct pc_node_part *part, struct pc_request *r, pusherc_slice key,
+                        pusherc_slice message)
+{
+    struct pusherc_link *node = part->node;
+    int err = r ? 0 : PUSHERC_ENOMEM;
+    if (err == 0 && part->request_count >= PC_MAX_REQUESTS)
+        err = PUSHERC_EBACKLOG;
+    if (err == 0)
+        err = node->ops.publish(node->self, part->index, part->session, key, message);
+    if (!pc_part_took(part, err)) {
+        pc_request_free(node, r);
+        return false;
+    }
+    pc_list_push_back(&part->requests, &r->in_order);
+    part->request_count++;
+    return true;
 }
 
 bool pc_request_send(struct pc_node_part *part, struct pc_request *r, struct pc_values *args)

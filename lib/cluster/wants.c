@@ -318,7 +318,8 @@ void pc_wants_look(struct pc_remote *remote)
     pc_node_lock(node);
     uint64_t claims = remote->claims;
     pc_node_unlock(node);
-    if (part->state != PC_LINK_DOWN && claims > 0 && remote->topic == PC_TOPIC_NONE)
+    if (part->state != PC_LINK_DOWN && node->orders.in_step && claims > 0 &&
+        remote->topic == PC_TOPIC_NONE)
         subscribe(remote);
     if (pc_part_is_up(part) && pc_remote_is_presence(remote) && claims > 0 && !remote->live &&
         !remote->fetching && remote->topic == PC_TOPIC_THERE)

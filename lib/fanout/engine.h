@@ -19,6 +19,7 @@
 #include "channel/directory.h"
 #include "fanout/decider.h"
 #include "fanout/elsewhere.h"
+#include "fanout/everywhere.h"
 #include "fanout/notice.h"
 #include "fanout/pending.h"
 #include "fanout/relay.h"
@@ -97,6 +98,7 @@ struct pc_engine {
     struct pc_decider decider;          /* set before start */
     struct pc_relay relay;              /* set before start */
     struct pc_elsewhere elsewhere;      /* set before start */
+    struct pc_everywhere everywhere;    /* set before start */
     struct pc_webhook_stats webhooks;   /* the observer's */
     struct pc_permits permits;          /* set before start */
     struct pc_metrics_page metrics;     /* the server's */

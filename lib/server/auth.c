@@ -4,7 +4,7 @@
 #include "base/options.h"
 #include "server/inbox.h"
 #include "server/server.h"
-#include "session/change.h"
+#include "session/everywhere.h"
 #include "session/identity.h"
 #include "why/why.h"
 
@@ -136,20 +136,27 @@ static int read_matches(const pusherc_grant_match *match,
     return PUSHERC_EINVAL;
 }
 
-static int send_recheck(pusherc_server *server, const struct pc_grant_filter *filters,
-                        pusherc_reauthorized_fn done, void *user_data)
+/* What is called with the result, and where the number of nodes without one goes; NULL = that is not needed. */
+struct listener {
+    pusherc_reauthorized_fn done;
+    void *user_data;
+    uint64_t *unanswered;
+};
+
+static int send_recheck(pusherc_server *server, const struct pc_app *app,
+                        const struct pc_grant_filter *filters, const struct listener *listener)
 {
     struct pc_change *change = pc_change_new(&server->engine, filters, PC_S(""), PC_S(""));
     if (!change)
         return PUSHERC_ENOMEM;
-    change->done = done;
-    change->user_data = user_data;
-    return pc_change_send(change);
+    change->done = listener->done;
+    change->user_data = listener->user_data;
+    change->unanswered = listener->unanswered;
+    return pc_change_everywhere(app, change);
 }
 
-int pusherc_reauthorize(pusherc_server *server, const char *app_id,
-                        const pusherc_grant_match *match, pusherc_reauthorized_fn done,
-                        void *user_data)
+static int reauthorize(pusherc_server *server, const char *app_id, const pusherc_grant_match *match,
+                       const struct listener *listener)
 {
     struct pc_grant_filter filters[PUSHERC_MAX_GRANT_MATCHES];
     int err = read_matches(match, filters);
@@ -160,19 +167,28 @@ int pusherc_reauthorize(pusherc_server *server, const char *app_id,
         return err;
     for (struct pc_grant_filter *f = filters; f; f = (struct pc_grant_filter *)f->next)
         f->app_uid = app->state->uid;
+    err = pc_server_runs(server) ? send_recheck(server, app, filters, listener) : PUSHERC_ESTATE;
     pc_app_unref(app);
-    if (!pc_server_runs(server))
-        return PUSHERC_ESTATE;
+    return err;
+}
+
+int pusherc_reauthorize(pusherc_server *server, const char *app_id,
+                        const pusherc_grant_match *match, pusherc_reauthorized_fn done,
+                        void *user_data)
+{
+    struct listener listener = {done, user_data, NULL};
+    if (!server)
+        return PUSHERC_EINVAL;
     bool as_message = !done && pc_messages_want_reauthorized(server->messages);
     if (as_message) {
-        done = pc_messages_reauthorized;
-        user_data = pc_messages_reauthorized_new(server->messages, user_data);
-        if (!user_data)
+        listener.done = pc_messages_reauthorized;
+        listener.user_data = pc_messages_reauthorized_new(server->messages, user_data);
+        if (!listener.user_data)
             return PUSHERC_ENOMEM;
     }
-    err = send_recheck(server, filters, done, user_data);
+    int err = reauthorize(server, app_id, match, &listener);
     if (err && as_message)
-        pc_messages_reauthorized_free(server->messages, user_data);
+        pc_messages_reauthorized_free(server->messages, listener.user_data);
     return err;
 }
 
@@ -180,7 +196,7 @@ int pusherc_reauthorize(pusherc_server *server, const char *app_id,
 struct reauthorized {
     struct pc_mem mem;
     struct pc_latch done;
-    uint64_t kept, revoked;
+    uint64_t kept, revoked, unanswered;
     _Atomic uint32_t refs;
 };
 
@@ -216,10 +232,11 @@ int pusherc_reauthorize_wait(pusherc_server *server, const char *app_id,
     r->mem = server->engine.mem;
     pc_latch_init(&r->done);
     atomic_init(&r->refs, 2);
-    int err = pusherc_reauthorize(server, app_id, match, on_reauthorized, r);
+    const struct listener listener = {on_reauthorized, r, &r->unanswered};
+    int err = reauthorize(server, app_id, match, &listener);
     if (err) {
         reauthorized_unref(r); /* in place of `done` */
-    } else if (!pc_latch_wait(&r->done, timeout_ms)) {
+    } else if (!pc_latch_wait(&r->done, timeout_ms) || r->unanswered) {
         err = PUSHERC_ETIMEDOUT;
     } else {
         if (kept)
@@ -252,14 +269,18 @@ int pusherc_server_unsubscribe(pusherc_server *server, const char *app_id,
     struct pc_grant_filter before = {.app_uid = app->state->uid,
                                      .user_id = by_user ? user_id : PC_S(""),
                                      .pattern = pc_rule_subject(channel)};
+    struct pc_change *change = NULL;
+    err = pc_server_runs(server) ? 0 : PUSHERC_ESTATE;
+    if (err == 0)
+        change = pc_change_new(&server->engine, &before, channel, text);
+    if (err == 0 && !change)
+        err = PUSHERC_ENOMEM;
+    if (change) {
+        change->socket_id = socket_id;
+        err = pc_change_everywhere(app, change);
+    }
     pc_app_unref(app);
-    if (!pc_server_runs(server))
-        return PUSHERC_ESTATE;
-    struct pc_change *change = pc_change_new(&server->engine, &before, channel, text);
-    if (!change)
-        return PUSHERC_ENOMEM;
-    change->socket_id = socket_id;
-    return pc_change_send(change);
+    return err;
 }
 
 /* -- explaining -- */

@@ -7,7 +7,7 @@
 #include "net/serve.h"
 #include "protocol/close.h"
 #include "server/server.h"
-#include "session/disconnect.h"
+#include "session/everywhere.h"
 #include "session/identity.h"
 
 /* -- adopting -- */
@@ -81,7 +81,8 @@ static int disconnect(pusherc_server *server, const char *app_id, struct pc_disc
     which->app_uid = app->state->uid;
     which->code = close_code;
     which->reason = pc_slice_of(reason);
-    err = pc_server_runs(server) ? pc_disconnect(&server->engine, which) : PUSHERC_ESTATE;
+    err = pc_server_runs(server) ? pc_disconnect_everywhere(&server->engine, app, which)
+                                 : PUSHERC_ESTATE;
     pc_app_unref(app);
     return err;
 }

@@ -23,8 +23,8 @@
  * Signatures without a grant are found by the worker's number of changes (grant.c): both rounds count, so
  * that an answer which came and went between them is one from before the change.
  *
- * `open` counts what has not reported: the two rounds, as one, and each recheck. The last report calls
- * `done`.
+ * `open` counts what has not reported: the two rounds, as one, each recheck, and the other processes, if there are any
+ * (everywhere.c). The last report calls `done`.
  */
 
 /* What one worker keeps from the first round to the second. */
@@ -288,7 +288,7 @@ static void first_done(struct pc_order *order)
     pc_order_send(order);
 }
 
-int pc_change_send(struct pc_change *change)
+int pc_change_prepare(struct pc_change *change)
 {
     struct pc_engine *engine = change->engine;
     change->workers = pc_alloc_array(&change->mem, engine->worker_count, sizeof *change->workers);
@@ -298,6 +298,24 @@ int pc_change_send(struct pc_change *change)
     }
     change->order.run = first_round;
     change->order.done = first_done;
-    pc_order_send(&change->order);
     return 0;
+}
+
+void pc_change_go(struct pc_change *change)
+{
+    pc_order_send(&change->order);
+}
+
+void pc_change_drop(struct pc_change *change)
+{
+    if (change)
+        change_free(change);
+}
+
+int pc_change_send(struct pc_change *change)
+{
+    int err = pc_change_prepare(change);
+    if (err == 0)
+        pc_change_go(change);
+    return err;
 }

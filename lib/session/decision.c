@@ -605,7 +605,7 @@ const struct pc_grant_filter *pc_grant_filter_fits(const struct pc_grant_filter 
                                                    const struct pc_holder *holder)
 {
     for (; f; f = f->next)
-        if (f->app_uid == app_uid && fits_holder(f, holder) &&
+        if ((f->app_uid == app_uid || f->app_uid == PC_ANY_APP) && fits_holder(f, holder) &&
             (f->pattern.len == 0 || pc_pattern_matches(f->pattern, pc_rule_subject(channel), NULL)))
             return f;
     return NULL;

@@ -38,9 +38,11 @@ static inline bool pc_waiter_waits(const struct pc_waiter *waiter)
     return waiter->decision != NULL;
 }
 
+#define PC_ANY_APP 0 /* no app's uid */
+
 /* The grants that a change of the host's facts concerns: those that fit this filter, or one behind it. */
 struct pc_grant_filter {
-    uint64_t app_uid;
+    uint64_t app_uid;               /* PC_ANY_APP: every app */
     pusherc_slice user_id, pattern; /* len 0 = any */
     pusherc_socket_id socket_id;    /* zero = any */
     bool anonymous;                 /* only who has no user */

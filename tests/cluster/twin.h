@@ -5,6 +5,8 @@
  *   no event twice, and each node's events in order;
  *   at rest, without faults: rosters are equal on all nodes, and are those who are there; the authority has no other;
  *     totals are the numbers of subscriptions; no client waits.
+ *   An order is over within its time, and if no node was silent, no node that believes its link to be up has not carried
+ *     it out.
  *   If nothing broke on the way: each client has each event that was published after it was answered, a snapshot has
  *     all who were answered before, and no user is announced as gone who was there all the time.
  *
@@ -52,6 +54,9 @@ struct twin_node {
     uint64_t away_ms, away_before_ms;
     uint64_t able_since_ms; /* 0 = it is not */
     uint32_t published;
+    /* Users whose clients here have just left: bits. While they were here the others were not told that the user had left
+     * elsewhere; now they are, by what the mirror says. */
+    unsigned left[TWIN_CHANNELS];
 };
 
 /* Who was in a roster at a number. */
@@ -62,6 +67,16 @@ struct twin_roster {
     unsigned users;
 };
 
+/* An order that a node gave. */
+struct twin_order {
+    bool used, over, complete;  /* complete: no node was silent */
+    char key[64];               /* "<origin> <number>" */
+    size_t names;               /* nodes that there had been when it was given */
+    uint64_t missed[HUB_NODES]; /* how often nodes had asked all grants again by then */
+    struct twin *twin;
+};
+
+#define TWIN_ORDERS  256
 #define TWIN_ROSTERS 2048 /* the last ones */
 
 struct twin {
@@ -72,6 +87,8 @@ struct twin {
     struct twin_client clients[TWIN_CLIENTS];
     size_t names;
     uint64_t serials;
+    struct twin_order orders[TWIN_ORDERS];
+    size_t order_count;
     uint32_t events; /* published by all */
     bool poor;    /* memory runs out now and then: it is only checked that nothing ends or leaks */
     bool deleted; /* all data was, once */
@@ -322,6 +339,14 @@ static inline void twin_subscribed(struct twin *t, struct twin_client *c, const 
     }
 }
 
+/* Also if the authority has let the user in: the data is another, and the channel is full. */
+static inline void twin_refused(struct twin *t, struct twin_client *c)
+{
+    c->refused = true;
+    if (twin_is_presence(c->channel))
+        twin_truth_changed(t, c->node, c->channel, c->user);
+}
+
 static inline void twin_told(struct twin *t, struct twin_client *c, const char *line)
 {
     bool added = strstr(line, "member_added") != NULL;
@@ -337,7 +362,8 @@ static inline void twin_told(struct twin *t, struct twin_client *c, const char *
     t->removed++;
     bool all_the_time =
         t->truth[c->channel][user] != 0 && t->absences[c->channel][user] == c->absences[user];
-    REQUIRE(!all_the_time || !twin_in_touch(t, c->node) || !twin_well_held(t, c->channel, user));
+    REQUIRE(!all_the_time || !twin_in_touch(t, c->node) || !twin_well_held(t, c->channel, user) ||
+            (t->nodes[c->node].left[c->channel] & 1u << user));
 }
 
 static inline void twin_event(struct twin *t, struct twin_client *c, const char *line)
@@ -367,13 +393,67 @@ static inline void twin_read(struct twin *t, struct twin_client *c)
         if (strstr(line, "subscription_succeeded"))
             twin_subscribed(t, c, line);
         else if (strstr(line, "subscription_error"))
-            c->refused = true;
+            twin_refused(t, c);
         else if (strstr(line, "member_added") || strstr(line, "member_removed"))
             twin_told(t, c, line);
         else if (strstr(line, "\"event\":\"e\""))
             twin_event(t, c, line);
     }
     free(text);
+}
+
+/* -- orders -- */
+
+static inline void twin_on_order_over(uint64_t kept, uint64_t revoked, uint64_t unanswered,
+                                      void *user_data)
+{
+    struct twin_order *o = user_data;
+    REQUIRE(!o->over && kept == 0 && revoked == 0);
+    o->over = true;
+    o->complete = unanswered == 0;
+    REQUIRE(o->complete || o->twin->faulty);
+}
+
+static inline void twin_give_order(struct twin *t, size_t node)
+{
+    struct twin_node *n = &t->nodes[node];
+    struct twin_order *o = &t->orders[t->order_count];
+    const struct pc_everywhere *everywhere = &n->fx.engine->everywhere;
+    if (t->order_count == TWIN_ORDERS)
+        return;
+    t->order_count++;
+    *o = (struct twin_order){.used = true, .names = t->names, .twin = t};
+    for (size_t i = 0; i < HUB_NODES; i++)
+        o->missed[i] = twin_exists(t, i) ? pc_stat_get(&t->nodes[i].link->stats.missed) : 0;
+    snprintf(o->key, sizeof o->key, "%s %llu", n->link->id,
+             (unsigned long long)atomic_load(&n->link->orders.number) + 1);
+    int err = everywhere->tell(everywhere->ctx, PC_S("R6:app-id0:0:0:0:"), twin_on_order_over, o);
+    REQUIRE(err == 0 || (t->poor && err == PUSHERC_ENOMEM));
+    o->used = err == 0;
+}
+
+/* What the node believes itself. */
+static inline bool twin_believes(const struct twin *t, size_t node)
+{
+    const struct pusherc_link *link = t->nodes[node].link;
+    return twin_exists(t, node) && t->nodes[node].running && twin_in_touch(t, node) &&
+           link->orders.in_step &&
+           t->hub.now_ms - link->parts[0].confirmed_ms < link->options.lease_ms;
+}
+
+static inline void twin_check_orders(const struct twin *t, size_t node)
+{
+    const struct pusherc_link *link = t->nodes[node].link;
+    if (t->poor || !twin_believes(t, node) || link->orders.owes_all)
+        return;
+    for (size_t i = 0; i < t->order_count; i++) {
+        const struct twin_order *o = &t->orders[i];
+        if (!o->used || !o->complete || t->nodes[node].name >= o->names ||
+            pc_slice_starts(pc_slice_of(o->key), pc_slice_of(link->id)))
+            continue;
+        REQUIRE(pc_map_find(&link->orders.obeyed, pc_slice_of(o->key)) ||
+                pc_stat_get(&link->stats.missed) > o->missed[node]);
+    }
 }
 
 /* Lets a node's engine do what it has to do, and its clients read. */
@@ -383,7 +463,11 @@ static inline void twin_settle(struct twin *t, size_t node)
     for (size_t i = 0; i < TWIN_CLIENTS; i++)
         if (t->clients[i].used && t->clients[i].node == node)
             twin_read(t, &t->clients[i]);
+    memset(t->nodes[node].left, 0, sizeof t->nodes[node].left);
     twin_check_mirrors(t, node);
+    for (size_t i = 0; i < HUB_NODES; i++)
+        if (twin_exists(t, i))
+            twin_check_orders(t, i);
 }
 
 /* One item moves. */
@@ -436,6 +520,7 @@ static inline void twin_part(struct twin *t, struct twin_client *c)
 {
     fx_disconnect(&c->fx);
     c->used = false;
+    t->nodes[c->node].left[c->channel] |= 1u << c->user;
     if (twin_is_presence(c->channel))
         twin_truth_changed(t, c->node, c->channel, c->user);
 }
@@ -684,6 +769,8 @@ static inline void twin_finish(struct twin *t)
         REQUIRE(t->faulty || info.gaps == 0);
         REQUIRE(t->nodes[node].link->outbox_bytes == 0);
     }
+    for (size_t i = 0; i < t->order_count; i++)
+        REQUIRE(!t->orders[i].used || t->orders[i].over);
     for (size_t i = 0; i < TWIN_CLIENTS && !t->faulty; i++) {
         const struct twin_client *c = &t->clients[i];
         for (size_t b = 0; b < sizeof c->due && c->used; b++)
@@ -830,6 +917,11 @@ static inline void twin_step(struct twin *t, bool faults, twin_next_fn next, voi
         if (c->used && t->nodes[c->node].running) {
             twin_part(t, c);
             twin_settle(t, c->node);
+        }
+    } else if (kind < 89) {
+        if (running) {
+            twin_give_order(t, node);
+            twin_settle(t, node);
         }
     } else if (kind < 95) {
         size_t channel = next(ctx, TWIN_CHANNELS);

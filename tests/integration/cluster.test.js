@@ -3,7 +3,9 @@
 // them, fails.
 
 const assert = require('node:assert/strict');
+const { execFileSync } = require('node:child_process');
 const { mkdtempSync, readFileSync, rmSync, writeFileSync } = require('node:fs');
+const http = require('node:http');
 const os = require('node:os');
 const path = require('node:path');
 const { describe, test } = require('node:test');
@@ -13,6 +15,7 @@ const { noRedis, startRedis } = require('./redis.js');
 // Faults are over sooner with these than with the defaults; no test depends on how soon.
 const HASTY = { cluster_lease_ms: 3000, cluster_renew_ms: 500, cluster_settle_ms: 1500, redis_timeout_ms: 1500, grace_ms: 50 };
 const LONG = 60000;
+const noUrls = !execFileSync(path.join(BUILD, 'cli/pusherc'), ['--version']).toString().includes('webhooks') && 'built without libcurl';
 
 /** A server that is linked with those of the same Redis. */
 async function startNode(t, redis, settings = {}, args = []) {
@@ -20,7 +23,10 @@ async function startNode(t, redis, settings = {}, args = []) {
   const file = path.join(folder, 'config.json');
   writeFileSync(file, JSON.stringify({ redis: redis.url, ...HASTY, ...settings }));
   t.after(() => rmSync(folder, { recursive: true }));
-  const node = await startServe(['--config', file, ...args]);
+  const node = settings.apps
+    ? new Program(path.join(BUILD, 'cli/pusherc'), ['serve', '--port', '0', '--metrics', 'off', '--config', file, ...args])
+    : await startServe(['--config', file, ...args]);
+  if (settings.apps) node.port = await node.listening();
   node.end = async () => {
     node.child.kill('SIGCONT');
     node.child.kill('SIGTERM');
@@ -38,6 +44,23 @@ async function startNodes(t, redis, count, settings) {
   const nodes = await Promise.all(Array.from({ length: count }, () => startNode(t, redis, settings)));
   await Promise.all(nodes.map(linked));
   return nodes;
+}
+
+/** An application that a rule asks: whether this socket may have the channel. */
+async function startSite(t, decide) {
+  const server = http.createServer((req, res) => {
+    let text = '';
+    req.on('data', (data) => { text += data; });
+    req.on('end', () => {
+      const form = new URLSearchParams(text);
+      const may = decide(form.get('channel_name'), form.get('socket_id'));
+      res.writeHead(may ? 200 : 403, { 'Content-Type': 'application/json' });
+      res.end(may ? '{"auth":"is:ignored"}' : '{"message":"Not yours"}');
+    });
+  });
+  await new Promise((resolve) => { server.listen(0, '127.0.0.1', resolve); });
+  t.after(() => { server.closeAllConnections(); server.close(); });
+  return { url: `http://127.0.0.1:${server.address().port}/` };
 }
 
 const roster = (answer) => JSON.parse(answer.data).presence.ids.sort();
@@ -329,6 +352,72 @@ describe('several servers over Redis', { skip: noRedis }, () => {
     await redis.call('CONFIG', 'SET', 'maxmemory', '0');
     await clients[0].event('pusher_internal:member_added', room);
     assert.deepEqual(roster(await clients[1].event('pusher_internal:subscription_succeeded', room)), ['u0', 'u1']);
+  });
+
+  test("a user's connections are closed on every server", async (t) => {
+    const redis = await startRedis(t);
+    const nodes = await startNodes(t, redis, 3);
+    const clients = await Promise.all(nodes.map((node) => connect(node)));
+    const other = await connect(nodes[1]);
+    for (const client of clients) await client.signin({ id: '7' });
+    await other.signin({ id: '8' });
+    await other.subscribe('#server-to-user-8');
+    assert.equal((await api(nodes[2], 'POST', '/users/7/terminate_connections', { body: {} })).status, 200);
+    for (const client of clients) assert.equal((await client.closed()).code, 4009);
+    await trigger(nodes[0], '#server-to-user-8', 'still-here', '{}');
+    await other.event('still-here');
+  });
+
+  test('grants are asked again on every server, and the answer has the sums of those that live', { skip: noUrls }, async (t) => {
+    const redis = await startRedis(t);
+    const banned = new Set();
+    const site = await startSite(t, (channel, socket) => !banned.has(socket));
+    const ruled = { apps: [{ id: APP.id, key: APP.key, secret: APP.secret, auth_mode: 'rules' }], rules: [{ pattern: 'tickets.{id}', url: site.url }] };
+    const nodes = await Promise.all(Array.from({ length: 3 }, () => startNode(t, redis, ruled)));
+    await Promise.all(nodes.map(linked));
+    const clients = await Promise.all([...nodes, ...nodes].map((node) => connect(node)));
+    for (const client of clients) {
+      client.ask('private-tickets.1');
+      await client.event('pusher_internal:subscription_succeeded');
+    }
+    const reauthorize = async (node) => (await api(node, 'POST', '/reauthorize', { body: { channel: 'private-tickets.1' } })).json;
+    await until(async () => !('unanswered' in await reauthorize(nodes[0])), 'all servers answer', LONG);
+    assert.deepEqual(await reauthorize(nodes[1]), { kept: 6, revoked: 0 });
+    for (const client of clients.slice(3)) banned.add(client.socketId);
+    assert.deepEqual(await reauthorize(nodes[0]), { kept: 3, revoked: 3 });
+    for (const node of nodes) await trigger(node, 'private-tickets.1', 'news', '{}');
+    for (const client of clients.slice(0, 3)) await until(() => client.frames.filter((f) => f.event === 'news').length === 3, 'the events');
+    for (const client of clients.slice(3)) {
+      assert.equal(JSON.parse((await client.event('pusher:subscription_error')).data).status, 403);
+      assert.ok(!client.frames.some((f) => f.event === 'news'));
+    }
+    nodes[2].child.kill('SIGKILL'); // it is not waited for as long as it is missed
+    const answer = await reauthorize(nodes[0]);
+    assert.equal(answer.kept, 2);
+    await until(async () => !('unanswered' in await reauthorize(nodes[0])), 'the dead server is forgotten', LONG);
+  });
+
+  test('a server that was out of touch catches up with what was ordered', { skip: noUrls }, async (t) => {
+    const redis = await startRedis(t);
+    let banned = false;
+    const site = await startSite(t, () => !banned);
+    const ruled = { apps: [{ id: APP.id, key: APP.key, secret: APP.secret, auth_mode: 'rules' }], rules: [{ pattern: 'tickets.{id}', url: site.url }] };
+    const nodes = await Promise.all(Array.from({ length: 2 }, () => startNode(t, redis, ruled)));
+    await Promise.all(nodes.map(linked));
+    const client = await connect(nodes[1]);
+    client.ask('private-tickets.1');
+    await client.event('pusher_internal:subscription_succeeded');
+    nodes[1].child.kill('SIGSTOP');
+    banned = true;
+    await api(nodes[0], 'POST', '/reauthorize', { body: {} });
+    nodes[1].child.kill('SIGCONT');
+    assert.equal(JSON.parse((await client.event('pusher:subscription_error')).data).status, 403);
+    await redis.kill();
+    await until(() => /Redis at \S+ is gone/.test(nodes[0].stderr), 'the loss');
+    banned = false;
+    assert.ok((await api(nodes[0], 'POST', '/reauthorize', { body: {} })).json.unanswered > 0);
+    await startRedis(t, [], redis.port);
+    await client.event('pusher_internal:subscription_succeeded', 'private-tickets.1', LONG);
   });
 
   test('clusters with different prefixes share nothing', async (t) => {

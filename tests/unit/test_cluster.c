@@ -387,6 +387,166 @@ static void what_comes_from_the_link_is_not_trusted(void **state)
     twin_drain(t);
 }
 
+static void orders_from_the_link_are_not_trusted(void **state)
+{
+    static const char *const orders[] = {
+        "",
+        "x",
+        "1-0 0-0",
+        "1-0\n0123456789abcdef 1 1\nR6:app-id0:0:0:0:",
+        "1-0 x\n0123456789abcdef 1 1\nR6:app-id0:0:0:0:",
+        "1-0 0-0\n0123456789abcdef 1 1",
+        "2-0 1-0\n0123456789abcdef 1 2\nR6:app-id0:0:0:0:",
+        "3-0 2-0\n0123456789abcdef x 1\nR6:app-id0:0:0:0:",
+        "4-0 3-0\nshort 1 1\nR6:app-id0:0:0:0:",
+        "5-0 4-0\n0123456789abcdef 1 1\n",
+        "6-0 5-0\n0123456789abcdef 1 1\nX6:app-id",
+        "7-0 6-0\n0123456789abcdef 1 1\nR6:app-id0:0:0:",
+        "8-0 7-0\n0123456789abcdef 1 1\nR6:app-id1:u0:0:1:1",
+        "9-0 8-0\n0123456789abcdef 1 1\nR6:app-id999:u",
+        "10-0 9-0\n0123456789abcdef 1 1\nR6:app-id0:2:{x0:0:",
+        "11-0 10-0\n0123456789abcdef 1 1\nD6:app-id0:0:0:4:40000:",
+        "12-0 11-0\n0123456789abcdef 1 1\nD6:app-id3:1.12:u00:4:40000:",
+        "13-0 12-0\n0123456789abcdef 1 1\nD6:app-id0:2:u00:1:70:",
+        "14-0 13-0\n0123456789abcdef 1 1\nD6:app-id0:2:u00:4:40000:x",
+        "15-0 14-0\n0123456789abcdef 1 1\nU6:app-id0:2:u02:a b0:",
+        "16-0 15-0\n0123456789abcdef 1 1\nU6:app-id0:0:1:a0:",
+    };
+    struct twin *t = &((struct pair *)*state)->t;
+    pusherc_cluster_info info = PUSHERC_CLUSTER_INFO_INIT;
+    pusherc_link *link = t->nodes[0].link;
+    char own[32];
+    snprintf(own, sizeof own, "/%s", link->id);
+    join_both(t);
+    for (size_t i = 0; i < sizeof orders / sizeof orders[0]; i++) {
+        assert_int_equal(
+            pusherc_link_message(link, 0, PUSHERC_TOPIC_ORDERS, PC_S(""), pc_slice_of(orders[i])),
+            0);
+        twin_settle(t, 0);
+        pc_node_info(link, &info);
+        assert_int_equal(info.refused, i + 1);
+    }
+    static const char *const letters[] = {"",
+                                          "x",
+                                          "A 1",
+                                          "A 1 0123456789abcdef",
+                                          "A 1 0123456789abcdef 1",
+                                          "A x 0123456789abcdef 1 1",
+                                          "A 1 short 1 1"};
+    uint64_t before = info.refused;
+    for (size_t i = 0; i < sizeof letters / sizeof letters[0]; i++) {
+        assert_int_equal(pusherc_link_message(link, 0, PUSHERC_TOPIC_CHANNEL, pc_slice_of(own),
+                                              pc_slice_of(letters[i])),
+                         0);
+        twin_settle(t, 0);
+        pc_node_info(link, &info);
+        assert_int_equal(info.refused, before + i + 1);
+    }
+    assert_int_equal(client_of(t, 0, 0)->roster, 3);
+}
+
+/* -- orders -- */
+
+static void an_order_is_over_when_all_have_carried_it_out(void **state)
+{
+    struct twin *t = &((struct pair *)*state)->t;
+    pass(t, 80); /* it has settled */
+    twin_give_order(t, 0);
+    twin_settle(t, 0);
+    assert_false(t->orders[0].over);
+    twin_drain(t);
+    assert_true(t->orders[0].over && t->orders[0].complete);
+    assert_non_null(pc_map_find(&t->nodes[1].link->orders.obeyed, pc_slice_of(t->orders[0].key)));
+}
+
+static void an_order_that_a_node_did_not_hear_is_given_again(void **state)
+{
+    struct twin *t = &((struct pair *)*state)->t;
+    pass(t, 80);
+    twin_give_order(t, 0);
+    twin_settle(t, 0);
+    twin_move(t, 0, HUB_ASKED);
+    t->faulty = true;
+    assert_true(hub_vanish(&t->hub, 1));
+    twin_drain(t);
+    assert_false(t->orders[0].over);
+    pass(t, 22); /* a renewal */
+    assert_true(t->orders[0].over && t->orders[0].complete);
+}
+
+static void a_node_without_a_link_hangs_no_order_and_carries_it_out_when_it_is_back(void **state)
+{
+    struct twin *t = &((struct pair *)*state)->t;
+    pass(t, 80);
+    t->faulty = true;
+    hub_lose(&t->hub, 1, false);
+    twin_settle(t, 1);
+    twin_give_order(t, 0);
+    twin_settle(t, 0);
+    pass(t, 49);
+    assert_false(t->orders[0].over);
+    pass(t, 2);
+    assert_true(t->orders[0].over && !t->orders[0].complete);
+    hub_connect(&t->hub, 1);
+    twin_settle(t, 1);
+    twin_drain(t);
+    assert_true(t->nodes[1].link->orders.in_step);
+    assert_non_null(pc_map_find(&t->nodes[1].link->orders.obeyed, pc_slice_of(t->orders[0].key)));
+}
+
+static void a_node_that_leaves_is_not_waited_for(void **state)
+{
+    struct twin *t = &((struct pair *)*state)->t;
+    pass(t, 80);
+    twin_give_order(t, 0);
+    twin_settle(t, 0);
+    twin_move(t, 0, HUB_ASKED); /* node 1 is among those who have to answer */
+    t->faulty = true;
+    assert_true(hub_vanish(&t->hub, 1));
+    assert_false(pc_node_leave(t->nodes[1].link));
+    twin_drain(t);
+    twin_kill(t, 1);
+    pass(t, 22); /* a renewal */
+    assert_true(t->orders[0].over && t->orders[0].complete);
+}
+
+static void an_order_waits_for_a_link_and_is_given_then(void **state)
+{
+    struct twin *t = &((struct pair *)*state)->t;
+    pass(t, 80);
+    t->faulty = true;
+    hub_lose(&t->hub, 0, false);
+    twin_settle(t, 0);
+    twin_give_order(t, 0);
+    pass(t, 51);
+    assert_true(t->orders[0].over && !t->orders[0].complete);
+    hub_connect(&t->hub, 0);
+    twin_settle(t, 0);
+    twin_drain(t);
+    assert_non_null(pc_map_find(&t->nodes[1].link->orders.obeyed, pc_slice_of(t->orders[0].key)));
+    assert_int_equal(t->nodes[0].link->orders.open_count, 0);
+}
+
+static void who_may_have_missed_an_order_asks_all_grants_again(void **state)
+{
+    struct twin *t = &((struct pair *)*state)->t;
+    pass(t, 80);
+    twin_give_order(t, 0);
+    twin_settle(t, 0);
+    twin_drain(t);
+    uint64_t missed = pc_stat_get(&t->nodes[1].link->stats.missed);
+    t->faulty = true;
+    hub_fail_over(&t->hub, 20); /* with the order */
+    for (size_t i = 0; i < 2; i++) {
+        hub_lose(&t->hub, i, false);
+        hub_connect(&t->hub, i);
+        twin_settle(t, i);
+    }
+    twin_drain(t);
+    pass(t, 2);
+    assert_int_equal(pc_stat_get(&t->nodes[1].link->stats.missed), missed + 1);
+}
+
 static void a_session_whose_answers_make_no_sense_is_given_up(void **state)
 {
     static const char *const words[] = {"", "OK", "nothing"};
@@ -450,6 +610,13 @@ int main(void)
         PAIR(events_wait_for_a_link_only_so_long),
         PAIR(what_does_not_fit_into_the_outbox_is_refused),
         PAIR(what_comes_from_the_link_is_not_trusted),
+        PAIR(orders_from_the_link_are_not_trusted),
+        PAIR(an_order_is_over_when_all_have_carried_it_out),
+        PAIR(an_order_that_a_node_did_not_hear_is_given_again),
+        PAIR(a_node_without_a_link_hangs_no_order_and_carries_it_out_when_it_is_back),
+        PAIR(a_node_that_leaves_is_not_waited_for),
+        PAIR(an_order_waits_for_a_link_and_is_given_then),
+        PAIR(who_may_have_missed_an_order_asks_all_grants_again),
         PAIR(a_session_whose_answers_make_no_sense_is_given_up),
         PAIR(reports_of_wrong_partitions_are_refused),
     };

@@ -225,6 +225,8 @@ static void start_server(struct fixture *f, size_t i, bool stale_reads)
     options.worker_count = 2;
     options.close_timeout_ms = 200;
     cluster.join_wait_ms = 300;
+    cluster.renew_ms = 200; /* a new cluster settles soon */
+    cluster.settle_ms = 300;
     cluster.stale_reads = stale_reads;
     f->bus.ends[i].bus = &f->bus;
     assert_int_equal(pusherc_server_new(&f->servers[i], &options, &why), 0);
@@ -459,6 +461,38 @@ static void each_server_knows_how_many_there_are(void **state)
         assert_true(has_nodes(f->servers[i], SERVERS));
 }
 
+static void connections_of_all_servers_are_closed(void **state)
+{
+    struct fixture *f = *state;
+    char socket_id[64];
+    pusherc_socket_id id;
+    int a = open_client(f->ports[1], socket_id);
+    assert_int_equal(pusherc_socket_id_parse(pusherc_slice_of(socket_id), &id), 0);
+    assert_int_equal(pusherc_server_disconnect(f->servers[0], "app-id", id, 4200, "from afar"), 0);
+    assert_true(ws_client_hears(a, "from afar"));
+    close(a);
+}
+
+static void a_reauthorization_ends_when_all_servers_have_asked_again(void **state)
+{
+    struct fixture *f = *state;
+    uint64_t kept = 9, revoked = 9;
+    assert_true(has_nodes(f->servers[0], SERVERS));
+    assert_int_equal(
+        pusherc_reauthorize_wait(f->servers[0], "app-id", NULL, 60000, &kept, &revoked), 0);
+    assert_int_equal(kept, 0);
+    assert_int_equal(revoked, 0);
+    cut_end(&f->bus.ends[1]); /* it has a lease, and does not answer */
+    assert_int_equal(
+        pusherc_reauthorize_wait(f->servers[0], "app-id", NULL, 60000, &kept, &revoked),
+        PUSHERC_ETIMEDOUT);
+    connect_end(&f->bus.ends[1]);
+    for (int tries = 0, err = -1; err; tries++) {
+        err = pusherc_reauthorize_wait(f->servers[0], "app-id", NULL, 60000, &kept, &revoked);
+        assert_true(tries < 10);
+    }
+}
+
 /* -- setting up -- */
 
 static void what_is_wrong_with_a_link_is_said(void **state)
@@ -503,6 +537,8 @@ int main(void)
         TEST(without_its_link_a_server_serves_its_own_clients),
         TEST(a_server_that_stops_takes_its_members_with_it),
         TEST(each_server_knows_how_many_there_are),
+        TEST(connections_of_all_servers_are_closed),
+        TEST(a_reauthorization_ends_when_all_servers_have_asked_again),
         cmocka_unit_test(what_is_wrong_with_a_link_is_said),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

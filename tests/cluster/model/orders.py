@@ -12,7 +12,7 @@ import argparse
 import random
 import sys
 
-LEASE, RENEW, BOUND, RETRY, DELAY = 60, 20, 50, 8, 6
+LEASE, RENEW, BOUND, DELAY = 60, 20, 50, 6
 KEPT = 4   # orders in the log
 
 
@@ -27,7 +27,7 @@ DEVICES = {
     'self_fence': 'without a confirmed renewal for a lease a node does not believe its link to be up',
     'recheck': 'the last order done is not in the log any more: ask everything again',
     'away': 'away for a lease, and the data is another: ask everything again',
-    'retry': 'who has not answered is told again; tried where messages vanish and nothing else happens',
+    'again': 'with each renewal an order that is not answered is given again; tried where messages vanish and nothing else happens',
 }
 # not tried by --mutations, for without it orders are only answered "incomplete" more often: 'order_again'
 
@@ -88,8 +88,7 @@ class Node:
         key = self.world.keys
         self.world.keys += 1
         self.done.add(key)
-        self.pending[key] = {'id': None, 'asked': False, 'missing': None, 'until': self.world.now + BOUND * (3 if self.world.mild else 1),
-                             'again': self.world.now + RETRY}
+        self.pending[key] = {'id': None, 'asked': False, 'missing': None, 'answered': {self.name}, 'until': self.world.now + BOUND * (3 if self.world.mild else 1)}
         self.work()
 
     def work(self):
@@ -105,10 +104,6 @@ class Node:
                 self.world.stat['incomplete'] += 1
                 if self.world.mild:
                     raise Broken('an order is not answered by all, and all are there')
-            elif self.link == 'up' and p['missing'] and self.world.now >= p['again'] and self.on('retry'):
-                p['again'] = self.world.now + RETRY
-                for inc in sorted(p['missing']):
-                    self.ask('tell', (inc.split('.')[0], ('again', p['id'], key, self.name)))
 
     def execute(self, key, origin):
         self.done.add(key)
@@ -119,10 +114,10 @@ class Node:
 
     def answered(self, key, inc):
         p = self.pending.get(key)
-        if p and p['missing'] is not None:
-            p['missing'].discard(inc)
-        elif p:
-            p.setdefault('early', set()).add(inc)
+        if p:
+            p['answered'].add(inc.split('.')[0])
+            if p['missing'] is not None:
+                p['missing'] = {i for i in p['missing'] if i.split('.')[0] not in p['answered']}
         self.work()
 
     def heard(self, message):
@@ -134,12 +129,6 @@ class Node:
             elif prev == self.last or not self.on('gap'):
                 self.last = ident
                 self.execute(key, origin)
-            else:
-                self.ask('since', self.last)
-        elif kind == 'again':
-            _, ident, key, origin = message
-            if key in self.done:
-                self.ask('tell', (origin, ('answer', key, self.inc)))
             else:
                 self.ask('since', self.last)
         else:
@@ -181,17 +170,16 @@ class Node:
                 self.ask('attach')
                 return
             self.confirmed = arg
-            for p in self.pending.values():
-                if p['missing']:
-                    p['missing'] &= set(r[1])   # the dead answer nothing
+            for key, p in self.pending.items():
+                if p['missing'] and self.on('again'):
+                    self.ask('order', key)   # again: the server says who is live now
             self.work()
         elif what == 'order':
             ident, live = r
             p = self.pending.get(arg)
             if p:
                 p['id'] = ident
-                early = p.get('early', set())
-                p['missing'] = (set(live) - early - {self.inc}) if self.on('ask_live') else set()
+                p['missing'] = {i for i in live if i.split('.')[0] not in p['answered']} if self.on('ask_live') else set()
                 self.work()
 
     def is_up(self, asked):
@@ -200,7 +188,6 @@ class Node:
         for p in self.pending.values():
             if self.on('order_again'):
                 p.update(id=None, asked=False, missing=None)
-                p.pop('early', None)
         self.work()
 
     def tick(self):
@@ -259,7 +246,7 @@ class World:
             for n in s.listeners:
                 n.push.append((self.now, ('order', s.next, prev, arg, node.name)))
             s.log = s.log[-(100 if self.mild else KEPT):]
-            r = (s.next, [i for i, end in s.nodes.items() if end >= self.now])
+            r = (s.next, list(s.nodes))
         elif what in ('since', 'first'):
             found = any(e[0] == arg for e in s.log) or s.last() == arg
             r = (found, [e for e in s.log if e[0] > arg] if found else list(s.log))
@@ -387,7 +374,7 @@ def main():
     if a.mutations:
         missed = 0
         for device in DEVICES:
-            n, why, stats = many(a.seed, a.schedules, a.steps, (device,), device == 'retry')
+            n, why, stats = many(a.seed, a.schedules, a.steps, (device,), device == 'again')
             missed += why is None
             print('%s %-12s after %5d schedules: %s' % ('caught' if why else 'MISSED', device, n, why or stats))
         return missed > 0
