@@ -63,5 +63,7 @@ void health_websocket(struct program *program, pusherc_http_request *request,
     cJSON_AddStringToObject(health, "host", program->options->host);
     cJSON_AddNumberToObject(health, "port", program->port);
     cJSON_AddBoolToObject(health, "tls", program->tls);
+    if (program->spec->describe_health)
+        program->spec->describe_health(program, health);
     send(request, health, works);
 }

@@ -61,28 +61,38 @@ static int parse_number(uint16_t *out, const char *name, const char *text)
 }
 
 /* Common ones first: their values are found by their place. */
-static size_t list_options(struct option *known, const char ***texts, struct options *options,
-                           const struct program_option *own)
+static size_t list_options(struct option *known, struct program_option *all,
+                           struct options *options, const struct program_option *own)
 {
     const struct program_option common[] = {
-        {"host", &options->host},
-        {"data", &options->data},
-        {"node-modules", &options->node_modules},
-        {"tls-cert", &options->tls_cert},
-        {"tls-key", &options->tls_key},
-        {"metrics-host", &options->metrics_host},
-        {"env", &options->env},
+        {"host", &options->host, NULL},
+        {"data", &options->data, NULL},
+        {"node-modules", &options->node_modules, NULL},
+        {"tls-cert", &options->tls_cert, NULL},
+        {"tls-key", &options->tls_key, NULL},
+        {"metrics-host", &options->metrics_host, NULL},
+        {"env", &options->env, NULL},
     };
     size_t count = 0;
-    for (size_t i = 0; i < sizeof common / sizeof common[0]; i++) {
-        texts[count] = common[i].value;
-        known[count++] = (struct option){common[i].name, required_argument, NULL, 's'};
-    }
-    for (; own && own->name && count < MAX_OPTIONS; own++) {
-        texts[count] = own->value;
-        known[count++] = (struct option){own->name, required_argument, NULL, 's'};
-    }
+    for (; count < sizeof common / sizeof common[0]; count++)
+        all[count] = common[count];
+    for (; own && own->name && count < MAX_OPTIONS; own++)
+        all[count++] = *own;
+    for (size_t i = 0; i < count; i++)
+        known[i] = (struct option){all[i].name,
+                                   !all[i].flag   ? required_argument
+                                   : all[i].value ? optional_argument
+                                                  : no_argument,
+                                   NULL, 's'};
     return count;
+}
+
+static void set_option(const struct program_option *option, const char *value)
+{
+    if (option->flag)
+        *option->flag = true;
+    if (value)
+        *option->value = value;
 }
 
 int options_parse(struct options *options, const struct program_spec *spec, int argc, char **argv)
@@ -100,7 +110,7 @@ int options_parse(struct options *options, const struct program_spec *spec, int 
     uint16_t *numbers[] = {&options->port, &options->proxies, &options->metrics_port,
                            &options->session_s};
     struct option known[MAX_OPTIONS + sizeof others / sizeof others[0]];
-    const char **texts[MAX_OPTIONS];
+    struct program_option all[MAX_OPTIONS];
     int option, at;
     *options = (struct options){.host = "127.0.0.1",
                                 .metrics_host = "127.0.0.1",
@@ -108,7 +118,7 @@ int options_parse(struct options *options, const struct program_spec *spec, int 
                                 .data = ":memory:",
                                 .session_s = 43200,
                                 .node_modules = DEFAULT_NODE_MODULES};
-    size_t count = list_options(known, texts, options, spec->options);
+    size_t count = list_options(known, all, options, spec->options);
     memcpy(known + count, others, sizeof others);
     while ((option = getopt_long(argc, argv, "", known, &at)) != -1) {
         if (option == '?')
@@ -122,7 +132,7 @@ int options_parse(struct options *options, const struct program_spec *spec, int 
         if (option == 'e')
             options->empty = true;
         else if (option == 's')
-            *texts[at] = optarg;
+            set_option(&all[at], optarg);
         else if (parse_number(numbers[(size_t)at - count], known[at].name, optarg) != 0)
             return -1;
         else if (numbers[(size_t)at - count] == &options->metrics_port)

@@ -25,10 +25,12 @@ struct options {
     uint16_t session_s; /* how long one stays signed in */
 };
 
-/* An option of the example: --NAME VALUE. A list of them ends with one without a name. */
+/* An option of the example: --NAME VALUE; with a flag --NAME alone, which is set; with both --NAME or --NAME=VALUE. A list
+ * of them ends with one without a name. */
 struct program_option {
     const char *name;
     const char **value;
+    bool *flag;
 };
 
 /* 0, 1 if all was said with --help, or -1 after a line on standard error. Reads the file of --env, too. */

@@ -57,16 +57,15 @@ static int fail(const char *what, const pusherc_errinfo *info)
 }
 
 /* Clients prove who they are by their session: no signature counts. */
-static int put_app(struct program *program, pusherc_errinfo *info)
+static int put_app(struct program *program, pusherc_app_options *app, pusherc_errinfo *info)
 {
     char secret[129];
     publish_read_app(program, secret);
-    pusherc_app_options app = PUSHERC_APP_OPTIONS_INIT;
-    app.id = program->app_id;
-    app.key = program->app_key;
-    app.secret = secret;
-    app.auth_mode = PUSHERC_AUTH_RULES;
-    int status = pusherc_server_put_app(program->server, &app, info);
+    app->id = program->app_id;
+    app->key = program->app_key;
+    app->secret = secret;
+    app->auth_mode = PUSHERC_AUTH_RULES;
+    int status = pusherc_server_put_app(program->server, app, info);
     sodium_memzero(secret, sizeof secret);
     return status;
 }
@@ -106,6 +105,7 @@ static int start_server(struct program *program)
 {
     pusherc_errinfo info = {0};
     pusherc_hooks hooks = PUSHERC_HOOKS_INIT;
+    pusherc_app_options app = PUSHERC_APP_OPTIONS_INIT;
     hooks.user_data = program;
     hooks.on_http = on_http;
     hooks.identify = accounts_identify;
@@ -119,9 +119,11 @@ static int start_server(struct program *program)
     server_options.proxy_count = program->options->proxies;
     server_options.log_fn = log_line;
     server_options.log_level = PUSHERC_LOG_WARN;
+    if (program->spec->configure)
+        program->spec->configure(program, &server_options, &hooks, &app);
     if (pusherc_server_new(&program->server, &server_options, &info) != 0)
         return fail("cannot make a server", &info);
-    if (put_app(program, &info) != 0)
+    if (put_app(program, &app, &info) != 0)
         return fail("cannot add the app", &info);
     if (program->spec->prepare && program->spec->prepare(program, &info) != 0)
         return fail("cannot add the rules", &info);
@@ -160,6 +162,8 @@ static void server_stopped(pusherc_server *server, void *user_data)
     struct running *running = user_data;
     pusherc_server_free(server);
     running->program.server = NULL;
+    if (running->program.spec->end)
+        running->program.spec->end(&running->program);
     uv_close((uv_handle_t *)&running->signals[0], NULL);
     uv_close((uv_handle_t *)&running->signals[1], NULL);
     uv_close((uv_handle_t *)&running->clock, NULL);
@@ -230,6 +234,8 @@ static int run(struct running *running)
     if (status == 0) {
         greet(program);
         watch(running);
+        if (program->spec->begin)
+            program->spec->begin(program);
     } else {
         pusherc_broadcaster_free(program->broadcaster);
         pusherc_server_free(program->server);

@@ -42,8 +42,14 @@ struct program_spec {
     /* True if the program was started to add something to its database, and not to serve; and what does it: 0 or -1. */
     bool (*sets_up)(struct program *program);
     int (*set_up)(struct program *program);
+    /* Before the server is made: what differs from other programs. */
+    void (*configure)(struct program *program, pusherc_server_options *server, pusherc_hooks *hooks,
+                      pusherc_app_options *app);
     /* Before the server starts: rules and hooks. 0, or an error of the library. */
     int (*prepare)(struct program *program, pusherc_errinfo *info);
+    /* The server has started: what runs beside it on the loop; and it has stopped: close that. */
+    void (*begin)(struct program *program);
+    void (*end)(struct program *program);
     /* True if the request was one for the example, and is answered or will be. */
     bool (*on_http)(struct program *program, pusherc_http_request *request);
     void (*each_second)(struct program *program);
@@ -54,6 +60,8 @@ struct program_spec {
                          const struct login_wanted *wanted);
     /* Values for pages/login.html: "hint", and "users" of a demo. */
     void (*login_fill)(struct program *program, cJSON *values, const struct login_wanted *wanted);
+    /* More for /api/v1/websocket/health. */
+    void (*describe_health)(struct program *program, cJSON *health);
     /* What a token's user is told about himself, beside id and name. */
     void (*describe_user)(struct program *program, cJSON *user);
 };

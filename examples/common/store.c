@@ -51,10 +51,11 @@ static sqlite3_stmt *bind(struct store *store, const char *sql, const struct sto
         return NULL;
     for (size_t i = 0; i < count; i++) {
         int at = (int)i + 1; /* count is the length of a list in the source */
-        int status = values[i].text   ? sqlite3_bind_text(statement, at, values[i].text,
-                                                          values[i].bytes, SQLITE_TRANSIENT)
-                     : values[i].null ? sqlite3_bind_null(statement, at)
-                                      : sqlite3_bind_int64(statement, at, values[i].number);
+        int status = values[i].text      ? sqlite3_bind_text(statement, at, values[i].text,
+                                                             values[i].bytes, SQLITE_TRANSIENT)
+                     : values[i].null    ? sqlite3_bind_null(statement, at)
+                     : values[i].is_real ? sqlite3_bind_double(statement, at, values[i].real)
+                                         : sqlite3_bind_int64(statement, at, values[i].number);
         if (status != SQLITE_OK)
             return NULL;
     }
@@ -194,7 +195,7 @@ static int fill(struct store *store, const struct store_schema *schema, bool dem
     return status;
 }
 
-int store_open(struct store **out, const char *file, const struct store_schema *schema, bool demo)
+int store_connect(struct store **out, const char *file)
 {
     *out = NULL;
     struct store *store = calloc(1, sizeof *store);
@@ -209,12 +210,19 @@ int store_open(struct store **out, const char *file, const struct store_schema *
         store_close(store);
         return -1;
     }
-    if (fill(store, schema, demo) != 0) {
-        store_close(store);
-        return -1;
-    }
     *out = store;
     return 0;
+}
+
+int store_open(struct store **out, const char *file, const struct store_schema *schema, bool demo)
+{
+    if (store_connect(out, file) != 0)
+        return -1;
+    if (fill(*out, schema, demo) == 0)
+        return 0;
+    store_close(*out);
+    *out = NULL;
+    return -1;
 }
 
 void store_close(struct store *store)

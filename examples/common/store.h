@@ -2,8 +2,7 @@
  * The database: SQLite, with rows as JSON. Each subject (sessions, services, ...) brings its own SQL.
  *
  * One thread only: the loop's. Reads come from memory and take microseconds; writes are rare here and
- * reach the disk in a millisecond or so. A program that writes all the time would do it on a thread of
- * its own and answer its requests from there.
+ * reach the disk in a millisecond or so. For a program that writes all the time there is writer.h.
  */
 #ifndef COMMON_STORE_H
 #define COMMON_STORE_H
@@ -19,17 +18,20 @@
 
 struct store;
 
-/* A parameter of a statement: text if `text` is not NULL, else the number, or NULL. */
+/* A parameter of a statement: text if `text` is not NULL, else NULL, the real number or the whole one. */
 struct store_value {
     const char *text;
     int bytes; /* -1: up to its NUL */
     int64_t number;
+    double real;
+    bool is_real;
     bool null;
 };
 
 #define TEXT(value)  ((struct store_value){.text = (value), .bytes = -1})
 #define SLICE(value) ((struct store_value){.text = (value).ptr, .bytes = (int)(value).len})
 #define INT(value)   ((struct store_value){.number = (value)})
+#define REAL(value)  ((struct store_value){.real = (value), .is_real = true})
 #define NOTHING      ((struct store_value){.null = true})
 
 /* The parameters of one statement as the two arguments `values` and `count`. */
@@ -50,6 +52,8 @@ struct store_schema {
 
 /* `file` ":memory:" is gone with the process. Brings the database up to date. 0, or -1 after a line on standard error. */
 int store_open(struct store **out, const char *file, const struct store_schema *schema, bool demo);
+/* One more connection to a file that is open already: for another thread, which then is the only one that uses it. */
+int store_connect(struct store **out, const char *file);
 void store_close(struct store *store);
 
 /* Run one statement, which must live as long as the store. 0 or -1; reasons go to standard error. */

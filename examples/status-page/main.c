@@ -56,11 +56,11 @@ int main(int argc, char **argv)
 {
     struct site site = {0};
     const struct program_option options[] = {
-        {"add-organization", &site.setup.add_organization},
-        {"add-user", &site.setup.add_user},
-        {"name", &site.setup.name},
-        {"organization", &site.setup.organization},
-        {"role", &site.setup.role},
+        {"add-organization", &site.setup.add_organization, NULL},
+        {"add-user", &site.setup.add_user, NULL},
+        {"name", &site.setup.name, NULL},
+        {"organization", &site.setup.organization, NULL},
+        {"role", &site.setup.role, NULL},
         {0},
     };
     const struct program_spec spec = {

@@ -12,7 +12,10 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <uv.h>
+
 #include "common/assets.h"
+#include "common/writer.h"
 
 /* An application of our own making; the list takes the place of one that embed.py writes. */
 const struct asset program_assets[] = {
@@ -130,6 +133,104 @@ static void a_file_of_the_application_takes_the_place_of_a_common_one(void **sta
     assert_null(asset_find("static/nothing.js"));
 }
 
+/* -- many writes -- */
+
+#define ADD "INSERT INTO things (id, name) VALUES (?, ?)"
+
+static void count_failed(size_t rows, void *user_data)
+{
+    *(size_t *)user_data += rows;
+}
+
+static void put_some(struct writer *writer, int64_t from, int64_t to)
+{
+    for (int64_t id = from; id < to; id++) {
+        char name[16]; /* on the stack: the writer copies it */
+        snprintf(name, sizeof name, "row %d", (int)id);
+        assert_int_equal(writer_put(writer, ADD, VALUES(INT(id), TEXT(name))), 0);
+    }
+}
+
+/* Turns the loop until the writer has nothing left. */
+static void let_write(uv_loop_t *loop, const struct writer *writer)
+{
+    while (writer_stats(writer).waiting > 0)
+        uv_run(loop, UV_RUN_ONCE);
+}
+
+static void many_rows(const char *file)
+{
+    struct store *store;
+    struct writer *writer;
+    uv_loop_t loop;
+    assert_int_equal(uv_loop_init(&loop), 0);
+    assert_int_equal(store_open(&store, file, &one, false), 0);
+    const struct writer_options options = {
+        .file = file, .store = store, .loop = &loop, .every_ms = 1};
+    assert_int_equal(writer_open(&writer, &options), 0);
+    put_some(writer, 0, 1000);
+    let_write(&loop, writer);
+    assert_int_equal(number(store, "SELECT count(*) n FROM things"), 1000);
+    put_some(writer, 1000, 1500);
+    uv_run(&loop, UV_RUN_NOWAIT); /* the thread may have begun */
+    put_some(writer, 1500, 1600);
+    writer_close(writer);
+    assert_int_equal(uv_run(&loop, UV_RUN_DEFAULT), 0);
+    assert_int_equal(uv_loop_close(&loop), 0);
+    assert_int_equal(number(store, "SELECT count(*) n FROM things"), 1600);
+    assert_int_equal(
+        number(store, "SELECT count(*) n FROM things WHERE name = 'row ' || id AND rowid = id"),
+        1600);
+    store_close(store);
+}
+
+static void many_rows_are_written_and_none_is_lost_at_the_end(void **state)
+{
+    (void)state;
+    many_rows(path);
+    many_rows(":memory:");
+}
+
+static void rows_without_room_are_refused_and_failures_are_told(void **state)
+{
+    (void)state;
+    size_t failed = 0;
+    struct store *store;
+    struct writer *writer;
+    uv_loop_t loop;
+    assert_int_equal(uv_loop_init(&loop), 0);
+    assert_int_equal(store_open(&store, path, &one, false), 0);
+    const struct writer_options options = {.file = path,
+                                           .store = store,
+                                           .loop = &loop,
+                                           .every_ms = 1,
+                                           .max_rows = 10,
+                                           .on_failed = count_failed,
+                                           .user_data = &failed};
+    assert_int_equal(writer_open(&writer, &options), 0);
+    put_some(writer, 0, 10);
+    assert_int_equal(writer_put(writer, ADD, VALUES(INT(10), TEXT("too much"))), -1);
+    let_write(&loop, writer);
+    put_some(writer, 20, 25);
+    put_some(writer, 3, 4); /* is there already: the whole transaction fails */
+    let_write(&loop, writer);
+    assert_int_equal(failed, 6);
+    put_some(writer, 20, 25); /* and the next one does not */
+    let_write(&loop, writer);
+    struct writer_stats stats = writer_stats(writer);
+    assert_int_equal(stats.written, 15);
+    assert_int_equal(stats.failed, 6);
+    assert_int_equal(stats.refused, 1);
+    writer_close(writer);
+    assert_int_equal(uv_run(&loop, UV_RUN_DEFAULT), 0);
+    assert_int_equal(uv_loop_close(&loop), 0);
+    assert_int_equal(number(store, "SELECT count(*) n FROM things"), 15);
+    store_close(store);
+    assert_int_equal(writer_open(&writer, &(struct writer_options){.file = "/no/such/file"}), -1);
+    assert_null(writer);
+    writer_close(NULL);
+}
+
 int main(void)
 {
 #define WITH_FILE(test) cmocka_unit_test_setup_teardown(test, make_path, remove_files)
@@ -138,6 +239,8 @@ int main(void)
         WITH_FILE(a_step_that_fails_leaves_the_database_as_it_was),
         WITH_FILE(a_database_of_a_newer_program_is_refused),
         WITH_FILE(only_a_new_database_is_filled_with_the_demo),
+        WITH_FILE(many_rows_are_written_and_none_is_lost_at_the_end),
+        WITH_FILE(rows_without_room_are_refused_and_failures_are_told),
         cmocka_unit_test(a_file_of_the_application_takes_the_place_of_a_common_one),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
