@@ -47,6 +47,15 @@ static bool is_public(const char *name)
     return false;
 }
 
+static bool is_page_name(const char *name)
+{
+    for (size_t i = 0; i < PAGE_NAME_COUNT; i++) {
+        if (strcmp(name, page_names[i]) == 0)
+            return true;
+    }
+    return false;
+}
+
 static const struct family *family_of(struct cli_dotenv *env)
 {
     const char *connection = cli_dotenv_value(env, "BROADCAST_CONNECTION");
@@ -89,6 +98,10 @@ static void check_entry(struct cli_doctor *d, const struct cli_dotenv_entry *ent
         ((secret && strcmp(entry->value, secret) == 0) ||
          ((strstr(name, "PUSHER") || strstr(name, "REVERB")) && strstr(name, "SECRET"))))
         cli_doctor_say(d, CLI_FINDING_ENV_SECRET_PUBLIC, "%s, line %u", name, entry->line);
+    else if (!*entry->value && is_page_name(name) &&
+             !cli_dotenv_value(d->env, name + strlen("VITE_")))
+        cli_doctor_say(d, CLI_FINDING_ENV_PAGE_EMPTY, "%s, line %u; %s is not set", name,
+                       entry->line, name + strlen("VITE_"));
     else if (is_unread(d->env, name, &nearest))
         cli_doctor_say(d, CLI_FINDING_ENV_UNREAD, "%s, line %u%s%s", name, entry->line,
                        nearest ? "; probably meant: " : "", nearest ? nearest : "");

@@ -21,6 +21,7 @@
     X(ENV_PAGE_HOST, WARN, "env", "the pages connect to another host than the application publishes to", "that is right only if both names lead to the same server") \
     X(ENV_PAGE_PORT, WARN, "env", "the pages connect to another port than the application publishes to", "that is right only if both ports lead to the same server") \
     X(ENV_PAGE_SCHEME, FAIL, "env", "pages and application disagree about TLS on the same port", "set both schemes to what the port speaks, and build the pages again; without a VITE_ scheme pages use https") \
+    X(ENV_PAGE_EMPTY, WARN, "env", "a name for the pages is empty, because it takes its value from a name that is not set", "set the other name, or remove the line") \
     /* -- the network -- */ \
     X(NAME_OK, OK, "name", "the host has an address", "") \
     X(NAME_UNKNOWN, FAIL, "name", "the host has no address", "correct the host's name, or its entry in DNS or /etc/hosts") \
@@ -85,6 +86,8 @@
     X(PRIVATE_REFUSED, FAIL, "private", "a subscription to a private channel is refused or not answered, though the secret is right", "see the server's log") \
     X(PRESENCE_OK, OK, "presence", "a presence channel can be subscribed to", "") \
     X(PRESENCE_REFUSED, FAIL, "presence", "a subscription to a presence channel is refused or not answered, though the secret is right", "see the server's log; some servers limit the members of a channel or their length") \
+    X(GUARD_OK, OK, "rule", "the guarded channel is refused to a client without a user", "") \
+    X(GUARD_NONE, FAIL, "rule", "a client without a user gets the guarded channel", "add a rule that covers the name; for a name without a prefix it needs the kind \"public\"") \
     X(PUBLISH_OK, OK, "publish", "the server accepts an event", "") \
     X(PUBLISH_REFUSED, FAIL, "publish", "the server refuses an event, though it answers questions", "see the answer, and the server's log; a proxy may refuse or change bodies") \
     X(RECEIVE_OK, OK, "receive", "the event arrives at the subscriber", "") \

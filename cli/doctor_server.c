@@ -258,7 +258,7 @@ static void join(struct cli_doctor *d, struct facts *f)
     for (size_t i = 0; i < CHANNEL_COUNT; i++) {
         (void)snprintf(f->channels[i], sizeof f->channels[i], "%spusherc-doctor-%llx", prefixes[i],
                        (unsigned long long)now);
-        if (i > 0 && !d->link.target.secret[0])
+        if (i > 0 && (!d->link.target.secret[0] || d->given.guarded))
             continue;
         /* One by one, for servers that name no channel in an error. */
         if (cli_client_subscribe(&f->client, &d->link, f->channels[i], i == 2 ? member : NULL,
@@ -607,6 +607,40 @@ static void say_channels(struct cli_doctor *d, const struct facts *f, bool api_g
     }
 }
 
+/* Asks for a channel without a signature. */
+static int ask_as_stranger(struct facts *f, const char *channel)
+{
+    cJSON *message = cJSON_CreateObject();
+    cJSON_AddStringToObject(message, "event", "pusher:subscribe");
+    cJSON *data = cJSON_AddObjectToObject(message, "data");
+    cJSON_AddStringToObject(data, "channel", channel);
+    char *text = cJSON_PrintUnformatted(message);
+    int status = text ? cli_ws_send(&f->client.ws, text, strlen(text)) : -1;
+    cJSON_free(text);
+    cJSON_Delete(message);
+    return status;
+}
+
+static void check_guard(struct cli_doctor *d, struct facts *f)
+{
+    const char *name = d->given.guarded;
+    int64_t deadline_us = cli_wire_now_us() + d->link.timeout_us;
+    struct cli_message *m;
+    bool refused = false, got = false;
+
+    if (!f->connected || ask_as_stranger(f, name))
+        return;
+    while (!refused && !got && (m = cli_client_next(&f->client, deadline_us))) {
+        refused = strcmp(m->event, "pusher:subscription_error") == 0 ||
+                  strcmp(m->event, "pusher:error") == 0;
+        got = strcmp(m->event, "pusher_internal:subscription_succeeded") == 0 &&
+              strcmp(m->channel, name) == 0;
+        cli_message_free(m);
+    }
+    if (refused || got)
+        cli_doctor_say(d, got ? CLI_FINDING_GUARD_NONE : CLI_FINDING_GUARD_OK, "%s", name);
+}
+
 static void await_event(struct cli_doctor *d, struct facts *f, int64_t sent_us)
 {
     bool wanted[CHANNEL_COUNT];
@@ -715,6 +749,8 @@ void cli_doctor_check_server(struct cli_doctor *d)
     say_channels(d, f, api_good);
     if (api_good)
         check_event(d, f);
+    if (d->given.guarded)
+        check_guard(d, f);
     if (d->given.auth_endpoint)
         cli_doctor_check_auth(d, f->client.socket_id);
     cli_client_close(&f->client);

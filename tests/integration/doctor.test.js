@@ -166,6 +166,12 @@ test('lines have level, check, meaning and advice; no colour and no secret is in
   assert.doesNotMatch(out, /not-the-secret|\u001b/);
 });
 
+test('a guarded channel has to be refused to a stranger; signed channels are not tried then', async () => {
+  const report = await finds([url(server.port), '--guarded', 'private-orders']);
+  assert.deepEqual(report.good, [...ALL.filter((cause) => !/^(private|presence)-/.test(cause)), 'guard-ok']);
+  await finds([url(server.port), '--guarded', 'orders'], 'guard-none');
+});
+
 test('wrong words get one sentence and exit 2', async () => {
   for (const [args, pattern] of [
     [['ftp://x'], /a server is http:/], [['http://a:b:c@:1'], /URL cannot be read/], [['/nonexistent/.env'], /cannot read .*No such file/],
@@ -435,6 +441,7 @@ describe('an .env file', { concurrency: 6 }, () => {
     ['with a name that nothing reads', { REVERB_APP_SECERT: 'x' }, 'env-unread'],
     ['with a VITE_ name that nothing reads', { VITE_REVERB_APP_KYE: 'x' }, 'env-unread'],
     ['with names of Laravel Mix beside those of Vite', { VITE_APP_NAME: 'x', MIX_PUSHER_APP_KEY: 'x' }, 'env-unread'],
+    ['whose pages take a value from a name that is not set', { VITE_PUSHER_HOST: '"${PUSHER_HOST}"' }, 'env-page-empty'],
     ['whose pages have the secret', { VITE_REVERB_APP_SECRET: '"${REVERB_APP_SECRET}"' }, 'env-secret-public'],
     ['whose pages have the secret under another name', { VITE_TOKEN: '"${REVERB_APP_SECRET}"' }, 'env-secret-public'],
     ['whose pages have another key', { VITE_REVERB_APP_KEY: 'old-key' }, 'env-page-key'],
