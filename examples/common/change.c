@@ -86,23 +86,44 @@ void change_tell(struct change *change, const char *name, const char *sql,
     cJSON_Delete(rows);
 }
 
-int change_end(struct change *change)
+/* True if it was. */
+static bool commit(struct change *change)
 {
     struct store *store = change->program->store;
     bool written = false;
     if (!change->failed && !change->nothing) {
-        written = store_run(store, "COMMIT", NO_VALUES) == 0;
+        written = publish_store(change->program, change->events, change->except) == 0 &&
+                  store_run(store, "COMMIT", NO_VALUES) == 0;
         change->program->write_failed = !written;
     }
     if (!written)
         store_run(store, "ROLLBACK", NO_VALUES);
-    const cJSON *event;
-    cJSON_ArrayForEach(event, change->events)
-    {
-        if (written)
-            publish(change->program, event, change->except);
-    }
+    return written;
+}
+
+void change_end_then(struct change *change, change_then_fn then, void *user_data)
+{
+    bool written = commit(change);
+    bool done = written || (change->nothing && !change->failed);
+    bool waits =
+        written && publish(change->program, change->events, change->except, then, user_data);
     cJSON_Delete(change->events);
     change->events = NULL;
-    return written || (change->nothing && !change->failed) ? 0 : -1;
+    if (!waits && then)
+        then(done ? 0 : -1, user_data);
+}
+
+static void keep_status(int status, void *user_data)
+{
+    *(int *)user_data = status;
+}
+
+int change_end(struct change *change)
+{
+    int status = -1;
+    bool now = change->program->now;
+    change->program->now = false;
+    change_end_then(change, keep_status, &status);
+    change->program->now = now;
+    return status;
 }

@@ -53,5 +53,9 @@ void change_tell(struct change *change, const char *name, const char *sql,
                  const struct store_value *values, size_t count);
 /* 0: written, or there was nothing to write; or -1: it could not be written. */
 int change_end(struct change *change);
+/* The same for what an open page should show before its cause goes on: calls `then` with that, once the events are with
+ * the server if the program publishes now (QUEUE_CONNECTION=sync), else at once. No failure of theirs is one of `then`. */
+typedef void (*change_then_fn)(int status, void *user_data);
+void change_end_then(struct change *change, change_then_fn then, void *user_data);
 
 #endif

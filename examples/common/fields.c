@@ -19,8 +19,8 @@ bool field_copy(char *out, size_t out_bytes, const pusherc_http_request *request
     cJSON *object = cJSON_ParseWithLength(body.ptr, body.len);
     const cJSON *value = cJSON_GetObjectItemCaseSensitive(object, name);
     char number[32] = "";
-    if (cJSON_IsNumber(value))
-        snprintf(number, sizeof number, "%.0f", value->valuedouble);
+    if (cJSON_IsNumber(value)) /* 1.5 is not 2 */
+        snprintf(number, sizeof number, "%.15g", value->valuedouble);
     const char *text = cJSON_IsString(value) ? value->valuestring
                        : cJSON_IsTrue(value) ? "1"
                                              : number;

@@ -45,6 +45,11 @@ static const char usage_environment[] =
     "                       or a setting as docs/broadcasting.md has it. The names of Laravel say\n"
     "                       where to (REVERB_HOST, ...), and which app this is (REVERB_APP_KEY, "
     "...)\n"
+    "  QUEUE_CONNECTION     sync: what an application wants published now has to be accepted "
+    "first;\n"
+    "                       database: events wait in the file of --data, and survive the "
+    "program;\n"
+    "                       else they are handed over (default)\n"
     "  BROADCAST_DEBUG      true: each event and each decision about who may hear it is told on\n"
     "                       standard error, of members and visitors alike\n";
 

@@ -173,8 +173,7 @@ static void server_stopped(pusherc_server *server, void *user_data)
 static void broadcaster_stopped(void *user_data)
 {
     struct running *running = user_data;
-    pusherc_broadcaster_free(running->program.broadcaster);
-    running->program.broadcaster = NULL;
+    publish_close(&running->program);
     pusherc_server_stop(running->program.server, STOP_GRACE_MS, server_stopped, running);
 }
 
@@ -183,7 +182,8 @@ static void on_signal(uv_signal_t *handle, int number)
 {
     (void)number;
     struct running *running = handle->data;
-    bool second = !uv_is_active((uv_handle_t *)&running->clock);
+    bool second = running->program.ending;
+    running->program.ending = true;
     uv_timer_stop(&running->clock);
     if (running->program.broadcaster)
         pusherc_broadcaster_stop(running->program.broadcaster, second ? 0 : STOP_GRACE_MS,
@@ -237,7 +237,7 @@ static int run(struct running *running)
         if (program->spec->begin)
             program->spec->begin(program);
     } else {
-        pusherc_broadcaster_free(program->broadcaster);
+        publish_close(program);
         pusherc_server_free(program->server);
     }
     uv_run(program->loop, UV_RUN_DEFAULT); /* until the last handle is closed */

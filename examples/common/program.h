@@ -72,6 +72,7 @@ struct program {
     void *own; /* the example's */
     pusherc_server *server;
     pusherc_broadcaster *broadcaster; /* NULL once the program ends */
+    pusherc_outbox *outbox;           /* NULL: events do not wait in the database */
     struct uv_loop_s *loop;
     struct store *store;
     struct scripts *scripts;
@@ -81,6 +82,9 @@ struct program {
     uint16_t port;     /* as listened on */
     bool tls;          /* as listened on; a proxy in front may speak it, too */
     bool kept;         /* the database is a file */
+    bool now;          /* QUEUE_CONNECTION=sync */
+    bool ending;       /* a signal has asked for it: nothing is published any more */
+    bool muted;        /* set it, and what is published is lost: to show what happens then */
     bool trace;        /* BROADCAST_DEBUG: tell each publish and each decision on standard error */
     bool write_failed; /* the last one; health.c asks whether it would work now */
     bool publish_failed;   /* the last one, and none has been accepted since */

@@ -21,6 +21,11 @@ struct store {
     size_t statement_count;
 };
 
+struct sqlite3 *store_db(struct store *store)
+{
+    return store->db;
+}
+
 static int complain(struct store *store, const char *what)
 {
     say("database: %s: %s", what, sqlite3_errmsg(store->db));

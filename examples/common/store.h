@@ -17,6 +17,7 @@
 #define STORE_BUSY_MS "2000"
 
 struct store;
+struct sqlite3;
 
 /* A parameter of a statement: text if `text` is not NULL, else NULL, the real number or the whole one. */
 struct store_value {
@@ -55,6 +56,8 @@ int store_open(struct store **out, const char *file, const struct store_schema *
 /* One more connection to a file that is open already: for another thread, which then is the only one that uses it. */
 int store_connect(struct store **out, const char *file);
 void store_close(struct store *store);
+/* For what keeps a table of its own in the same database. */
+struct sqlite3 *store_db(struct store *store);
 
 /* Run one statement, which must live as long as the store. 0 or -1; reasons go to standard error. */
 int store_run(struct store *store, const char *sql, const struct store_value *values, size_t count);
