@@ -10,6 +10,7 @@
  *     onState: (state) => ..., onRefused: (name) => ...,
  *     title: () => ...,             the page's, without what is put before it
  *     eventId: (event) => ...,      by default event.id
+ *     connect: (options) => echo,   for a page whose Echo is made by something else
  *   });
  *
  * A page that hears nothing must not go on asserting. It is live when every channel is subscribed, not when the connection
@@ -52,10 +53,9 @@
   }
 
   /** Stock Laravel Echo on stock pusher-js; host and port are those of the page. */
-  function connect(key, bearer, refused) {
+  function connect(key, bearer, refused, make) {
     const secure = location.protocol === 'https:';
     const port = Number(location.port) || (secure ? 443 : 80);
-    const EchoClass = Echo.default ?? Echo;
     /** Who has the token, for the connection: the server signs it. */
     async function customHandler({ socketId }, done) {
       const answer = await fetch('/broadcasting/user-auth', {
@@ -69,7 +69,7 @@
           refused();
       }
     }
-    return new EchoClass({
+    return make({
       broadcaster: 'reverb',
       key,
       wsHost: location.hostname,
@@ -85,6 +85,7 @@
 
   window.startLive = ({
     key, bearer, channels, refresh, onState, onRefused, title = () => drawnTitle, eventId = ({ id }) => id,
+    connect: make = (options) => new (Echo.default ?? Echo)(options),
   }) => {
     const badge = document.getElementById('connection');
     const age = document.getElementById('age');
@@ -162,7 +163,7 @@
 
     /* Without a connection the page asks by itself, less and less often. */
 
-    const echo = connect(key, bearer, () => wanted.filter(isLate).forEach((channel) => refuse(channel)));
+    const echo = connect(key, bearer, () => wanted.filter(isLate).forEach((channel) => refuse(channel)), make);
     const { pusher } = echo.connector;
     let polls = 0;
     let timer = null;
@@ -248,12 +249,14 @@
 
     /** Each channel has said yes or no: live, unless none is left. */
     function check() {
-      if (subscribed.size + refused.size === wanted.length)
+      if (wanted.length > 0 && subscribed.size + refused.size === wanted.length)
         settled(subscribed.size > 0 ? 'live' : 'off');
     }
 
     /** Refused, or taken away: what is left for us is what the server answers now. */
     function refuse(channel, error) {
+      if (!wanted.includes(channel))
+        return; // left meanwhile
       subscribed.delete(channel);
       refused.add(channel);
       channel.members?.([]);
@@ -267,6 +270,8 @@
       const join = { public: 'channel', private: 'private', presence: 'join' }[kind];
       const joined = echo[join](name);
       joined.subscribed(() => {
+        if (!wanted.includes(channel))
+          return;
         subscribed.add(channel);
         refused.delete(channel);
         check();
