@@ -75,7 +75,7 @@ static void note_failure(struct program *program, pusherc_slice name, pusherc_sl
 {
     pusherc_broadcast_stats stats = PUSHERC_BROADCAST_STATS_INIT;
     program_publishes(program); /* forgets an older failure, if events were accepted since */
-    if (!program->publish_failed && !program->ending)
+    if (!program->publish_failed)
         say("%.*s: not published: %.*s", (int)name.len, name.ptr, (int)reason.len, reason.ptr);
     program->publish_failed = true;
     if (program->broadcaster && pusherc_broadcaster_stats(program->broadcaster, &stats) == 0)
@@ -257,7 +257,7 @@ bool publish(struct program *program, const cJSON *events, pusherc_socket_id exc
         waits = wait_for(program, &batch, (struct waiter){program, then, user_data});
     if (status == 0 && !waits)
         status = pusherc_broadcast(program->broadcaster, batch.events, batch.count);
-    if (status != 0)
+    if (status != 0 && !program->ending)
         note_failure(program, pusherc_slice_of(row_text(events->child, "name")),
                      pusherc_slice_of(pusherc_strerror(status)));
     for (size_t i = 0; status == 0 && program->trace && i < batch.count; i++)

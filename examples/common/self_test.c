@@ -3,8 +3,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "../../cli/doctor.h"
 #include "common/say.h"
-#include "doctor.h" /* of cli/ */
 
 #define STEP_US 5000000
 #define SLOW_US 1000000
