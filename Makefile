@@ -1,5 +1,6 @@
 # Thin: Meson builds, tools/setup installs what is missing, and each target is one command one could type.
 #   make demo [PORT=8080]    the status page on http://127.0.0.1:8080; FRESH=1 forgets what was changed in it
+#   make demo-NAME           another application of examples/: provisioning (8083); make demos: all of them
 #   make test                every test; the last line is "N passed, N failed"
 #   make test-python         the Python package alone; -long: a million of authorizations and of publishes, 100 exits
 #   make test-libuv          the C tests and those with stock clients on Debian 13's libuv, on Debian 12
@@ -12,7 +13,6 @@
 #   make install [PREFIX=/usr/local] [DESTDIR=]
 
 BUILD ?= build
-PORT ?= 8080
 PREFIX ?= /usr/local
 FUZZ_SECONDS ?= 60
 SOAK_SECONDS ?= 3600
@@ -25,14 +25,26 @@ $(BUILD)/build.ninja:
 	@tools/setup build
 	meson setup $(BUILD)
 
-demo:
+# Applications whose machines move by themselves.
+SIMULATED = provisioning
+
+demo: demo-status-page
+
+demo-%:
 	@tools/setup demo
 	@tools/npm-packages examples/status-page
 	@[ -f $(BUILD)/build.ninja ] || meson setup $(BUILD)
-	@ninja -C $(BUILD) examples/status-page/status-page
+	@ninja -C $(BUILD) examples/$*/$*
 	@mkdir -p $(BUILD)/demo
-	@[ -z "$(FRESH)" ] || rm -f $(BUILD)/demo/status-page.db*
-	$(BUILD)/examples/status-page/status-page --port $(PORT) --data $(BUILD)/demo/status-page.db
+	@[ -z "$(FRESH)" ] || rm -f $(BUILD)/demo/$*.db*
+	$(BUILD)/examples/$*/$* $(if $(PORT),--port $(PORT)) --data $(BUILD)/demo/$*.db $(if $(filter $*,$(SIMULATED)),--simulate)
+
+# All of them, each on its own port.
+demos:
+	@tools/setup demo
+	@tools/npm-packages examples/status-page
+	@$(MAKE) --no-print-directory all
+	@$(MAKE) --no-print-directory -j9 $(addprefix demo-,status-page $(SIMULATED)) PORT=
 
 test:
 	@tools/setup test
@@ -131,4 +143,4 @@ install: release
 	meson install -C build-release $(if $(DESTDIR),--destdir=$(DESTDIR))
 	@[ -n "$(DESTDIR)" ] || [ "$$(id -u)" -ne 0 ] || ldconfig
 
-.PHONY: all demo test test-cluster test-hostile soak test-libuv test-php test-laravel test-python test-python-long bench fuzz model autobahn docs format release install
+.PHONY: all demo demos test test-cluster test-hostile soak test-libuv test-php test-laravel test-python test-python-long bench fuzz model autobahn docs format release install
