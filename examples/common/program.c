@@ -232,8 +232,8 @@ static int run(struct running *running)
         return -1;
     int status = start_server(program);
     if (status == 0) {
-        greet(program);
         watch(running);
+        greet(program);
         if (program->spec->begin)
             program->spec->begin(program);
     } else {

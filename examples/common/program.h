@@ -83,6 +83,7 @@ struct program {
     bool tls;          /* as listened on; a proxy in front may speak it, too */
     bool kept;         /* the database is a file */
     bool now;          /* QUEUE_CONNECTION=sync */
+    bool json;         /* set it, and the self-test prints JSON */
     bool ending;       /* a signal has asked for it: nothing is published any more */
     bool muted;        /* set it, and what is published is lost: to show what happens then */
     bool trace;        /* BROADCAST_DEBUG: tell each publish and each decision on standard error */

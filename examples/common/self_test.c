@@ -37,6 +37,7 @@ int self_test_run(struct program *program, const char *guarded)
     struct cli_doctor *doctor = calloc(1, sizeof *doctor);
     if (!doctor)
         return -1;
+    doctor->json = program->json;
     doctor->findings = cJSON_CreateArray();
     doctor->link.timeout_us = STEP_US;
     doctor->slow_us = SLOW_US;

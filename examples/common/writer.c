@@ -194,6 +194,8 @@ int writer_put(struct writer *writer, const char *sql, const struct store_value 
                size_t count)
 {
     struct row *row = NULL;
+    if (!writer)
+        return -1;
     if (writer_stats(writer).waiting < writer->options.max_rows)
         row = copy_row(sql, values, count);
     if (!row) {
@@ -208,7 +210,10 @@ int writer_put(struct writer *writer, const char *sql, const struct store_value 
 
 struct writer_stats writer_stats(const struct writer *writer)
 {
-    struct writer_stats stats = writer->stats;
+    struct writer_stats stats = {0};
+    if (!writer)
+        return stats;
+    stats = writer->stats;
     stats.waiting = writer->waiting.count + writer->batch.count;
     return stats;
 }

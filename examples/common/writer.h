@@ -37,7 +37,8 @@ struct writer_stats {
 
 /* 0 or -1, after a line on standard error. */
 int writer_open(struct writer **out, const struct writer_options *options);
-/* Hand a row over: values are copied, `sql` lives as long as the writer. 0, or -1: no room, which is counted. */
+/* Hand a row over: values are copied, `sql` lives as long as the writer. 0, or -1: no room, which is counted.
+ * NULL takes nothing, and has no rows. */
 int writer_put(struct writer *writer, const char *sql, const struct store_value *values,
                size_t count);
 struct writer_stats writer_stats(const struct writer *writer);

@@ -228,6 +228,8 @@ static void rows_without_room_are_refused_and_failures_are_told(void **state)
     store_close(store);
     assert_int_equal(writer_open(&writer, &(struct writer_options){.file = "/no/such/file"}), -1);
     assert_null(writer);
+    assert_int_equal(writer_put(NULL, ADD, NO_VALUES), -1);
+    assert_int_equal(writer_stats(NULL).waiting, 0);
     writer_close(NULL);
 }
 

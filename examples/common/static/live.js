@@ -7,6 +7,8 @@
  *                  members: ([{ id, name }]) => ... }],   who is in a presence channel, at each change
  *     refresh: async () => response,  fetches what the page shows, and shows it
  *     bearer,                       the token of a page that has no cookie
+ *     keepAsking: true,             also where nothing will change by itself: the key is unknown, a channel is refused
+ *     resume: true,                 channels with a history (docs/history.md) hand out what was missed
  *     onState: (state) => ..., onRefused: (name) => ...,
  *     title: () => ...,             the page's, without what is put before it
  *     eventId: (event) => ...,      by default event.id
@@ -81,10 +83,26 @@
     });
   }
 
+  /** What the page has seen goes to the server before it subscribes again. pusher-js does not hand on the ids of events. */
+  function resumeHistory(pusher) {
+    const seen = { channels: {} };
+    pusher.connection.bind('state_change', ({ current }) => {
+      if (current !== 'connected')
+        return;
+      pusher.send_event('pusher:resume', seen);
+      seen.socket_id = pusher.connection.socket_id;
+      pusher.connection.connection.transport.bind('message', ({ data }) => {
+        const { channel, event_id: id } = JSON.parse(data);
+        if (id)
+          seen.channels[channel] = id;
+      });
+    });
+  }
+
   const drawnTitle = document.title;
 
   window.startLive = ({
-    key, bearer, channels, refresh, onState, onRefused, title = () => drawnTitle, eventId = ({ id }) => id,
+    key, bearer, channels, keepAsking, resume, refresh, onState, onRefused, title = () => drawnTitle, eventId = ({ id }) => id,
     connect: make = (options) => new (Echo.default ?? Echo)(options),
   }) => {
     const badge = document.getElementById('connection');
@@ -168,6 +186,7 @@
     let polls = 0;
     let timer = null;
     let retrying = false;
+    let hopeless = false; // another attempt would end as this one
 
     function pollS() {
       return POLL_S[Math.min(polls, POLL_S.length - 1)];
@@ -188,7 +207,7 @@
           return; // connected meanwhile
         polls++;
         show(answered ? 'updating' : state === 'connecting' ? 'connecting' : 'reconnecting');
-        if (answered)
+        if (answered && !hopeless)
           retry();
         pollLater();
       }, pollS() * 1000);
@@ -198,12 +217,25 @@
       if (closed)
         return;
       subscribed.clear();
+      hopeless = false;
       signedIn = false;
       wanted.filter(isLate).forEach(leave); // pusher-js would ask for them before it has signed in
       if (state !== 'updating')
         show(state === 'connecting' ? 'connecting' : 'reconnecting');
       if (timer === null)
         pollLater();
+    }
+
+    /** Nothing more will be heard, or not of all channels. */
+    function giveUp() {
+      if (!keepAsking)
+        settled(subscribed.size > 0 ? 'live' : 'off');
+      else if (!closed) {
+        hopeless = true;
+        show(state === 'updating' ? 'updating' : 'off');
+        if (timer === null)
+          pollLater();
+      }
     }
 
     function settled(as) {
@@ -217,9 +249,13 @@
       // 'connected' is not live yet: the subscriptions have to be confirmed.
       if (current === 'connecting' || current === 'unavailable')
         lost();
-      else if (current === 'failed' || (current === 'disconnected' && !retrying))
-        settled('off'); // refused for good: the server knows no such key, for example
+      else if (current === 'failed' || (current === 'disconnected' && !retrying)) {
+        subscribed.clear();
+        giveUp(); // refused for good: the server knows no such key, for example
+      }
     });
+    if (resume)
+      resumeHistory(pusher);
     // pusher-js stays "connected" for the second that it waits before it tries again.
     pusher.connection.bind('connecting_in', lost);
 
@@ -249,8 +285,14 @@
 
     /** Each channel has said yes or no: live, unless none is left. */
     function check() {
-      if (wanted.length > 0 && subscribed.size + refused.size === wanted.length)
+      if (wanted.length === 0 || subscribed.size + refused.size < wanted.length)
+        return;
+      if (refused.size > 0) {
+        giveUp();
+      } else {
+        hopeless = false;
         settled(subscribed.size > 0 ? 'live' : 'off');
+      }
     }
 
     /** Refused, or taken away: what is left for us is what the server answers now. */
