@@ -1,6 +1,6 @@
 # Thin: Meson builds, tools/setup installs what is missing, and each target is one command one could type.
 #   make demo [PORT=8080]    the status page on http://127.0.0.1:8080; FRESH=1 forgets what was changed in it
-#   make demo-NAME           another application of examples/: provisioning (8083); make demos: all of them
+#   make demo-NAME           another application of examples/: provisioning (8083), gateways (8084); make demos: all of them
 #   make test                every test; the last line is "N passed, N failed"
 #   make test-python         the Python package alone; -long: a million of authorizations and of publishes, 100 exits
 #   make test-libuv          the C tests and those with stock clients on Debian 13's libuv, on Debian 12
@@ -26,9 +26,10 @@ $(BUILD)/build.ninja:
 	meson setup $(BUILD)
 
 # Applications whose machines move by themselves.
-SIMULATED = provisioning
+SIMULATED = provisioning gateway-monitor
 
 demo: demo-status-page
+demo-gateways: demo-gateway-monitor
 
 demo-%:
 	@tools/setup demo
@@ -143,4 +144,4 @@ install: release
 	meson install -C build-release $(if $(DESTDIR),--destdir=$(DESTDIR))
 	@[ -n "$(DESTDIR)" ] || [ "$$(id -u)" -ne 0 ] || ldconfig
 
-.PHONY: all demo demos test test-cluster test-hostile soak test-libuv test-php test-laravel test-python test-python-long bench fuzz model autobahn docs format release install
+.PHONY: all demo demos demo-gateways test test-cluster test-hostile soak test-libuv test-php test-laravel test-python test-python-long bench fuzz model autobahn docs format release install
