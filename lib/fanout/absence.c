@@ -26,8 +26,9 @@ bool pc_absence_over(struct pc_worker *worker, const struct pc_join *join,
         pc_list_remove(&member->absent);
         member->expelled = false;
         member->subscriptions--;
-        posting->wake |=
-            pc_decider_left(&worker->engine->decider, join->app, join->channel, join->user_id);
+        pc_wake_add(
+            worker->engine, &posting->wake,
+            pc_decider_left(&worker->engine->decider, join->app, join->channel, join->user_id));
     }
     return absent;
 }

@@ -2,6 +2,8 @@
 
 #include <pusherc/error.h>
 
+#include "fanout/posting.h"
+
 #define OF_WORKER(l) PC_CONTAINER(l, struct pc_channel_timer, of_worker)
 
 void pc_channel_timer_end(struct pc_channel_timer *t)
@@ -82,7 +84,7 @@ int pc_owned_timer_ask(struct pc_owned_timer *t, uint64_t *wake)
     t->mail.run = on_mail;
     int err = pc_mailbox_post(owner->mailbox, &t->mail, PC_MAIL_CONTROL, &wakes);
     t->mailed = err == 0;
-    *wake |= (uint64_t)wakes << owner->index;
+    pc_wake_add(owner->engine, wake, (uint64_t)wakes << owner->index);
     return err;
 }
 

@@ -136,11 +136,12 @@ int pc_occupancy_left(struct pc_worker *worker, struct pc_app *app, struct pc_ch
     }
     pc_occupancy_changed(worker, app, channel, &what, posting, change);
     if (what.edge) {
-        posting->wake |= pc_shaping_vacated(engine, channel);
+        pc_wake_add(engine, &posting->wake, pc_shaping_vacated(engine, channel));
         if (channel->history)
             pc_history_left(&engine->directory, channel, worker->now_ms);
     }
-    posting->wake |= pc_decider_left(&engine->decider, app, channel->name, what.user_id);
+    pc_wake_add(engine, &posting->wake,
+                pc_decider_left(&engine->decider, app, channel->name, what.user_id));
     if (gone)
         pc_roster_member_free(&channel->roster, member);
     change->sequence = ++channel->shard->number;

@@ -203,7 +203,7 @@ int pc_post(struct pc_engine *engine, struct pc_channel *channel, struct pc_post
         slot->mail.run = pc_local_deliver;
         int posted = pc_mailbox_post(engine->workers[w].mailbox, &slot->mail, PC_MAIL_EVENT, &wake);
         if (posted == 0) {
-            posting->wake |= (uint64_t)wake << w;
+            pc_wake_add(engine, &posting->wake, (uint64_t)wake << w);
             slot++;
             continue;
         }
@@ -241,6 +241,14 @@ void pc_posting_note(struct pc_engine *engine, const struct pc_notice *notice,
     const struct pc_observer *observer = &engine->observer;
     if (pc_noticed(observer, notice->app, notice->kind))
         posting->noted |= observer->note(observer->ctx, notice);
+}
+
+void pc_wake_add(struct pc_engine *engine, uint64_t *workers, uint64_t more)
+{
+    for (uint64_t twice = *workers & more; twice; twice &= twice - 1)
+        pc_mailbox_unpin(
+            engine->workers[__builtin_ctzll(twice)].mailbox); /* one pin for one wake */
+    *workers |= more;
 }
 
 void pc_wake_workers(struct pc_engine *engine, uint64_t workers)

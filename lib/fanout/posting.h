@@ -70,6 +70,9 @@ PC_CHECKED int pc_post_message(struct pc_engine *engine, struct pc_channel *chan
 /* Tells the observer, if it wants this kind of notice. The channel's shard is locked, except for client events. */
 void pc_posting_note(struct pc_engine *engine, const struct pc_notice *notice,
                      struct pc_posting *posting);
+/* Adds workers that are to be woken, a bit for each. A worker may have emptied its mailbox between two posts, so that both
+ * say that it is to be woken: it is woken once. */
+void pc_wake_add(struct pc_engine *engine, uint64_t *workers, uint64_t more);
 /* Wakes workers, a bit for each. The caller holds no lock. */
 void pc_wake_workers(struct pc_engine *engine, uint64_t workers);
 /* Wakes the workers and the observer, and releases the event. The caller holds no lock. */

@@ -278,7 +278,7 @@ static int post_event(const struct delivery *d, struct pc_channel *channel, stru
         int posted = pc_post(d->engine, channel, &posting);
         err = posted ? posted : err;
         if (out)
-            posting.wake |= send(d, out);
+            pc_wake_add(d->engine, &posting.wake, send(d, out));
         out = NULL;
         full = keep(d, channel, event->number);
     }

@@ -264,6 +264,37 @@ static void without_memory_there_is_no_event_that_lacks_a_variant(void **state)
     expect(ax, 1, "for customers\n");
 }
 
+static uint32_t looks;
+
+static void look(struct pc_mail *mail, struct pc_worker *worker)
+{
+    (void)mail;
+    (void)worker;
+    looks++;
+}
+
+/* It took the first mail before the second was posted, so that both posts found an empty mailbox. */
+static void a_worker_that_both_of_two_posts_wake_is_woken_once(void **state)
+{
+    struct ax *ax = *state;
+    struct pc_worker *worker = &ax->fx.engine->workers[1];
+    struct pc_mail mails[2] = {{.run = look}, {.run = look}};
+    const uint32_t wakes = ax->fx.wakes[1];
+    uint64_t workers = 0;
+    looks = 0;
+    for (size_t i = 0; i < 2; i++) {
+        bool wake;
+        assert_int_equal(pc_mailbox_post(worker->mailbox, &mails[i], PC_MAIL_CONTROL, &wake), 0);
+        assert_true(wake);
+        pc_wake_add(ax->fx.engine, &workers, UINT64_C(1) << 1);
+        assert_true(pc_mailbox_run(worker->mailbox, worker));
+    }
+    pc_wake_workers(ax->fx.engine, workers);
+    assert_int_equal(ax->fx.wakes[1], wakes + 1);
+    assert_int_equal(looks, 2);
+    pc_mailbox_close(worker->mailbox); /* does not wait for a pin */
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -278,6 +309,7 @@ int main(void)
         with_views(a_variant_outlives_its_event_in_a_queue),
         with_views(a_full_mailbox_gives_all_slots_back),
         with_views(a_closed_mailbox_lets_go_of_all_slots),
+        with_views(a_worker_that_both_of_two_posts_wake_is_woken_once),
         with_views(without_memory_there_is_no_event_that_lacks_a_variant),
     };
     return cmocka_run_group_tests_name("posting", tests, NULL, NULL);
