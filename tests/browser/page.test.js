@@ -7,7 +7,7 @@ const { test } = require('node:test');
 
 const { until } = require('../integration/lib.js');
 const {
-  API_SERVICE, OWNER, client, connection, live, open, overall, screenshot, shared, shows, signIn, start,
+  API_SERVICE, OWNER, client, connection, live, open, overall, screenshot, shared, shows, signIn, start, toasted,
 } = require('./site.js');
 
 const PHONE = { viewport: { width: 320, height: 640 }, isMobile: true };
