@@ -27,6 +27,7 @@ async function startNode(t, redis, settings = {}, args = []) {
     ? new Program(path.join(BUILD, 'cli/pusherc'), ['serve', '--port', '0', '--metrics', 'off', '--config', file, ...args])
     : await startServe(['--config', file, ...args]);
   if (settings.apps) node.port = await node.listening();
+  node.app = settings.apps?.[0];
   node.end = async () => {
     node.child.kill('SIGCONT');
     node.child.kill('SIGTERM');
@@ -38,7 +39,7 @@ async function startNode(t, redis, settings = {}, args = []) {
 }
 
 /** The node answers for all: every partition of its link works. */
-const linked = (node) => until(async () => (await api(node, 'GET', '/channels')).status === 200, () => `the link of a node; ${node.stderr}`, LONG);
+const linked = (node) => until(async () => (await api(node, 'GET', '/channels', { app: node.app })).status === 200, () => `the link of a node; ${node.stderr}`, LONG);
 
 async function startNodes(t, redis, count, settings) {
   const nodes = await Promise.all(Array.from({ length: count }, () => startNode(t, redis, settings)));

@@ -73,7 +73,7 @@ class Actor {
       if (data.user_id === this.user) this.fault('is me', frame);
     } else {
       const source = frame.event === 'published' ? `thread ${data.t}` : `client ${data.from} ${data.life}`;
-      if (data.from === this.index) this.fault('echo', frame);
+      if (data.from === this.index && data.life === this.life) this.fault('echo', frame); // what it said before it came back is another's
       if (frame.event === 'client-n' && frame.user_id !== String(data.from % USERS)) this.fault('wrong user', frame);
       if (view.next[source] !== undefined && view.next[source] !== data.n) this.fault(`${view.next[source]} was next`, frame);
       view.next[source] = data.n + 1;
