@@ -119,6 +119,7 @@ void health_describe(struct program *program, cJSON *health)
     cJSON_AddNumberToObject(polling, "held_back", (double)monitor->held_back);
     cJSON_AddNumberToObject(polling, "publish_ms_max", monitor->publish_ms_max);
     cJSON_AddNumberToObject(polling, "rows_written", (double)rows.written);
+    cJSON_AddNumberToObject(polling, "rows_waiting", (double)rows.waiting);
     cJSON_AddNumberToObject(polling, "rows_lost", (double)(rows.failed + rows.refused));
     if (program->broadcaster && pusherc_broadcaster_stats(program->broadcaster, &queue) == 0)
         cJSON_AddNumberToObject(polling, "queued", (double)queue.queued);

@@ -84,7 +84,8 @@ static void play(struct monitor *monitor, struct replay *replay)
         " 'unit', p.unit) \"json:data_point\", json('true') \"json:replayed\","
         " strftime('%Y-%m-%dT%H:%M:%fZ') timestamp FROM readings r"
         " JOIN data_points p ON p.id = r.data_point_id JOIN gateways g ON g.id = r.gateway_id"
-        " WHERE r.gateway_id = ? AND r.read_at_ms > ? AND r.read_at_ms <= ? ORDER BY r.read_at_ms "
+        " WHERE r.gateway_id = ? AND r.read_at_ms > ? AND r.read_at_ms <= ? ORDER BY r.read_at_ms, "
+        "r.id "
         "LIMIT 2000",
         VALUES(INT(replay->gateway_id), INT(replay->position_ms), INT(until)));
     while (rows && rows->child)
