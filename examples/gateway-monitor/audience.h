@@ -10,7 +10,7 @@
 #include "monitor.h"
 
 struct audience {
-    int64_t user_id; /* 0: nobody who is signed in */
+    int64_t user_id; /* 0: not signed in */
     bool admin;
     uint64_t sites; /* a bit for each */
 };

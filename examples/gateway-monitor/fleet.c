@@ -15,7 +15,7 @@ const char *quality_name(enum quality quality)
 
 /* -- loading -- */
 
-/* Names, addresses and limits of gateways that nobody has named. */
+/* Names, addresses and limits of gateways without a name of their own. */
 static int make_gateways(struct store *store, int64_t wanted)
 {
     static const char gateways[] =

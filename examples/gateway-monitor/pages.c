@@ -90,7 +90,7 @@ static void page_alerts(struct program *program, pusherc_http_request *request,
 
 /* -- the API -- */
 
-/* False, and the request is answered, if it is nobody. */
+/* False, and the request is answered, if the client is not signed in. */
 static bool is_user(struct program *program, pusherc_http_request *request,
                     struct audience *audience)
 {

@@ -41,7 +41,7 @@ struct audience {
 };
 int events_add_rules(struct program *program, struct audience audiences[EVENT_KINDS],
                      pusherc_errinfo *info);
-/* Whose server it is has changed: nobody hears of it any more who may not. */
+/* The server has another owner: pages of the former one hear no more of it. */
 void events_owner_changed(struct program *program, int64_t server_id);
 
 #endif

@@ -131,7 +131,7 @@ static void moved(const char *refused, int status, void *user_data)
     struct machine *machine = user_data;
     machine->waits = false;
     if (refused || status != 0)
-        *machine = (struct machine){0}; /* it is gone, or somebody else has moved it */
+        *machine = (struct machine){0}; /* it is gone, or another request has moved it */
 }
 
 /* The installer says where it is, and goes on when that is published. */

@@ -7,8 +7,8 @@
  * nothing new, such as the end of what has ended already, is not sent.
  *
  * Ends go the way of all events, which encodes and renders without a lock: pc_ephemera_tell() takes a state that is over
- * and publishes its end, which counts only if the state still stands as it was. Whoever tells first has told it: the
- * worker that owns the channel's timer, or the one on which a connection leaves.
+ * and publishes its end, which counts only if the state still stands as it was. Two workers may tell it, and the
+ * first does: the one that owns the channel's timer, or the one on which a connection leaves.
  *
  * The states exist as long as the timer, which holds the channel. A server that stops begins none.
  */

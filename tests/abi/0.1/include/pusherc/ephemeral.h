@@ -22,7 +22,7 @@ typedef struct pusherc_ephemeral {
     size_t struct_size;    /**< sizeof(pusherc_ephemeral) */
     pusherc_slice channel; /**< a valid name */
     pusherc_slice event;   /**< the name of the client event: "client-typing" */
-    /** Whose it is: of a member or signed-in user, 0..128 characters; len 0 = of nobody, or of a client without user. */
+    /** Whose it is: of a member or signed-in user, 0..128 characters; len 0 = of no user, or of a client without user. */
     pusherc_slice user_id;
     pusherc_slice key; /**< the value of the rule's key, 0..200 bytes of UTF-8; len 0 = none */
     pusherc_slice
