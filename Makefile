@@ -89,7 +89,7 @@ test-laravel:
 test-hostile: release
 	@ninja -C build-release tests/turns
 	build-release/tests/turns 3000 20
-	build-release/tests/turns 9500 80
+	build-release/tests/turns 9500 30
 	@tools/node tests/bench/hostile.js build-release
 
 soak: release

@@ -144,20 +144,47 @@ static uint32_t take(struct pc_mailbox *box, uint32_t max)
     return count;
 }
 
+/* What was taken to be run now waits again. */
+static void put_back(struct pc_mailbox *box, uint32_t count)
+{
+    pthread_mutex_lock(&box->mutex);
+    box->taken_count += count;
+    box->count += count;
+    pthread_mutex_unlock(&box->mutex);
+}
+
+static void run_first(struct pc_mailbox *box, struct pc_worker *worker)
+{
+    struct pc_mail *mail = box->taken;
+    box->taken = mail->next; /* run() frees the mail */
+    mail->run(mail, worker);
+}
+
 static bool run(struct pc_mailbox *box, uint32_t max, struct pc_worker *worker)
 {
     uint32_t count = take(box, max);
-    for (uint32_t i = 0; i < count; i++) {
-        struct pc_mail *mail = box->taken;
-        box->taken = mail->next; /* run() frees the mail */
-        mail->run(mail, worker);
-    }
+    for (uint32_t i = 0; i < count; i++)
+        run_first(box, worker);
     return count > 0;
 }
 
 bool pc_mailbox_run(struct pc_mailbox *box, struct pc_worker *worker)
 {
     return run(box, PC_MAIL_PORTION, worker);
+}
+
+bool pc_mailbox_run_until(struct pc_mailbox *box, struct pc_worker *worker,
+                          uint64_t (*clock_ns)(void), uint64_t ends_ns)
+{
+    uint32_t count = take(box, PC_MAIL_PORTION);
+    for (uint32_t left = count; left > 0;) {
+        run_first(box, worker);
+        if (--left > 0 && clock_ns() >= ends_ns) {
+            put_back(box, left);
+            break;
+        }
+    }
+    return count > 0;
 }
 
 void pc_mailbox_close(struct pc_mailbox *box)

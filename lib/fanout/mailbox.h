@@ -2,11 +2,12 @@
  * The one way by which other threads reach a worker: a bounded queue of mails.
  *
  * Posting appends under a mutex, a few instructions. The worker takes the whole queue under the same mutex and runs
- * the mails without it, in the order in which they were posted. It runs PC_MAIL_PORTION of them at a time, and writes to
- * the clients in between: one client that leaves ten thousand channels, or loses them, makes as many mails, and what
- * they bring would not fit into the queue of a client that reads as fast as it can. Only the post that finds the queue empty wakes the
- * worker, because a queue with mail has been announced already; so a burst costs one wake-up. The worker empties the
- * box before it sleeps, so its own posts need none. Mails live inside what they carry: posting allocates nothing.
+ * the mails without it, in the order in which they were posted. It runs PC_MAIL_PORTION of them at a time, fewer if
+ * their time ends before, and writes to the clients in between: one client that leaves ten thousand channels, or loses
+ * them, makes as many mails, and what they bring would not fit into the queue of a client that reads as fast as it can.
+ * Only the post that finds the queue empty wakes the worker, because a queue with mail has been announced already; so a
+ * burst costs one wake-up. The worker empties the box before it sleeps, so its own posts need none. Mails live inside
+ * what they carry: posting allocates nothing.
  *
  * The box is reference-counted and is closed before its worker is freed. A host can therefore answer a question long
  * after the server was freed: the post fails with PUSHERC_ECANCELED.
@@ -82,6 +83,9 @@ void pc_mailbox_depth(struct pc_mailbox *box, uint32_t *now, uint32_t *most);
  * the next call. */
 #define PC_MAIL_PORTION 512
 bool pc_mailbox_run(struct pc_mailbox *box, struct pc_worker *worker);
+/* The same, but when clock_ns() is at ends_ns or later, what has not run waits for the next call, too. One runs always. */
+bool pc_mailbox_run_until(struct pc_mailbox *box, struct pc_worker *worker,
+                          uint64_t (*clock_ns)(void), uint64_t ends_ns);
 /* True: the engine stays until pc_mailbox_unpin(), because closing waits for it. The caller must not block meanwhile.
  * False: the box is closed, or this process was forked from the server's. */
 bool pc_mailbox_pin(struct pc_mailbox *box);

@@ -10,7 +10,9 @@
  * served. finish_turn() gives those who wait a share each, as far as the time reaches.
  * A rate: a client that has sent more messages than its app allows waits for PC_PACE_MS.
  *
- * Output: a turn writes to connections, and ends broken ones, for PC_FLUSH_NS; the others are first in the next turn.
+ * Mail: a turn runs what other turns and workers have posted for PC_MAIL_NS, and one mail longer: an event is handed to
+ * each subscriber in it. Output: a turn writes to connections, and ends broken ones, for PC_FLUSH_NS after that; the
+ * others are first in the next turn.
  *
  * So whatever arrives, a turn handles input for PC_ESTABLISHED_NS + PC_WAITERS_NS + 2 * PC_REST_NS and a message of
  * each list at most, and a client that sends one message waits for one share of each client that came before it.
@@ -29,6 +31,7 @@
 #define PC_ESTABLISHED_NS 6000000
 #define PC_WAITERS_NS     3000000
 #define PC_REST_NS        2000000
+#define PC_MAIL_NS        2000000
 #define PC_FLUSH_NS       3000000
 #define PC_PACE_MS        50
 

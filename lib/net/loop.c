@@ -104,9 +104,9 @@ static void finish_turn(struct pc_loop *loop)
     struct pc_worker *worker = loop->worker;
     bool more = true, flushed = true;
     pc_budget_serve(loop);
-    const uint64_t ends_ns = uv_hrtime() + PC_FLUSH_NS;
+    const uint64_t mail_ends_ns = uv_hrtime() + PC_MAIL_NS, ends_ns = mail_ends_ns + PC_FLUSH_NS;
     for (int round = 0; more && flushed && round < MAIL_ROUNDS; round++) {
-        more = pc_mailbox_run(worker->mailbox, worker);
+        more = pc_mailbox_run_until(worker->mailbox, worker, uv_hrtime, mail_ends_ns);
         more |= pc_decisions_ask(worker);
         more |= worker->lane && pc_lane_flush(worker->lane);
         more |= !pc_list_empty(&worker->dirty);

@@ -175,6 +175,38 @@ static void what_arrives_during_a_run_waits_for_the_next(void **state)
     assert_int_equal(f->ran[2], 2);
 }
 
+static uint64_t now_ns;
+
+static uint64_t clock_ns(void)
+{
+    return now_ns++; /* each look takes a nanosecond */
+}
+
+static void a_run_ends_with_its_time_and_the_rest_follows_in_order(void **state)
+{
+    struct fixture *f = *state;
+    struct letter *letters = f->letters;
+    uint32_t waiting, most;
+    letters_init(f, letters, 6);
+    for (int i = 0; i < 5; i++)
+        assert_int_equal(pc_mailbox_send(f->box, &letters[i].mail, PC_MAIL_EVENT), 0);
+    now_ns = 10;
+    assert_true(pc_mailbox_run_until(f->box, worker_64, clock_ns, 11));
+    assert_int_equal(f->ran_count, 2);
+    pc_mailbox_depth(f->box, &waiting, &most);
+    assert_int_equal(waiting, 3);
+    assert_int_equal(pc_mailbox_send(f->box, &letters[5].mail, PC_MAIL_EVENT), 0);
+    assert_true(pc_mailbox_run_until(f->box, worker_64, clock_ns, 0)); /* its time is over */
+    assert_int_equal(f->ran_count, 3);
+    while (pc_mailbox_run_until(f->box, worker_64, clock_ns, UINT64_MAX))
+        ;
+    assert_int_equal(f->ran_count, 6);
+    for (int i = 0; i < 6; i++)
+        assert_int_equal(f->ran[i], i);
+    pc_mailbox_depth(f->box, &waiting, &most);
+    assert_int_equal(waiting, 0);
+}
+
 static void a_closed_mailbox_lets_go_of_everything_and_takes_nothing(void **state)
 {
     struct fixture *f = *state;
@@ -440,6 +472,7 @@ int main(void)
         mailbox_test(events_are_refused_when_it_is_full_and_control_never),
         mailbox_test(a_refused_letter_stays_the_senders),
         mailbox_test(what_arrives_during_a_run_waits_for_the_next),
+        mailbox_test(a_run_ends_with_its_time_and_the_rest_follows_in_order),
         mailbox_test(a_closed_mailbox_lets_go_of_everything_and_takes_nothing),
         mailbox_test(a_closed_mailbox_can_still_be_queried),
         mailbox_test(closing_waits_for_pins),
