@@ -35,6 +35,7 @@ struct fx_client {
     struct pc_session session;
     struct fx *fx;
     bool stuck;      /* the peer does not read, so the queue is not written */
+    bool untold;     /* a record of TLS waits: what is written is not told */
     bool over;       /* the session has ended */
     bool slow;       /* result of the last flush */
     uint16_t closed; /* code of the close sent; 0 = none */
@@ -263,6 +264,8 @@ static inline void fx_flush(struct fx_client *client)
         fx_hear(client, &frame);
         pc_outq_wrote(&client->q, frame.iov_len);
     }
+    if (!client->untold)
+        pc_outq_tell(&client->q);
     if (!client->over)
         client->slow = client->q.count > 0 && pc_session_slow(&client->session);
 }

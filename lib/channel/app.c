@@ -24,6 +24,7 @@ void pc_app_state_unref(struct pc_app_state *state)
     pc_counts_free(&state->per_user);
     pc_counts_free(&state->per_address);
     pc_people_free(&state->people);
+    pc_receipts_free(&state->receipts);
     struct pc_mem mem = state->mem;
     pthread_mutex_destroy(&state->mutex);
     pc_free(&mem, state);
@@ -57,6 +58,7 @@ struct pc_app_state *pc_app_state_new(const struct pc_mem *mem, uint64_t uid, ui
     pc_counts_init(&state->per_user, &state->mem, seed);
     pc_counts_init(&state->per_address, &state->mem, seed);
     pc_people_init(&state->people, &state->mem, seed);
+    pc_receipts_init(&state->receipts, &state->mem, seed);
     return state;
 }
 
@@ -93,6 +95,7 @@ void pc_app_unref(struct pc_app *app)
     pc_origins_free(&mem, app->origins);
     pc_shape_rules_free(&app->shaping, &mem);
     pc_ephemeral_rules_free(&app->ephemeral, &mem);
+    pc_receipt_rules_free(&app->receipts, &mem);
     for (size_t i = 0; app->history && i < app->options.history_count; i++)
         pc_free(&mem, (char *)app->history[i].pattern.ptr);
     pc_free(&mem, app->history);
@@ -192,6 +195,8 @@ int pc_app_check(const pusherc_app_options *o, bool webhooks, pusherc_errinfo *i
     if (err == 0)
         err = pc_ephemeral_rules_check(pc_slice_of(o->ephemeral), about, info);
     if (err == 0)
+        err = pc_receipt_rules_check(pc_slice_of(o->receipts), about, info);
+    if (err == 0)
         err = check_history(o, info);
     if (err)
         return err;
@@ -285,6 +290,7 @@ int pc_app_new(struct pc_app **out, const struct pc_mem *mem, const pusherc_app_
                            app->options.max_received_bytes_per_s != PUSHERC_NO_LIMIT;
     app->options.id = app->options.key = app->options.secret = NULL;
     app->options.encryption_master_key = app->options.shaping = app->options.ephemeral = NULL;
+    app->options.receipts = NULL;
     app->has_master_key = options->encryption_master_key != NULL;
     if (app->has_master_key)
         read_master_key(options, app->master_key);
@@ -306,6 +312,8 @@ int pc_app_new(struct pc_app **out, const struct pc_mem *mem, const pusherc_app_
         err = pc_shape_rules_read(&app->shaping, mem, pc_slice_of(options->shaping));
     if (err == 0)
         err = pc_ephemeral_rules_read(&app->ephemeral, mem, pc_slice_of(options->ephemeral));
+    if (err == 0)
+        err = pc_receipt_rules_read(&app->receipts, mem, pc_slice_of(options->receipts));
     if (err == 0)
         err = copy_history(app, options);
     if (err) {

@@ -23,6 +23,8 @@
 #include "channel/idempotency.h"
 #include "channel/origin.h"
 #include "channel/people.h"
+#include "channel/receipt_rule.h"
+#include "channel/receipts.h"
 #include "channel/shape_rule.h"
 #include "codec/crypto.h"
 #include "protocol/close.h"
@@ -84,6 +86,7 @@ struct pc_app_state {
     struct pc_people people;                /* with user_events */
     struct pc_app_refusals refusals;
     struct pc_ephemeral_share ephemeral;
+    struct pc_receipts receipts; /* of events that rules of `receipts` are about */
     uint32_t worker_count;
     /* one for each worker, and one for all other threads, which use pc_stat_add_shared() */
     struct pc_app_stats *stats;
@@ -135,6 +138,7 @@ struct pc_app {
     pusherc_app_options options;
     struct pc_shape_rules shaping;
     struct pc_ephemeral_rules ephemeral;
+    struct pc_receipt_rules receipts;
     /* What one message of a client costs of its time, and how far it may be in debt: max_client_messages_per_s, see
      * session/pace.h. 0 = nothing */
     uint32_t message_us;
@@ -182,6 +186,26 @@ static inline const struct pc_ephemeral_rule *
 pc_app_ephemeral(const struct pc_app *app, pusherc_slice channel, pusherc_slice event)
 {
     return app->ephemeral.count ? pc_ephemeral_rules_find(&app->ephemeral, channel, event) : NULL;
+}
+
+/* The first rule that is about the event; NULL: it has no receipts. */
+static inline const struct pc_receipt_rule *
+pc_app_receipt(const struct pc_app *app, pusherc_slice channel, pusherc_slice event)
+{
+    return app->receipts.count ? pc_receipt_rules_find(&app->receipts, channel, event) : NULL;
+}
+
+/* The first rule whose pages say by this client event what they have shown; NULL: there is none. */
+static inline const struct pc_receipt_rule *pc_app_shown(const struct pc_app *app,
+                                                         pusherc_slice channel, pusherc_slice event)
+{
+    return app->receipts.count ? pc_receipt_rules_shown(&app->receipts, channel, event) : NULL;
+}
+
+static inline struct pc_receipt_bounds pc_app_receipt_bounds(const struct pc_app *app)
+{
+    return (struct pc_receipt_bounds){app->options.max_receipt_bytes,
+                                      UINT64_C(1000) * app->options.receipt_keep_s};
 }
 
 /* The counters of this worker for the app. */

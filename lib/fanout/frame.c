@@ -1,5 +1,6 @@
 #include "fanout/frame.h"
 
+#include "channel/receipts.h"
 #include "codec/xhr.h"
 
 /* Makes a frame with room for `len` bytes at *bytes, which the caller fills. */
@@ -21,6 +22,8 @@ static struct pc_frame *make(const struct pc_mem *mem, uint32_t slot_count, size
     frame->slot_count = slot_count;
     frame->header_len = 0;
     frame->characters = 0;
+    frame->due = NULL;
+    frame->tracked = NULL;
     frame->variants = NULL;
     frame->encodings = 0;
     frame->numbered = false;
@@ -74,6 +77,25 @@ struct pc_frame *pc_frame_new_xhr(const struct pc_mem *mem, uint32_t slot_count,
     return frame;
 }
 
+struct pc_frame *pc_frame_new_due(const struct pc_mem *mem, struct pc_slot *of, struct pc_due *due)
+{
+    char *unused;
+    struct pc_frame *frame = make(mem, 1, 0, &unused);
+    if (!frame)
+        return NULL;
+    frame->header_len = of->frame->header_len;
+    frame->characters = of->frame->characters;
+    frame->slots[0].bytes = of->bytes;
+    frame->slots[0].len = of->len;
+    frame->due = due;
+    due->frame = frame;
+    due->of = of;
+    of->refs++;
+    pc_slot_begin(&frame->slots[0]);
+    pc_frame_done(frame); /* the slot holds it */
+    return frame;
+}
+
 struct pc_frame *pc_frame_new_variants(const struct pc_mem *mem, uint32_t slot_count)
 {
     char *unused;
@@ -96,6 +118,12 @@ static void free_variants(const struct pc_mem *mem, struct pc_variants *variants
     pc_free(mem, variants);
 }
 
+static void free_due(struct pc_due *due)
+{
+    pc_slot_unref(due->of);
+    due->free(due);
+}
+
 void pc_frame_done(struct pc_frame *frame)
 {
     /* release: this thread's last reads come before the free; acquire: the free comes after the reads of all others */
@@ -103,6 +131,9 @@ void pc_frame_done(struct pc_frame *frame)
         return;
     if (frame->channel)
         pc_channel_release(frame->directory, frame->channel);
+    if (frame->due)
+        free_due(frame->due);
+    pc_tracked_unref(frame->tracked);
     struct pc_mem mem = frame->mem;
     if (frame->variants)
         free_variants(&mem, frame->variants);

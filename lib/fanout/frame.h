@@ -55,13 +55,30 @@ struct pc_variants {
     uint8_t index[PC_VIEW_PLACES][PC_ENCODING_COUNT]; /* in frames; PC_NO_VARIANT = gets nothing */
 };
 
+/*
+ * What waits for a frame to be written: it is inside what its maker wants to know then. Such a frame is in one queue
+ * only, and has the bytes of a slot that others may have as well.
+ */
+struct pc_due {
+    struct pc_due *next;    /* in pc_outq.written, a ring */
+    struct pc_frame *frame; /* whose it is */
+    struct pc_slot *of;     /* whose bytes the frame has; counted */
+    /* The kernel has the bytes. No lock is held, and the queue may be pushed to. */
+    void (*written)(struct pc_due *due, struct pc_worker *worker);
+    void (*free)(struct pc_due *due);
+};
+
+struct pc_tracked;
+
 struct pc_frame {
     struct pc_mem mem;
     _Atomic uint32_t workers; /* slots in use; plus one for the maker, until pc_frame_done() */
     uint32_t slot_count;
     uint32_t characters; /* of a line for HTTP clients: pc_xhr_characters() */
     uint32_t header_len; /* of a message's WebSocket or chunk header; 0 for other bytes */
+    struct pc_due *due;  /* owned; NULL = it does not matter when the frame is written */
     /* Of events only */
+    struct pc_tracked *tracked;   /* counted: the host learns whom it has reached; or NULL */
     struct pc_variants *variants; /* owned; NULL = all subscribers get this frame */
     uint32_t encodings;           /* that it was made for: bits 1u << enum pc_encoding */
     bool numbered;                /* its bytes end with its number, which pc_post() writes */
@@ -80,6 +97,9 @@ struct pc_frame *pc_frame_new(const struct pc_mem *mem, uint32_t slot_count, int
 /* The message as a chunk of an HTTP answer. NULL: out of memory. */
 struct pc_frame *pc_frame_new_xhr(const struct pc_mem *mem, uint32_t slot_count,
                                   pusherc_slice message);
+/* A frame for one queue with the bytes of the slot, which is used on this worker. It has taken one slot, with a reference
+ * for the caller, and owns `due` with its functions set. NULL: out of memory; `due` is the caller's. */
+struct pc_frame *pc_frame_new_due(const struct pc_mem *mem, struct pc_slot *of, struct pc_due *due);
 /* A frame without bytes and with an empty table of variants, which the caller fills. NULL: out of memory. */
 struct pc_frame *pc_frame_new_variants(const struct pc_mem *mem, uint32_t slot_count);
 void pc_frame_done(struct pc_frame *frame); /* NULL is harmless; no lock is held */

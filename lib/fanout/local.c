@@ -1,6 +1,7 @@
 #include "fanout/local.h"
 
 #include "fanout/hold.h"
+#include "fanout/receipt.h"
 #include "fanout/subscription.h"
 
 struct pc_local *pc_local_reserve(struct pc_worker *worker, struct pc_channel *channel,
@@ -125,7 +126,32 @@ static void deliver_same(struct pc_worker *worker, const struct pc_local *local,
                         delivered * (slot->len - event->header_len), event->posted_ns);
 }
 
-/* Each target gets the frame of its view and encoding, if there is one, and gets it later if its events wait. */
+/* Gives a subscriber the slot, later if its events wait. True: it is in the queue. */
+static bool give(struct pc_worker *worker, const struct pc_local *local, const struct pc_target *t,
+                 struct pc_slot *slot)
+{
+    if (local->held && t->subscription->hold) {
+        pc_hold_push(t->subscription, slot);
+        return false;
+    }
+    return push(t, slot, room_for(worker, slot->len));
+}
+
+/* The same with a slot of its own, so that the host learns when it was written. Without memory for that it learns
+ * nothing. */
+static bool give_tracked(struct pc_worker *worker, const struct pc_local *local,
+                         const struct pc_target *t, struct pc_tracked *event, struct pc_slot *slot)
+{
+    const struct pc_roster_member *member = t->subscription->member;
+    struct pc_slot *own =
+        pc_receipt_slot(t->q, local->state, event, slot, member ? member->node.key : t->q->user_id);
+    const bool given = give(worker, local, t, own ? own : slot);
+    if (own)
+        pc_slot_unref(own);
+    return given;
+}
+
+/* Each target gets the frame of its view and encoding, if there is one. */
 static void deliver_each(struct pc_worker *worker, const struct pc_local *local,
                          struct pc_slot *slot)
 {
@@ -144,9 +170,8 @@ static void deliver_each(struct pc_worker *worker, const struct pc_local *local,
         }
         if (!is_for(event, t, has_except))
             continue;
-        if (local->held && t->subscription->hold) {
-            pc_hold_push(t->subscription, theirs);
-        } else if (push(t, theirs, room_for(worker, theirs->len))) {
+        if (event->tracked ? give_tracked(worker, local, t, event->tracked, theirs)
+                           : give(worker, local, t, theirs)) {
             delivered++;
             bytes += theirs->len - theirs->frame->header_len;
         }
@@ -158,7 +183,7 @@ void pc_local_deliver(struct pc_mail *mail, struct pc_worker *worker)
 {
     struct pc_slot *slot = PC_CONTAINER(mail, struct pc_slot, mail);
     const struct pc_local *local = worker ? pc_local_of(slot->frame->channel, worker) : NULL;
-    if (local && (slot->frame->variants || local->held))
+    if (local && (slot->frame->variants || slot->frame->tracked || local->held))
         deliver_each(worker, local, slot);
     else if (local)
         deliver_same(worker, local, slot);

@@ -57,6 +57,26 @@ static void drop_first_chunk(struct pc_outq *q)
     pc_chunk_give(q->worker, chunk);
 }
 
+static struct pc_due *take_written(struct pc_outq *q)
+{
+    struct pc_due *last = q->written, *first = last ? last->next : NULL;
+    if (last)
+        last->next = NULL;
+    q->written = NULL;
+    return first;
+}
+
+static void end_written(struct pc_outq *q, bool tell)
+{
+    struct pc_due *due = take_written(q), *next;
+    for (; due; due = next) {
+        next = due->next;
+        if (tell)
+            due->written(due, q->worker);
+        pc_slot_unref(&due->frame->slots[0]);
+    }
+}
+
 void pc_outq_free(struct pc_outq *q)
 {
     q->closed = true;
@@ -66,6 +86,7 @@ void pc_outq_free(struct pc_outq *q)
         while (chunk->head < chunk->tail)
             pc_slot_unref(chunk->items[chunk->head++]);
     }
+    end_written(q, false);
     q->worker->queued_bytes -= pc_outq_bytes(q);
     q->count = 0;
     q->held = 0;
@@ -136,7 +157,7 @@ int pc_outq_take_back(struct pc_outq *q, const struct pc_outq *from)
     return err;
 }
 
-static struct pc_frame *frame_for(const struct pc_outq *q, int opcode, pusherc_slice payload)
+struct pc_frame *pc_outq_make(const struct pc_outq *q, int opcode, pusherc_slice payload)
 {
     struct pc_worker *worker = q->worker;
     struct pc_frame *compressed = NULL;
@@ -149,7 +170,7 @@ static struct pc_frame *frame_for(const struct pc_outq *q, int opcode, pusherc_s
 
 int pc_outq_send(struct pc_outq *q, int opcode, pusherc_slice payload)
 {
-    struct pc_frame *frame = frame_for(q, opcode, payload);
+    struct pc_frame *frame = pc_outq_make(q, opcode, payload);
     if (!frame)
         return PUSHERC_ENOMEM;
     struct pc_slot *slot = &frame->slots[0];
@@ -174,6 +195,26 @@ size_t pc_outq_gather(const struct pc_outq *q, struct iovec *iov, size_t max)
     return n;
 }
 
+/* The last queue of this worker's that had the frame has written it. */
+static void written_last(struct pc_outq *q, struct pc_slot *slot)
+{
+    struct pc_due *due = slot->frame->due;
+    if (!due) {
+        pc_slot_last(slot);
+        return;
+    }
+    slot->refs = 1; /* until it is told */
+    due->next = q->written ? q->written->next : due;
+    if (q->written)
+        q->written->next = due;
+    q->written = due;
+}
+
+void pc_outq_tell(struct pc_outq *q)
+{
+    end_written(q, true);
+}
+
 void pc_outq_wrote(struct pc_outq *q, size_t written)
 {
     q->held -= written;
@@ -186,13 +227,22 @@ void pc_outq_wrote(struct pc_outq *q, size_t written)
             written -= slot->len;
             q->count--;
             q->held -= PC_FRAME_COST;
-            pc_slot_unref(slot);
+            if (--slot->refs == 0)
+                written_last(q, slot);
         }
         if (chunk->head < chunk->tail)
             break;
         drop_first_chunk(q);
     }
     q->offset = (uint32_t)written;
+}
+
+struct pc_slot *pc_outq_take(struct pc_outq *q)
+{
+    struct pc_slot *slot = pc_outq_first(q);
+    slot->refs++; /* so that this is not the last queue */
+    pc_outq_wrote(q, slot->len);
+    return slot;
 }
 
 uint32_t pc_outq_drop(struct pc_outq *q)

@@ -36,6 +36,8 @@ struct pc_outq {
     size_t held;             /* bytes not written yet, and PC_FRAME_COST for each frame */
     size_t held_bytes;       /* that wait elsewhere until they may come: hold.h */
     pusherc_socket_id owner; /* zero until a session is established */
+    pusherc_slice user_id;   /* of its session; borrowed; len 0 = anonymous */
+    struct pc_due *written;  /* the last one in a ring: written, and not told; NULL = none */
     /* The form of its events; does not change while the connection is subscribed. */
     enum pc_encoding encoding;
     bool closed; /* pushes have no effect */
@@ -50,8 +52,10 @@ struct pc_outq {
 void pc_outq_init(struct pc_outq *q, struct pc_worker *worker, void (*overflow)(struct pc_outq *q));
 void pc_outq_free(struct pc_outq *q); /* drops all frames */
 
-/* Makes a frame for this queue alone, a message in its encoding, and pushes it; opcode as in pc_frame_new().
- * 0 or PUSHERC_ENOMEM. */
+/* Makes a frame with one slot for this queue alone, a message in its encoding; opcode as in pc_frame_new(). NULL: out of
+ * memory. */
+struct pc_frame *pc_outq_make(const struct pc_outq *q, int opcode, pusherc_slice payload);
+/* The same, and pushes it. 0 or PUSHERC_ENOMEM. */
 PC_CHECKED int pc_outq_send(struct pc_outq *q, int opcode, pusherc_slice payload);
 /* The queue takes a reference to the slot. 0 or PUSHERC_ENOMEM; on a closed queue it does nothing and returns 0. */
 PC_CHECKED int pc_outq_push(struct pc_outq *q, struct pc_slot *slot);
@@ -81,8 +85,13 @@ static inline struct pc_slot *pc_outq_first(const struct pc_outq *q)
 }
 /* Fills up to `max` vectors with the bytes to be written next; returns how many vectors it filled. */
 size_t pc_outq_gather(const struct pc_outq *q, struct iovec *iov, size_t max);
-/* `written` bytes have been handed to the socket: releases the frames that they complete. */
+/* `written` bytes have been handed to the socket: releases the frames that they complete. Those that are waited for
+ * are kept until pc_outq_tell(). */
 void pc_outq_wrote(struct pc_outq *q, size_t written);
+/* The kernel has all that was handed to the socket: tells those that wait for a frame. */
+void pc_outq_tell(struct pc_outq *q);
+/* Takes the first frame out, of which nothing has been written; the caller has a reference to it. */
+struct pc_slot *pc_outq_take(struct pc_outq *q);
 /* Drops each frame of which no byte has been written. Returns how many it dropped. */
 uint32_t pc_outq_drop(struct pc_outq *q);
 

@@ -4,6 +4,7 @@
 #include "channel/keep.h"
 #include "fanout/ephemera.h"
 #include "fanout/posting.h"
+#include "fanout/receipt.h"
 #include "fanout/shaping.h"
 #include "fanout/view.h"
 #include "protocol/message_out.h"
@@ -84,6 +85,8 @@ struct delivery {
     struct pc_cached *cached; /* what the channel has to keep as its last event; NULL = nothing */
     struct pc_past *past;     /* what it has to keep as a part of its history; NULL = nothing */
     const struct pc_history_rule *history; /* set if `past` is */
+    struct pc_tracked
+        *tracked; /* counted: the host learns whom it has reached; NULL = it does not */
     const struct pc_rule_match
         *match; /* that covers the channel; set if it has to keep something */
 };
@@ -254,6 +257,8 @@ static int make_event(const struct delivery *d, const struct pc_recipients *reci
     (*out)->except = p->except;
     (*out)->numbered = recipients->numbered;
     (*out)->posted_ns = d->posted_ns;
+    if (d->tracked)
+        pc_tracked_ref((*out)->tracked = d->tracked);
     return 0;
 }
 
@@ -405,6 +410,27 @@ static int deliver_kept(const struct delivery *not_kept)
     return err;
 }
 
+static int deliver_or_keep(struct delivery *d)
+{
+    const struct pc_publication *p = d->publication;
+    d->history = p->cacheable ? pc_app_history(d->app, d->channel) : NULL;
+    const bool kept = d->history || (p->cacheable && d->class.cache) ||
+                      (p->ephemeral && p->ephemeral->step == PC_EPHEMERAL_SAID);
+    return kept ? deliver_kept(d) : deliver(d);
+}
+
+/* The event becomes known before a client can have it, also if shaping puts it off. */
+static int deliver_tracked(struct delivery *d, const struct pc_receipt_rule *rule)
+{
+    const struct pc_publication *p = d->publication;
+    int err = pc_receipt_track(d->engine, d->app, d->channel, rule, p->event, p->data, p->now_ms,
+                               &d->tracked);
+    err = err ? err : deliver_or_keep(d);
+    pc_tracked_unref(d->tracked);
+    d->tracked = NULL;
+    return err;
+}
+
 int pc_publish(struct pc_engine *engine, const struct pc_app *app, const struct pc_publication *p)
 {
     struct delivery d = {.engine = engine,
@@ -420,10 +446,9 @@ int pc_publish(struct pc_engine *engine, const struct pc_app *app, const struct 
             repeated = pc_slice_eq(p->channels[k], d.channel);
         if (repeated)
             continue;
-        d.history = p->cacheable ? pc_app_history(app, d.channel) : NULL;
-        const bool kept = d.history || (p->cacheable && d.class.cache) ||
-                          (p->ephemeral && p->ephemeral->step == PC_EPHEMERAL_SAID);
-        err = kept ? deliver_kept(&d) : deliver(&d);
+        const struct pc_receipt_rule *receipt =
+            p->cacheable ? pc_app_receipt(app, d.channel, p->event) : NULL;
+        err = receipt ? deliver_tracked(&d, receipt) : deliver_or_keep(&d);
     }
     return err == PUSHERC_ECANCELED ? 0 : err; /* it had nothing to say */
 }

@@ -675,6 +675,8 @@ static void on_flush(struct pc_outq *q, struct pc_flush *pass)
     }
     if (conn->tls ? !write_through_tls(conn, pass) : !write_queue(conn, pass))
         return;
+    if (conn->out.written && !(conn->tls && conn->write_blocked)) /* no record waits */
+        pc_outq_tell(&conn->out);
     conn->kind->flushed(conn);
     if (conn->state == PC_CONN_DRAINING && conn->out.count == 0 && !conn->write_blocked)
         shut(conn);

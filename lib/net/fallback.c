@@ -136,20 +136,34 @@ static void heartbeat(struct fallback *f)
         end_answer(f);
 }
 
+/* Sends the line of a chunk. */
+static void send_bare(struct pc_conn *conn, struct pc_slot *slot)
+{
+    const size_t head = slot->frame->header_len;
+    const pusherc_slice line = pc_slice(slot->bytes + head, slot->len - head - PC_XHR_CHUNK_TAIL);
+    if (!slot->frame->due) {
+        pc_conn_send(conn, 0, line);
+        return;
+    }
+    slot->bytes = line.ptr; /* it is in no other queue */
+    slot->len = (uint32_t)line.len;
+    slot->frame->header_len = 0;
+    if (pc_outq_push(&conn->out, slot))
+        pc_conn_break(conn);
+}
+
 /* Moves what waits to the connection of the receiver. HTTP/1.0 gets the lines without their chunks. */
 static void move_frames(struct fallback *f)
 {
     struct pc_conn *conn = f->receiver;
     while (f->out.count > 0) {
-        struct pc_slot *slot = pc_outq_first(&f->out);
-        size_t head = slot->frame->header_len;
-        pusherc_slice line = pc_slice(slot->bytes + head, slot->len - head - PC_XHR_CHUNK_TAIL);
+        struct pc_slot *slot = pc_outq_take(&f->out);
         f->sent_characters += slot->frame->characters;
         if (!f->in_chunks)
-            pc_conn_send(conn, 0, line);
+            send_bare(conn, slot);
         else if (pc_outq_push(&conn->out, slot))
             pc_conn_break(conn);
-        pc_outq_wrote(&f->out, slot->len);
+        pc_slot_unref(slot);
     }
 }
 

@@ -276,6 +276,24 @@ static void on_user(const pusherc_user_event *event, void *ctx)
                                      .b = event->sequence});
 }
 
+static void on_receipt(const pusherc_receipt *receipt, void *ctx)
+{
+    struct desk *desk = ctx;
+    const pusherc_hooks *host = &desk->of->host;
+    if (host->on_receipt)
+        host->on_receipt(receipt, host->user_data);
+    else
+        tell(desk, (pusherc_message){.type = PUSHERC_MESSAGE_RECEIPT,
+                                     .number = (int)receipt->kind,
+                                     .socket_id = receipt->socket_id,
+                                     .app_id = receipt->app_id,
+                                     .channel = receipt->channel,
+                                     .user_id = receipt->user_id,
+                                     .name = receipt->event,
+                                     .data = receipt->id,
+                                     .a = receipt->at_ms});
+}
+
 static void on_denied(const pusherc_denial *denial, void *ctx)
 {
     struct desk *desk = ctx;
@@ -407,6 +425,7 @@ static pusherc_hooks hooks_of(const struct pc_messages *m, struct desk *desk)
     HOOK(on_webhook_failed, WEBHOOK_FAILED);
     HOOK(on_signin, SIGNIN);
     HOOK(on_user, USER);
+    HOOK(on_receipt, RECEIPT);
 #undef HOOK
     if (m->host.on_abandoned)
         hooks.on_abandoned = on_abandoned;

@@ -215,34 +215,46 @@ static void put_users(struct pc_metrics *out, const struct apps *apps)
     pc_metrics_end_family(out);
 }
 
-struct ephemeral_family {
+/* Of apps with rules of the setting. */
+struct ruled_family {
     const char *name, *help;
     enum pc_metric_type type;
-    size_t offset; /* in struct pc_ephemeral_share */
+    size_t offset; /* of the value in struct pc_app_state */
+    size_t rules;  /* of the count of rules in struct pc_app */
 };
 
-#define SHARE(member) offsetof(struct pc_ephemeral_share, member)
+#define EPHEMERAL(member)                                                                          \
+    offsetof(struct pc_app_state, ephemeral.member), offsetof(struct pc_app, ephemeral.count)
+#define RECEIPTS(member)                                                                           \
+    offsetof(struct pc_app_state, receipts.member), offsetof(struct pc_app, receipts.count)
 
 /* clang-format off */
-static const struct ephemeral_family ephemeral_families[] = {
-    {"ephemeral_begun_total", "Ephemeral states that began.", PC_COUNTER, SHARE(begun)},
-    {"ephemeral_ended_total", "Ephemeral states that ended.", PC_COUNTER, SHARE(ended)},
-    {"ephemeral_refused_total", "Ephemeral states refused by a bound, as the sender was told.", PC_COUNTER, SHARE(refused)},
-    {"ephemeral_bytes", "Memory of the ephemeral states there are now.", PC_GAUGE, SHARE(bytes)},
+static const struct ruled_family ruled_families[] = {
+    {"ephemeral_begun_total", "Ephemeral states that began.", PC_COUNTER, EPHEMERAL(begun)},
+    {"ephemeral_ended_total", "Ephemeral states that ended.", PC_COUNTER, EPHEMERAL(ended)},
+    {"ephemeral_refused_total", "Ephemeral states refused by a bound, as the sender was told.", PC_COUNTER, EPHEMERAL(refused)},
+    {"ephemeral_bytes", "Memory of the ephemeral states there are now.", PC_GAUGE, EPHEMERAL(bytes)},
+    {"receipts_written_total", "Events that were written to a connection of a user for the first time.", PC_COUNTER, RECEIPTS(written)},
+    {"receipts_shown_total", "Events that a page of a user has said to have shown for the first time.", PC_COUNTER, RECEIPTS(shown)},
+    {"receipts_unknown_total", "Events that pages have said to have shown, and that are not remembered or not for them.", PC_COUNTER, RECEIPTS(unknown)},
+    {"receipts_forgotten_total", "Events with receipts that were forgotten before their time, for want of memory.", PC_COUNTER, RECEIPTS(forgotten)},
+    {"receipts_lost_total", "Receipts that the host was not told of, for want of memory.", PC_COUNTER, RECEIPTS(lost)},
+    {"receipts_bytes", "Memory of the events with receipts that are remembered now.", PC_GAUGE, RECEIPTS(bytes)},
 };
 /* clang-format on */
 
-static void put_ephemeral(struct pc_metrics *out, const struct apps *apps)
+static void put_ruled(struct pc_metrics *out, const struct apps *apps)
 {
-    for (size_t f = 0; f < sizeof ephemeral_families / sizeof ephemeral_families[0]; f++) {
-        const struct ephemeral_family *family = &ephemeral_families[f];
+    for (size_t f = 0; f < sizeof ruled_families / sizeof ruled_families[0]; f++) {
+        const struct ruled_family *family = &ruled_families[f];
         pc_metrics_begin_family(out, family->name, family->type, family->help);
         for (size_t i = 0; i < apps->count; i++) {
-            const char *share = (const char *)&apps->items[i]->state->ephemeral;
-            if (apps->items[i]->ephemeral.count)
-                put_app_sample(
-                    out, apps->items[i]->id, NULL, NULL,
-                    pc_stat_get((const _Atomic uint64_t *)(const void *)(share + family->offset)));
+            const struct pc_app *app = apps->items[i];
+            const void *value = (const char *)app->state + family->offset;
+            const void *rules = (const char *)app + family->rules;
+            if (*(const uint32_t *)rules)
+                put_app_sample(out, app->id, NULL, NULL,
+                               pc_stat_get((const _Atomic uint64_t *)value));
         }
         pc_metrics_end_family(out);
     }
@@ -341,7 +353,7 @@ static void put_apps(struct pc_metrics *out, const struct apps *apps)
     put_rates(out, apps);
     put_refusals(out, apps);
     put_users(out, apps);
-    put_ephemeral(out, apps);
+    put_ruled(out, apps);
     put_shaping(out, apps);
     put_broadcast_latency(out, apps);
 }

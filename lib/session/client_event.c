@@ -8,6 +8,7 @@
 #include "session/handlers.h"
 #include "session/member.h"
 #include "session/reply.h"
+#include "session/shown.h"
 
 static struct pc_app_stats *stats_of(const struct pc_session *s)
 {
@@ -99,6 +100,11 @@ static void relay(struct pc_session *s, const struct pc_message_in *in, pusherc_
             return;
         }
     }
+    const struct pc_receipt_rule *receipt = pc_app_shown(s->app, in->channel, in->event);
+    if (receipt) { /* it is for the server */
+        pc_shown_take(s, sub, receipt, data);
+        return;
+    }
     const struct pc_ephemeral_rule *rule = pc_app_ephemeral(s->app, in->channel, in->event);
     struct pc_ephemeral_change change = {.said = NULL};
     if (rule && pc_doing_read(s, sub, rule, in->event, data, &change)) {
@@ -143,13 +149,14 @@ void pc_session_client_event(struct pc_session *s, const struct pc_message_in *i
 {
     const pusherc_app_options *o = &s->app->options;
     struct pc_channel_class class;
-    if (!o->client_events) {
+    const bool shown = pc_app_shown(s->app, in->channel, in->event) != NULL;
+    if (!o->client_events && !shown) {
         refuse_event(s, PC_ERROR_CLIENT_EVENT,
                      "To send client events, you must enable this feature for the app");
         return;
     }
     if (!pc_channel_name_valid(in->channel, o->max_channel_name_bytes, &class) ||
-        !pc_kind_takes_client_events(class.kind)) {
+        !(shown || pc_kind_takes_client_events(class.kind))) {
         refuse_event(s, PC_ERROR_PLAIN,
                      "Client events are only supported on private and presence channels");
         return;

@@ -11,6 +11,7 @@
 #include "session/index.h"
 #include "session/reply.h"
 #include "session/resume.h"
+#include "session/shown.h"
 
 bool pc_refusal_set(struct pc_refusal *why, pusherc_denial_reason reason, int status,
                     const char *text)
@@ -161,10 +162,12 @@ static void say_cached(struct pc_session *s, const struct pc_join *join,
         pc_out_cache_miss(&message, join->channel);
     else
         pc_render_past(engine, join, cached->event, cached->data, PC_S(""), &message);
-    if (message.len > 0 || pc_buf_status(&message))
-        pc_session_say(s, &message);
-    else
+    if (message.len == 0 && pc_buf_status(&message) == 0)
         pc_buf_free(&message);
+    else if (cached)
+        pc_shown_say_past(s, join, cached->event, cached->data, &message);
+    else
+        pc_session_say(s, &message);
     if (!cached) {
         struct pc_posting posting = {0};
         struct pc_notice notice = {

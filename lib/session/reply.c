@@ -1,5 +1,6 @@
 #include "session/reply.h"
 
+#include "fanout/receipt.h"
 #include "protocol/message_out.h"
 
 /* All text that a session sends goes through this function. */
@@ -18,12 +19,25 @@ void pc_session_say_fixed(struct pc_session *s, void (*write)(struct pc_buf *mes
     pc_session_say(s, &message);
 }
 
+static int send_tracked(struct pc_session *s, const struct pc_buf *message,
+                        struct pc_tracked *event, pusherc_slice user_id)
+{
+    int err = pc_buf_status(message);
+    return err ? err : pc_receipt_send(s->q, s->app->state, event, user_id, pc_buf_slice(message));
+}
+
 void pc_session_say(struct pc_session *s, struct pc_buf *message)
+{
+    pc_session_say_tracked(s, message, NULL, PC_S(""));
+}
+
+void pc_session_say_tracked(struct pc_session *s, struct pc_buf *message, struct pc_tracked *event,
+                            pusherc_slice user_id)
 {
     if (s->state == PC_SESSION_OPEN) {
         if (s->q->held > s->worker->engine->options.out_hard_bytes)
             pc_session_overflow(s); /* the client sends messages and does not read the answers */
-        else if (send_text(s, message))
+        else if (event ? send_tracked(s, message, event, user_id) : send_text(s, message))
             pc_session_close(s, PC_CLOSE_INTERNAL, pc_close_text(PC_CLOSE_INTERNAL));
         else
             pc_worker_delivered(s->worker, s->app->state, 1, message->len, 0);

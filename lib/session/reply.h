@@ -13,6 +13,9 @@
 /* Sends the message and frees the buffer. Closes the session with 1011 if the buffer or the
  * queue ran out of memory. */
 void pc_session_say(struct pc_session *session, struct pc_buf *message);
+/* The same for a message that carries the event, so that the host learns when the user has it; NULL: it need not. */
+void pc_session_say_tracked(struct pc_session *session, struct pc_buf *message,
+                            struct pc_tracked *event, pusherc_slice user_id);
 /* A message without variable parts: pc_out_ping, pc_out_pong. */
 void pc_session_say_fixed(struct pc_session *session, void (*write)(struct pc_buf *message));
 /* An error after which the connection stays open. */

@@ -4,6 +4,7 @@
 #include "protocol/message_out.h"
 #include "session/handlers.h"
 #include "session/reply.h"
+#include "session/shown.h"
 
 struct pc_resume {
     struct pc_map points;     /* struct point, by channel; at most max_channels_per_connection */
@@ -122,11 +123,16 @@ struct pc_resume_point pc_resume_take_point(struct pc_session *s, pusherc_slice 
 
 /* -- what the client has missed -- */
 
-static void say_numbered(struct pc_session *s, struct pc_buf *message, uint64_t number)
+static void add_number(struct pc_session *s, struct pc_buf *message, uint64_t number)
 {
     char id[PC_POSITION_LEN];
     pc_position_put(id, &s->worker->engine->directory, number);
     pc_out_add_id(message, pc_slice(id, sizeof id));
+}
+
+static void say_numbered(struct pc_session *s, struct pc_buf *message, uint64_t number)
+{
+    add_number(s, message, number);
     pc_session_say(s, message);
 }
 
@@ -162,10 +168,12 @@ static bool say_past(struct pc_session *s, const struct pc_join *join, const str
     pc_buf_init_in(&message, s->worker->mem, SIZE_MAX, stack, sizeof stack);
     pc_render_past(s->worker->engine, join, past->event, past->data, PC_S(""), &message);
     bool seen = message.len > 0 || pc_buf_status(&message);
-    if (seen)
-        say_numbered(s, &message, past->number);
-    else
+    if (seen) {
+        add_number(s, &message, past->number);
+        pc_shown_say_past(s, join, past->event, past->data, &message);
+    } else {
         pc_buf_free(&message);
+    }
     return seen;
 }
 

@@ -69,6 +69,7 @@ int pc_session_open(struct pc_session *s, struct pc_worker *worker, struct pc_ou
         s->state = PC_SESSION_ENDED;
         return err;
     }
+    q->user_id = pc_identity_user_id(identity);
     pc_list_push_back(&worker->sessions, &s->of_worker);
     pc_listing_add(s);
     pc_timer_init(&s->liveness, liveness);
@@ -132,6 +133,7 @@ void pc_session_end(struct pc_session *s)
     pc_counts_drop(&s->app->state->per_address, s->of_address);
     pc_app_disconnect(s->app);
     pc_app_unref(s->app);
+    s->q->user_id = PC_S("");
     pc_identity_unref(s->identity);
     pc_identity_unref(s->user);
     pc_identity_unref(s->asker);

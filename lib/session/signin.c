@@ -63,6 +63,7 @@ static bool become(struct pc_session *s, const struct pc_user_data *data, struct
     struct pc_identity *before = s->user;
     pthread_mutex_lock(&s->worker->listing);
     s->user = user;
+    s->q->user_id = user->user_id;
     pthread_mutex_unlock(&s->worker->listing);
     pc_identity_unref(before);
     pc_grants_forget(s, user->user_id); /* of the others who have asked for this socket */

@@ -9,12 +9,11 @@
  */
 #include "webhook/sender.h"
 
-#include <time.h>
-
 #include <uv.h>
 
 #include <pusherc/error.h>
 
+#include "base/clock.h"
 #include "net/fetch.h"
 #include "webhook/queue.h"
 
@@ -37,13 +36,6 @@ struct pc_sender {
 };
 
 static void run(struct pc_sender *s);
-
-static uint64_t unix_ms(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_REALTIME, &now);
-    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
 
 static uint64_t now_ms(const struct pc_sender *s)
 {
@@ -195,7 +187,7 @@ static void run(struct pc_sender *s)
     if (s->closing)
         return;
     while (pc_fetcher_has_room(s->fetcher) &&
-           (batch = pc_webhooks_take(s->webhooks, now_ms(s), unix_ms()))) {
+           (batch = pc_webhooks_take(s->webhooks, now_ms(s), pc_clock_unix_ms()))) {
         if (begin(s, batch))
             continue;
         batch->status = 0;
@@ -329,7 +321,7 @@ static void close_all(struct pc_sender *s)
     struct pc_webhook_batch *batch;
     s->closing = true;
     pc_fetcher_stop(s->fetcher);
-    while ((batch = pc_webhooks_take_rest(s->webhooks, unix_ms())))
+    while ((batch = pc_webhooks_take_rest(s->webhooks, pc_clock_unix_ms())))
         give_up(s, batch);
     uv_close(pc_handle(&s->async), on_handle_closed);
     uv_close(pc_handle(&s->due_timer), on_handle_closed);

@@ -356,11 +356,111 @@ static void what_a_connection_did_not_write_is_taken_back_in_order(void **state)
     }
 }
 
+/* What waits for a frame. */
+struct awaited {
+    struct pc_due due;
+    unsigned written, freed;
+};
+
+static void on_written(struct pc_due *due, struct pc_worker *worker)
+{
+    assert_non_null(worker);
+    PC_CONTAINER(due, struct awaited, due)->written++;
+}
+
+static void on_free(struct pc_due *due)
+{
+    PC_CONTAINER(due, struct awaited, due)->freed++;
+}
+
+/* Pushes a message of ten bytes that is waited for. */
+static void push_awaited(struct fixture *f, struct awaited *awaited)
+{
+    struct pc_frame *frame = pc_outq_make(&f->q, 0, PC_S("0123456789"));
+    struct pc_slot *slot = &frame->slots[0];
+    pc_slot_begin(slot);
+    *awaited = (struct awaited){.due = {.written = on_written, .free = on_free}};
+    struct pc_frame *own = pc_frame_new_due(&f->fx.mem, slot, &awaited->due);
+    assert_non_null(own);
+    pc_slot_unref(slot);
+    pc_frame_done(frame);
+    assert_int_equal(pc_outq_push(&f->q, &own->slots[0]), 0);
+    pc_slot_unref(&own->slots[0]);
+}
+
+#define ENDED(awaited, is_written)                                                                 \
+    assert_true((awaited).written == (is_written) && (awaited).freed == 1)
+#define WAITS(awaited) assert_true((awaited).written == 0 && (awaited).freed == 0)
+
+static void a_frame_that_is_waited_for_is_told_after_its_last_byte(void **state)
+{
+    struct fixture *f = *state;
+    struct awaited a[3];
+    push(f, "ab");
+    for (size_t i = 0; i < 3; i++)
+        push_awaited(f, &a[i]);
+    assert_string_equal(waiting(f, 256), "ab012345678901234567890123456789");
+    pc_outq_wrote(&f->q, 11);
+    pc_outq_tell(&f->q);
+    WAITS(a[0]);
+    pc_outq_wrote(&f->q, 12); /* the last byte of one, and all of the next but a byte */
+    WAITS(a[0]);
+    pc_outq_tell(&f->q);
+    ENDED(a[0], 1);
+    pc_outq_wrote(&f->q, 9);
+    assert_int_equal(f->q.count, 0);
+    pc_outq_tell(&f->q);
+    for (size_t i = 0; i < 3; i++)
+        ENDED(a[i], 1);
+}
+
+static void a_frame_that_moves_is_told_by_the_queue_that_writes_it(void **state)
+{
+    struct fixture *f = *state;
+    struct awaited a, b;
+    struct pc_outq conn;
+    pc_outq_init(&conn, f->worker, on_overflow);
+    push_awaited(f, &a);
+    push_awaited(f, &b);
+    for (int i = 0; i < 2; i++) {
+        struct pc_slot *slot = pc_outq_take(&f->q);
+        assert_int_equal(pc_outq_push(&conn, slot), 0);
+        pc_slot_unref(slot);
+    }
+    assert_int_equal(f->q.count, 0);
+    pc_outq_tell(&f->q);
+    WAITS(a);
+    pc_outq_wrote(&conn, 15);
+    pc_outq_tell(&conn);
+    ENDED(a, 1);
+    pc_outq_free(&conn);
+    ENDED(b, 0);
+}
+
+static void a_frame_that_is_dropped_is_not_told(void **state)
+{
+    struct fixture *f = *state;
+    struct awaited a, b, c;
+    push_awaited(f, &a);
+    push_awaited(f, &b);
+    pc_outq_drop(&f->q);
+    pc_outq_tell(&f->q);
+    ENDED(a, 0);
+    ENDED(b, 0);
+    push_awaited(f, &c);
+    pc_outq_wrote(&f->q, 10);
+    pc_outq_free(&f->q); /* the kernel has never had it */
+    ENDED(c, 0);
+}
+
 #define outq_test(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        outq_test(a_frame_that_is_waited_for_is_told_after_its_last_byte),
+        outq_test(a_frame_that_moves_is_told_by_the_queue_that_writes_it),
+        outq_test(a_frame_that_is_dropped_is_not_told),
         outq_test(what_a_connection_did_not_write_is_taken_back_in_order),
         outq_test(frames_leave_in_the_order_they_came),
         outq_test(a_write_may_end_anywhere),
