@@ -165,6 +165,9 @@ typedef struct pusherc_app_options {
     const char *ephemeral;
     uint32_t max_ephemeral_bytes;
     uint32_t reserved4_;
+    const char *receipts;
+    uint32_t receipt_keep_s;
+    uint32_t max_receipt_bytes;
 } pusherc_app_options;
 void pusherc_app_options_init(pusherc_app_options *out, size_t struct_size);
 int pusherc_server_put_app(uintptr_t server, const pusherc_app_options *options, pusherc_errinfo *info);
@@ -558,6 +561,22 @@ int pusherc_set_ephemeral(uintptr_t server, const char *app_id, const pusherc_ep
 int pusherc_end_ephemeral(uintptr_t server, const char *app_id, const pusherc_ephemeral *state);
 typedef void (*pusherc_ephemeral_fn)(const pusherc_ephemeral *items, size_t count, uintptr_t user_data);
 int pusherc_list_ephemeral(uintptr_t server, const char *app_id, pusherc_slice channel, pusherc_ephemeral_fn done, uintptr_t user_data);
+typedef enum pusherc_receipt_kind {
+    PUSHERC_RECEIPT_WRITTEN = 1,
+    PUSHERC_RECEIPT_SHOWN
+} pusherc_receipt_kind;
+typedef struct pusherc_receipt {
+    size_t struct_size;
+    pusherc_receipt_kind kind;
+    uint32_t reserved_;
+    pusherc_slice app_id;
+    pusherc_slice channel;
+    pusherc_slice event;
+    pusherc_slice id;
+    pusherc_slice user_id;
+    pusherc_socket_id socket_id;
+    uint64_t at_ms;
+} pusherc_receipt;
 typedef struct pusherc_user_info {
     size_t struct_size;
     pusherc_slice user_id;
@@ -643,6 +662,7 @@ typedef struct pusherc_hooks {
     void (*on_abandoned)(uint64_t question, uintptr_t user_data);
     void (*on_user)(const pusherc_user_event *event, uintptr_t user_data);
     int (*on_publish)(uintptr_t event, uintptr_t user_data);
+    void (*on_receipt)(const pusherc_receipt *receipt, uintptr_t user_data);
 } pusherc_hooks;
 void pusherc_hooks_init(pusherc_hooks *out, size_t struct_size);
 pusherc_socket_id pusherc_conn_socket_id(uintptr_t conn);
@@ -717,7 +737,8 @@ typedef enum pusherc_message_type {
     PUSHERC_MESSAGE_LOG,
     PUSHERC_MESSAGE_REAUTHORIZED,
     PUSHERC_MESSAGE_STOPPED,
-    PUSHERC_MESSAGE_USER
+    PUSHERC_MESSAGE_USER,
+    PUSHERC_MESSAGE_RECEIPT
 } pusherc_message_type;
 typedef struct pusherc_message {
     size_t struct_size;

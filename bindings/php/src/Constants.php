@@ -88,6 +88,7 @@ final class Constants
     public const MESSAGE_LOG = 13;
     public const MESSAGE_OPEN = 6;
     public const MESSAGE_REAUTHORIZED = 14;
+    public const MESSAGE_RECEIPT = 17;
     public const MESSAGE_SIGNIN = 8;
     public const MESSAGE_STOPPED = 15;
     public const MESSAGE_USER = 16;
@@ -95,6 +96,8 @@ final class Constants
     public const NO_DELAY = 4294967295;
     public const NO_LIMIT = 4294967295;
     public const OK = 0;
+    public const RECEIPT_SHOWN = 2;
+    public const RECEIPT_WRITTEN = 1;
     public const RENDER_MEMBER = 'pusher_internal:member';
     public const RENDER_NOTHING = 2;
     public const RENDER_REPLACED = 1;
@@ -233,6 +236,7 @@ final class Constants
         'max_event_payload_bytes' => ['LIMIT', 1, 1073741824],
         'max_presence_members' => ['LIMIT', 1, 4294967294],
         'max_read_requests_per_s' => ['LIMIT', 1, 4294967294],
+        'max_receipt_bytes' => ['NUMBER', 1, 4294967295],
         'max_received_bytes_per_s' => ['LIMIT', 1, 4294967294],
         'max_received_messages_per_s' => ['LIMIT', 1, 4294967294],
         'max_user_info_bytes' => ['LIMIT', 1, 1073741824],
@@ -240,6 +244,8 @@ final class Constants
         'max_watchlist_users' => ['NUMBER', 1, 100],
         'offline_delay_ms' => ['DELAY', 0, 4294967294],
         'presence_grace_ms' => ['DELAY', 0, 4294967294],
+        'receipt_keep_s' => ['NUMBER', 1, 4294967295],
+        'receipts' => ['TEXT', 0, 0],
         'secret' => ['SECRET', 0, 0],
         'secret_grace_ms' => ['DELAY', 0, 4294967294],
         'shaping' => ['TEXT', 0, 0],

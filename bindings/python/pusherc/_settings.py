@@ -86,6 +86,12 @@ class AppSettings(TypedDict, total=False):
     """length of one user's `user_info`, as JSON"""
     max_watchlist_users: int
     """users in one watchlist; at most 100; the rest of a longer list is left out, with error 4302"""
+    receipts: str
+    """rules that say of which events the host learns which users they have reached, such as `private-chat.{id} event=message id=/id shown=client-read`; `;` stands between rules"""
+    receipt_keep_s: int
+    """how long an event with receipts is remembered"""
+    max_receipt_bytes: int
+    """memory for the events that are remembered for receipts, and for their users; above it the oldest are forgotten before their time"""
     user_events: bool
     """tell the host which users are online"""
     max_users_seen: int
@@ -221,6 +227,9 @@ APP: dict[str, tuple[str, str]] = {
     "max_presence_members": ("LIMIT", ""),
     "max_user_info_bytes": ("LIMIT", ""),
     "max_watchlist_users": ("NUMBER", ""),
+    "receipts": ("TEXT", ""),
+    "receipt_keep_s": ("NUMBER", ""),
+    "max_receipt_bytes": ("NUMBER", ""),
     "user_events": ("FLAG", ""),
     "max_users_seen": ("NUMBER", ""),
 }

@@ -116,6 +116,7 @@ struct hooks {
     function<void(conn)> on_signin;
     function<void(const pusherc_channel_event &)> on_channel;
     function<void(const pusherc_user_event &)> on_user;
+    function<void(const pusherc_receipt &)> on_receipt;
     function<void(const pusherc_denial &)> on_denied;
     function<void(const pusherc_webhook_failure &)> on_webhook_failed;
     /** Nothing waits any more for the answer to the question of this number(). It still has to be answered. */
@@ -234,6 +235,10 @@ struct state {
         if (functions.on_user)
             c.on_user = [](const pusherc_user_event *event, void *self) noexcept {
                 run(self, [event](hooks &h) { h.on_user(*event); });
+            };
+        if (functions.on_receipt)
+            c.on_receipt = [](const pusherc_receipt *receipt, void *self) noexcept {
+                run(self, [receipt](hooks &h) { h.on_receipt(*receipt); });
             };
         if (functions.on_denied)
             c.on_denied = [](const pusherc_denial *denial, void *self) noexcept {

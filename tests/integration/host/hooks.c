@@ -312,6 +312,24 @@ static void on_user(const pusherc_user_event *user, void *user_data)
     host_say(event);
 }
 
+static void on_receipt(const pusherc_receipt *receipt, void *user_data)
+{
+    char socket_id[PUSHERC_SOCKET_ID_STRLEN];
+    (void)user_data;
+    pusherc_socket_id_format(receipt->socket_id, socket_id);
+    cJSON *event = host_event("receipt");
+    cJSON_AddStringToObject(event, "kind",
+                            receipt->kind == PUSHERC_RECEIPT_SHOWN ? "shown" : "written");
+    host_add_slice(event, "app", receipt->app_id);
+    host_add_slice(event, "channel", receipt->channel);
+    host_add_slice(event, "name", receipt->event);
+    host_add_slice(event, "id", receipt->id);
+    host_add_slice(event, "user", receipt->user_id);
+    cJSON_AddStringToObject(event, "socket_id", socket_id);
+    cJSON_AddNumberToObject(event, "at_ms", (double)receipt->at_ms);
+    host_say(event);
+}
+
 static void on_close(const pusherc_conn *conn, uint16_t close_code, void *user_data)
 {
     (void)user_data;
@@ -456,6 +474,7 @@ void hooks_fill(struct host *host, pusherc_hooks *hooks)
     hooks->on_open = wants(host, "on_open") ? on_open : NULL;
     hooks->on_signin = wants(host, "on_signin") ? on_signin : NULL;
     hooks->on_user = wants(host, "on_user") ? on_user : NULL;
+    hooks->on_receipt = wants(host, "on_receipt") ? on_receipt : NULL;
     hooks->on_close = wants(host, "on_close") ? on_close : NULL;
     hooks->on_channel = wants(host, "on_channel") ? on_channel : NULL;
     hooks->on_publish = wants(host, "on_publish") ? on_publish : NULL;

@@ -208,6 +208,18 @@ typedef struct pusherc_app_options {
     uint32_t max_ephemeral_bytes;
     uint32_t reserved4_; /**< zero */
     /** @} */
+
+    /** @name Receipts
+     * See receipt.h.
+     * @{ */
+    /** Rules that say of which events the host learns whom they have reached, at most 32: docs/receipts.md has the
+     *  grammar. NULL = none. */
+    const char *receipts;
+    uint32_t receipt_keep_s; /**< how long an event is remembered; 1 or more, default 86400 */
+    /** Memory of the events that are remembered and of their users; default 16777216. Above it the oldest are forgotten
+     *  before their time. */
+    uint32_t max_receipt_bytes;
+    /** @} */
 } pusherc_app_options;
 
 /* clang-format off */

@@ -19,6 +19,7 @@
 #include <pusherc/app.h>
 #include <pusherc/auth.h>
 #include <pusherc/error.h>
+#include <pusherc/receipt.h>
 #include <pusherc/types.h>
 #include <pusherc/users.h>
 
@@ -164,6 +165,10 @@ typedef struct pusherc_hooks {
      *  elsewhere takes the request by on_http, and publishes when it knows. Events of pusherc_publish() and client
      *  events do not come here. */
     int (*on_publish)(pusherc_incoming *event, void *user_data);
+
+    /** An event has reached a user, see receipt.h: of apps with `receipts`. It runs on the thread of the worker that has
+     *  the user's connection. */
+    void (*on_receipt)(const pusherc_receipt *receipt, void *user_data);
 } pusherc_hooks;
 
 /* clang-format off */

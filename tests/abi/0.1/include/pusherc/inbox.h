@@ -56,7 +56,9 @@ typedef enum pusherc_message_type {
     /** The result of a pusherc_reauthorize() whose `done` was NULL; a: kept, b: revoked; user_data: the call's. */
     PUSHERC_MESSAGE_REAUTHORIZED,
     PUSHERC_MESSAGE_STOPPED, /**< the server has stopped; only log lines may follow */
-    PUSHERC_MESSAGE_USER /**< as on_user; number: 1 = online, 0 = offline, a: away_ms, b: sequence */
+    PUSHERC_MESSAGE_USER, /**< as on_user; number: 1 = online, 0 = offline, a: away_ms, b: sequence */
+    /** As on_receipt; number: the pusherc_receipt_kind, name: event, data: id, a: at_ms. */
+    PUSHERC_MESSAGE_RECEIPT
 } pusherc_message_type;
 
 /** One message. Members that its type does not name are zero. */

@@ -21,6 +21,7 @@
 #include <pusherc/metrics.h>
 #include <pusherc/outbox.h>
 #include <pusherc/publish.h>
+#include <pusherc/receipt.h>
 #include <pusherc/server.h>
 #include <pusherc/settings.h>
 #include <pusherc/sign.h>

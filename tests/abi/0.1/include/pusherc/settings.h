@@ -86,6 +86,9 @@ enum {
 
 /** Settings of an app that only hosts have: they need the host's rules and hooks. */
 #define PUSHERC_APP_HOST_SETTING_MAP(X) \
+    X(TEXT, receipts, 0, 0, 0, "", "rules that say of which events the host learns which users they have reached, such as `private-chat.{id} event=message id=/id shown=client-read`; `;` stands between rules") \
+    X(NUMBER, receipt_keep_s, 1, UINT32_MAX, 86400, "", "how long an event with receipts is remembered") \
+    X(NUMBER, max_receipt_bytes, 1, UINT32_MAX, 16777216, "", "memory for the events that are remembered for receipts, and for their users; above it the oldest are forgotten before their time") \
     X(FLAG, user_events, 0, 1, 0, "", "tell the host which users are online") \
     X(NUMBER, max_users_seen, 1, UINT32_MAX, 10000, "", "offline users for whom it is remembered when they were seen last")
 
