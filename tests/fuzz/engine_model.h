@@ -40,6 +40,8 @@ static const struct {
 
 struct m_frame {
     struct m_frame *next;
+    int channel, user; /* of an event with a receipt; user -1 = it is none */
+    unsigned number;
     size_t len; /* with the WebSocket header */
     char bytes[];
 };
@@ -147,6 +149,28 @@ __attribute__((format(printf, 2, 3))) static inline void m_print(char text[M_MAX
     REQUIRE(n >= 0 && n < M_MAX_TEXT);
 }
 
+static inline struct m_joined *m_find_joined(struct m_session *s, int channel);
+
+/* Whom the session is for the host, on this channel; -1 = no user. */
+static inline int m_user_on(struct m_session *s, int channel)
+{
+    const struct m_joined *joined = m_find_joined(s, channel);
+    return m_channels[channel].kind == M_PRESENCE && joined ? joined->user : s->user;
+}
+
+/* Is it an event of a publisher, whose data is [number]? */
+static inline void m_read_event(struct m_session *s, struct m_frame *frame, const char *payload)
+{
+    char name[64];
+    frame->user = -1;
+    if (sscanf(payload, "{\"event\":\"%*1[em]\",\"channel\":\"%63[^\"]\",\"data\":\"[%u", name,
+               &frame->number) != 2)
+        return;
+    for (frame->channel = 0; strcmp(m_channels[frame->channel].name, name) != 0; frame->channel++)
+        REQUIRE(frame->channel + 1 < M_CHANNELS);
+    frame->user = m_user_on(s, frame->channel);
+}
+
 /* -- a session's queue -- */
 
 static inline void m_push(struct m_session *s, const char *payload)
@@ -166,6 +190,7 @@ static inline void m_push(struct m_session *s, const char *payload)
         frame->bytes[3] = (char)(len & 255);
     }
     memcpy(frame->bytes + header, payload, len + 1);
+    m_read_event(s, frame, payload);
     *s->last = frame;
     s->last = &frame->next;
     s->bytes += frame->len;
@@ -691,6 +716,17 @@ static inline void m_client_event(struct model *m, int session, int channel, uns
             m_channels[channel].name, number, sender);
     if (m_relay(m, channel, session, text))
         m_say_error(m, s, "4301", "The server is overloaded");
+}
+
+/* A page says that it has shown an event. True: the session is believed. */
+static inline bool m_shows(struct model *m, struct m_session *s, int channel)
+{
+    if (!m_hears(m, s))
+        return false;
+    if (m_find_joined(s, channel))
+        return true;
+    m_say_error(m, s, "null", "Client events can only be sent to subscribed channels");
+    return false;
 }
 
 static inline void m_sign_in(struct model *m, struct m_session *s, int user)

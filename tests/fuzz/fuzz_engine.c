@@ -10,6 +10,9 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
+#define MAX_NUMBER 4100 /* of events: each takes a byte of input or more */
+#define RECEIPTS   "{x...} id=/0 shown=client-read"
+
 struct input {
     const uint8_t *data;
     size_t size;
@@ -27,7 +30,11 @@ struct world {
     bool user_events;
     bool expelled
         [M_USERS]; /* the user's session that has ended last since the last check: the host closed it */
-    uint64_t counts[M_CHANNELS], sequences[M_CHANNELS];      /* as hooks were told */
+    uint64_t counts[M_CHANNELS], sequences[M_CHANNELS]; /* as hooks were told */
+    /* receipts by channel and number, a bit for each user, in rows by pusherc_receipt_kind: due, and told */
+    uint8_t due[3][M_CHANNELS][MAX_NUMBER], told[3][M_CHANNELS][MAX_NUMBER];
+    bool exists[M_CHANNELS][MAX_NUMBER];                     /* was published */
+    bool shows;                                              /* pages say what they have shown */
     bool occupied[M_CHANNELS], present[M_CHANNELS][M_USERS]; /* as the observer was told */
 };
 
@@ -68,6 +75,30 @@ static void on_user(const pusherc_user_event *event, void *user_data)
     REQUIRE(event->sequence == ++w->user_changes);
     REQUIRE(w->online[user] != event->online);
     w->online[user] = event->online;
+}
+
+/* Each receipt is told once, and none that is not due. */
+static void on_receipt(const pusherc_receipt *receipt, void *user_data)
+{
+    struct world *w = user_data;
+    const int channel = channel_index(receipt->channel);
+    const unsigned number = (unsigned)strtoul(receipt->id.ptr, NULL, 10);
+    const uint8_t user = (uint8_t)(1u << (receipt->user_id.ptr[1] - '0'));
+    uint8_t *told = &w->told[receipt->kind][channel][number];
+    REQUIRE(w->due[receipt->kind][channel][number] & user);
+    REQUIRE(!(*told & user));
+    *told |= user;
+}
+
+static void due(struct world *w, pusherc_receipt_kind kind, int channel, unsigned number, int user)
+{
+    if (user >= 0)
+        w->due[kind][channel][number] |= (uint8_t)(1u << user);
+}
+
+static bool is_told(const struct world *w, pusherc_receipt_kind kind, int channel, unsigned number)
+{
+    return w->told[kind][channel][number] == w->due[kind][channel][number];
 }
 
 /* What the observer hears of a channel makes sense in the order it hears it. */
@@ -171,9 +202,10 @@ static void check_views(struct world *w)
 /* -- writing -- */
 
 /* At most `max` bytes reach the peer; they are what the model says. */
-static void write_bytes(struct m_session *s, size_t max)
+static void write_bytes(struct world *w, struct m_session *s, size_t max)
 {
     struct iovec iov[4];
+    struct m_frame last = {.user = -1}; /* that was written */
     while (max > 0 && s->client.q.count > 0) {
         size_t n = pc_outq_gather(&s->client.q, iov, 4), written = 0;
         REQUIRE(n > 0);
@@ -186,10 +218,14 @@ static void write_bytes(struct m_session *s, size_t max)
             s->bytes -= part;
             if (s->offset == s->first->len) {
                 read_message(s, s->first->bytes + (s->first->len < 126 + 2 ? 2 : 4));
+                last = *s->first;
+                due(w, PUSHERC_RECEIPT_WRITTEN, last.channel, last.number, last.user);
                 m_pop(s);
             }
         }
         pc_outq_wrote(&s->client.q, written);
+        pc_outq_tell(&s->client.q);
+        REQUIRE(last.user < 0 || is_told(w, PUSHERC_RECEIPT_WRITTEN, last.channel, last.number));
         max -= written;
     }
 }
@@ -211,7 +247,7 @@ static void flush_session(struct world *w, struct m_session *s, size_t max)
         end_session(w, s);
         pc_session_end(&s->client.session);
     }
-    write_bytes(s, max);
+    write_bytes(w, s, max);
     if (s->state == PC_SESSION_OPEN && s->bytes > 0) {
         m_judge_soft(&w->model, s);
         pc_session_slow(&s->client.session);
@@ -358,11 +394,28 @@ static void unsubscribe(struct world *w, struct m_session *s)
     fx_unsubscribe(&s->client, m_channels[channel].name);
 }
 
+/* Its page says that it has shown an event, which may never have been. */
+static void show(struct world *w, struct m_session *s, int channel, unsigned number)
+{
+    char text[128];
+    if (m_shows(&w->model, s, channel) && w->exists[channel][number])
+        due(w, PUSHERC_RECEIPT_SHOWN, channel, number, m_user_on(s, channel));
+    snprintf(text, sizeof text,
+             "{\"event\":\"client-read\",\"channel\":\"%s\",\"data\":{\"id\":%u}}",
+             m_channels[channel].name, number);
+    fx_say(&s->client, text);
+    REQUIRE(is_told(w, PUSHERC_RECEIPT_SHOWN, channel, number));
+}
+
 static void client_event(struct world *w, int index)
 {
     struct m_session *s = &w->model.sessions[index];
     int channel = (int)next(w, M_CHANNELS);
     char text[256];
+    if (w->shows) {
+        show(w, s, channel, next(w, w->number + 1));
+        return;
+    }
     m_client_event(&w->model, index, channel, ++w->number);
     snprintf(text, sizeof text, "{\"event\":\"client-e\",\"channel\":\"%s\",\"data\":%u}",
              m_channels[channel].name, w->number);
@@ -386,9 +439,10 @@ static void publish(struct world *w)
         how < 64 && w->model.sessions[how % M_SESSIONS].used ? (int)(how % M_SESSIONS) : -1;
     size_t padding = how >= 192 ? 100 + how : 0; /* frames with longer headers, too */
     char data[512], text[M_MAX_TEXT];
-    snprintf(data, sizeof data, "%u%0*d", ++w->number, (int)padding + 1, 0);
+    snprintf(data, sizeof data, "[%u,1%0*d]", ++w->number, (int)padding + 1, 0);
     snprintf(text, sizeof text, "{\"event\":\"e\",\"channel\":\"%s\",\"data\":\"%s\"}",
              m_channels[channel].name, data);
+    w->exists[channel][w->number] = true;
     int expected = m_publish(&w->model, channel, except, text);
     pusherc_slice name = pc_slice_of(m_channels[channel].name);
     struct pc_publication p = {
@@ -407,13 +461,14 @@ static void publish_to_many(struct world *w)
     size_t count = 1 + next(w, M_CHANNELS * 2);
     int expected = 0;
     char data[32];
-    snprintf(data, sizeof data, "%u", ++w->number);
+    snprintf(data, sizeof data, "[%u]", ++w->number);
     for (size_t i = 0; i < count; i++) {
         int channel = (int)next(w, M_CHANNELS);
         names[i] = pc_slice_of(m_channels[channel].name);
         if (done[channel] || expected)
             continue;
         done[channel] = true;
+        w->exists[channel][w->number] = true;
         snprintf(text, sizeof text, "{\"event\":\"m\",\"channel\":\"%s\",\"data\":\"%s\"}",
                  m_channels[channel].name, data);
         expected = m_publish(&w->model, channel, -1, text);
@@ -557,6 +612,7 @@ static void begin(struct world *w)
     hooks.user_data = w;
     hooks.on_channel = on_channel;
     hooks.on_user = on_user;
+    hooks.on_receipt = on_receipt;
     m->worker_count = 1 + next(w, FX_WORKERS);
     m->now_ms = FX_START_MS;
     m->limits = fx_limits();
@@ -580,6 +636,8 @@ static void begin(struct world *w)
     /* by the input's length, so that what is in the corpus does what it did */
     m->max_received = w->in.size % 4 == 1 ? 3 + (uint32_t)(w->in.size / 4 % 8) : 0;
     app.max_received_messages_per_s = m->max_received;
+    w->shows = w->in.size % 5 == 2;
+    app.receipts = RECEIPTS;
     app.user_events = w->user_events = w->in.size % 3 > 0;
     m->offline_ms = w->in.size % 3 == 1 ? 1000 : 0;
     app.offline_delay_ms = m->offline_ms ? m->offline_ms : PUSHERC_NO_DELAY;
