@@ -66,28 +66,14 @@ static int set(struct pc_engine *engine, const struct pc_app *app, const pusherc
     return err;
 }
 
-int pusherc_set_ephemeral(pusherc_server *server, const char *app_id,
-                          const pusherc_ephemeral *state)
-{
-    pusherc_ephemeral taken;
-    struct pc_channel_class class;
-    int err = take(&taken, state, &class);
-    if (err)
-        return err;
-    struct pc_app *app = pc_server_app(server, app_id, &err);
-    if (!app)
-        return err;
-    err = pc_server_runs(server) ? set(&server->engine, app, &taken, class) : PUSHERC_ESTATE;
-    pc_app_unref(app);
-    return err;
-}
-
 /* Tries again while the state is renewed in between. */
 static int end(struct pc_engine *engine, const struct pc_app *app, const pusherc_ephemeral *state,
                struct pc_channel_class class)
 {
     const pusherc_socket_id all = {0};
-    struct pc_said *named = said_of(engine, state, class);
+    pusherc_ephemeral unsaid = *state; /* its name counts */
+    unsaid.data = PC_S("");
+    struct pc_said *named = said_of(engine, &unsaid, class);
     bool ended = false;
     int err = named ? 0 : PUSHERC_ENOMEM;
     while (!ended && err == 0) {
@@ -101,21 +87,35 @@ static int end(struct pc_engine *engine, const struct pc_app *app, const pusherc
     return err;
 }
 
-int pusherc_end_ephemeral(pusherc_server *server, const char *app_id,
-                          const pusherc_ephemeral *state)
+typedef int (*change_fn)(struct pc_engine *engine, const struct pc_app *app,
+                         const pusherc_ephemeral *state, struct pc_channel_class class);
+
+static int apply(pusherc_server *server, const char *app_id, const pusherc_ephemeral *state,
+                 change_fn make)
 {
     pusherc_ephemeral taken;
     struct pc_channel_class class;
     int err = take(&taken, state, &class);
     if (err)
         return err;
-    taken.data = PC_S("");
     struct pc_app *app = pc_server_app(server, app_id, &err);
     if (!app)
         return err;
-    err = pc_server_runs(server) ? end(&server->engine, app, &taken, class) : PUSHERC_ESTATE;
+    err = pc_server_runs(server) ? make(&server->engine, app, &taken, class) : PUSHERC_ESTATE;
     pc_app_unref(app);
     return err;
+}
+
+int pusherc_set_ephemeral(pusherc_server *server, const char *app_id,
+                          const pusherc_ephemeral *state)
+{
+    return apply(server, app_id, state, set);
+}
+
+int pusherc_end_ephemeral(pusherc_server *server, const char *app_id,
+                          const pusherc_ephemeral *state)
+{
+    return apply(server, app_id, state, end);
 }
 
 /* -- reading -- */
