@@ -78,6 +78,25 @@ PUSHERC_API int pusherc_set_ephemeral(pusherc_server *server, const char *app_id
 PUSHERC_API int pusherc_end_ephemeral(pusherc_server *server, const char *app_id,
                                       const pusherc_ephemeral *state);
 
+/** Why the server has ended a state. */
+typedef enum pusherc_ephemeral_reason {
+    PUSHERC_EPHEMERAL_TIME = 1, /**< its time was over */
+    PUSHERC_EPHEMERAL_LEFT      /**< the last connection that had said it has left the channel */
+} pusherc_ephemeral_reason;
+
+/** For the hook on_ephemeral_end. */
+typedef struct pusherc_ephemeral_end {
+    size_t struct_size;              /**< bytes of this struct, as the library knows it */
+    pusherc_ephemeral_reason reason; /**< why it has ended */
+    uint32_t reserved_;              /**< zero */
+    pusherc_slice app_id;            /**< of the channel */
+    pusherc_slice channel;           /**< as in pusherc_ephemeral, like the next three */
+    pusherc_slice event;             /**< the client event that had begun it */
+    pusherc_slice user_id;           /**< whose it was; len 0 = no user's */
+    pusherc_slice key;               /**< len 0 = none */
+    pusherc_slice data;              /**< what was said last */
+} pusherc_ephemeral_end;
+
 /**
  * Receives the states of a channel: `count` items, in no order. Take each by PUSHERC_AT(items, i). Called exactly once
  * for each query that returns 0, before it returns, on its thread and with no lock held; everything is valid until it

@@ -18,6 +18,7 @@
 
 #include <pusherc/app.h>
 #include <pusherc/auth.h>
+#include <pusherc/ephemeral.h>
 #include <pusherc/error.h>
 #include <pusherc/receipt.h>
 #include <pusherc/types.h>
@@ -169,6 +170,10 @@ typedef struct pusherc_hooks {
     /** An event has reached a user, see receipt.h: of apps with `receipts`. It runs on the thread of the worker that has
      *  the user's connection. */
     void (*on_receipt)(const pusherc_receipt *receipt, void *user_data);
+    /** The server has ended an ephemeral state (ephemeral.h) and tells the subscribers, on any worker's thread. What
+     *  clients say, begins and ends included, is told by on_client_event; what the host has ended by a call is not
+     *  told. */
+    void (*on_ephemeral_end)(const pusherc_ephemeral_end *end, void *user_data);
 } pusherc_hooks;
 
 /* clang-format off */

@@ -144,6 +144,7 @@ int pc_ephemera_change(struct pc_engine *engine, const struct pc_app *app,
         change->done = ephemera && pc_ephemera_end(&ephemera->table, change->said->id);
         return 0;
     case PC_EPHEMERAL_OVER:
+        change->left = ephemera && pc_ephemera_is_left(&ephemera->table, change->said->id);
         change->done = ephemera && pc_ephemera_end_over(&ephemera->table, change->said, now_ms,
                                                         change->at_once);
         return 0;

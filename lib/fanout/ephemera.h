@@ -39,6 +39,7 @@ struct pc_ephemeral_change {
     struct pc_ephemeral_hold **holder; /* SAID: of the sender's subscription; NULL = the host */
     pc_ephemera_tell_fn tell;          /* SAID */
     bool done;                         /* the state has changed, and the event is sent */
+    bool left;                         /* OVER: the last connection that had said it has left */
 };
 
 /* Locked. Makes the change at its event's number. 0: change->done says whether the event is to be sent; PUSHERC_ELIMIT,

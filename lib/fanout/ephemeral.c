@@ -341,6 +341,12 @@ bool pc_ephemera_end_over(struct pc_ephemera_table *table, const struct pc_said 
     return true;
 }
 
+bool pc_ephemera_is_left(const struct pc_ephemera_table *table, pusherc_slice id)
+{
+    const struct pc_ephemeral *state = find(table, id);
+    return state && state->left;
+}
+
 uint64_t pc_ephemera_due(const struct pc_ephemera_table *table, uint64_t now_ms)
 {
     uint64_t due = UINT64_MAX;

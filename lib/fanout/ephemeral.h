@@ -89,6 +89,8 @@ struct pc_said *pc_ephemera_over(const struct pc_ephemera_table *table, uint64_t
 /* Ends it, if it is still over, or (`at_once`) if nothing was said since. False: it was renewed or has ended. */
 bool pc_ephemera_end_over(struct pc_ephemera_table *table, const struct pc_said *said,
                           uint64_t now_ms, bool at_once);
+/* Whether the last connection that had said it has left; false: there is no such state. */
+bool pc_ephemera_is_left(const struct pc_ephemera_table *table, pusherc_slice id);
 /* When the next state is over; 0 = one is; UINT64_MAX = there are no states. */
 uint64_t pc_ephemera_due(const struct pc_ephemera_table *table, uint64_t now_ms);
 

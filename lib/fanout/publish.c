@@ -474,11 +474,10 @@ static int send_shaped(struct pc_worker *worker, const struct pc_app *app,
 /* -- ends of ephemeral states -- */
 
 int pc_publish_ended(struct pc_engine *engine, const struct pc_app *app, pusherc_slice channel,
-                     struct pc_said *said, pusherc_socket_id except, struct pc_worker *worker,
-                     uint64_t now_ms, bool at_once, bool *ended)
+                     struct pc_ephemeral_change *change, pusherc_socket_id except,
+                     struct pc_worker *worker, uint64_t now_ms)
 {
-    struct pc_ephemeral_change change = {
-        .step = PC_EPHEMERAL_OVER, .at_once = at_once, .said = said};
+    const struct pc_said *said = change->said;
     char stack[1024];
     struct pc_buf data;
     pc_buf_init_in(&data, &engine->mem, SIZE_MAX, stack, sizeof stack);
@@ -491,20 +490,41 @@ int pc_publish_ended(struct pc_engine *engine, const struct pc_app *app, pusherc
                                      .user_id = said->shows_user ? pc_said_user_id(said) : PC_S(""),
                                      .except = except,
                                      .way = PC_WAY_CLIENT,
-                                     .ephemeral = &change,
+                                     .ephemeral = change,
                                      .now_ms = now_ms,
                                      .worker = worker};
     if (err == 0)
         err = pc_publish(engine, app, &p);
-    *ended = change.done;
     pc_buf_free(&data);
     return err;
+}
+
+static void tell_host(struct pc_worker *worker, const struct pc_app *app, pusherc_slice channel,
+                      const struct pc_ephemeral_change *change)
+{
+    const pusherc_hooks *hooks = worker->hooks;
+    const struct pc_said *said = change->said;
+    if (!hooks->on_ephemeral_end)
+        return;
+    const pusherc_ephemeral_end end = {.struct_size = sizeof end,
+                                       .reason = change->left ? PUSHERC_EPHEMERAL_LEFT
+                                                              : PUSHERC_EPHEMERAL_TIME,
+                                       .app_id = app->id,
+                                       .channel = channel,
+                                       .event = said->event,
+                                       .user_id = pc_said_user_id(said),
+                                       .key = said->key,
+                                       .data = said->data};
+    hooks->on_ephemeral_end(&end, hooks->user_data);
 }
 
 int pc_publish_over(struct pc_worker *worker, const struct pc_app *app, pusherc_slice channel,
                     struct pc_said *said, pusherc_socket_id except)
 {
-    bool ended;
-    return pc_publish_ended(worker->engine, app, channel, said, except, worker, worker->now_ms,
-                            false, &ended);
+    struct pc_ephemeral_change change = {.step = PC_EPHEMERAL_OVER, .said = said};
+    int err =
+        pc_publish_ended(worker->engine, app, channel, &change, except, worker, worker->now_ms);
+    if (change.done)
+        tell_host(worker, app, channel, &change);
+    return err;
 }

@@ -36,13 +36,13 @@ PC_CHECKED int pc_publication_check(const struct pc_engine *engine, const struct
 
 struct pc_said;
 
-/* Publishes that a state has ended, with what was said of it last; `at_once`: also if its time is not over. *ended false:
+/* Publishes that a state has ended, with what was said of it last. The change says OVER, `at_once` and `said`; `done` false:
  * it was renewed or has ended. 0 or as pc_publish(). `worker` may be NULL. */
 PC_CHECKED int pc_publish_ended(struct pc_engine *engine, const struct pc_app *app,
-                                pusherc_slice channel, struct pc_said *said,
-                                pusherc_socket_id except, struct pc_worker *worker, uint64_t now_ms,
-                                bool at_once, bool *ended);
-/* The same for states that are over: the pc_ephemera_tell_fn of all changes. */
+                                pusherc_slice channel, struct pc_ephemeral_change *change,
+                                pusherc_socket_id except, struct pc_worker *worker,
+                                uint64_t now_ms);
+/* The same for states that are over, and tells the host: the pc_ephemera_tell_fn of all changes. */
 PC_CHECKED int pc_publish_over(struct pc_worker *worker, const struct pc_app *app,
                                pusherc_slice channel, struct pc_said *said,
                                pusherc_socket_id except);

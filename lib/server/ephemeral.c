@@ -74,14 +74,14 @@ static int end(struct pc_engine *engine, const struct pc_app *app, const pusherc
     pusherc_ephemeral unsaid = *state; /* its name counts */
     unsaid.data = PC_S("");
     struct pc_said *named = said_of(engine, &unsaid, class);
-    bool ended = false;
+    struct pc_ephemeral_change over = {.step = PC_EPHEMERAL_OVER, .at_once = true};
     int err = named ? 0 : PUSHERC_ENOMEM;
-    while (!ended && err == 0) {
-        struct pc_said *said = pc_ephemera_look(engine, app, state->channel, named->id);
-        err = said ? pc_publish_ended(engine, app, state->channel, said, all, NULL,
-                                      pc_clock_us() / 1000, true, &ended)
-                   : PUSHERC_ENOENT;
-        pc_said_unref(said);
+    while (!over.done && err == 0) {
+        over.said = pc_ephemera_look(engine, app, state->channel, named->id);
+        err = over.said ? pc_publish_ended(engine, app, state->channel, &over, all, NULL,
+                                           pc_clock_us() / 1000)
+                        : PUSHERC_ENOENT;
+        pc_said_unref(over.said);
     }
     pc_said_unref(named);
     return err;

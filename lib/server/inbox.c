@@ -294,6 +294,22 @@ static void on_receipt(const pusherc_receipt *receipt, void *ctx)
                                      .a = receipt->at_ms});
 }
 
+static void on_ephemeral_end(const pusherc_ephemeral_end *end, void *ctx)
+{
+    struct desk *desk = ctx;
+    const pusherc_hooks *host = &desk->of->host;
+    if (host->on_ephemeral_end)
+        host->on_ephemeral_end(end, host->user_data);
+    else
+        tell(desk, (pusherc_message){.type = PUSHERC_MESSAGE_EPHEMERAL_END,
+                                     .number = (int)end->reason,
+                                     .app_id = end->app_id,
+                                     .channel = end->channel,
+                                     .user_id = end->user_id,
+                                     .name = end->event,
+                                     .data = end->data});
+}
+
 static void on_denied(const pusherc_denial *denial, void *ctx)
 {
     struct desk *desk = ctx;
@@ -426,6 +442,7 @@ static pusherc_hooks hooks_of(const struct pc_messages *m, struct desk *desk)
     HOOK(on_signin, SIGNIN);
     HOOK(on_user, USER);
     HOOK(on_receipt, RECEIPT);
+    HOOK(on_ephemeral_end, EPHEMERAL_END);
 #undef HOOK
     if (m->host.on_abandoned)
         hooks.on_abandoned = on_abandoned;

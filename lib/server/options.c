@@ -94,11 +94,12 @@ static const char *wanted_twice(const pusherc_server_options *o)
     CHECK(on_signin, SIGNIN)
     CHECK(on_user, USER)
     CHECK(on_receipt, RECEIPT)
+    CHECK(on_ephemeral_end, EPHEMERAL_END)
 #undef CHECK
     return o->log_fn && (o->inbox_messages & (1u << PUSHERC_MESSAGE_LOG)) ? "log_fn" : NULL;
 }
 
-#define ALL_MESSAGES ((2u << PUSHERC_MESSAGE_RECEIPT) - 2)
+#define ALL_MESSAGES ((2u << PUSHERC_MESSAGE_EPHEMERAL_END) - 2)
 
 static int check_messages(const pusherc_server_options *o, pusherc_errinfo *info)
 {

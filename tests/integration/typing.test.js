@@ -13,7 +13,7 @@ const { PusherClient, clientOptions, pusher, startAuth, subscribe } = require('.
 const RULES = ['presence-room event=client-typing ttl_ms=1500', 'presence-room event=client-recording ttl_ms=600000', 'presence-room event=client-cell ttl_ms=600000 key=cell max_keys=2',
   'private-chat event=client-typing ttl_ms=600000'].join(' ; ');
 const apps = [{ ...APP, client_events: true, user_events: true, ephemeral: RULES, max_client_events_per_s: 1000 }];
-const options = (worker_count) => ({ apps, metrics: true, options: { worker_count } });
+const options = (worker_count) => ({ apps, metrics: true, hooks: ['on_ephemeral_end'], options: { worker_count } });
 
 /** Subscribes, and listens to what users do. */
 function enter(client, name) {
@@ -49,6 +49,9 @@ for (const workers of [1, 2, 4]) {
     assert.deepEqual(heard(ann), all.slice(2), 'not its own');
     const left = others[0].inbox.all.map((e) => e.event);
     assert.ok(left.lastIndexOf('client-recording') < left.lastIndexOf('pusher:member_removed'), 'the end comes before the leave');
+    await until(() => host.events.all.filter((e) => e.event === 'ephemeral_end').length >= 2);
+    assert.deepEqual(host.events.all.filter((e) => e.event === 'ephemeral_end').map((e) => [e.reason, e.name, e.user, e.data]),
+      [['time', 'client-typing', 'ann', '{"name":"Ann"}'], ['left', 'client-recording', 'bob', '{"n":2}']], 'not what the client has said');
     assert.equal(await metric(host, 'ephemeral_begun_total'), 3);
     assert.equal(await metric(host, 'ephemeral_ended_total'), 3);
     assert.equal(await metric(host, 'ephemeral_bytes'), 0);

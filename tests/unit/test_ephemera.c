@@ -56,10 +56,36 @@ static void connect_all(void)
         fx_heard(&clients[i]), fx_forget(&clients[i]);
 }
 
+static char
+    host_heard[4096]; /* what the host was told, a line each: "time client-typing ann {...}" */
+static size_t ends_len;
+static _Atomic uint64_t end_count;
+
+static void on_ephemeral_end(const pusherc_ephemeral_end *end, void *user_data)
+{
+    (void)user_data;
+    REQUIRE(pc_slice_eq(end->app_id, PC_S("app-id")) && end->struct_size == sizeof *end);
+    end_count++;
+    if (pc_slice_eq(end->channel, PC_S(ROOM)) && end->user_id.len && ends_len < 3000)
+        ends_len += (size_t)snprintf(host_heard + ends_len, sizeof host_heard - ends_len,
+                                     "%s %.*s %.*s %.*s\n",
+                                     end->reason == PUSHERC_EPHEMERAL_LEFT ? "left" : "time",
+                                     (int)end->event.len, end->event.ptr, (int)end->user_id.len,
+                                     end->user_id.ptr, (int)end->data.len, end->data.ptr);
+}
+
+#define HOST_HEARD(text)                                                                           \
+    do {                                                                                           \
+        host_heard[ends_len] = '\0', ends_len = 0;                                                 \
+        assert_string_equal(host_heard, text);                                                     \
+    } while (0)
+
 static int set_up_on(uint32_t workers)
 {
     worker_count = workers;
+    ends_len = 0, end_count = 0;
     fx_open(&fx, workers);
+    fx.engine->hooks.on_ephemeral_end = on_ephemeral_end;
     put(0, 0);
     connect_all();
     return 0;
@@ -152,6 +178,7 @@ static void a_state_ends_once_when_its_time_is_over(void **state)
     HEARS_NOTHING(0); /* it has not got the begin either */
     pass(10000);
     HEARS_NOTHING(1);
+    HOST_HEARD("time client-typing ann {\"name\":\"A.\"}\n");
     assert_int_equal(share()->begun, 1);
     assert_int_equal(share()->ended, 1);
     assert_int_equal(share()->bytes, 0);
@@ -168,9 +195,11 @@ static void the_client_says_the_end_and_it_is_told_once(void **state)
     HEARS_NOTHING(1);
     pass(10000);
     HEARS_NOTHING(1);
+    HOST_HEARD(""); /* it knows by on_client_event */
     say(0, TYPING("{\"n\":2}"));
     HEARS(1, "{\"n\":2}", "ann");
     pass(6000);
+    HOST_HEARD("time client-typing ann {\"n\":2}\n");
     HEARS(1, "{\"n\":2,\"ended\":true}", "ann");
     say(0, TYPING("{\"ended\":true}")); /* too late */
     HEARS_NOTHING(1);
@@ -192,6 +221,7 @@ static void the_last_connection_that_has_said_it_ends_it_by_leaving(void **state
     const char *removed = strstr(text, "member_removed");
     assert_true(end && removed && end < removed);
     assert_null(strstr(removed, "ended"));
+    HOST_HEARD("left client-typing ann {\"tab\":2}\n");
     pass(10000);
     HEARS_NOTHING(1);
     fx_connect(&fx, &clients[0], 0);
@@ -336,6 +366,7 @@ static void without_memory_a_state_begins_and_ends_or_is_refused(void **state)
         heard(1), heard(2), heard(3);
         assert_int_equal(share()->bytes, 0);
         assert_int_equal(share()->begun, share()->ended);
+        assert_int_equal(share()->ended, end_count);
     }
 }
 

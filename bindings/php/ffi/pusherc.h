@@ -559,6 +559,21 @@ typedef struct pusherc_ephemeral {
 void pusherc_ephemeral_init(pusherc_ephemeral *out, size_t struct_size);
 int pusherc_set_ephemeral(uintptr_t server, const char *app_id, const pusherc_ephemeral *state);
 int pusherc_end_ephemeral(uintptr_t server, const char *app_id, const pusherc_ephemeral *state);
+typedef enum pusherc_ephemeral_reason {
+    PUSHERC_EPHEMERAL_TIME = 1,
+    PUSHERC_EPHEMERAL_LEFT
+} pusherc_ephemeral_reason;
+typedef struct pusherc_ephemeral_end {
+    size_t struct_size;
+    pusherc_ephemeral_reason reason;
+    uint32_t reserved_;
+    pusherc_slice app_id;
+    pusherc_slice channel;
+    pusherc_slice event;
+    pusherc_slice user_id;
+    pusherc_slice key;
+    pusherc_slice data;
+} pusherc_ephemeral_end;
 typedef void (*pusherc_ephemeral_fn)(const pusherc_ephemeral *items, size_t count, uintptr_t user_data);
 int pusherc_list_ephemeral(uintptr_t server, const char *app_id, pusherc_slice channel, pusherc_ephemeral_fn done, uintptr_t user_data);
 typedef enum pusherc_receipt_kind {
@@ -663,6 +678,7 @@ typedef struct pusherc_hooks {
     void (*on_user)(const pusherc_user_event *event, uintptr_t user_data);
     int (*on_publish)(uintptr_t event, uintptr_t user_data);
     void (*on_receipt)(const pusherc_receipt *receipt, uintptr_t user_data);
+    void (*on_ephemeral_end)(const pusherc_ephemeral_end *end, uintptr_t user_data);
 } pusherc_hooks;
 void pusherc_hooks_init(pusherc_hooks *out, size_t struct_size);
 pusherc_socket_id pusherc_conn_socket_id(uintptr_t conn);
@@ -738,7 +754,8 @@ typedef enum pusherc_message_type {
     PUSHERC_MESSAGE_REAUTHORIZED,
     PUSHERC_MESSAGE_STOPPED,
     PUSHERC_MESSAGE_USER,
-    PUSHERC_MESSAGE_RECEIPT
+    PUSHERC_MESSAGE_RECEIPT,
+    PUSHERC_MESSAGE_EPHEMERAL_END
 } pusherc_message_type;
 typedef struct pusherc_message {
     size_t struct_size;

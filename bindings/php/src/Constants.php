@@ -42,6 +42,8 @@ final class Constants
     public const ENOENT = -20004;
     public const ENOMEM = -20002;
     public const ENOSYS = -20015;
+    public const EPHEMERAL_LEFT = 2;
+    public const EPHEMERAL_TIME = 1;
     public const EPROTO = -20008;
     public const ESTATE = -20003;
     public const ETIMEDOUT = -20012;
@@ -82,6 +84,7 @@ final class Constants
     public const MESSAGE_CLIENT_EVENT = 10;
     public const MESSAGE_CLOSE = 7;
     public const MESSAGE_DENIED = 11;
+    public const MESSAGE_EPHEMERAL_END = 18;
     public const MESSAGE_FIND_APP = 2;
     public const MESSAGE_HTTP = 3;
     public const MESSAGE_IDENTIFY = 1;

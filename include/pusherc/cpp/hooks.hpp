@@ -117,6 +117,7 @@ struct hooks {
     function<void(const pusherc_channel_event &)> on_channel;
     function<void(const pusherc_user_event &)> on_user;
     function<void(const pusherc_receipt &)> on_receipt;
+    function<void(const pusherc_ephemeral_end &)> on_ephemeral_end;
     function<void(const pusherc_denial &)> on_denied;
     function<void(const pusherc_webhook_failure &)> on_webhook_failed;
     /** Nothing waits any more for the answer to the question of this number(). It still has to be answered. */
@@ -239,6 +240,10 @@ struct state {
         if (functions.on_receipt)
             c.on_receipt = [](const pusherc_receipt *receipt, void *self) noexcept {
                 run(self, [receipt](hooks &h) { h.on_receipt(*receipt); });
+            };
+        if (functions.on_ephemeral_end)
+            c.on_ephemeral_end = [](const pusherc_ephemeral_end *end, void *self) noexcept {
+                run(self, [end](hooks &h) { h.on_ephemeral_end(*end); });
             };
         if (functions.on_denied)
             c.on_denied = [](const pusherc_denial *denial, void *self) noexcept {

@@ -330,6 +330,21 @@ static void on_receipt(const pusherc_receipt *receipt, void *user_data)
     host_say(event);
 }
 
+static void on_ephemeral_end(const pusherc_ephemeral_end *end, void *user_data)
+{
+    (void)user_data;
+    cJSON *event = host_event("ephemeral_end");
+    cJSON_AddStringToObject(event, "reason",
+                            end->reason == PUSHERC_EPHEMERAL_LEFT ? "left" : "time");
+    host_add_slice(event, "app", end->app_id);
+    host_add_slice(event, "channel", end->channel);
+    host_add_slice(event, "name", end->event);
+    host_add_slice(event, "user", end->user_id);
+    host_add_slice(event, "key", end->key);
+    host_add_slice(event, "data", end->data);
+    host_say(event);
+}
+
 static void on_close(const pusherc_conn *conn, uint16_t close_code, void *user_data)
 {
     (void)user_data;
@@ -474,6 +489,7 @@ void hooks_fill(struct host *host, pusherc_hooks *hooks)
     hooks->on_open = wants(host, "on_open") ? on_open : NULL;
     hooks->on_signin = wants(host, "on_signin") ? on_signin : NULL;
     hooks->on_user = wants(host, "on_user") ? on_user : NULL;
+    hooks->on_ephemeral_end = wants(host, "on_ephemeral_end") ? on_ephemeral_end : NULL;
     hooks->on_receipt = wants(host, "on_receipt") ? on_receipt : NULL;
     hooks->on_close = wants(host, "on_close") ? on_close : NULL;
     hooks->on_channel = wants(host, "on_channel") ? on_channel : NULL;

@@ -58,7 +58,9 @@ typedef enum pusherc_message_type {
     PUSHERC_MESSAGE_STOPPED, /**< the server has stopped; only log lines may follow */
     PUSHERC_MESSAGE_USER, /**< as on_user; number: 1 = online, 0 = offline, a: away_ms, b: sequence */
     /** As on_receipt; number: the pusherc_receipt_kind, name: event, data: id, a: at_ms. */
-    PUSHERC_MESSAGE_RECEIPT
+    PUSHERC_MESSAGE_RECEIPT,
+    /** As on_ephemeral_end; number: the pusherc_ephemeral_reason, name: event, data; its key is in the data. */
+    PUSHERC_MESSAGE_EPHEMERAL_END
 } pusherc_message_type;
 
 /** One message. Members that its type does not name are zero. */
