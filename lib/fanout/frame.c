@@ -133,7 +133,8 @@ void pc_frame_done(struct pc_frame *frame)
         pc_channel_release(frame->directory, frame->channel);
     if (frame->due)
         free_due(frame->due);
-    pc_tracked_unref(frame->tracked);
+    if (frame->tracked)
+        pc_tracked_unref(frame->tracked);
     struct pc_mem mem = frame->mem;
     if (frame->variants)
         free_variants(&mem, frame->variants);

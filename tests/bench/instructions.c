@@ -25,6 +25,7 @@
 
 static pusherc_server *server;
 static int clients[MAX_CLIENTS];
+static long told; /* receipts */
 
 static void must(bool condition, const char *what)
 {
@@ -120,15 +121,66 @@ static void allow(pusherc_auth_request *request, void *user_data)
     (void)!pusherc_auth_allow(request, &grant);
 }
 
-static uint16_t start(void)
+/* Each client is another user. */
+static void identify(pusherc_identify_request *request, void *user_data)
+{
+    static int count;
+    pusherc_identity identity = PUSHERC_IDENTITY_INIT;
+    char user[24];
+    (void)user_data;
+    identity.user_id.ptr = user;
+    identity.user_id.len = (size_t)snprintf(user, sizeof user, "%d", ++count);
+    (void)!pusherc_identify_accept(request, &identity);
+}
+
+#ifdef PUSHERC_RECEIPT_H
+static void on_receipt(const pusherc_receipt *receipt, void *user_data)
+{
+    (void)receipt, (void)user_data;
+    told++;
+}
+#endif
+
+static void take_hooks(pusherc_hooks *hooks)
+{
+    hooks->identify = identify;
+#ifdef PUSHERC_RECEIPT_H
+    hooks->on_receipt = on_receipt;
+#endif
+}
+
+/* Rules that older releases do not have; NULL = none. */
+static void take_rules(pusherc_app_options *app, const char *receipts, const char *ephemeral)
+{
+    (void)app, (void)receipts, (void)ephemeral;
+#ifdef PUSHERC_RECEIPT_H
+    app->receipts = receipts;
+#endif
+#ifdef PUSHERC_EPHEMERAL_H
+    app->ephemeral = ephemeral;
+#endif
+}
+
+static uint16_t start(const char *what)
 {
     pusherc_server_options options = PUSHERC_SERVER_OPTIONS_INIT;
     pusherc_listen_options listen = PUSHERC_LISTEN_OPTIONS_INIT;
     pusherc_app_options app = PUSHERC_APP_OPTIONS_INIT;
     pusherc_rule rule = PUSHERC_RULE_INIT;
+    pusherc_hooks hooks = PUSHERC_HOOKS_INIT;
+    const bool receipts = strcmp(what, "receipts") == 0, states = strcmp(what, "state") == 0;
     options.worker_count = PUSHERC_WORKERS_NONE;
+    if (receipts) {
+        take_hooks(&hooks);
+        options.hooks = &hooks;
+    }
     app.id = "app-id", app.key = "app-key", app.secret = "app-secret";
     app.auth_mode = PUSHERC_AUTH_RULES;
+    app.client_events = true;
+    app.max_client_events_per_s = PUSHERC_NO_LIMIT;
+    app.max_client_messages_per_s = PUSHERC_NO_LIMIT;
+    take_rules(&app, receipts ? "news id=id" : NULL,
+               states ? "presence-room.1 event=client-typing ttl_ms=3600000" : NULL);
     rule.pattern = "room.{id}";
     rule.authorize = allow;
     must(pusherc_server_new(&server, &options, NULL) == 0, "new");
@@ -147,6 +199,37 @@ static void run_events(long n, int count, const char *channel)
         pusherc_server_poll(server, 0);
         for (int c = 0; c < count; c++)
             wait_for(clients[c], "price-changed");
+    }
+}
+
+/* The same, each with an id, and told for each client. */
+static void run_receipts(long n, int count)
+{
+    pusherc_slice names[1] = {PUSHERC_LIT("news")};
+    pusherc_event event = {.struct_size = sizeof event,
+                           .name = PUSHERC_LIT("price-changed"),
+                           .channels = names,
+                           .channel_count = 1};
+    char data[200];
+    event.data.ptr = data;
+    for (long i = 0; i < n; i++) {
+        event.data.len =
+            (size_t)snprintf(data, sizeof data, "{\"id\":%ld,\"text\":\"some text to carry\"}", i);
+        must(pusherc_publish(server, "app-id", &event) == 0, "publish");
+        pusherc_server_poll(server, 0);
+        for (int c = 0; c < count; c++)
+            wait_for(clients[c], "price-changed");
+    }
+    must(told == n * count, "receipts");
+}
+
+/* A user who types; the other one hears it. */
+static void run_typing(long n)
+{
+    for (long i = 0; i < n; i++) {
+        send_message(clients[0], "{\"event\":\"client-typing\",\"channel\":\"presence-room.1\","
+                                 "\"data\":{\"name\":\"Ann\"}}");
+        wait_for(clients[1], "client-typing");
     }
 }
 
@@ -210,14 +293,24 @@ int main(int argc, char **argv)
     must(argc == 3, "instructions WHAT N");
     const char *what = argv[1];
     long n = atol(argv[2]); /* NOLINT: our own script's number */
-    uint16_t port = start();
-    int count = strcmp(what, "fan-out") == 0 ? MAX_CLIENTS : 1;
+    uint16_t port = start(what);
+    bool types = strcmp(what, "typing") == 0 || strcmp(what, "state") == 0;
+    bool many = strcmp(what, "fan-out") == 0 || strcmp(what, "receipts") == 0;
+    int count = many ? MAX_CLIENTS : types ? 2 : 1;
     for (int i = 0; i < count; i++)
         clients[i] = client_new(port);
     if (strcmp(what, "fan-out") == 0 || strcmp(what, "publish") == 0) {
         for (int i = 0; i < count; i++)
             subscribe(clients[i], "news", "");
         run_events(n, count, "news");
+    } else if (strcmp(what, "receipts") == 0) {
+        for (int i = 0; i < count; i++)
+            subscribe(clients[i], "news", "");
+        run_receipts(n, count);
+    } else if (types) {
+        for (int i = 0; i < count; i++)
+            subscribe(clients[i], "presence-room.1", "");
+        run_typing(n);
     } else if (strcmp(what, "merge") == 0) {
         subscribe(clients[0], "news", "");
         run_merges(n);
