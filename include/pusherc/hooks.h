@@ -67,15 +67,26 @@ typedef enum pusherc_channel_event_type {
     PUSHERC_SUBSCRIPTION_COUNT /**< the number of subscriptions changed */
 } pusherc_channel_event_type;
 
-/** For the hook on_channel. It does not tell about user channels. */
+/** Whose change it is. */
+typedef enum pusherc_scope {
+    PUSHERC_SCOPE_PROCESS = 0, /**< of what this process has: what its clients did */
+    /** Of the channel on all servers that are linked (pusherc/cluster.h): told by one of them, at least once, some time
+     *  after it has happened. Without a link there is none. */
+    PUSHERC_SCOPE_CLUSTER
+} pusherc_scope;
+
+/** For the hook on_channel. It does not tell about user channels. With a link it tells each OCCUPIED, VACATED, MEMBER_ADDED
+ *  and MEMBER_REMOVED of the process as without one, and on one of the servers that of the cluster as well; so look at
+ *  `scope`. */
 typedef struct pusherc_channel_event {
     size_t struct_size;              /**< bytes of this struct, as the library knows it */
     pusherc_channel_event_type type; /**< what happened */
-    uint32_t reserved_;              /**< zero */
+    pusherc_scope scope;             /**< of the process, or of the cluster */
     pusherc_slice app_id;            /**< of the channel */
     pusherc_slice channel;           /**< with its prefix */
     pusherc_slice user_id;           /**< MEMBER_ADDED and MEMBER_REMOVED; otherwise len 0 */
-    uint64_t subscription_count;     /**< after the change */
+    uint64_t
+        subscription_count; /**< of the process, after the change; 0 if the scope is the cluster's */
     /** Grows with every change of the channel. Two workers may report at the same time; the larger number is the later
      *  change. All reports of one change have the same number. */
     uint64_t sequence;

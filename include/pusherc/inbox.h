@@ -45,7 +45,8 @@ typedef enum pusherc_message_type {
     PUSHERC_MESSAGE_OPEN,   /**< as on_open; data: the client's address */
     PUSHERC_MESSAGE_CLOSE,  /**< as on_close; number: the close code; data: the client's address */
     PUSHERC_MESSAGE_SIGNIN, /**< as on_signin; data: the client's address */
-    /** As on_channel; number: the pusherc_channel_event_type, a: subscription_count, b: sequence. */
+    /** As on_channel; number: the pusherc_channel_event_type, a: subscription_count, b: sequence, name: "cluster" if that is
+     *  the scope. */
     PUSHERC_MESSAGE_CHANNEL,
     PUSHERC_MESSAGE_CLIENT_EVENT, /**< a client event is relayed; name: of the event, data */
     /** As on_denied; number: the pusherc_denial_reason, a: status, name: pattern, data: detail. */

@@ -9,6 +9,7 @@
 #include "cluster/orders.h"
 #include "cluster/relay.h"
 #include "cluster/search.h"
+#include "cluster/teller.h"
 #include "cluster/wants.h"
 #include "codec/crypto.h"
 
@@ -44,6 +45,7 @@ static void is_settled(struct pc_node_part *part)
 {
     bool was = part->unsettled;
     pc_mirrors_settled(part);
+    pc_teller_settled(part);
     if (was && !part->unsettled && part->index == 0 && pc_part_is_up(part))
         pc_orders_up(part);
 }
@@ -97,6 +99,7 @@ static void is_fenced(struct pc_node_part *part)
     pc_stat_add(&part->node->stats.fenced, 1);
     part->incarnation++;
     part->announced[0] = '\0';
+    pc_teller_fenced(part);
     attach_anew(part);
 }
 
@@ -129,6 +132,7 @@ static void on_attached(struct pc_node_part *part, struct pc_request *r,
         pc_orders_attached(part, other, away);
     if (other) {
         pc_stat_add(&node->stats.epochs, 1);
+        pc_teller_doubts(part);
         PC_LOG(&node->engine->log, WARN, about,
                "partition %u: the data is another, all nodes say again what they hold",
                part->index);
@@ -274,7 +278,7 @@ static void on_peeked(struct pc_node_part *part, struct pc_request *r, const pus
     pc_part_put_guard(part, &args);
     pc_values_put_u64(&args, node->options.lease_ms);
     pc_values_put(&args, reap ? pc_buf_slice(&reap->text) : PC_S(""));
-    pc_values_put_u64(&args, 1);
+    pc_values_put_u64(&args, pc_teller_wants_of_dead(node));
     for (size_t i = 1; i < count; i++)
         pc_values_put(&args, values[i]);
     part->reaping = pc_request_send(part, reap, &args);
@@ -346,6 +350,7 @@ static void on_renewed(struct pc_node_part *part, struct pc_request *r, const pu
         pc_node_refuse(part->node, "the answer to a RENEW");
         return;
     }
+    pc_teller_renewed(part, is_word(values[2], "1"));
     if (is_word(values[1], "0"))
         is_settled(part);
     note_gone(part, values + 4, count - 4);
@@ -546,6 +551,7 @@ static void tick_part(struct pc_node_part *part, uint64_t now_ms)
             pc_mirrors_sweep(part);
         }
         pc_relay_send(part);
+        pc_teller_tick(part);
         bury_next(part);
     }
     pc_wants_tick(part);
@@ -684,6 +690,7 @@ int pc_node_new(struct pusherc_link **out, struct pc_engine *engine, const pushe
     pc_relay_init(node);
     pc_orders_init(node);
     pc_searches_init(node);
+    pc_tellers_init(node);
     *out = node;
     return 0;
 }
@@ -722,7 +729,8 @@ bool pc_node_leave(struct pusherc_link *node)
     bool over = true;
     for (uint32_t i = 0; i < node->part_count; i++) {
         struct pc_node_part *part = &node->parts[i];
-        if (pc_part_is_up(part) && !part->detached && part->request_count == 0) {
+        if (pc_part_is_up(part) && !part->detached && part->request_count == 0 &&
+            pc_teller_leave(part)) {
             struct pc_values args;
             pc_values_init(&args, &node->engine->mem);
             pc_part_put_guard(part, &args);
@@ -793,6 +801,7 @@ void pc_node_free(struct pusherc_link *node)
     take_all(node, &outgoing);
     pc_searches_free(node);
     pc_orders_free(node);
+    pc_tellers_free(node);
     pc_wants_free(node);
     pc_relay_free(node);
     node->engine->decider = (struct pc_decider){.begin = NULL};

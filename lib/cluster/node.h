@@ -21,6 +21,7 @@
 #include "cluster/partition.h"
 #include "cluster/values.h"
 #include "fanout/engine.h"
+#include "fanout/pending.h"
 #include "fanout/posting.h"
 
 #define PC_NODE_TICK_MS   100
@@ -109,6 +110,23 @@ struct pc_orders {
     struct pc_list carried; /* of them, those that were carried out; guarded by the mutex */
 };
 
+/* teller.h; of one partition */
+struct pc_teller {
+    bool is;               /* by the last renewal */
+    bool asking;           /* TELL is under way */
+    bool acknowledging;    /* TOLD is */
+    bool doubtful;         /* the data may have gone back since something was told */
+    bool unchecked;        /* a CHECK was lost */
+    bool leaving, over;    /* takes leave; there is nothing more to tell */
+    uint32_t checks;       /* under way */
+    uint64_t at_ms;        /* of the next TELL */
+    struct pc_log_id read; /* edges up to this one */
+    struct pc_map noted;   /* edges that may wait for endpoints */
+    struct pc_list noted_in_order;
+    struct pc_map remembered; /* what was told last */
+    struct pc_list remembered_in_order;
+};
+
 /* Reports of the link that were made before the link was lost do not count. */
 struct pc_report_ages {
     uint64_t steps, topics;
@@ -147,6 +165,7 @@ struct pc_node_part {
     uint64_t published;          /* number of this node's last publication; guarded by the mutex */
     struct pc_list lapsed, gone; /* incarnations: found late by the last renewal; to be buried */
     bool reaping;
+    struct pc_teller teller;
     /* guarded by the mutex */
     struct pc_report_ages ages;
     bool lost_all, lost_topics; /* `lost` brings this */
@@ -190,7 +209,11 @@ struct pusherc_link {
     uint64_t epochs;           /* numbers of epochs that this node proposes */
     char gone[PC_NODE_ID + 1]; /* the dead node that the log has heard of last */
     bool started;
-    struct pc_list searches; /* that wait for their next step */
+    bool has_edges;           /* there have been edges to tell: they are read more often */
+    struct pc_await find_app; /* the host is asked for the app of an edge, */
+    uint64_t find_app_ms;     /* since then; */
+    bool app_is_late;         /* and has not answered in time */
+    struct pc_list searches;  /* that wait for their next step */
     struct pc_orders orders;
     struct pc_node_stats stats;
     _Atomic int worst; /* enum pc_link_state; for other threads */

@@ -312,6 +312,12 @@ struct pc_edge *pc_edge_new(struct pc_partition *p, pusherc_slice channel, pushe
     return edge;
 }
 
+void pc_edge_set_total(struct pc_edge *edge, uint64_t total)
+{
+    char *digits = (char *)(edge + 1) + edge->channel.len;
+    edge->user = pc_slice(digits, pc_format_u64(total, digits));
+}
+
 void pc_edge_push(struct pc_partition *p, struct pc_edge *edge, uint64_t now_ms, const char *kind)
 {
     p->edge_id = pc_log_id_next(p->edge_id, now_ms);

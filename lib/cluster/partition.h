@@ -76,7 +76,8 @@ struct pc_log_id {
     uint64_t at_ms, nth;
 };
 
-/* A channel became occupied or vacated, a user was added or removed: to be told. */
+/* A channel became occupied or vacated, a user was added or removed, or a total has changed (then it stands in place of
+ * the user): to be told. */
 struct pc_edge {
     struct pc_list in_order;
     struct pc_log_id id;
@@ -154,11 +155,17 @@ void pc_counted_settle(struct pc_partition *p, struct pc_incarnation *inc,
 
 struct pc_edge *pc_edge_new(struct pc_partition *p, pusherc_slice channel, pusherc_slice user);
 void pc_edge_push(struct pc_partition *p, struct pc_edge *edge, uint64_t now_ms, const char *kind);
+/* The total of a channel's subscriptions in place of a user: the edge was made with PC_U64_DIGITS bytes for that. */
+void pc_edge_set_total(struct pc_edge *edge, uint64_t total);
 /* Takes it out and frees it. NULL is harmless. */
 void pc_edge_free(struct pc_partition *p, struct pc_edge *edge);
 
 /* The id that follows in a log. */
 struct pc_log_id pc_log_id_next(struct pc_log_id last, uint64_t now_ms);
+static inline bool pc_log_id_is_after(struct pc_log_id a, struct pc_log_id b)
+{
+    return a.at_ms > b.at_ms || (a.at_ms == b.at_ms && a.nth > b.nth);
+}
 /* Appends "<ms>-<nth>" as a value. */
 void pc_log_id_put(struct pc_values *values, struct pc_log_id id);
 /* False: the text is not an id. */

@@ -258,11 +258,16 @@ static bool is_teller(struct pc_step *s)
 
 int pc_step_tell(struct pc_step *s)
 {
-    uint64_t left = pc_step_number(s, 2);
+    struct pc_log_id since;
+    uint64_t left = pc_step_number(s, 3);
+    if (!pc_log_id_parse(s->args[2], &since))
+        return PUSHERC_EINVAL;
     if (!is_teller(s))
         return 0;
     PC_LIST_EACH(l, &s->partition->edges) {
         const struct pc_edge *edge = PC_CONTAINER(l, struct pc_edge, in_order);
+        if (!pc_log_id_is_after(edge->id, since))
+            continue;
         if (left-- == 0)
             break;
         pc_log_id_put(&s->answer, edge->id);
@@ -395,11 +400,6 @@ int pc_step_order(struct pc_step *s)
     return 0;
 }
 
-static bool is_after(struct pc_log_id a, struct pc_log_id b)
-{
-    return a.at_ms > b.at_ms || (a.at_ms == b.at_ms && a.nth > b.nth);
-}
-
 static bool is_same(struct pc_log_id a, struct pc_log_id b)
 {
     return a.at_ms == b.at_ms && a.nth == b.nth;
@@ -420,7 +420,7 @@ int pc_step_orders(struct pc_step *s)
     put_text(&s->answer, found ? "1" : "0");
     pc_log_id_put(&s->answer, p->order_id);
     PC_LIST_EACH(l, &p->orders) {
-        if (found && !is_after(order_at(l)->id, since))
+        if (found && !pc_log_id_is_after(order_at(l)->id, since))
             continue;
         if (left-- == 0)
             break;

@@ -323,6 +323,12 @@ static bool wants(const struct pc_step *s, size_t i)
     return pc_step_number(s, i) > 0;
 }
 
+/* Totals are told as edges are. */
+static bool wants_totals(const struct pc_step *s, size_t i)
+{
+    return pc_step_number(s, i) >= 2;
+}
+
 static int prepare_join(struct pc_step *s, struct pc_incarnation *inc, struct joining *j)
 {
     struct pc_partition *p = s->partition;
@@ -452,17 +458,26 @@ int pc_step_verify(struct pc_step *s)
 
 /* -- counts -- */
 
-/* Sets an absolute number, and tells the channel's edges. Consumes `edge`, which may be NULL. */
-static void count(struct pc_step *s, struct pc_counted *counted, uint64_t n, struct pc_edge *edge)
+/* Sets an absolute number, and tells the channel's edges. Consumes `edge`, and `total` for the channel's new total; both
+ * may be NULL. */
+static void count(struct pc_step *s, struct pc_counted *counted, uint64_t n, struct pc_edge *edge,
+                  struct pc_edge *total)
 {
     struct pc_occupied *channel = counted->channel;
     uint64_t before = channel->total, after = before + n - counted->count;
+    bool changed = n != counted->count;
     counted->count = n;
     channel->total = after;
     if (edge && (before == 0) != (after == 0))
         pc_edge_push(s->partition, edge, s->now_ms, after ? "occupied" : "vacated");
     else
         pc_edge_free(s->partition, edge);
+    if (total && changed && after > 0) {
+        pc_edge_set_total(total, after);
+        pc_edge_push(s->partition, total, s->now_ms, "counted");
+    } else {
+        pc_edge_free(s->partition, total);
+    }
 }
 
 #define COUNT_FIRST 3 /* argument of the list; each item has five */
@@ -493,8 +508,10 @@ static int prepare_counts(struct pc_step *s, struct pc_incarnation *inc, struct 
         if (!channel || !pc_counted_get(p, inc, channel) ||
             pc_occupied_set_index(p, channel, s->args[i]))
             return PUSHERC_ENOMEM;
-        if (wants(s, 2)) {
-            struct pc_edge *edge = pc_edge_new(p, name, PC_S(""));
+        for (uint64_t k = 0; k < pc_step_number(s, 2) && k < 2;
+             k++) { /* the second for the total */
+            const char room[PC_U64_DIGITS] = {0};
+            struct pc_edge *edge = pc_edge_new(p, name, pc_slice(room, k ? sizeof room : 0));
             if (!edge)
                 return PUSHERC_ENOMEM;
             pc_list_push_back(edges, &edge->in_order);
@@ -547,7 +564,8 @@ int pc_step_count(struct pc_step *s)
         uint64_t n = pc_step_number(s, i + 2);
         if (s->args[i + 3].len)
             n = granted(counted, n, pc_step_number(s, i + 3));
-        count(s, counted, n, take_edge(&edges));
+        struct pc_edge *edge = take_edge(&edges);
+        count(s, counted, n, edge, wants_totals(s, 2) ? take_edge(&edges) : NULL);
         pc_values_put_u64(&s->answer, n);
         pc_values_put_u64(&s->answer, counted->channel->total);
         if (wants(s, i + 4))
@@ -604,8 +622,12 @@ static int prepare_batch(struct pc_step *s, struct batch *b)
         err = add_edge(s, b, channel, user);
         err = err ? err : reserve_change(s, channel, user.len);
     }
-    for (size_t i = 0; i < b->counted_count && err == 0; i++)
+    const char room[PC_U64_DIGITS] = {0};
+    for (size_t i = 0; i < b->counted_count && err == 0; i++) {
         err = add_edge(s, b, b->counted[i], PC_S(""));
+        if (err == 0 && wants_totals(s, 4))
+            err = add_edge(s, b, b->counted[i], pc_slice(room, sizeof room));
+    }
     return err;
 }
 
@@ -618,11 +640,13 @@ static void take_away(struct pc_step *s, struct pc_incarnation *dead, struct bat
         struct pc_occupied *channel = pc_occupied_find(p, b->counted[i]);
         struct pc_counted *counted = pc_counted_find(dead, channel);
         struct pc_edge *edge = take_edge(&b->edges);
+        struct pc_edge *total = wants_totals(s, 4) ? take_edge(&b->edges) : NULL;
         if (!counted) {
             pc_edge_free(p, edge);
+            pc_edge_free(p, total);
             continue;
         }
-        count(s, counted, 0, edge);
+        count(s, counted, 0, edge, total);
         pc_counted_settle(p, dead, counted);
         pc_occupied_settle(p, channel);
     }

@@ -4,6 +4,7 @@
 
 #include "cluster/claims.h"
 #include "cluster/mirror.h"
+#include "cluster/teller.h"
 
 /* -- asking for what is wanted -- */
 
@@ -72,6 +73,7 @@ static struct pc_remote_user *next_user(struct pc_remote *remote, bool *wanted,
     struct pusherc_link *node = pc_remote_node(remote);
     struct pc_remote_user *user = NULL;
     uint32_t most = max_members(remote);
+    uint64_t wants = pc_teller_wants(remote);
     pc_node_lock(node);
     if (!pc_list_empty(&remote->users_todo)) {
         user = PC_CONTAINER(remote->users_todo.next, struct pc_remote_user, todo);
@@ -83,7 +85,7 @@ static struct pc_remote_user *next_user(struct pc_remote *remote, bool *wanted,
             /* a user who was let in is not refused any more */
             pc_values_put_u64(rest, user->let_in);
         }
-        pc_values_put_u64(rest, 0); /* edges are not told */
+        pc_values_put_u64(rest, wants);
     }
     pc_node_unlock(node);
     return user;
@@ -170,7 +172,7 @@ static void ask_count(struct pc_remote *remote, uint64_t claims)
     struct pc_request *r = pc_request_new(node, &count_kind);
     pc_values_init(&args, &node->engine->mem);
     pc_part_put_guard(remote->part, &args);
-    pc_values_put_u64(&args, 0); /* edges are not told */
+    pc_values_put_u64(&args, pc_teller_wants(remote));
     put_index(remote, &args);
     pc_values_put(&args, remote->node.key);
     pc_values_put_u64(&args, claims);
@@ -325,8 +327,11 @@ void pc_wants_look(struct pc_remote *remote)
         !remote->fetching && remote->topic == PC_TOPIC_THERE)
         pc_mirror_fetch(remote);
     if (pc_part_is_up(part)) {
+        if (claims > 0) /* a channel is occupied before it has members, and vacated after */
+            ask_count(remote, claims);
         ask_users(remote);
-        ask_count(remote, claims);
+        if (claims == 0)
+            ask_count(remote, claims);
     } else if (part->isolated) {
         isolate(remote);
     }

@@ -34,7 +34,8 @@ static void tell(struct pc_worker *worker, struct pc_app *app, struct pc_channel
     channel->count.told = err ? 0 : channel->subscriptions;
     channel->count.newcomers = false;
     channel->count.told_ms = worker->now_ms;
-    pc_posting_note(engine, &notice, posting);
+    if (!engine->told_by_link)
+        pc_posting_note(engine, &notice, posting);
 }
 
 static uint64_t on_interval(struct pc_worker *worker, struct pc_app *app,

@@ -94,11 +94,14 @@ struct pc_engine {
     /* number of the latest question to the host; an inbox's, or the next member */
     _Atomic uint64_t *last_question;
     _Atomic uint64_t own_last_question;
-    struct pc_observer observer;        /* set before start */
-    struct pc_decider decider;          /* set before start */
-    struct pc_relay relay;              /* set before start */
-    struct pc_elsewhere elsewhere;      /* set before start */
-    struct pc_everywhere everywhere;    /* set before start */
+    struct pc_observer observer;     /* set before start */
+    struct pc_decider decider;       /* set before start */
+    struct pc_relay relay;           /* set before start */
+    struct pc_elsewhere elsewhere;   /* set before start */
+    struct pc_everywhere everywhere; /* set before start */
+    /* set before start: edges and counts of channels are noted by a link for all processes (cluster/teller.h), and not by
+     * this one for itself; cleared when the link gives no more notices */
+    bool told_by_link;
     struct pc_webhook_stats webhooks;   /* the observer's */
     struct pc_permits permits;          /* set before start */
     struct pc_metrics_page metrics;     /* the server's */

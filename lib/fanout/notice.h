@@ -6,13 +6,55 @@
 #ifndef PC_FANOUT_NOTICE_H
 #define PC_FANOUT_NOTICE_H
 
+#include <stdatomic.h>
+
 #include <pusherc/webhook.h>
 
 #include "channel/app.h"
 
+/* Shared by the copies of a notice that wait for endpoints, and by the party that gave the notice, which learns from it when
+ * none waits any more. Counted, on any thread. */
+struct pc_receipt {
+    _Atomic uint32_t refs;
+    struct pc_mem mem;
+};
+
+/* NULL: out of memory. */
+static inline struct pc_receipt *pc_receipt_new(const struct pc_mem *mem)
+{
+    struct pc_receipt *receipt = pc_alloc(mem, sizeof *receipt);
+    if (receipt) {
+        receipt->mem = *mem;
+        atomic_init(&receipt->refs, 1);
+    }
+    return receipt;
+}
+
+static inline struct pc_receipt *pc_receipt_ref(struct pc_receipt *receipt)
+{
+    if (receipt) /* relaxed: the caller has a reference */
+        atomic_fetch_add_explicit(&receipt->refs, 1, memory_order_relaxed);
+    return receipt;
+}
+
+static inline void pc_receipt_unref(struct pc_receipt *receipt)
+{
+    if (!receipt || atomic_fetch_sub_explicit(&receipt->refs, 1, memory_order_acq_rel) > 1)
+        return;
+    struct pc_mem mem = receipt->mem;
+    pc_free(&mem, receipt);
+}
+
+/* The caller's is the only reference. */
+static inline bool pc_receipt_is_done(struct pc_receipt *receipt)
+{
+    return atomic_load_explicit(&receipt->refs, memory_order_acquire) == 1;
+}
+
 struct pc_notice {
     uint32_t kind; /* one PUSHERC_WEBHOOK_* */
     struct pc_app *app;
+    struct pc_receipt *receipt; /* borrowed; NULL = none is wanted */
     pusherc_slice channel;
     pusherc_slice user_id;       /* members; client events on presence channels; else len 0 */
     pusherc_slice event, data;   /* client events */

@@ -83,7 +83,7 @@ static void note(struct pc_engine *engine, struct pc_app *app, const struct pc_c
                  pusherc_channel_event_type type, pusherc_slice user_id, struct pc_posting *posting)
 {
     const uint32_t kind = webhook_of(type);
-    if (!pc_noticed(&engine->observer, app, kind))
+    if (engine->told_by_link || !pc_noticed(&engine->observer, app, kind))
         return;
     struct pc_notice notice = {.kind = kind,
                                .app = app,

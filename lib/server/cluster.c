@@ -86,7 +86,9 @@ static bool ended(struct pc_companion *companion)
         c->give_up_ms = now_ms + server->engine.options.close_timeout_ms;
     }
     /* The node's own timer keeps the loop turning. */
-    return pc_node_leave(server->node) || now_ms >= c->give_up_ms;
+    bool over = pc_node_leave(server->node) || now_ms >= c->give_up_ms;
+    server->engine.told_by_link &= !over;
+    return over;
 }
 
 void pc_server_cluster_stop(pusherc_server *server)

@@ -257,6 +257,8 @@ static void on_channel(const pusherc_channel_event *event, void *ctx)
                                      .app_id = event->app_id,
                                      .channel = event->channel,
                                      .user_id = event->user_id,
+                                     .name = event->scope == PUSHERC_SCOPE_CLUSTER ? PC_S("cluster")
+                                                                                   : PC_S(""),
                                      .a = event->subscription_count,
                                      .b = event->sequence});
 }

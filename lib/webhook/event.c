@@ -82,7 +82,8 @@ struct pc_webhook_event *pc_webhook_event_new(const struct pc_mem *mem,
     *event = (struct pc_webhook_event){.kind = notice->kind,
                                        .size = sizeof *event + text + key,
                                        .socket_id = notice->socket_id,
-                                       .subscription_count = notice->subscription_count};
+                                       .subscription_count = notice->subscription_count,
+                                       .receipt = pc_receipt_ref(notice->receipt)};
     pc_list_init(&event->link);
     char *to = event->text;
     event->channel = pc_pack(&to, notice->channel);
@@ -98,6 +99,9 @@ struct pc_webhook_event *pc_webhook_event_new(const struct pc_mem *mem,
 
 void pc_webhook_event_free(const struct pc_mem *mem, struct pc_webhook_event *event)
 {
+    if (!event)
+        return;
+    pc_receipt_unref(event->receipt);
     pc_free(mem, event);
 }
 

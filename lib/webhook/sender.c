@@ -333,7 +333,7 @@ static bool ended(struct pc_companion *companion)
     struct pc_sender *s = PC_CONTAINER(companion, struct pc_sender, companion);
     if (s->closing)
         return s->open_handles == 0;
-    if (!s->alone)
+    if (!s->alone || s->engine->told_by_link)
         return false;
     if (!s->last_call) {
         /* the last connections may have been closed at the end of the grace period: their events get an attempt as well

@@ -254,7 +254,7 @@ class Schedule:
         self.us += 1000 * (rng.choice((0, 0, 0, 1, 1, 2, 3)) if rng.random() < 0.99 else 70)
         inc = rng.choice(self.incs)
         epoch = model.epoch if rng.random() < 0.95 else 'e0'
-        channel, user, wants = rng.choice(CHANNELS), rng.choice(USERS), int(rng.random() < 0.9)
+        channel, user, wants = rng.choice(CHANNELS), rng.choice(USERS), rng.choice((0, 1, 1, 1, 2, 2))
         r = rng.random()
         if r < 0.04 or model.epoch == '' or not model.nodes:
             self.fresh += 1
@@ -300,7 +300,8 @@ class Schedule:
                 held, counted = held + held[:1] + [('app/none', 'u1')], counted + ['app/none']
             return 'reap', [inc, epoch, 60, dead, wants, held, counted]
         if r < 0.90:
-            return 'tell', [inc, epoch, 3]
+            ids = ['0-0', '%d-0' % (self.us // 1000)] + [e[0] for e in model.edges]
+            return 'tell', [inc, epoch, rng.choice(ids), 3]
         if r < 0.91:
             return 'check', [epoch, sorted({(c, u) for c in CHANNELS for u in ('', user)})]
         if r < 0.92:

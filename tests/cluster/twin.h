@@ -7,6 +7,8 @@
  *     totals are the numbers of subscriptions; no client waits.
  *   An order is over within its time, and if no node was silent, no node that believes its link to be up has not carried
  *     it out.
+ *   Webhooks: occupied and vacated, added and removed alternate, as long as the same node tells and nothing broke; at rest
+ *     they have told what is true, unless data was lost and the teller as well.
  *   If nothing broke on the way: each client has each event that was published after it was answered, a snapshot has
  *     all who were answered before, and no user is announced as gone who was there all the time.
  *
@@ -25,6 +27,7 @@
 #define TWIN_CHANNELS 3
 #define TWIN_USERS    4
 #define TWIN_EVENTS   4096
+#define TWIN_HELD     8
 #define TWIN_UNIT_MS  100 /* a node's tick */
 #define TWIN_DELAY_MS 600 /* the longest that something is under way on a healthy connection */
 
@@ -45,6 +48,7 @@ struct twin_client {
 };
 
 struct twin_node {
+    struct twin *twin;
     struct fx fx;
     pusherc_link *link;
     bool running; /* false: paused */
@@ -54,6 +58,8 @@ struct twin_node {
     uint64_t away_ms, away_before_ms;
     uint64_t able_since_ms; /* 0 = it is not */
     uint32_t published;
+    struct pc_receipt *held[TWIN_HELD]; /* of notices that wait for the endpoint */
+    size_t remembered;                  /* of what it has told, by the last look */
     /* Users whose clients here have just left: bits. While they were here the others were not told that the user had left
      * elsewhere; now they are, by what the mirror says. */
     unsigned left[TWIN_CHANNELS];
@@ -76,6 +82,12 @@ struct twin_order {
     struct twin *twin;
 };
 
+/* What webhooks have told last: of a channel, and of its users: bits. */
+struct twin_endpoint {
+    bool occupied;
+    unsigned users;
+};
+
 #define TWIN_ORDERS  256
 #define TWIN_ROSTERS 2048 /* the last ones */
 
@@ -94,7 +106,12 @@ struct twin {
     bool deleted; /* all data was, once */
     uint64_t stalled_ms; /* when the authority stood still last */
     bool faulty;         /* something was broken: some promises do not hold */
-    uint32_t most;       /* max_presence_members */
+    struct twin_endpoint endpoint[TWIN_CHANNELS];
+    size_t teller;       /* name of the node that told last, and 1; 0 = none has */
+    bool teller_changed; /* what was told is known by none any more */
+    bool went_back;      /* data was lost */
+    uint64_t told;
+    uint32_t most; /* max_presence_members */
     /* nodes that the authority was told of, with a client: bits; and how often there was none */
     unsigned truth[TWIN_CHANNELS][TWIN_USERS];
     uint64_t absences[TWIN_CHANNELS][TWIN_USERS];
@@ -457,12 +474,15 @@ static inline void twin_check_orders(const struct twin *t, size_t node)
 }
 
 /* Lets a node's engine do what it has to do, and its clients read. */
+static inline void twin_look_at_teller(struct twin *t, size_t node);
+
 static inline void twin_settle(struct twin *t, size_t node)
 {
     fx_settle(&t->nodes[node].fx);
     for (size_t i = 0; i < TWIN_CLIENTS; i++)
         if (t->clients[i].used && t->clients[i].node == node)
             twin_read(t, &t->clients[i]);
+    twin_look_at_teller(t, node);
     memset(t->nodes[node].left, 0, sizeof t->nodes[node].left);
     twin_check_mirrors(t, node);
     for (size_t i = 0; i < HUB_NODES; i++)
@@ -478,6 +498,53 @@ static inline void twin_move(struct twin *t, size_t node, enum hub_queue queue)
         twin_note_rosters(t);
     else if (queue != HUB_TOPICS)
         twin_settle(t, node);
+}
+
+/* -- webhooks -- */
+
+static inline void twin_release(struct twin_node *n)
+{
+    for (size_t i = 0; i < TWIN_HELD; i++) {
+        pc_receipt_unref(n->held[i]);
+        n->held[i] = NULL;
+    }
+}
+
+/* The endpoint accepts every other notice at once, and the rest with the next tick. */
+static inline bool twin_note(void *ctx, const struct pc_notice *notice)
+{
+    struct twin_node *n = ctx;
+    struct twin *t = n->twin;
+    bool there = notice->kind & (PUSHERC_WEBHOOK_CHANNEL_OCCUPIED | PUSHERC_WEBHOOK_MEMBER_ADDED);
+    REQUIRE(n->fx.engine->told_by_link);
+    t->told++;
+    n->held[t->told % TWIN_HELD] = n->held[t->told % TWIN_HELD]
+                                       ? n->held[t->told % TWIN_HELD]
+                                       : pc_receipt_ref(t->told % 2 ? notice->receipt : NULL);
+    t->teller_changed |= t->teller && t->teller != n->name + 1;
+    t->teller = n->name + 1;
+    for (size_t c = 0; c < TWIN_CHANNELS; c++) {
+        struct twin_endpoint *e = &t->endpoint[c];
+        if (!pc_slice_eq(notice->channel, pc_slice_of(twin_channels[c])) ||
+            notice->kind == PUSHERC_WEBHOOK_SUBSCRIPTION_COUNT)
+            continue;
+        unsigned bit = notice->user_id.len ? twin_bit(notice->user_id) : 0;
+        bool before = bit ? (e->users & bit) != 0 : e->occupied;
+        REQUIRE(t->faulty || t->teller_changed || before != there);
+        if (bit)
+            e->users = there ? e->users | bit : e->users & ~bit;
+        else
+            e->occupied = there;
+    }
+    return false;
+}
+
+static inline void twin_look_at_teller(struct twin *t, size_t node)
+{
+    struct twin_node *n = &t->nodes[node];
+    size_t remembered = n->link->parts[0].teller.remembered.count;
+    t->teller_changed |= remembered == 0 && n->remembered > 0;
+    n->remembered = remembered;
 }
 
 /* -- nodes -- */
@@ -503,9 +570,14 @@ static inline void twin_start(struct twin *t, size_t node)
     pusherc_app_options app = fx_app();
     pusherc_server_options limits = fx_limits();
     app.max_presence_members = t->most;
-    *n = (struct twin_node){.running = true, .name = t->names++};
+    *n = (struct twin_node){.running = true, .name = t->names++, .twin = t};
     REQUIRE(fx_try_open(&n->fx, &limits, NULL, 1, 0) == 0);
     REQUIRE(fx_try_put(&n->fx, &app) == 0);
+    struct pc_app *state = pc_apps_by_id(&n->fx.engine->apps, PC_S("app-id"));
+    REQUIRE(state);
+    atomic_store(&state->state->notices, PUSHERC_WEBHOOK_ALL);
+    pc_app_unref(state);
+    n->fx.engine->observer = (struct pc_observer){.note = twin_note, .ctx = n};
     REQUIRE(pc_node_new(&n->link, n->fx.engine, &ops, &t->hub.ends[node], &options) == 0);
     /* the time of all nodes is the hub's */
     struct pc_worker *worker = &n->fx.engine->workers[0];
@@ -540,6 +612,8 @@ static inline void twin_kill(struct twin *t, size_t node)
 {
     struct twin_node *n = &t->nodes[node];
     pc_node_stop(n->link);
+    twin_release(n);
+    t->teller_changed |= t->teller == n->name + 1;
     for (size_t i = 0; i < TWIN_CLIENTS; i++)
         if (t->clients[i].used && t->clients[i].node == node)
             twin_part(t, &t->clients[i]);
@@ -636,6 +710,7 @@ static inline void twin_pass(struct twin *t, unsigned units)
             struct fx *fx = &t->nodes[node].fx;
             fx_pass(fx, t->hub.now_ms - fx->engine->workers[0].now_ms);
             twin_settle(t, node);
+            twin_release(&t->nodes[node]);
         }
     }
 }
@@ -718,6 +793,10 @@ static inline void twin_check_channel(struct twin *t, size_t channel)
                                           twin_on_fetched, &seen) == 0);
         REQUIRE(seen.users == users);
     }
+    if (t->teller_changed && t->went_back)
+        return;
+    REQUIRE(t->endpoint[channel].occupied == (subscriptions > 0));
+    REQUIRE(!twin_is_presence(channel) || t->endpoint[channel].users == users);
 }
 
 /* The authority stands still, or goes on. */
@@ -760,6 +839,8 @@ static inline void twin_finish(struct twin *t)
         return;
     for (size_t c = 0; c < TWIN_CHANNELS; c++)
         twin_check_channel(t, c);
+    const struct pc_partition *p = (const struct pc_partition *)t->hub.authority;
+    REQUIRE(p->edge_count == 0);
     for (size_t node = 0; node < HUB_NODES; node++) {
         pusherc_cluster_info info = PUSHERC_CLUSTER_INFO_INIT;
         if (!twin_exists(t, node))
@@ -768,6 +849,7 @@ static inline void twin_finish(struct twin *t)
         REQUIRE(info.state == PUSHERC_LINK_UP && !info.unsettled && info.refused == 0);
         REQUIRE(t->faulty || info.gaps == 0);
         REQUIRE(t->nodes[node].link->outbox_bytes == 0);
+        REQUIRE(t->nodes[node].link->parts[0].teller.noted.count == 0);
     }
     for (size_t i = 0; i < t->order_count; i++)
         REQUIRE(!t->orders[i].used || t->orders[i].over);
@@ -859,6 +941,7 @@ static inline void twin_fault(struct twin *t, twin_next_fn next, void *ctx)
     case 10:
         if (next(ctx, 2)) {
             t->faulty = true;
+            t->went_back = true;
             hub_fail_over(&t->hub, next(ctx, 20));
             for (size_t i = 0; i < HUB_NODES; i++)
                 if (twin_exists(t, i) && t->hub.ends[i].connected)
@@ -869,7 +952,7 @@ static inline void twin_fault(struct twin *t, twin_next_fn next, void *ctx)
         if (next(ctx, 4) == 0) {
             t->faulty = true;
             hub_delete(&t->hub);
-            t->deleted = true;
+            t->deleted = t->went_back = t->teller_changed = true;
         }
         break;
     case 12:

@@ -10,6 +10,7 @@ const os = require('node:os');
 const path = require('node:path');
 const { describe, test } = require('node:test');
 const { APP, BUILD, Program, TOP, api, channelAuth, connect, freePort, request, sleep, startServe, trigger, until, within } = require('./lib.js');
+const { receiver, verify } = require('./receiver.js');
 const { noRedis, startRedis } = require('./redis.js');
 
 // Faults are over sooner with these than with the defaults; no test depends on how soon.
@@ -419,6 +420,59 @@ describe('several servers over Redis', { skip: noRedis }, () => {
     assert.ok((await api(nodes[0], 'POST', '/reauthorize', { body: {} })).json.unanswered > 0);
     await startRedis(t, [], redis.port);
     await client.event('pusher_internal:subscription_succeeded', 'private-tickets.1', LONG);
+  });
+
+  test('webhooks tell once what becomes of channels, whichever servers the clients are on', { skip: noUrls }, async (t) => {
+    const endpoint = await receiver(t);
+    const app = { ...APP, client_events: true, webhooks: [{ url: endpoint.url }] };
+    const nodes = await startNodes(t, await startRedis(t), 3, { apps: [app], webhook_batch_ms: 50, webhook_delay_ms: 100 });
+    const rooms = Array.from({ length: 20 }, (_, i) => `presence-room-${i}`);
+    const clients = await Promise.all(nodes.map((node) => connect(node)));
+    for (const room of rooms) {
+      for (const [i, client] of clients.entries()) await client.subscribe(room, { user_id: `u${i % 2}` }); // u0 on two servers
+    }
+    clients[0].send({ event: 'client-hello', channel: rooms[0], data: '{}' });
+    const { event, data, user_id: user } = await endpoint.event('client_event', { channel: rooms[0] });
+    assert.deepEqual([event, data, user], ['client-hello', '{}', 'u0']);
+    await until(() => endpoint.events.all.length >= 1 + 3 * rooms.length, 'all joins', LONG);
+    await clients[0].close();
+    await clients[1].close();
+    await until(() => endpoint.events.all.length >= 1 + 4 * rooms.length, 'the leaves of u1', LONG);
+    await clients[2].close();
+    await until(() => endpoint.events.all.length >= 1 + 6 * rooms.length, 'all leaves', LONG);
+    for (const room of rooms) {
+      const told = endpoint.events.all.filter((e) => e.channel === room && e.name !== 'client_event').map((e) => `${e.name} ${e.user_id ?? ''}`);
+      assert.deepEqual(told.slice(0, 4), ['channel_occupied ', 'member_added u0', 'member_added u1', 'member_removed u1']);
+      assert.deepEqual(told.slice(4).sort(), ['channel_vacated ', 'member_removed u0']);
+    }
+    for (const sent of endpoint.requests.all) verify(sent);
+  });
+
+  test('a server is killed that tells webhooks: another one tells what the endpoint has not accepted', { skip: noUrls }, async (t) => {
+    let away = true;
+    const endpoint = await receiver(t, () => ({ status: away ? 503 : 200 }));
+    const app = { ...APP, webhooks: [{ url: endpoint.url }] };
+    const nodes = await startNodes(t, await startRedis(t), 2, { apps: [app], webhook_batch_ms: 50, webhook_delay_ms: 100 });
+    const channels = Array.from({ length: 40 }, (_, i) => `public-${i}`);
+    const [gone, stays] = await Promise.all(nodes.map((node) => connect(node)));
+    for (const [i, channel] of channels.entries()) await (i % 2 ? stays : gone).subscribe(channel);
+    await until(() => endpoint.requests.all.length >= 2, 'both servers tell', LONG);
+    nodes[0].child.kill('SIGKILL');
+    away = false;
+    await until(() => channels.every((channel, i) => endpoint.events.all.filter((e) => e.channel === channel).at(-1)?.name
+      === (i % 2 ? 'channel_occupied' : 'channel_vacated')), 'what is true', LONG);
+    await until(() => channels.every((channel) => endpoint.events.all.some((e) => e.channel === channel && e.name === 'channel_occupied')), 'each was told as occupied', LONG);
+  });
+
+  test('the last server tells webhooks of its leave', { skip: noUrls }, async (t) => {
+    const endpoint = await receiver(t);
+    const app = { ...APP, webhooks: [{ url: endpoint.url }] };
+    const [node] = await startNodes(t, await startRedis(t), 1, { apps: [app], webhook_delay_ms: 100 });
+    const client = await connect(node);
+    await client.subscribe('news');
+    await endpoint.event('channel_occupied', { channel: 'news' });
+    await node.end();
+    assert.deepEqual(endpoint.events.all.map((e) => e.name), ['channel_occupied', 'channel_vacated']);
   });
 
   test('clusters with different prefixes share nothing', async (t) => {

@@ -201,8 +201,44 @@ static int reset(void *self, uint32_t partition, uint64_t session)
 
 /* -- the servers -- */
 
+/* What on_channel has told of the cluster, on all servers. */
+struct reports {
+    pthread_mutex_t mutex;
+    size_t count, of_process;
+    struct {
+        pusherc_channel_event_type type;
+        char user[16];
+        uint64_t sequence;
+    } items[16];
+};
+
+static void on_channel(const pusherc_channel_event *event, void *user_data)
+{
+    struct reports *r = user_data;
+    pthread_mutex_lock(&r->mutex);
+    if (event->scope == PUSHERC_SCOPE_CLUSTER) {
+        assert_true(r->count < 16);
+        r->items[r->count].type = event->type;
+        r->items[r->count].sequence = event->sequence;
+        snprintf(r->items[r->count++].user, 16, "%.*s", (int)event->user_id.len,
+                 event->user_id.ptr);
+    } else {
+        r->of_process++;
+    }
+    pthread_mutex_unlock(&r->mutex);
+}
+
+static size_t reported(struct reports *r)
+{
+    pthread_mutex_lock(&r->mutex);
+    size_t count = r->count;
+    pthread_mutex_unlock(&r->mutex);
+    return count;
+}
+
 struct fixture {
     struct bus bus;
+    struct reports reports;
     pusherc_server *servers[SERVERS];
     uint16_t ports[SERVERS];
 };
@@ -222,6 +258,10 @@ static void start_server(struct fixture *f, size_t i, bool stale_reads)
     ops.reset = reset;
     app.id = "app-id", app.key = "app-key", app.secret = "app-secret";
     app.max_presence_members = 3;
+    pusherc_hooks hooks = PUSHERC_HOOKS_INIT;
+    hooks.user_data = &f->reports;
+    hooks.on_channel = on_channel;
+    options.hooks = &hooks;
     options.worker_count = 2;
     options.close_timeout_ms = 200;
     cluster.join_wait_ms = 300;
@@ -245,6 +285,7 @@ static int set_up(void **state)
     struct fixture *f = *state = calloc(1, sizeof *f);
     assert_non_null(f);
     pthread_mutex_init(&f->bus.mutex, NULL);
+    pthread_mutex_init(&f->reports.mutex, NULL);
     for (size_t i = 0; i < PARTITIONS; i++)
         assert_int_equal(pusherc_authority_new(&f->bus.parts[i], NULL), 0);
     for (size_t i = 0; i < SERVERS; i++)
@@ -260,6 +301,7 @@ static int tear_down(void **state)
     for (size_t i = 0; i < PARTITIONS; i++)
         pusherc_authority_free(f->bus.parts[i]);
     pthread_mutex_destroy(&f->bus.mutex);
+    pthread_mutex_destroy(&f->reports.mutex);
     free(f);
     return 0;
 }
@@ -372,6 +414,67 @@ static void members_and_events_are_shared(void **state)
     assert_true(ws_client_hears(a, "from the other one"));
     close(b);
     assert_true(ws_client_hears(a, "member_removed"));
+    close(a);
+}
+
+static void wait_for_reports(struct reports *r, size_t count)
+{
+    for (int i = 0; i < 6000 && reported(r) < count; i++) /* a minute */
+        nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
+    assert_int_equal(reported(r), count);
+}
+
+static void assert_report(const struct reports *r, size_t i, pusherc_channel_event_type type,
+                          const char *user)
+{
+    assert_int_equal(r->items[i].type, type);
+    assert_string_equal(r->items[i].user, user);
+    assert_true(i == 0 || r->items[i].sequence > r->items[i - 1].sequence);
+}
+
+static void what_becomes_of_a_channel_is_told_once_for_all_servers(void **state)
+{
+    struct fixture *f = *state;
+    struct reports *r = &f->reports;
+    int a = join(f->ports[0], "anna");
+    assert_true(ws_client_hears(a, "subscription_succeeded"));
+    int b = join(f->ports[1], "bert");
+    assert_true(ws_client_hears(b, "subscription_succeeded"));
+    int again = join(f->ports[1], "anna");
+    assert_true(ws_client_hears(again, "subscription_succeeded"));
+    close(a);
+    wait_for_reports(r, 3);
+    close(b);
+    wait_for_reports(r, 4);
+    /* The server that tells ends, or another one does: what follows is told all the same, and once. */
+    assert_int_equal(pusherc_server_stop(f->servers[0], 0, NULL, NULL), 0);
+    close(again);
+    wait_for_reports(r, 6);
+    assert_int_equal(pusherc_server_stop(f->servers[1], 0, NULL, NULL), 0);
+    pusherc_server_free(f->servers[1]);
+    f->servers[1] = NULL;
+    static const pusherc_channel_event_type types[] = {
+        PUSHERC_CHANNEL_OCCUPIED, PUSHERC_MEMBER_ADDED,   PUSHERC_MEMBER_ADDED,
+        PUSHERC_MEMBER_REMOVED,   PUSHERC_MEMBER_REMOVED, PUSHERC_CHANNEL_VACATED};
+    static const char *const users[] = {"", "anna", "bert", "bert", "anna", ""};
+    assert_int_equal(reported(r), 6);
+    for (size_t i = 0; i < 6; i++)
+        assert_report(r, i, types[i], users[i]);
+    assert_true(r->of_process > 6); /* as without a link */
+}
+
+static void what_is_left_to_tell_is_told_before_the_last_server_ends(void **state)
+{
+    struct fixture *f = *state;
+    int a = join(f->ports[0], "anna");
+    assert_true(ws_client_hears(a, "subscription_succeeded"));
+    wait_for_reports(&f->reports, 2);
+    for (int i = SERVERS - 1; i >= 0; i--) {
+        assert_int_equal(pusherc_server_stop(f->servers[i], 0, NULL, NULL), 0);
+        pusherc_server_free(f->servers[i]);
+        f->servers[i] = NULL;
+    }
+    assert_int_equal(reported(&f->reports), 4);
     close(a);
 }
 
@@ -532,6 +635,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(members_and_events_are_shared),
+        TEST(what_becomes_of_a_channel_is_told_once_for_all_servers),
+        TEST(what_is_left_to_tell_is_told_before_the_last_server_ends),
         TEST(a_channel_is_full_for_all_servers),
         TEST(the_http_api_answers_for_all_servers),
         TEST(without_its_link_a_server_serves_its_own_clients),

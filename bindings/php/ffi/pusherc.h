@@ -633,10 +633,14 @@ typedef enum pusherc_channel_event_type {
     PUSHERC_MEMBER_REMOVED,
     PUSHERC_SUBSCRIPTION_COUNT
 } pusherc_channel_event_type;
+typedef enum pusherc_scope {
+    PUSHERC_SCOPE_PROCESS = 0,
+    PUSHERC_SCOPE_CLUSTER
+} pusherc_scope;
 typedef struct pusherc_channel_event {
     size_t struct_size;
     pusherc_channel_event_type type;
-    uint32_t reserved_;
+    pusherc_scope scope;
     pusherc_slice app_id;
     pusherc_slice channel;
     pusherc_slice user_id;

@@ -112,6 +112,8 @@ final class Constants
     public const RULE_PRESENCE = 4;
     public const RULE_PRIVATE = 2;
     public const RULE_PUBLIC = 1;
+    public const SCOPE_CLUSTER = 1;
+    public const SCOPE_PROCESS = 0;
     public const SHARED_SECRET_SIZE = 32;
     public const SLOW_CLOSE = 0;
     public const SLOW_DROP = 1;

@@ -2,7 +2,7 @@
 local meta, nodes, counts, edges = unpack(KEYS, 1, 4)
 local no = guard(meta, nodes)
 if no then return {no} end
-local out, wants = {OK}, ARGV[6] ~= '0'
+local out, wants = {OK}, wanted(ARGV[6])
 for k = 5, #KEYS do
   local a = 8 + (k - 5) * 5
   local channel, n, most = ARGV[a], tonumber(ARGV[a + 1]), tonumber(ARGV[a + 2])

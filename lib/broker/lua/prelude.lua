@@ -48,6 +48,9 @@ end
 local function edge(edges, kind, channel, user)
   redis.call('XADD', edges, 'MAXLEN', '~', '100000', id(), 'k', kind, 'c', channel, 'u', user)
 end
+local function wanted(arg)
+  return arg ~= '0' and arg or nil
+end
 -- Numbers a change of a roster, chains it to the one before, and publishes it. The field '' has the last number.
 local function change(meta, roster, channel, body)
   local before = redis.call('HGET', roster, '') or '0'
@@ -82,7 +85,8 @@ local function drop(meta, hold, roster, edges, channel, user, wants)
   if wants then edge(edges, 'removed', channel, user) end
   return 1
 end
--- Sets an incarnation's number of subscriptions of a channel. Returns that of all.
+-- Sets an incarnation's number of subscriptions of a channel. Returns that of all. `wants`: nil, '1' for edges, '2' for
+-- each total as well.
 local function count(counts, totals, edges, channel, n, wants)
   local mine = tonumber(redis.call('HGET', counts, channel) or '0')
   if n == mine then return tonumber(redis.call('HGET', totals, channel) or '0') end
@@ -92,5 +96,6 @@ local function count(counts, totals, edges, channel, n, wants)
   if after <= 0 then redis.call('HDEL', totals, channel) end
   if wants and before <= 0 and after > 0 then edge(edges, 'occupied', channel, '') end
   if wants and after <= 0 and before > 0 then edge(edges, 'vacated', channel, '') end
+  if wants == '2' and after > 0 then edge(edges, 'counted', channel, text(after)) end
   return after
 end

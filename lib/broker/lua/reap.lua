@@ -1,6 +1,6 @@
 -- inc epoch lease dead wants n (channel user){n} m (channel){m}
 local meta, nodes, since, unsynced, dying, edges, hold, counts = unpack(KEYS, 1, 8)
-local now, inc, lease, dead, wants, held = clock(), ARGV[4], tonumber(ARGV[6]), ARGV[7], ARGV[8] ~= '0', tonumber(ARGV[9])
+local now, inc, lease, dead, wants, held = clock(), ARGV[4], tonumber(ARGV[6]), ARGV[7], wanted(ARGV[8]), tonumber(ARGV[9])
 local no = guard(meta, nodes)
 if no then return {no} end
 local lease_end = redis.call('ZSCORE', nodes, dead)

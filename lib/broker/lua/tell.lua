@@ -1,10 +1,10 @@
--- inc epoch limit
+-- inc epoch since limit
 local meta, nodes, edges = unpack(KEYS)
 local no = guard(meta, nodes)
 if no then return {no} end
 if redis.call('HGET', meta, 'o') ~= ARGV[4] then return {'NOT_OWNER'} end
 local out = {OK}
-for _, entry in ipairs(redis.call('XRANGE', edges, '-', '+', 'COUNT', ARGV[6])) do
+for _, entry in ipairs(redis.call('XRANGE', edges, '(' .. ARGV[6], '+', 'COUNT', ARGV[7])) do
   local fields = entry[2]
   out[#out + 1] = entry[1]
   for i = 2, 6, 2 do out[#out + 1] = fields[i] end

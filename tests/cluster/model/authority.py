@@ -13,6 +13,12 @@ Time is a parameter (milliseconds, what TIME says inside a script). Nothing here
 OK, EPOCH, FENCED, FULL, ALIVE, DENIED, NOT_OWNER = 'OK', 'EPOCH', 'FENCED', 'FULL', 'ALIVE', 'DENIED', 'NOT_OWNER'
 
 OCCUPIED, VACATED, ADDED, REMOVED = 'occupied', 'vacated', 'added', 'removed'
+COUNTED = 'counted'  # not an edge: a total that is told as edges are; its "user" is the total
+
+
+def place(id):
+    """The order of ids."""
+    return tuple(int(part) for part in id.split('-'))
 
 
 class Partition:
@@ -45,7 +51,7 @@ class Partition:
         self.once = {}         # key -> [content, token, answer or None, until]
         self.log = []          # orders: [id, body]
         self.log_at, self.log_nth = 0, 0
-        # not part of the state: whether the step's edges are kept, and what it has published, [topic, text]
+        # not part of the state: whether the step's edges are kept (2: totals, too), and what it has published, [topic, text]
         self.wants = True
         self.out = []
 
@@ -130,6 +136,8 @@ class Partition:
             self._edge(now, OCCUPIED, channel)
         if after <= 0 < before:
             self._edge(now, VACATED, channel)
+        if after > 0 and delta and self.wants == 2:
+            self._edge(now, COUNTED, channel, str(after))
         return after
 
     def _settle(self, now):
@@ -297,14 +305,15 @@ class Partition:
 
     # -- webhooks -----------------------------------------------------------------------------------------------
 
-    def tell(self, now, inc, epoch, limit):
-        """What the owner has to tell, oldest first."""
+    def tell(self, now, inc, epoch, since, limit):
+        """What the owner has to tell, oldest first. What it has read up to `since` may wait for an endpoint."""
         guard = self._guard(epoch, inc)
         if guard != OK:
             return [guard]
         if self.owner != inc:
             return [NOT_OWNER]
-        return [OK, [list(e) for e in self.edges[:limit]]]
+        later = [list(e) for e in self.edges if place(e[0]) > place(since)]
+        return [OK, later[:limit]]
 
     def told(self, now, inc, epoch, ids):
         """By their ids, not up to one: under data that went back a moment other edges may have come."""

@@ -199,6 +199,7 @@ class Node:
         self.telling = False
         self.doubtful = False        # the data may have gone back since it told something
         self.tell_until = 0
+        self.read = '0-0'            # edges up to this one
         self.recent = {}             # (channel, user) -> (told last, when)
         self.able_from = None        # since when it has been running and connected
         self.was_well = False        # it was so for long enough to have renewed its lease
@@ -334,6 +335,7 @@ class Node:
         same = epoch == self.epoch and self.announced == epoch
         if self.epoch not in ('', epoch):
             self.doubtful = True
+            self.read = '0-0'
         self.epoch = epoch
         self.unsettled = bool(unsettled)
         if not unsettled:
@@ -487,6 +489,7 @@ class Node:
             return
         for edge_id, kind, channel, user in result[1]:
             self.tell(kind, channel, user)
+            self.read = edge_id
         self.ask('told', self.inc, self.epoch, [e[0] for e in result[1]])
 
     def on_told(self, args, result):
@@ -512,7 +515,7 @@ class Node:
         if self.owner and not self.telling:
             self.telling = True
             self.tell_until = self.world.now + LEASE - RENEW - 2 * DELAY
-            self.ask('tell', self.inc, self.epoch, 5)
+            self.ask('tell', self.inc, self.epoch, self.read, 5)
 
     def tell(self, kind, channel, user):
         key = (channel, user)
@@ -614,6 +617,7 @@ class Node:
             if self.recent:
                 self.world.teller_changed = True
             self.recent = {}
+            self.read = '0-0'
 
     def look_back(self):
         """The data went back a moment: is what was told lately so?"""

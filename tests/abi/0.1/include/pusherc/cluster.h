@@ -33,7 +33,7 @@ PUSHERC_BEGIN_DECLS
  * The steps of an authority. Each has its arguments as byte strings, in the order given here, and answers byte strings.
  * Numbers are decimal, 0..2^53; yes and no are 1 and 0. In parentheses with a star stands what comes any number of
  * times. `inc` is the incarnation that asks, `epoch` the one it believes in, `channel` the id of an app, a slash, and a
- * name. `wants`: edges are kept for TELL.
+ * name. `wants`: edges are kept for TELL if it is 1, and new totals as well if it is 2.
  *
  * The first answered string is OK, or why nothing was done: EPOCH (it is another), FENCED (the incarnation was declared
  * dead), or what the step names.
@@ -73,8 +73,9 @@ typedef enum pusherc_step {
      *  away what is named; again until nothing is left. ALIVE: its lease has not lapsed. DENIED: the incarnation that
      *  asks was itself away. */
     PUSHERC_STEP_REAP = 12,
-    /** inc epoch limit -> (id kind channel user)*. The oldest edges; kind: occupied, vacated, added, removed. NOT_OWNER:
-     *  another one tells them. */
+    /** inc epoch since limit -> (id kind channel user)*. The oldest edges after the id `since`, "0-0" at first; kind:
+     *  occupied, vacated, added, removed; or counted, with the total in place of the user. NOT_OWNER: another one tells
+     *  them. */
     PUSHERC_STEP_TELL = 13,
     /** inc epoch (id)* -> nothing. They were told. NOT_OWNER as in TELL. */
     PUSHERC_STEP_TOLD = 14,

@@ -1,0 +1,38 @@
+/*
+ * The teller: one node of each partition tells webhooks and the host's hook on_channel what becomes of channels, for all
+ * nodes. The authority writes edges down (a channel is occupied or vacated, a member added or removed) and totals, in the
+ * order in which they happened; the teller reads them (TELL), notes them with the observer, and takes them off the list
+ * (TOLD) when no endpoint waits for them any more. So another teller goes on where this one ended.
+ *
+ * It tells nothing that it asked for too long ago, because another node may be the teller since. It remembers what it has
+ * told last of each channel and member: when the data has gone back, it skips what repeats that, and looks whether what it
+ * told is still so (CHECK). Who is not the teller any more forgets.
+ */
+#ifndef PC_CLUSTER_TELLER_H
+#define PC_CLUSTER_TELLER_H
+
+#include "cluster/remote.h"
+
+/* All on the node's thread, without the mutex. */
+
+void pc_tellers_init(struct pusherc_link *node);
+void pc_tellers_free(struct pusherc_link *node);
+
+/* `wants` of the steps about a channel: 0 = its edges have no reader, 1 = edges, 2 = totals as well. */
+uint64_t pc_teller_wants(const struct pc_remote *remote);
+/* The same for whatever a dead node holds. */
+uint64_t pc_teller_wants_of_dead(const struct pusherc_link *node);
+
+/* The lease was renewed. `is`: this node is the teller. */
+void pc_teller_renewed(struct pc_node_part *part, bool is);
+/* Other data than before. */
+void pc_teller_doubts(struct pc_node_part *part);
+/* What this incarnation held was taken away, and perhaps its office. */
+void pc_teller_fenced(struct pc_node_part *part);
+/* All is settled: looks whether what was told is so, if that is in doubt. */
+void pc_teller_settled(struct pc_node_part *part);
+void pc_teller_tick(struct pc_node_part *part);
+/* Takes leave: tells what there is, without waiting for endpoints. True: there is nothing left to do. */
+bool pc_teller_leave(struct pc_node_part *part);
+
+#endif
