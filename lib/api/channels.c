@@ -243,6 +243,28 @@ static void put_occupied(struct pc_buf *body, struct counts counts)
     pc_buf_put(body, counts.subscriptions ? PC_S("true") : PC_S("false"));
 }
 
+static void put_event(struct pc_buf *body, pusherc_slice data, uint64_t left_ms)
+{
+    pc_buf_put(body, PC_S(",\"cache\":{\"data\":"));
+    pc_json_put_string(body, data);
+    pc_buf_put(body, PC_S(",\"ttl\":"));
+    pc_buf_put_u64(body, (left_ms + 999) / 1000);
+    pc_buf_put_char(body, '}');
+}
+
+/* The counts come first. */
+static void put_cached_found(const struct pc_search *search, struct pc_buf *body)
+{
+    struct pc_found found;
+    pusherc_slice data, info;
+    size_t at = 0;
+    if (pc_search_next(search, &at, &found, &data, &info) &&
+        pc_search_next(search, &at, &found, &data, &info))
+        put_event(body, data, found.subscriptions);
+    else
+        pc_buf_put(body, PC_S(",\"cache\":null"));
+}
+
 static void put_cached(const struct pc_api_call *call, struct pc_buf *body)
 {
     struct pc_directory *directory = &call->request->engine->directory;
@@ -255,11 +277,7 @@ static void put_cached(const struct pc_api_call *call, struct pc_buf *body)
         pc_buf_put(body, PC_S(",\"cache\":null"));
         return;
     }
-    pc_buf_put(body, PC_S(",\"cache\":{\"data\":"));
-    pc_json_put_string(body, cached->data);
-    pc_buf_put(body, PC_S(",\"ttl\":"));
-    pc_buf_put_u64(body, (cached->until_ms - now_ms + 999) / 1000);
-    pc_buf_put_char(body, '}');
+    put_event(body, cached->data, cached->until_ms - now_ms);
     pc_cached_unref(cached);
 }
 
@@ -268,14 +286,17 @@ void pc_api_channel(struct pc_api_call *call)
     struct pc_channel_class class;
     struct pc_api_info info;
     if (!check_name(call, &class) || !check_info(call, class, &info) ||
-        pc_api_search(call, PC_SEARCH_COUNTS, call->channel, pc_api_channel))
+        pc_api_search(call, info.cache ? PC_SEARCH_KEPT : PC_SEARCH_COUNTS, call->channel,
+                      pc_api_channel))
         return;
     struct counts counts = look_up(call, call->channel);
     struct pc_buf *body = &call->reply->body;
     pc_api_begin(call->reply, 200, PC_API_JSON);
     put_occupied(body, counts);
     put_counts(body, counts, class.kind == PUSHERC_CHANNEL_PRESENCE, &info, false);
-    if (info.cache)
+    if (info.cache && call->found)
+        put_cached_found(call->found, body);
+    else if (info.cache)
         put_cached(call, body);
     pc_buf_put_char(body, '}');
 }

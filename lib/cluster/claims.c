@@ -195,6 +195,8 @@ static bool has_what_it_needs(const struct pc_remote *remote, const struct pc_re
 {
     if (!pc_part_is_up(remote->part) || remote->topic != PC_TOPIC_THERE)
         return false;
+    if (remote->class.cache && !remote->kept_known)
+        return false;
     if (!user)
         return true;
     return remote->live && user->held == PC_KNOWN_YES && !user->asked &&

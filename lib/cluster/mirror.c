@@ -113,7 +113,8 @@ void pc_mirror_forget_kept(struct pc_remote *remote)
 void pc_mirror_set_open(struct pc_remote *remote)
 {
     bool open = pc_part_is_up(remote->part) && remote->topic == PC_TOPIC_THERE &&
-                (!pc_remote_is_presence(remote) || remote->live);
+                (!pc_remote_is_presence(remote) || remote->live) &&
+                (!remote->class.cache || remote->kept_known);
     pc_node_lock(pc_remote_node(remote));
     remote->open = open;
     pc_node_unlock(pc_remote_node(remote));

@@ -5,6 +5,7 @@
 
 #include <pusherc/error.h>
 
+#include "cluster/kept.h"
 #include "cluster/mirror.h"
 #include "cluster/orders.h"
 #include "cluster/relay.h"
@@ -79,8 +80,8 @@ static void attach_anew(struct pc_node_part *part)
 {
     PC_LIST_EACH(l, &part->requests) {
         struct pc_request *r = PC_CONTAINER(l, struct pc_request, in_order);
-        if (r->stale || r->kind->step == 0)
-            continue;
+        if (r->stale || r->kind->step == 0 || r->kind->step == PUSHERC_STEP_KEEP)
+            continue; /* of no epoch */
         r->stale = true;
         r->kind->forgotten(part, r);
     }
@@ -133,6 +134,7 @@ static void on_attached(struct pc_node_part *part, struct pc_request *r,
     if (other) {
         pc_stat_add(&node->stats.epochs, 1);
         pc_teller_doubts(part);
+        pc_kept_other_data(part);
         PC_LOG(&node->engine->log, WARN, about,
                "partition %u: the data is another, all nodes say again what they hold",
                part->index);
@@ -423,6 +425,8 @@ static void is_lost(struct pc_node_part *part, bool topics_only)
         pc_request_free(node, r);
     }
     part->request_count = 0;
+    if (node->started)
+        pc_relay_lost(part);
     part->must_sync = part->awaited = false;
     forget_dead(part);
     set_state(part, PC_LINK_DOWN);
@@ -468,8 +472,9 @@ static void hears(struct pc_node_part *part, pusherc_topic topic, pusherc_slice 
         understood = part->index == 0 && pc_orders_hears_own(part, key, message);
     } else {
         understood = message.len > 0 && message.len <= PC_MAX_MESSAGE &&
-                     (message.ptr[0] == 'E' ? pc_relay_hears(part, key, message)
-                                            : pc_mirror_message(part, key, message));
+                     (message.ptr[0] == 'E'       ? pc_relay_hears(part, key, message)
+                      : pc_kept_is_event(message) ? pc_kept_hears(part, key, message)
+                                                  : pc_mirror_message(part, key, message));
     }
     if (!understood)
         pc_node_refuse(part->node, "a message");
@@ -504,6 +509,7 @@ static void is_answered(struct pc_node_part *part, const pusherc_slice *values, 
         pc_request_free(node, r);
         give_up(part);
     } else if (step && is_word(values[0], "LATER")) {
+        r->put_off = true;
         r->kind->forgotten(part, r);
         pc_request_free(node, r);
         part->asks_again = true;
@@ -549,6 +555,7 @@ static void tick_part(struct pc_node_part *part, uint64_t now_ms)
         if (now_ms >= part->sweep_at_ms) {
             part->sweep_at_ms = now_ms + part->node->options.sweep_ms;
             pc_mirrors_sweep(part);
+            pc_kept_sweep(part);
         }
         pc_relay_send(part);
         pc_teller_tick(part);

@@ -62,7 +62,8 @@ struct pc_request_kind {
 struct pc_request {
     struct pc_list in_order;
     const struct pc_request_kind *kind;
-    bool stale; /* forgotten, and the answer is still to come */
+    bool stale;   /* forgotten, and the answer is still to come */
+    bool put_off; /* forgotten, because the authority cannot do it now */
     struct pc_remote *remote;
     struct pc_remote_user *user;
     struct pc_relayed *event;

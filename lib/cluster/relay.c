@@ -18,6 +18,9 @@ struct pc_relayed {
     uint64_t since_ms;
     pusherc_slice key, message;
     char *number; /* its digits in the message */
+    uint64_t
+        keep_ms; /* for how long the authority keeps it as the channel's last event; 0 = it does not */
+    bool here; /* of one that is kept: clients here have it */
 };
 
 /* The last number that came from a node. */
@@ -49,38 +52,40 @@ static void drop_counted(struct pusherc_link *node, struct pc_relayed *event)
 
 /* -- on any thread -- */
 
-/* "E <origin> <number> <flags> <except> <bytes of the user id> <bytes of the name>\n", then user id, name and data. */
-static void put_message(struct pusherc_link *node, const struct pc_publication *p,
-                        struct pc_buf *out, size_t *number_at)
+/* "E <origin> <number> <flags> <except> <bytes of the user id> <bytes of the name>\n", then user id, name and data. The
+ * number is written with NUMBER_DIGITS. */
+static void put_message(struct pc_buf *out, const struct pc_heard *h, size_t *number_at)
 {
-    char except[PUSHERC_SOCKET_ID_STRLEN];
+    char except[PUSHERC_SOCKET_ID_STRLEN], digits[PC_U64_DIGITS];
     pc_buf_put(out, PC_S("E "));
-    pc_buf_put(out, pc_slice_of(node->id));
+    pc_buf_put(out, h->origin);
     pc_buf_put_char(out, ' ');
     *number_at = out->len;
-    for (int i = 0; i < NUMBER_DIGITS; i++)
+    size_t len = pc_format_u64(h->number, digits);
+    for (size_t i = len; i < NUMBER_DIGITS; i++)
         pc_buf_put_char(out, '0');
-    pc_buf_put(out, p->cacheable ? PC_S(" k ") : PC_S(" c "));
-    if (p->except.a) {
-        size_t len = pusherc_socket_id_format(p->except, except);
+    pc_buf_put(out, pc_slice(digits, len));
+    pc_buf_put(out, h->cacheable ? PC_S(" k ") : PC_S(" c "));
+    if (h->except.a) {
+        len = pusherc_socket_id_format(h->except, except);
         pc_buf_put(out, pc_slice(except, len));
     } else {
         pc_buf_put_char(out, '-');
     }
     pc_buf_put_char(out, ' ');
-    pc_buf_put_u64(out, p->user_id.len);
+    pc_buf_put_u64(out, h->user_id.len);
     pc_buf_put_char(out, ' ');
-    pc_buf_put_u64(out, p->event.len);
+    pc_buf_put_u64(out, h->event.len);
     pc_buf_put_char(out, '\n');
-    pc_buf_put(out, p->user_id);
-    pc_buf_put(out, p->event);
-    pc_buf_put(out, p->data);
+    pc_buf_put(out, h->user_id);
+    pc_buf_put(out, h->event);
+    pc_buf_put(out, h->data);
 }
 
 static void take(struct pusherc_link *node, struct pc_outgoing *out);
 
 static struct pc_relayed *prepare(void *ctx, const struct pc_app *app, pusherc_slice channel,
-                                  const struct pc_publication *p)
+                                  const struct pc_publication *p, bool through)
 {
     struct pusherc_link *node = ctx;
     pusherc_slice id = app->id;
@@ -96,11 +101,19 @@ static struct pc_relayed *prepare(void *ctx, const struct pc_app *app, pusherc_s
     pc_pack(&at, channel);
     event->key = pc_slice(key, key_len);
     pc_buf_init_in(&message, &node->engine->mem, most, at, most);
-    put_message(node, p, &message, &number_at);
+    const struct pc_heard h = {.origin = pc_slice_of(node->id), /* the number comes later */
+                               .cacheable = p->cacheable,
+                               .except = p->except,
+                               .user_id = p->user_id,
+                               .event = p->event,
+                               .data = p->data};
+    put_message(&message, &h, &number_at);
     event->message = pc_buf_slice(&message);
     event->number = message.ptr + number_at;
     event->part = pc_node_part_of(node, event->key);
     event->since_ms = 0;
+    event->keep_ms = through ? UINT64_C(1000) * app->options.cache_ttl_s : 0;
+    event->here = false;
     event->out.take = take;
     pc_list_init(&event->out.in_order);
     pthread_mutex_lock(&node->mutex);
@@ -152,14 +165,49 @@ static void on_publish_forgotten(struct pc_node_part *part, struct pc_request *r
 static const struct pc_request_kind publish_kind = {(pusherc_step)0, on_published,
                                                     on_publish_forgotten};
 
+static void deliver_here(struct pc_relayed *event);
+
+/* Publishes an event that is in no list. False: it was not taken. */
+static bool publish(struct pc_node_part *part, struct pc_relayed *event)
+{
+    struct pc_request *r = pc_request_new(part->node, &publish_kind);
+    if (r)
+        r->event = event;
+    return pc_request_publish(part, r, event->key, event->message);
+}
+
+/* If the authority cannot keep it now, because it has no memory left, it is published as other events are. */
+static void on_keep_forgotten(struct pc_node_part *part, struct pc_request *r)
+{
+    if (r->put_off) {
+        deliver_here(r->event);
+        r->event->keep_ms = 0;
+    }
+    if (!r->put_off || !publish(part, r->event))
+        on_publish_forgotten(part, r);
+}
+
+static const struct pc_request_kind keep_kind = {PUSHERC_STEP_KEEP, on_published,
+                                                 on_keep_forgotten};
+
+static bool keep(struct pc_node_part *part, struct pc_relayed *event)
+{
+    struct pc_values args;
+    struct pc_request *r = pc_request_new(part->node, &keep_kind);
+    if (r)
+        r->event = event;
+    pc_values_init(&args, &part->node->engine->mem);
+    pc_values_put(&args, event->key);
+    pc_values_put_u64(&args, event->keep_ms);
+    pc_values_put(&args, event->message);
+    return pc_request_send(part, r, &args);
+}
+
 void pc_relay_send(struct pc_node_part *part)
 {
     while (pc_part_is_up(part) && !pc_list_empty(&part->outbox)) {
         struct pc_relayed *event = PC_CONTAINER(part->outbox.next, struct pc_relayed, out.in_order);
-        struct pc_request *r = pc_request_new(part->node, &publish_kind);
-        if (r)
-            r->event = event;
-        if (!pc_request_publish(part, r, event->key, event->message))
+        if (!(event->keep_ms ? keep(part, event) : publish(part, event)))
             return;
         pc_list_remove(&event->out.in_order);
     }
@@ -170,6 +218,8 @@ static void take(struct pusherc_link *node, struct pc_outgoing *out)
     struct pc_relayed *event = PC_CONTAINER(out, struct pc_relayed, out);
     event->since_ms = pc_node_now(node);
     pc_list_push_back(&event->part->outbox, &out->in_order);
+    if (!pc_part_is_up(event->part))
+        deliver_here(event);
     pc_relay_send(event->part);
 }
 
@@ -187,15 +237,6 @@ void pc_relay_age(struct pc_node_part *part)
 
 /* -- from other nodes -- */
 
-/* A message, taken apart. */
-struct heard {
-    pusherc_slice origin;
-    uint64_t number;
-    bool cacheable;
-    pusherc_socket_id except;
-    pusherc_slice user_id, event, data;
-};
-
 /* The next word of the first line. */
 static bool next_word(pusherc_slice *line, pusherc_slice *word)
 {
@@ -205,7 +246,8 @@ static bool next_word(pusherc_slice *line, pusherc_slice *word)
     return word->len > 0;
 }
 
-static bool parse_head(pusherc_slice line, struct heard *h, uint64_t *user_len, uint64_t *event_len)
+static bool parse_head(pusherc_slice line, struct pc_heard *h, uint64_t *user_len,
+                       uint64_t *event_len)
 {
     pusherc_slice kind, number, flags, except, user, event;
     if (!next_word(&line, &kind) || !next_word(&line, &h->origin) || !next_word(&line, &number) ||
@@ -221,7 +263,7 @@ static bool parse_head(pusherc_slice line, struct heard *h, uint64_t *user_len, 
            pc_slice_to_u64(user, user_len) && pc_slice_to_u64(event, event_len);
 }
 
-static bool parse_message(const struct pusherc_link *node, pusherc_slice text, struct heard *h)
+bool pc_relay_parse(const struct pusherc_link *node, pusherc_slice text, struct pc_heard *h)
 {
     uint64_t user_len, event_len;
     size_t end = pc_slice_find(text, '\n');
@@ -270,39 +312,98 @@ static struct origin *origin_of(struct pc_node_part *part, pusherc_slice id)
     return origin;
 }
 
+bool pc_relay_would_be_news(const struct pc_node_part *part, const struct pc_heard *heard)
+{
+    struct pc_map_node *found = pc_map_find(&part->origins, heard->origin);
+    return !found || heard->number > PC_CONTAINER(found, struct origin, node)->number;
+}
+
+bool pc_relay_is_news(struct pc_node_part *part, const struct pc_heard *heard)
+{
+    struct origin *origin = origin_of(part, heard->origin);
+    if (!origin || heard->number <= origin->number)
+        return false;
+    origin->number = heard->number;
+    return true;
+}
+
+void pc_relay_deliver(struct pusherc_link *node, const struct pc_app *app, pusherc_slice channel,
+                      const struct pc_heard *heard)
+{
+    const struct pc_publication p = {
+        .event = heard->event,
+        .channels = &channel,
+        .channel_count = 1,
+        .data = heard->data,
+        .user_id = heard->user_id,
+        .except = heard->except,
+        .cacheable = heard->cacheable,
+        .from_elsewhere = true,
+        .returns = pc_slice_eq(heard->origin, pc_slice_of(node->id)),
+        .now_ms = pc_node_now(node),
+        .worker = node->worker,
+    };
+    /* A full mailbox of a worker is counted there. */
+    (void)!pc_publish(node->engine, app, &p);
+}
+
+/* The channel of a key. False: it is none. */
+static bool split(pusherc_slice key, pusherc_slice *app_id, pusherc_slice *channel)
+{
+    struct pc_channel_class class;
+    size_t slash = pc_slice_find(key, '/');
+    *app_id = pc_slice_first(key, slash);
+    *channel = pc_slice_skip(key, slash < key.len ? slash + 1 : slash);
+    return slash < key.len && pc_channel_name_valid(*channel, PC_CHANNEL_NAME_MAX, &class);
+}
+
 bool pc_relay_hears(struct pc_node_part *part, pusherc_slice key, pusherc_slice text)
 {
     struct pusherc_link *node = part->node;
-    struct pc_channel_class class;
-    struct heard h;
-    size_t slash = pc_slice_find(key, '/');
-    if (slash == key.len || !parse_message(node, text, &h))
+    struct pc_heard h;
+    pusherc_slice id, channel;
+    if (pc_slice_find(key, '/') == key.len || !pc_relay_parse(node, text, &h))
         return false;
     if (pc_slice_eq(h.origin, pc_slice_of(node->id)))
         return true; /* clients here have it already */
-    pusherc_slice channel = pc_slice_skip(key, slash + 1);
-    struct pc_app *app = pc_apps_by_id(&node->engine->apps, pc_slice_first(key, slash));
-    bool known = app && pc_channel_name_valid(channel, PC_CHANNEL_NAME_MAX, &class);
-    struct origin *origin = known ? origin_of(part, h.origin) : NULL;
-    if (origin && h.number > origin->number) {
-        origin->number = h.number;
-        const struct pc_publication p = {
-            .event = h.event,
-            .channels = &channel,
-            .channel_count = 1,
-            .data = h.data,
-            .user_id = h.user_id,
-            .except = h.except,
-            .cacheable = h.cacheable,
-            .from_elsewhere = true,
-            .now_ms = pc_node_now(node),
-            .worker = node->worker,
-        };
-        /* A full mailbox of a worker is counted there. */
-        (void)!pc_publish(node->engine, app, &p);
-    }
+    bool is_channel = split(key, &id, &channel);
+    struct pc_app *app = is_channel ? pc_apps_by_id(&node->engine->apps, id) : NULL;
+    if (app && pc_relay_is_news(part, &h))
+        pc_relay_deliver(node, app, channel, &h);
     pc_app_unref(app);
-    return known;
+    return app != NULL;
+}
+
+/* -- what is kept -- */
+
+void pc_relay_put_kept(struct pc_buf *out, const struct pc_heard *kept)
+{
+    size_t number_at;
+    put_message(out, kept, &number_at);
+}
+
+static void deliver_here(struct pc_relayed *event)
+{
+    struct pusherc_link *node = event->part->node;
+    struct pc_heard h;
+    pusherc_slice id, channel;
+    if (event->keep_ms == 0 || event->here)
+        return;
+    event->here = true;
+    /* what the host gave was checked before */
+    if (!pc_relay_parse(node, event->message, &h) || !split(event->key, &id, &channel))
+        return;
+    struct pc_app *app = pc_apps_by_id(&node->engine->apps, id);
+    if (app && pc_relay_is_news(event->part, &h)) /* otherwise it has come back */
+        pc_relay_deliver(node, app, channel, &h);
+    pc_app_unref(app);
+}
+
+void pc_relay_lost(struct pc_node_part *part)
+{
+    PC_LIST_EACH(l, &part->outbox) {
+        deliver_here(PC_CONTAINER(l, struct pc_relayed, out.in_order));
+    }
 }
 
 /* -- life -- */

@@ -76,8 +76,10 @@ struct pc_remote {
     enum pc_known sent_known;
     uint64_t sent; /* count that the authority has, if known */
     bool count_asked;
-    uint64_t count_at_ms; /* when a change of the count is sent; 0 = there is none */
-    bool live;            /* the mirror follows */
+    uint64_t count_wanted; /* what was asked last */
+    uint32_t joins;        /* under way */
+    uint64_t count_at_ms;  /* when a change of the count is sent; 0 = there is none */
+    bool live;             /* the mirror follows */
     bool fetching;
     uint64_t fetch_number;
     bool
@@ -87,7 +89,17 @@ struct pc_remote {
     char mirror_epoch[PC_MAX_EPOCH + 1];
     struct pc_list kept; /* changes that came while fetching */
     uint32_t kept_count;
-    bool spoilt;                      /* too many came */
+    bool spoilt; /* too many came */
+    /* of a cache channel: what is kept in the directory */
+    bool kept_known;     /* is what the authority keeps, and follows it */
+    bool kept_asked;     /* KEPT is under way */
+    bool kept_owed;      /* the data has gone back: the authority may have something older */
+    bool kept_brought;   /* REKEEP is under way */
+    uint64_t kept_fetch; /* number of the latest fetch; 0 = its answer does not count */
+    uint64_t kept_stamp; /* of the event; 0 = not known, or none */
+    char kept_origin[PC_NODE_ID];     /* the node that published it, */
+    uint64_t kept_number;             /* and its number there */
+    uint64_t kept_suspect;            /* stamp of another one that the last sweep found */
     uint64_t swept_last, swept_count; /* what the last comparison said */
     bool suspect;                     /* one has found a difference, with these: */
     uint64_t suspect_last, suspect_count;

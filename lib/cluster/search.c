@@ -1,4 +1,5 @@
 #include "cluster/search.h"
+#include "cluster/relay.h"
 
 #include <pusherc/error.h>
 
@@ -173,6 +174,39 @@ static void ask_members(struct pc_node_part *part, struct pc_search *search)
     send(part, search, &members_kind, &args);
 }
 
+/* -- what a cache channel keeps, after its counts -- */
+
+static void on_kept(struct pc_node_part *part, struct pc_request *r, const pusherc_slice *values,
+                    size_t count)
+{
+    struct pc_search *search = r->search;
+    struct pc_heard h;
+    uint64_t ttl_ms;
+    bool sound = count == 1;
+    if (count == 4 && pc_slice_to_u64(values[3], &ttl_ms) &&
+        pc_relay_parse(part->node, values[2], &h)) {
+        sound = true;
+        pc_search_add(search, h.data, PC_S(""), ttl_ms, 0);
+    }
+    if (!sound)
+        pc_node_refuse(part->node, "what a channel keeps");
+    finish(search, sound ? 0 : PUSHERC_ETIMEDOUT);
+}
+
+static const struct pc_request_kind kept_kind = {PUSHERC_STEP_KEPT, on_kept, on_forgotten};
+
+static void ask_kept(struct pc_node_part *part, struct pc_search *search)
+{
+    struct pc_values args;
+    if (search->at == 0) {
+        ask_totals(part, search);
+        return;
+    }
+    pc_values_init(&args, &part->node->engine->mem);
+    put_key(&args, search, pc_buf_slice(&search->text));
+    send(part, search, &kept_kind, &args);
+}
+
 /* -- going on -- */
 
 static bool is_over(const struct pusherc_link *node, const struct pc_search *search)
@@ -183,7 +217,8 @@ static bool is_over(const struct pusherc_link *node, const struct pc_search *sea
     case PC_SEARCH_COUNTS:
         return search->at >= search->text.len;
     case PC_SEARCH_MEMBERS:
-        break; /* ends with its only answer */
+    case PC_SEARCH_KEPT:
+        break; /* ends with its last answer */
     }
     return false;
 }
@@ -217,6 +252,9 @@ static void go_on(struct pusherc_link *node, struct pc_search *search)
         break;
     case PC_SEARCH_MEMBERS:
         ask_members(part, search);
+        break;
+    case PC_SEARCH_KEPT:
+        ask_kept(part, search);
         break;
     }
 }

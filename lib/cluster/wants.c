@@ -3,6 +3,7 @@
 #include <pusherc/error.h>
 
 #include "cluster/claims.h"
+#include "cluster/kept.h"
 #include "cluster/mirror.h"
 #include "cluster/teller.h"
 
@@ -17,6 +18,7 @@ static void on_user_forgotten(struct pc_node_part *part, struct pc_request *r)
 {
     (void)part;
     r->remote->requests--;
+    r->remote->joins -= r->kind->step == PUSHERC_STEP_JOIN;
     pc_remote_set_user(r->remote, r->user, PC_NOT_KNOWN, false);
     pc_node_lock(pc_remote_node(r->remote));
     pc_remote_user_todo(r->remote, r->user);
@@ -61,6 +63,7 @@ static bool ask_user(struct pc_remote *remote, struct pc_remote_user *user, bool
     if (!pc_request_send(remote->part, r, &args))
         return false;
     remote->requests++;
+    remote->joins += wanted;
     remote->part->said = true;
     pc_remote_set_user(remote, user, user->held, true);
     return true;
@@ -182,6 +185,7 @@ static void ask_count(struct pc_remote *remote, uint64_t claims)
         r->remote = remote;
         r->number = claims;
     }
+    remote->count_wanted = claims;
     remote->count_asked = pc_request_send(remote->part, r, &args);
     remote->count_at_ms = 0;
     remote->requests += remote->count_asked;
@@ -195,6 +199,7 @@ static void user_answered(struct pc_request *r, enum pc_known held)
 {
     struct pc_remote *remote = r->remote;
     remote->requests--;
+    remote->joins -= r->kind->step == PUSHERC_STEP_JOIN;
     pc_remote_set_user(remote, r->user, held, false);
     r->user->has_number = false;
     pc_node_lock(pc_remote_node(remote));
@@ -311,6 +316,21 @@ static void settle(struct pc_remote *remote)
     remote_free(remote);
 }
 
+/* A channel is occupied before it has members, and they leave before it is vacated. So what would be told in another
+ * order waits for an answer, after which the channel is looked at again. */
+static void ask_in_order(struct pc_remote *remote, uint64_t claims)
+{
+    if (claims > 0) {
+        ask_count(remote, claims);
+        if (!remote->count_asked || remote->count_wanted > 0)
+            ask_users(remote);
+    } else {
+        ask_users(remote);
+        if (remote->joins == 0) /* otherwise a leave is to come */
+            ask_count(remote, claims);
+    }
+}
+
 void pc_wants_look(struct pc_remote *remote)
 {
     struct pc_node_part *part = remote->part;
@@ -326,12 +346,10 @@ void pc_wants_look(struct pc_remote *remote)
     if (pc_part_is_up(part) && pc_remote_is_presence(remote) && claims > 0 && !remote->live &&
         !remote->fetching && remote->topic == PC_TOPIC_THERE)
         pc_mirror_fetch(remote);
+    if (pc_part_is_up(part) && remote->class.cache)
+        pc_kept_look(remote, claims > 0);
     if (pc_part_is_up(part)) {
-        if (claims > 0) /* a channel is occupied before it has members, and vacated after */
-            ask_count(remote, claims);
-        ask_users(remote);
-        if (claims == 0)
-            ask_count(remote, claims);
+        ask_in_order(remote, claims);
     } else if (part->isolated) {
         isolate(remote);
     }
@@ -378,6 +396,7 @@ void pc_wants_unsubscribed(struct pc_node_part *part)
         remote->topic = PC_TOPIC_NONE;
         remote->topic_pending = 0;
         remote->fetching = false;
+        pc_kept_unknown(remote);
         pc_mirror_forget_kept(remote);
         pc_mirror_set_live(remote, false);
         PC_LIST_EACH(u, &remote->users_in_order) {
@@ -392,6 +411,7 @@ void pc_wants_unknown(struct pc_node_part *part)
     PC_LIST_EACH(l, &part->remotes) {
         struct pc_remote *remote = PC_CONTAINER(l, struct pc_remote, of_part);
         remote->fetching = false;
+        pc_kept_unknown(remote);
         pc_mirror_forget_kept(remote);
         pc_mirror_set_live(remote, false);
         remote->sent_known = PC_NOT_KNOWN;

@@ -11,7 +11,10 @@
 enum pc_search_kind {
     PC_SEARCH_PREFIX, /* the occupied channels whose names begin with the text */
     PC_SEARCH_COUNTS, /* the counts of the channels that the text names, one a line, in that order */
-    PC_SEARCH_MEMBERS /* the members of the presence channel that the text names */
+    PC_SEARCH_MEMBERS, /* the members of the presence channel that the text names */
+    /* the counts of the cache channel that the text names; then its event, if it keeps one: the data as the name,
+     * `subscriptions` are the milliseconds that are left */
+    PC_SEARCH_KEPT
 };
 
 /* One channel or member that was found. Its texts follow in the buffer. */

@@ -82,6 +82,7 @@ struct delivery {
     uint64_t posted_ns; /* 0 = not timed */
     pusherc_slice channel;
     struct pc_channel_class class;
+    bool through;             /* goes to the relay only, which brings it back */
     struct pc_cached *cached; /* what the channel has to keep as its last event; NULL = nothing */
     struct pc_past *past;     /* what it has to keep as a part of its history; NULL = nothing */
     const struct pc_history_rule *history; /* set if `past` is */
@@ -103,7 +104,7 @@ static bool is_relayed(const struct delivery *d)
 static struct pc_relayed *prepare(const struct delivery *d)
 {
     const struct pc_relay *relay = &d->engine->relay;
-    return relay->prepare(relay->ctx, d->app, d->channel, d->publication);
+    return relay->prepare(relay->ctx, d->app, d->channel, d->publication, d->through);
 }
 
 /* Locked. Returns the workers to wake. */
@@ -336,7 +337,7 @@ static void count(const struct delivery *d, bool matched)
     const struct pc_worker *worker = d->publication->worker;
     struct pc_app_state *state = d->app->state;
     void (*add)(_Atomic uint64_t *, uint64_t) = worker ? pc_stat_add : pc_stat_add_shared;
-    if (d->publication->shaped) /* counted when it came in */
+    if (d->publication->shaped || d->publication->returns) /* counted when it came in */
         return;
     struct pc_app_stats *stats = &state->stats[worker ? worker->index : state->worker_count];
     pc_stat_add_shared(&d->engine->publishes, 1);
@@ -377,6 +378,10 @@ static int deliver(const struct delivery *d)
         else if (rule && (err = shape(d, recipients.channel, rule)) != PC_SHAPING_PASSES)
             return err;
         passed |= rule != NULL;
+        if (d->through) {
+            pc_channel_release(&d->engine->directory, recipients.channel);
+            return relay_only(d);
+        }
         err = make_event(d, &recipients, &event);
         if (err) {
             pc_channel_release(&d->engine->directory, recipients.channel);
@@ -389,11 +394,24 @@ static int deliver(const struct delivery *d)
     return PUSHERC_EBACKLOG;
 }
 
+/* The last event of a cache channel is one for all processes. */
+static bool goes_through(const struct delivery *d)
+{
+    return d->class.cache && d->publication->cacheable && is_relayed(d);
+}
+
 /* Delivers, and lets the channel keep the event, or a state that begins. */
 static int deliver_kept(const struct delivery *not_kept)
 {
     struct delivery d = *not_kept;
     const struct pc_publication *p = d.publication;
+    if (goes_through(&d)) {
+        d.through = true;
+        int err = deliver(&d);
+        if (err != PUSHERC_EBACKLOG)
+            return err;
+        d.through = false; /* clients here get it all the same */
+    }
     struct pc_rule_table *rules = pc_rules_take(&d.engine->rules); /* on any thread */
     struct pc_rule_match match = pc_rule_table_find(rules, d.app->id, d.channel, d.class.kind);
     d.match = &match;

@@ -19,6 +19,7 @@ struct pc_publication {
     pusherc_socket_id except; /* zero = no client */
     bool cacheable;           /* cache channels keep the event; false for client events */
     bool from_elsewhere;      /* from another process, so it is not relayed, and was shaped there */
+    bool returns;             /* is this process's own, and was counted when it went to the relay */
     bool is_everywhere;       /* all linked processes get it by themselves, so it is not relayed */
     enum pc_way way;          /* for the inspector; of what came from elsewhere nothing is said */
     bool shaped;              /* has come out of shaping (shaping.h) */

@@ -11,10 +11,11 @@ struct pc_publication;
 struct pc_relayed; /* a publication to one channel; the relay's own */
 
 struct pc_relay {
-    /* Called on the publishing thread, without a lock. NULL: out of memory, or the event does not fit into the relay's
-     * queue. NULL in place of the function = there is no relay. */
+    /* Called on the publishing thread, without a lock. `through`: the event is kept for all processes, and is delivered
+     * here when it comes back (pc_publication.returns), so that all have one order. NULL: out of memory, or the event
+     * does not fit into the relay's queue. NULL in place of the function = there is no relay. */
     struct pc_relayed *(*prepare)(void *ctx, const struct pc_app *app, pusherc_slice channel,
-                                  const struct pc_publication *publication);
+                                  const struct pc_publication *publication, bool through);
     /* The channel's shard is locked: leaf locks only. Consumes the event, which is sent in the order of these calls.
      * Returns the workers that the caller has to wake after the unlock, a bit for each. */
     uint64_t (*send)(void *ctx, struct pc_relayed *event);

@@ -7,6 +7,7 @@
  *     totals are the numbers of subscriptions; no client waits.
  *   An order is over within its time, and if no node was silent, no node that believes its link to be up has not carried
  *     it out.
+ *   The cache channel: at rest all nodes with clients keep what the authority keeps, and clients have heard it last.
  *   Webhooks: occupied and vacated, added and removed alternate, as long as the same node tells and nothing broke; at rest
  *     they have told what is true, unless data was lost and the teller as well.
  *   If nothing broke on the way: each client has each event that was published after it was answered, a snapshot has
@@ -24,14 +25,16 @@
 #include "hub.h"
 
 #define TWIN_CLIENTS  20 /* of all nodes at a time */
-#define TWIN_CHANNELS 3
+#define TWIN_CHANNELS 4
+#define TWIN_CACHE    3 /* this one keeps its last event */
 #define TWIN_USERS    4
 #define TWIN_EVENTS   4096
 #define TWIN_HELD     8
 #define TWIN_UNIT_MS  100 /* a node's tick */
 #define TWIN_DELAY_MS 600 /* the longest that something is under way on a healthy connection */
 
-static const char *const twin_channels[TWIN_CHANNELS] = {"presence-a", "presence-b", "public-c"};
+static const char *const twin_channels[TWIN_CHANNELS] = {"presence-a", "presence-b", "public-c",
+                                                         "cache-d"};
 static const char *const twin_users[TWIN_USERS] = {"u0", "u1", "u2", "u3"};
 
 struct twin_client {
@@ -44,6 +47,7 @@ struct twin_client {
     uint64_t expected[TWIN_CLIENTS]; /* serials of those who were answered before it asked */
     uint64_t absences[TWIN_USERS];   /* of each user in the roster, when it was told of it */
     uint32_t last[HUB_NODES * 64];   /* the last event heard of each node that there ever was */
+    uint32_t last_id;                /* of the last event, and 1; 0 = none was heard */
     uint8_t heard[TWIN_EVENTS / 8], due[TWIN_EVENTS / 8];
 };
 
@@ -389,8 +393,11 @@ static inline void twin_event(struct twin *t, struct twin_client *c, const char 
     const char *at = strstr(line, "\"data\":\"");
     REQUIRE(at && sscanf(at, "\"data\":\"%u %u %u\"", &name, &number, &id) == 3);
     REQUIRE(name < sizeof c->last / sizeof c->last[0] && id < TWIN_EVENTS);
-    REQUIRE(number > c->last[name]);
+    /* what a cache channel keeps may be told again after a connection broke, but nothing twice in a row */
+    bool again = t->faulty && c->channel == TWIN_CACHE && id + 1 != c->last_id;
+    REQUIRE(number > c->last[name] || again);
     c->last[name] = number;
+    c->last_id = id + 1;
     c->heard[id / 8] |= (uint8_t)(1u << id % 8);
     t->delivered++;
 }
@@ -516,6 +523,8 @@ static inline bool twin_note(void *ctx, const struct pc_notice *notice)
     struct twin_node *n = ctx;
     struct twin *t = n->twin;
     bool there = notice->kind & (PUSHERC_WEBHOOK_CHANNEL_OCCUPIED | PUSHERC_WEBHOOK_MEMBER_ADDED);
+    if (notice->kind == PUSHERC_WEBHOOK_CACHE_MISS)
+        return false;
     REQUIRE(n->fx.engine->told_by_link);
     t->told++;
     n->held[t->told % TWIN_HELD] = n->held[t->told % TWIN_HELD]
@@ -530,7 +539,8 @@ static inline bool twin_note(void *ctx, const struct pc_notice *notice)
             continue;
         unsigned bit = notice->user_id.len ? twin_bit(notice->user_id) : 0;
         bool before = bit ? (e->users & bit) != 0 : e->occupied;
-        REQUIRE(t->faulty || t->teller_changed || before != there);
+        REQUIRE(t->faulty || t->teller_changed ||
+                (before != there && (bit || there || e->users == 0) && (!bit || e->occupied)));
         if (bit)
             e->users = there ? e->users | bit : e->users & ~bit;
         else
@@ -670,7 +680,17 @@ static inline void twin_publish(struct twin *t, size_t node, size_t channel)
             c->due[id / 8] |= (uint8_t)(1u << id % 8);
     }
     snprintf(data, sizeof data, "%zu %u %u", n->name, ++n->published, id);
-    int err = fx_publish(&n->fx, twin_channels[channel], "e", data);
+    const pusherc_slice key = pc_slice_of(twin_channels[channel]);
+    const struct pc_publication p = {.event = PC_S("e"),
+                                     .channels = &key,
+                                     .channel_count = 1,
+                                     .data = pc_slice_of(data),
+                                     .cacheable = channel == TWIN_CACHE,
+                                     .now_ms = n->fx.engine->workers[0].now_ms};
+    struct pc_app *app = pc_apps_by_id(&n->fx.engine->apps, PC_S("app-id"));
+    REQUIRE(app);
+    int err = pc_publish(n->fx.engine, app, &p);
+    pc_app_unref(app);
     REQUIRE(err == 0 || err == PUSHERC_EBACKLOG || (t->poor && err == PUSHERC_ENOMEM));
     twin_settle(t, node);
 }
@@ -799,6 +819,40 @@ static inline void twin_check_channel(struct twin *t, size_t channel)
     REQUIRE(!twin_is_presence(channel) || t->endpoint[channel].users == users);
 }
 
+static inline void twin_on_kept(const pusherc_slice *values, size_t count, void *user_data)
+{
+    struct twin_seen *seen = user_data;
+    unsigned name, number, id;
+    if (count != 4)
+        return;
+    const char *end = memchr(values[2].ptr, '\n', values[2].len);
+    char data[64];
+    REQUIRE(end && pc_slice_to_u64(values[1], &seen->numbers[0]));
+    snprintf(data, sizeof data, "%.*s", (int)(values[2].ptr + values[2].len - end - 2), end + 2);
+    REQUIRE(sscanf(data, "%u %u %u", &name, &number, &id) == 3);
+    seen->users = id + 1;
+}
+
+static inline void twin_check_kept(struct twin *t)
+{
+    const pusherc_slice key = PC_S("app-id/cache-d");
+    struct twin_seen seen = {0};
+    REQUIRE(pusherc_authority_execute(t->hub.authority, t->hub.now_ms * 1000, PUSHERC_STEP_KEPT,
+                                      &key, 1, hub_nothing_said, twin_on_kept, &seen) == 0);
+    for (size_t i = 0; i < TWIN_CLIENTS; i++) {
+        const struct twin_client *c = &t->clients[i];
+        if (!c->used || c->channel != TWIN_CACHE)
+            continue;
+        struct pc_remote *remote = pc_remote_find(t->nodes[c->node].link, key);
+        if (getenv("HUB_TRACE"))
+            fprintf(stderr, "n%zu keeps %llu (%d), the authority %llu\n", c->node,
+                    remote ? (unsigned long long)remote->kept_stamp : 0,
+                    remote ? remote->kept_known : -1, (unsigned long long)seen.numbers[0]);
+        REQUIRE(remote && remote->kept_stamp == seen.numbers[0] && remote->kept_known);
+        REQUIRE(c->last_id == seen.users || t->faulty);
+    }
+}
+
 /* The authority stands still, or goes on. */
 static inline void twin_stall(struct twin *t, bool stalled)
 {
@@ -841,6 +895,7 @@ static inline void twin_finish(struct twin *t)
         twin_check_channel(t, c);
     const struct pc_partition *p = (const struct pc_partition *)t->hub.authority;
     REQUIRE(p->edge_count == 0);
+    twin_check_kept(t);
     for (size_t node = 0; node < HUB_NODES; node++) {
         pusherc_cluster_info info = PUSHERC_CLUSTER_INFO_INIT;
         if (!twin_exists(t, node))

@@ -475,6 +475,55 @@ describe('several servers over Redis', { skip: noRedis }, () => {
     assert.deepEqual(endpoint.events.all.map((e) => e.name), ['channel_occupied', 'channel_vacated']);
   });
 
+  test('a cache channel keeps one last event for all servers', { skip: noUrls }, async (t) => {
+    const endpoint = await receiver(t);
+    const app = { ...APP, webhooks: [{ url: endpoint.url }] };
+    const redis = await startRedis(t);
+    const nodes = await startNodes(t, redis, 3, { apps: [app], webhook_batch_ms: 50 });
+    const room = 'private-cache-room';
+    const newcomer = async (node) => {
+      const client = await connect(node);
+      await client.subscribe(room);
+      const first = await client.next((f) => f.channel === room && f.event !== 'pusher_internal:subscription_succeeded');
+      return { client, first: first.event === 'pusher:cache_miss' ? null : first.data };
+    };
+    const all = (client) => client.frames.filter((f) => f.event === 'e').map((f) => f.data);
+    const missed = await newcomer(nodes[0]);
+    assert.equal(missed.first, null);
+    await missed.client.close();
+    await trigger(nodes[0], room, 'e', '"1"'); // without a subscriber anywhere
+    const clients = [];
+    for (const node of nodes) {
+      const { client, first } = await newcomer(node);
+      assert.equal(first, '"1"');
+      clients.push(client);
+    }
+    await Promise.all(nodes.map(async (node, i) => { for (let n = 0; n < 20; n++) await trigger(node, room, 'e', `"${i} ${n}"`); }));
+    await until(() => clients.every((client) => all(client).length === 61), 'all events', LONG);
+    const whole = all(clients[0]);
+    assert.equal(new Set(whole).size, 61);
+    for (const client of clients) assert.deepEqual(all(client), whole, 'one order for all publishers');
+    const last = whole.at(-1);
+    for (const node of nodes) {
+      const { json } = await api(node, 'GET', `/channels/${room}`, { query: { info: 'cache' } });
+      assert.equal(json.cache.data, last);
+      assert.ok(json.cache.ttl > 0);
+      assert.equal((await newcomer(node)).first, last);
+    }
+    await endpoint.event('cache_miss', { channel: room });
+    // Redis is away: clients of the same server have an event at once, the others when it is back, and without its data.
+    await redis.kill();
+    await until(async () => (await api(nodes[0], 'GET', '/channels')).status === 503, 'the loss', LONG);
+    await trigger(nodes[0], room, 'e', '"alone"');
+    await until(() => all(clients[0]).at(-1) === '"alone"', 'the event here', LONG);
+    await startRedis(t, [], redis.port);
+    await Promise.all(nodes.map(linked));
+    await until(() => clients.every((client) => all(client).at(-1) === '"alone"'), 'the event on all', LONG);
+    for (const node of nodes) assert.equal((await newcomer(node)).first, '"alone"');
+    for (const client of clients) assert.deepEqual(all(client), [...whole, '"alone"']);
+    assert.equal(endpoint.events.all.filter((e) => e.name === 'cache_miss').length, 1);
+  });
+
   test('clusters with different prefixes share nothing', async (t) => {
     const redis = await startRedis(t);
     const nodes = await Promise.all(['one:', 'two:'].map((redis_prefix) => startNode(t, redis, { redis_prefix })));
