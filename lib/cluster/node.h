@@ -124,6 +124,7 @@ struct pc_teller {
     struct pc_log_id read; /* edges up to this one */
     struct pc_map noted;   /* edges that may wait for endpoints */
     struct pc_list noted_in_order;
+    struct pc_map noted_last; /* the last of them of each channel and user */
     struct pc_map remembered; /* what was told last */
     struct pc_list remembered_in_order;
 };

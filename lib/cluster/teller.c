@@ -13,9 +13,13 @@
 #define REMEMBERED_MS 600000
 #define MAX_KEY       1024
 
-/* An edge that was noted, and is not off the list yet. */
+/* An edge that was noted, and is not off the list yet. Those of a channel, and of a member, leave the list in their order:
+ * otherwise another teller would tell one that is over. */
 struct noted {
     struct pc_map_node node; /* key: its id */
+    struct pc_map_node
+        last; /* key: as of what is remembered; the last of its channel or user is in the table */
+    struct noted *before, *after; /* of the same; NULL = none */
     struct pc_list in_order;
     struct pc_receipt *receipt; /* counted; NULL = no endpoint can wait */
     bool asked;                 /* TOLD is under way */
@@ -62,10 +66,24 @@ uint64_t pc_teller_wants_of_dead(const struct pusherc_link *node)
     return node->engine->observer.note ? 2 : node->engine->hooks.on_channel != NULL;
 }
 
+static void put_key(struct pc_buf *key, pusherc_slice channel, pusherc_slice user)
+{
+    pc_buf_put_u64(key, channel.len);
+    pc_buf_put_char(key, ':');
+    pc_buf_put(key, channel);
+    pc_buf_put(key, user);
+}
+
 /* -- what waits for endpoints -- */
 
 static void noted_free(struct pc_node_part *part, struct noted *noted)
 {
+    if (noted->before)
+        noted->before->after = noted->after;
+    if (noted->after)
+        noted->after->before = noted->before;
+    else
+        pc_map_remove(&part->teller.noted_last, &noted->last);
     pc_map_remove(&part->teller.noted, &noted->node);
     pc_list_remove(&noted->in_order);
     pc_receipt_unref(noted->receipt);
@@ -73,23 +91,39 @@ static void noted_free(struct pc_node_part *part, struct noted *noted)
 }
 
 /* NULL: out of memory. */
-static struct noted *noted_new(struct pc_node_part *part, pusherc_slice id)
+static struct noted *noted_new(struct pc_node_part *part, pusherc_slice id, pusherc_slice key)
 {
-    struct noted *noted = pc_alloc_zero(&part->node->engine->mem, sizeof *noted + id.len);
+    struct pc_teller *t = &part->teller;
+    struct pc_mem *mem = &part->node->engine->mem;
+    struct noted *noted = pc_alloc_zero(mem, sizeof *noted + id.len + key.len);
     if (!noted)
         return NULL;
     char *at = (char *)(noted + 1);
     noted->node.key = pc_pack(&at, id);
-    if (pc_map_insert(&part->teller.noted, &noted->node)) {
-        pc_free(&part->node->engine->mem, noted);
+    noted->last.key = pc_pack(&at, key);
+    if (pc_map_insert(&t->noted, &noted->node)) {
+        pc_free(mem, noted);
         return NULL;
     }
-    pc_list_push_back(&part->teller.noted_in_order, &noted->in_order);
+    struct pc_map_node *found = pc_map_find(&t->noted_last, key);
+    if (found)
+        pc_map_remove(&t->noted_last, found);
+    if (pc_map_insert(&t->noted_last, &noted->last)) { /* it was empty before as well */
+        pc_map_remove(&t->noted, &noted->node);
+        pc_free(mem, noted);
+        return NULL;
+    }
+    noted->before = found ? PC_CONTAINER(found, struct noted, last) : NULL;
+    if (noted->before)
+        noted->before->after = noted;
+    pc_list_push_back(&t->noted_in_order, &noted->in_order);
     return noted;
 }
 
 static bool is_done(const struct pc_node_part *part, const struct noted *noted)
 {
+    if (noted->before && !noted->before->asked)
+        return false;
     return part->teller.leaving || !noted->receipt || pc_receipt_is_done(noted->receipt);
 }
 
@@ -166,14 +200,6 @@ static void forget_old(struct pc_node_part *part, size_t most)
             return;
         remembered_free(part, r);
     }
-}
-
-static void put_key(struct pc_buf *key, pusherc_slice channel, pusherc_slice user)
-{
-    pc_buf_put_u64(key, channel.len);
-    pc_buf_put_char(key, ':');
-    pc_buf_put(key, channel);
-    pc_buf_put(key, user);
 }
 
 static struct remembered *remembered_find(struct pc_node_part *part, pusherc_slice key)
@@ -370,6 +396,21 @@ static bool is_known(struct pc_node_part *part, pusherc_slice key)
     return app != NULL;
 }
 
+/* Notes an edge, behind those of the same channel or user. */
+static struct noted *note(struct pc_node_part *part, const struct edge_kind *kind,
+                          const pusherc_slice *edge)
+{
+    char stack[MAX_KEY];
+    struct pc_buf key;
+    pc_buf_init_in(&key, &part->node->engine->mem, SIZE_MAX, stack, sizeof stack);
+    if (is_count(kind))
+        pc_buf_put_char(&key, '#');
+    put_key(&key, edge[2], is_count(kind) ? PC_S("") : edge[3]);
+    struct noted *noted = pc_buf_status(&key) ? NULL : noted_new(part, edge[0], pc_buf_slice(&key));
+    pc_buf_free(&key);
+    return noted;
+}
+
 /* id, kind, channel, user. False: the edge is to be told later, because memory has run out, or the host is asked for the
  * app. */
 static bool take_edge(struct pc_node_part *part, const pusherc_slice *edge,
@@ -386,7 +427,7 @@ static bool take_edge(struct pc_node_part *part, const pusherc_slice *edge,
         if (!is_known(part, edge[2]) && !t->leaving &&
             finds_app(part->node, pc_slice_first(edge[2], pc_slice_find(edge[2], '/'))))
             return false;
-        struct noted *noted = noted_new(part, edge[0]);
+        struct noted *noted = note(part, kind, edge);
         if (!noted)
             return false;
         bool news = is_count(kind) ? !is_outdated(edge, end)
@@ -610,6 +651,7 @@ void pc_tellers_init(struct pusherc_link *node)
     for (uint32_t i = 0; i < node->part_count; i++) {
         struct pc_teller *t = &node->parts[i].teller;
         pc_map_init(&t->noted, &node->engine->mem, node->engine->seed);
+        pc_map_init(&t->noted_last, &node->engine->mem, node->engine->seed);
         pc_map_init(&t->remembered, &node->engine->mem, node->engine->seed);
         pc_list_init(&t->noted_in_order);
         pc_list_init(&t->remembered_in_order);
@@ -622,6 +664,7 @@ void pc_tellers_free(struct pusherc_link *node)
     for (uint32_t i = 0; i < node->part_count; i++) {
         forget_told(&node->parts[i]);
         pc_map_free(&node->parts[i].teller.noted);
+        pc_map_free(&node->parts[i].teller.noted_last);
         pc_map_free(&node->parts[i].teller.remembered);
     }
     pc_await_abandon(&node->find_app);
