@@ -100,6 +100,7 @@ struct pc_channel {
     struct pc_channel_class class;
     uint32_t holders; /* what keeps it alive beside subscriptions, e.g. events being delivered */
     uint64_t subscriptions; /* of all workers, and one for each absent member */
+    uint64_t elsewhere;     /* subscriptions in other processes, as far as it is known */
     uint64_t interested;    /* bit per worker with a subscription */
     uint32_t
         takers[PC_ENCODINGS]; /* subscriptions by the form in which their clients take events */

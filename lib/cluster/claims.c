@@ -82,6 +82,7 @@ static struct wait *wait_new(struct pc_joining *joining)
 static int begin_locked(struct pusherc_link *node, struct pc_joining *joining, struct wait *w,
                         struct pc_channel *channel, uint64_t *wake)
 {
+    const bool presence = joining->join.class.kind == PUSHERC_CHANNEL_PRESENCE;
     const struct pc_join *join = &joining->join;
     struct pc_remote_key bytes;
     struct pc_remote *remote =
@@ -90,7 +91,7 @@ static int begin_locked(struct pusherc_link *node, struct pc_joining *joining, s
     if (!remote)
         return PUSHERC_ENOMEM;
     *wake = pc_remote_mark(node, remote);
-    if (channel && !(user = pc_remote_get_user(remote, join->user_id)))
+    if (presence && !(user = pc_remote_get_user(remote, join->user_id)))
         return PUSHERC_ENOMEM;
     if (user)
         pc_remote_user_todo(remote, user);
@@ -114,6 +115,14 @@ static int begin_locked(struct pusherc_link *node, struct pc_joining *joining, s
     return PC_JOIN_WAITS;
 }
 
+/* The node tells the channel's subscribers what other nodes report. */
+static bool is_held(const struct pc_join *join)
+{
+    return join->class.kind == PUSHERC_CHANNEL_PRESENCE ||
+           (join->class.kind != PUSHERC_CHANNEL_USER &&
+            join->app->options.subscription_count_events);
+}
+
 static int begin(void *ctx, struct pc_joining *joining)
 {
     struct pusherc_link *node = ctx;
@@ -126,7 +135,7 @@ static int begin(void *ctx, struct pc_joining *joining)
     uint64_t wake = 0;
     int result = w ? 0 : PUSHERC_ENOMEM;
     joining->of_decider = NULL;
-    if (w && join->class.kind == PUSHERC_CHANNEL_PRESENCE) {
+    if (w && is_held(join)) {
         shard = pc_directory_lock(directory, app->uid, join->channel);
         channel = pc_shard_get(directory, shard, app, join->channel, join->class, join->match);
         result = channel ? 0 : PUSHERC_ENOMEM;

@@ -333,8 +333,6 @@ bool pc_mirror_message(struct pc_node_part *part, pusherc_slice key, pusherc_sli
 {
     struct pusherc_link *node = part->node;
     struct pc_remote_change c;
-    if (pc_slice_starts(text, PC_S("C ")))
-        return true; /* a total: not used yet */
     if (!parse_change(text, &c))
         return false;
     pc_node_lock(node);

@@ -11,6 +11,7 @@
 #include "cluster/relay.h"
 #include "cluster/search.h"
 #include "cluster/teller.h"
+#include "cluster/totals.h"
 #include "cluster/wants.h"
 #include "codec/crypto.h"
 
@@ -280,7 +281,7 @@ static void on_peeked(struct pc_node_part *part, struct pc_request *r, const pus
     pc_part_put_guard(part, &args);
     pc_values_put_u64(&args, node->options.lease_ms);
     pc_values_put(&args, reap ? pc_buf_slice(&reap->text) : PC_S(""));
-    pc_values_put_u64(&args, pc_teller_wants_of_dead(node));
+    pc_values_put_u64(&args, PC_TELLER_WANTS_ALL); /* its apps may be others */
     for (size_t i = 1; i < count; i++)
         pc_values_put(&args, values[i]);
     part->reaping = pc_request_send(part, reap, &args);
@@ -472,8 +473,9 @@ static void hears(struct pc_node_part *part, pusherc_topic topic, pusherc_slice 
         understood = part->index == 0 && pc_orders_hears_own(part, key, message);
     } else {
         understood = message.len > 0 && message.len <= PC_MAX_MESSAGE &&
-                     (message.ptr[0] == 'E'       ? pc_relay_hears(part, key, message)
-                      : pc_kept_is_event(message) ? pc_kept_hears(part, key, message)
+                     (message.ptr[0] == 'E'                  ? pc_relay_hears(part, key, message)
+                      : pc_slice_starts(message, PC_S("C ")) ? pc_totals_hears(part, key, message)
+                      : pc_kept_is_event(message)            ? pc_kept_hears(part, key, message)
                                                   : pc_mirror_message(part, key, message));
     }
     if (!understood)
@@ -556,6 +558,7 @@ static void tick_part(struct pc_node_part *part, uint64_t now_ms)
             part->sweep_at_ms = now_ms + part->node->options.sweep_ms;
             pc_mirrors_sweep(part);
             pc_kept_sweep(part);
+            pc_totals_sweep(part);
         }
         pc_relay_send(part);
         pc_teller_tick(part);

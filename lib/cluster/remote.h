@@ -58,7 +58,8 @@ struct pc_remote {
     /* guarded by the mutex */
     struct pc_app
         *app; /* counted; NULL = no client here has asked: the authority believes that one has */
-    struct pc_channel *channel; /* a presence channel, held; else NULL */
+    struct pc_channel
+        *channel; /* held: of presence, or whose subscribers hear how many there are; or NULL */
     uint64_t claims;
     bool open; /* a newcomer need not wait, except for a user who is new */
     struct pc_list marked, waits;
@@ -77,9 +78,12 @@ struct pc_remote {
     uint64_t sent; /* count that the authority has, if known */
     bool count_asked;
     uint64_t count_wanted; /* what was asked last */
-    uint32_t joins;        /* under way */
-    uint64_t count_at_ms;  /* when a change of the count is sent; 0 = there is none */
-    bool live;             /* the mirror follows */
+    bool recount;          /* totals may have been missed */
+    bool total_came;       /* a message, since the count was asked: */
+    uint64_t total;
+    uint32_t joins;       /* under way */
+    uint64_t count_at_ms; /* when a change of the count is sent; 0 = there is none */
+    bool live;            /* the mirror follows */
     bool fetching;
     uint64_t fetch_number;
     bool

@@ -627,6 +627,8 @@ static int prepare_batch(struct pc_step *s, struct batch *b)
         err = add_edge(s, b, b->counted[i], PC_S(""));
         if (err == 0 && wants_totals(s, 4))
             err = add_edge(s, b, b->counted[i], pc_slice(room, sizeof room));
+        if (err == 0 && wants_totals(s, 4))
+            err = pc_step_reserve(s, 1, b->counted[i].len);
     }
     return err;
 }
@@ -647,6 +649,8 @@ static void take_away(struct pc_step *s, struct pc_incarnation *dead, struct bat
             continue;
         }
         count(s, counted, 0, edge, total);
+        if (wants_totals(s, 4))
+            tell_total(s, channel);
         pc_counted_settle(p, dead, counted);
         pc_occupied_settle(p, channel);
     }

@@ -43,7 +43,7 @@ static uint64_t wants_of_app(const struct pc_engine *engine, const struct pc_app
                            PUSHERC_WEBHOOK_MEMBER_ADDED | PUSHERC_WEBHOOK_MEMBER_REMOVED;
     if (!is_presence && app->options.subscription_count_events &&
         pc_noticed(&engine->observer, app, PUSHERC_WEBHOOK_SUBSCRIPTION_COUNT))
-        return 2;
+        return PC_TELLER_WANTS_ALL;
     return engine->hooks.on_channel || pc_noticed(&engine->observer, app, edges);
 }
 
@@ -55,15 +55,10 @@ uint64_t pc_teller_wants(const struct pc_remote *remote)
     pusherc_slice id = pc_slice_first(remote->node.key, pc_slice_find(remote->node.key, '/'));
     struct pc_app *app = pc_apps_by_id(&node->engine->apps, id);
     if (!app) /* it was removed, or no client here has asked */
-        return pc_teller_wants_of_dead(node);
+        return PC_TELLER_WANTS_ALL;
     uint64_t wants = wants_of_app(node->engine, app, pc_remote_is_presence(remote));
     pc_app_unref(app);
     return wants;
-}
-
-uint64_t pc_teller_wants_of_dead(const struct pusherc_link *node)
-{
-    return node->engine->observer.note ? 2 : node->engine->hooks.on_channel != NULL;
 }
 
 static void put_key(struct pc_buf *key, pusherc_slice channel, pusherc_slice user)
@@ -469,7 +464,7 @@ static void on_edges(struct pc_node_part *part, struct pc_request *r, const push
     bool all = true;
     for (size_t i = 1; i < count && all; i += 4)
         all = take_edge(part, values + i, values + count);
-    node->has_edges |= count > 1;
+    node->has_edges |= count > 1 && (node->engine->observer.note || node->engine->hooks.on_channel);
     t->over = t->leaving && count < 1 + 4 * TELL_LIMIT;
     acknowledge(part);
     if (all && count > 4 * TELL_LIMIT)

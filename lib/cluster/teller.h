@@ -20,8 +20,8 @@ void pc_tellers_free(struct pusherc_link *node);
 
 /* `wants` of the steps about a channel: 0 = its edges have no reader, 1 = edges, 2 = totals as well. */
 uint64_t pc_teller_wants(const struct pc_remote *remote);
-/* The same for whatever a dead node holds. */
-uint64_t pc_teller_wants_of_dead(const struct pusherc_link *node);
+/* Also of what a dead node held: its apps may be others. */
+#define PC_TELLER_WANTS_ALL 2
 
 /* The lease was renewed. `is`: this node is the teller. */
 void pc_teller_renewed(struct pc_node_part *part, bool is);

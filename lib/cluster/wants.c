@@ -6,6 +6,7 @@
 #include "cluster/kept.h"
 #include "cluster/mirror.h"
 #include "cluster/teller.h"
+#include "cluster/totals.h"
 
 /* -- asking for what is wanted -- */
 
@@ -123,13 +124,15 @@ static void ask_users(struct pc_remote *remote)
 static void on_counted(struct pc_node_part *part, struct pc_request *r, const pusherc_slice *values,
                        size_t count)
 {
-    (void)part;
-    (void)values;
-    (void)count;
+    uint64_t total;
     r->remote->requests--;
     r->remote->count_asked = false;
     r->remote->sent_known = PC_KNOWN_YES;
     r->remote->sent = r->number;
+    if (count == 3 && pc_slice_to_u64(values[2], &total))
+        pc_totals_counted(r->remote, r->number, total);
+    else
+        pc_node_refuse(part->node, "the answer to a COUNT");
     pc_remote_soon(r->remote);
 }
 
@@ -160,11 +163,12 @@ static void ask_count(struct pc_remote *remote, uint64_t claims)
     struct pusherc_link *node = pc_remote_node(remote);
     struct pc_values args;
     bool known = remote->sent_known == PC_KNOWN_YES;
-    if (!remote->counted || remote->count_asked || (known && remote->sent == claims)) {
+    if (!remote->counted || remote->count_asked ||
+        (known && remote->sent == claims && !(remote->recount && claims > 0))) {
         remote->count_at_ms = 0;
         return;
     }
-    if (known && remote->sent > 0 && claims > 0) { /* not an edge: gathered */
+    if (known && remote->sent > 0 && claims > 0 && !remote->recount) { /* not an edge: gathered */
         if (remote->count_at_ms == 0)
             remote->count_at_ms = pc_node_now(node) + node->options.count_ms;
         if (pc_node_now(node) < remote->count_at_ms) {
@@ -180,14 +184,16 @@ static void ask_count(struct pc_remote *remote, uint64_t claims)
     pc_values_put(&args, remote->node.key);
     pc_values_put_u64(&args, claims);
     pc_values_put(&args, PC_S(""));
-    pc_values_put_u64(&args, 0);
+    pc_values_put_u64(&args, pc_totals_wanted(remote));
     if (r) {
         r->remote = remote;
         r->number = claims;
     }
     remote->count_wanted = claims;
+    remote->total_came = false;
     remote->count_asked = pc_request_send(remote->part, r, &args);
     remote->count_at_ms = 0;
+    remote->recount &= !remote->count_asked;
     remote->requests += remote->count_asked;
     remote->part->said |= remote->count_asked;
     if (!remote->count_asked)
@@ -492,6 +498,7 @@ void pc_wants_subscribed(struct pusherc_link *node, pusherc_slice key)
     if (--remote->topic_pending > 0 || remote->topic != PC_TOPIC_ASKED)
         return;
     remote->topic = PC_TOPIC_THERE;
+    remote->recount = pc_totals_wanted(remote);
     pc_wants_look(remote);
 }
 

@@ -3,16 +3,22 @@
 #include "fanout/channel_timer.h"
 #include "protocol/message_out.h"
 
+/* Of all processes. */
+static uint64_t total_of(const struct pc_channel *channel)
+{
+    return channel->subscriptions + channel->elsewhere;
+}
+
 static uint64_t next_ms(const struct pc_channel *channel)
 {
     return channel->count.told_ms +
-           (channel->subscriptions > PC_COUNT_LARGE ? PC_COUNT_LARGE_MS : PC_GATHER_MS);
+           (total_of(channel) > PC_COUNT_LARGE ? PC_COUNT_LARGE_MS : PC_GATHER_MS);
 }
 
 static bool all_know(const struct pc_channel *channel)
 {
     return channel->subscriptions == 0 ||
-           (channel->count.told == channel->subscriptions && !channel->count.newcomers);
+           (channel->count.told == total_of(channel) && !channel->count.newcomers);
 }
 
 static void tell(struct pc_worker *worker, struct pc_app *app, struct pc_channel *channel,
@@ -24,14 +30,14 @@ static void tell(struct pc_worker *worker, struct pc_app *app, struct pc_channel
     struct pc_notice notice = {.kind = PUSHERC_WEBHOOK_SUBSCRIPTION_COUNT,
                                .app = app,
                                .channel = channel->name,
-                               .subscription_count = channel->subscriptions};
+                               .subscription_count = total_of(channel)};
     pc_buf_init_in(&message, &engine->mem, SIZE_MAX, stack, sizeof stack);
-    pc_out_subscription_count(&message, channel->name, channel->subscriptions);
+    pc_out_subscription_count(&message, channel->name, total_of(channel));
     int err = pc_buf_status(&message);
     if (err == 0)
         err = pc_post_message(engine, channel, pc_buf_slice(&message), posting);
     pc_buf_free(&message);
-    channel->count.told = err ? 0 : channel->subscriptions;
+    channel->count.told = err ? 0 : total_of(channel);
     channel->count.newcomers = false;
     channel->count.told_ms = worker->now_ms;
     if (!engine->told_by_link)
@@ -66,4 +72,14 @@ void pc_count_changed(struct pc_worker *worker, struct pc_app *app, struct pc_ch
     if (!all_know(channel) && !channel->count.timer_set)
         channel->count.timer_set =
             pc_channel_timer_start(worker, app, channel, next_ms(channel), on_interval) == 0;
+}
+
+void pc_count_elsewhere(struct pc_worker *worker, struct pc_app *app, struct pc_channel *channel,
+                        uint64_t elsewhere, struct pc_posting *posting)
+{
+    if (channel->elsewhere == elsewhere)
+        return;
+    channel->elsewhere = elsewhere;
+    if (channel->subscriptions > 0)
+        pc_count_changed(worker, app, channel, false, posting);
 }

@@ -18,5 +18,8 @@
  * (out of memory, a full mailbox), the count is told again at the end of the next interval. */
 void pc_count_changed(struct pc_worker *worker, struct pc_app *app, struct pc_channel *channel,
                       bool joined, struct pc_posting *posting);
+/* Locked. The number of subscriptions in other processes, with which subscribers here are told the sum. */
+void pc_count_elsewhere(struct pc_worker *worker, struct pc_app *app, struct pc_channel *channel,
+                        uint64_t elsewhere, struct pc_posting *posting);
 
 #endif

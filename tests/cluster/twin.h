@@ -8,6 +8,7 @@
  *   An order is over within its time, and if no node was silent, no node that believes its link to be up has not carried
  *     it out.
  *   The cache channel: at rest all nodes with clients keep what the authority keeps, and clients have heard it last.
+ *   At rest subscribers of other channels have been told how many there are on all nodes.
  *   Webhooks: occupied and vacated, added and removed alternate, as long as the same node tells and nothing broke; at rest
  *     they have told what is true, unless data was lost and the teller as well.
  *   If nothing broke on the way: each client has each event that was published after it was answered, a snapshot has
@@ -580,6 +581,7 @@ static inline void twin_start(struct twin *t, size_t node)
     pusherc_app_options app = fx_app();
     pusherc_server_options limits = fx_limits();
     app.max_presence_members = t->most;
+    app.subscription_count_events = true;
     *n = (struct twin_node){.running = true, .name = t->names++, .twin = t};
     REQUIRE(fx_try_open(&n->fx, &limits, NULL, 1, 0) == 0);
     REQUIRE(fx_try_put(&n->fx, &app) == 0);
@@ -798,6 +800,16 @@ static inline void twin_check_channel(struct twin *t, size_t channel)
             REQUIRE(c->roster == users);
     }
     snprintf(key, sizeof key, "app-id/%s", twin_channels[channel]);
+    for (size_t i = 0; i < TWIN_CLIENTS && !twin_is_presence(channel); i++) {
+        const struct twin_client *c = &t->clients[i];
+        struct pc_remote *remote = c->used && c->channel == channel
+                                       ? pc_remote_find(t->nodes[c->node].link, pc_slice_of(key))
+                                       : NULL;
+        REQUIRE(!remote ||
+                (remote->channel &&
+                 remote->channel->subscriptions + remote->channel->elsewhere == subscriptions));
+        REQUIRE(!remote || remote->channel->count.told == subscriptions);
+    }
     pusherc_slice args[2] = {pc_slice_of(key)};
     REQUIRE(pusherc_authority_execute(t->hub.authority, t->hub.now_ms * 1000, PUSHERC_STEP_TOTALS,
                                       args, 1, hub_nothing_said, twin_on_totals, &seen) == 0);

@@ -524,6 +524,27 @@ describe('several servers over Redis', { skip: noRedis }, () => {
     assert.equal(endpoint.events.all.filter((e) => e.name === 'cache_miss').length, 1);
   });
 
+  test('subscribers hear how many there are on all servers', { skip: noUrls }, async (t) => {
+    const endpoint = await receiver(t);
+    const app = { ...APP, subscription_count_events: true, webhooks: [{ url: endpoint.url }] };
+    const nodes = await startNodes(t, await startRedis(t), 3, { apps: [app], webhook_batch_ms: 50, webhook_delay_ms: 100 });
+    const clients = await Promise.all([...nodes, ...nodes].map((node) => connect(node)));
+    const told = (client) => client.frames.filter((f) => f.event === 'pusher_internal:subscription_count').map((f) => JSON.parse(f.data).subscription_count);
+    const all = (some, count) => until(() => some.every((client) => told(client).at(-1) === count), () => `${count} on all: ${JSON.stringify(some.map(told))}`, LONG);
+    for (const client of clients) await client.subscribe('news');
+    await all(clients, 6);
+    await clients[0].close();
+    await all(clients.slice(1), 5);
+    await until(() => endpoint.events.all.filter((e) => e.name === 'subscription_count').at(-1)?.subscription_count === 5, 'the webhook', LONG);
+    nodes[1].child.kill('SIGKILL');
+    const left = clients.filter((_, i) => i > 0 && i % 3 !== 1);
+    await all(left, 3);
+    for (const client of left) await client.close();
+    await endpoint.event('channel_vacated', { channel: 'news' });
+    const counts = endpoint.events.all.filter((e) => e.name === 'subscription_count').map((e) => e.subscription_count);
+    assert.ok(counts.every((n, i) => n >= 1 && n <= 6 && n !== counts[i - 1]), `each is told once: ${counts}`);
+  });
+
   test('clusters with different prefixes share nothing', async (t) => {
     const redis = await startRedis(t);
     const nodes = await Promise.all(['one:', 'two:'].map((redis_prefix) => startNode(t, redis, { redis_prefix })));

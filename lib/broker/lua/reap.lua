@@ -22,7 +22,10 @@ for i = 1, held do
 end
 for k = 9 + held, #KEYS do
   local channel = ARGV[k + 2 + held]
-  if redis.call('HEXISTS', counts, channel) == 1 then count(counts, KEYS[k], edges, channel, 0, wants) end
+  if redis.call('HEXISTS', counts, channel) == 1 then
+    local total = count(counts, KEYS[k], edges, channel, 0, wants)
+    if wants == '2' then redis.call(pub, topic(channel), 'C ' .. text(total)) end
+  end
 end
 local left = redis.call('SCARD', hold) + redis.call('HLEN', counts)
 if left == 0 then redis.call('SREM', dying, dead) end

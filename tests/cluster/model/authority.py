@@ -294,7 +294,9 @@ class Partition:
             self._drop(now, dead, channel, user)
         for channel in counted:
             if channel in self.counts.get(dead, {}):
-                self._count(now, dead, channel, 0)
+                total = self._count(now, dead, channel, 0)
+                if self.wants == 2:
+                    self.out.append(['t/' + channel, 'C %d' % total])
         left = len(self.hold.get(dead, ())) + len(self.counts.get(dead, {}))
         if left == 0:
             self.dying.discard(dead)

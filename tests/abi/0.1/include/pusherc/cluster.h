@@ -70,7 +70,7 @@ typedef enum pusherc_step {
     /** dead limit -> n (channel user){n} m (channel){m}. What to name in REAP. */
     PUSHERC_STEP_PEEK = 11,
     /** inc epoch lease_ms dead wants n (channel user){n} m (channel){m} -> left. Declares an incarnation dead and takes
-     *  away what is named; again until nothing is left. ALIVE: its lease has not lapsed. DENIED: the incarnation that
+     *  away what is named; again until nothing is left. If `wants` is 2, new totals are published as by COUNT. ALIVE: its lease has not lapsed. DENIED: the incarnation that
      *  asks was itself away. */
     PUSHERC_STEP_REAP = 12,
     /** inc epoch since limit -> (id kind channel user)*. The oldest edges after the id `since`, "0-0" at first; kind:
