@@ -39,6 +39,8 @@ const struct cli_setting cli_server_settings[] = {
     {"cluster_settle_ms", CLI_SETTING_NUMBER, AT(cluster.settle_ms), 101, 3600000, 5000, "", "after Redis lost data no member leaves for so long; more than one renewal"},
     {"cluster_join_wait_ms", CLI_SETTING_NUMBER, AT(cluster.join_wait_ms), 1, 600000, 2000, "", "without Redis a subscribe waits so long, and is then answered with what this server knows"},
     {"cluster_stale_reads", CLI_SETTING_FLAG, AT(cluster.stale_reads), 0, 1, 0, "", "without Redis the HTTP API answers with what this server knows; else with 503"},
+    {"cluster_ready_needs_link", CLI_SETTING_FLAG, AT(cluster.ready_needs_link), 0, 1, 0, "", "without Redis `/ready` answers 503; else 200, and says `degraded`"},
+    {"cluster_close_after_ms", CLI_SETTING_NUMBER, AT(cluster.close_after_ms), 0, 86400000, 0, "", "without Redis for so long the server closes its clients with 4200 and refuses new ones with 4100, until Redis is back; 0: it keeps them"},
     {"metrics", CLI_SETTING_FLAG, AT(metrics), 0, 1, 0, "", "serve pages for operators on a port of their own"},
     {"metrics_host", CLI_SETTING_TEXT, AT(metrics_host), 0, 0, 0, "", "address of that port"},
     {"metrics_port", CLI_SETTING_NUMBER, AT(metrics_port), 0, 65535, DEFAULT_METRICS, "", "number of that port; 0: the system picks one"},

@@ -201,6 +201,13 @@ typedef struct pusherc_cluster_options {
                                 PUSHERC_EBACKLOG, and only this node's subscribers get the event */
     bool stale_reads; /**< without a link the HTTP API answers what this node knows; default: 503 */
     uint8_t reserved_[3]; /**< zero */
+    /** Without a link for so long the node closes its clients with 4200, so that they connect to another one, and refuses
+     *  new ones with 4100 until the link is back; default: never. For apps whose revocations must hold: without a link a
+     *  node hears of none */
+    uint32_t close_after_ms;
+    bool
+        ready_needs_link; /**< without a link `/ready` answers 503; default: 200, and says `degraded` */
+    uint8_t reserved2_[3]; /**< zero */
 } pusherc_cluster_options;
 
 /* clang-format off */

@@ -8,10 +8,23 @@ void pc_api_root(struct pc_api_call *call)
 
 void pc_api_ready(struct pc_api_call *call)
 {
-    if (pc_engine_is_draining(call->request->engine))
+    const struct pc_engine *engine = call->request->engine;
+    if (pc_engine_is_draining(engine)) {
         pc_api_unavailable(call->reply, "The server is shutting down.");
-    else
+        return;
+    }
+    switch (pc_engine_health(engine)) {
+    case PC_HEALTH_OK:
         pc_api_plain(call->reply, 200, "OK");
+        break;
+    case PC_HEALTH_DEGRADED:
+        pc_api_plain(call->reply, 200, "degraded: the link with other servers is down");
+        break;
+    case PC_HEALTH_UNREADY:
+    case PC_HEALTH_APART:
+        pc_api_unavailable(call->reply, "The link with other servers is down.");
+        break;
+    }
 }
 
 void pc_api_up(struct pc_api_call *call)

@@ -5,6 +5,7 @@
 
 #include <pusherc/error.h>
 
+#include "cluster/isolation.h"
 #include "cluster/kept.h"
 #include "cluster/mirror.h"
 #include "cluster/orders.h"
@@ -67,6 +68,7 @@ static void set_state(struct pc_node_part *part, enum pc_link_state state)
 {
     part->state = state;
     update_info(part->node);
+    pc_isolation_look(part->node);
 }
 
 static void forget_dead(struct pc_node_part *part)
@@ -574,6 +576,7 @@ static void on_tick(struct pc_timer *timer, uint64_t now_ms)
     struct pusherc_link *node = PC_CONTAINER(timer, struct pusherc_link, tick);
     for (uint32_t i = 0; i < node->part_count; i++)
         tick_part(&node->parts[i], now_ms);
+    pc_isolation_tick(node, now_ms);
     pc_orders_tick(&node->parts[0]);
     pc_searches_go_on(node);
     pc_timer_arm(&node->worker->timers, &node->tick, now_ms + PC_NODE_TICK_MS);
@@ -709,6 +712,7 @@ int pc_node_start(struct pusherc_link *node)
 {
     for (uint32_t i = 0; i < node->part_count; i++)
         node->parts[i].lost_ms = pc_node_now(node);
+    pc_isolation_start(node);
     int err = node->ops.start(node->self, node);
     node->started = err == 0;
     if (node->started)

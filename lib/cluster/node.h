@@ -129,6 +129,13 @@ struct pc_teller {
     struct pc_list remembered_in_order;
 };
 
+/* isolation.h */
+struct pc_isolation {
+    uint64_t linked_ms; /* when the link worked in all partitions, at the latest; or the start */
+    bool apart;         /* it takes no clients */
+    uint64_t close_ms;  /* then, when those that are left are closed */
+};
+
 /* Reports of the link that were made before the link was lost do not count. */
 struct pc_report_ages {
     uint64_t steps, topics;
@@ -217,6 +224,7 @@ struct pusherc_link {
     bool app_is_late;         /* and has not answered in time */
     struct pc_list searches;  /* that wait for their next step */
     struct pc_orders orders;
+    struct pc_isolation isolation;
     struct pc_node_stats stats;
     _Atomic int worst; /* enum pc_link_state; for other threads */
     _Atomic uint32_t alive;

@@ -83,6 +83,14 @@ struct pc_operator_figures {
     struct pc_recent metrics, json; /* the page, and the same as JSON */
 };
 
+/* Whether this server should get clients, as a link with other servers sees it. */
+enum pc_health {
+    PC_HEALTH_OK = 0,
+    PC_HEALTH_DEGRADED, /* it serves without the others */
+    PC_HEALTH_UNREADY,  /* the same, and balancers are to choose another server */
+    PC_HEALTH_APART     /* it takes no clients */
+};
+
 struct pc_engine {
     struct pc_mem mem;
     struct pc_log log;
@@ -117,6 +125,7 @@ struct pc_engine {
     uint32_t worker_count;
     struct pc_worker *workers; /* worker_count of them */
     _Atomic bool draining;     /* a stop has begun */
+    _Atomic int health;        /* enum pc_health */
     /* of all workers, with those that are being admitted, against options.max_connections */
     _Atomic uint32_t clients;
     _Atomic uint64_t publishes, unmatched, mailbox_refused;
@@ -166,6 +175,12 @@ static inline bool pc_engine_is_draining(const struct pc_engine *engine)
 {
     /* relaxed: a thread may see the stop a little later */
     return atomic_load_explicit(&engine->draining, memory_order_relaxed);
+}
+
+static inline enum pc_health pc_engine_health(const struct pc_engine *engine)
+{
+    return (enum pc_health)atomic_load_explicit(&engine->health,
+                                                memory_order_relaxed); /* as above */
 }
 
 #endif

@@ -95,6 +95,9 @@ enum pc_admit_result pc_admit_request(struct pc_engine *engine,
     *out = (struct pc_admission){0};
     if (pc_engine_is_draining(engine))
         return refuse_client(out, PC_CLOSE_RECONNECT);
+    if (pc_engine_health(engine) == PC_HEALTH_APART)
+        return refuse_client_because(out, PC_CLOSE_OVER_CAPACITY,
+                                     PC_S("The server has no link with the others"));
     if (!take_key(engine, key, out))
         return refuse_path(engine, out);
     return read_protocol(request->query, out);

@@ -42,6 +42,8 @@ static bool is_member(const struct pc_session *s, pusherc_slice user_id)
 static bool is_of_app(const struct pc_session *s, const struct pc_disconnect *which)
 {
     const struct pc_app_state *app = s->app->state;
+    if (which->any_app)
+        return true;
     return which->app_uid ? app->uid == which->app_uid
                           : atomic_load_explicit(&app->disabled, memory_order_acquire);
 }

@@ -1,4 +1,4 @@
-/* Orders to every worker to close connections: one, a user's, all of an app, or all of disabled apps. */
+/* Orders to every worker to close connections: one, a user's, all of an app, all of disabled apps, or all. */
 #ifndef PC_SESSION_DISCONNECT_H
 #define PC_SESSION_DISCONNECT_H
 
@@ -7,6 +7,7 @@
 /* Neither socket_id nor user_id: every connection of the app. */
 struct pc_disconnect {
     uint64_t app_uid;            /* 0 = of every app that is disabled */
+    bool any_app;                /* app_uid does not matter: every connection of the server */
     pusherc_socket_id socket_id; /* zero = not given */
     pusherc_slice user_id;       /* 1..PC_IDENTITY_MAX_ID bytes; len 0 = not given */
     bool signed_in;              /* only connections that signed in as the user */

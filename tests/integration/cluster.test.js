@@ -9,7 +9,7 @@ const http = require('node:http');
 const os = require('node:os');
 const path = require('node:path');
 const { describe, test } = require('node:test');
-const { APP, BUILD, Program, TOP, api, channelAuth, connect, freePort, request, sleep, startServe, trigger, until, within } = require('./lib.js');
+const { APP, BUILD, Program, TOP, api, channelAuth, connect, freePort, refused, request, sleep, startServe, trigger, until, within } = require('./lib.js');
 const { receiver, verify } = require('./receiver.js');
 const { noRedis, startRedis } = require('./redis.js');
 
@@ -286,6 +286,45 @@ describe('several servers over Redis', { skip: noRedis }, () => {
       await alone.close();
       await startRedis(t, [], redis.port);
     });
+  });
+
+  test('without Redis a server says that it is degraded, or unready if it is told so, and keeps its clients', async (t) => {
+    const redis = await startRedis(t);
+    const nodes = [await startNode(t, redis), await startNode(t, redis, { cluster_ready_needs_link: true })];
+    await Promise.all(nodes.map(linked));
+    const ready = async (node) => { const { status, text } = await request(node, 'GET', '/ready'); return `${status} ${text}`; };
+    const are = (wanted, what) => until(async () => JSON.stringify(await Promise.all(nodes.map(ready))) === JSON.stringify(wanted), what, LONG);
+    await are(['200 OK', '200 OK'], 'both are ready');
+    const clients = await Promise.all(nodes.map((node) => connect(node)));
+    await redis.kill();
+    await are(['200 degraded: the link with other servers is down', '503 The link with other servers is down.'], 'what is said without Redis');
+    for (const client of clients) {
+      await client.subscribe('news');
+      await (await connect(nodes[clients.indexOf(client)])).close(); // newcomers are served as well
+    }
+    await startRedis(t, [], redis.port);
+    await are(['200 OK', '200 OK'], 'both are ready again');
+    for (const [i, client] of clients.entries()) {
+      await trigger(nodes[i], 'news', 'still-here', '{}');
+      await client.event('still-here');
+    }
+  });
+
+  test('without Redis for a time that is set a server closes its clients with 4200, and takes none until Redis is back', async (t) => {
+    const redis = await startRedis(t);
+    const node = await startNode(t, redis, { cluster_close_after_ms: 500 });
+    await linked(node);
+    const clients = await Promise.all([1, 2, 3].map(() => connect(node)));
+    await redis.kill();
+    for (const client of clients) assert.equal((await client.closed()).code, 4200);
+    assert.equal((await request(node, 'GET', '/ready')).status, 503);
+    const { code, reason } = await refused(node);
+    assert.deepEqual({ code, reason }, { code: 4100, reason: 'The server has no link with the others' });
+    assert.match(node.stderr, /has had no link for 500 ms: closes its clients/);
+    await startRedis(t, [], redis.port);
+    await linked(node);
+    assert.equal((await request(node, 'GET', '/ready')).text, 'OK');
+    await (await connect(node)).subscribe('news');
   });
 
   test('Redis stands still for longer than its time-out: as if it had not', async (t) => {

@@ -497,6 +497,9 @@ typedef struct pusherc_cluster_options {
     uint32_t outbox_bytes;
     bool stale_reads;
     uint8_t reserved_[3];
+    uint32_t close_after_ms;
+    bool ready_needs_link;
+    uint8_t reserved2_[3];
 } pusherc_cluster_options;
 void pusherc_cluster_options_init(pusherc_cluster_options *out, size_t struct_size);
 typedef struct pusherc_link_ops {
