@@ -356,6 +356,7 @@ static int link_over_redis(struct serving *serving)
     options.url = settings->redis;
     options.prefix = settings->redis_prefix;
     options.timeout_ms = settings->redis_timeout_ms;
+    options.ca_file = settings->redis_ca_file;
     int status = pusherc_server_use_redis(serving->server, &options, &settings->cluster, &info);
     if (status)
         (void)complain_info("redis: ", status, &info);
@@ -373,6 +374,7 @@ static int listen_to_laravel(struct serving *serving)
     options.prefix = settings->laravel_redis_prefix;
     options.app_name = settings->laravel_app_name;
     options.timeout_ms = settings->redis_timeout_ms;
+    options.ca_file = settings->redis_ca_file;
     options.app_id = serving->apps.items[0].id;
     int status = pusherc_server_use_laravel_redis(serving->server, &options, &info);
     if (status)

@@ -30,6 +30,7 @@ const struct cli_setting cli_server_settings[] = {
     {"tls_password", CLI_SETTING_SECRET, AT(tls_password), 0, 0, 0, "", "password of the key"},
     {"redis", CLI_SETTING_SECRET, AT(redis), 0, 0, 0, "", "URL of a Redis that links several servers, redis://[user:password@]host[:port][/db]"},
     {"redis_prefix", CLI_SETTING_TEXT, AT(redis_prefix), 0, 0, 0, "", "what the names of keys and topics begin with; default `pusherc:`"},
+    {"redis_ca_file", CLI_SETTING_TEXT, AT(redis_ca_file), 0, 0, 0, "", "PEM file of the authorities that a Redis with `rediss://` is trusted by, `laravel_redis` as well; by default the system's"},
     {"redis_timeout_ms", CLI_SETTING_NUMBER, AT(redis_timeout_ms), 100, 600000, 5000, "", "a Redis that does not answer for so long is given up, and connected anew"},
     {"laravel_redis", CLI_SETTING_SECRET, AT(laravel_redis), 0, 0, 0, "", "URL of the Redis in which a Laravel application publishes; the first app gets its events"},
     {"laravel_redis_prefix", CLI_SETTING_TEXT, AT(laravel_redis_prefix), 0, 0, 0, "", "what the application puts before the names of channels; default: what Laravel makes of `laravel_app_name`, older releases included"},

@@ -25,6 +25,7 @@ struct cli_settings {
     const char *tls_cert, *tls_key, *tls_password;
     const char *forward;              /* where events are sent as well; NULL = nowhere */
     const char *redis, *redis_prefix; /* NULL = one process, or the library's prefix */
+    const char *redis_ca_file;        /* NULL = the system's */
     uint32_t redis_timeout_ms;
     const char *laravel_redis, *laravel_redis_prefix, *laravel_app_name; /* NULL = not used */
     pusherc_cluster_options cluster;

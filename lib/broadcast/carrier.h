@@ -46,6 +46,7 @@ struct pc_carrier_home {
     struct pc_mem mem;
     struct pc_log log;
     const char *ca_file; /* NULL = the system's */
+    char why[200];       /* why a carrier could not be made, if no static text says it */
     uint32_t timeout_ms, max_under_way;
     bool no_keys;
     pusherc_server *server;

@@ -3,6 +3,8 @@
  * answers. It is opened with the first batch, and again with the next one after it was lost. What was sent on a
  * connection that is lost counts as not sent. If a host of several cannot be reached, the next one is tried.
  */
+#include <stdio.h>
+
 #include <pusherc/error.h>
 
 #include "broadcast/carrier.h"
@@ -27,6 +29,7 @@ enum connecting {
 struct redis {
     struct pc_carrier carrier;
     struct pc_broadcast_url url; /* owned */
+    struct pc_tls_trust *trust;  /* owned; NULL = in the clear */
     enum connecting state;
     struct pc_redis_conn *conn; /* NULL = closed; former ones may not be gone yet */
     uv_timer_t timer;           /* no answer for timeout_ms */
@@ -69,7 +72,10 @@ static void answer_away(struct redis *r, struct transfer *t, int code, const cha
 
 static void on_timeout(uv_timer_t *timer)
 {
-    fail(timer->data, "Redis does not answer", true);
+    struct redis *r = timer->data;
+    char reason[PC_REDIS_LINE];
+    (void)snprintf(reason, sizeof reason, "Redis %s", pc_redis_conn_silence(r->conn));
+    fail(r, reason, true);
 }
 
 /* Runs while an answer is awaited. */
@@ -251,11 +257,11 @@ static void connect_now(struct redis *r)
 {
     static const struct pc_redis_conn_ops ops = {
         .opened = greet, .replied = on_reply, .failed = on_failed, .gone = on_gone};
-    const struct pc_broadcast_host *host = &r->url.hosts[r->host];
+    const struct pc_redis_place place = pc_redis_place(&r->url, r->host, r->trust);
     if (r->state != CLOSED)
         return;
     r->state = CONNECTING;
-    if (pc_redis_conn_open(&r->conn, mem_of(r), r->carrier.home->uv, host->name, host->port,
+    if (pc_redis_conn_open(&r->conn, mem_of(r), r->carrier.home->uv, &place,
                            PC_REDIS_MAX_ANSWER_BYTES, &ops, r)) {
         fail(r, "out of memory", false);
         return;
@@ -313,6 +319,7 @@ static void redis_free(struct pc_carrier *carrier)
 {
     struct redis *r = PC_CONTAINER(carrier, struct redis, carrier);
     pc_broadcast_url_free(&r->url);
+    pc_tls_trust_free(r->trust);
     pc_free(&carrier->home->mem, r);
 }
 
@@ -321,12 +328,17 @@ int pc_carrier_new_redis(struct pc_carrier **out, struct pc_carrier_home *home,
 {
     static const struct pc_carrier_kind_ops ops = {
         .send = redis_send, .ended = redis_ended, .free = redis_free};
-    *why = "Redis over TLS is not supported";
-    if (url->tls)
-        return PUSHERC_ENOSYS;
+    pusherc_errinfo info = {0};
     struct redis *r = pc_alloc_zero(&home->mem, sizeof *r);
     if (!r)
         return PUSHERC_ENOMEM;
+    int err = pc_redis_trust(&r->trust, &home->mem, url, home->ca_file, &info);
+    if (err) {
+        (void)snprintf(home->why, sizeof home->why, "%s", info.text);
+        *why = home->why;
+        pc_free(&home->mem, r);
+        return err;
+    }
     r->carrier = (struct pc_carrier){.ops = &ops, .home = home};
     r->url = *url;
     *url = (struct pc_broadcast_url){.text = NULL}; /* it is ours now */

@@ -2,6 +2,7 @@
 
 #include <pusherc/error.h>
 
+#include "base/log.h"
 #include "broadcast/laravel.h"
 #include "redis/reader.h"
 
@@ -61,6 +62,35 @@ int pc_redis_put_greeting(struct pc_buf *buf, const struct pc_broadcast_url *url
         ++*count;
     }
     return pc_buf_status(buf);
+}
+
+/* -- where it is -- */
+
+int pc_redis_trust(struct pc_tls_trust **out, const struct pc_mem *mem,
+                   const struct pc_broadcast_url *url, const char *ca_file, pusherc_errinfo *info)
+{
+    const pusherc_slice named[] = {url->ca_file, url->cert_file, url->key_file};
+    char *paths[3] = {NULL};
+    int err = 0;
+    *out = NULL;
+    if (!url->tls)
+        return 0;
+    for (size_t i = 0; i < 3 && err == 0; i++)
+        if (named[i].len && !(paths[i] = pc_dup(mem, named[i])))
+            err = pc_errinfo(info, PUSHERC_ENOMEM, 0, "out of memory");
+    const struct pc_tls_trust_files files = {
+        .ca_file = paths[0] ? paths[0] : ca_file, .cert_file = paths[1], .key_file = paths[2]};
+    err = err ? err : pc_tls_trust_new(out, mem, &files, info);
+    for (size_t i = 0; i < 3; i++)
+        pc_free(mem, paths[i]);
+    return err;
+}
+
+struct pc_redis_place pc_redis_place(const struct pc_broadcast_url *url, size_t host,
+                                     const struct pc_tls_trust *trust)
+{
+    return (struct pc_redis_place){
+        .host = url->hosts[host].name, .port = url->hosts[host].port, .trust = trust};
 }
 
 /* -- answers -- */

@@ -180,6 +180,9 @@ static const char *read_params(struct pc_broadcast_url *out, pusherc_slice query
         {PC_S("encryption_master_key"), &params->master_key, PC_CARRIER_HTTP},
         {PC_S("idempotency"), &params->idempotency, PC_CARRIER_HTTP},
         {PC_S("prefix"), &out->prefix, PC_CARRIER_REDIS},
+        {PC_S("ca_file"), &out->ca_file, PC_CARRIER_REDIS},
+        {PC_S("cert_file"), &out->cert_file, PC_CARRIER_REDIS},
+        {PC_S("key_file"), &out->key_file, PC_CARRIER_REDIS},
     };
     struct pc_pair pair;
     while (pc_query_next(&query, &pair)) {
@@ -189,7 +192,7 @@ static const char *read_params(struct pc_broadcast_url *out, pusherc_slice query
             i++;
         if (i == sizeof known / sizeof known[0])
             return out->kind == PC_CARRIER_REDIS
-                       ? "unknown parameter: there is prefix"
+                       ? "unknown parameter: there are prefix, ca_file, cert_file, key_file"
                        : "unknown parameter: there are scheme, cluster, path, "
                          "encryption_master_key, idempotency";
         *known[i].value = pair.value;
@@ -328,6 +331,8 @@ static const char *read_redis(struct pc_broadcast_url *out, const struct scheme 
         why = "the path is the number of a database";
     if (!why)
         why = read_params(out, query, &unused);
+    if (!why && !out->tls && (out->ca_file.len || out->cert_file.len || out->key_file.len))
+        why = "ca_file, cert_file and key_file belong to rediss://";
     for (size_t i = 0; i < out->host_count; i++)
         if (!out->hosts[i].port)
             out->hosts[i].port = scheme->port;

@@ -35,6 +35,7 @@ struct pc_broker {
     struct pc_log *log; /* borrowed */
     pusherc_link *link;
     struct pc_broadcast_url url; /* owned */
+    struct pc_tls_trust *trust;  /* owned; NULL = in the clear */
     struct pc_broker_names names;
     uint32_t timeout_ms;
     char client_name[32], own_topic[160];
@@ -567,12 +568,11 @@ static void on_failed(void *owner, struct pc_redis_conn *conn, bool reached, con
 {
     struct pc_broker *b = owner;
     char why[PC_REDIS_LINE];
-    (void)reached;
     if (conn == b->commands)
         b->commands = NULL; /* closes by itself */
     else
         b->topics = NULL;
-    (void)snprintf(why, sizeof why, "is gone: %s", reason);
+    (void)snprintf(why, sizeof why, reached ? "is gone: %s" : "cannot be used: %s", reason);
     lose(b, false, why);
 }
 
@@ -588,12 +588,10 @@ static void connect_both(struct pc_broker *b)
                                                  .failed = on_failed,
                                                  .sent = on_sent,
                                                  .gone = on_gone};
-    const struct pc_broadcast_host *host = &b->url.hosts[b->host];
+    const struct pc_redis_place place = pc_redis_place(&b->url, b->host, b->trust);
     set_state(b, CONNECTING);
-    if (pc_redis_conn_open(&b->commands, &b->mem, &b->uv, host->name, host->port, MAX_ANSWER, &ops,
-                           b) ||
-        pc_redis_conn_open(&b->topics, &b->mem, &b->uv, host->name, host->port, MAX_ANSWER, &ops,
-                           b)) {
+    if (pc_redis_conn_open(&b->commands, &b->mem, &b->uv, &place, MAX_ANSWER, &ops, b) ||
+        pc_redis_conn_open(&b->topics, &b->mem, &b->uv, &place, MAX_ANSWER, &ops, b)) {
         is_short_of_memory(b);
         return;
     }
@@ -634,7 +632,7 @@ static void on_timer(uv_timer_t *timer)
     if (b->state == OPEN)
         watch(b);
     else if (now_ms(b) - b->began_ms >= b->timeout_ms)
-        lose(b, false, "does not answer");
+        lose(b, false, pc_redis_conn_silence(b->commands));
     if (b->state != PAUSING)
         wait_ms(b, b->timeout_ms / TICKS);
 }
@@ -733,22 +731,25 @@ pusherc_link_ops pc_broker_ops(void)
 }
 
 int pc_broker_new(struct pc_broker **out, const struct pc_mem *mem, struct pc_log *log,
-                  struct pc_broadcast_url *url, pusherc_slice prefix, uint32_t timeout_ms)
+                  struct pc_broadcast_url *url, struct pc_tls_trust *trust, pusherc_slice prefix,
+                  uint32_t timeout_ms)
 {
     uint8_t id[8];
     char name[2 * sizeof id + 1] = ""; /* pc_hex() puts no NUL behind */
     *out = NULL;
     int err = pc_random(id, sizeof id);
-    if (err)
-        return err;
-    struct pc_broker *b = pc_alloc_zero(mem, sizeof *b);
-    if (!b)
-        return PUSHERC_ENOMEM;
+    struct pc_broker *b = err ? NULL : pc_alloc_zero(mem, sizeof *b);
+    if (!b) {
+        pc_tls_trust_free(trust);
+        return err ? err : PUSHERC_ENOMEM;
+    }
     b->mem = *mem;
+    b->trust = trust;
     b->log = log;
     b->timeout_ms = timeout_ms;
     err = pc_broker_names_init(&b->names, &b->mem, prefix);
     if (err) {
+        pc_tls_trust_free(trust);
         pc_free(mem, b);
         return err;
     }
@@ -782,6 +783,7 @@ void pc_broker_free(void *broker)
     pc_buf_free(&b->topics_out);
     pc_broker_names_free(&b->names);
     pc_broadcast_url_free(&b->url);
+    pc_tls_trust_free(b->trust);
     pthread_mutex_destroy(&b->mutex);
     pc_free(&mem, b);
 }

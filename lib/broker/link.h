@@ -15,13 +15,14 @@
 #include "base/log.h"
 #include "broadcast/url.h"
 #include "cluster/node.h"
+#include "net/tls_client.h"
 
 struct pc_broker;
 
-/* Takes over the URL on success. `log` outlives it. 0, PUSHERC_ENOMEM, PUSHERC_EIO. */
+/* Takes over the URL and, also on failure, `trust` (NULL without TLS). `log` outlives it. 0, PUSHERC_ENOMEM, PUSHERC_EIO. */
 PC_CHECKED int pc_broker_new(struct pc_broker **out, const struct pc_mem *mem, struct pc_log *log,
-                             struct pc_broadcast_url *url, pusherc_slice prefix,
-                             uint32_t timeout_ms);
+                             struct pc_broadcast_url *url, struct pc_tls_trust *trust,
+                             pusherc_slice prefix, uint32_t timeout_ms);
 /* Lives as long as the broker. */
 const struct pc_link_counts *pc_broker_counts(const struct pc_broker *broker);
 void pc_broker_free(void *broker);

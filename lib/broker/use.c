@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "base/options.h"
+#include "broadcast/redis_format.h"
 #include "broker/link.h"
 #include "cluster/node.h"
 #include "server/server.h"
@@ -16,9 +17,7 @@
 static int check_url(const struct pc_broadcast_url *url, pusherc_errinfo *info)
 {
     if (url->kind != PC_CARRIER_REDIS)
-        return pc_errinfo(info, PUSHERC_EINVAL, 0, "url: begins with redis://");
-    if (url->tls)
-        return pc_errinfo(info, PUSHERC_ENOSYS, 0, "Redis over TLS is not supported");
+        return pc_errinfo(info, PUSHERC_EINVAL, 0, "url: begins with redis:// or rediss://");
     return 0;
 }
 
@@ -39,6 +38,7 @@ static int link_with(pusherc_server *server, const pusherc_redis_options *redis,
     const pusherc_link_ops ops = pc_broker_ops();
     pusherc_slice prefix = redis->prefix ? pc_slice_of(redis->prefix) : url->prefix;
     uint32_t timeout_ms = redis->timeout_ms ? redis->timeout_ms : DEFAULT_TIMEOUT_MS;
+    struct pc_tls_trust *trust;
     struct pc_broker *broker;
     if (prefix.len == 0)
         prefix = PC_S(DEFAULT_PREFIX);
@@ -46,9 +46,11 @@ static int link_with(pusherc_server *server, const pusherc_redis_options *redis,
         return pc_errinfo(info, PUSHERC_EINVAL, 0, "timeout_ms: at least %d", MIN_TIMEOUT_MS);
     int err = check_url(url, info);
     err = err ? err : check_prefix(prefix, info);
+    err = err ? err : pc_redis_trust(&trust, &server->engine.mem, url, redis->ca_file, info);
     if (err)
         return err;
-    err = pc_broker_new(&broker, &server->engine.mem, &server->engine.log, url, prefix, timeout_ms);
+    err = pc_broker_new(&broker, &server->engine.mem, &server->engine.log, url, trust, prefix,
+                        timeout_ms);
     if (err)
         return pc_errinfo(info, err, 0, "%s", pusherc_strerror(err));
     err = pusherc_server_use_link(server, &ops, broker, options, info);

@@ -35,6 +35,7 @@ struct pc_feed {
     struct pc_loop *loop; /* the server's first */
     struct pc_mem mem;
     struct pc_broadcast_url url; /* owned */
+    struct pc_tls_trust *trust;  /* owned; NULL = in the clear */
     char *texts;                 /* owned: the app's id and the prefixes */
     pusherc_slice prefixes[2];
     size_t prefix_count;
@@ -342,10 +343,9 @@ static void on_failed(void *owner, struct pc_redis_conn *conn, bool reached, con
     struct pc_feed *f = owner;
     char why[PC_REDIS_LINE];
     (void)conn;
-    (void)reached;
     pc_loop_enter(f->loop);
     f->conn = NULL; /* closes by itself */
-    (void)snprintf(why, sizeof why, "is gone: %s", reason);
+    (void)snprintf(why, sizeof why, reached ? "is gone: %s" : "cannot be used: %s", reason);
     lose(f, false, why);
 }
 
@@ -362,7 +362,7 @@ static void connect_now(struct pc_feed *f)
 {
     static const struct pc_redis_conn_ops ops = {
         .opened = on_opened, .replied = on_reply, .failed = on_failed, .gone = on_gone};
-    const struct pc_broadcast_host *host = &f->url.hosts[f->host];
+    const struct pc_redis_place place = pc_redis_place(&f->url, f->host, f->trust);
     sigset_t all, before;
     set_state(f, CONNECTING);
     f->subscribed = 0;
@@ -371,8 +371,7 @@ static void connect_now(struct pc_feed *f)
     f->is_reading = true;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
-    int err = pc_redis_conn_open(&f->conn, &f->mem, f->loop->uv, host->name, host->port,
-                                 MAX_MESSAGE, &ops, f);
+    int err = pc_redis_conn_open(&f->conn, &f->mem, f->loop->uv, &place, MAX_MESSAGE, &ops, f);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     if (err) {
         lose(f, false, "cannot be used: out of memory");
@@ -416,7 +415,7 @@ static void on_timer(uv_timer_t *timer)
     if (f->state == OPEN)
         watch(f);
     else if (now_ms(f) - f->began_ms >= f->timeout_ms)
-        lose(f, false, "does not answer");
+        lose(f, false, pc_redis_conn_silence(f->conn));
     if (f->state != PAUSING)
         wait_ms(f, f->timeout_ms / TICKS);
 }
@@ -483,6 +482,7 @@ static void feed_free(struct pc_server_feed *of_server)
     if (f->companion.ended)
         pc_loop_leave(&f->companion);
     pc_broadcast_url_free(&f->url);
+    pc_tls_trust_free(f->trust);
     pc_free(&mem, f->texts);
     pc_free(&mem, f);
 }
@@ -526,6 +526,7 @@ int pc_feed_new(pusherc_server *server, struct pc_broadcast_url *url,
     f->of_server.app_id = put_text(&to, options->app_id);
     for (size_t i = 0; i < f->prefix_count; i++)
         f->prefixes[i] = put_text(&to, options->prefixes[i]);
+    f->trust = options->trust;
     f->url = *url;
     *url = (struct pc_broadcast_url){.text = NULL}; /* it is the feed's now */
     f->url.db = 0;                                  /* channels belong to no database */

@@ -11,6 +11,7 @@
 #define PC_FEED_FEED_H
 
 #include "broadcast/url.h"
+#include "net/tls_client.h"
 #include "server/server.h"
 
 #define PC_FEED_MAX_PREFIX 200
@@ -20,9 +21,10 @@ struct pc_feed_options {
     pusherc_slice prefixes[2];
     size_t prefix_count; /* 1 or 2, of which none is the beginning of another */
     uint32_t timeout_ms;
+    struct pc_tls_trust *trust; /* NULL = in the clear */
 };
 
-/* Makes a feed of the server, which starts and frees it. Takes over the URL on success. 0, PUSHERC_ENOMEM, PUSHERC_EIO. */
+/* Makes a feed of the server, which starts and frees it. Takes over the URL and `trust` on success. 0, PUSHERC_ENOMEM, PUSHERC_EIO. */
 PC_CHECKED int pc_feed_new(pusherc_server *server, struct pc_broadcast_url *url,
                            const struct pc_feed_options *options);
 

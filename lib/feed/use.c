@@ -3,6 +3,7 @@
 
 #include "base/options.h"
 #include "broadcast/laravel.h"
+#include "broadcast/redis_format.h"
 #include "feed/feed.h"
 
 #define DEFAULT_TIMEOUT_MS 5000
@@ -14,9 +15,7 @@ static int check(pusherc_server *server, const pusherc_laravel_redis_options *o,
     struct pc_app *app;
     int err;
     if (url->kind != PC_CARRIER_REDIS)
-        return pc_errinfo(info, PUSHERC_EINVAL, 0, "url: begins with redis://");
-    if (url->tls)
-        return pc_errinfo(info, PUSHERC_ENOSYS, 0, "Redis over TLS is not supported");
+        return pc_errinfo(info, PUSHERC_EINVAL, 0, "url: begins with redis:// or rediss://");
     if (o->timeout_ms && o->timeout_ms < MIN_TIMEOUT_MS)
         return pc_errinfo(info, PUSHERC_EINVAL, 0, "timeout_ms: at least %d", MIN_TIMEOUT_MS);
     app = pc_server_app(server, o->app_id, &err);
@@ -52,7 +51,10 @@ static int add_feed(pusherc_server *server, const pusherc_laravel_redis_options 
         if (options.prefixes[i].len > PC_FEED_MAX_PREFIX)
             err =
                 pc_errinfo(info, PUSHERC_EINVAL, 0, "prefix: at most %d bytes", PC_FEED_MAX_PREFIX);
+    err = err ? err : pc_redis_trust(&options.trust, &server->engine.mem, url, o->ca_file, info);
     err = err ? err : pc_feed_new(server, url, &options);
+    if (err)
+        pc_tls_trust_free(options.trust);
     pc_buf_free(&made[0]);
     pc_buf_free(&made[1]);
     return err && !(info && info->text[0]) ? pc_errinfo(info, err, 0, "%s", pusherc_strerror(err))

@@ -106,21 +106,20 @@ static int high_level(int error)
     return error <= -0x1000 ? -(-error & 0xff80) : error;
 }
 
-static int load_chain(struct pc_certificate *certificate, const char *file, pusherc_errinfo *info)
+int pc_tls_load_chain(mbedtls_x509_crt *chain, const char *what, const char *file, bool lenient,
+                      pusherc_errinfo *info)
 {
     char text[128];
     int error = try_to_read(file);
     if (error)
-        return pc_errinfo(info, PUSHERC_ETLS, error, "certificate: %s: %s", uv_strerror(error),
-                          file);
-    error = mbedtls_x509_crt_parse_file(&certificate->chain, file);
-    if (error == 0)
+        return pc_errinfo(info, PUSHERC_ETLS, error, "%s: %s: %s", what, uv_strerror(error), file);
+    error = mbedtls_x509_crt_parse_file(chain, file);
+    if (error == 0 || (error > 0 && lenient && chain->raw.len > 0))
         return 0;
     if (error > 0) /* the number of certificates that could not be parsed */
-        return pc_errinfo(info, PUSHERC_ETLS, 0, "certificate: not all in it can be read: %s",
-                          file);
+        return pc_errinfo(info, PUSHERC_ETLS, 0, "%s: not all in it can be read: %s", what, file);
     mbedtls_strerror(error, text, sizeof text);
-    return pc_errinfo(info, PUSHERC_ETLS, error, "certificate: %s: %s", text, file);
+    return pc_errinfo(info, PUSHERC_ETLS, error, "%s: %s: %s", what, text, file);
 }
 
 static int load_key(struct pc_certificate *certificate, const char *file, const char *password,
@@ -151,10 +150,11 @@ static int load_key(struct pc_certificate *certificate, const char *file, const 
     return pc_errinfo(info, PUSHERC_ETLS, error, "private key: %s: %s", why, file);
 }
 
-static int load_files(struct pc_certificate *certificate, const pusherc_tls_options *options,
-                      struct pc_log *log, pusherc_errinfo *info)
+int pc_tls_load_pair(struct pc_certificate *certificate, const pusherc_tls_options *options,
+                     struct pc_log *log, pusherc_errinfo *info)
 {
-    int err = load_chain(certificate, options->cert_file, info);
+    int err =
+        pc_tls_load_chain(&certificate->chain, "certificate", options->cert_file, false, info);
     if (err == 0)
         err = load_key(certificate, options->key_file, options->key_password, info);
     if (err)
@@ -163,7 +163,7 @@ static int load_files(struct pc_certificate *certificate, const pusherc_tls_opti
         return pc_errinfo(info, PUSHERC_ETLS, 0,
                           "private key: not that of the first certificate in %s: %s",
                           options->cert_file, options->key_file);
-    if (mbedtls_x509_time_is_past(&certificate->chain.valid_to))
+    if (log && mbedtls_x509_time_is_past(&certificate->chain.valid_to))
         PC_LOG(log, WARN, ((struct pc_log_about){.subject = "tls"}),
                "the certificate has expired: %s", options->cert_file);
     return 0;
@@ -191,7 +191,7 @@ static int load_all(struct pc_tls_config *config, const pusherc_tls_options *fro
             return pc_errinfo(info, PUSHERC_ENOMEM, 0, "out of memory");
         mbedtls_x509_crt_init(&(*end)->chain);
         mbedtls_pk_init(&(*end)->key);
-        err = load_files(*end, options, config->log, info);
+        err = pc_tls_load_pair(*end, options, config->log, info);
     }
     return err;
 }
@@ -235,6 +235,16 @@ static int on_name(void *ctx, mbedtls_ssl_context *ssl, const unsigned char *nam
 
 /* -- a configuration -- */
 
+void pc_tls_harden(mbedtls_ssl_config *config)
+{
+    set_random(config);
+    mbedtls_ssl_conf_min_tls_version(config, MBEDTLS_SSL_VERSION_TLS1_2);
+    mbedtls_ssl_conf_ciphersuites(config, cipher_suites);
+#ifdef MBEDTLS_SSL_RENEGOTIATION
+    mbedtls_ssl_conf_renegotiation(config, MBEDTLS_SSL_RENEGOTIATION_DISABLED);
+#endif
+}
+
 static int configure(struct pc_tls_config *config)
 {
     mbedtls_ssl_config *ssl = &config->ssl;
@@ -247,16 +257,11 @@ static int configure(struct pc_tls_config *config)
         error = set_up_tickets(&config->tickets);
     if (error)
         return error;
-    set_random(ssl);
+    pc_tls_harden(ssl);
     if (config->certificates->next)
         mbedtls_ssl_conf_sni(ssl, on_name, config);
-    mbedtls_ssl_conf_min_tls_version(ssl, MBEDTLS_SSL_VERSION_TLS1_2);
-    mbedtls_ssl_conf_ciphersuites(ssl, cipher_suites);
     mbedtls_ssl_conf_session_tickets_cb(ssl, mbedtls_ssl_ticket_write, mbedtls_ssl_ticket_parse,
                                         &config->tickets);
-#ifdef MBEDTLS_SSL_RENEGOTIATION
-    mbedtls_ssl_conf_renegotiation(ssl, MBEDTLS_SSL_RENEGOTIATION_DISABLED);
-#endif
     return 0;
 }
 

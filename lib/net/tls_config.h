@@ -32,4 +32,18 @@ struct pc_tls_config {
     bool parks;  /* idle connections leave their record buffers */
 };
 
+/* What servers and clients of TLS have in common. Errors are PUSHERC_ETLS, with `info` filled. */
+
+/* Loads all certificates in a file; `what` begins the error. `lenient`: those that cannot be parsed are left out, as long
+ * as there is one. */
+PC_CHECKED int pc_tls_load_chain(mbedtls_x509_crt *chain, const char *what, const char *file,
+                                 bool lenient, pusherc_errinfo *info);
+/* Loads a chain and the key of its first certificate, which are initialised. The log is told of an expired one; NULL =
+ * it is not. */
+PC_CHECKED int pc_tls_load_pair(struct pc_certificate *certificate,
+                                const pusherc_tls_options *options, struct pc_log *log,
+                                pusherc_errinfo *info);
+/* TLS 1.2 and later, suites with forward secrecy, a random generator. */
+void pc_tls_harden(mbedtls_ssl_config *config);
+
 #endif

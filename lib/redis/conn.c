@@ -16,10 +16,13 @@ struct pc_redis_conn {
     uv_getaddrinfo_t lookup;
     uv_connect_t connect;
     struct pc_redis_reader *reader;
-    uint64_t received; /* bytes, see pc_redis_conn_take_received() */
-    uint32_t pending;  /* calls of libuv that have still to come */
+    const struct pc_tls_trust *trust; /* NULL = in the clear */
+    struct pc_tls_client *tls;        /* NULL = the same, or not connected yet */
+    uint64_t received;                /* bytes, see pc_redis_conn_take_received() */
+    uint32_t pending;                 /* calls of libuv that have still to come */
     bool is_looking_up, has_socket;
-    bool is_open;   /* connected */
+    bool is_open;   /* connected, and over TLS the handshake is over */
+    bool has_heard; /* of the server */
     bool is_closed; /* failed, or closed by the owner */
     char host[256], port[8];
     char buffer[READ_BYTES];
@@ -51,6 +54,7 @@ static void unref(struct pc_redis_conn *conn)
     void *owner = conn->owner;
     void (*gone)(void *) = conn->ops->gone;
     pc_redis_reader_free(conn->reader);
+    pc_tls_client_free(conn->tls);
     pc_free(conn->mem, conn);
     gone(owner);
 }
@@ -100,10 +104,9 @@ static void on_written(uv_write_t *write, int status)
     unref(conn);
 }
 
-int pc_redis_conn_write(struct pc_redis_conn *conn, struct pc_buf *buf)
+/* Sends bytes as they are, and leaves the buffer empty. */
+static int send_raw(struct pc_redis_conn *conn, struct pc_buf *buf)
 {
-    if (conn->is_closed || !conn->is_open)
-        return PUSHERC_EIO;
     struct writing *w = pc_alloc_zero(conn->mem, sizeof *w);
     if (!w)
         return PUSHERC_ENOMEM;
@@ -119,6 +122,25 @@ int pc_redis_conn_write(struct pc_redis_conn *conn, struct pc_buf *buf)
     }
     conn->pending++;
     return 0;
+}
+
+static int send_tls(struct pc_redis_conn *conn)
+{
+    struct pc_buf *out = pc_tls_client_out(conn->tls);
+    int err = pc_buf_status(out);
+    return err || out->len == 0 ? err : send_raw(conn, out);
+}
+
+int pc_redis_conn_write(struct pc_redis_conn *conn, struct pc_buf *buf)
+{
+    if (conn->is_closed || !conn->is_open)
+        return PUSHERC_EIO;
+    if (!conn->tls)
+        return send_raw(conn, buf);
+    int err = pc_tls_client_write(conn->tls, pc_buf_slice(buf));
+    pc_buf_clear(buf);
+    err = err ? err : send_tls(conn);
+    return err == PUSHERC_ETLS ? PUSHERC_EIO : err;
 }
 
 uint64_t pc_redis_conn_take_received(struct pc_redis_conn *conn)
@@ -144,10 +166,9 @@ static void on_room(uv_handle_t *handle, size_t size, uv_buf_t *buf)
     *buf = uv_buf_init(conn->buffer, sizeof conn->buffer);
 }
 
-static void on_bytes(struct pc_redis_conn *conn, pusherc_slice bytes)
+static void on_text(struct pc_redis_conn *conn, pusherc_slice bytes)
 {
     struct pc_redis_reply reply;
-    conn->received += bytes.len;
     int more = pc_redis_reader_feed(conn->reader, bytes);
     while (more == 0 && !conn->is_closed) {
         more = pc_redis_reader_next(conn->reader, &reply);
@@ -157,6 +178,66 @@ static void on_bytes(struct pc_redis_conn *conn, pusherc_slice bytes)
     }
     if (more < 0)
         fail(conn, false, more == PUSHERC_ENOMEM ? "out of memory" : "Redis broke the protocol");
+}
+
+static void on_ready(struct pc_redis_conn *conn)
+{
+    conn->is_open = true;
+    conn->ops->opened(conn->owner, conn);
+}
+
+static void tls_failed(struct pc_redis_conn *conn, int err)
+{
+    bool was_open = conn->is_open;
+    (void)send_tls(conn); /* an alert tells the server why */
+    fail(conn, was_open && err == PUSHERC_EIO,
+         err == PUSHERC_ENOMEM ? "out of memory"
+         : err == PUSHERC_EIO  ? "the connection to Redis is lost"
+                               : pc_tls_client_reason(conn->tls));
+}
+
+static void on_tls_bytes(struct pc_redis_conn *conn, pusherc_slice bytes)
+{
+    pusherc_slice text;
+    int more = 1;
+    pc_tls_client_feed(conn->tls, bytes);
+    while (more > 0 && !conn->is_closed) {
+        more = pc_tls_client_read(conn->tls, &text);
+        if (!conn->is_open && pc_tls_client_is_open(conn->tls) && more >= 0)
+            on_ready(conn);
+        if (more > 0 && !conn->is_closed)
+            on_text(conn, text);
+    }
+    if (more == 0 && !conn->is_closed)
+        more = send_tls(conn);
+    if (more < 0 && !conn->is_closed)
+        tls_failed(conn, more);
+}
+
+/* A server that wants TLS answers commands in the clear with a TLS record, an alert. */
+static bool is_alert(const struct pc_redis_conn *conn, pusherc_slice bytes)
+{
+    return !conn->has_heard && pc_slice_starts(bytes, PC_S("\x15\x03"));
+}
+
+static void on_bytes(struct pc_redis_conn *conn, pusherc_slice bytes)
+{
+    bool alert = is_alert(conn, bytes);
+    conn->received += bytes.len;
+    conn->has_heard = true;
+    if (conn->tls)
+        on_tls_bytes(conn, bytes);
+    else if (alert)
+        fail(conn, false, "its port is one for TLS, for rediss://");
+    else
+        on_text(conn, bytes);
+}
+
+const char *pc_redis_conn_silence(const struct pc_redis_conn *conn)
+{
+    return conn && conn->tls && !conn->has_heard
+               ? "does not answer; its port may be one without TLS, for redis://"
+               : "does not answer";
 }
 
 static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf);
@@ -174,6 +255,16 @@ int pc_redis_conn_resume(struct pc_redis_conn *conn)
     return uv_read_start(stream_of(conn), on_room, on_read) ? PUSHERC_EIO : 0;
 }
 
+static const char *lost_reason(const struct pc_redis_conn *conn)
+{
+    if (conn->has_heard)
+        return "the connection to Redis is lost";
+    return conn->tls ? "it ends the connection before TLS has begun; its port may be one without "
+                       "TLS, for redis://"
+                     : "it ends the connection without an answer; its port may be one for TLS, for "
+                       "rediss://";
+}
+
 static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
 {
     struct pc_redis_conn *conn = stream->data;
@@ -182,10 +273,21 @@ static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
     if (n > 0)
         on_bytes(conn, pc_slice(buf->base, (size_t)n));
     else if (n < 0)
-        fail(conn, true, "the connection to Redis is lost");
+        fail(conn, conn->is_open, lost_reason(conn));
 }
 
 /* -- connecting -- */
+
+static void begin(struct pc_redis_conn *conn)
+{
+    if (!conn->trust) {
+        on_ready(conn);
+        return;
+    }
+    conn->tls = pc_tls_client_new(conn->trust, conn->host);
+    if (!conn->tls || send_tls(conn))
+        fail(conn, false, "out of memory");
+}
 
 static void on_connected(uv_connect_t *connect, int status)
 {
@@ -197,8 +299,7 @@ static void on_connected(uv_connect_t *connect, int status)
             cannot_reach(conn, status);
         } else {
             (void)uv_tcp_nodelay(&conn->tcp, 1);
-            conn->is_open = true;
-            conn->ops->opened(conn->owner, conn);
+            begin(conn);
         }
     }
     unref(conn);
@@ -231,7 +332,7 @@ static void on_resolved(uv_getaddrinfo_t *lookup, int status, struct addrinfo *f
 }
 
 int pc_redis_conn_open(struct pc_redis_conn **out, const struct pc_mem *mem, uv_loop_t *uv,
-                       pusherc_slice host, uint16_t port, size_t max_answer_bytes,
+                       const struct pc_redis_place *place, size_t max_answer_bytes,
                        const struct pc_redis_conn_ops *ops, void *owner)
 {
     const struct addrinfo hints = {.ai_socktype = SOCK_STREAM};
@@ -243,8 +344,9 @@ int pc_redis_conn_open(struct pc_redis_conn **out, const struct pc_mem *mem, uv_
     conn->uv = uv;
     conn->ops = ops;
     conn->owner = owner;
-    (void)snprintf(conn->host, sizeof conn->host, "%.*s", (int)host.len, host.ptr);
-    (void)snprintf(conn->port, sizeof conn->port, "%u", (unsigned)port);
+    (void)snprintf(conn->host, sizeof conn->host, "%.*s", (int)place->host.len, place->host.ptr);
+    conn->trust = place->trust;
+    (void)snprintf(conn->port, sizeof conn->port, "%u", (unsigned)place->port);
     conn->lookup.data = conn;
     conn->reader = pc_redis_reader_new(mem, max_answer_bytes);
     int err = conn->reader ? 0 : PUSHERC_ENOMEM;

@@ -7,9 +7,18 @@
 
 #include <uv.h>
 
+#include "net/tls_client.h"
 #include "redis/reader.h"
 
 struct pc_redis_conn;
+
+/* Where Redis is. */
+struct pc_redis_place {
+    pusherc_slice host;
+    uint16_t port;
+    const struct pc_tls_trust
+        *trust; /* over TLS; borrowed, outlives the connection; NULL = in the clear */
+};
 
 /* All on the loop's thread. */
 struct pc_redis_conn_ops {
@@ -26,9 +35,9 @@ struct pc_redis_conn_ops {
 };
 
 /* Begins to connect. 0; PUSHERC_ENOMEM, PUSHERC_EIO: nothing was made, and no function will be called.
- * `mem` and `ops` are borrowed, `host` is copied. */
+ * `mem` and `ops` are borrowed, `place` is copied. */
 PC_CHECKED int pc_redis_conn_open(struct pc_redis_conn **out, const struct pc_mem *mem,
-                                  uv_loop_t *uv, pusherc_slice host, uint16_t port,
+                                  uv_loop_t *uv, const struct pc_redis_place *place,
                                   size_t max_answer_bytes, const struct pc_redis_conn_ops *ops,
                                   void *owner);
 /* Sends what the buffer has, and leaves it empty. 0; PUSHERC_ENOMEM: nothing was sent; PUSHERC_EIO: it will fail soon. */
@@ -40,6 +49,8 @@ size_t pc_redis_conn_unsent(const struct pc_redis_conn *conn);
 /* Reads nothing more, and goes on: 0, or PUSHERC_EIO, then it is of no use. What has been read already is still told. */
 void pc_redis_conn_pause(struct pc_redis_conn *conn);
 PC_CHECKED int pc_redis_conn_resume(struct pc_redis_conn *conn);
+/* Behind "Redis at HOST:PORT": what it means that nothing has come for too long. Static. */
+const char *pc_redis_conn_silence(const struct pc_redis_conn *conn);
 /* No function but `gone` is called any more. */
 void pc_redis_conn_close(struct pc_redis_conn *conn);
 

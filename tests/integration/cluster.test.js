@@ -646,7 +646,7 @@ describe('several servers over Redis', { skip: noRedis }, () => {
     await says(`redis://:wrong@127.0.0.1:${redis.port}`, /error cluster: Redis at \S+ refuses the user or the password: WRONGPASS/);
     await says(`redis://:secret@127.0.0.1:${redis.port}`, /error cluster: Redis may evict what servers share \(maxmemory-policy allkeys-lru\): set noeviction/);
     await says(`redis://:secret@127.0.0.1:${redis.port}/99`, /error cluster: Redis at \S+ does not have the database: ERR DB index/);
-    await says('redis://127.0.0.1:1', /warn {2}cluster: Redis at 127\.0\.0\.1:1 is gone: Redis cannot be reached: ECONNREFUSED; tries again/);
+    await says('redis://127.0.0.1:1', /warn {2}cluster: Redis at 127\.0\.0\.1:1 cannot be used: Redis cannot be reached: ECONNREFUSED; tries again/);
     const other = await startRedis(t);
     await other.call('ACL', 'SETUSER', 'poor', 'on', 'nopass', '~*', '&*', '+@all', '-publish');
     await says(`redis://poor:x@127.0.0.1:${other.port}`, /error cluster: Redis at \S+ does not give the user a right that is needed: /);

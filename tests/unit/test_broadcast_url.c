@@ -125,6 +125,7 @@ static void what_is_wrong_is_said_without_the_secret(void **state)
         "redis://h/x",
         "redis://h/70000",
         "redis://h?cluster=1",
+        "redis://h?ca_file=/f",
         "local:",
         "log:file",
         "failover:",

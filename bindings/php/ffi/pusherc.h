@@ -522,6 +522,7 @@ typedef struct pusherc_redis_options {
     const char * prefix;
     uint32_t timeout_ms;
     uint32_t reserved_;
+    const char *ca_file;
 } pusherc_redis_options;
 void pusherc_redis_options_init(pusherc_redis_options *out, size_t struct_size);
 int pusherc_server_use_redis(uintptr_t server, const pusherc_redis_options *redis, const pusherc_cluster_options *options, pusherc_errinfo *info);
@@ -911,6 +912,7 @@ typedef struct pusherc_laravel_redis_options {
     const char * app_name;
     uint32_t timeout_ms;
     uint32_t reserved_;
+    const char *ca_file;
 } pusherc_laravel_redis_options;
 void pusherc_laravel_redis_options_init(pusherc_laravel_redis_options *out, size_t struct_size);
 int pusherc_server_use_laravel_redis(uintptr_t server, const pusherc_laravel_redis_options *options, pusherc_errinfo *info);

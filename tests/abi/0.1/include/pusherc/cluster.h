@@ -305,7 +305,9 @@ PUSHERC_API int pusherc_server_use_link(pusherc_server *server, const pusherc_li
 typedef struct pusherc_redis_options {
     size_t struct_size; /**< sizeof(pusherc_redis_options) */
     /** redis://[[USER]:PASSWORD\@]HOST[:PORT][/DB][?prefix=PREFIX]; what is between the separators may be percent-encoded.
-     *  Of several hosts with commas between them, the master is looked for in turn. */
+     *  Of several hosts with commas between them, the master is looked for in turn. rediss:// is Redis over TLS: its
+     *  certificate has to be for HOST, and of an authority that is trusted; more parameters are ca_file, and cert_file
+     *  with key_file, by which Redis knows this client, paths of PEM files. */
     const char *url;
     const char *
         prefix; /**< what names of keys and topics begin with; default: that of the URL, or "pusherc:". Without
@@ -313,6 +315,8 @@ typedef struct pusherc_redis_options {
     uint32_t
         timeout_ms; /**< without an answer for so long a connection is given up; default 5000, at least 100 */
     uint32_t reserved_; /**< zero */
+    /** PEM file of the authorities that Redis is trusted by, with rediss://; default: that of the URL, or the system's */
+    const char *ca_file;
 } pusherc_redis_options;
 
 /* clang-format off */
@@ -342,7 +346,8 @@ PUSHERC_API void pusherc_redis_options_init(pusherc_redis_options *out, size_t s
  * @return 0, or
  *         PUSHERC_EINVAL  an argument is NULL, or a field breaks its rule
  *         PUSHERC_ESTATE  the server was started, or is linked, or belongs to another process
- *         PUSHERC_ENOSYS  the library was built without hiredis, or the URL asks for TLS
+ *         PUSHERC_ENOSYS  the library was built without hiredis, or the URL asks for TLS and it was built without
+ *         PUSHERC_ETLS    a file that the URL or ca_file names is unusable
  *         PUSHERC_ENOMEM
  *         PUSHERC_EIO     the system gave no random bytes
  *

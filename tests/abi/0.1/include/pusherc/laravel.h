@@ -18,8 +18,8 @@ PUSHERC_BEGIN_DECLS
  *  default. */
 typedef struct pusherc_laravel_redis_options {
     size_t struct_size; /**< sizeof(pusherc_laravel_redis_options) */
-    /** redis://[[USER]:PASSWORD\@]HOST[:PORT][?prefix=PREFIX], as pusherc_redis_options.url. Channels of Redis belong to no
-     *  database: one in the URL is ignored. */
+    /** redis://[[USER]:PASSWORD\@]HOST[:PORT][?prefix=PREFIX], as pusherc_redis_options.url. rediss:// is as there.
+     *  Channels of Redis belong to no database: one in the URL is ignored. */
     const char *url;
     const char *app_id; /**< the app that the events are published in */
     const char *
@@ -31,6 +31,8 @@ typedef struct pusherc_laravel_redis_options {
     uint32_t
         timeout_ms; /**< without an answer for so long the connection is given up; default 5000, at least 100 */
     uint32_t reserved_; /**< zero */
+    /** PEM file of the authorities that Redis is trusted by, with rediss://; default: that of the URL, or the system's */
+    const char *ca_file;
 } pusherc_laravel_redis_options;
 
 /* clang-format off */
@@ -67,7 +69,8 @@ PUSHERC_API void pusherc_laravel_redis_options_init(pusherc_laravel_redis_option
  *         PUSHERC_EINVAL  an argument is NULL, or a field breaks its rule
  *         PUSHERC_ENOENT  there is no app with this id
  *         PUSHERC_ESTATE  the server was started, or belongs to another process
- *         PUSHERC_ENOSYS  the library was built without hiredis, or the URL asks for TLS
+ *         PUSHERC_ENOSYS  the library was built without hiredis, or the URL asks for TLS and it was built without
+ *         PUSHERC_ETLS    a file that the URL or ca_file names is unusable
  *         PUSHERC_ENOMEM
  *
  * Thread: setup.
