@@ -89,8 +89,12 @@ int pc_redis_trust(struct pc_tls_trust **out, const struct pc_mem *mem,
 struct pc_redis_place pc_redis_place(const struct pc_broadcast_url *url, size_t host,
                                      const struct pc_tls_trust *trust)
 {
-    return (struct pc_redis_place){
-        .host = url->hosts[host].name, .port = url->hosts[host].port, .trust = trust};
+    return (struct pc_redis_place){.host = url->hosts[host].name,
+                                   .port = url->hosts[host].port,
+                                   .trust = trust,
+                                   .master = url->master,
+                                   .sentinel_user = url->sentinel_user,
+                                   .sentinel_password = url->sentinel_password};
 }
 
 /* -- answers -- */

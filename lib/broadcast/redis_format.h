@@ -27,7 +27,7 @@ void pc_redis_judge(struct pc_broadcast_answer *out, pusherc_slice error);
 PC_CHECKED int pc_redis_trust(struct pc_tls_trust **out, const struct pc_mem *mem,
                               const struct pc_broadcast_url *url, const char *ca_file,
                               pusherc_errinfo *info);
-/* The nth host of the setting. */
+/* The nth host of the setting, which outlives connections to it. */
 struct pc_redis_place pc_redis_place(const struct pc_broadcast_url *url, size_t host,
                                      const struct pc_tls_trust *trust);
 

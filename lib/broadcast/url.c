@@ -15,18 +15,21 @@ static const struct scheme {
     uint16_t port; /* where none is named; 0 = by `scheme=` */
     bool tls;
     bool is_sdk_url; /* its path is [PREFIX]/apps/ID */
+    bool sentinel;   /* its path is MASTER[/DB] */
 } schemes[] = {
-    {PUSHERC_LIT("pusher://"), PC_CARRIER_HTTP, 0, true, false},
-    {PUSHERC_LIT("reverb://"), PC_CARRIER_HTTP, 0, true, false},
-    {PUSHERC_LIT("https://"), PC_CARRIER_HTTP, 443, true, true},
-    {PUSHERC_LIT("http://"), PC_CARRIER_HTTP, 80, false, true},
-    {PUSHERC_LIT("redis://"), PC_CARRIER_REDIS, 6379, false, false},
-    {PUSHERC_LIT("rediss://"), PC_CARRIER_REDIS, 6379, true, false},
-    {PUSHERC_LIT("local:"), PC_CARRIER_LOCAL, 0, false, false},
-    {PUSHERC_LIT("log:"), PC_CARRIER_LOG, 0, false, false},
-    {PUSHERC_LIT("null:"), PC_CARRIER_NULL, 0, false, false},
-    {PUSHERC_LIT("host:"), PC_CARRIER_HOST, 0, false, false},
-    {PUSHERC_LIT("failover:"), PC_CARRIER_FAILOVER, 0, false, false},
+    {PUSHERC_LIT("pusher://"), PC_CARRIER_HTTP, 0, true, false, false},
+    {PUSHERC_LIT("reverb://"), PC_CARRIER_HTTP, 0, true, false, false},
+    {PUSHERC_LIT("https://"), PC_CARRIER_HTTP, 443, true, true, false},
+    {PUSHERC_LIT("http://"), PC_CARRIER_HTTP, 80, false, true, false},
+    {PUSHERC_LIT("redis://"), PC_CARRIER_REDIS, 6379, false, false, false},
+    {PUSHERC_LIT("rediss://"), PC_CARRIER_REDIS, 6379, true, false, false},
+    {PUSHERC_LIT("redis+sentinel://"), PC_CARRIER_REDIS, 26379, false, false, true},
+    {PUSHERC_LIT("rediss+sentinel://"), PC_CARRIER_REDIS, 26379, true, false, true},
+    {PUSHERC_LIT("local:"), PC_CARRIER_LOCAL, 0, false, false, false},
+    {PUSHERC_LIT("log:"), PC_CARRIER_LOG, 0, false, false, false},
+    {PUSHERC_LIT("null:"), PC_CARRIER_NULL, 0, false, false, false},
+    {PUSHERC_LIT("host:"), PC_CARRIER_HOST, 0, false, false, false},
+    {PUSHERC_LIT("failover:"), PC_CARRIER_FAILOVER, 0, false, false, false},
 };
 
 static const struct scheme *scheme_of(pusherc_slice text)
@@ -180,6 +183,8 @@ static const char *read_params(struct pc_broadcast_url *out, pusherc_slice query
         {PC_S("encryption_master_key"), &params->master_key, PC_CARRIER_HTTP},
         {PC_S("idempotency"), &params->idempotency, PC_CARRIER_HTTP},
         {PC_S("prefix"), &out->prefix, PC_CARRIER_REDIS},
+        {PC_S("sentinel_user"), &out->sentinel_user, PC_CARRIER_REDIS},
+        {PC_S("sentinel_password"), &out->sentinel_password, PC_CARRIER_REDIS},
         {PC_S("ca_file"), &out->ca_file, PC_CARRIER_REDIS},
         {PC_S("cert_file"), &out->cert_file, PC_CARRIER_REDIS},
         {PC_S("key_file"), &out->key_file, PC_CARRIER_REDIS},
@@ -192,7 +197,8 @@ static const char *read_params(struct pc_broadcast_url *out, pusherc_slice query
             i++;
         if (i == sizeof known / sizeof known[0])
             return out->kind == PC_CARRIER_REDIS
-                       ? "unknown parameter: there are prefix, ca_file, cert_file, key_file"
+                       ? "unknown parameter: there are prefix, ca_file, cert_file, key_file, "
+                         "sentinel_user, sentinel_password"
                        : "unknown parameter: there are scheme, cluster, path, "
                          "encryption_master_key, idempotency";
         *known[i].value = pair.value;
@@ -317,26 +323,42 @@ static const char *read_http(struct pc_broadcast_url *out, const struct scheme *
     return why ? why : check_http(out);
 }
 
+/* [DB], or MASTER[/DB]. */
+static const char *read_redis_path(struct pc_broadcast_url *out, const struct scheme *scheme,
+                                   pusherc_slice path)
+{
+    uint64_t db = 0;
+    if (scheme->sentinel) {
+        cut(&path, '/', &out->master);
+        if (out->master.len == 0 || out->master.len > 100 || !decode(&out->master))
+            return "the path is MASTER or MASTER/DB";
+    }
+    if (path.len && (!pc_slice_to_u64(path, &db) || db > 65535))
+        return "the path is the number of a database";
+    out->db = (uint32_t)db;
+    return NULL;
+}
+
 static const char *read_redis(struct pc_broadcast_url *out, const struct scheme *scheme,
                               pusherc_slice authority, pusherc_slice path, pusherc_slice query)
 {
     struct params unused = {.scheme = PC_S("")};
-    uint64_t db = 0;
     const char *why = read_user(out, &authority);
     if (!why && authority.len == 0)
         why = "there is no host";
     if (!why)
         why = read_hosts(out, authority);
-    if (!why && path.len && (!pc_slice_to_u64(path, &db) || db > 65535))
-        why = "the path is the number of a database";
+    if (!why)
+        why = read_redis_path(out, scheme, path);
     if (!why)
         why = read_params(out, query, &unused);
     if (!why && !out->tls && (out->ca_file.len || out->cert_file.len || out->key_file.len))
         why = "ca_file, cert_file and key_file belong to rediss://";
+    if (!why && !scheme->sentinel && (out->sentinel_user.len || out->sentinel_password.len))
+        why = "sentinel_user and sentinel_password belong to redis+sentinel://";
     for (size_t i = 0; i < out->host_count; i++)
         if (!out->hosts[i].port)
             out->hosts[i].port = scheme->port;
-    out->db = (uint32_t)db;
     return why;
 }
 
@@ -371,7 +393,8 @@ int pc_broadcast_url_parse(struct pc_broadcast_url *out, const struct pc_mem *me
 {
     const struct scheme *scheme = scheme_of(text);
     *out = (struct pc_broadcast_url){.mem = mem};
-    *why = "a setting begins with pusher://, reverb://, http://, https://, redis://, local:, log:, "
+    *why = "a setting begins with pusher://, reverb://, http://, https://, redis://, rediss://, "
+           "redis+sentinel://, local:, log:, "
            "null:, host: or failover:";
     if (!scheme)
         return PUSHERC_EINVAL;

@@ -37,6 +37,9 @@ struct pc_broadcast_url {
     pusherc_slice app_id;         /* of HTTP and local: */
     pusherc_slice path;           /* of HTTP: what stands before /apps/ID; may be empty */
     pusherc_slice prefix;         /* of Redis: what stands before each channel */
+    pusherc_slice
+        master; /* of Redis: the hosts are Sentinels, which know it; len 0 = they are Redis */
+    pusherc_slice sentinel_user, sentinel_password;
     pusherc_slice ca_file, cert_file, key_file; /* of Redis over TLS; len 0 = not given */
     uint32_t db;                                /* of Redis */
     struct pc_broadcast_host hosts[PC_BROADCAST_MAX_HOSTS];

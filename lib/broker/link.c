@@ -430,7 +430,7 @@ static bool on_reply(struct pc_broker *b, const struct pc_redis_reply *reply)
 
 static void open_session(struct pc_broker *b)
 {
-    const struct pc_broadcast_host *host = &b->url.hosts[b->host];
+    const struct pc_redis_place place = pc_redis_conn_place(b->commands);
     pusherc_slice run = pc_slice_of(b->greeting.run);
     int err = 0;
     if (!b->commands_ready || !b->topics_ready)
@@ -440,7 +440,7 @@ static void open_session(struct pc_broker *b)
     b->answered_ms = b->heard_ms = b->probed_ms = now_ms(b);
     b->said[0] = '\0';
     PC_LOG(b->log, INFO, about, "linked with other servers by Redis %s at %.*s:%u",
-           b->greeting.version, (int)host->name.len, host->name.ptr, (unsigned)host->port);
+           b->greeting.version, (int)place.host.len, place.host.ptr, (unsigned)place.port);
     if (b->greeting.evicts)
         PC_LOG(b->log, ERROR, about,
                "Redis may evict what servers share (maxmemory-policy %s): set noeviction",
@@ -530,27 +530,6 @@ static bool on_topics_reply(struct pc_broker *b, const struct pc_redis_reply *re
 
 /* -- connections -- */
 
-static void on_opened(void *owner, struct pc_redis_conn *conn)
-{
-    struct pc_broker *b = owner;
-    struct pc_buf buf;
-    const pusherc_slice subscribe_own[] = {PUSHERC_LIT("SUBSCRIBE"), pc_slice_of(b->own_topic)};
-    int err;
-    pc_buf_init(&buf, &b->mem, SIZE_MAX);
-    if (conn == b->commands) {
-        err = pc_broker_greet(&b->greeting, &buf, &b->url, &b->names, pc_slice_of(b->client_name),
-                              pc_slice_of(b->own_topic));
-    } else {
-        err = pc_redis_put_greeting(&buf, &b->url, &b->logins);
-        pc_redis_put_command(&buf, subscribe_own, 2);
-    }
-    err = err ? err : pc_buf_status(&buf);
-    err = err ? err : pc_redis_conn_write(conn, &buf);
-    pc_buf_free(&buf);
-    if (err)
-        is_short_of_memory(b);
-}
-
 static bool on_conn_replied(void *owner, struct pc_redis_conn *conn,
                             const struct pc_redis_reply *reply)
 {
@@ -581,17 +560,47 @@ static void on_gone(void *owner)
     (void)owner; /* the loop ends when nothing is left in it */
 }
 
-static void connect_both(struct pc_broker *b)
+static void on_opened(void *owner, struct pc_redis_conn *conn);
+
+static const struct pc_redis_conn_ops conn_ops = {.opened = on_opened,
+                                                  .replied = on_conn_replied,
+                                                  .failed = on_failed,
+                                                  .sent = on_sent,
+                                                  .gone = on_gone};
+
+/* To the Redis of the other connection: a Sentinel may name another one in between. */
+static int connect_topics(struct pc_broker *b)
 {
-    static const struct pc_redis_conn_ops ops = {.opened = on_opened,
-                                                 .replied = on_conn_replied,
-                                                 .failed = on_failed,
-                                                 .sent = on_sent,
-                                                 .gone = on_gone};
+    const struct pc_redis_place place = pc_redis_conn_place(b->commands);
+    return pc_redis_conn_open(&b->topics, &b->mem, &b->uv, &place, MAX_ANSWER, &conn_ops, b);
+}
+
+static void on_opened(void *owner, struct pc_redis_conn *conn)
+{
+    struct pc_broker *b = owner;
+    struct pc_buf buf;
+    const pusherc_slice subscribe_own[] = {PUSHERC_LIT("SUBSCRIBE"), pc_slice_of(b->own_topic)};
+    int err;
+    pc_buf_init(&buf, &b->mem, SIZE_MAX);
+    if (conn == b->commands) {
+        err = pc_broker_greet(&b->greeting, &buf, &b->url, &b->names, pc_slice_of(b->client_name),
+                              pc_slice_of(b->own_topic));
+    } else {
+        err = pc_redis_put_greeting(&buf, &b->url, &b->logins);
+        pc_redis_put_command(&buf, subscribe_own, 2);
+    }
+    err = err ? err : pc_buf_status(&buf);
+    err = err ? err : pc_redis_conn_write(conn, &buf);
+    pc_buf_free(&buf);
+    if (err || (conn == b->commands && connect_topics(b)))
+        is_short_of_memory(b);
+}
+
+static void connect_now(struct pc_broker *b)
+{
     const struct pc_redis_place place = pc_redis_place(&b->url, b->host, b->trust);
     set_state(b, CONNECTING);
-    if (pc_redis_conn_open(&b->commands, &b->mem, &b->uv, &place, MAX_ANSWER, &ops, b) ||
-        pc_redis_conn_open(&b->topics, &b->mem, &b->uv, &place, MAX_ANSWER, &ops, b)) {
+    if (pc_redis_conn_open(&b->commands, &b->mem, &b->uv, &place, MAX_ANSWER, &conn_ops, b)) {
         is_short_of_memory(b);
         return;
     }
@@ -626,7 +635,7 @@ static void on_timer(uv_timer_t *timer)
 {
     struct pc_broker *b = timer->data;
     if (b->state == PAUSING) {
-        connect_both(b);
+        connect_now(b);
         return;
     }
     if (b->state == OPEN)
@@ -660,7 +669,7 @@ static void on_async(uv_async_t *async)
 static void *run(void *arg)
 {
     struct pc_broker *b = arg;
-    connect_both(b);
+    connect_now(b);
     uv_run(&b->uv, UV_RUN_DEFAULT);
     return NULL;
 }

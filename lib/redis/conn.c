@@ -16,6 +16,9 @@ struct pc_redis_conn {
     uv_getaddrinfo_t lookup;
     uv_connect_t connect;
     struct pc_redis_reader *reader;
+    struct pc_redis_conn *sentinel; /* is being asked; NULL = not any more, or there is none */
+    pusherc_slice master, sentinel_user, sentinel_password; /* borrowed */
+    uint32_t logins;                  /* answers of the Sentinel to AUTH that are still to come */
     const struct pc_tls_trust *trust; /* NULL = in the clear */
     struct pc_tls_client *tls;        /* NULL = the same, or not connected yet */
     uint64_t received;                /* bytes, see pc_redis_conn_take_received() */
@@ -69,6 +72,8 @@ void pc_redis_conn_close(struct pc_redis_conn *conn)
     if (conn->is_closed)
         return;
     conn->is_closed = true;
+    if (conn->sentinel)
+        pc_redis_conn_close(conn->sentinel);
     if (conn->is_looking_up)
         (void)uv_cancel((uv_req_t *)&conn->lookup); /* it ends by itself if it has begun */
     if (conn->has_socket)
@@ -235,6 +240,8 @@ static void on_bytes(struct pc_redis_conn *conn, pusherc_slice bytes)
 
 const char *pc_redis_conn_silence(const struct pc_redis_conn *conn)
 {
+    if (conn && conn->sentinel)
+        return "does not answer as a Sentinel";
     return conn && conn->tls && !conn->has_heard
                ? "does not answer; its port may be one without TLS, for redis://"
                : "does not answer";
@@ -331,11 +338,127 @@ static void on_resolved(uv_getaddrinfo_t *lookup, int status, struct addrinfo *f
     unref(conn);
 }
 
+static int look_up(struct pc_redis_conn *conn)
+{
+    const struct addrinfo hints = {.ai_socktype = SOCK_STREAM};
+    if (uv_getaddrinfo(conn->uv, &conn->lookup, on_resolved, conn->host, conn->port, &hints))
+        return PUSHERC_EIO;
+    conn->is_looking_up = true;
+    conn->pending++;
+    return 0;
+}
+
+/* -- asking a Sentinel -- */
+
+static void ask_sentinel(void *owner, struct pc_redis_conn *sentinel)
+{
+    struct pc_redis_conn *conn = owner;
+    const pusherc_slice auth[] = {PC_S("AUTH"), conn->sentinel_user, conn->sentinel_password};
+    const pusherc_slice without_user[] = {auth[0], auth[2]};
+    const pusherc_slice question[] = {PC_S("SENTINEL"), PC_S("GET-MASTER-ADDR-BY-NAME"),
+                                      conn->master};
+    struct pc_buf buf;
+    pc_buf_init(&buf, conn->mem, SIZE_MAX);
+    if (conn->sentinel_password.len) {
+        bool named = conn->sentinel_user.len > 0;
+        pc_redis_put_command(&buf, named ? auth : without_user, named ? 3 : 2);
+        conn->logins = 1;
+    }
+    pc_redis_put_command(&buf, question, 3);
+    int err = pc_buf_status(&buf);
+    err = err ? err : pc_redis_conn_write(sentinel, &buf);
+    pc_buf_free(&buf);
+    if (err)
+        fail(conn, false, "out of memory");
+}
+
+static void fail_by_sentinel(struct pc_redis_conn *conn, const char *before, pusherc_slice text)
+{
+    char line[PC_REDIS_LINE], reason[PC_REDIS_LINE + 64];
+    pc_redis_line(line, sizeof line, text);
+    (void)snprintf(reason, sizeof reason, "%s%s", before, line);
+    fail(conn, false, reason);
+}
+
+/* An address, as HOST and PORT. */
+static bool take_address(struct pc_redis_conn *conn, const struct pc_redis_reply *reply)
+{
+    if (reply->count != 3 || reply->items[1].type != PC_REDIS_STRING ||
+        reply->items[2].type != PC_REDIS_STRING || reply->items[1].text.len >= sizeof conn->host ||
+        reply->items[2].text.len >= sizeof conn->port)
+        return false;
+    pc_redis_line(conn->host, sizeof conn->host, reply->items[1].text);
+    pc_redis_line(conn->port, sizeof conn->port, reply->items[2].text);
+    return true;
+}
+
+static bool on_sentinel_reply(void *owner, struct pc_redis_conn *sentinel,
+                              const struct pc_redis_reply *reply)
+{
+    struct pc_redis_conn *conn = owner;
+    if (reply->items[0].type == PC_REDIS_ERROR) {
+        fail_by_sentinel(conn, "as a Sentinel it answers ", reply->items[0].text);
+    } else if (conn->logins > 0) {
+        conn->logins--;
+    } else if (reply->items[0].type == PC_REDIS_NIL) {
+        fail_by_sentinel(conn, "the Sentinel knows no master named ", conn->master);
+    } else if (take_address(conn, reply)) {
+        pc_redis_conn_close(sentinel);
+        conn->sentinel = NULL;
+        if (look_up(conn))
+            fail(conn, false, "out of memory");
+    } else {
+        return false;
+    }
+    return true;
+}
+
+static void on_sentinel_failed(void *owner, struct pc_redis_conn *sentinel, bool reached,
+                               const char *reason)
+{
+    struct pc_redis_conn *conn = owner;
+    (void)sentinel;
+    (void)reached;
+    conn->sentinel = NULL; /* closes by itself */
+    fail_by_sentinel(conn, "as a Sentinel: ", pc_slice_of(reason));
+}
+
+static void on_sentinel_gone(void *owner)
+{
+    unref(owner);
+}
+
+static int begin_asking(struct pc_redis_conn *conn, const struct pc_redis_place *place)
+{
+    static const struct pc_redis_conn_ops ops = {.opened = ask_sentinel,
+                                                 .replied = on_sentinel_reply,
+                                                 .failed = on_sentinel_failed,
+                                                 .gone = on_sentinel_gone};
+    const struct pc_redis_place sentinel = {
+        .host = place->host, .port = place->port, .trust = place->trust};
+    conn->master = place->master;
+    conn->sentinel_user = place->sentinel_user;
+    conn->sentinel_password = place->sentinel_password;
+    int err =
+        pc_redis_conn_open(&conn->sentinel, conn->mem, conn->uv, &sentinel, READ_BYTES, &ops, conn);
+    conn->pending += err == 0;
+    return err;
+}
+
+/* -- a new one -- */
+
+struct pc_redis_place pc_redis_conn_place(const struct pc_redis_conn *conn)
+{
+    uint64_t port = 0;
+    (void)pc_slice_to_u64(pc_slice_of(conn->port), &port);
+    return (struct pc_redis_place){
+        .host = pc_slice_of(conn->host), .port = (uint16_t)port, .trust = conn->trust};
+}
+
 int pc_redis_conn_open(struct pc_redis_conn **out, const struct pc_mem *mem, uv_loop_t *uv,
                        const struct pc_redis_place *place, size_t max_answer_bytes,
                        const struct pc_redis_conn_ops *ops, void *owner)
 {
-    const struct addrinfo hints = {.ai_socktype = SOCK_STREAM};
     *out = NULL;
     struct pc_redis_conn *conn = pc_alloc_zero(mem, sizeof *conn);
     if (!conn)
@@ -350,15 +473,13 @@ int pc_redis_conn_open(struct pc_redis_conn **out, const struct pc_mem *mem, uv_
     conn->lookup.data = conn;
     conn->reader = pc_redis_reader_new(mem, max_answer_bytes);
     int err = conn->reader ? 0 : PUSHERC_ENOMEM;
-    if (err == 0 && uv_getaddrinfo(uv, &conn->lookup, on_resolved, conn->host, conn->port, &hints))
-        err = PUSHERC_EIO;
+    if (err == 0)
+        err = place->master.len ? begin_asking(conn, place) : look_up(conn);
     if (err) {
         pc_redis_reader_free(conn->reader);
         pc_free(mem, conn);
         return err;
     }
-    conn->is_looking_up = true;
-    conn->pending = 1;
     *out = conn;
     return 0;
 }

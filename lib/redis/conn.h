@@ -18,6 +18,10 @@ struct pc_redis_place {
     uint16_t port;
     const struct pc_tls_trust
         *trust; /* over TLS; borrowed, outlives the connection; NULL = in the clear */
+    /* The host is a Sentinel, which is asked where the master of this name is; len 0 = the host is Redis. Borrowed, as the
+     * next two, until the connection is open. */
+    pusherc_slice master;
+    pusherc_slice sentinel_user, sentinel_password; /* len 0 = not given */
 };
 
 /* All on the loop's thread. */
@@ -49,6 +53,8 @@ size_t pc_redis_conn_unsent(const struct pc_redis_conn *conn);
 /* Reads nothing more, and goes on: 0, or PUSHERC_EIO, then it is of no use. What has been read already is still told. */
 void pc_redis_conn_pause(struct pc_redis_conn *conn);
 PC_CHECKED int pc_redis_conn_resume(struct pc_redis_conn *conn);
+/* Where Redis itself is; valid as long as the connection. Once it is open. */
+struct pc_redis_place pc_redis_conn_place(const struct pc_redis_conn *conn);
 /* Behind "Redis at HOST:PORT": what it means that nothing has come for too long. Static. */
 const char *pc_redis_conn_silence(const struct pc_redis_conn *conn);
 /* No function but `gone` is called any more. */

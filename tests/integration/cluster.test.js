@@ -11,7 +11,7 @@ const path = require('node:path');
 const { describe, test } = require('node:test');
 const { APP, BUILD, Program, TOP, api, channelAuth, connect, freePort, refused, request, sleep, startServe, trigger, until, within } = require('./lib.js');
 const { receiver, verify } = require('./receiver.js');
-const { noRedis, startRedis } = require('./redis.js');
+const { noRedis, startRedis, startSentinel } = require('./redis.js');
 
 // Faults are over sooner with these than with the defaults; no test depends on how soon.
 const HASTY = { cluster_lease_ms: 3000, cluster_renew_ms: 500, cluster_settle_ms: 1500, redis_timeout_ms: 1500, grace_ms: 50 };
@@ -354,6 +354,36 @@ describe('several servers over Redis', { skip: noRedis }, () => {
       await redis.call('FLUSHALL');
     });
     assert.match(nodes[0].stderr, /has forgotten the scripts|the data is another/);
+  });
+
+  test('a Sentinel promotes the replica, under load: members who stayed were never gone, and events flow again', async (t) => {
+    const sentinel = await startSentinel(t);
+    const dead = `redis+sentinel://127.0.0.1:1,${sentinel.url.slice('redis+sentinel://'.length)}`; // one of several Sentinels
+    await until(async () => /\b(slave|replica)\b/.test(await sentinel.call('SENTINEL', 'REPLICAS', 'mymaster')), 'the Sentinel knows the replica', LONG);
+    const nodes = await afterFault(t, { url: dead }, async () => {
+      await sentinel.master.kill();
+      await until(async () => /role:master/.test(await sentinel.replica.call('INFO', 'replication').catch(String)), 'the promotion', LONG); // which cuts its clients off
+    });
+    for (const node of nodes) {
+      assert.match(node.stderr, new RegExp(`linked with other servers by Redis \\S+ at 127.0.0.1:${sentinel.master.port}\n`));
+      assert.match(node.stderr, new RegExp(`linked with other servers by Redis \\S+ at 127.0.0.1:${sentinel.replica.port}\n`));
+    }
+  });
+
+  test('what is wrong with a Sentinel is said, and its password is sent', async (t) => {
+    const sentinel = await startSentinel(t, { lines: ['requirepass secret'] });
+    const address = `127.0.0.1:${sentinel.port}`;
+    const says = async (url, what) => {
+      const node = await startNode(t, { url });
+      await until(() => what.test(node.stderr), () => `${what} in ${node.stderr}`, LONG);
+    };
+    await says(sentinel.url, /Redis at \S+ cannot be used: as a Sentinel it answers NOAUTH/);
+    await says(`redis+sentinel://${address}/mymaster?sentinel_password=wrong`, /cannot be used: as a Sentinel it answers WRONGPASS/);
+    await says(`redis+sentinel://${address}/other?sentinel_password=secret`, /cannot be used: the Sentinel knows no master named other/);
+    await says('redis+sentinel://127.0.0.1:1/mymaster', /cannot be used: as a Sentinel: Redis cannot be reached: ECONNREFUSED/);
+    await says(`redis+sentinel://127.0.0.1:${sentinel.master.port}/mymaster`, /cannot be used: as a Sentinel it answers ERR unknown command/);
+    await linked(await startNode(t, { url: `redis+sentinel://${address}/mymaster/2?sentinel_password=secret` }));
+    assert.match(await sentinel.master.call('INFO', 'keyspace'), /db2:keys=/);
   });
 
   test('a server that stood still for longer than a lease comes back', async (t) => {

@@ -2,7 +2,9 @@
 // A real Redis for a test, on a port that the system picked.
 
 const { execFileSync, spawnSync } = require('node:child_process');
+const { mkdtempSync, rmSync, writeFileSync } = require('node:fs');
 const net = require('node:net');
+const os = require('node:os');
 const path = require('node:path');
 const { BUILD, Program, freePort, within } = require('./lib.js');
 
@@ -15,7 +17,7 @@ const noRedis = (!built && 'built without hiredis') || (!installed && 'no redis-
 async function startRedis(t, args = [], port = undefined) {
   const redis = { port: port || await freePort() };
   redis.url = `redis://127.0.0.1:${redis.port}`;
-  redis.program = new Program('redis-server', ['--port', String(redis.port), '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no', ...args]);
+  redis.program = new Program('redis-server', ['--port', String(redis.port), '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no', '--repl-diskless-sync', 'yes', '--repl-diskless-load', 'swapdb', ...args]);
   redis.signal = (name) => redis.program.child.kill(name);
   redis.kill = async () => { redis.signal('SIGKILL'); await redis.program.exited; };
   redis.call = (...words) => call(redis.port, words);
@@ -25,10 +27,11 @@ async function startRedis(t, args = [], port = undefined) {
 }
 
 /** One command on a connection of its own; the answer as Redis writes it. */
-function call(port, words) {
+function call(port, words, ends = [['QUIT']]) {
   const done = new Promise((resolve, reject) => {
     const socket = net.connect(port, '127.0.0.1', () => {
-      for (const command of [words, ['QUIT']]) socket.write(`*${command.length}\r\n${command.map((w) => `$${Buffer.byteLength(w)}\r\n${w}\r\n`).join('')}`);
+      for (const command of [words, ...ends]) socket.write(`*${command.length}\r\n${command.map((w) => `$${Buffer.byteLength(w)}\r\n${w}\r\n`).join('')}`);
+      if (ends.length === 0) socket.end();
     });
     let text = '';
     socket.on('data', (data) => { text += data; });
@@ -38,4 +41,21 @@ function call(port, words) {
   return within(done, `the answer to ${words.join(' ')}`);
 }
 
-module.exports = { noRedis, startRedis };
+/** A Redis, a replica of it, and a Sentinel that watches them: `url` by the Sentinel, `master`, `replica`. */
+async function startSentinel(t, { name = 'mymaster', lines = [] } = {}) {
+  const master = await startRedis(t, ['--repl-diskless-sync-delay', '0']);
+  const replica = await startRedis(t, ['--replicaof', `127.0.0.1 ${master.port}`]);
+  const sentinel = { port: await freePort(), master, replica };
+  const folder = mkdtempSync(path.join(os.tmpdir(), 'pusherc-sentinel-'));
+  const file = path.join(folder, 'sentinel.conf');
+  writeFileSync(file, [`port ${sentinel.port}`, 'bind 127.0.0.1', `dir ${folder}`, `sentinel monitor ${name} 127.0.0.1 ${master.port} 1`, `sentinel down-after-milliseconds ${name} 1000`,
+    `sentinel failover-timeout ${name} 10000`, ...lines, ''].join('\n'));
+  sentinel.program = new Program('redis-server', [file, '--sentinel']);
+  sentinel.url = `redis+sentinel://127.0.0.1:${sentinel.port}/${name}`;
+  sentinel.call = (...words) => call(sentinel.port, words, []); // it knows no QUIT
+  t.after(async () => { sentinel.program.child.kill('SIGKILL'); await sentinel.program.exited; rmSync(folder, { recursive: true }); });
+  await sentinel.program.lines.next((line) => /Sentinel ID is/.test(line));
+  return sentinel;
+}
+
+module.exports = { noRedis, startRedis, startSentinel };

@@ -307,7 +307,9 @@ typedef struct pusherc_redis_options {
     /** redis://[[USER]:PASSWORD\@]HOST[:PORT][/DB][?prefix=PREFIX]; what is between the separators may be percent-encoded.
      *  Of several hosts with commas between them, the master is looked for in turn. rediss:// is Redis over TLS: its
      *  certificate has to be for HOST, and of an authority that is trusted; more parameters are ca_file, and cert_file
-     *  with key_file, by which Redis knows this client, paths of PEM files. */
+     *  with key_file, by which Redis knows this client, paths of PEM files. redis+sentinel://HOST[:PORT]/MASTER[/DB], with
+     *  several hosts as well, and rediss+sentinel:// ask Sentinels for the master; parameters are sentinel_user and
+     *  sentinel_password. */
     const char *url;
     const char *
         prefix; /**< what names of keys and topics begin with; default: that of the URL, or "pusherc:". Without
