@@ -7,6 +7,7 @@
 
 #include <cjson/cJSON.h>
 
+#include "linking.h"
 #include "names.h"
 
 /* The limit of pusherc_apps_from_json(). */
@@ -26,6 +27,7 @@ struct reading {
     const void
         *seen[MAX_NAMES]; /* what the file has set: entries of a table of settings, or `apps` */
     size_t seen_count;
+    struct cli_linking_keys linking;
 };
 
 /* Returns the text of the file, NUL-terminated and owned by the caller, or NULL with `error`. */
@@ -270,6 +272,54 @@ static bool begins(const char *known, const char *key)
     return strncmp(plain_known, plain_key, len) == 0 && plain_known[len] == '.';
 }
 
+/* Keeps one of soketi's keys about Redis: what they mean is known when all are there. */
+static int take_linking(struct reading *reading, size_t nth, const cJSON *item)
+{
+    const char *key = cli_linking_key(nth);
+    char number[64], *copy;
+
+    if (note(reading, key, key))
+        return -1;
+    if (cJSON_IsNull(item))
+        return 0;
+    const char *text = text_of(item, number);
+    copy = text ? strdup(text) : cJSON_PrintUnformatted(item);
+    if (!copy)
+        return cli_fail_no_memory(reading->error);
+    reading->linking.values[nth] = copy;
+    return 0;
+}
+
+static bool is_seen(const struct reading *reading, const void *what)
+{
+    for (size_t i = 0; i < reading->seen_count; i++) {
+        if (reading->seen[i] == what)
+            return true;
+    }
+    return false;
+}
+
+/* The file's own `redis` goes before soketi's keys, which without Redis are as any that have no counterpart. */
+static int finish_linking(struct reading *reading)
+{
+    struct cli_error error;
+
+    if (cli_linking_keys_ask(&reading->linking)) {
+        if (!reading->settings || is_seen(reading, cli_server_setting("redis")))
+            return 0;
+        return cli_linking_take_keys(&reading->linking, reading->settings, &error)
+                   ? cli_fail(reading->error, "%s: %s", reading->path, error.text)
+                   : 0;
+    }
+    for (size_t i = 0; i < CLI_LINKING_PARTS; i++) {
+        const char *key = cli_linking_key(i), *value = reading->linking.values[i];
+        const struct cli_ignored_name *ignored = value ? cli_ignored_key(key) : NULL;
+        if (ignored && reading->warnings && cli_ignored_asks(ignored, value))
+            cli_ignored_warn(reading->warnings, ignored, key);
+    }
+    return 0;
+}
+
 /* True if the name is the first part of one of soketi's keys. */
 static bool is_group(const char *key)
 {
@@ -279,6 +329,8 @@ static bool is_group(const char *key)
         found = found || begins(cli_names[i].key, key);
     for (size_t i = 0; i < cli_ignored_name_count; i++)
         found = found || begins(cli_ignored_names[i].key, key);
+    for (size_t i = 0; i < CLI_LINKING_PARTS; i++)
+        found = found || begins(cli_linking_key(i), key);
     return found;
 }
 
@@ -301,6 +353,8 @@ static int take_item(struct reading *reading, const char *key, const cJSON *item
         return take_setting(reading, setting, item);
     if (name)
         return take_name(reading, name, item);
+    if (cli_linking_find_key(key) < CLI_LINKING_PARTS)
+        return take_linking(reading, cli_linking_find_key(key), item);
     if (!ignored)
         return unknown_key(reading, key);
     take_ignored(reading, ignored, key, item);
@@ -329,7 +383,7 @@ static int take_all(struct reading *reading, const char *group, const cJSON *obj
 int cli_config_read(const char *path, struct cli_settings *settings, struct cli_apps *apps,
                     FILE *warnings, struct cli_error *error)
 {
-    struct reading reading = {path, settings, apps, warnings, error, {NULL}, 0};
+    struct reading reading = {path, settings, apps, warnings, error, {NULL}, 0, {{NULL}}};
     size_t len;
     char *text = read_file(path, &len, error);
     cJSON *root = text ? parse(path, text, len, error) : NULL;
@@ -339,6 +393,9 @@ int cli_config_read(const char *path, struct cli_settings *settings, struct cli_
         status = take_all(&reading, "", root);
     else if (root)
         (void)cli_fail(error, "%s must hold one JSON object", path);
+    if (status == 0)
+        status = finish_linking(&reading);
+    cli_linking_keys_free(&reading.linking);
     cJSON_Delete(root);
     free(text);
     return status;

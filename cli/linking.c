@@ -3,6 +3,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <cjson/cJSON.h>
+
+#include "names.h"
+
+#define DEFAULT_MASTER "mymaster" /* soketi's and sockudo's */
+
 enum {
     SWITCH, /* says that there is one */
     URL,    /* all parts but the prefix in one */
@@ -12,9 +18,14 @@ enum {
     PASSWORD,
     DATABASE,
     PREFIX,
-    APP_NAME, /* makes a prefix */
+    APP_NAME,  /* makes a prefix */
+    SENTINELS, /* HOST:PORT,HOST:PORT, or an array of objects as JSON: then the hosts are theirs */
+    SENTINEL_USER,
+    SENTINEL_PASSWORD,
+    MASTER,
     PART_COUNT
 };
+_Static_assert(PART_COUNT == CLI_LINKING_PARTS, "linking.h");
 
 enum purpose {
     LINK,    /* links servers */
@@ -40,7 +51,8 @@ static const struct family {
      false,
      {"SOKETI_ADAPTER_DRIVER", NULL, "SOKETI_DB_REDIS_HOST", "SOKETI_DB_REDIS_PORT",
       "SOKETI_DB_REDIS_USERNAME", "SOKETI_DB_REDIS_PASSWORD", "SOKETI_DB_REDIS_DB",
-      "SOKETI_ADAPTER_REDIS_PREFIX"}},
+      "SOKETI_ADAPTER_REDIS_PREFIX", NULL, "SOKETI_DB_REDIS_SENTINELS", NULL,
+      "SOKETI_DB_REDIS_SENTINEL_PASSWORD", "SOKETI_DB_REDIS_INSTANCE_NAME"}},
     {LINK,
      "true",
      false,
@@ -51,7 +63,9 @@ static const struct family {
      true,
      {"ADAPTER_DRIVER", NULL, "DATABASE_REDIS_HOST", "DATABASE_REDIS_PORT",
       "DATABASE_REDIS_USERNAME", "DATABASE_REDIS_PASSWORD", "DATABASE_REDIS_DB",
-      "DATABASE_REDIS_KEY_PREFIX"}},
+      "DATABASE_REDIS_KEY_PREFIX", NULL, "DATABASE_REDIS_SENTINELS",
+      "DATABASE_REDIS_SENTINEL_USERNAME", "DATABASE_REDIS_SENTINEL_PASSWORD",
+      "DATABASE_REDIS_SENTINEL_MASTER"}},
     {LARAVEL,
      "redis",
      false,
@@ -114,7 +128,7 @@ static void print_part(FILE *file, const char *before, const char *text, const c
 {
     (void)fputs(before, file);
     for (; *text; text++) {
-        if (strchr("%/?#@:[], ", *text))
+        if (strchr("%/?#@:[],& ", *text))
             (void)fprintf(file, "%%%02X", (unsigned)(unsigned char)*text);
         else
             (void)fputc(*text, file);
@@ -122,34 +136,101 @@ static void print_part(FILE *file, const char *before, const char *text, const c
     (void)fputs(behind, file);
 }
 
-static void print_url(FILE *file, const char *const names[PART_COUNT])
-{
-    const char *url = value_of(names[URL]), *host = value_of(names[HOST]);
-    const char *user = value_of(names[USER]), *password = value_of(names[PASSWORD]);
-    const char *port = value_of(names[PORT]), *database = value_of(names[DATABASE]);
+static const char *const soketi_keys[PART_COUNT] = {
+    "adapter.driver",
+    NULL,
+    "database.redis.host",
+    "database.redis.port",
+    "database.redis.username",
+    "database.redis.password",
+    "database.redis.db",
+    "adapter.redis.prefix",
+    NULL,
+    "database.redis.sentinels",
+    NULL,
+    "database.redis.sentinelPassword",
+    "database.redis.name",
+};
 
-    if (url) {
-        (void)fputs(url, file);
-        return;
-    }
-    (void)fputs("redis://", file);
-    if (password) {
-        print_part(file, "", user ? user : "", ":");
-        print_part(file, "", password, "@");
-    }
-    if (host && strchr(host, ':')) /* IPv6 */
+static void print_host(FILE *file, const char *host)
+{
+    if (strchr(host, ':') && host[0] != '[') /* IPv6 */
         (void)fprintf(file, "[%s]", host);
     else
-        print_part(file, "", host ? host : "127.0.0.1", "");
-    if (port)
-        print_part(file, ":", port, "");
-    if (database)
-        print_part(file, "/", database, "");
+        print_part(file, "", host, "");
 }
 
-static int check_number(const char *name, uint64_t max, struct cli_error *error)
+/* False: they are not an array of objects with `host` and perhaps `port`. */
+static bool print_json_sentinels(FILE *file, const char *text)
 {
-    const char *value = value_of(name);
+    cJSON *list = cJSON_Parse(text), *item;
+    bool good = cJSON_IsArray(list) && list->child;
+
+    cJSON_ArrayForEach(item, list)
+    {
+        const cJSON *host = cJSON_GetObjectItem(item, "host"),
+                    *port = cJSON_GetObjectItem(item, "port");
+        good = good && cJSON_IsString(host) && *host->valuestring;
+        if (!good)
+            break;
+        if (item != list->child)
+            (void)fputc(',', file);
+        print_host(file, host->valuestring);
+        if (cJSON_IsNumber(port))
+            (void)fprintf(file, ":%d", port->valueint);
+        else if (cJSON_IsString(port))
+            print_part(file, ":", port->valuestring, "");
+    }
+    cJSON_Delete(list);
+    return good;
+}
+
+static bool print_sentinels(FILE *file, const char *text)
+{
+    if (text[strspn(text, " ")] == '[' && strchr(text, '{'))
+        return print_json_sentinels(file, text);
+    for (; *text; text++) /* IPv6 is in brackets already */
+        if (*text != ' ')
+            (void)fputc(*text, file);
+    return true;
+}
+
+/* False: the Sentinels cannot be read. Laravel writes TLS before the host: tls://HOST. */
+static bool print_url(FILE *file, const char *const parts[PART_COUNT])
+{
+    const char *host = parts[HOST] ? parts[HOST] : "127.0.0.1";
+    const bool tls = strncmp(host, "tls://", 6) == 0, by_sentinel = parts[SENTINELS] != NULL;
+    bool good = true;
+
+    if (parts[URL]) {
+        (void)fputs(parts[URL], file);
+        return true;
+    }
+    (void)fprintf(file, "redis%s%s://", tls ? "s" : "", by_sentinel ? "+sentinel" : "");
+    if (parts[PASSWORD]) {
+        print_part(file, "", parts[USER] ? parts[USER] : "", ":");
+        print_part(file, "", parts[PASSWORD], "@");
+    }
+    if (by_sentinel) {
+        good = print_sentinels(file, parts[SENTINELS]);
+        print_part(file, "/", parts[MASTER] ? parts[MASTER] : DEFAULT_MASTER, "");
+    } else {
+        print_host(file, tls ? host + 6 : host);
+        if (parts[PORT])
+            print_part(file, ":", parts[PORT], "");
+    }
+    if (parts[DATABASE])
+        print_part(file, "/", parts[DATABASE], "");
+    if (by_sentinel && parts[SENTINEL_PASSWORD]) {
+        print_part(file, "?sentinel_password=", parts[SENTINEL_PASSWORD], "");
+        if (parts[SENTINEL_USER])
+            print_part(file, "&sentinel_user=", parts[SENTINEL_USER], "");
+    }
+    return good;
+}
+
+static int check_number(const char *name, const char *value, uint64_t max, struct cli_error *error)
+{
     uint64_t number;
 
     if (!value || (cli_parse_number(value, &number) && number <= max))
@@ -165,28 +246,43 @@ static int set(struct cli_settings *settings, const char *setting, const char *s
                 : 0;
 }
 
-static int take(struct cli_settings *settings, const struct family *family, struct cli_error *error)
+static int set_url(struct cli_settings *settings, const char *setting,
+                   const char *const names[PART_COUNT], const char *const parts[PART_COUNT],
+                   struct cli_error *error)
 {
-    const struct settings_of *names = &settings_of[family->purpose];
     char *url = NULL;
     size_t len = 0;
 
-    if (check_number(family->names[PORT], 65535, error) ||
-        check_number(family->names[DATABASE], 65535, error))
+    if (check_number(names[PORT], parts[PORT], 65535, error) ||
+        check_number(names[DATABASE], parts[DATABASE], 65535, error))
         return -1;
     FILE *file = open_memstream(&url, &len);
     if (!file)
         return cli_fail_no_memory(error);
-    print_url(file, family->names);
+    bool good = print_url(file, parts);
     int status = fclose(file) == 0 ? 0 : cli_fail_no_memory(error);
+    if (status == 0 && !good)
+        status =
+            cli_fail(error, "%s must be a list such as [{\"host\":\"10.0.0.1\",\"port\":26379}]",
+                     names[SENTINELS]);
     if (status == 0)
-        status = set(settings, names->url, family->names[SWITCH], url, error);
+        status = set(settings, setting, names[SWITCH], url, error);
+    free(url);
+    return status;
+}
+
+static int take(struct cli_settings *settings, const struct family *family, struct cli_error *error)
+{
+    const struct settings_of *names = &settings_of[family->purpose];
+    const char *parts[PART_COUNT];
+
+    for (size_t i = 0; i < PART_COUNT; i++)
+        parts[i] = value_of(family->names[i]);
+    int status = set_url(settings, names->url, family->names, parts, error);
     if (status == 0)
         status = set(settings, names->prefix, family->names[PREFIX], prefix_of(family), error);
     if (status == 0 && names->app_name)
-        status = set(settings, names->app_name, family->names[APP_NAME],
-                     value_of(family->names[APP_NAME]), error);
-    free(url);
+        status = set(settings, names->app_name, family->names[APP_NAME], parts[APP_NAME], error);
     return status;
 }
 
@@ -230,4 +326,53 @@ const char *cli_linking_setting(const char *name, bool sockudo)
         }
     }
     return NULL;
+}
+
+/* -- soketi's config file -- */
+
+const char *cli_linking_key(size_t nth)
+{
+    return soketi_keys[nth];
+}
+
+static bool is_same(const char *a, const char *b)
+{
+    char plain_a[CLI_PLAIN_NAME_SIZE], plain_b[CLI_PLAIN_NAME_SIZE];
+
+    cli_plain_name(plain_a, a);
+    cli_plain_name(plain_b, b);
+    return strcmp(plain_a, plain_b) == 0;
+}
+
+size_t cli_linking_find_key(const char *key)
+{
+    for (size_t i = 0; i < PART_COUNT; i++) {
+        if (soketi_keys[i] && is_same(soketi_keys[i], key))
+            return i;
+    }
+    return PART_COUNT;
+}
+
+bool cli_linking_keys_ask(const struct cli_linking_keys *keys)
+{
+    return keys->values[SWITCH] && strcmp(keys->values[SWITCH], "redis") == 0;
+}
+
+int cli_linking_take_keys(const struct cli_linking_keys *keys, struct cli_settings *settings,
+                          struct cli_error *error)
+{
+    const char *parts[PART_COUNT];
+
+    for (size_t i = 0; i < PART_COUNT; i++)
+        parts[i] = keys->values[i] && *keys->values[i] ? keys->values[i] : NULL;
+    int status = set_url(settings, "redis", soketi_keys, parts, error);
+    if (status == 0)
+        status = set(settings, "redis_prefix", soketi_keys[PREFIX], parts[PREFIX], error);
+    return status;
+}
+
+void cli_linking_keys_free(struct cli_linking_keys *keys)
+{
+    for (size_t i = 0; i < PART_COUNT; i++)
+        free(keys->values[i]);
 }

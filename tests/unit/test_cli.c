@@ -535,6 +535,24 @@ static void environment_names_the_redis_that_links_servers(void **state)
          "redis://:p@h/1",
          NULL},
         {{{"REVERB_SCALING_ENABLED", "false"}, {"REDIS_HOST", "other"}}, NULL, NULL},
+        {{{"REVERB_SCALING_ENABLED", "true"}, {"REDIS_HOST", "tls://r.example"}, {"REDIS_DB", "1"}},
+         "rediss://r.example/1",
+         NULL},
+        {{{"SOKETI_ADAPTER_DRIVER", "redis"},
+          {"SOKETI_DB_REDIS_SENTINELS", "[{\"host\":\"s1\",\"port\":26380},{\"host\":\"::1\"}]"},
+          {"SOKETI_DB_REDIS_SENTINEL_PASSWORD", "a&b"},
+          {"SOKETI_DB_REDIS_INSTANCE_NAME", "main"},
+          {"SOKETI_DB_REDIS_PASSWORD", "p"},
+          {"SOKETI_DB_REDIS_DB", "2"}},
+         "redis+sentinel://:p@s1:26380,[::1]/main/2?sentinel_password=a%26b",
+         NULL},
+        {{{"SOCKUDO_DEFAULT_APP_ID", "a"},
+          {"ADAPTER_DRIVER", "redis"},
+          {"DATABASE_REDIS_SENTINELS", "s1:26380, [::1]:1"},
+          {"DATABASE_REDIS_SENTINEL_USERNAME", "u"},
+          {"DATABASE_REDIS_SENTINEL_PASSWORD", "q"}},
+         "redis+sentinel://s1:26380,[::1]:1/mymaster?sentinel_password=q&sentinel_user=u",
+         NULL},
         {{{"ADAPTER_DRIVER", "redis"}, {"DATABASE_REDIS_HOST", "h"}},
          NULL,
          NULL}, /* not sockudo's */
@@ -678,6 +696,40 @@ static void config_file_sets_server_and_apps(void **state)
     assert_int_equal(apps.count, 2);
     cli_apps_free(&apps);
     cli_settings_free(&settings);
+}
+
+static void config_file_of_soketi_names_the_redis_that_links_servers(void **state)
+{
+    static const struct {
+        const char *text, *url, *prefix;
+    } rows[] = {
+        {"{\"adapter\": {\"driver\": \"redis\", \"redis\": {\"prefix\": \"mine:\"}},"
+         "\"database\": {\"redis\": {\"host\": \"h\", \"port\": 6380, \"db\": 2, \"password\": "
+         "\"p\"}}}",
+         "redis://:p@h:6380/2", "mine:"},
+        {"{\"database.redis.sentinels\": [{\"host\": \"s\", \"port\": 26380}, {\"host\": \"t\"}],"
+         "\"database.redis.sentinelPassword\": \"q\", \"adapter.driver\": \"redis\"}",
+         "redis+sentinel://s:26380,t/mymaster?sentinel_password=q", NULL},
+        {"{\"adapter.driver\": \"redis\", \"redis\": \"redis://own\"}", "redis://own", NULL},
+        {"{\"adapter.driver\": \"local\", \"database.redis.host\": \"h\"}", NULL, NULL},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct cli_settings settings;
+        struct cli_apps apps;
+        struct cli_error error = {.text = ""};
+        cli_settings_init(&settings);
+        cli_apps_init(&apps);
+        assert_int_equal(read_config(rows[i].text, &settings, &apps, &error), 0);
+        assert_true((settings.redis != NULL) == (rows[i].url != NULL));
+        assert_true((settings.redis_prefix != NULL) == (rows[i].prefix != NULL));
+        if (rows[i].url)
+            assert_string_equal(settings.redis, rows[i].url);
+        if (rows[i].prefix)
+            assert_string_equal(settings.redis_prefix, rows[i].prefix);
+        cli_settings_free(&settings);
+        cli_apps_free(&apps);
+    }
 }
 
 static void config_file_may_speak_soketi(void **state)
@@ -960,6 +1012,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(environment_names_the_redis_that_links_servers,
                                         clear_environment, clear_environment),
         cmocka_unit_test(config_file_sets_server_and_apps),
+        cmocka_unit_test(config_file_of_soketi_names_the_redis_that_links_servers),
         cmocka_unit_test(config_file_may_speak_soketi),
         cmocka_unit_test(config_file_is_refused_in_one_sentence),
     };
