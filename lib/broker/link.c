@@ -169,6 +169,7 @@ static int publish(void *self, uint32_t partition, uint64_t session, pusherc_sli
     if (err == 0) {
         pc_asked_push(&b->asked, (struct pc_asked){.kind = PC_ASKED_PUBLICATION,
                                                    .partition = (uint16_t)partition});
+        pc_stat_add(&b->counts.publications, 1);
         wake = must_wake(b);
     }
     unlock(b, wake, err == 0);
@@ -490,17 +491,28 @@ static bool is_word(const struct pc_redis_item *item, const char *word)
 }
 
 /* A message, or that a topic is subscribed. */
+static void heard_probe(struct pc_broker *b)
+{
+    if (b->probe_ns)
+        atomic_store_explicit(&b->counts.transit_us, (uv_hrtime() - b->probe_ns) / 1000,
+                              memory_order_relaxed);
+}
+
 static void on_topic(struct pc_broker *b, const struct pc_redis_reply *reply)
 {
     struct pc_broker_topic topic;
     int err = 0;
-    if (!pc_broker_topic_parse(&b->names, reply->items[2].text, &topic))
-        return; /* the link's own one */
-    if (is_word(&reply->items[1], "message"))
+    if (!pc_broker_topic_parse(&b->names, reply->items[2].text, &topic)) {
+        heard_probe(b); /* it is the link's own one */
+        return;
+    }
+    if (is_word(&reply->items[1], "message")) {
+        pc_stat_add(&b->counts.messages, 1);
         err = pusherc_link_message(b->link, topic.partition, topic.topic, topic.key,
                                    reply->items[3].text);
-    else if (is_word(&reply->items[1], "subscribe"))
+    } else if (is_word(&reply->items[1], "subscribe")) {
         err = pusherc_link_subscribed(b->link, topic.partition, topic.topic, topic.key);
+    }
     if (err == PUSHERC_ENOMEM)
         is_short_of_memory(b);
 }

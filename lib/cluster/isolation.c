@@ -23,7 +23,7 @@ static void tell(struct pusherc_link *node)
 
 void pc_isolation_start(struct pusherc_link *node)
 {
-    node->isolation.linked_ms = pc_node_now(node);
+    node->isolation.linked_ms = node->isolation.ticked_ms = pc_node_now(node);
     tell(node);
 }
 
@@ -55,6 +55,9 @@ void pc_isolation_tick(struct pusherc_link *node, uint64_t now_ms)
     const uint32_t after_ms = node->options.close_after_ms;
     if (is_linked(node))
         i->linked_ms = now_ms;
+    else
+        pc_stat_add(&node->stats.unlinked_ms, now_ms - i->ticked_ms);
+    i->ticked_ms = now_ms;
     if (!i->apart && after_ms && now_ms - i->linked_ms >= after_ms) {
         i->apart = true;
         i->close_ms = now_ms;

@@ -122,6 +122,7 @@ void pc_mirror_set_open(struct pc_remote *remote)
 
 void pc_mirror_set_live(struct pc_remote *remote, bool live)
 {
+    pc_stat_add(&pc_remote_node(remote)->stats.mirrors, (uint64_t)live - (uint64_t)remote->live);
     remote->live = live;
     pc_mirror_set_open(remote);
 }

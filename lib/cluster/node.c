@@ -505,6 +505,7 @@ static void is_answered(struct pc_node_part *part, const pusherc_slice *values, 
     pc_list_remove(&r->in_order);
     part->request_count--;
     bool step = r->kind->step != 0;
+    pc_request_time(node, r);
     if (r->stale) {
         pc_request_free(node, r);
     } else if (step && count == 0) {

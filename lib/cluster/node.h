@@ -33,6 +33,7 @@
 #define PC_MAX_EPOCH      64    /* bytes of an epoch */
 #define PC_MAX_RUN        200
 #define PC_MAX_PARTITIONS 1024
+#define PC_STEPS          (PUSHERC_STEP_TOTALS + 1)
 #define PC_REAP_BATCH     50
 #define PC_SWEEP_BATCH    100
 #define PC_MAX_MESSAGE    (8u << 20) /* a longer one is refused */
@@ -69,6 +70,7 @@ struct pc_request {
     struct pc_relayed *event;
     struct pc_search *search;
     uint64_t number;
+    uint64_t asked_ns; /* 0 = time is not taken */
     struct pc_buf text;
 };
 
@@ -132,6 +134,7 @@ struct pc_teller {
 /* isolation.h */
 struct pc_isolation {
     uint64_t linked_ms; /* when the link worked in all partitions, at the latest; or the start */
+    uint64_t ticked_ms; /* the last tick */
     bool apart;         /* it takes no clients */
     uint64_t close_ms;  /* then, when those that are left are closed */
 };
@@ -191,13 +194,21 @@ struct pc_node_stats {
     _Atomic uint64_t missed; /* all grants were asked again: orders may have been missed */
     _Atomic uint64_t
         unanswered; /* nodes that did not say in time that they have carried out an order */
+    _Atomic uint64_t unlinked_ms; /* time without a link in all partitions */
+    /* there are now: channels whose roster is followed; users held; channels' topics that are subscribed or asked for */
+    _Atomic uint64_t mirrors, holds, topics;
+    struct pc_histogram step_times[PC_STEPS]; /* by step: from asking until the answer is here */
 };
 
 /* What a link of this library counts. */
 struct pc_link_counts {
     _Atomic uint64_t connects; /* times that it was connected */
     _Atomic uint64_t commands, errors, bytes_out, bytes_in;
+    _Atomic uint64_t publications,
+        messages;                   /* events sent and heard, of both what other nodes need */
     _Atomic uint64_t round_trip_us; /* of the last question; 0 = not known */
+    _Atomic uint64_t
+        transit_us; /* of the last probe, from publishing until it was heard; 0 = not known */
 };
 
 /* The node; the host knows it as the link that it reports to. */
@@ -298,6 +309,8 @@ bool pc_request_send(struct pc_node_part *part, struct pc_request *r, struct pc_
 /* The same for a publication, of which nothing is copied here. */
 bool pc_request_publish(struct pc_node_part *part, struct pc_request *r, pusherc_slice key,
                         pusherc_slice message);
+/* The answer is here. */
+void pc_request_time(struct pusherc_link *node, const struct pc_request *r);
 /* What a call of the link has returned. True: it has taken what it was given. */
 bool pc_part_took(struct pc_node_part *part, int err);
 /* This incarnation's name. */

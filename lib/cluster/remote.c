@@ -105,11 +105,21 @@ void pc_remote_set_user(struct pc_remote *remote, struct pc_remote_user *user, e
                         bool asked)
 {
     bool was = user->held != PC_KNOWN_NO || user->asked, is = held != PC_KNOWN_NO || asked;
+    struct pc_node_stats *stats = &pc_remote_node(remote)->stats;
+    pc_stat_add(&stats->holds,
+                (uint64_t)(held == PC_KNOWN_YES) - (uint64_t)(user->held == PC_KNOWN_YES));
     user->held = held;
     user->asked = asked;
     remote->busy += (uint32_t)is - (uint32_t)was;
     if (pc_list_empty(&user->in_order))
         pc_list_push_back(&remote->users_in_order, &user->in_order);
+}
+
+void pc_remote_set_topic(struct pc_remote *remote, enum pc_topic_state topic)
+{
+    pc_stat_add(&pc_remote_node(remote)->stats.topics,
+                (uint64_t)(topic != PC_TOPIC_NONE) - (uint64_t)(remote->topic != PC_TOPIC_NONE));
+    remote->topic = topic;
 }
 
 void pc_remote_user_free(struct pc_remote *remote, struct pc_remote_user *user)

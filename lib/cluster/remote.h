@@ -157,6 +157,7 @@ struct pc_remote *pc_remote_get_here(struct pc_node_part *part, pusherc_slice ke
 struct pc_remote_user *pc_remote_get_user_here(struct pc_remote *remote, pusherc_slice id);
 void pc_remote_set_user(struct pc_remote *remote, struct pc_remote_user *user, enum pc_known held,
                         bool asked);
+void pc_remote_set_topic(struct pc_remote *remote, enum pc_topic_state topic);
 /* Frees the user if nothing is known of it and nothing is wanted. */
 void pc_remote_user_settle(struct pc_remote *remote, struct pc_remote_user *user);
 /* The user is out of the table. */

@@ -124,6 +124,13 @@ bool pc_part_took(struct pc_node_part *part, int err)
     return false;
 }
 
+void pc_request_time(struct pusherc_link *node, const struct pc_request *r)
+{
+    if (r->asked_ns)
+        pc_histogram_observe(&node->stats.step_times[r->kind->step],
+                             (node->engine->clock_ns() - r->asked_ns) / 1000);
+}
+
 bool pc_request_publish(struct pc_node_part *part, struct pc_request *r, pusherc_slice key,
                         pusherc_slice message)
 {
@@ -148,6 +155,8 @@ bool pc_request_send(struct pc_node_part *part, struct pc_request *r, struct pc_
     int err = r ? pc_values_status(args) : PUSHERC_ENOMEM;
     if (err == 0 && part->request_count >= PC_MAX_REQUESTS)
         err = PUSHERC_EBACKLOG;
+    if (err == 0)
+        r->asked_ns = node->engine->clock_ns ? node->engine->clock_ns() : 0;
     if (err == 0)
         err = node->ops.execute(node->self, part->index, part->session, r->kind->step,
                                 pc_values_list(args), args->count);

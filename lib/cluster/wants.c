@@ -248,7 +248,7 @@ static void subscribe(struct pc_remote *remote)
         pc_remote_again(remote);
         return;
     }
-    remote->topic = PC_TOPIC_ASKED;
+    pc_remote_set_topic(remote, PC_TOPIC_ASKED);
     remote->topic_pending++;
 }
 
@@ -282,6 +282,8 @@ static void remote_free(struct pc_remote *remote)
     struct pusherc_link *node = pc_remote_node(remote);
     pc_map_each(&remote->users, free_user_of, remote);
     pc_mirror_forget_kept(remote);
+    pc_mirror_set_live(remote, false);
+    pc_remote_set_topic(remote, PC_TOPIC_NONE);
     pc_map_free(&remote->users);
     pc_list_remove(&remote->of_part);
     pc_list_remove(&remote->todo);
@@ -399,7 +401,7 @@ void pc_wants_unsubscribed(struct pc_node_part *part)
 {
     PC_LIST_EACH(l, &part->remotes) {
         struct pc_remote *remote = PC_CONTAINER(l, struct pc_remote, of_part);
-        remote->topic = PC_TOPIC_NONE;
+        pc_remote_set_topic(remote, PC_TOPIC_NONE);
         remote->topic_pending = 0;
         remote->fetching = false;
         pc_kept_unknown(remote);
@@ -497,7 +499,7 @@ void pc_wants_subscribed(struct pusherc_link *node, pusherc_slice key)
     /* Only the report of the latest one says how it is. */
     if (--remote->topic_pending > 0 || remote->topic != PC_TOPIC_ASKED)
         return;
-    remote->topic = PC_TOPIC_THERE;
+    pc_remote_set_topic(remote, PC_TOPIC_THERE);
     remote->recount = pc_totals_wanted(remote);
     pc_wants_look(remote);
 }

@@ -453,14 +453,20 @@ static const struct node_family {
     enum pc_metric_type type;
     size_t offset; /* in struct pc_node_stats */
     const char *help;
+    unsigned decimals;
 } node_families[] = {
-    {"cluster_gaps_total", PC_COUNTER, offsetof(struct pc_node_stats, gaps), "Changes of rosters that were missed, and fetched again."},
-    {"cluster_sweep_wrong_total", PC_COUNTER, offsetof(struct pc_node_stats, swept), "Rosters that a comparison found wrong, and fetched again."},
-    {"cluster_dropped_total", PC_COUNTER, offsetof(struct pc_node_stats, dropped), "Events that other servers did not get from here."},
-    {"cluster_refused_total", PC_COUNTER, offsetof(struct pc_node_stats, refused), "Messages and answers that were not understood."},
-    {"cluster_reaped_total", PC_COUNTER, offsetof(struct pc_node_stats, reaped), "Dead servers that this one has buried, counted for each partition."},
-    {"cluster_fenced_total", PC_COUNTER, offsetof(struct pc_node_stats, fenced), "Times that this server had been declared dead, the same."},
-    {"cluster_epochs_total", PC_COUNTER, offsetof(struct pc_node_stats, epochs), "Times that the shared data was new, the same."},
+    {"cluster_mirrors", PC_GAUGE, offsetof(struct pc_node_stats, mirrors), "Presence channels whose roster over all servers is followed.", 0},
+    {"cluster_holds", PC_GAUGE, offsetof(struct pc_node_stats, holds), "Users in presence channels for whom this server stands.", 0},
+    {"cluster_topics", PC_GAUGE, offsetof(struct pc_node_stats, topics), "Channels that are subscribed in Redis.", 0},
+    {"cluster_gap_seconds_total", PC_COUNTER, offsetof(struct pc_node_stats, unlinked_ms), "Time without a link.", 3},
+    {"cluster_orders_incomplete_total", PC_COUNTER, offsetof(struct pc_node_stats, unanswered), "Servers that did not say in time that they have carried out an order.", 0},
+    {"cluster_gaps_total", PC_COUNTER, offsetof(struct pc_node_stats, gaps), "Changes of rosters that were missed, and fetched again.", 0},
+    {"cluster_sweep_wrong_total", PC_COUNTER, offsetof(struct pc_node_stats, swept), "Rosters that a comparison found wrong, and fetched again.", 0},
+    {"cluster_dropped_total", PC_COUNTER, offsetof(struct pc_node_stats, dropped), "Events that other servers did not get from here.", 0},
+    {"cluster_refused_total", PC_COUNTER, offsetof(struct pc_node_stats, refused), "Messages and answers that were not understood.", 0},
+    {"cluster_reaped_total", PC_COUNTER, offsetof(struct pc_node_stats, reaped), "Dead servers that this one has buried, counted for each partition.", 0},
+    {"cluster_fenced_total", PC_COUNTER, offsetof(struct pc_node_stats, fenced), "Times that this server had been declared dead, the same.", 0},
+    {"cluster_epochs_total", PC_COUNTER, offsetof(struct pc_node_stats, epochs), "Times that the shared data was new, the same.", 0},
 };
 
 /* Of a link of this library. */
@@ -474,9 +480,12 @@ static const struct link_family {
     {"cluster_connects_total", PC_COUNTER, offsetof(struct pc_link_counts, connects), 0, "Times that Redis was connected."},
     {"cluster_commands_total", PC_COUNTER, offsetof(struct pc_link_counts, commands), 0, "Commands for Redis, one for each step, event and subscription."},
     {"cluster_errors_total", PC_COUNTER, offsetof(struct pc_link_counts, errors), 0, "Errors that Redis answered, those of scripts included."},
+    {"cluster_messages_out_total", PC_COUNTER, offsetof(struct pc_link_counts, publications), 0, "Events for other servers, one for each channel."},
+    {"cluster_messages_in_total", PC_COUNTER, offsetof(struct pc_link_counts, messages), 0, "Events and changes of rosters that came from Redis, those of this server included."},
     {"cluster_transmitted_bytes_total", PC_COUNTER, offsetof(struct pc_link_counts, bytes_out), 0, "Bytes for Redis."},
     {"cluster_received_bytes_total", PC_COUNTER, offsetof(struct pc_link_counts, bytes_in), 0, "Bytes from Redis."},
     {"cluster_round_trip_seconds", PC_GAUGE, offsetof(struct pc_link_counts, round_trip_us), 6, "How long Redis took for the last question."},
+    {"cluster_transit_seconds", PC_GAUGE, offsetof(struct pc_link_counts, transit_us), 6, "From publishing in Redis until it was heard, of the last probe."},
 };
 /* clang-format on */
 
@@ -494,6 +503,40 @@ static void put_of_link(struct pc_metrics *out, const char *name, enum pc_metric
 static const _Atomic uint64_t *counter_at(const void *counts, size_t offset)
 {
     return counts ? (const _Atomic uint64_t *)(const void *)((const char *)counts + offset) : NULL;
+}
+
+/* Of the steps that have been answered. */
+static void put_steps(struct pc_metrics *out, const struct pusherc_link *node)
+{
+    static const char *const names[PC_STEPS] = {
+        [PUSHERC_STEP_ATTACH] = "attach",       [PUSHERC_STEP_DETACH] = "detach",
+        [PUSHERC_STEP_RENEW] = "renew",         [PUSHERC_STEP_SYNCED] = "synced",
+        [PUSHERC_STEP_MINE] = "mine",           [PUSHERC_STEP_JOIN] = "join",
+        [PUSHERC_STEP_LEAVE] = "leave",         [PUSHERC_STEP_COUNT] = "count",
+        [PUSHERC_STEP_FETCH] = "fetch",         [PUSHERC_STEP_VERIFY] = "verify",
+        [PUSHERC_STEP_PEEK] = "peek",           [PUSHERC_STEP_REAP] = "reap",
+        [PUSHERC_STEP_TELL] = "tell",           [PUSHERC_STEP_TOLD] = "told",
+        [PUSHERC_STEP_CHECK] = "check",         [PUSHERC_STEP_CHANNELS] = "channels",
+        [PUSHERC_STEP_KEEP] = "keep",           [PUSHERC_STEP_REKEEP] = "rekeep",
+        [PUSHERC_STEP_KEPT] = "kept",           [PUSHERC_STEP_ONCE_BEGIN] = "once_begin",
+        [PUSHERC_STEP_ONCE_DONE] = "once_done", [PUSHERC_STEP_ONCE_UNDO] = "once_undo",
+        [PUSHERC_STEP_ORDER] = "order",         [PUSHERC_STEP_ORDERS] = "orders",
+        [PUSHERC_STEP_TOTALS] = "totals",
+    };
+    pc_metrics_begin_family(out, "cluster_step_seconds", PC_HISTOGRAM,
+                            "From asking Redis for a step until its answer is here.");
+    for (size_t i = 0; node && i < PC_STEPS; i++) {
+        const struct pc_label labels[] = {{.name = "port", .value = pc_slice_of(out->port)},
+                                          {.name = "step", .value = pc_slice_of(names[i])}};
+        struct pc_histogram_sum sum = {.sum_us = 0};
+        uint64_t count = 0;
+        pc_metrics_add_histogram(&sum, &node->stats.step_times[i]);
+        for (size_t b = 0; b <= PC_HISTOGRAM_BOUNDS; b++)
+            count += sum.buckets[b];
+        if (names[i] && count)
+            pc_metrics_put_histogram(out, labels, 2, &sum, 6);
+    }
+    pc_metrics_end_family(out);
 }
 
 static void put_link(struct pc_metrics *out)
@@ -519,11 +562,13 @@ static void put_link(struct pc_metrics *out)
                 "Events for other servers that are not answered.", node ? &now[3] : NULL, 0);
     for (size_t f = 0; f < sizeof node_families / sizeof node_families[0]; f++)
         put_of_link(out, node_families[f].name, node_families[f].type, node_families[f].help,
-                    counter_at(node ? &node->stats : NULL, node_families[f].offset), 0);
+                    counter_at(node ? &node->stats : NULL, node_families[f].offset),
+                    node_families[f].decimals);
     for (size_t f = 0; f < sizeof link_families / sizeof link_families[0]; f++)
         put_of_link(out, link_families[f].name, link_families[f].type, link_families[f].help,
                     counter_at(node ? node->counts : NULL, link_families[f].offset),
                     link_families[f].decimals);
+    put_steps(out, node);
 }
 
 /* -- per worker -- */

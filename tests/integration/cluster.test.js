@@ -6,6 +6,7 @@ const assert = require('node:assert/strict');
 const { execFileSync } = require('node:child_process');
 const { mkdtempSync, readFileSync, rmSync, writeFileSync } = require('node:fs');
 const http = require('node:http');
+const net = require('node:net');
 const os = require('node:os');
 const path = require('node:path');
 const { describe, test } = require('node:test');
@@ -682,6 +683,14 @@ describe('several servers over Redis', { skip: noRedis }, () => {
     await says(`redis://poor:x@127.0.0.1:${other.port}`, /error cluster: Redis at \S+ does not give the user a right that is needed: /);
     await other.call('HSET', 'pusherc:{10}meta', 'v', '1', 'p', '16'); // another layout
     await says(other.url, /error cluster: Redis at \S+ has data that another version of this program keeps in another form/);
+    const info = 'redis_version:6.0.16\r\nrun_id:0123456789abcdef\r\nmaxmemory_policy:noeviction\r\nrole:master\r\n';
+    const old = net.createServer((socket) => {
+      socket.on('error', () => {});
+      socket.once('data', () => socket.write(`+OK\r\n:0\r\n$${info.length}\r\n${info}\r\n`)); // to CLIENT SETNAME, PUBLISH, INFO
+    }).listen(0, '127.0.0.1');
+    await new Promise((resolve) => { old.on('listening', resolve); });
+    t.after(() => old.close());
+    await says(`redis://127.0.0.1:${old.address().port}`, /error cluster: Redis at \S+ is version 6\.0\.16; 6\.2 is the oldest that will do/);
     const replica = await startRedis(t, ['--replicaof', `127.0.0.1 ${other.port}`]);
     await says(replica.url, /warn {2}cluster: Redis at \S+ is a replica/);
   });
@@ -702,11 +711,19 @@ describe('several servers over Redis', { skip: noRedis }, () => {
     assert.deepEqual(await page(alone), {}, 'a server that is not linked');
     const client = await connect(nodes[1]);
     await client.subscribe('news');
+    await client.subscribe('presence-room', { user_id: 'u' });
     await trigger(nodes[0], 'news', 'x', '{}');
     await client.event('x');
+    await until(async () => { // a page is written once a second
+      const [here, there] = await Promise.all(nodes.map(page));
+      return there.cluster_topics === 2 && there.cluster_mirrors === 1 && there.cluster_holds === 1 && there.cluster_messages_in_total >= 1 && here.cluster_messages_out_total >= 1;
+    }, 'what the servers have in Redis', LONG);
+    const text = (await request({ port: Number(nodes[1].lines.all.map((line) => /^metrics on http:\/\/127\.0\.0\.1:(\d+)/.exec(line)).find(Boolean)[1]) }, 'GET', '/metrics')).text;
+    const steps = Object.fromEntries([...text.matchAll(/^pusherc_cluster_step_seconds_count\{port="\d+",step="(\w+)"\} (\d+)$/gm)].map(([, step, count]) => [step, Number(count)]));
+    assert.ok(steps.join === 1 && steps.attach >= 64 && steps.renew >= 1 && !('told' in steps), JSON.stringify(steps));
     const seen = await until(async () => {
       const now = await page(nodes[0]);
-      return now.cluster_nodes === 2 && now.cluster_round_trip_seconds > 0 && now.cluster_outbox_bytes === 0 && now;
+      return now.cluster_nodes === 2 && now.cluster_round_trip_seconds > 0 && now.cluster_transit_seconds > 0 && now.cluster_outbox_bytes === 0 && now;
     }, 'two servers', LONG);
     assert.deepEqual([seen.cluster_link_up, seen.cluster_connects_total, seen.cluster_errors_total, seen.cluster_dropped_total], [1, 1, 0, 0]);
     for (const name of ['cluster_commands_total', 'cluster_transmitted_bytes_total', 'cluster_received_bytes_total']) assert.ok(seen[name] > 64, `${name} ${seen[name]}`);
@@ -716,6 +733,8 @@ describe('several servers over Redis', { skip: noRedis }, () => {
     await until(async () => (await page(nodes[0])).cluster_outbox_bytes > 0, 'what waits', LONG);
     await startRedis(t, [], redis.port);
     await until(async () => { const now = await page(nodes[0]); return now.cluster_link_up === 1 && now.cluster_connects_total === 2 && now.cluster_outbox_bytes === 0; }, 'the return', LONG);
+    assert.ok((await page(nodes[0])).cluster_gap_seconds_total > 0);
+    await until(async () => (await page(nodes[1])).cluster_mirrors === 1, 'what was followed before is followed again', LONG);
     assert.ok((await page(nodes[0])).cluster_epochs_total >= 64, 'the data was new in each partition');
   });
 });
