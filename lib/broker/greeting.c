@@ -121,6 +121,10 @@ static enum pc_broker_verdict on_info(struct pc_broker_greeting *g,
                        g->version, OLDEST_MAJOR, OLDEST_MINOR);
         return PC_BROKER_UNFIT;
     }
+    if (pc_slice_eq(value_of(info, "redis_mode"), PC_S("cluster")))
+        return unfit(g, PC_BROKER_UNFIT,
+                     "is part of a Redis Cluster, which is not supported: use one server, or "
+                     "servers with Sentinel");
     if (!pc_slice_eq(value_of(info, "role"), PC_S("master")))
         return unfit(g, PC_BROKER_AWAY, "is a replica");
     if (!*g->run)

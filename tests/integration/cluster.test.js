@@ -691,6 +691,10 @@ describe('several servers over Redis', { skip: noRedis }, () => {
     await new Promise((resolve) => { old.on('listening', resolve); });
     t.after(() => old.close());
     await says(`redis://127.0.0.1:${old.address().port}`, /error cluster: Redis at \S+ is version 6\.0\.16; 6\.2 is the oldest that will do/);
+    const [port, bus, folder] = [await freePort(), await freePort(), mkdtempSync(path.join(os.tmpdir(), 'pusherc-'))];
+    t.after(() => rmSync(folder, { recursive: true }));
+    const sharded = await startRedis(t, ['--cluster-enabled', 'yes', '--cluster-port', String(bus), '--cluster-config-file', path.join(folder, 'nodes.conf')], port);
+    await says(sharded.url, /error cluster: Redis at \S+ is part of a Redis Cluster, which is not supported: use one server, or servers with Sentinel/);
     const replica = await startRedis(t, ['--replicaof', `127.0.0.1 ${other.port}`]);
     await says(replica.url, /warn {2}cluster: Redis at \S+ is a replica/);
   });
