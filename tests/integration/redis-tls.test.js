@@ -8,7 +8,7 @@ const os = require('node:os');
 const path = require('node:path');
 const { after, describe, test } = require('node:test');
 const { BUILD, Program, api, connect, freePort, startServe, trigger, until, within } = require('./lib.js');
-const { noRedis, startRedis } = require('./redis.js');
+const { noRedis, startRedis, startSentinel } = require('./redis.js');
 
 const PUSHERC = path.join(BUILD, 'cli/pusherc');
 const LONG = 60000;
@@ -71,6 +71,17 @@ describe('Redis over TLS', { skip }, () => {
     assert.deepEqual(await publish('--ca-file', file('root.crt'), '--url', redis.url('127.0.0.1', '?prefix=shop:'), 'news', 'again', '{"id":2}'), { code: 0, err: '' });
     assert.match((await clients[0].event('again', 'news')).data, /"id":2/);
     for (const node of nodes) assert.doesNotMatch(node.stderr, /(error|warn) +cluster/);
+  });
+
+  test('a Sentinel and the Redis that it names, both over TLS', async (t) => {
+    const redis = await startTls(t, 'redis');
+    const port = await freePort();
+    const sentinel = await startSentinel(t, { watched: redis.tlsPort, lines: [`tls-port ${port}`, `tls-cert-file ${file('redis.crt')}`, `tls-key-file ${file('redis.key')}`, `tls-ca-cert-file ${file('root.crt')}`, 'tls-auth-clients no', 'tls-replication yes'] });
+    const node = await serve(t, { redis: `rediss+sentinel://localhost:${port}/mymaster`, redis_ca_file: file('root.crt') });
+    await until(async () => (await api(node, 'GET', '/channels')).status === 200, () => node.stderr, LONG);
+    assert.match(node.stderr, new RegExp(`linked with other servers by Redis \\S+ at 127.0.0.1:${redis.tlsPort}\n`));
+    const plain = await serve(t, { redis: `rediss+sentinel://127.0.0.1:${sentinel.port}/mymaster`, redis_ca_file: file('root.crt') });
+    await until(() => /(does not answer as a Sentinel|cannot be used: as a Sentinel: it)/.test(plain.stderr), () => plain.stderr, LONG);
   });
 
   test('the client shows a certificate if Redis asks for one', async (t) => {

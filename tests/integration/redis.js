@@ -41,10 +41,11 @@ function call(port, words, ends = [['QUIT']]) {
   return within(done, `the answer to ${words.join(' ')}`);
 }
 
-/** A Redis, a replica of it, and a Sentinel that watches them: `url` by the Sentinel, `master`, `replica`. */
-async function startSentinel(t, { name = 'mymaster', lines = [] } = {}) {
-  const master = await startRedis(t, ['--repl-diskless-sync-delay', '0']);
-  const replica = await startRedis(t, ['--replicaof', `127.0.0.1 ${master.port}`]);
+/** A Redis, a replica of it, and a Sentinel that watches them: `url` by the Sentinel, `master`, `replica`. `watched`: a
+ *  port, then there are neither. */
+async function startSentinel(t, { name = 'mymaster', lines = [], watched = 0 } = {}) {
+  const master = watched ? { port: watched } : await startRedis(t, ['--repl-diskless-sync-delay', '0']);
+  const replica = watched ? undefined : await startRedis(t, ['--replicaof', `127.0.0.1 ${master.port}`]);
   const sentinel = { port: await freePort(), master, replica };
   const folder = mkdtempSync(path.join(os.tmpdir(), 'pusherc-sentinel-'));
   const file = path.join(folder, 'sentinel.conf');

@@ -5,8 +5,8 @@ const assert = require('node:assert/strict');
 const net = require('node:net');
 const path = require('node:path');
 const { describe, test } = require('node:test');
-const { BUILD, Inbox, Program, sleep, within } = require('./lib.js');
-const { noRedis, startRedis } = require('./redis.js');
+const { BUILD, Inbox, Program, connect, sleep, startServe, until, within } = require('./lib.js');
+const { noRedis, startRedis, startSentinel } = require('./redis.js');
 
 const PUSHERC = path.join(BUILD, 'cli/pusherc');
 const CLEAN = Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^(SOKETI|REVERB|PUSHER|SOCKUDO|BROADCAST|REDIS|APP)_/.test(name)));
@@ -156,6 +156,21 @@ describe('redis', { skip }, () => {
     assert.equal(JSON.parse((await inbox.next()).message).data, 1);
     const nowhere = await publish(['--timeout-ms', '3000', '--url', 'redis://127.0.0.1:1', 'a', 'x']);
     assert.match(nowhere.err, /^pusherc: not accepted: no answer in time: Redis cannot be reached: ECONNREFUSED\n$/);
+  });
+
+  test('a Sentinel is asked where to publish, and where Laravel publishes', async (t) => {
+    const sentinel = await startSentinel(t);
+    const inbox = await subscribe(t, sentinel.master, '*');
+    await publishes(['--url', `${sentinel.url}?prefix=shop:`, 'a', 'x', '1']);
+    assert.equal((await inbox.next()).channel, 'shop:a');
+    const refused = await publish(['--timeout-ms', '3000', '--url', sentinel.url.replace('mymaster', 'other'), 'a', 'x']);
+    assert.equal(refused.err, 'pusherc: not accepted: no answer in time: the Sentinel knows no master named other\n');
+    const server = await startServe(['--laravel-redis', `${sentinel.url}?prefix=shop:`], t);
+    const client = await connect(server);
+    await client.subscribe('a');
+    await until(() => server.stderr.includes("hears Laravel's events"), () => server.stderr);
+    await publishes(['--url', `${sentinel.url}?prefix=shop:`, 'a', 'heard', '2']);
+    assert.equal((await client.event('heard')).data, '2');
   });
 
   test('one that answers something else, or nothing, is given up', async (t) => {
