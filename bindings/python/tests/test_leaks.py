@@ -11,6 +11,7 @@ import pytest
 from conftest import Connect, Serve, app
 
 import pusherc
+from pusherc import signing
 
 COUNT = 1_000_000 if os.environ.get("PUSHERC_LONG") else 10_000
 # What is counted object by object, which takes several times as long.
@@ -135,3 +136,25 @@ async def test_publishes_leave_nothing(serve: Serve, connect: Connect) -> None:
         await hear(count)
 
     await leaves_nothing(both, "publishes")
+
+
+async def test_questions_to_the_server_leave_nothing(serve: Serve, connect: Connect) -> None:
+    """Users, the past of a channel, what a rule says, and why a signature is refused."""
+    server = await serve(pusherc.Server([app(user_events=True, history=[pusherc.History("news", max_events=5)])], [pusherc.Listen()]))
+    client = await connect(server)
+    await client.joined("news")
+    keys = signing.Keys("app-key", "app-secret")
+    auth = signing.channel(keys, "1.2", "private-a")
+
+    def ask(count: int) -> None:
+        for n in range(count // 5):
+            server.users(away_too=True)
+            server.user("olga")
+            server.history("news")
+            server.explain("news")
+            if "explain" in pusherc.features:
+                assert signing.explain_channel(keys, auth, "1.2", "private-b")
+            if n % 100 == 0:
+                server.publish("news", "e", {"n": n})
+
+    await leaves_nothing(lambda count: asyncio.to_thread(ask, count), "questions to the server")
