@@ -88,8 +88,7 @@ struct delivery {
     const struct pc_history_rule *history; /* set if `past` is */
     struct pc_tracked
         *tracked; /* counted: the host learns whom it has reached; NULL = it does not */
-    const struct pc_rule_match
-        *match; /* that covers the channel; set if it has to keep something */
+    const struct pc_rule_match *match; /* that covers the channel; set if it may have to be made */
 };
 
 /* -- other processes -- */
@@ -145,7 +144,7 @@ static bool keep_event(const struct delivery *d, struct pc_channel *channel, uin
 
 static inline bool keep(const struct delivery *d, struct pc_channel *channel, uint64_t number)
 {
-    return (d->match || channel->history) && keep_event(d, channel, number);
+    return !d->through && (d->match || channel->history) && keep_event(d, channel, number);
 }
 
 static void make_room(const struct delivery *d)
@@ -194,9 +193,10 @@ static struct pc_shape_rule *find_rule(const struct delivery *d, struct pc_chann
     return pc_shaping_rule(d->app, channel, p->event);
 }
 
-/* Finds the recipients of the event, and the rule that shapes it. If there are none, the channel has kept the event and
- * nothing is left to do. */
-static int find_recipients(const struct delivery *d, struct pc_recipients *out,
+/* Finds the recipients of the event, and the rule that shapes it. Without recipients there is a rule only if the event
+ * goes to other processes and `shapes` asks for it: then the channel is held, too. If there are neither, the channel has
+ * kept the event and nothing is left to do here. */
+static int find_recipients(const struct delivery *d, bool shapes, struct pc_recipients *out,
                            struct pc_shape_rule **rule)
 {
     struct pc_channel *channel;
@@ -213,12 +213,14 @@ static int find_recipients(const struct delivery *d, struct pc_recipients *out,
         pc_recipients_read(d->engine, channel, out);
         if (d->past)
             pc_recipients_number(out);
-        if (out->workers == 0) {
+        if (out->workers > 0 || (shapes && is_relayed(d)))
+            *rule = find_rule(d, channel);
+        if (out->workers == 0 && *rule) {
+            channel->holders++;
+        } else if (out->workers == 0) {
             err = change_state(d, channel, &wake);
             full = keep(d, channel, d->past ? ++shard->number : shard->number);
             pc_channel_settle(&d->engine->directory, channel);
-        } else {
-            *rule = find_rule(d, channel);
         }
     }
     pc_shard_unlock(shard);
@@ -368,20 +370,22 @@ static int deliver(const struct delivery *d)
         struct pc_frame *event;
         struct pc_shape_rule *rule;
         bool fits;
-        int err = find_recipients(d, &recipients, &rule);
+        int err = find_recipients(d, !passed, &recipients, &rule);
         if (round == 0)
             count(d, recipients.workers > 0);
-        if (err || recipients.workers == 0)
+        if (err || (recipients.workers == 0 && !rule))
             return err == 0 && is_relayed(d) ? relay_only(d) : err;
         if (rule && passed)
             pc_shape_rule_unref(rule);
         else if (rule && (err = shape(d, recipients.channel, rule)) != PC_SHAPING_PASSES)
             return err;
         passed |= rule != NULL;
-        if (d->through) {
+        if (d->through || recipients.workers == 0)
             pc_channel_release(&d->engine->directory, recipients.channel);
+        if (d->through)
             return relay_only(d);
-        }
+        if (recipients.workers == 0) /* it goes to the others as it is */
+            continue;
         err = make_event(d, &recipients, &event);
         if (err) {
             pc_channel_release(&d->engine->directory, recipients.channel);
@@ -400,30 +404,46 @@ static bool goes_through(const struct delivery *d)
     return d->class.cache && d->publication->cacheable && is_relayed(d);
 }
 
-/* Delivers, and lets the channel keep the event, or a state that begins. */
-static int deliver_kept(const struct delivery *not_kept)
+/* An event that goes to other processes is shaped before, also if this one has no subscriber. */
+static bool is_shaped_for_others(const struct delivery *d)
 {
-    struct delivery d = *not_kept;
-    const struct pc_publication *p = d.publication;
-    if (goes_through(&d)) {
-        d.through = true;
-        int err = deliver(&d);
-        if (err != PUSHERC_EBACKLOG)
-            return err;
-        d.through = false; /* clients here get it all the same */
-    }
+    const struct pc_publication *p = d->publication;
+    const struct pc_shape_rules *rules = &d->app->shaping;
+    return is_relayed(d) && rules->count > 0 && !p->shaped && !p->ephemeral &&
+           pc_shape_rules_pick(rules, pc_shape_rules_covering(rules, d->channel), p->event);
+}
+
+/* Delivers, and lets the channel keep the event. */
+static int deliver_kept(struct delivery *d)
+{
+    const struct pc_publication *p = d->publication;
+    if (d->class.cache && p->cacheable)
+        d->cached = pc_cached_new(&d->engine->mem, p->event, p->data,
+                                  p->now_ms + UINT64_C(1000) * d->app->options.cache_ttl_s);
+    if (d->history)
+        d->past = pc_past_new(&d->engine->mem, p->event, p->data, p->except);
+    bool made = (d->cached || !d->class.cache || !p->cacheable) && (d->past || !d->history);
+    int err = made ? deliver(d) : PUSHERC_ENOMEM;
+    pc_cached_unref(d->cached);
+    pc_past_unref(d->past);
+    return err;
+}
+
+/* Delivers on a channel that is made if it is missing: it keeps the event or a state that begins, or shapes the event. */
+static int deliver_made(const struct delivery *without_match)
+{
+    struct delivery d = *without_match;
     struct pc_rule_table *rules = pc_rules_take(&d.engine->rules); /* on any thread */
     struct pc_rule_match match = pc_rule_table_find(rules, d.app->id, d.channel, d.class.kind);
+    int err = PUSHERC_EBACKLOG;
     d.match = &match;
-    if (d.class.cache && p->cacheable)
-        d.cached = pc_cached_new(&d.engine->mem, p->event, p->data,
-                                 p->now_ms + UINT64_C(1000) * d.app->options.cache_ttl_s);
-    if (d.history)
-        d.past = pc_past_new(&d.engine->mem, p->event, p->data, p->except);
-    bool made = (d.cached || !d.class.cache || !p->cacheable) && (d.past || !d.history);
-    int err = made ? deliver(&d) : PUSHERC_ENOMEM;
-    pc_cached_unref(d.cached);
-    pc_past_unref(d.past);
+    if (goes_through(&d)) {
+        d.through = true;
+        err = deliver(&d);
+        d.through = false;
+    }
+    if (err == PUSHERC_EBACKLOG) /* clients here get it all the same */
+        err = deliver_kept(&d);
     pc_rule_table_unref(rules);
     return err;
 }
@@ -434,7 +454,7 @@ static int deliver_or_keep(struct delivery *d)
     d->history = p->cacheable ? pc_app_history(d->app, d->channel) : NULL;
     const bool kept = d->history || (p->cacheable && d->class.cache) ||
                       (p->ephemeral && p->ephemeral->step == PC_EPHEMERAL_SAID);
-    return kept ? deliver_kept(d) : deliver(d);
+    return kept || is_shaped_for_others(d) ? deliver_made(d) : deliver(d);
 }
 
 /* The event becomes known before a client can have it, also if shaping puts it off. */

@@ -262,6 +262,7 @@ static void start_server(struct fixture *f, size_t i, bool stale_reads)
     hooks.user_data = &f->reports;
     hooks.on_channel = on_channel;
     options.hooks = &hooks;
+    app.shaping = "sums batch window_ms=500";
     options.worker_count = 2;
     options.close_timeout_ms = 200;
     cluster.join_wait_ms = 300;
@@ -478,6 +479,29 @@ static void what_is_left_to_tell_is_told_before_the_last_server_ends(void **stat
     close(a);
 }
 
+/* The server that it is published on has no subscriber. */
+static void events_are_shaped_before_they_go_to_other_servers(void **state)
+{
+    struct fixture *f = *state;
+    const pusherc_slice channel = PUSHERC_LIT("sums");
+    pusherc_event event = PUSHERC_EVENT_INIT;
+    char socket_id[64], text[200];
+    event.name = (pusherc_slice)PUSHERC_LIT("sum");
+    event.channels = &channel, event.channel_count = 1;
+    int a = open_client(f->ports[0], socket_id);
+    snprintf(text, sizeof text,
+             "{\"event\":\"pusher:subscribe\",\"data\":{\"channel\":\"sums\"}%*s}", 80,
+             ""); /* say() wants no short one */
+    say(a, text);
+    assert_true(ws_client_hears(a, "subscription_succeeded"));
+    event.data = (pusherc_slice)PUSHERC_LIT("1111");
+    assert_int_equal(pusherc_publish(f->servers[1], "app-id", &event), 0);
+    event.data = (pusherc_slice)PUSHERC_LIT("2222");
+    assert_int_equal(pusherc_publish(f->servers[1], "app-id", &event), 0);
+    assert_true(ws_client_hears(a, "[1111,2222]"));
+    close(a);
+}
+
 static void a_channel_is_full_for_all_servers(void **state)
 {
     struct fixture *f = *state;
@@ -637,6 +661,7 @@ int main(void)
         TEST(members_and_events_are_shared),
         TEST(what_becomes_of_a_channel_is_told_once_for_all_servers),
         TEST(what_is_left_to_tell_is_told_before_the_last_server_ends),
+        TEST(events_are_shaped_before_they_go_to_other_servers),
         TEST(a_channel_is_full_for_all_servers),
         TEST(the_http_api_answers_for_all_servers),
         TEST(without_its_link_a_server_serves_its_own_clients),
