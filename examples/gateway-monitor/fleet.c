@@ -178,6 +178,8 @@ void fleet_save(struct monitor *monitor)
 {
     for (size_t i = 0; i < monitor->gateway_count; i++) {
         const struct gateway *gateway = &monitor->gateways[i];
+        if (!gateway->polled_ms)
+            continue; /* nothing new, or another server's */
         writer_put(monitor->writer,
                    "UPDATE gateways SET active = ?, success_count = ?, failure_count = ?,"
                    " last_seen_ms = ? WHERE id = ?",

@@ -9,13 +9,15 @@
 #include "common/say.h"
 #include "common/self_test.h"
 #include "fleet.h"
+#include "follow.h"
 #include "health.h"
 #include "pages.h"
 #include "poll.h"
 #include "replay.h"
 #include "simulate.h"
 
-#define MAX_EVENT (1024 * 1024) /* 200 ms of 10,000 readings a second are some 500 KB */
+#define FULL_PICTURE_S 60
+#define MAX_EVENT      (1024 * 1024) /* 200 ms of 10,000 readings a second are some 500 KB */
 
 static bool wants_self_test(struct program *program)
 {
@@ -51,6 +53,17 @@ static void configure(struct program *program, pusherc_server_options *server, p
     health_watch(hooks);
 }
 
+/* Servers with one database: events, and orders to ask open pages again, reach the pages of all. */
+static int link_servers(struct monitor *monitor, pusherc_errinfo *info)
+{
+    pusherc_redis_options redis = PUSHERC_REDIS_OPTIONS_INIT;
+    redis.url = monitor->redis;
+    int status = audience_add_rules(monitor->program, info);
+    return status || !redis.url
+               ? status
+               : pusherc_server_use_redis(monitor->program->server, &redis, NULL, info);
+}
+
 static int prepare(struct program *program, pusherc_errinfo *info)
 {
     struct monitor *monitor = monitor_of(program);
@@ -60,6 +73,9 @@ static int prepare(struct program *program, pusherc_errinfo *info)
         wanted = 200;
     monitor->program = program;
     monitor->started_ms = now_ms();
+    monitor->full_picture_ms =
+        1000 * (monitor->full_picture_text ? strtoll(monitor->full_picture_text, NULL, 10)
+                                           : FULL_PICTURE_S);
     monitor->last_reading_id = monitor->started_ms * 1000; /* above those of an earlier start */
     monitor->replays = calloc(1, replay_bytes());
     monitor->connections = calloc(1, health_bytes());
@@ -67,7 +83,7 @@ static int prepare(struct program *program, pusherc_errinfo *info)
         say("the gateways cannot be read");
         return PUSHERC_ENOMEM;
     }
-    return audience_add_rules(program, info);
+    return link_servers(monitor, info);
 }
 
 static void begin(struct program *program)
@@ -78,12 +94,15 @@ static void begin(struct program *program)
     replay_begin(monitor);
     if (writer_open(&monitor->writer, &options) == 0 && monitor->simulate)
         simulate_begin(monitor);
+    if (monitor->redis)
+        follow_begin(monitor);
 }
 
 static void end(struct program *program)
 {
     struct monitor *monitor = monitor_of(program);
     simulate_end(monitor);
+    follow_end(monitor);
     replay_end(monitor);
     fleet_save(monitor);
     writer_close(monitor->writer);
@@ -119,6 +138,9 @@ static const char usage[] =
     "  --gateways N         so many gateways at least (default: 200 in a demo)\n"
     "  --simulate[=SEED]    poll each of them once a second, though there are none\n"
     "  --every-value        tell pages of each reading, not of changes only\n"
+    "  --full-picture SECONDS  tell pages of a value that stays after so long, too (default 60)\n"
+    "  --redis URL          link with the other servers of the file of --data; one of them polls a "
+    "gateway\n"
     "  --alert-url URL      post alerts there, as JSON\n"
     "  --self-test          check the server that the environment or --env names, and exit: 0 if "
     "nothing fails\n"
@@ -135,6 +157,8 @@ int main(int argc, char **argv)
     const struct program_option options[] = {
         {"gateways", &monitor.gateways_text, NULL},
         {"simulate", &monitor.seed, &monitor.simulate},
+        {"full-picture", &monitor.full_picture_text, NULL},
+        {"redis", &monitor.redis, NULL},
         {"alert-url", &monitor.alert_url, NULL},
         {"every-value", NULL, &monitor.every_value},
         {"self-test", NULL, &monitor.self_test},

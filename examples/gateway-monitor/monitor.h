@@ -67,6 +67,8 @@ struct gateway {
     int64_t success_count, failure_count;
     int64_t last_seen_ms; /* 0: never */
     size_t first_point, point_count;
+    int64_t polled_ms;                        /* by this server; 0: not since it started */
+    int64_t followed_ms;                      /* read of another server up to then */
     int64_t down_until_ms, overflow_until_ms; /* of the simulation */
 };
 
@@ -80,6 +82,7 @@ struct monitor {
     int64_t last_reading_id;
     struct writer *writer;
     struct simulation *simulation; /* NULL: polls are reported over HTTP only */
+    struct follower *follower;     /* NULL: this server is alone */
     struct replays *replays;
     int posts_under_way;             /* to alert_url */
     struct connections *connections; /* health.c */
@@ -90,7 +93,8 @@ struct monitor {
     bool holds_back;       /* that many wait now */
     double publish_ms_max; /* of one gateway's poll */
     /* Options. */
-    const char *gateways_text, *seed, *alert_url;
+    const char *gateways_text, *seed, *alert_url, *redis, *full_picture_text;
+    int64_t full_picture_ms;
     bool simulate, every_value, self_test, json;
 };
 

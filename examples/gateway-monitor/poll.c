@@ -10,7 +10,7 @@
 #include "common/publish.h"
 #include "fleet.h"
 
-#define FULL_PICTURE_MS 60000 /* a value that does not change is sent once in this time */
+#define SAVE_EVERY_S 10
 #define MAX_WAITING                                                                                \
     500 /* events that may wait for a server elsewhere: beyond it values wait in their points */
 #define EVENT_BYTES 1024
@@ -182,7 +182,7 @@ static bool is_news(const struct monitor *monitor, const struct point *point)
 {
     return monitor->every_value || point->quality != point->sent_quality ||
            fabs(point->value - point->sent_value) > point->dead_band ||
-           point->read_at_ms - point->sent_at_ms >= FULL_PICTURE_MS;
+           point->read_at_ms - point->sent_at_ms >= monitor->full_picture_ms;
 }
 
 static void take_reading(struct monitor *monitor, struct announcement *all,
@@ -217,6 +217,7 @@ void poll_ended(struct monitor *monitor, struct gateway *gateway, const struct m
     struct announcement all;
     int64_t now = now_ms();
     monitor->polls++;
+    gateway->polled_ms = now;
     if (!measured) {
         gateway->failure_count++;
         if (++gateway->failed_in_a_row == FAILURES_UNTIL_INACTIVE && gateway->active)
@@ -255,8 +256,10 @@ void poll_tick(struct monitor *monitor)
     monitor->holds_back = program->broadcaster &&
                           pusherc_broadcaster_stats(program->broadcaster, &stats) == 0 &&
                           stats.queued >= MAX_WAITING;
-    /* Some gateways each second, all of them in some minutes; and all of them at the start. */
     int64_t now = now_ms();
+    if (monitor->follower && monitor->ticks % SAVE_EVERY_S == 0)
+        fleet_save(monitor); /* for the others */
+    /* Some gateways each second, all of them in some minutes; and all of them at the start. */
     bool first = monitor->ticks++ == 0;
     for (size_t i = first ? 0 : (size_t)(now / 1000) % 300; i < monitor->gateway_count;
          i += first ? 1 : 300)

@@ -134,6 +134,18 @@ test('GATE-5: a value within the dead band of its point is no news', async (t) =
   assert.deepEqual(told.map(({ quality }) => quality), [...Array(7).fill('good'), ...Array(5).fill('bad')]);
 });
 
+test('GATE-5: a value that stays is sent again when the time of the full picture is over', async (t) => {
+  const site = await start(t, '--full-picture', '1');
+  const ada = await client(site);
+  const socket = await listen(site, 'gateway.2', ada);
+  const told = () => socket.frames.filter(({ event }) => event === 'reading.new').length;
+  await poll(ada, 2, USUAL);
+  const first = data(await socket.event('reading.new')).reading.read_at;
+  await until(async () => { await poll(ada, 2, USUAL); return told() >= 10; }, 'all five again');
+  const again = data(socket.frames.filter(({ event }) => event === 'reading.new')[5]).reading.read_at;
+  assert.ok(Date.parse(again) - Date.parse(first) >= 1000, `${first}, ${again}`);
+});
+
 for (const gateways of process.env.ASAN_OPTIONS ? [200] : [200, 2000]) {
   test(`GATE-4, GATE-6: ${gateways * 5} readings a second are at most five frames of each name a second, and none is lost`, async (t) => {
     const site = await start(t, '--simulate=7', '--every-value', '--gateways', String(gateways));

@@ -6,6 +6,7 @@ const assert = require('node:assert/strict');
 const { execFileSync } = require('node:child_process');
 const fs = require('node:fs');
 const http = require('node:http');
+const net = require('node:net');
 const path = require('node:path');
 const { test } = require('node:test');
 
@@ -188,6 +189,77 @@ test('GATE-9, GATE-A3: an unknown key, a refused channel, a proxy without Upgrad
   await poll(await client(again), 1, [28, ...USUAL.slice(1)]);
   await until(async () => { await dashboard.clock.runFor(2500); return (await value(dashboard, 1).innerText()) === '28.0'; }, 'it catches up');
   await until(async () => { await dashboard.clock.runFor(2500); return /^Live$/.test(await connection(dashboard).innerText()); }, 'it is live');
+});
+
+/**
+ * In front of the program: after freeze() the WebSockets that are open hear nothing, and are not told. Connections of requests
+ * are closed: those a browser gives up when it wakes.
+ */
+async function frozen(t, port) {
+  const pairs = new Set();
+  const server = net.createServer((near) => {
+    const pair = { near, far: net.connect(port, '127.0.0.1'), dead: false, upgraded: false };
+    pairs.add(pair);
+    near.on('data', (chunk) => { pair.upgraded ||= /^GET \/app\//.test(chunk); if (!pair.dead) pair.far.write(chunk); });
+    pair.far.on('data', (chunk) => { if (!pair.dead) near.write(chunk); });
+    for (const [one, other] of [[near, pair.far], [pair.far, near]]) {
+      one.on('error', () => {});
+      one.on('close', () => { if (!pair.dead) other.destroy(); });
+    }
+  });
+  await new Promise((resolve) => { server.listen(0, '127.0.0.1', resolve); });
+  const end = ({ near, far }) => { near.destroy(); far.destroy(); };
+  t.after(() => { server.close(); pairs.forEach(end); });
+  return {
+    url: `http://127.0.0.1:${server.address().port}`,
+    freeze() { for (const pair of pairs) if (pair.upgraded) pair.dead = true; else end(pair); },
+  };
+}
+
+test('GATE-9: a laptop that was closed finds its connection dead, connects anew, and shows what is now', PAGES, async (t) => {
+  const site = await start(t, ...FEW);
+  const ada = await client(site);
+  const between = await frozen(t, site.port);
+  const dashboard = await page(t, { url: between.url }, ADA, { clock: true });
+  await live(dashboard);
+  await poll(ada, 1, USUAL);
+  await shows(value(dashboard, 1), '21.0');
+  between.freeze();
+  await poll(ada, 1, [33, ...USUAL.slice(1)]);
+  const heard = await client(site); // the event is written, and does not come
+  await poll(heard, 2, USUAL);
+  assert.equal(await value(dashboard, 1).innerText(), '21.0');
+  await until(async () => { // silence, a ping without an answer, a new connection
+    await dashboard.clock.runFor(5000);
+    return /^Live$/.test(await connection(dashboard).innerText()) && (await value(dashboard, 1).innerText()) === '33.0';
+  }, 'it is live and right');
+});
+
+test('GATE-16: a replay is paused, goes on, and is sought in', PAGES, async (t) => {
+  const site = await start(t, ...FEW);
+  const ada = await client(site);
+  await poll(ada, 3, USUAL);
+  const one = await page(t, site, ADA);
+  await one.goto(`${site.url}/gateways/3`);
+  await live(one);
+  await shows(one.locator('#p-11 .value b'), '21.0');
+  const asked = [];
+  one.on('request', (request) => { if (/replay$/.test(request.url())) asked.push([request.method(), new URLSearchParams(request.postData() ?? '')]); });
+  await one.getByLabel('Speed').selectOption('10 times');
+  await one.getByRole('button', { name: 'Play' }).click();
+  await shows(one.locator('#banner'), 'This is a replay');
+  await one.locator('#play', { hasText: 'Pause' }).waitFor();
+  await until(async () => { await one.locator('#play', { hasText: 'Pause' }).click(); return (await one.locator('#play').innerText()) === 'Go on'; }, 'a pause');
+  await until(() => asked.some(([method]) => method === 'DELETE'), 'its end on the server');
+  await one.getByRole('button', { name: 'Go on' }).click();
+  await until(() => asked.filter(([method]) => method === 'POST').length === 2, 'it goes on');
+  await one.getByLabel('Position').fill('995');
+  await until(() => asked.filter(([method]) => method === 'POST').length === 3, 'another beginning');
+  const [first, , sought] = asked.filter(([method]) => method === 'POST').map(([, fields]) => fields);
+  const span = Number(first.get('to')) - Number(first.get('from'));
+  assert.equal(Number(sought.get('from')), Math.round(Number(first.get('from')) + span * 0.995));
+  await until(() => one.locator('#banner').isHidden(), 'its end, which is near');
+  await shows(one.locator('#p-11 .value b'), '21.0');
 });
 
 test('GATE-10: what a page asks for is at most 20 KB', async (t) => {
