@@ -28,6 +28,16 @@ async function token(site, user = ADA) {
   return answer.json();
 }
 
+test('start pages of the demos link each other', async (t) => {
+  for (const [name, where] of [['status-page', '/'], ['provisioning', '/'], ['gateway-monitor', '/login']]) {
+    const args = name === 'provisioning' ? ['--simulate'] : [];
+    const text = await (await fetch((await launch(t, name, ...args)).url + where)).text();
+    const ports = [...text.matchAll(/href="http:\/\/127\.0\.0\.1:(\d+)\/"/g)].map(([, port]) => port);
+    assert.deepEqual(ports, ['8080', '8081', '8082', '8083', '8084'], name);
+  }
+  assert.doesNotMatch(await (await fetch(`${(await launch(t, 'status-page', '--empty')).url}/`)).text(), /:808\d/, 'where it is no demo');
+});
+
 test('what one pins is on the pages of the others, and nothing is toasted to oneself', PAGES, async (t) => {
   const site = await board(t);
   const ada = await signInAt(t, site.url, ADA, `${site.url}/`);
