@@ -27,6 +27,8 @@ $(BUILD)/build.ninja:
 
 # Applications whose machines move by themselves.
 SIMULATED = provisioning gateway-monitor
+# Where people.js, the people of a demo, find it.
+PORT_gateway-monitor = 8084
 
 demo: demo-status-page
 demo-gateways: demo-gateway-monitor
@@ -38,7 +40,9 @@ demo-%:
 	@ninja -C $(BUILD) examples/$*/$*
 	@mkdir -p $(BUILD)/demo
 	@[ -z "$(FRESH)" ] || rm -f $(BUILD)/demo/$*.db*
-	$(BUILD)/examples/$*/$* $(if $(PORT),--port $(PORT)) --data $(BUILD)/demo/$*.db $(if $(filter $*,$(SIMULATED)),--simulate)
+	@people=; [ ! -f examples/$*/people.js ] || { tools/node examples/$*/people.js http://127.0.0.1:$(or $(PORT),$(PORT_$*)) & people=$$!; }; \
+	    $(BUILD)/examples/$*/$* $(if $(PORT),--port $(PORT)) --data $(BUILD)/demo/$*.db $(if $(filter $*,$(SIMULATED)),--simulate); \
+	    status=$$?; [ -z "$$people" ] || kill $$people 2>/dev/null; exit $$status
 
 # All of them, each on its own port.
 demos:

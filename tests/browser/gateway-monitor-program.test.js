@@ -9,7 +9,7 @@ const net = require('node:net');
 const path = require('node:path');
 const { test } = require('node:test');
 
-const { APP, BUILD, Program, sleep, until, within } = require('../integration/lib.js');
+const { APP, BUILD, Program, TOP, sleep, until, within } = require('../integration/lib.js');
 const { shared } = require('./program.js');
 const { ADA, BEN, EVE, USUAL, client, data, health, listen, poll, start } = require('./gateways.js');
 
@@ -157,6 +157,24 @@ test('GATE-12: health says how connections do', async (t) => {
   assert.equal((await health(site)).recommended_interval_s, 10);
   await ada.get('/api/v1/dashboard?page=7&fallback=0');
   assert.equal((await health(site)).fallback.active_pages, 0);
+});
+
+test('the people of the demo sign in, look at gateways of their sites, acknowledge alerts, and end with the program', async (t) => {
+  const site = await start(t);
+  const people = new Program('node', [path.join(TOP, 'examples/gateway-monitor/people.js'), site.url, '3', '20'], { env: { ...process.env, NODE_MODULES: path.join(TOP, 'tests/node_modules') } });
+  const ada = await client(site);
+  for (const name of ['Ada', 'Ben', 'Eve']) await people.lines.next((line) => line === `${name} is here`);
+  people.lines.taken = 0;
+  const looked = /^(\w+) looked at gateway (\d+) and saw \d+ readings$/;
+  for (const [name, sites] of [['Ben', [1, 2]], ['Eve', [4]]]) {
+    const [, , id] = looked.exec(await people.lines.next((line) => looked.exec(line)?.[1] === name));
+    assert.ok(sites.includes((id - 1) % 6 + 1), `${name}: ${id}`);
+    people.lines.taken = 0;
+  }
+  await until(async () => { await poll(ada, 1, [21, 95, 230, 40, -70]); return /Acknowledged by Ben/.test(await (await ada.get('/alerts')).text()); }, 'Ben acknowledges');
+  await site.stop();
+  await people.ends();
+  assert.equal(people.stderr, '');
 });
 
 /** In front of a server, as if its clock were 20 minutes ahead. */
