@@ -3,6 +3,7 @@
 #   make demo-NAME           another application of examples/: provisioning (8083), gateways (8084); make demos: all of them
 #   make test                every test; the last line is "N passed, N failed"
 #   make test-python         the Python package alone; -long: a million of authorizations and of publishes, 100 exits
+#   make test-pythons        ... on each other CPython from 3.11 on that this machine has, pyenv's too
 #   make test-libuv          the C tests and those with stock clients on Debian 13's libuv, on Debian 12
 #   make test-php            the PHP package's tests with a million questions and a hundred exits under load
 #   make test-laravel        those of Laravel alone, with this system's version of it
@@ -73,6 +74,13 @@ test-python:
 	@tools/npm-packages
 	@tools/python-packages
 	@tests/run python
+
+# On each other interpreter that this machine has.
+test-pythons:
+	@tools/setup test
+	@tools/npm-packages
+	@tools/python-packages
+	@tests/run pythons
 
 test-python-long:
 	@PUSHERC_LONG=1 PUSHERC_EXITS=100 $(MAKE) --no-print-directory test-python
@@ -148,4 +156,4 @@ install: release
 	meson install -C build-release $(if $(DESTDIR),--destdir=$(DESTDIR))
 	@[ -n "$(DESTDIR)" ] || [ "$$(id -u)" -ne 0 ] || ldconfig
 
-.PHONY: all demo demos demo-gateways test test-cluster test-hostile soak test-libuv test-php test-laravel test-python test-python-long bench fuzz model autobahn docs format release install
+.PHONY: all demo demos demo-gateways test test-cluster test-hostile soak test-libuv test-php test-laravel test-python test-pythons test-python-long bench fuzz model autobahn docs format release install
