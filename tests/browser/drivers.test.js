@@ -2,13 +2,15 @@
 // examples/status-page: how its events get to pages, as the environment says.
 
 const assert = require('node:assert/strict');
-const { spawn, spawnSync } = require('node:child_process');
+const { spawnSync } = require('node:child_process');
+const net = require('node:net');
 const path = require('node:path');
 const { test } = require('node:test');
 
 const Pusher = require('pusher');
 
 const { BUILD, TOP, freePort, until } = require('../integration/lib.js');
+const { noRedis, startRedis } = require('../integration/redis.js');
 const { API_SERVICE, OWNER, client, start, subscriber } = require('./site.js');
 
 const APP = { REVERB_APP_ID: 'shop', REVERB_APP_KEY: 'shop-key', REVERB_APP_SECRET: 'shop-secret' };
@@ -86,21 +88,18 @@ test('ST-4: log and null', async (t) => {
   }
 });
 
-const hasRedis = spawnSync('redis-server', ['--version']).status === 0 && spawnSync('redis-cli', ['--version']).status === 0;
-
-test('ST-4: redis, in the form of Laravel', { skip: !hasRedis && 'no redis-server or redis-cli here' }, async (t) => {
-  const port = await freePort();
-  const redis = spawn('redis-server', ['--port', String(port), '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no'], { stdio: 'ignore' });
-  t.after(() => redis.kill('SIGKILL'));
-  await until(() => spawnSync('redis-cli', ['-p', String(port), 'ping']).stdout.toString().trim() === 'PONG');
-  const listener = spawn('redis-cli', ['-p', String(port), '--raw', 'psubscribe', '*']);
-  t.after(() => listener.kill('SIGKILL'));
+test('ST-4: redis, in the form of Laravel', { skip: noRedis }, async (t) => {
+  const { port } = await startRedis(t);
+  const listener = net.connect(port, '127.0.0.1', () => listener.write('PSUBSCRIBE *\r\n'));
+  t.after(() => listener.destroy());
   let text = '';
-  listener.stdout.on('data', (data) => { text += data; });
+  listener.on('data', (data) => { text += data; });
+  listener.on('error', () => {}); // Redis ends first
   await until(() => /psubscribe/.test(text));
   const site = await start(t, { BROADCAST_CONNECTION: 'redis', REDIS_HOST: '127.0.0.1', REDIS_PORT: String(port), APP_NAME: 'My Shop' });
+  site.talks = true; // of Redis' end
   await change(await client(site, OWNER), 'degraded', 'Slow');
-  await until(() => /^my-shop-database-organization\.1\n\{.*"event":"service\.status\.changed".*\}$/m.test(text), () => text);
+  await until(() => /^my-shop-database-organization\.1\r\n\$\d+\r\n\{.*"event":"service\.status\.changed".*\}\r$/m.test(text), () => text);
   await until(async () => (await health(site)).code === 200);
 });
 
