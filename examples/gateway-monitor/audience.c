@@ -47,6 +47,18 @@ void audience_of(struct program *program, const pusherc_http_request *request,
     audience_of_user(program, session->user_id, out);
 }
 
+const struct gateway *audience_gateway(struct program *program, pusherc_http_request *request,
+                                       const struct http_params *params,
+                                       const struct audience *audience)
+{
+    const struct gateway *gateway =
+        fleet_gateway(monitor_of(program), strtoll(params->value[0], NULL, 10));
+    if (audience_sees(audience, gateway))
+        return gateway;
+    http_send_error(request, 404, "There is no such gateway, or it is not yours.");
+    return NULL;
+}
+
 /* -- which channels -- */
 
 static void answer(struct program *program, pusherc_auth_request *request,

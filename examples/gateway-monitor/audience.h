@@ -26,4 +26,9 @@ static inline bool audience_sees(const struct audience *audience, const struct g
 
 int audience_add_rules(struct program *program, pusherc_errinfo *info);
 
+/* The gateway that the path names, if they may see it; else NULL, and the request is answered: 404. */
+const struct gateway *audience_gateway(struct program *program, pusherc_http_request *request,
+                                       const struct http_params *params,
+                                       const struct audience *audience);
+
 #endif

@@ -62,17 +62,15 @@ static void page_gateway(struct program *program, pusherc_http_request *request,
                          const struct http_params *params)
 {
     struct audience audience;
-    struct monitor *monitor = monitor_of(program);
-    const struct gateway *gateway = fleet_gateway(monitor, strtoll(params->value[0], NULL, 10));
     cJSON *values = begin_page(program, request, &audience);
-    if (!values)
-        return;
-    if (!audience_sees(&audience, gateway)) {
+    const struct gateway *gateway =
+        values ? audience_gateway(program, request, params, &audience) : NULL;
+    if (!gateway) {
         cJSON_Delete(values);
-        http_send_error(request, 404, "There is no such gateway, or it is not yours.");
         return;
     }
-    cJSON_AddItemToObject(values, "gateway", fleet_describe(monitor, gateway, audience.admin));
+    cJSON_AddItemToObject(values, "gateway",
+                          fleet_describe(monitor_of(program), gateway, audience.admin));
     http_send_page(request, "gateway", values, &(struct http_answer){.status = 200});
 }
 
@@ -124,14 +122,9 @@ static const struct gateway *wanted_gateway(struct program *program, pusherc_htt
                                             const struct http_params *params,
                                             struct audience *audience)
 {
-    const struct gateway *gateway =
-        fleet_gateway(monitor_of(program), strtoll(params->value[0], NULL, 10));
-    if (!is_user(program, request, audience))
-        return NULL;
-    if (audience_sees(audience, gateway))
-        return gateway;
-    http_send_error(request, 404, "There is no such gateway, or it is not yours.");
-    return NULL;
+    return is_user(program, request, audience)
+               ? audience_gateway(program, request, params, audience)
+               : NULL;
 }
 
 static void get_gateway(struct program *program, pusherc_http_request *request,

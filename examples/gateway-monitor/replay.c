@@ -159,14 +159,9 @@ static const struct gateway *find(struct program *program, pusherc_http_request 
 {
     struct audience audience;
     audience_of(program, request, session, &audience);
-    const struct gateway *gateway =
-        fleet_gateway(monitor_of(program), strtoll(params->value[0], NULL, 10));
-    if (!session_may_write(session, request))
-        http_send_error(request, session->user_id ? 403 : 401, "Please sign in.");
-    else if (audience_sees(&audience, gateway))
-        return gateway;
-    else
-        http_send_error(request, 404, "There is no such gateway, or it is not yours.");
+    if (session_may_write(session, request))
+        return audience_gateway(program, request, params, &audience);
+    http_send_error(request, session->user_id ? 403 : 401, "Please sign in.");
     return NULL;
 }
 

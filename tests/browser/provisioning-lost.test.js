@@ -97,12 +97,14 @@ pages('PROV-17: live at each address of this machine, without a build in between
   }
 });
 
-pages('PROV-13: a page on a slow line follows a flood, and ends where the log ends', async (t) => {
+pages('PROV-13: a page on a slow line follows a flood, and ends where the log ends; others do not notice', async (t) => {
   const site = await start(t, '--simulate=1', '--speed', '2');
   const iris = await owner(site);
   const { id: busiest } = await iris.order();
   const page = await signIn(t, site, `/servers/${busiest}/provisioning`);
   await live(page);
+  const other = await signIn(t, site, `/servers/${busiest}/provisioning`);
+  await live(other);
   const line = await page.context().newCDPSession(page);
   await line.send('Network.emulateNetworkConditions', { offline: false, latency: 20, downloadThroughput: 100e3, uploadThroughput: 100e3 });
   let bytes = 0;
@@ -127,7 +129,8 @@ pages('PROV-13: a page on a slow line follows a flood, and ends where the log en
   const shown = (await page.locator('#log').textContent()).split('\n');
   assert.deepEqual(shown, lines.slice(-1000));
   assert.ok(bytes <= size - before + 3 * 65536, `${bytes} of ${size - before} bytes were asked for`);
-  await live(page);
+  await until(async () => (await other.locator('#log').textContent()).endsWith(lines.at(-1)), 'the end of the log on the other page');
+  for (const one of [page, other]) await live(one);
 });
 
 pages('APP-13, APP-14, PROV-18: who hands a server over sees that it is gone; names of people break and are text', async (t) => {
