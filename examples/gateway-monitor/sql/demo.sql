@@ -1,4 +1,5 @@
 -- What a fresh database is filled with, beside its gateways, which fleet.c makes. Passwords: ada-demo and so on.
+-- The passwords are on the sign-in page, so their hashes are the cheapest to check; those of people are not (crypto_pwhash_OPSLIMIT_INTERACTIVE).
 INSERT INTO settings VALUES ('demo', '1');
 
 INSERT INTO sites (id, name) VALUES
@@ -6,11 +7,11 @@ INSERT INTO sites (id, name) VALUES
 
 INSERT INTO users (id, email, name, password) VALUES
     (1, 'ada@gateways.example', 'Ada',
-        '$argon2id$v=19$m=65536,t=2,p=1$ttKdeO6RGLDiC3AX70R7pA$Q7/d9MWAYmC9qxO9RUoIMrRXoiFhtzOfllY/w+wcqr8'),
+        '$argon2id$v=19$m=8192,t=1,p=1$A8euoeBld0lbsVXaDSfPdA$CEpwJ1y9CngLBoLuQWjHtEhZACPwTxBUru84PJQq6T4'),
     (2, 'ben@gateways.example', 'Ben',
-        '$argon2id$v=19$m=65536,t=2,p=1$6p4OqwwsLMc+RsiVaf6e0w$PDiJwL0RW6A9yMvo3wL+uwurBDolPC7lAAvAfPKB/XU'),
+        '$argon2id$v=19$m=8192,t=1,p=1$zDSVRwnBuMyaHi0972DjfA$cGnHr+ZEJw7ZxbJmuRAaUVT6Jz/hDIcLYcJoCC/ayas'),
     (3, 'eve@gateways.example', 'Eve',
-        '$argon2id$v=19$m=65536,t=2,p=1$u6feAV4HPwvdgDoCd1KbVg$X0WoCYNwVetNdYqQKDkpkaRf9cLjkbvmwmVluDUXvrQ');
+        '$argon2id$v=19$m=8192,t=1,p=1$+ml0M8H77wywsH9F8UWWiQ$vsqoFV77dKGkhrzQJynKpnVckHG63Zh6M9w0n85Njhw');
 INSERT INTO people VALUES (1, 1), (2, 0), (3, 0);
 -- Ada is told of all alerts, Ben of those of his three sites; Eve sees two and is told of none.
 INSERT INTO permissions SELECT 1, id, 1 FROM sites;

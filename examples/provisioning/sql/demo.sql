@@ -1,10 +1,11 @@
 INSERT INTO settings VALUES ('demo', '1');
 
+-- The passwords are on the sign-in page, so their hashes are the cheapest to check; those of people are not (crypto_pwhash_OPSLIMIT_INTERACTIVE).
 INSERT INTO users (id, email, name, password) VALUES
     (1, 'iris@harbour.example', 'Iris', -- iris-demo
-        '$argon2id$v=19$m=65536,t=2,p=1$V3EXJQVqmL4uVZ3MRLz8Tg$bYK3X3M6KE9GDMi8bkitQb9m0dvgxmYfovXxonoqcC0'),
+        '$argon2id$v=19$m=8192,t=1,p=1$CYa+vqpD8+1GW/h3mvz18w$FJWOb2YEDXq4dVLdhavmgfEkyxO57pbm9+ceAUhCxEo'),
     (2, 'omar@quarry.example', 'Omar', -- omar-demo
-        '$argon2id$v=19$m=65536,t=2,p=1$tO+MPpmC7S/aqE8jhiT6gQ$/SQ/pWa+JN6tUCa/Rflr/2+PZCQhzSVHSESE4Jv7wKE');
+        '$argon2id$v=19$m=8192,t=1,p=1$EmfA78NFNAwo7FHO3COeFw$T7p68tueAkTloSY9OQFyI6i+GnG4eQRayR13s870+EE');
 
 INSERT INTO servers (id, user_id, name, provision_status) VALUES
     (1, 1, 'web-1', 'completed'), (2, 1, 'web-2', 'completed'), (3, 1, 'data-1', 'completed'), (4, 1, 'staging', 'completed'),

@@ -1,4 +1,5 @@
 -- What a fresh database is filled with.
+-- The passwords are on the sign-in page, so their hashes are the cheapest to check; those of people are not (crypto_pwhash_OPSLIMIT_INTERACTIVE).
 
 INSERT INTO settings VALUES ('demo', '1');
 
@@ -14,8 +15,8 @@ WITH seed (id, email, name) AS (VALUES
     (5, 'member@paperplane.example', 'Demo member'))
 INSERT INTO users (id, email, name, password)
 SELECT id, email, name, iif(email LIKE '%lighthouse%',
-    '$argon2id$v=19$m=65536,t=2,p=1$ZUEVt4fkc61GPWASF4YK+A$XQfUq8l11ES06X1sLn7zZ6DnfJ/iyavH4VVyKx/8swI', -- lighthouse-demo
-    '$argon2id$v=19$m=65536,t=2,p=1$oPGcf7As94GBc8+pG5IDPw$GVLATkXY6lkEUWas/RFO89mUShpCbU3LuMiO3PFsa+Y') -- paperplane-demo
+    '$argon2id$v=19$m=8192,t=1,p=1$m83oMi7UuEtt0qQVuHmLPA$2zyM+z2lalw7py4t94Lz+fjgdv0hGJpbiNA5ApOSVm8', -- lighthouse-demo
+    '$argon2id$v=19$m=8192,t=1,p=1$PnwpB5fAM6OqSFNOB7Fg7g$PDT4sdnsUBCdzyRJ0cCs8RMabys+uEnxjDG6oKfqTuE') -- paperplane-demo
 FROM seed;
 
 INSERT INTO memberships VALUES (1, 1, 'owner'), (2, 1, 'admin'), (3, 1, 'member'), (4, 2, 'owner'), (5, 2, 'member');
