@@ -10,12 +10,20 @@
 
 #define MAX_PARAMS 32 /* socket_id, channel_name, and what an application adds */
 
+static bool is_one_of(pusherc_slice path, const char *setting)
+{
+    pusherc_slice paths = pc_slice_of(setting), one;
+    while (pc_http_list_next(&paths, &one))
+        if (pc_slice_eq(path, one))
+            return true;
+    return false;
+}
+
 enum pc_auth_endpoint pc_auth_endpoint_of(const struct pc_engine *engine, pusherc_slice path)
 {
-    if (*engine->options.auth_path && pc_slice_eq(path, pc_slice_of(engine->options.auth_path)))
+    if (is_one_of(path, engine->options.auth_path))
         return PC_AUTH_CHANNEL;
-    if (*engine->options.user_auth_path &&
-        pc_slice_eq(path, pc_slice_of(engine->options.user_auth_path)))
+    if (is_one_of(path, engine->options.user_auth_path))
         return PC_AUTH_USER;
     return PC_AUTH_NONE;
 }

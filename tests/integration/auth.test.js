@@ -150,6 +150,14 @@ test('paths are the host\'s, and below its prefix', async (t) => {
   assert.equal((await post(host, '/api/ws-auth', fields)).status, 404);
 });
 
+test('an endpoint may have several paths', async (t) => {
+  const host = await start(t, { options: { auth_path: '/api/v1/broadcasting/auth, /broadcasting/auth', user_auth_path: '/a,/b' } });
+  const fields = { socket_id: '1.2', channel_name: 'private-tickets.1' };
+  for (const where of ['/api/v1/broadcasting/auth', AUTH]) assert.equal((await post(host, where, fields)).status, 200, where);
+  for (const where of ['/a', '/b']) assert.equal((await post(host, `${where}?user=7`, fields)).status, 200, where);
+  for (const where of ['/api/v1/broadcasting/auth,', '/broadcasting', USER_AUTH]) assert.equal((await post(host, where, fields)).status, 404, where);
+});
+
 test('several apps: the request names one', async (t) => {
   const other = { id: 'two', key: 'key-two', secret: 'secret-two' };
   const host = await start(t, { apps: [APP, other] });

@@ -166,9 +166,9 @@ class ServerSettings(TypedDict, total=False):
     webhook_ca_file: str
     """PEM file of the authorities that webhooks with `https://` trust; by default the system's"""
     auth_path: str
-    """path of the auth endpoint for channels; by default `/broadcasting/auth`"""
+    """path of the auth endpoint for channels, or several with commas between; by default `/broadcasting/auth`"""
     user_auth_path: str
-    """path of the auth endpoint for users; by default `/broadcasting/user-auth`"""
+    """path of the auth endpoint for users, or several with commas between; by default `/broadcasting/user-auth`"""
     identify_timeout_ms: int
     """how long the host may take to answer identify and find_app; after that 4009, or 503 over HTTP"""
     auth_timeout_ms: int

@@ -67,7 +67,7 @@ typedef struct pusherc_server_options {
     /** Serve below this path, e.g. "/ws": begins with '/', does not end with it, has no ' ?#%'; NULL = "". */
     const char *path_prefix;
     /** Path of the built-in auth endpoint for channels, below path_prefix; NULL = "/broadcasting/auth", "" = none.
-     *  It is served if there is a rule or an identify hook. */
+     *  Several, with commas between, are the same endpoint. It is served if there is a rule or an identify hook. */
     const char *auth_path;
     /** As auth_path, for users; NULL = "/broadcasting/user-auth", "" = none. */
     const char *user_auth_path;

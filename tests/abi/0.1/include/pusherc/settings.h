@@ -129,8 +129,8 @@ enum {
 
 /** Settings of a server that only hosts have: they need the host's rules and hooks. */
 #define PUSHERC_SERVER_HOST_SETTING_MAP(X) \
-    X(PATH, auth_path, 0, 0, 0, "", "path of the auth endpoint for channels; by default `/broadcasting/auth`") \
-    X(PATH, user_auth_path, 0, 0, 0, "", "path of the auth endpoint for users; by default `/broadcasting/user-auth`") \
+    X(PATH, auth_path, 0, 0, 0, "", "path of the auth endpoint for channels, or several with commas between; by default `/broadcasting/auth`") \
+    X(PATH, user_auth_path, 0, 0, 0, "", "path of the auth endpoint for users, or several with commas between; by default `/broadcasting/user-auth`") \
     X(NUMBER, identify_timeout_ms, 1, UINT32_MAX, 10000, "", "how long the host may take to answer identify and find_app; after that 4009, or 503 over HTTP") \
     X(NUMBER, auth_timeout_ms, 1, UINT32_MAX, 10000, "", "how long the host may take to answer a rule; after that the channel is denied") \
     X(LIMIT, max_questions_per_connection, 1, UINT32_MAX - 1, 100, "", "questions to rules for one WebSocket that the host has not answered, also for channels that the client has left; above it a subscription waits, at most `auth_timeout_ms`") \
