@@ -86,27 +86,31 @@ void change_tell(struct change *change, const char *name, const char *sql,
     cJSON_Delete(rows);
 }
 
-/* True if it was. */
-static bool commit(struct change *change)
+static void commit(struct change *change)
 {
     struct store *store = change->program->store;
-    bool written = false;
     if (!change->failed && !change->nothing) {
-        written = publish_store(change->program, change->events, change->except) == 0 &&
-                  store_run(store, "COMMIT", NO_VALUES) == 0;
-        change->program->write_failed = !written;
+        change->written = publish_store(change->program, change->events, change->except) == 0 &&
+                          store_run(store, "COMMIT", NO_VALUES) == 0;
+        change->program->write_failed = !change->written;
     }
-    if (!written)
+    if (!change->written)
         store_run(store, "ROLLBACK", NO_VALUES);
-    return written;
+}
+
+int change_write(struct change *change)
+{
+    if (!change->ended)
+        commit(change);
+    change->ended = true;
+    return change->written || (change->nothing && !change->failed) ? 0 : -1;
 }
 
 void change_end_then(struct change *change, change_then_fn then, void *user_data)
 {
-    bool written = commit(change);
-    bool done = written || (change->nothing && !change->failed);
-    bool waits =
-        written && publish(change->program, change->events, change->except, then, user_data);
+    bool done = change_write(change) == 0;
+    bool waits = change->written &&
+                 publish(change->program, change->events, change->except, then, user_data);
     cJSON_Delete(change->events);
     change->events = NULL;
     if (!waits && then)

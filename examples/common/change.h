@@ -27,6 +27,8 @@ struct change {
     int64_t revision; /* of what is changed; 0: it has none */
     bool failed;      /* set it, too: nothing more is run, and all of it will be undone */
     bool nothing; /* set it if all is as wanted already: nothing is written, and no page is told */
+    bool ended;   /* by change_write(): `written` says how */
+    bool written;
     pusherc_socket_id except; /* this page does not hear of it: it has done it. Zero: none */
     char channels[CHANGE_CHANNELS][CHANGE_CHANNEL_BYTES]; /* of the events that follow */
     size_t channel_count;
@@ -51,6 +53,8 @@ int64_t change_new_id(struct change *change);
  * "revision" if there is one. */
 void change_tell(struct change *change, const char *name, const char *sql,
                  const struct store_value *values, size_t count);
+/* Write it now, for a request that is answered before pages are told: change_end() then only tells. 0 or -1 as there. */
+int change_write(struct change *change);
 /* 0: written, or there was nothing to write; or -1: it could not be written. */
 int change_end(struct change *change);
 /* The same for what an open page should show before its cause goes on: calls `then` with that, once the events are with
