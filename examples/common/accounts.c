@@ -134,6 +134,24 @@ void accounts_identify(pusherc_identify_request *request, void *user_data)
     pusherc_identify_accept(request, &identity);
 }
 
+const char *accounts_bearer_fault(struct program *program, pusherc_slice bearer)
+{
+    char token[TOKEN_BYTES];
+    char id[TOKEN_BYTES];
+    token_read(token, bearer);
+    if (!token[0])
+        return "malformed";
+    token_derive(id, token, use_of(SESSION_BEARER));
+    sodium_memzero(token, sizeof token);
+    cJSON *row = store_row(program->store,
+                           "SELECT expires_at > unixepoch() good FROM sessions"
+                           " WHERE token_hash = ?",
+                           VALUES(TEXT(id)));
+    const char *fault = !row ? "unknown or revoked" : row_int(row, "good") ? NULL : "expired";
+    cJSON_Delete(row);
+    return fault;
+}
+
 int accounts_begin(char token[TOKEN_BYTES], struct program *program, enum session_kind kind,
                    int64_t user_id)
 {

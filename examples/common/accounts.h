@@ -42,6 +42,9 @@ int accounts_begin(char token[TOKEN_BYTES], struct program *program, enum sessio
 /* End it. Open pages lose what only this session could hear, at once. */
 void accounts_end(struct program *program, const struct session *session);
 
+/* Why a bearer token is no session's: "malformed", "expired", "unknown or revoked"; NULL: it is one's. */
+const char *accounts_bearer_fault(struct program *program, pusherc_slice bearer);
+
 /* Hook: a connection is who its cookie says; a page signs in by its bearer token. To the library a "user" is a session,
  * so that signing out in one browser does not end another one. `user_data`: the program. */
 void accounts_identify(pusherc_identify_request *request, void *user_data);

@@ -6,7 +6,7 @@
 #include "common/store.h"
 
 /* A database that has refused a write is asked whether it would take one now, and it must not be waited for. */
-static bool database_works(struct program *program)
+bool health_database(struct program *program)
 {
     if (program->write_failed) {
         store_run(program->store, "PRAGMA busy_timeout = 0", NO_VALUES);
@@ -43,7 +43,7 @@ void health_program(struct program *program, pusherc_http_request *request,
                     const struct http_params *params)
 {
     (void)params;
-    bool database = database_works(program);
+    bool database = health_database(program);
     bool publishes = program_publishes(program);
     bool works = database && publishes;
     cJSON *health = begin(works);
