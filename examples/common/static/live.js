@@ -6,7 +6,7 @@
  *     channels: [{ name, kind: 'public' | 'private' | 'presence', events: { 'thing.done': (event) => ... },
  *                  members: ([{ id, name }]) => ... }],   who is in a presence channel, at each change
  *     refresh: async () => response,  fetches what the page shows, and shows it
- *     bearer,                       the token of a page that has no cookie
+ *     bearer,                       the token of a page that has no cookie; or what gets it, for each connection
  *     keepAsking: true,             also where nothing will change by itself: the key is unknown, a channel is refused
  *     resume: true,                 channels with a history (docs/history.md) hand out what was missed
  *     onState: (state) => ..., onRefused: (name) => ...,
@@ -60,9 +60,10 @@
     const port = Number(location.port) || (secure ? 443 : 80);
     /** Who has the token, for the connection: the server signs it. */
     async function customHandler({ socketId }, done) {
-      const answer = await fetch('/broadcasting/user-auth', {
-        method: 'POST', headers: { Authorization: `Bearer ${bearer}` }, body: new URLSearchParams({ socket_id: socketId }),
-      }).catch(() => null); // a connection that is lost again: the next one asks again
+      const ask = async () => fetch('/broadcasting/user-auth', {
+        method: 'POST', headers: { Authorization: `Bearer ${typeof bearer === 'function' ? await bearer() : bearer}` }, body: new URLSearchParams({ socket_id: socketId }),
+      });
+      const answer = await ask().catch(() => null); // a connection that is lost again: the next one asks again
       if (answer?.ok) {
         done(null, await answer.json());
       } else {
@@ -79,7 +80,7 @@
       wssPort: port,
       forceTLS: secure,
       enabledTransports: ['ws', 'wss'],
-      ...(bearer && { bearerToken: bearer, userAuthentication: { customHandler, headers: {} } }),
+      ...(bearer && { ...(typeof bearer === 'string' && { bearerToken: bearer }), userAuthentication: { customHandler, headers: {} } }),
     });
   }
 
@@ -356,6 +357,8 @@
       echo,
       now,
       refresh: catchUp,
+      /** With another token, for example. */
+      reconnect: retry,
       isLive: () => state === 'live',
       /** One more channel. */
       add(channel) {
