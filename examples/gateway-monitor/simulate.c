@@ -3,6 +3,7 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "common/random.h"
 #include "common/say.h"
 #include "poll.h"
 
@@ -19,23 +20,12 @@ struct simulation {
     double late_ms_max;
 };
 
-/* 0 or more and below 1: xorshift64*. */
-static double random_part(struct simulation *simulation)
-{
-    uint64_t x = simulation->state;
-    x ^= x >> 12;
-    x ^= x << 25;
-    x ^= x >> 27;
-    simulation->state = x;
-    return (double)((x * UINT64_C(2685821657736338717)) >> 11) / (double)(UINT64_C(1) << 53);
-}
-
 static double measure(struct simulation *simulation, const struct gateway *gateway,
                       const struct point *point, int64_t now)
 {
     double phase = (double)(point->id % 97) / 97 * 2 * M_PI;
     double period_s = 60 + (double)(point->id % 11) * 20;
-    double noise = (random_part(simulation) - 0.5) * point->swing * 0.02;
+    double noise = (random_part(&simulation->state) - 0.5) * point->swing * 0.02;
     if (point->limit > 0 && gateway->overflow_until_ms > now)
         return fmin(point->limit + 8, fmax(point->value, point->middle) + 6 + noise);
     return point->middle + point->swing * sin((double)now / 1000 / period_s * 2 * M_PI + phase) +
@@ -51,7 +41,7 @@ static void poll(struct monitor *monitor, struct gateway *gateway, int64_t now)
     }
     for (size_t i = 0; i < gateway->point_count; i++) {
         const struct point *point = &monitor->points[gateway->first_point + i];
-        bool odd = random_part(monitor->simulation) < 0.0005;
+        bool odd = random_part(&monitor->simulation->state) < 0.0005;
         measured[i].value = measure(monitor->simulation, gateway, point, now);
         measured[i].quality = odd ? QUALITY_UNCERTAIN : QUALITY_GOOD;
     }
@@ -60,7 +50,8 @@ static void poll(struct monitor *monitor, struct gateway *gateway, int64_t now)
 
 static struct gateway *any_gateway(struct monitor *monitor)
 {
-    size_t nth = (size_t)(random_part(monitor->simulation) * (double)monitor->gateway_count);
+    size_t nth =
+        (size_t)(random_part(&monitor->simulation->state) * (double)monitor->gateway_count);
     return &monitor->gateways[nth];
 }
 
@@ -83,7 +74,7 @@ static void on_tick(uv_timer_t *timer)
             poll(monitor, &monitor->gateways[i], now);
         if (simulation->tick % (DROP_EVERY_S * TICKS) == TICKS)
             any_gateway(monitor)->down_until_ms =
-                now + 5000 + (int64_t)(random_part(simulation) * 35000);
+                now + 5000 + (int64_t)(random_part(&simulation->state) * 35000);
         if (simulation->tick % (FLOOD_EVERY_S * TICKS) == 2 * TICKS)
             any_gateway(monitor)->overflow_until_ms = now + 20000;
     }
@@ -96,8 +87,7 @@ void simulate_begin(struct monitor *monitor)
         say("no memory for the simulation");
         return;
     }
-    simulation->state = monitor->seed ? strtoull(monitor->seed, NULL, 10) : 1;
-    simulation->state = simulation->state * 2 + 1; /* never 0 */
+    simulation->state = random_begin(monitor->seed);
     simulation->began_ms = uv_now(monitor->program->loop);
     uv_timer_init(monitor->program->loop, &simulation->timer);
     simulation->timer.data = monitor;
