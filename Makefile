@@ -1,6 +1,6 @@
 # Thin: Meson builds, tools/setup installs what is missing, and each target is one command one could type.
 #   make demo [PORT=8080]    the status page on http://127.0.0.1:8080; FRESH=1 forgets what was changed in it
-#   make demo-NAME           another application of examples/: provisioning (8083), gateways (8084); make demos: all of them
+#   make demo-NAME           another application of examples/: pbx (8081), provisioning (8083), gateways (8084); make demos: all of them
 #   make test                every test; the last line is "N passed, N failed"
 #   make test-python         the Python package alone; -long: a million of authorizations and of publishes, 100 exits
 #   make test-pythons        ... on each other CPython from 3.11 on that this machine has, pyenv's too
@@ -27,8 +27,9 @@ $(BUILD)/build.ninja:
 	meson setup $(BUILD)
 
 # Applications whose machines move by themselves.
-SIMULATED = provisioning gateway-monitor
+SIMULATED = pbx provisioning gateway-monitor
 # Where people.js, the people of a demo, find it.
+PORT_pbx = 8081
 PORT_gateway-monitor = 8084
 
 demo: demo-status-page

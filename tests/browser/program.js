@@ -41,8 +41,8 @@ async function open(t, url, options = {}) {
   page.on('pageerror', (error) => page.complaints.push(String(error)));
   page.on('console', (message) => {
     // A connection that is refused while the program is stopped, and pages that are refused to those who may not see
-    // them, are what some tests are about.
-    if (message.type() === 'error' && !/ERR_CONNECTION_REFUSED|ERR_FAILED|WebSocket (connection|is already in CLOSING)|status of 4(0[34]|22)/.test(message.text()))
+    // them or are not signed in any more, are what some tests are about.
+    if (message.type() === 'error' && !/ERR_CONNECTION_REFUSED|ERR_FAILED|WebSocket (connection|is already in CLOSING)|status of 4(0[134]|22)/.test(message.text()))
       page.complaints.push(message.text());
   });
   t.after(async () => {

@@ -269,7 +269,12 @@
     // For these names pusher-js asks no endpoint, so the server has to know by the connection who it is.
     const isLate = ({ kind = 'public' }) => Boolean(bearer) && kind === 'public';
     const fullName = ({ name, kind = 'public' }) => (kind === 'public' ? name : `${kind}-${name}`);
-    const leave = (channel) => echo.leaveChannel(fullName(channel));
+    const subscriptions = new Map(); // by channel
+    /** pusher-js hands out the same object again if one leaves before it is answered: with all its listeners. */
+    const leave = (channel) => {
+      subscriptions.get(channel)?.unbind();
+      echo.leaveChannel(fullName(channel));
+    };
     const seen = new Set(); // ids of events: a page may have several channels of one
 
     function isNew(event) {
@@ -312,6 +317,7 @@
       const { name, kind = 'public', events = {}, members } = channel;
       const join = { public: 'channel', private: 'private', presence: 'join' }[kind];
       const joined = echo[join](name);
+      subscriptions.set(channel, joined.subscription);
       joined.subscribed(() => {
         if (!wanted.includes(channel))
           return;
@@ -372,6 +378,7 @@
         subscribed.delete(channel);
         refused.delete(channel);
         leave(channel);
+        subscriptions.delete(channel);
         check();
       },
       /** For requests: the server leaves out this page when it tells what they did. */

@@ -1,0 +1,117 @@
+#!/usr/bin/env node
+'use strict';
+/*
+ * Starts the program, and plays its people until it ends: colleagues with stock Laravel Echo who come and go.
+ *
+ *   node people.js build/examples/pbx/pbx [OPTION]...     of the program; --node-modules, --speed and --simulate=SEED count here, too
+ *
+ * Of the eight people of each organization five come and go, one reloads every 20 seconds, and one has two tabs. The first is
+ * left to the visitor.
+ */
+const { spawn } = require('node:child_process');
+const path = require('node:path');
+const readline = require('node:readline');
+const { pathToFileURL } = require('node:url');
+
+const [program, ...args] = process.argv.slice(2);
+const option = (name) => {
+  const at = args.findIndex((word) => word === `--${name}` || word.startsWith(`--${name}=`));
+  return at < 0 ? undefined : args[at].split('=')[1] ?? args[at + 1];
+};
+const MODULES = option('node-modules') ?? path.join(__dirname, '../status-page/node_modules');
+const SPEED = Number(option('speed') ?? 1);
+const PASSWORD = 'pbx-demo';
+const PEOPLE = {
+  kestrel: ['ben', 'cleo', 'dan', 'eve', 'finn', 'gia', 'hugo'],
+  bluebird: ['jon', 'kim', 'leo', 'mia', 'nils', 'olga', 'paul'],
+  granite: ['rosa', 'sam', 'tess', 'uma', 'vito', 'wim', 'yara'],
+};
+
+const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'inherit'] });
+child.on('exit', (code, signal) => process.exit(code ?? (signal ? 1 : 0)));
+child.on('error', (error) => { console.error(error.message); process.exit(1); });
+for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => child.kill(signal));
+
+let state = Number(args.find((word) => word.startsWith('--simulate='))?.split('=')[1] ?? 1);
+/** From low to high: the same sequence for the same seed. */
+function between(low, high) {
+  state = (state * 1103515245 + 12345) % 2147483648;
+  return low + (state / 2147483648) * (high - low);
+}
+const pause = (seconds) => new Promise((resolve) => { setTimeout(resolve, seconds * 1000 / SPEED); });
+
+/** One page of a person: it joins as the documents of such applications say. */
+class Page {
+  constructor(make, token, organization) {
+    Object.assign(this, { make, token, organization, echo: null });
+  }
+
+  open() {
+    this.echo = this.make(this.token);
+    this.echo.join(`org.${this.organization}`);
+  }
+
+  close() {
+    this.echo?.disconnect();
+    this.echo = null;
+  }
+}
+
+async function comeAndGo(page) {
+  for (;;) {
+    await pause(between(20, 90));
+    page.close();
+    await pause(between(10, 40));
+    page.open();
+  }
+}
+
+async function reload(page) {
+  for (;;) {
+    await pause(20);
+    page.close();
+    page.open();
+  }
+}
+
+async function live(url, make, email, nth) {
+  const answer = await fetch(`${url}/api/v1/login`, {
+    method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify({ email, password: PASSWORD }),
+  });
+  if (!answer.ok)
+    return; // a database without the demo
+  const { token, user } = await answer.json();
+  const page = new Page(make, token, user.organization_id);
+  page.open();
+  if (nth === 0)
+    new Page(make, token, user.organization_id).open(); // a second tab
+  else if (nth === 1)
+    await reload(page);
+  else
+    await comeAndGo(page);
+}
+
+async function play(url) {
+  const { hostname, port } = new URL(url);
+  const { default: Echo } = await import(pathToFileURL(path.join(MODULES, 'laravel-echo/dist/echo.js')).href);
+  const Pusher = require(path.join(MODULES, 'pusher-js'));
+  const make = (token) => {
+    const echo = new Echo({
+      broadcaster: 'reverb', key: process.env.REVERB_APP_KEY ?? process.env.PUSHER_APP_KEY ?? 'pbx-key', Pusher, wsHost: hostname, wsPort: Number(port), wssPort: Number(port),
+      forceTLS: url.startsWith('https'), enabledTransports: ['ws', 'wss'], authEndpoint: `${url}/broadcasting/auth`, bearerToken: token,
+    });
+    echo.connector.pusher.connection.bind('error', () => {}); // the program says what is wrong
+    return echo;
+  };
+  for (const [organization, names] of Object.entries(PEOPLE)) {
+    names.forEach((name, nth) => { live(url, make, `${name}@${organization}.example`, nth).catch(() => {}); });
+    await pause(1);
+  }
+}
+
+readline.createInterface({ input: child.stdout }).on('line', (line) => {
+  console.log(line);
+  const found = /^listening on (https?:\/\/\S+)$/.exec(line);
+  if (found)
+    play(found[1]).catch((error) => console.error(`people: ${error.message}`));
+});
