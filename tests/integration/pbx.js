@@ -6,15 +6,15 @@ const { execFileSync } = require('node:child_process');
 const crypto = require('node:crypto');
 
 const { launch } = require('./applications.js');
-const { APP: HOST_APP, api, connect, hmac, userAuth } = require('./lib.js');
+const { connect, hmac } = require('./lib.js');
 
 const SECRET = 'what-the-provider-signs-with';
 const PASSWORD = 'pbx-demo';
 const APP = { id: 'pbx-app', key: 'pbxappkey', secret: 'pbx-secret' };
 const ENV = { BROADCAST_CONNECTION: 'local', VOICE_WEBHOOK_SECRET: SECRET, REVERB_APP_ID: APP.id, REVERB_APP_KEY: APP.key, REVERB_APP_SECRET: APP.secret };
 // Kestrel Travel: Ada is its admin. Bluebird Clinic: Iris is.
-const [ADA, BEN, CLEO, DAN, IRIS, JON, OPERATOR] = [['ada@kestrel', 1], ['ben@kestrel', 2], ['cleo@kestrel', 3], ['dan@kestrel', 4],
-  ['iris@bluebird', 9], ['jon@bluebird', 10], ['operator@pbx', 25]].map(([name, id]) => ({ email: `${name}.example`, password: PASSWORD, id: String(id) }));
+const [ADA, BEN, CLEO, DAN, EVE, FINN, IRIS, JON, OPERATOR] = [['ada@kestrel', 1], ['ben@kestrel', 2], ['cleo@kestrel', 3], ['dan@kestrel', 4], ['eve@kestrel', 5],
+  ['finn@kestrel', 6], ['iris@bluebird', 9], ['jon@bluebird', 10], ['operator@pbx', 25]].map(([name, id]) => ({ email: `${name}.example`, password: PASSWORD, id: String(id) }));
 const NAMES = (organization = 1) => [`presence.org.${organization}`, `presence-presence.org.${organization}`, `presence-org.${organization}`];
 const NUMBER = (extension) => (extension <= 8 ? `+442079460${100 + extension}` : `+441614960${100 + extension}`);
 
@@ -125,5 +125,5 @@ const heard = (frame) => JSON.parse(frame.data);
 const callEvents = (frames) => frames.filter((f) => /^call\./.test(f.event));
 
 module.exports = {
-  ADA, APP, BEN, CLEO, DAN, ENV, HOST_APP, IRIS, JON, NAMES, NUMBER, OPERATOR, SECRET, api, ask, call, callEvents, client, fill, heard, listener, login, start, userAuth, webhook,
+  ADA, APP, BEN, CLEO, DAN, ENV, EVE, FINN, IRIS, JON, NAMES, NUMBER, OPERATOR, SECRET, ask, call, callEvents, client, fill, heard, listener, login, start, webhook,
 };
