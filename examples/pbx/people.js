@@ -100,7 +100,7 @@ async function play(url) {
   const make = (token) => {
     const echo = new Echo({
       broadcaster: 'reverb', key: process.env.REVERB_APP_KEY ?? process.env.PUSHER_APP_KEY ?? 'pbx-key', Pusher, wsHost: hostname, wsPort: Number(port), wssPort: Number(port),
-      forceTLS: url.startsWith('https'), enabledTransports: ['ws', 'wss'], authEndpoint: `${url}/broadcasting/auth`, bearerToken: token,
+      forceTLS: url.startsWith('https'), enabledTransports: [url.startsWith('https') ? 'wss' : 'ws'], authEndpoint: `${url}/broadcasting/auth`, bearerToken: token,
     });
     echo.connector.pusher.connection.bind('error', () => {}); // the program says what is wrong
     return echo;
@@ -118,5 +118,5 @@ readline.createInterface({ input: child.stdout }).on('line', (line) => {
   console.log(line);
   const found = /^listening on (https?:\/\/\S+)$/.exec(line);
   if (found)
-    play(found[1]).catch((error) => console.error(`people: ${error.message}`));
+    play(found[1]).catch((error) => child.exitCode ?? child.signalCode ?? console.error(`people: ${error.message}`));
 });

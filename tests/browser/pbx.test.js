@@ -136,13 +136,16 @@ test('PBX-8: a page renews its token and goes on; when it cannot, it says "sign 
   await shows(on.locator('#signed-out'), 'Sign in again');
 });
 
-test('PBX-10, PBX-A10: the 101st colleague is let in; the list shows 50 of them, and how many more', async (t) => {
+test('PBX-10, PBX-A10, APP-14: the 101st colleague is let in; the list shows 50 of them, how many more, and any name', async (t) => {
   const data = path.join(shared.scratch, 'pbx-many.db');
   const site = await start(t, '--data', data);
   const tokens = fill(data, 'people', 150);
   const on = await page(t, site);
   await live(on);
-  for (let i = 0; i < tokens.length; i += 25) await Promise.all(tokens.slice(i, i + 25).map((token) => listener(site, token, 'presence-org.1')));
+  for (const token of tokens.slice(0, 4)) await listener(site, token, 'presence-org.1');
+  for (const name of ['<b>Bold</b> & "quoted"', 'x'.repeat(120), 'مرحبا', '📞 👩‍💻']) await shows(on.locator('#members .name'), name);
+  assert.ok(await on.evaluate(() => document.documentElement.scrollWidth <= innerWidth), 'nothing is too wide');
+  for (let i = 4; i < tokens.length; i += 25) await Promise.all(tokens.slice(i, i + 25).map((token) => listener(site, token, 'presence-org.1')));
   await shows(on.locator('#online'), 'Online: 151 members');
   assert.equal(await on.locator('#members li').count(), 50);
   await shows(on.locator('#more'), 'and 101 more');

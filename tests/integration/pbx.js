@@ -100,9 +100,10 @@ file, what, count = sys.argv[1], sys.argv[2], int(sys.argv[3])
 db = sqlite3.connect(file, timeout=30)
 if what == 'people':
     tokens = [secrets.token_hex(32) for _ in range(count)]
+    odd = ['<b>Bold</b> & "quoted"', 'x' * 120, '\\u0645\\u0631\\u062d\\u0628\\u0627', '\\U0001f4de \\U0001f469\\u200d\\U0001f4bb']
     for i, token in enumerate(tokens):
         user = 1000 + i
-        db.execute('INSERT INTO users VALUES (?, ?, ?, ?)', (user, f'p{i}@kestrel.example', f'Person {i:03}', '-'))
+        db.execute('INSERT INTO users VALUES (?, ?, ?, ?)', (user, f'p{i}@kestrel.example', odd[i] if i < len(odd) else f'Person {i:03}', '-'))
         db.execute("INSERT INTO people VALUES (?, 1, 'member', 1)", (user,))
         hash = hashlib.blake2b(b'bearer', key=token.encode(), digest_size=32).hexdigest()
         db.execute('INSERT INTO sessions VALUES (?, ?, ?)', (hash, user, int(time.time()) + 3600))
@@ -118,7 +119,7 @@ else:
 db.commit()
 `;
 
-/** Writes into a database of a PBX that runs: 'people' (their tokens), 'calls' that run, or 'history'. */
+/** Writes into a database of a PBX that runs: 'people' (their tokens; four have names that are odd), 'calls' that run, or 'history'. */
 const fill = (file, what, count) => JSON.parse(execFileSync('python3', ['-c', FILL, file, what, String(count)], { maxBuffer: 1 << 24 }));
 
 const heard = (frame) => JSON.parse(frame.data);

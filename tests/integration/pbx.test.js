@@ -238,3 +238,36 @@ test('PBX-A9: a webhook that is unsigned, old, repeated or of another organizati
   assert.deepEqual(callEvents(await hears.settle()), []);
   await sleep(0);
 });
+
+test('APP-12: two organizations with random traffic: not one event, member or count crosses', async (t) => {
+  const site = await start(t);
+  const people = [{ who: BEN, organization: 1, extension: 2 }, { who: JON, organization: 2, extension: 10 }];
+  for (const one of people) {
+    one.token = (await login(site, one.who)).token;
+    one.sockets = await Promise.all(NAMES(one.organization).map((name) => listener(site, one.token, name)));
+    one.calls = [];
+  }
+  const traffic = async (one) => {
+    for (let i = 0; i < 40; i++) {
+      const next = call(site, one);
+      one.calls.push(next.id);
+      await next.initiate();
+      if (Math.random() < 0.5) await next.answer();
+      if (Math.random() < 0.5) await next.end();
+      if (Math.random() < 0.2) await (await listener(site, one.token, NAMES(one.organization)[2])).close();
+    }
+  };
+  await Promise.all(people.flatMap((one) => [traffic(one), traffic(one)]));
+  for (const one of people) {
+    for (const socket of one.sockets) {
+      await until(() => callEvents(socket.frames).filter((f) => f.event === 'call.initiated').length === 80, 'its calls');
+      await socket.settle();
+      assert.deepEqual(callEvents(socket.frames).filter((f) => !one.calls.includes(heard(f).call_id)), []);
+      assert.deepEqual(socket.frames.filter((f) => f.event === 'pusher_internal:member_added' && heard(f).user_id !== one.who.id), []);
+    }
+    const { json } = await ask(site, 'GET', '/api/v1/members', { token: one.token });
+    assert.deepEqual(json.members.map(({ id }) => id), [one.who.id]);
+    const { json: active } = await ask(site, 'GET', '/api/v1/calls?state=active', { token: one.token });
+    assert.ok(active.calls.every(({ call_id: id }) => one.calls.includes(id)));
+  }
+});
