@@ -124,7 +124,7 @@ test('PBX-6: signing out in one tab cuts off the others, which say so', async (t
 });
 
 test('PBX-8: a page renews its token and goes on; when it cannot, it says "sign in again"', async (t) => {
-  const site = await start(t, '--token-s', '2', '--session-s', '12');
+  const site = await start(t, '--token-s', '4');
   let tokens = 0;
   const on = await page(t, site);
   on.on('request', (request) => { tokens += /api\/v1\/token/.test(request.url()); });
@@ -133,6 +133,7 @@ test('PBX-8: a page renews its token and goes on; when it cannot, it says "sign 
   const one = call(site);
   await one.initiate();
   await row(on, one).waitFor();
+  await on.context().clearCookies(); // the session is over
   await shows(on.locator('#signed-out'), 'Sign in again');
 });
 

@@ -130,17 +130,23 @@ test('PBX-A7: after silence the queue wakes at once: nothing asks it now and the
   const site = await start(t, { ...by(far), QUEUE_CONNECTION: 'redis' });
   await call(site).initiate();
   await until(() => far.events.length >= 1, 'the first');
-  const took = [];
-  for (let i = 0; i < 3; i++) {
-    await sleep(1000);
-    const before = far.events.length;
-    const began = Date.now();
-    await call(site).initiate();
-    await until(() => far.events.length > before, 'the next');
-    took.push(Date.now() - began);
-  }
-  // A worker that sleeps three seconds would be late by a second at least in one of three; a busy machine is late now and then.
-  assert.ok(Math.min(...took) < 1000, `${took} ms`);
+  let rounds = 0;
+  // A worker that sleeps three seconds is late by one second or more in two of three events that are a second apart. A busy
+  // machine is late as well, but not for ever.
+  let late;
+  do {
+    const took = [];
+    for (let i = 0; i < 3; i++) {
+      await sleep(1000);
+      const before = far.events.length;
+      const began = Date.now();
+      await call(site).initiate();
+      await until(() => far.events.length > before, 'the next');
+      took.push(Date.now() - began);
+    }
+    late = took.filter((ms) => ms >= 900).length;
+    assert.ok(rounds++ < 20, `always late: ${took} ms`);
+  } while (late > 1);
 });
 
 test('PBX-A3: a file with two drivers says which one counts; what an application publishes in Redis arrives', { skip: noRedis }, async (t) => {
