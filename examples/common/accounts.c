@@ -6,6 +6,7 @@
 
 #include <sodium.h>
 
+#include "common/fields.h"
 #include "common/program.h"
 #include "common/say.h"
 #include "common/store.h"
@@ -183,6 +184,6 @@ bool session_may_write(const struct session *session, const pusherc_http_request
     if (session->user_id == 0 || !session->csrf[0])
         return session->user_id != 0;
     http_copy(header, sizeof header, pusherc_http_header(request, "x-csrf-token"));
-    http_copy(field, sizeof field, pusherc_http_form(request, "csrf"));
+    field_copy(field, sizeof field, request, "csrf");
     return token_same(session->csrf, header) || token_same(session->csrf, field);
 }

@@ -8,10 +8,33 @@
 #include <wctype.h>
 
 #include "common/http.h"
+#include "common/multipart.h"
+
+/* False if it is not a form with files. */
+static bool copy_part(char *out, size_t out_bytes, const pusherc_http_request *request,
+                      const char *name, bool *copied)
+{
+    struct multipart all;
+    struct multipart_part part;
+    if (!multipart_begin(&all, request))
+        return false;
+    while (multipart_next(&all, &part)) {
+        if (!part.is_file && pusherc_slice_equal(part.name, pusherc_slice_of(name))) {
+            *copied = http_copy(out, out_bytes, part.data);
+            return true;
+        }
+    }
+    *out = '\0';
+    *copied = true;
+    return true;
+}
 
 bool field_copy(char *out, size_t out_bytes, const pusherc_http_request *request, const char *name)
 {
     static const char json[] = "application/json";
+    bool copied;
+    if (copy_part(out, out_bytes, request, name, &copied))
+        return copied;
     pusherc_slice type = pusherc_http_header(request, "content-type");
     if (type.len < sizeof json - 1 || strncasecmp(type.ptr, json, sizeof json - 1) != 0)
         return http_copy(out, out_bytes, pusherc_http_form(request, name));
@@ -24,7 +47,7 @@ bool field_copy(char *out, size_t out_bytes, const pusherc_http_request *request
     const char *text = cJSON_IsString(value) ? value->valuestring
                        : cJSON_IsTrue(value) ? "1"
                                              : number;
-    bool copied = http_copy(out, out_bytes, pusherc_slice_of(text));
+    copied = http_copy(out, out_bytes, pusherc_slice_of(text));
     cJSON_Delete(object);
     return copied;
 }
@@ -45,6 +68,11 @@ static bool is_plain(const char *text, const char *allowed)
             return false;
     }
     return true;
+}
+
+bool field_is_line(const char *text)
+{
+    return is_plain(text, "");
 }
 
 bool field_line(char *out, size_t out_bytes, const pusherc_http_request *request, const char *name)

@@ -7,9 +7,12 @@
 #include "common/say.h"
 #include "common/template.h"
 
-static const char content_security_policy[] =
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
-    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+#define OWN_ONLY                                                                                   \
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src "        \
+    "'self'; "                                                                                     \
+    "form-action 'self'; base-uri 'none'; "
+static const char content_security_policy[] = OWN_ONLY "frame-ancestors 'none'";
+static const char framed_policy[] = OWN_ONLY "frame-src 'self'; frame-ancestors 'self'";
 
 bool http_copy(char *out, size_t out_bytes, pusherc_slice from)
 {
@@ -88,7 +91,7 @@ void http_send(pusherc_http_request *request, const struct http_answer *answer)
         const char *name;
         const char *value; /* NULL: left out */
     } all[] = {
-        {"Content-Security-Policy", content_security_policy},
+        {"Content-Security-Policy", answer->framed ? framed_policy : content_security_policy},
         {"X-Content-Type-Options", "nosniff"},
         {"Referrer-Policy", "same-origin"},
         /* "no-cache": keep it, but ask whether it is still the same. */
@@ -100,6 +103,7 @@ void http_send(pusherc_http_request *request, const struct http_answer *answer)
         {"Set-Cookie", answer->cookie},
         {"Allow", answer->allow},
         {"Retry-After", answer->retry_after},
+        {"Content-Disposition", answer->disposition},
     };
     pusherc_http_field fields[sizeof all / sizeof all[0]];
     size_t count = 0;

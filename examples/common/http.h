@@ -47,6 +47,8 @@ struct http_answer {
     const char *cookie; /* a whole Set-Cookie value */
     const char *allow;
     const char *retry_after; /* seconds */
+    const char *disposition; /* a whole Content-Disposition value */
+    bool framed; /* the program's own pages may have it in a frame, and it may have them */
 };
 
 void http_send(pusherc_http_request *request, const struct http_answer *answer);

@@ -43,7 +43,9 @@ static void on_http(pusherc_http_request *request, void *user_data)
 
 static void on_denied(const pusherc_denial *denial, void *user_data)
 {
-    const struct program *program = user_data;
+    struct program *program = user_data;
+    if (program->spec->on_denied)
+        program->spec->on_denied(program, denial);
     if (program->trace)
         fprintf(stderr, "broadcast: denied %s %.*s %d %.*s\n", pusherc_denial_name(denial->reason),
                 (int)denial->channel.len, denial->channel.ptr, denial->status,

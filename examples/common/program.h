@@ -53,6 +53,7 @@ struct program_spec {
     /* True if the request was one for the example, and is answered or will be. */
     bool (*on_http)(struct program *program, pusherc_http_request *request);
     void (*each_second)(struct program *program);
+    void (*on_denied)(struct program *program, const pusherc_denial *denial);
     void (*greet)(struct program *program); /* on standard output, after "listening on" */
 
     /* Where a user who has signed in is led; default "/". */
