@@ -228,8 +228,8 @@ static void is_there(const pusherc_broadcast_result *result, void *user_data)
 static bool wait_for(struct program *program, const struct batch *batch, struct waiter waiter)
 {
     struct waiter *kept = NULL;
-    if (!program->now || !waiter.then || !program_publishes(program) ||
-        !(kept = malloc(sizeof *kept)))
+    if (!program->now || !waiter.then || batch->count > PUSHERC_MAX_EVENTS_PER_BATCH ||
+        !program_publishes(program) || !(kept = malloc(sizeof *kept)))
         return false;
     *kept = waiter;
     if (pusherc_broadcast_now(program->broadcaster, batch->events, batch->count, NOW_MS, is_there,
@@ -237,6 +237,19 @@ static bool wait_for(struct program *program, const struct batch *batch, struct 
         return true;
     free(kept);
     return false;
+}
+
+/* In order; as many as one call takes at a time. 0 or an error of the library. */
+static int hand_over(struct program *program, const struct batch *batch)
+{
+    int status = 0;
+    for (size_t at = 0, count; status == 0 && at < batch->count; at += count) {
+        count = batch->count - at;
+        if (count > PUSHERC_MAX_EVENTS_PER_BATCH)
+            count = PUSHERC_MAX_EVENTS_PER_BATCH;
+        status = pusherc_broadcast(program->broadcaster, batch->events + at, count);
+    }
+    return status;
 }
 
 bool publish(struct program *program, const cJSON *events, pusherc_socket_id except,
@@ -256,7 +269,7 @@ bool publish(struct program *program, const cJSON *events, pusherc_socket_id exc
     if (status == 0)
         waits = wait_for(program, &batch, (struct waiter){program, then, user_data});
     if (status == 0 && !waits)
-        status = pusherc_broadcast(program->broadcaster, batch.events, batch.count);
+        status = hand_over(program, &batch);
     if (status != 0 && !program->ending)
         note_failure(program, pusherc_slice_of(row_text(events->child, "name")),
                      pusherc_slice_of(pusherc_strerror(status)));

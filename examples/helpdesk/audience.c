@@ -197,7 +197,11 @@ static pusherc_render_verdict render(pusherc_render *call, enum place place)
         return PUSHERC_RENDER_SAME;
     cJSON *data = cJSON_ParseWithLength(text.ptr, text.len);
     bool whisper = pusherc_slice_equal(event, pusherc_slice_of("client-typing"));
-    cJSON *shown = whisper ? of_whisper(data, customer) : of_event(event, data, customer, place);
+    bool other =
+        event.len > 7 && memcmp(event.ptr, "client-", 7) == 0; /* no page of ours sends it */
+    cJSON *shown = whisper ? of_whisper(data, customer)
+                   : other ? NULL
+                           : of_event(event, data, customer, place);
     char *out = shown ? cJSON_PrintUnformatted(shown) : NULL;
     int status = out ? pusherc_render_payload(call, pusherc_slice_of(out)) : -1;
     cJSON_free(out);

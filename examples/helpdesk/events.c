@@ -18,24 +18,24 @@
                   " 'initials', iif(u.private, u.initials, NULL)) \"json:for\""
 
 /* Of reply ?1. */
-static const char reply_sql[] = "SELECT " TICKET ", json_patch(json_object('id', r.id,"
-                                " 'message', substr(r.message, 1, r.event_characters), "
-                                "'is_internal', " BOOL("r.is_internal") ", 'created_at', " ISO(
-                                    "r.created_ms") ", 'user', json_object('id', u.id, 'name', "
-                                                    "u.name, 'role', r.role), 'attachments',"
-                                                    " json((SELECT "
-                                                    "json_group_array(json_object('filename', "
-                                                    "filename, 'size', size))"
-                                                    "  FROM (SELECT * FROM attachments WHERE "
-                                                    "reply_id = r.id ORDER BY place)))),"
-                                                    " iif(r.event_characters < length(r.message), "
-                                                    "'{\"truncated\":true}', '{}')) "
-                                                    "\"json:reply\", " FOR(
-                                                        "r.is_internal") " FROM replies r JOIN "
-                                                                         "tickets t ON t.id = "
-                                                                         "r.ticket_id JOIN persons "
-                                                                         "u ON u.id = r.user_id"
-                                                                         " WHERE r.id = ?1";
+static const char reply_sql[] =
+    "SELECT " TICKET ", json_patch(json_object('id', r.id,"
+    " 'message', substr(r.message, 1, r.event_characters), "
+    "'is_internal', " BOOL("r.is_internal") ", 'created_at', " ISO(
+        "r.created_ms") ", 'user', json_object('id', u.id, 'name', "
+                        "u.name, 'role', r.role), 'attachments',"
+                        " json((SELECT "
+                        "json_group_array(json_object('filename', "
+                        "filename, 'size', size))"
+                        "  FROM (SELECT * FROM attachments WHERE "
+                        "reply_id = r.id ORDER BY place)))),"
+                        " iif(r.event_characters < length(r.message), "
+                        "'{\"truncated\":true}', '{}')) "
+                        "\"json:reply\", " FOR("r.is_internal") " FROM replies r JOIN "
+                                                                "tickets t ON t.id = "
+                                                                "r.ticket_id JOIN persons "
+                                                                "u ON u.id = r.user_id"
+                                                                " WHERE r.id = ?1";
 /* Of ticket ?1, by user ?2: what has changed, ?3; whether it is internal, ?4. */
 static const char updated_sql[] =
     "SELECT " TICKET ", " USER

@@ -363,20 +363,22 @@ void replies_file(struct program *program, pusherc_http_request *request,
     struct session session;
     struct person person;
     struct ticket ticket;
-    char *rest;
+    const char *digits = "0123456789";
+    const char *file = params->value[1];
+    size_t reply_bytes = strspn(file, digits);
     if (!ticket_needed(program, request, PERSON_READS, params->value[0], &session, &person,
                        &ticket))
         return;
-    int64_t reply_id = strtoll(params->value[1], &rest, 10);
+    const char *place = file + reply_bytes + (file[reply_bytes] == '-');
     sqlite3_stmt *statement = NULL;
-    bool found = *rest == '-' &&
+    bool found = *place && file[reply_bytes] == '-' && !place[strspn(place, digits)] &&
                  sqlite3_prepare_v2(store_db(program->store),
                                     "SELECT a.filename, a.content FROM attachments a JOIN replies r"
                                     " ON r.id = a.reply_id WHERE a.reply_id = ? AND a.place = ?"
                                     " AND r.ticket_id = ? AND r.is_internal <= ?",
                                     -1, &statement, NULL) == SQLITE_OK &&
-                 sqlite3_bind_int64(statement, 1, reply_id) == SQLITE_OK &&
-                 sqlite3_bind_int64(statement, 2, strtoll(rest + 1, NULL, 10)) == SQLITE_OK &&
+                 sqlite3_bind_int64(statement, 1, strtoll(file, NULL, 10)) == SQLITE_OK &&
+                 sqlite3_bind_int64(statement, 2, strtoll(place, NULL, 10)) == SQLITE_OK &&
                  sqlite3_bind_int64(statement, 3, ticket.id) == SQLITE_OK &&
                  sqlite3_bind_int64(statement, 4, ticket.as_staff) == SQLITE_OK &&
                  sqlite3_step(statement) == SQLITE_ROW;
