@@ -112,7 +112,7 @@ void page_ticket(struct program *program, pusherc_http_request *request,
     cJSON *replies = replies_describe(program, &ticket, 0);
     add_file_links(replies, ticket.uuid);
     cJSON_AddItemToObject(values, "ticket", ticket_describe(program, &person, &ticket));
-    cJSON_AddItemToObject(values, "replies", replies);
+    cJSON_AddItemToObject(values, "conversation", replies); /* a ticket has "replies" */
     cJSON_AddStringToObject(values, "uuid", ticket.uuid);
     add_staff(values, &person);
     if (ticket.as_staff)

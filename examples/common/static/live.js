@@ -358,6 +358,7 @@
     setInterval(showAge, 1000);
     // A computer that slept does not know yet that its connection is gone.
     document.addEventListener('visibilitychange', () => document.hidden || catchUp());
+    addEventListener('pageshow', ({ persisted }) => persisted && catchUp()); // one that a phone had put away
 
     return {
       echo,

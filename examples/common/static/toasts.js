@@ -89,12 +89,15 @@
 
   new ResizeObserver(place).observe(document.querySelector('main')); // parts of the page come and go
 
-  /** `subject`: what it is about; `lasting`: it stays until it is closed. */
-  function toast(title, kind, { text = '', subject = null, lasting = false } = {}) {
+  /** `subject`: what it is about; `lasting`: it stays until it is closed; `href`: where it leads. */
+  function toast(title, kind, { text = '', subject = null, lasting = false, href = null } = {}) {
     const element = Object.assign(document.createElement('div'), { className: `toast ${kind}` });
     const close = Object.assign(document.createElement('button'), { className: 'close', type: 'button', textContent: '×' });
     close.setAttribute('aria-label', `Close: ${title}`);
-    element.append(Object.assign(document.createElement('strong'), { textContent: title }), close);
+    const what = href ? Object.assign(document.createElement('a'), { href, textContent: title }) : title;
+    const strong = document.createElement('strong');
+    strong.append(what);
+    element.append(strong, close);
     if (text)
       element.append(Object.assign(document.createElement('p'), { textContent: text }));
     if (lasting)
