@@ -1,6 +1,6 @@
 # Thin: Meson builds, tools/setup installs what is missing, and each target is one command one could type.
 #   make demo [PORT=8080]    the status page on http://127.0.0.1:8080; FRESH=1 forgets what was changed in it
-#   make demo-NAME           another application of examples/: pbx (8081), provisioning (8083), gateways (8084); make demos: all of them
+#   make demo-NAME           another application of examples/: pbx (8081), helpdesk (8082), provisioning (8083), gateways (8084); make demos: all of them
 #   make test                every test; the last line is "N passed, N failed"
 #   make test-python         the Python package alone; -long: a million of authorizations and of publishes, 100 exits
 #   make test-pythons        ... on each other CPython from 3.11 on that this machine has, pyenv's too
@@ -30,6 +30,7 @@ $(BUILD)/build.ninja:
 SIMULATED = pbx provisioning gateway-monitor
 # Where people.js, the people of a demo, find it.
 PORT_pbx = 8081
+PORT_helpdesk = 8082
 PORT_gateway-monitor = 8084
 
 demo: demo-status-page
@@ -51,7 +52,7 @@ demos:
 	@tools/setup demo
 	@tools/npm-packages examples/status-page
 	@$(MAKE) --no-print-directory all
-	@$(MAKE) --no-print-directory -j9 $(addprefix demo-,status-page $(SIMULATED)) PORT=
+	@$(MAKE) --no-print-directory -j9 $(addprefix demo-,status-page $(PLAYED) $(SIMULATED)) PORT=
 
 test:
 	@tools/setup test

@@ -13,8 +13,7 @@ static bool is_demo(struct program *program)
 }
 
 /* What each page has. */
-static cJSON *page_values(struct program *program, const pusherc_http_request *request,
-                          const struct session *session, const char *page)
+static cJSON *page_values(struct program *program, const struct session *session, const char *page)
 {
     cJSON *values = cJSON_CreateObject();
     cJSON_AddStringToObject(values, "key", program->app_key);
@@ -22,7 +21,6 @@ static cJSON *page_values(struct program *program, const pusherc_http_request *r
     cJSON_AddStringToObject(values, "csrf", session->csrf);
     cJSON_AddStringToObject(values, "user", session->name);
     cJSON_AddNumberToObject(values, "user_id", (double)session->user_id);
-    cJSON_AddBoolToObject(values, "debug", pusherc_http_query(request, "debug").ptr != NULL);
     return values;
 }
 
@@ -32,7 +30,7 @@ void page_start(struct program *program, pusherc_http_request *request,
     (void)params;
     struct session session;
     accounts_find(program, request, &session);
-    cJSON *values = page_values(program, request, &session, "start");
+    cJSON *values = page_values(program, &session, "start");
     cJSON_DeleteItemFromObject(values, "key"); /* it is not live itself */
     cJSON_AddStringToObject(values, "version", pusherc_version_string());
     if (is_demo(program)) /* Theo's ticket, which Mina has */
@@ -69,7 +67,7 @@ void page_tickets(struct program *program, pusherc_http_request *request,
     struct person person;
     if (!begin(program, request, "", &session, &person))
         return;
-    cJSON *values = page_values(program, request, &session, "tickets");
+    cJSON *values = page_values(program, &session, "tickets");
     cJSON *list = tickets_describe(program, &person);
     cJSON_AddItemToObject(values, "tickets", cJSON_DetachItemFromObject(list, "tickets"));
     cJSON_AddItemToObject(values, "offices", cJSON_DetachItemFromObject(list, "offices"));
@@ -108,7 +106,7 @@ void page_ticket(struct program *program, pusherc_http_request *request,
         http_send_error(request, 404, "There is no such ticket, or it is not yours.");
         return;
     }
-    cJSON *values = page_values(program, request, &session, "ticket");
+    cJSON *values = page_values(program, &session, "ticket");
     cJSON *replies = replies_describe(program, &ticket, 0);
     add_file_links(replies, ticket.uuid);
     cJSON_AddItemToObject(values, "ticket", ticket_describe(program, &person, &ticket));
@@ -134,7 +132,7 @@ void page_admin(struct program *program, pusherc_http_request *request,
         http_send_error(request, 403, "This page is for admins.");
         return;
     }
-    cJSON *values = page_values(program, request, &session, "admin");
+    cJSON *values = page_values(program, &session, "admin");
     add_staff(values, &person);
     http_send_page(request, "admin", values, &(struct http_answer){0});
 }
@@ -156,7 +154,7 @@ void page_demo(struct program *program, pusherc_http_request *request,
         return;
     }
     const struct session nobody = {0};
-    cJSON *values = page_values(program, request, &nobody, *uuid ? "ticket" : "tickets");
+    cJSON *values = page_values(program, &nobody, *uuid ? "ticket" : "tickets");
     cJSON_AddStringToObject(values, "as", who);
     cJSON_AddStringToObject(values, "email", row_text(user, "email"));
     cJSON_AddStringToObject(values, "password", row_text(user, "password"));

@@ -148,7 +148,7 @@
   }
 
   window.openDesk = async () => {
-    if ('debug' in settings)
+    if (new URLSearchParams(location.search).has('debug'))
       Pusher.logToConsole = true; // as Echo's enableLogging
     if (!settings.as)
       return new Desk(null, { id: Number(settings.user), name: document.querySelector('.who .quiet')?.textContent });
