@@ -52,7 +52,7 @@ demos:
 	@tools/setup demo
 	@tools/npm-packages examples/status-page
 	@$(MAKE) --no-print-directory all
-	@$(MAKE) --no-print-directory -j9 $(addprefix demo-,status-page $(PLAYED) $(SIMULATED)) PORT=
+	@$(MAKE) --no-print-directory -j9 $(addprefix demo-,status-page helpdesk $(SIMULATED)) PORT=
 
 test:
 	@tools/setup test

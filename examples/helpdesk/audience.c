@@ -27,10 +27,12 @@ static const char office_sql[] =
     "  AND CAST(o.office_id AS TEXT) = ?2)), 'agent', '') view" PERSON;
 /* Of all questions at once: ?1 is an array of [session, uuid]. */
 static const char tickets_sql[] =
-    "SELECT " MEMBER ", coalesce(a.audience, '') view FROM json_each(?1) q"
+    "SELECT CAST(p.user_id AS TEXT) user_id, json_object('id', p.user_id, 'name', u.name,"
+    "  'role', p.role) info, coalesce((SELECT a.audience FROM access a WHERE a.uuid = q.value ->> 1"
+    "  AND a.user_id = p.user_id), '') view FROM json_each(?1) q"
     " LEFT JOIN sessions s ON s.token_hash = q.value ->> 0 AND s.expires_at > unixepoch()"
-    " LEFT JOIN persons p ON p.id = s.user_id"
-    " LEFT JOIN access a ON a.uuid = q.value ->> 1 AND a.user_id = p.id ORDER BY q.key";
+    " LEFT JOIN people p ON p.user_id = s.user_id LEFT JOIN users u ON u.id = p.user_id"
+    " ORDER BY q.key";
 
 /* `row`: user_id, info and view of who asks; NULL, or without a user: the client has not signed in. */
 static void answer(struct program *program, pusherc_auth_request *request, const cJSON *row)

@@ -2,7 +2,7 @@
  * The help desk: customers write tickets, agents of offices answer, admins see everything.
  *
  * people.c knows who it is, sql/views.sql (access) who may have which ticket; audience.c asks both for channels, and says
- * what an audience sees of an event; events.c has the events; tickets.c, replies.c and files.c are what is written.
+ * what an audience sees of an event; events.c has the events; tickets.c and replies.c are what is written, marks.c who has got and read it.
  */
 #ifndef DESK_H
 #define DESK_H
@@ -26,6 +26,7 @@ struct desk {
     const char *pace;             /* of the demo's people: people.js asks */
     uint64_t refused[32];         /* by pusherc_denial_reason */
     uint64_t batches, questions;  /* about tickets: calls, and what they asked */
+    struct marks *marks;          /* receipts that wait; NULL: it does not run */
     uint64_t throttled;           /* replies of customers who wrote too many */
 };
 

@@ -10,47 +10,34 @@
 #include "common/publish.h"
 #include "common/say.h"
 
+/* clang-format off */
 #define TICKET "json_object('uuid', t.uuid, 'subject', t.subject) \"json:ticket\""
-#define USER   "json_object('id', u.id, 'name', u.name, 'role', u.role)"
-#define FOR(internal)                                                                              \
-    "t.revision, json_object('internal', " BOOL(                                                   \
-        internal) ", 'public_revision', t.public_revision,"                                        \
-                  " 'initials', iif(u.private, u.initials, NULL)) \"json:for\""
+#define USER "json_object('id', u.id, 'name', u.name, 'role', u.role) \"json:user\""
+#define FOR(internal) \
+    "t.revision, json_object('internal', " BOOL(internal) ", 'public_revision', t.public_revision," \
+    " 'initials', iif(u.private, u.initials, NULL)) \"json:for\""
+#define OF_TICKET " FROM tickets t JOIN persons u ON u.id = ?2 WHERE t.id = ?1"
 
 /* Of reply ?1. */
 static const char reply_sql[] =
-    "SELECT " TICKET ", json_patch(json_object('id', r.id,"
-    " 'message', substr(r.message, 1, r.event_characters), "
-    "'is_internal', " BOOL("r.is_internal") ", 'created_at', " ISO(
-        "r.created_ms") ", 'user', json_object('id', u.id, 'name', "
-                        "u.name, 'role', r.role), 'attachments',"
-                        " json((SELECT "
-                        "json_group_array(json_object('filename', "
-                        "filename, 'size', size))"
-                        "  FROM (SELECT * FROM attachments WHERE "
-                        "reply_id = r.id ORDER BY place)))),"
-                        " iif(r.event_characters < length(r.message), "
-                        "'{\"truncated\":true}', '{}')) "
-                        "\"json:reply\", " FOR("r.is_internal") " FROM replies r JOIN "
-                                                                "tickets t ON t.id = "
-                                                                "r.ticket_id JOIN persons "
-                                                                "u ON u.id = r.user_id"
-                                                                " WHERE r.id = ?1";
+    "SELECT " TICKET ", json_patch(json_object('id', r.id, 'message', substr(r.message, 1, r.event_characters),"
+    " 'is_internal', " BOOL("r.is_internal") ", 'created_at', " ISO("r.created_ms") ","
+    " 'user', json_object('id', u.id, 'name', u.name, 'role', r.role),"
+    " 'attachments', json((SELECT json_group_array(json_object('filename', filename, 'size', size))"
+    "  FROM (SELECT * FROM attachments WHERE reply_id = r.id ORDER BY place)))),"
+    " iif(r.event_characters < length(r.message), '{\"truncated\":true}', '{}')) \"json:reply\", " FOR("r.is_internal")
+    " FROM replies r JOIN tickets t ON t.id = r.ticket_id JOIN persons u ON u.id = r.user_id WHERE r.id = ?1";
 /* Of ticket ?1, by user ?2: what has changed, ?3; whether it is internal, ?4. */
 static const char updated_sql[] =
-    "SELECT " TICKET ", " USER
-    " \"json:user\", ?3 \"json:changes\", " ISO("t.updated_ms") " updated_at, " FOR(
-        "?4") " FROM tickets t JOIN persons u ON u.id = ?2 WHERE t.id = ?1";
+    "SELECT " TICKET ", " USER ", ?3 \"json:changes\", " ISO("t.updated_ms") " updated_at, " FOR("?4") OF_TICKET;
 /* ... what its status was, ?3. */
 static const char status_sql[] =
-    "SELECT " TICKET ", ?3 old_status, t.status new_status, " USER
-    " \"json:user\", " ISO("t.updated_ms") " changed_at, " FOR(
-        "0") " FROM tickets t JOIN persons u ON u.id = ?2 WHERE t.id = ?1";
+    "SELECT " TICKET ", ?3 old_status, t.status new_status, " USER ", " ISO("t.updated_ms") " changed_at, " FOR("0") OF_TICKET;
 /* ... up to reply ?3; whether that is internal, ?4; now, ?5. */
 static const char mark_sql[] =
-    "SELECT json_object('uuid', t.uuid) \"json:ticket\", ?3 reply_id, ?2 user_id, " ISO(
-        "?5") " at, json_object('internal', " BOOL("?4") ") \"json:for\""
-                                                         " FROM tickets t WHERE t.id = ?1";
+    "SELECT json_object('uuid', t.uuid) \"json:ticket\", ?3 reply_id, ?2 user_id, " ISO("?5") " at,"
+    " json_object('internal', " BOOL("?4") ") \"json:for\" FROM tickets t WHERE t.id = ?1";
+/* clang-format on */
 
 void events_configure(pusherc_app_options *app)
 {
@@ -72,6 +59,9 @@ void events_configure(pusherc_app_options *app)
     app->max_client_events_per_s = 10;
     /* Notes are a state of their own: their begin and their end are the agents'. */
     app->ephemeral = "presence-tickets.{uuid} event=client-typing ttl_ms=4000 key=/internal";
+    app->receipts =
+        "private-tickets.{uuid} event=ticket.reply.created id=/reply/id shown=client-read ;"
+        " private-user.{userId} event=ticket.reply.created id=/reply/id";
     app->presence_grace_ms = 4000; /* a page is loaded again */
 }
 

@@ -6,7 +6,8 @@
 
 #include "desk.h"
 
-/* Fewer of them, and for how long the past is kept: docs/shaping.md, docs/history.md, docs/typing.md. */
+/* Fewer of them, for how long the past is kept, who types, who has got what: docs/shaping.md, history.md, typing.md,
+ * receipts.md. */
 void events_configure(pusherc_app_options *app);
 
 /* The ticket's change has happened: what follows goes to the ticket, its creator and its office. */

@@ -11,6 +11,7 @@
 #include "common/self_test.h"
 #include "connections.h"
 #include "events.h"
+#include "marks.h"
 #include "pages.h"
 #include "people.h"
 #include "replies.h"
@@ -58,8 +59,8 @@ static const struct http_route routes[] = {
     {"POST", "/tickets/{uuid}", tickets_change, NULL},
     {"POST", "/api/v1/tickets/{uuid}/replies", replies_add, NULL},
     {"POST", "/tickets/{uuid}/replies", replies_add, NULL},
-    {"POST", "/api/v1/tickets/{uuid}/read", replies_mark, "read"},
-    {"POST", "/api/v1/tickets/{uuid}/delivered", replies_mark, "delivered"},
+    {"POST", "/api/v1/tickets/{uuid}/read", marks_post, "read"},
+    {"POST", "/api/v1/tickets/{uuid}/delivered", marks_post, "delivered"},
     {"GET", "/api/v1/tickets/{uuid}/files/{file}", replies_file, NULL},
     {"GET", "/api/v1/users", people_list, NULL},
     {"PUT", "/api/v1/users/{id}/offices", people_set_offices, NULL},
@@ -81,7 +82,7 @@ static void configure(struct program *program, pusherc_server_options *server, p
                       pusherc_app_options *app)
 {
     (void)program;
-    (void)hooks;
+    marks_watch(hooks);
     server->max_http_body_bytes = MAX_FORM;
     events_configure(app);
 }
@@ -189,6 +190,8 @@ int main(int argc, char **argv)
         .set_up = set_up,
         .configure = configure,
         .prepare = prepare,
+        .begin = marks_begin,
+        .end = marks_end,
         .on_http = on_http,
         .on_denied = connections_note_denial,
         .login_target = login_target,

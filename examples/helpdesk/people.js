@@ -2,15 +2,15 @@
 // The people of the help desk's demo: customers who write, agents who take, type, leave notes and solve. With stock Laravel
 // Echo on stock pusher-js and the program's own API.
 //
-//   tools/node examples/helpdesk/people.js [--url http://127.0.0.1:8082] [--speed 1] [--seed 1] [--node-modules DIR]
+//   tools/node examples/helpdesk/people.js URL [--speed 1] [--seed 1] [--node-modules DIR]
 //
 // Ends when the program does, or its parent.
 
 const path = require('node:path');
 const { pathToFileURL } = require('node:url');
 
-const options = { url: 'http://127.0.0.1:8082', speed: '1', seed: '1', 'node-modules': path.join(__dirname, '../status-page/node_modules') };
-for (let i = 2; i < process.argv.length; i += 2) options[process.argv[i].slice(2)] = process.argv[i + 1];
+const options = { url: process.argv[2], speed: '1', seed: '1', 'node-modules': path.join(__dirname, '../status-page/node_modules') };
+for (let i = 3; i < process.argv.length; i += 2) options[process.argv[i].slice(2)] = process.argv[i + 1];
 
 const PusherClient = require(path.resolve(options['node-modules'], 'pusher-js'));
 let Echo; // a module: main() imports it

@@ -11,6 +11,7 @@
 #include "common/fields.h"
 #include "common/multipart.h"
 #include "events.h"
+#include "marks.h"
 
 #define EVENT_BYTES     4096 /* of a message in its event, as JSON has it */
 #define SHOWN           200
@@ -229,34 +230,20 @@ void replies_add(struct program *program, pusherc_http_request *request,
 
 /* -- showing -- */
 
+/* clang-format off */
+static const char replies_sql[] =
+    "SELECT r.id, r.message, " BOOL("r.is_internal") " \"json:is_internal\", " ISO("r.created_ms") " created_at,"
+    " json_object('id', u.id, 'name', u.name, 'role', r.role) \"json:user\","
+    " (SELECT json_group_array(json_object('filename', filename, 'size', size))"
+    "  FROM (SELECT * FROM attachments WHERE reply_id = r.id ORDER BY place)) \"json:attachments\""
+    " FROM (SELECT * FROM replies WHERE ticket_id = ?1 AND is_internal <= ?2 AND id > ?3 ORDER BY id DESC LIMIT ?4) r"
+    " JOIN users u ON u.id = r.user_id ORDER BY r.id";
+/* clang-format on */
+
 cJSON *replies_describe(struct program *program, const struct ticket *ticket, int64_t since)
 {
-    return store_rows(
-        program->store,
-        "SELECT r.id, r.message, " BOOL("r.is_internal") " \"json:is_internal\", " ISO(
-            "r.created_ms") " created_at,"
-                            " json_object('id', u.id, 'name', u.name, 'role', r.role) "
-                            "\"json:user\","
-                            " (SELECT json_group_array(json_object('filename', filename, 'size', "
-                            "size))"
-                            "  FROM (SELECT * FROM attachments WHERE reply_id = r.id ORDER BY "
-                            "place))"
-                            "  \"json:attachments\""
-                            " FROM (SELECT * FROM replies WHERE ticket_id = ?1 AND is_internal <= "
-                            "?2 AND id > ?3"
-                            "  ORDER BY id DESC LIMIT ?4) r JOIN users u ON u.id = r.user_id ORDER "
-                            "BY r.id",
-        VALUES(INT(ticket->id), INT(ticket->as_staff), INT(since), INT(SHOWN)));
-}
-
-cJSON *marks_describe(struct program *program, const struct ticket *ticket)
-{
-    return store_rows(
-        program->store,
-        "SELECT user_id, " BOOL(
-            "is_internal") " \"json:is_internal\", delivered,"
-                           " read FROM marks WHERE ticket_id = ? AND is_internal <= ?",
-        VALUES(INT(ticket->id), INT(ticket->as_staff)));
+    return store_rows(program->store, replies_sql,
+                      VALUES(INT(ticket->id), INT(ticket->as_staff), INT(since), INT(SHOWN)));
 }
 
 void replies_get(struct program *program, pusherc_http_request *request,
@@ -288,56 +275,6 @@ void replies_get(struct program *program, pusherc_http_request *request,
     }
     http_send_json(request, 200, answer);
     cJSON_Delete(answer);
-}
-
-/* -- got and read -- */
-
-/* Of replies of one kind, up to that one: the last that is another's. A customer's page hears of marks on public ones. */
-static void set_mark(struct change *change, const struct ticket *ticket, int64_t user_id,
-                     const char *what, bool internal, int64_t up_to)
-{
-    struct program *program = change->program;
-    bool read = strcmp(what, "read") == 0;
-    cJSON *row = store_row(
-        program->store,
-        "SELECT max(r.id) id, (SELECT iif(?5, read, delivered) FROM marks WHERE ticket_id = ?1"
-        " AND user_id = ?2 AND is_internal = ?3) known FROM replies r WHERE r.ticket_id = ?1"
-        " AND r.is_internal = ?3 AND r.id <= ?4 AND r.user_id <> ?2",
-        VALUES(INT(ticket->id), INT(user_id), INT(internal), INT(up_to), INT(read)));
-    int64_t id = row_int(row, "id");
-    bool newer = id > row_int(row, "known");
-    cJSON_Delete(row);
-    if (!newer)
-        return;
-    change_run(change,
-               "INSERT INTO marks VALUES (?1, ?2, ?3, ?4, iif(?5, ?4, 0)) ON CONFLICT DO UPDATE SET"
-               " delivered = max(delivered, ?4), read = iif(?5, ?4, read)",
-               VALUES(INT(ticket->id), INT(user_id), INT(internal), INT(id), INT(read)));
-    event_mark(change, what, ticket->id, id, user_id, internal);
-}
-
-void replies_mark(struct program *program, pusherc_http_request *request,
-                  const struct http_params *params)
-{
-    char up_to[24];
-    struct session session;
-    struct person person;
-    struct ticket ticket;
-    struct change change;
-    if (!ticket_needed(program, request, PERSON_WRITES, params->value[0], &session, &person,
-                       &ticket))
-        return;
-    field_copy(up_to, sizeof up_to, request, "up_to");
-    if (!*up_to || up_to[strspn(up_to, "0123456789")]) {
-        http_send_error(request, 422, "Say up to which reply.");
-        return;
-    }
-    change_begin(&change, program, person.id, request);
-    change_to(&change, "private-tickets.%s", ticket.uuid);
-    for (int internal = 0; internal <= (int)ticket.as_staff; internal++)
-        set_mark(&change, &ticket, person.id, params->extra, internal, strtoll(up_to, NULL, 10));
-    change.nothing = !change.events->child;
-    ticket_done(request, change_end(&change), ticket.uuid);
 }
 
 /* -- files -- */

@@ -1,5 +1,5 @@
 /*
- * What is written in a ticket: replies, internal notes, files; and who has got and read it.
+ * What is written in a ticket: replies, internal notes, files.
  */
 #ifndef REPLIES_H
 #define REPLIES_H
@@ -17,17 +17,14 @@ void reply_free(struct reply *reply);
 /* Insert it, and tell. Its id. */
 int64_t reply_write(struct change *change, const struct ticket *ticket, const struct person *person,
                     const struct reply *reply);
-/* The replies after `since` as the person sees them, at most 200; and up to where others have got and read the ticket. */
+/* The replies after `since` as the person sees them, at most 200. */
 cJSON *replies_describe(struct program *program, const struct ticket *ticket, int64_t since);
-cJSON *marks_describe(struct program *program, const struct ticket *ticket);
 
-/* Routes. The two of marks: `extra` is "delivered" or "read". */
+/* Routes */
 void replies_get(struct program *program, pusherc_http_request *request,
                  const struct http_params *params);
 void replies_add(struct program *program, pusherc_http_request *request,
                  const struct http_params *params);
-void replies_mark(struct program *program, pusherc_http_request *request,
-                  const struct http_params *params);
 /* /tickets/{uuid}/files/{file}: the number of the reply, "-", the place of the file in it. */
 void replies_file(struct program *program, pusherc_http_request *request,
                   const struct http_params *params);

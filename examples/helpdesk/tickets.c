@@ -49,37 +49,20 @@ bool ticket_needed(struct program *program, pusherc_http_request *request, enum 
 
 /* What person ?1 sees of a ticket. In a list the office has the initials only of a customer who wants that; who opens the
  * ticket has the name. */
-#define TICKETS(shortens)                                                                          \
-    "SELECT t.uuid, t.subject, t.status, t.priority, t.office_id, o.name office, t.tags,"          \
-    " a.audience, iif(a.audience = 'agent', t.revision, t.public_revision) revision, " ISO(        \
-        "iif(a.audience = 'agent', t.updated_ms, t.public_ms)") " updated_at,"                     \
-                                                                " json_object('id', c.id, "        \
-                                                                "'name', iif(" shortens            \
-                                                                " AND c.private AND c.id <> ?1"    \
-                                                                " AND t.assigned_to_id IS NOT "    \
-                                                                "?1, c.initials, c.name), "        \
-                                                                "'role', c.role) "                 \
-                                                                "\"json:creator\","                \
-                                                                " iif(g.id, json_object('id', "    \
-                                                                "g.id, 'name', g.name), NULL) "    \
-                                                                "\"json:assigned_to\","            \
-                                                                " (SELECT count(*) FROM replies "  \
-                                                                "WHERE ticket_id = t.id AND "      \
-                                                                "is_internal = 0) replies,"        \
-                                                                " iif(a.audience = 'agent', "      \
-                                                                "(SELECT count(*) FROM replies "   \
-                                                                "WHERE ticket_id = t.id"           \
-                                                                " AND is_internal = 1), NULL) "    \
-                                                                "notes"                            \
-                                                                " FROM access a JOIN tickets t "   \
-                                                                "ON t.id = a.ticket_id JOIN "      \
-                                                                "offices o ON o.id = t.office_id"  \
-                                                                " JOIN persons c ON c.id = "       \
-                                                                "t.created_by_id LEFT JOIN "       \
-                                                                "persons g ON g.id = "             \
-                                                                "t.assigned_to_id"                 \
-                                                                " WHERE a.user_id = ?1 AND "       \
-                                                                "a.audience IS NOT NULL"
+/* clang-format off */
+#define TICKETS(shortens) \
+    "SELECT t.uuid, t.subject, t.status, t.priority, t.office_id, o.name office, t.tags, a.audience," \
+    " iif(a.audience = 'agent', t.revision, t.public_revision) revision, " \
+    ISO("iif(a.audience = 'agent', t.updated_ms, t.public_ms)") " updated_at," \
+    " json_object('id', c.id, 'name', iif(" shortens " AND c.private AND c.id <> ?1 AND t.assigned_to_id IS NOT ?1," \
+    "  c.initials, c.name), 'role', c.role) \"json:creator\"," \
+    " iif(g.id, json_object('id', g.id, 'name', g.name), NULL) \"json:assigned_to\"," \
+    " (SELECT count(*) FROM replies WHERE ticket_id = t.id AND is_internal = 0) replies," \
+    " iif(a.audience = 'agent', (SELECT count(*) FROM replies WHERE ticket_id = t.id AND is_internal = 1), NULL) notes" \
+    " FROM access a JOIN tickets t ON t.id = a.ticket_id JOIN offices o ON o.id = t.office_id" \
+    " JOIN persons c ON c.id = t.created_by_id LEFT JOIN users g ON g.id = t.assigned_to_id" \
+    " WHERE a.user_id = ?1 AND a.audience IS NOT NULL"
+/* clang-format on */
 
 cJSON *ticket_describe(struct program *program, const struct person *person,
                        const struct ticket *ticket)

@@ -4,7 +4,7 @@
 const assert = require('node:assert/strict');
 
 const { connect, until } = require('./lib.js');
-const { launch } = require('./program.js');
+const { launch } = require('./applications.js');
 
 const email = (name) => `${name}@desk.example`;
 const password = (name) => ({ email: email(name), password: `${name}-demo` });

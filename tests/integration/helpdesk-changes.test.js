@@ -10,7 +10,7 @@ const { promisify } = require('node:util');
 const { test } = require('node:test');
 
 const { APP, BUILD, TOP, freePort, trigger, until } = require('./lib.js');
-const { signedIn } = require('./program.js');
+const { signedIn } = require('./applications.js');
 const { ID, ask, data, email, found, heard, password, start, user, users, uuid } = require('./desk.js');
 
 const lost = (socket, channel) => until(() => socket.frames.find(({ event, channel: of }) => event === 'pusher:subscription_error' && of === channel), `the loss of ${channel}`);
@@ -290,18 +290,37 @@ test('HELP-A9: the file of a note is no file for the customer, by any address; o
   assert.equal((await send(false, Buffer.alloc(5 * 1024 * 1024))).status, 201, '5 MB');
 });
 
-test('HELP-11: delivered and read are told and survive; a customer hears of marks on public replies only', async (t) => {
+test('HELP-11: delivered when a connection of the recipient has it, read when a page has shown it; they survive; a customer hears of marks on public replies only', async (t) => {
   const site = await start(t);
   const [mina, noah, theo] = await users(site, 'mina', 'noah', 'theo');
-  const socket = await theo.listen(`private-tickets.${uuid(1)}`);
-  const { reply } = await theo.reply(1, 'mine');
-  const { reply: note } = await mina.reply(1, 'a note', { internal: true });
-  for (const name of ['delivered', 'read', 'read']) await noah.done('POST', `/tickets/${uuid(1)}/${name}`, { up_to: note.id });
+  const channel = `private-tickets.${uuid(1)}`;
+  const socket = await theo.listen(channel);
   const marks = async (who) => (await who.done('GET', `/tickets/${uuid(1)}`)).marks.filter(({ user_id: id }) => id === noah.id);
+  const { reply: early } = await theo.reply(1, 'while no agent is there');
+  const page = await noah.listen(channel);
+  assert.deepEqual(await marks(theo), [], 'nothing is delivered yet');
+  const { reply } = await theo.reply(1, 'mine');
+  await found(socket, 'ticket.reply.delivered', channel, ({ reply_id: id, user_id: user }) => id === reply.id && user === noah.id);
+  const { reply: note } = await mina.reply(1, 'a note', { internal: true });
+  await found(page, 'ticket.reply.delivered', channel, ({ reply_id: id }) => id === reply.id);
+  page.send({ event: 'client-read', channel, data: { id: [reply.id, note.id] } });
+  await found(socket, 'ticket.reply.read', channel, ({ reply_id: id, user_id: user }) => id === reply.id && user === noah.id);
+  await found(page, 'ticket.reply.read', channel, ({ reply_id: id }) => id === note.id);
+  // A page that has asked for what it shows says so by a request; again is no news.
+  for (const name of ['delivered', 'read', 'read']) await noah.done('POST', `/tickets/${uuid(1)}/${name}`, { up_to: note.id });
   assert.deepEqual(await marks(theo), [{ user_id: 3, is_internal: false, delivered: reply.id, read: reply.id }]);
   assert.deepEqual(await marks(mina), [...await marks(theo), { user_id: 3, is_internal: true, delivered: note.id, read: note.id }]);
   const told = (await heard(socket)).filter(({ event }) => /delivered|read/.test(event)).map((frame) => [frame.event, data(frame).reply_id, data(frame).user_id]);
   assert.deepEqual(told, [['ticket.reply.delivered', reply.id, 3], ['ticket.reply.read', reply.id, 3]]);
+  // On another page of his, which has his own channel only.
+  const elsewhere = await theo.listen('private-user.6');
+  const { reply: answer } = await mina.reply(1, 'an answer');
+  await found(page, 'ticket.reply.delivered', channel, ({ reply_id: id, user_id: user }) => id === answer.id && user === theo.id);
+  await elsewhere.settle();
+  // What a customer claims of a note is not believed.
+  socket.send({ event: 'client-read', channel, data: { id: [note.id, early.id, 999999] } });
+  await socket.settle();
+  assert.deepEqual((await mina.done('GET', `/tickets/${uuid(1)}`)).marks.filter(({ user_id: id, is_internal: internal }) => id === theo.id && internal), []);
   assert.equal((await noah.api('POST', `/tickets/${uuid(1)}/read`, { up_to: 'x' })).status, 422);
 });
 
@@ -358,6 +377,22 @@ test('HELP-20, HELP-24: the document\'s .env, --trigger, and a self-test that na
   }
   // Permission: a server whose channels any client may have is not this one.
   assert.match(right.stdout, /guard|refused/i);
+});
+
+test('APP-4: killed and started again nothing that was written is lost, and users are signed in', async (t) => {
+  const scratch = fs.mkdtempSync(path.join(os.tmpdir(), 'helpdesk-'));
+  t.after(() => fs.rmSync(scratch, { recursive: true, force: true }));
+  const kept = ['--data', path.join(scratch, 'desk.db')];
+  const first = await start(t, ...kept);
+  const mina = await user(first, 'mina');
+  await mina.reply(1, 'before');
+  await first.kill();
+  const second = await start(t, ...kept, '--port', first.port);
+  assert.equal((await mina.done('GET', `/tickets/${uuid(1)}`)).replies.at(-1).message, 'before');
+  const socket = await mina.listen('private-office.1');
+  await mina.reply(1, 'after');
+  await found(socket, 'ticket.reply.created', 'private-office.1');
+  assert.equal(second.port, first.port);
 });
 
 test('APP-15: without a session, with a foreign one, and without the token nothing is given and nothing is done', async (t) => {

@@ -128,7 +128,8 @@
     /** A notification for each update that is another's doing. */
     tell(name, { id, ticket, reply, user, changes, new_status: status }) {
       const by = reply?.user ?? user;
-      if (!by || by.id === this.me.id || !changes === !reply && !status || changes && !Object.keys(changes).some((field) => field !== 'notes'))
+      const told = changes && Object.keys(changes).every((field) => field === 'notes'); // as the note itself
+      if (!by || by.id === this.me.id || told)
         return;
       const mine = changes?.assigned_to_id?.new === this.me.id;
       const text = reply ? `New ${reply.is_internal ? 'note on' : 'reply to'} "${ticket.subject}" by ${by.name}`

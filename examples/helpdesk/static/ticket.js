@@ -24,7 +24,7 @@
     by.firstChild.dataset.user = reply.user.id;
     if (reply.is_internal)
       by.append(' ', element('span', { className: 'pill note', textContent: 'internal note' }));
-    by.append(' ', element('time', { dateTime: reply.created_at, textContent: reply.created_at }));
+    by.append(' ', element('time', { dateTime: reply.created_at, textContent: Math.abs(Date.now() - Date.parse(reply.created_at)) < 60000 ? 'just now' : reply.created_at }));
     if (reply.user.id === desk.me.id)
       by.append(' ', element('span', { className: 'mark quiet' }));
     row.append(by, element('p', { className: 'words', textContent: reply.message }));
@@ -103,15 +103,23 @@
   function tellMark(what, mark) {
     if (mark.has > mark.told)
       desk.request('POST', `/tickets/${uuid}/${what}`, { up_to: mark.has });
-    mark.told = mark.has;
+    mark.told = Math.max(mark.told, mark.has);
   }
 
   const tellDelivered = calmly(1000, () => tellMark('delivered', delivered));
   const inView = new Set();
+  const heard = new Set(); // came as events: the server knows them, and a client event says that they were shown
   const tellRead = calmly(1000, () => {
     if (document.hidden)
       return;
-    inView.forEach((id) => { read.has = Math.max(read.has, id); });
+    const news = [...inView].filter((id) => heard.delete(id));
+    if (news.length > 0 && desk.live.isLive()) {
+      desk.live.echo.private(`tickets.${uuid}`).whisper('read', { id: news.slice(-100) });
+      read.told = Math.max(read.told, ...news);
+    } else {
+      news.forEach((id) => heard.add(id));
+    }
+    inView.forEach((id) => { if (!heard.has(id)) read.has = Math.max(read.has, id); });
     tellMark('read', read);
   });
   const seen = new IntersectionObserver((entries) => {
@@ -274,7 +282,7 @@
   desk.start({
     channels: [{ name: `tickets.${uuid}`, kind: 'private' }, room],
     refresh,
-    events(name, event) {
+    events(name, event, channel) {
       if (name === 'user.updated') {
         desk.live.refresh();
         return;
@@ -282,9 +290,10 @@
       if (event.ticket?.uuid !== uuid || !gone.hidden)
         return;
       if (name === 'ticket.reply.created') {
+        if (channel === `tickets.${uuid}` && event.reply.user.id !== desk.me.id)
+          heard.add(event.reply.id);
         add(event.reply, true);
         showMarks();
-        tellDelivered();
         if (event.reply.truncated)
           desk.live.refresh();
       } else if (name === 'ticket.reply.delivered' || name === 'ticket.reply.read') {
