@@ -42,7 +42,7 @@
     jump.textContent = `${missed} new ${missed === 1 ? 'reply' : 'replies'}`;
   }
 
-  const toEnd = () => { missed = 0; showJump(); form.scrollIntoView({ block: 'end' }); };
+  const toEnd = () => { missed = 0; showJump(); scrollTo(0, document.documentElement.scrollHeight); }; // not the page around a frame
 
   /** Once each; later ones stand below. What is written and where one reads stays. */
   function add(reply, fresh) {
