@@ -92,6 +92,27 @@ struct message {
         std::string_view name() const noexcept { return view(raw_.name); }
         std::string_view data() const noexcept { return view(raw_.data); }
     };
+    /** As on_receipt. */
+    struct receipt : report {
+        using report::report;
+        pusherc_receipt_kind kind() const noexcept
+        {
+            return static_cast<pusherc_receipt_kind>(raw_.number);
+        }
+        std::string_view name() const noexcept { return view(raw_.name); }
+        std::string_view id() const noexcept { return view(raw_.data); }
+        std::uint64_t at_ms() const noexcept { return raw_.a; }
+    };
+    /** As on_ephemeral_end; the state's key is in the data. */
+    struct ephemeral_end : report {
+        using report::report;
+        pusherc_ephemeral_reason reason() const noexcept
+        {
+            return static_cast<pusherc_ephemeral_reason>(raw_.number);
+        }
+        std::string_view name() const noexcept { return view(raw_.name); }
+        std::string_view data() const noexcept { return view(raw_.data); }
+    };
     struct denied : report {
         using report::report;
         pusherc_denial_reason reason() const noexcept
@@ -128,10 +149,10 @@ struct message {
     };
 
     /** std::monostate: a type that this header does not know. */
-    using content =
-        std::variant<std::monostate, auth_request, identify_request, app_request, http_request,
-                     abandoned, opened, closed, signed_in, channel_event, client_event, denied,
-                     webhook_failed, log_line, reauthorized, stopped, user_event>;
+    using content = std::variant<std::monostate, auth_request, identify_request, app_request,
+                                 http_request, abandoned, opened, closed, signed_in, channel_event,
+                                 client_event, denied, webhook_failed, log_line, reauthorized,
+                                 stopped, user_event, receipt, ephemeral_end>;
 
     explicit message(const pusherc_message &raw) noexcept
         : what(of(raw)), server(raw.server), user_data(raw.user_data)
@@ -178,6 +199,10 @@ struct message {
             return stopped{};
         case PUSHERC_MESSAGE_USER:
             return user_event(raw);
+        case PUSHERC_MESSAGE_RECEIPT:
+            return receipt(raw);
+        case PUSHERC_MESSAGE_EPHEMERAL_END:
+            return ephemeral_end(raw);
         }
         return {};
     }
