@@ -845,6 +845,42 @@ static void who_is_online_can_be_a_message(void **state)
     close_host(&h);
 }
 
+static void a_receipt_can_be_a_message(void **state)
+{
+    struct host h;
+    pusherc_server_options o = usual;
+    pusherc_app_options app = PUSHERC_APP_OPTIONS_INIT;
+    pusherc_event event = PUSHERC_EVENT_INIT;
+    pusherc_slice channel = pusherc_slice_of("news");
+    (void)state;
+    o.inbox_messages = BIT(RECEIPT) | BIT(IDENTIFY);
+    open_host(&h, POLLED, &o, 0);
+    app.id = "app-id", app.key = "app-key", app.secret = "app-secret";
+    app.receipts = "news id=id shown=client-read";
+    assert_int_equal(pusherc_server_put_app(h.server, &app, NULL), 0);
+    pusherc_identity who = PUSHERC_IDENTITY_INIT;
+    who.user_id = pusherc_slice_of("ann");
+    int fd = dial(&h);
+    ws_client_send(fd, ws_client_upgrade);
+    assert_int_equal(pusherc_identify_accept(next_is(&h, PUSHERC_MESSAGE_IDENTIFY).request, &who),
+                     0);
+    assert_true(hears(&h, fd, "connection_established"));
+    subscribe(fd, "news");
+    assert_true(hears(&h, fd, "subscription_succeeded"));
+    event.name = pusherc_slice_of("e");
+    event.channels = &channel, event.channel_count = 1;
+    event.data = pusherc_slice_of("{\"id\":7}");
+    assert_int_equal(pusherc_publish(h.server, "app-id", &event), 0);
+    pusherc_message m = next_is(&h, PUSHERC_MESSAGE_RECEIPT);
+    assert_true(is(m.user_id, "ann") && is(m.app_id, "app-id") && is(m.channel, "news") &&
+                is(m.name, "e") && is(m.data, "7") && m.a > 0 && m.socket_id.a);
+    assert_int_equal(m.number, PUSHERC_RECEIPT_WRITTEN);
+    ws_client_say(fd, "{\"event\":\"client-read\",\"channel\":\"news\",\"data\":{\"id\":7}}");
+    assert_int_equal(next_is(&h, PUSHERC_MESSAGE_RECEIPT).number, PUSHERC_RECEIPT_SHOWN);
+    close(fd);
+    close_host(&h);
+}
+
 static void a_muted_notice_is_not_put(void **state)
 {
     struct host h;
@@ -893,7 +929,7 @@ static void a_hook_wanted_both_ways_is_refused(void **state)
     assert_int_equal(new_server(&o, "on_open"), PUSHERC_EINVAL);
     o.inbox_messages = 1;
     assert_int_equal(new_server(&o, "bit of no message type"), PUSHERC_EINVAL);
-    o.inbox_messages = 2u << PUSHERC_MESSAGE_USER;
+    o.inbox_messages = 2u << PUSHERC_MESSAGE_EPHEMERAL_END;
     assert_int_equal(new_server(&o, "bit of no message type"), PUSHERC_EINVAL);
     o.inbox_messages = BIT(LOG);
     assert_int_equal(new_server(&o, NULL), 0);
@@ -1261,6 +1297,7 @@ int main(void)
         cmocka_unit_test(a_host_that_is_called_hears_which_question_nothing_waits_for),
         cmocka_unit_test(the_hook_may_answer_what_was_abandoned),
         cmocka_unit_test(who_is_online_can_be_a_message),
+        cmocka_unit_test(a_receipt_can_be_a_message),
         cmocka_unit_test(a_muted_notice_is_not_put),
         cmocka_unit_test(a_hook_wanted_both_ways_is_refused),
         cmocka_unit_test(a_rule_is_asked_in_one_way),
