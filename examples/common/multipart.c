@@ -20,7 +20,7 @@ static const char *find(pusherc_slice in, const char *text)
     return NULL;
 }
 
-/* The value of a parameter, in quotes or without. False if the field has no such parameter. */
+/* The value of a parameter, in quotes or without. False if the field has no such parameter, or its quote has no end. */
 static bool read_parameter(pusherc_slice field, const char *name, pusherc_slice *out)
 {
     const char *end = field.ptr + field.len;
@@ -33,6 +33,8 @@ static bool read_parameter(pusherc_slice field, const char *name, pusherc_slice 
     const char *stop = at;
     while (stop < end && (quoted ? *stop != '"' : !strchr("; \t\r\n", *stop)))
         stop++;
+    if (quoted && stop == end)
+        return false;
     *out = (pusherc_slice){at, (size_t)(stop - at)};
     return true;
 }

@@ -290,6 +290,32 @@ test('HELP-A9: the file of a note is no file for the customer, by any address; o
   assert.equal((await send(false, Buffer.alloc(5 * 1024 * 1024))).status, 201, '5 MB');
 });
 
+test('APP-14: a form that is broken is refused, and names and texts of any kind come back as they were', async (t) => {
+  const site = await start(t);
+  const mina = await user(site, 'mina');
+  const post = (body, type = 'multipart/form-data; boundary=x') => fetch(`${site.url}/api/v1/tickets/${uuid(1)}/replies`, { method: 'POST', headers: { authorization: mina.authorization, 'content-type': type }, body });
+  const field = 'content-disposition: form-data; name="message"';
+  for (const body of ['', '--x', '--x--', '--x\r\n', `--x\r\n${field}`, `--x\r\n${field}\r\n\r\n`, `--x\r\n${field}\r\n\r\nhello`, `--x\r\n${field}\r\n\r\nhello\r\n--y--`, `--x\r\n${field}\r\n--x--`, `--x\n${field}\n\nhello\n--x--`,
+    '--x\r\n\r\nhello\r\n--x--', `--x\r\n${field.replace('"message"', '"message')}\r\n\r\nhello\r\n--x--`, `--x\r\n${field}; filename="a"\r\n\r\nhello\r\n--x--`, '--x\r\n'.repeat(50000), `--x\r\n${field}\r\n\r\n\0\r\n--x--`])
+    assert.equal((await post(body)).status, 422, JSON.stringify(body.slice(0, 60)));
+  for (const type of ['multipart/form-data', 'multipart/form-data; boundary=', `multipart/form-data; boundary=${'b'.repeat(300)}`])
+    assert.equal((await post(`--x\r\n${field}\r\n\r\nhello\r\n--x--`, type)).status, 422, type);
+  for (const body of [`preamble\r\n--x\r\n${field}\r\n\r\nhello\r\n--x--\r\n`, `--x\r\nContent-Type: text/plain\r\n${field}\r\n\r\nhello\r\n--x--`])
+    assert.equal((await post(body)).status, 201, body);
+  for (const name of ['x'.repeat(121), 'line\u0007']) {
+    const form = new FormData();
+    form.append('message', 'm');
+    form.append('files', new Blob(['1']), name);
+    assert.equal((await mina.api('POST', `/tickets/${uuid(1)}/replies`, form)).status, 422, name);
+  }
+  for (const text of ['<b>&amp;"\'', 'x'.repeat(200), 'مرحبا بكم', '👩‍👩‍👧 🎉']) {
+    const { uuid: id } = await mina.done('POST', '/tickets', { subject: text, message: text, office_id: 1 });
+    const { ticket, replies } = await mina.done('GET', `/tickets/${id}`);
+    assert.deepEqual([ticket.subject, replies[0].message], [text, text]);
+  }
+  assert.equal((await mina.api('POST', '/tickets', { subject: 'x'.repeat(201), message: 'm', office_id: 1 })).status, 422);
+});
+
 test('HELP-11: delivered when a connection of the recipient has it, read when a page has shown it; they survive; a customer hears of marks on public replies only', async (t) => {
   const site = await start(t);
   const [mina, noah, theo] = await users(site, 'mina', 'noah', 'theo');
