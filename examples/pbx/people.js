@@ -1,25 +1,20 @@
 #!/usr/bin/env node
 'use strict';
 /*
- * Starts the program, and plays its people until it ends: colleagues with stock Laravel Echo who come and go.
+ * Plays the people of the demo until the program ends: colleagues with stock Laravel Echo who come and go.
  *
- *   node people.js build/examples/pbx/pbx [OPTION]...     of the program; --node-modules, --speed and --simulate=SEED count here, too
+ *   tools/node examples/pbx/people.js URL [--speed 1] [--seed 1] [--node-modules DIR]
  *
  * Of the eight people of each organization five come and go, one reloads every 20 seconds, and one has two tabs. The first is
  * left to the visitor.
  */
-const { spawn } = require('node:child_process');
 const path = require('node:path');
-const readline = require('node:readline');
 const { pathToFileURL } = require('node:url');
 
-const [program, ...args] = process.argv.slice(2);
-const option = (name) => {
-  const at = args.findIndex((word) => word === `--${name}` || word.startsWith(`--${name}=`));
-  return at < 0 ? undefined : args[at].split('=')[1] ?? args[at + 1];
-};
-const MODULES = option('node-modules') ?? path.join(__dirname, '../status-page/node_modules');
-const SPEED = Number(option('speed') ?? 1);
+const options = { url: process.argv[2], speed: '1', seed: '1', 'node-modules': path.join(__dirname, '../status-page/node_modules') };
+for (let i = 3; i < process.argv.length; i += 2) options[process.argv[i].slice(2)] = process.argv[i + 1];
+const MODULES = path.resolve(options['node-modules']);
+const SPEED = Number(options.speed);
 const PASSWORD = 'pbx-demo';
 const PEOPLE = {
   kestrel: ['ben', 'cleo', 'dan', 'eve', 'finn', 'gia', 'hugo'],
@@ -27,12 +22,7 @@ const PEOPLE = {
   granite: ['rosa', 'sam', 'tess', 'uma', 'vito', 'wim', 'yara'],
 };
 
-const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'inherit'] });
-child.on('exit', (code, signal) => process.exit(code ?? (signal ? 1 : 0)));
-child.on('error', (error) => { console.error(error.message); process.exit(1); });
-for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => child.kill(signal));
-
-let state = Number(args.find((word) => word.startsWith('--simulate='))?.split('=')[1] ?? 1);
+let state = Number(options.seed);
 /** From low to high: the same sequence for the same seed. */
 function between(low, high) {
   state = (state * 1103515245 + 12345) % 2147483648;
@@ -114,9 +104,18 @@ async function play(url) {
   }
 }
 
-readline.createInterface({ input: child.stdout }).on('line', (line) => {
-  console.log(line);
-  const found = /^listening on (https?:\/\/\S+)$/.exec(line);
-  if (found)
-    play(found[1]).catch((error) => child.exitCode ?? child.signalCode ?? console.error(`people: ${error.message}`));
-});
+const answers = (url) => fetch(`${url}/api/v1/health`).then((answer) => answer.ok, () => false);
+const real = (ms) => new Promise((resolve) => { setTimeout(resolve, ms); });
+
+async function main() {
+  const parent = process.ppid;
+  for (let tries = 0; tries < 300 && !(await answers(options.url)); tries++) await real(200);
+  await play(options.url);
+  for (let away = 0; away < 20 && process.ppid === parent;) {
+    await real(500);
+    away = await answers(options.url) ? 0 : away + 1;
+  }
+  process.exit(0);
+}
+
+main().catch((error) => { console.error(`people: ${error.message}`); process.exit(1); });

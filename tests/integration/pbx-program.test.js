@@ -238,17 +238,19 @@ test('APP-15: each endpoint, for strangers', async (t) => {
 
 
 test('people.js plays colleagues with stock Echo beside the program, and ends with it', async (t) => {
-  const modules = path.join(TOP, 'tests/node_modules');
-  const play = new Program(process.execPath, [path.join(TOP, 'examples/pbx/people.js'), path.join(BUILD, 'examples/pbx/pbx'), '--port', '0', '--simulate=1', '--speed', '20', '--node-modules', modules],
+  const program = new Program(path.join(BUILD, 'examples/pbx/pbx'), ['--port', '0', '--simulate=1', '--speed', '20'], { env: { ...process.env, ...ENV } });
+  t.after(() => program.child.kill('SIGKILL'));
+  const line = await program.lines.next((text) => /^listening on/.test(text));
+  const site = { url: line.split(' ').at(-1) };
+  const play = new Program(process.execPath, [path.join(TOP, 'examples/pbx/people.js'), site.url, '--speed', '20', '--node-modules', path.join(TOP, 'tests/node_modules')],
     { env: { ...process.env, ...ENV } });
   t.after(() => play.child.kill('SIGKILL'));
-  const line = await play.lines.next((text) => /^listening on/.test(text));
-  const site = { url: line.split(' ').at(-1) };
   const { token } = await login(site, ADA);
   const count = async () => (await ask(site, 'GET', '/api/v1/members', { token })).json.total;
   await until(async () => await count() >= 6, 'six people');
   await until(async () => await count() < 7, 'some go');
   await until(async () => (await ask(site, 'GET', '/api/v1/calls?state=active', { token })).json.calls.length >= 3, 'three calls');
-  play.child.kill('SIGTERM');
+  program.child.kill('SIGTERM');
+  assert.equal((await program.exited).code, 0, program.stderr);
   assert.equal((await play.exited).code, 0, play.stderr);
 });
