@@ -109,8 +109,8 @@ test('HELP-2: each event with its payload, on its channels and nowhere else', as
   const status = without(data(await found(sockets.theo, 'ticket.status.changed', 'private-user.6')));
   assert.match(status.changed_at, ISO);
   assert.deepEqual({ ...status, changed_at: '' }, { ticket: { ...TICKET, subject: 'Invoice' }, old_status: 'open', new_status: 'pending', user: MINA, changed_at: '' });
-  await theo.done('POST', `/tickets/${uuid(1)}/read`, { up_to: reply.id });
-  for (const name of ['delivered', 'read']) {
+  for (const name of ['delivered', 'read']) { // delivered by itself; what is read before that is told is read only
+    if (name === 'read') await theo.done('POST', `/tickets/${uuid(1)}/read`, { up_to: reply.id });
     const mark = without(data(await found(sockets.mina, `ticket.reply.${name}`, where[0], ({ user_id: id }) => id === theo.id)));
     assert.match(mark.at, ISO);
     assert.deepEqual({ ...mark, at: '' }, { ticket: { uuid: uuid(1) }, reply_id: reply.id, user_id: 6, at: '' });
