@@ -92,6 +92,7 @@ static void arguments_that_do_not_fit_are_refused_and_change_nothing(void **stat
         {PUSHERC_STEP_REAP, "a.0|e1|100|b.0|1|1|app/c|u|2|app/c"},
         {PUSHERC_STEP_REAP, "a.0|e1|100|b.0|1|9007199254740992|app/c|u|0"},
         {PUSHERC_STEP_ORDERS, "now|10"},
+        {PUSHERC_STEP_TELL, "a.0|e1|now|10"},
         {0, "a.0|e1"},
         {PUSHERC_STEP_TOTALS + 1, "a.0|e1"},
         {-1, "a.0|e1"},
@@ -152,7 +153,7 @@ static void a_member_of_two_processes_is_told_once_and_leaves_with_the_last(void
     expect(a, 1150, PUSHERC_STEP_REAP, "a.0|e1|100|b.0|1|1|app/c|u|0",
            "[1][app/c][2 1 e1\n-1:u][OK][0]");
     expect(a, 1150, PUSHERC_STEP_JOIN, "b.0|e1|app/c|u|{}|100|0|1", "[FENCED]");
-    expect(a, 1151, PUSHERC_STEP_TELL, "a.0|e1|10",
+    expect(a, 1151, PUSHERC_STEP_TELL, "a.0|e1|0-0|10",
            "[OK][1002-0][added][app/c][u][1150-0][removed][app/c][u]");
     pusherc_authority_free(a);
 }
@@ -189,12 +190,13 @@ static const struct {
     {PUSHERC_STEP_ORDER, "two|2"},
     {PUSHERC_STEP_ORDERS, "0-0|10"},
     {PUSHERC_STEP_LEAVE, "a.0|e1|app/c|u|1"},
-    {PUSHERC_STEP_TELL, "a.0|e1|10"},
+    {PUSHERC_STEP_COUNT, "b.0|e1|2|app:p|app/c|5||1"},
+    {PUSHERC_STEP_TELL, "a.0|e1|0-0|10"},
     {PUSHERC_STEP_CHECK, "e1|app/c|u|app/c|"},
     {PUSHERC_STEP_TOLD, "a.0|e1|1003-0"},
     {PUSHERC_STEP_DETACH, "b.0|e1"},
     {PUSHERC_STEP_RENEW, "a.0|e1|r|100"},
-    {PUSHERC_STEP_REAP, "a.0|e1|10|b.0|1|2|app/c|u|app/c|v|1|app/c"},
+    {PUSHERC_STEP_REAP, "a.0|e1|10|b.0|2|2|app/c|u|app/c|v|1|app/c"},
     {PUSHERC_STEP_COUNT, "a.0|e1|1|app:p|app/c|0||1"},
     {PUSHERC_STEP_ATTACH, "a.0|elsewhere|100|50|e3|e1"},
     {PUSHERC_STEP_SYNCED, "a.0|e3"},
