@@ -29,7 +29,7 @@ async function token(site, user = ADA) {
 }
 
 test('start pages of the demos link each other', async (t) => {
-  for (const [name, where] of [['status-page', '/'], ['provisioning', '/'], ['gateway-monitor', '/login']]) {
+  for (const [name, where] of [['status-page', '/'], ['pbx', '/login'], ['helpdesk', '/'], ['provisioning', '/'], ['gateway-monitor', '/login']]) {
     const args = name === 'provisioning' ? ['--simulate'] : [];
     const text = await (await fetch((await launch(t, name, ...args)).url + where)).text();
     const ports = [...text.matchAll(/href="http:\/\/127\.0\.0\.1:(\d+)\/"/g)].map(([, port]) => port);
