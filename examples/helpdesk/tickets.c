@@ -136,7 +136,7 @@ void ticket_set_status(struct change *change, const struct ticket *ticket, const
 struct wanted {
     char subject[FIELD_LINE_BYTES * 2], status[FIELD_LINE_BYTES], priority[FIELD_LINE_BYTES];
     char tags[FIELD_LINE_BYTES * 2];
-    int64_t office_id, assigned_to_id; /* 0: nobody */
+    int64_t office_id, assigned_to_id; /* 0: no agent */
 };
 
 static bool is_one_of(const char *text, const char *const *all)

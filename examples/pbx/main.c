@@ -102,7 +102,7 @@ static const char usage[] =
     "  --lease-ms MS        ... so long a server may be silent before it counts as gone (10000)\n"
     "  --laravel-redis URL  hear what Laravel publishes there (docs/laravel.md)\n"
     "  --token-s SECONDS    how long the token of a page is good before it is renewed (900)\n"
-    "  --simulate[=SEED]    calls that nobody makes\n"
+    "  --simulate[=SEED]    simulated calls\n"
     "  --speed N            ... so many times as fast\n"
     "  --trigger EVENT      publish call.initiated, call.answered or call.ended of a test call\n"
     "  --organization N     ... of this organization (1)\n"

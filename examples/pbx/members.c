@@ -113,7 +113,7 @@ static void finish(struct asking *asking)
                    " (SELECT value FROM json_each(?1)) ORDER BY u.name",
                    VALUES(TEXT(ids ? ids : "[]"), INT(asking->admin)));
     if (asking->failed || !members) {
-        http_send_error(asking->request, 503, "Nobody can say now who is online.");
+        http_send_error(asking->request, 503, "Who is online is not known at the moment.");
     } else {
         cJSON *answer = cJSON_CreateObject();
         cJSON_AddNumberToObject(answer, "total", cJSON_GetArraySize(members));

@@ -1,5 +1,5 @@
 /*
- * --simulate[=SEED]: calls that nobody makes. Each organization gets one every 2 to 6 seconds, more of them in the two peaks
+ * --simulate[=SEED]: calls that the program makes up. Each organization gets one every 2 to 6 seconds, more of them in the two peaks
  * of a day that lasts ten minutes; four of five are answered. --speed N: so many times as fast.
  */
 #ifndef PBX_SIMULATE_H
