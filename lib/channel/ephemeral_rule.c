@@ -1,7 +1,5 @@
 #include "channel/ephemeral_rule.h"
 
-#include <string.h>
-
 #include "auth/pattern.h"
 #include "base/log.h"
 #include "base/slice.h"
@@ -46,10 +44,9 @@ static uint32_t or_default(uint32_t value, uint32_t fallback)
 }
 
 /* Reads one rule; its slices point into `text`. */
-static bool read_rule(pusherc_slice text, struct pc_ephemeral_rule *rule,
-                      struct pc_rule_mistake *mistake)
+static bool read_rule(pusherc_slice text, void *zeroed, struct pc_rule_mistake *mistake)
 {
-    *rule = (struct pc_ephemeral_rule){.ttl_ms = 0};
+    struct pc_ephemeral_rule *rule = zeroed;
     if (!pc_rule_pattern(&text, &rule->pattern, mistake))
         return false;
     for (pusherc_slice word = pc_words_cut(&text); word.len; word = pc_words_cut(&text))
@@ -65,36 +62,24 @@ static bool read_rule(pusherc_slice text, struct pc_ephemeral_rule *rule,
 }
 
 /* A rule with the same channels and event would never be asked. */
-static bool is_double(const struct pc_ephemeral_rule *rules, uint32_t count)
+static const char *hidden(const void *all, uint32_t count)
 {
+    const struct pc_ephemeral_rule *rules = all;
     const struct pc_ephemeral_rule *last = &rules[count];
     for (uint32_t i = 0; i < count; i++)
         if (pc_slice_eq(rules[i].event, last->event) &&
             pc_patterns_same(rules[i].pattern, last->pattern))
-            return true;
-    return false;
+            return "an earlier rule is about the same channels and event";
+    return NULL;
 }
+
+static const struct pc_rule_form form = {"ephemeral", PC_EPHEMERAL_MAX_RULES,
+                                         sizeof(struct pc_ephemeral_rule), read_rule, hidden};
 
 int pc_ephemeral_rules_check(pusherc_slice text, const char *about, pusherc_errinfo *info)
 {
     struct pc_ephemeral_rule rules[PC_EPHEMERAL_MAX_RULES];
-    struct pc_rule_mistake mistake;
-    uint32_t count = 0;
-    if (!pc_utf8_valid(text))
-        return pc_errinfo(info, PUSHERC_EINVAL, 0, "%sephemeral: is not UTF-8", about);
-    for (pusherc_slice one = pc_words_cut_rule(&text); one.len;
-         one = pc_words_cut_rule(&text), count++) {
-        if (count == PC_EPHEMERAL_MAX_RULES)
-            return pc_errinfo(info, PUSHERC_EINVAL, 0, "%sephemeral: there are more than %u rules",
-                              about, PC_EPHEMERAL_MAX_RULES);
-        bool right = read_rule(one, &rules[count], &mistake);
-        if (right && is_double(rules, count))
-            right = pc_rule_wrong(&mistake, PC_S(""),
-                                  "an earlier rule is about the same channels and event");
-        if (!right)
-            return pc_rule_refuse(info, about, "ephemeral", count + 1, &mistake);
-    }
-    return 0;
+    return pc_rules_text_check(&form, rules, text, about, info);
 }
 
 /* -- rules of an app -- */
@@ -102,19 +87,10 @@ int pc_ephemeral_rules_check(pusherc_slice text, const char *about, pusherc_erri
 int pc_ephemeral_rules_read(struct pc_ephemeral_rules *out, const struct pc_mem *mem,
                             pusherc_slice text)
 {
-    struct pc_rule_mistake mistake;
-    const uint32_t count = pc_words_count_rules(text);
-    *out = (struct pc_ephemeral_rules){.count = 0};
-    if (count == 0)
-        return 0;
-    out->items = pc_alloc(mem, count * sizeof *out->items + text.len);
-    if (!out->items)
-        return PUSHERC_ENOMEM;
-    memcpy(out->items + count, text.ptr, text.len);
-    text.ptr = (const char *)(out->items + count);
-    for (; out->count < count; out->count++)
-        (void)read_rule(pc_words_cut_rule(&text), &out->items[out->count], &mistake);
-    return 0;
+    void *items;
+    int err = pc_rules_text_read(&form, mem, text, &items, &out->count);
+    out->items = items;
+    return err;
 }
 
 void pc_ephemeral_rules_free(struct pc_ephemeral_rules *rules, const struct pc_mem *mem)

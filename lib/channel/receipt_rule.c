@@ -1,7 +1,5 @@
 #include "channel/receipt_rule.h"
 
-#include <string.h>
-
 #include "auth/pattern.h"
 #include "base/log.h"
 #include "base/slice.h"
@@ -40,10 +38,9 @@ static bool take_word(struct pc_receipt_rule *rule, pusherc_slice word,
 }
 
 /* Reads one rule; its slices point into `text`. */
-static bool read_rule(pusherc_slice text, struct pc_receipt_rule *rule,
-                      struct pc_rule_mistake *mistake)
+static bool read_rule(pusherc_slice text, void *zeroed, struct pc_rule_mistake *mistake)
 {
-    *rule = (struct pc_receipt_rule){.id = PC_S("")};
+    struct pc_receipt_rule *rule = zeroed;
     if (!pc_rule_pattern(&text, &rule->pattern, mistake))
         return false;
     for (pusherc_slice word = pc_words_cut(&text); word.len; word = pc_words_cut(&text))
@@ -53,38 +50,25 @@ static bool read_rule(pusherc_slice text, struct pc_receipt_rule *rule,
 }
 
 /* A rule with the same channels and event would never be asked, nor one with the same channels and client event. */
-static bool is_double(const struct pc_receipt_rule *rules, uint32_t count)
+static const char *hidden(const void *all, uint32_t count)
 {
+    const struct pc_receipt_rule *rules = all;
     const struct pc_receipt_rule *last = &rules[count];
     for (uint32_t i = 0; i < count; i++)
         if (pc_patterns_same(rules[i].pattern, last->pattern) &&
             (pc_slice_eq(rules[i].event, last->event) ||
              (last->shown.len && pc_slice_eq(rules[i].shown, last->shown))))
-            return true;
-    return false;
+            return "an earlier rule is about the same channels and the same event or client event";
+    return NULL;
 }
+
+static const struct pc_rule_form form = {"receipts", PC_RECEIPT_MAX_RULES,
+                                         sizeof(struct pc_receipt_rule), read_rule, hidden};
 
 int pc_receipt_rules_check(pusherc_slice text, const char *about, pusherc_errinfo *info)
 {
     struct pc_receipt_rule rules[PC_RECEIPT_MAX_RULES];
-    struct pc_rule_mistake mistake;
-    uint32_t count = 0;
-    if (!pc_utf8_valid(text))
-        return pc_errinfo(info, PUSHERC_EINVAL, 0, "%sreceipts: is not UTF-8", about);
-    for (pusherc_slice one = pc_words_cut_rule(&text); one.len;
-         one = pc_words_cut_rule(&text), count++) {
-        if (count == PC_RECEIPT_MAX_RULES)
-            return pc_errinfo(info, PUSHERC_EINVAL, 0, "%sreceipts: there are more than %u rules",
-                              about, PC_RECEIPT_MAX_RULES);
-        bool right = read_rule(one, &rules[count], &mistake);
-        if (right && is_double(rules, count))
-            right = pc_rule_wrong(
-                &mistake, PC_S(""),
-                "an earlier rule is about the same channels and the same event or client event");
-        if (!right)
-            return pc_rule_refuse(info, about, "receipts", count + 1, &mistake);
-    }
-    return 0;
+    return pc_rules_text_check(&form, rules, text, about, info);
 }
 
 /* -- rules of an app -- */
@@ -92,19 +76,10 @@ int pc_receipt_rules_check(pusherc_slice text, const char *about, pusherc_errinf
 int pc_receipt_rules_read(struct pc_receipt_rules *out, const struct pc_mem *mem,
                           pusherc_slice text)
 {
-    struct pc_rule_mistake mistake;
-    const uint32_t count = pc_words_count_rules(text);
-    *out = (struct pc_receipt_rules){.count = 0};
-    if (count == 0)
-        return 0;
-    out->items = pc_alloc(mem, count * sizeof *out->items + text.len);
-    if (!out->items)
-        return PUSHERC_ENOMEM;
-    memcpy(out->items + count, text.ptr, text.len);
-    text.ptr = (const char *)(out->items + count);
-    for (; out->count < count; out->count++)
-        (void)read_rule(pc_words_cut_rule(&text), &out->items[out->count], &mistake);
-    return 0;
+    void *items;
+    int err = pc_rules_text_read(&form, mem, text, &items, &out->count);
+    out->items = items;
+    return err;
 }
 
 void pc_receipt_rules_free(struct pc_receipt_rules *rules, const struct pc_mem *mem)

@@ -1,5 +1,7 @@
 #include "channel/rule_words.h"
 
+#include <string.h>
+
 #include "auth/pattern.h"
 #include "base/log.h"
 #include "base/slice.h"
@@ -115,4 +117,55 @@ bool pc_rule_take_number(void *rule, const struct pc_rule_number *numbers, size_
         return true;
     }
     return pc_rule_wrong(mistake, word, "is not known");
+}
+
+static void *rule_at(const struct pc_rule_form *form, void *rules, uint32_t index)
+{
+    return (char *)rules + index * form->size;
+}
+
+int pc_rules_text_check(const struct pc_rule_form *form, void *rules, pusherc_slice text,
+                        const char *about, pusherc_errinfo *info)
+{
+    struct pc_rule_mistake mistake;
+    uint32_t count = 0;
+    if (!pc_utf8_valid(text))
+        return pc_errinfo(info, PUSHERC_EINVAL, 0, "%s%s: is not UTF-8", about, form->setting);
+    for (pusherc_slice one = pc_words_cut_rule(&text); one.len;
+         one = pc_words_cut_rule(&text), count++) {
+        if (count == form->max)
+            return pc_errinfo(info, PUSHERC_EINVAL, 0, "%s%s: there are more than %u rules", about,
+                              form->setting, form->max);
+        memset(rule_at(form, rules, count), 0, form->size);
+        bool right = form->read(one, rule_at(form, rules, count), &mistake);
+        const char *hidden = right ? form->hidden(rules, count) : NULL;
+        if (hidden)
+            right = pc_rule_wrong(&mistake, PC_S(""), hidden);
+        if (!right)
+            return pc_rule_refuse(info, about, form->setting, count + 1, &mistake);
+    }
+    return 0;
+}
+
+int pc_rules_text_read(const struct pc_rule_form *form, const struct pc_mem *mem,
+                       pusherc_slice text, void **rules, uint32_t *count)
+{
+    struct pc_rule_mistake mistake;
+    *rules = NULL;
+    *count = pc_words_count_rules(text);
+    if (*count == 0)
+        return 0;
+    const size_t size = *count * form->size;
+    char *items = pc_alloc(mem, size + text.len);
+    if (!items) {
+        *count = 0;
+        return PUSHERC_ENOMEM;
+    }
+    memset(items, 0, size);
+    memcpy(items + size, text.ptr, text.len);
+    text.ptr = items + size;
+    for (uint32_t i = 0; i < *count; i++)
+        (void)form->read(pc_words_cut_rule(&text), rule_at(form, items, i), &mistake);
+    *rules = items;
+    return 0;
 }

@@ -12,6 +12,8 @@
 #include <pusherc/error.h>
 #include <pusherc/types.h>
 
+#include "base/mem.h"
+
 /* Cuts the next word off; len 0: the text is over. A line feed is a word, as ";" is. */
 pusherc_slice pc_words_cut(pusherc_slice *text);
 /* Cuts the words of the next rule off; len 0: there is none. */
@@ -43,5 +45,24 @@ struct pc_rule_number {
 /* Reads NAME=NUMBER into the rule. */
 bool pc_rule_take_number(void *rule, const struct pc_rule_number *numbers, size_t count,
                          pusherc_slice word, struct pc_rule_mistake *mistake);
+
+/* The rules of one setting. */
+struct pc_rule_form {
+    const char *setting;
+    uint32_t max; /* rules of an app */
+    size_t size;  /* of a rule's struct */
+    /* Reads one rule into a zeroed struct; its slices point into `text`. */
+    bool (*read)(pusherc_slice text, void *rule, struct pc_rule_mistake *mistake);
+    /* Why rules[last] would never be asked, after those before it; NULL = it would be. */
+    const char *(*hidden)(const void *rules, uint32_t last);
+};
+/* Checks a text. 0, or PUSHERC_EINVAL with a sentence about the rule. `about` stands before it. `rules` has room for
+ * form->max structs. */
+PC_CHECKED int pc_rules_text_check(const struct pc_rule_form *form, void *rules, pusherc_slice text,
+                                   const char *about, pusherc_errinfo *info);
+/* Reads a checked text: *rules is an array, with a copy of the text behind it, the caller's to free; NULL: there is no
+ * rule. 0 or PUSHERC_ENOMEM. */
+PC_CHECKED int pc_rules_text_read(const struct pc_rule_form *form, const struct pc_mem *mem,
+                                  pusherc_slice text, void **rules, uint32_t *count);
 
 #endif

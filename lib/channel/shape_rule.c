@@ -81,9 +81,9 @@ static bool complete(struct pc_shape_rule *rule, bool edges, struct pc_rule_mist
 }
 
 /* Reads one rule; its slices point into `text`. */
-static bool read_rule(pusherc_slice text, struct pc_shape_rule *rule,
-                      struct pc_rule_mistake *mistake)
+static bool read_rule(pusherc_slice text, void *zeroed, struct pc_rule_mistake *mistake)
 {
+    struct pc_shape_rule *rule = zeroed;
     bool edges = false;
     if (!pc_rule_pattern(&text, &rule->pattern, mistake))
         return false;
@@ -96,35 +96,24 @@ static bool read_rule(pusherc_slice text, struct pc_shape_rule *rule,
 /* -- checking -- */
 
 /* A rule with the same channels and events would never be asked. */
-static bool is_double(const struct pc_shape_rule *rules, uint32_t count)
+static const char *hidden(const void *all, uint32_t count)
 {
+    const struct pc_shape_rule *rules = all;
     const struct pc_shape_rule *last = &rules[count];
     for (uint32_t i = 0; i < count; i++)
         if (pc_slice_eq(rules[i].event, last->event) &&
             pc_patterns_same(rules[i].pattern, last->pattern))
-            return true;
-    return false;
+            return "an earlier rule is about the same events";
+    return NULL;
 }
+
+static const struct pc_rule_form form = {"shaping", PC_SHAPE_MAX_RULES,
+                                         sizeof(struct pc_shape_rule), read_rule, hidden};
 
 int pc_shape_rules_check(pusherc_slice text, const char *about, pusherc_errinfo *info)
 {
-    struct pc_shape_rule rules[PC_SHAPE_MAX_RULES] = {0};
-    struct pc_rule_mistake mistake;
-    uint32_t count = 0;
-    if (!pc_utf8_valid(text))
-        return pc_errinfo(info, PUSHERC_EINVAL, 0, "%sshaping: is not UTF-8", about);
-    for (pusherc_slice one = pc_words_cut_rule(&text); one.len;
-         one = pc_words_cut_rule(&text), count++) {
-        if (count == PC_SHAPE_MAX_RULES)
-            return pc_errinfo(info, PUSHERC_EINVAL, 0, "%sshaping: there are more than %u rules",
-                              about, PC_SHAPE_MAX_RULES);
-        bool right = read_rule(one, &rules[count], &mistake);
-        if (right && is_double(rules, count))
-            right = pc_rule_wrong(&mistake, PC_S(""), "an earlier rule is about the same events");
-        if (!right)
-            return pc_rule_refuse(info, about, "shaping", count + 1, &mistake);
-    }
-    return 0;
+    struct pc_shape_rule rules[PC_SHAPE_MAX_RULES];
+    return pc_rules_text_check(&form, rules, text, about, info);
 }
 
 /* -- rules of an app -- */
