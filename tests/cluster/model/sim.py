@@ -200,6 +200,8 @@ class Node:
         self.doubtful = False        # the data may have gone back since it told something
         self.tell_until = 0
         self.read = '0-0'            # edges up to this one
+        self.noted = []              # of them, those that the authority still has
+        self.acknowledging = False
         self.recent = {}             # (channel, user) -> (told last, when)
         self.able_from = None        # since when it has been running and connected
         self.was_well = False        # it was so for long enough to have renewed its lease
@@ -249,7 +251,7 @@ class Node:
         if self.link != 'down':
             self.lost_at = self.world.now
         self.link = 'down'
-        self.renewing = self.telling = False
+        self.renewing = self.telling = self.acknowledging = False
         self.reaping = None
         self.gone, self.lapsed = [], set()
         self.owner = False
@@ -287,7 +289,7 @@ class Node:
         if inc:
             self.inc = inc
         self.link = 'attaching'
-        self.renewing = self.telling = self.owner = False
+        self.renewing = self.telling = self.acknowledging = self.owner = False
         self.reaping, self.gone, self.lapsed = None, [], set()
         for ch in self.chans.values():
             ch.live = ch.fetching = False
@@ -335,7 +337,7 @@ class Node:
         same = epoch == self.epoch and self.announced == epoch
         if self.epoch not in ('', epoch):
             self.doubtful = True
-            self.read = '0-0'
+            self.read, self.noted = '0-0', []
         self.epoch = epoch
         self.unsettled = bool(unsettled)
         if not unsettled:
@@ -490,10 +492,18 @@ class Node:
         for edge_id, kind, channel, user in result[1]:
             self.tell(kind, channel, user)
             self.read = edge_id
-        self.ask('told', self.inc, self.epoch, [e[0] for e in result[1]])
+            self.noted.append(edge_id)
+        self.acknowledge()
+
+    def acknowledge(self):
+        if self.noted and not self.acknowledging:
+            self.acknowledging = True
+            self.ask('told', self.inc, self.epoch, list(self.noted))
 
     def on_told(self, args, result):
-        pass
+        self.acknowledging = False
+        self.noted = [edge_id for edge_id in self.noted if edge_id not in args[2]]
+        self.acknowledge()
 
     def on_check(self, args, result):
         """What was told lately, and is not so: the data went back, and no other node will say it."""
@@ -516,6 +526,8 @@ class Node:
             self.telling = True
             self.tell_until = self.world.now + LEASE - RENEW - 2 * DELAY
             self.ask('tell', self.inc, self.epoch, self.read, 5)
+        if self.owner:
+            self.acknowledge()  # the answer may have been lost with the link
 
     def tell(self, kind, channel, user):
         key = (channel, user)
@@ -617,7 +629,7 @@ class Node:
             if self.recent:
                 self.world.teller_changed = True
             self.recent = {}
-            self.read = '0-0'
+            self.read, self.noted = '0-0', []
 
     def look_back(self):
         """The data went back a moment: is what was told lately so?"""
