@@ -413,7 +413,6 @@ static int make_server(struct serving *serving)
     hooks.identify = serving->asked.identify ? identify : NULL;
     hooks.on_publish = serving->settings.forward ? on_publish : NULL;
     hooks.user_data = serving;
-    serving->settings.server.hooks = &hooks;
 
     /* The library logs nothing without a function. */
     if (serving->settings.server.log_level != PUSHERC_LOG_OFF)
@@ -422,8 +421,9 @@ static int make_server(struct serving *serving)
     int status = open_forward(serving);
     if (status)
         return status;
-    status = pusherc_server_new(&serving->server, &serving->settings.server, &info);
-    serving->settings.server.hooks = NULL;
+    pusherc_server_options options = serving->settings.server;
+    options.hooks = &hooks;
+    status = pusherc_server_new(&serving->server, &options, &info);
     if (status) {
         (void)complain_info("", status, &info);
         return status == PUSHERC_EINVAL ? CLI_EXIT_WRONG : CLI_EXIT_CANNOT;
