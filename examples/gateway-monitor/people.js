@@ -58,6 +58,7 @@ async function person(Echo, name, sites, acknowledges) {
   const echo = new Echo({
     broadcaster: 'pusher', Pusher, key: 'gateway-monitor-key', cluster: '', wsHost: hostname, wsPort: port, wssPort: port,
     forceTLS: protocol === 'https:', enabledTransports: ['ws', 'wss'], disableStats: true, bearerToken: token,
+    auth: { headers: {} }, // Echo's default is one object for all of them, and would have the last token
     authEndpoint: `${url}/broadcasting/auth`, userAuthentication: { endpoint: `${url}/broadcasting/user-auth`, headers: { Authorization: `Bearer ${token}` } },
   });
   echo.connector.pusher.signin();

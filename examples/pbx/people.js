@@ -91,6 +91,7 @@ async function play(url) {
     const echo = new Echo({
       broadcaster: 'reverb', key: process.env.REVERB_APP_KEY ?? process.env.PUSHER_APP_KEY ?? 'pbx-key', Pusher, wsHost: hostname, wsPort: Number(port), wssPort: Number(port),
       forceTLS: url.startsWith('https'), enabledTransports: [url.startsWith('https') ? 'wss' : 'ws'], authEndpoint: `${url}/broadcasting/auth`, bearerToken: token,
+      auth: { headers: {} }, // Echo's default is one object for all of them, and would have the last token
     });
     echo.connector.pusher.connection.bind('error', () => {}); // the program says what is wrong
     return echo;

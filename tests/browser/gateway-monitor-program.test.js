@@ -163,8 +163,10 @@ test('the people of the demo sign in, look at gateways of their sites, acknowled
   const site = await start(t);
   const people = new Program('node', [path.join(TOP, 'examples/gateway-monitor/people.js'), site.url, '3', '20'], { env: { ...process.env, NODE_MODULES: path.join(TOP, 'tests/node_modules') } });
   const ada = await client(site);
-  for (const name of ['Ada', 'Ben', 'Eve']) await people.lines.next((line) => line === `${name} is here`);
-  people.lines.taken = 0;
+  for (const name of ['Ada', 'Ben', 'Eve']) { // in any order
+    await people.lines.next((line) => line === `${name} is here`);
+    people.lines.taken = 0;
+  }
   const looked = /^(\w+) looked at gateway (\d+) and saw \d+ readings$/;
   for (const [name, sites] of [['Ben', [1, 2]], ['Eve', [4]]]) {
     const [, , id] = looked.exec(await people.lines.next((line) => looked.exec(line)?.[1] === name));
