@@ -119,4 +119,8 @@ async function main() {
   process.exit(0);
 }
 
-main().catch((error) => { console.error(`people: ${error.message}`); process.exit(1); });
+main().catch(async (error) => {
+  if (!(await answers(options.url))) process.exit(0); // the program has ended
+  console.error(`people: ${error.message}`);
+  process.exit(1);
+});

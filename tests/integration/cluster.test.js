@@ -722,9 +722,13 @@ describe('several servers over Redis', { skip: noRedis }, () => {
       const [here, there] = await Promise.all(nodes.map(page));
       return there.cluster_topics === 2 && there.cluster_mirrors === 1 && there.cluster_holds === 1 && there.cluster_messages_in_total >= 1 && here.cluster_messages_out_total >= 1;
     }, 'what the servers have in Redis', LONG);
-    const text = (await request({ port: Number(nodes[1].lines.all.map((line) => /^metrics on http:\/\/127\.0\.0\.1:(\d+)/.exec(line)).find(Boolean)[1]) }, 'GET', '/metrics')).text;
-    const steps = Object.fromEntries([...text.matchAll(/^pusherc_cluster_step_seconds_count\{port="\d+",step="(\w+)"\} (\d+)$/gm)].map(([, step, count]) => [step, Number(count)]));
-    assert.ok(steps.join === 1 && steps.attach >= 64 && steps.renew >= 1 && !('told' in steps), JSON.stringify(steps));
+    const steps = await until(async () => { // a lease is renewed once in some seconds
+      const { port } = /^metrics on http:\/\/127\.0\.0\.1:(?<port>\d+)/.exec(nodes[1].lines.all.find((line) => /^metrics on/.test(line))).groups;
+      const { text } = await request({ port: Number(port) }, 'GET', '/metrics');
+      const found = Object.fromEntries([...text.matchAll(/^pusherc_cluster_step_seconds_count\{port="\d+",step="(\w+)"\} (\d+)$/gm)].map(([, step, count]) => [step, Number(count)]));
+      return found.renew >= 1 && found;
+    }, 'a renewal', LONG);
+    assert.ok(steps.join === 1 && steps.attach >= 64 && !('told' in steps), JSON.stringify(steps));
     const seen = await until(async () => {
       const now = await page(nodes[0]);
       return now.cluster_nodes === 2 && now.cluster_round_trip_seconds > 0 && now.cluster_transit_seconds > 0 && now.cluster_outbox_bytes === 0 && now;

@@ -115,7 +115,7 @@ function documented() {
 
 // -- tests --
 
-const LIMITED = { ...APP, id: 'limited', key: 'limited-key', max_backend_events_per_s: 1, max_read_requests_per_s: 1, max_connections: 1, max_channels_per_connection: 1, shaping: 'gateway.{id} window_ms=100 event=reading', ephemeral: 'private-a event=client-typing ttl_ms=60000', user_events: true };
+const LIMITED = { ...APP, id: 'limited', key: 'limited-key', max_backend_events_per_s: 1, max_read_requests_per_s: 1, max_connections: 1, max_channels_per_connection: 1, shaping: 'gateway.{id} window_ms=100 event=reading', ephemeral: 'private-a event=client-typing ttl_ms=60000', receipts: 'private-a event=message id=id', user_events: true };
 const CLOSED = { ...APP, id: 'closed', key: 'closed-key', disabled: true };
 const ODD = { ...APP, id: 'o"d\\d\n', key: 'odd-key' };
 

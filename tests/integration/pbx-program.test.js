@@ -238,7 +238,7 @@ test('APP-15: each endpoint, for strangers', async (t) => {
 
 
 test('people.js plays colleagues with stock Echo beside the program, and ends with it', async (t) => {
-  const program = new Program(path.join(BUILD, 'examples/pbx/pbx'), ['--port', '0', '--simulate=1', '--speed', '20'], { env: { ...process.env, ...ENV } });
+  const program = new Program(path.join(BUILD, 'examples/pbx/pbx'), ['--port', '0', '--simulate=1', '--speed', '20', '--node-modules', path.join(TOP, 'tests/node_modules')], { env: { ...process.env, ...ENV } });
   t.after(() => program.child.kill('SIGKILL'));
   const line = await program.lines.next((text) => /^listening on/.test(text));
   const site = { url: line.split(' ').at(-1) };
