@@ -4,6 +4,7 @@
 #   make test                every test; the last line is "N passed, N failed"
 #   make test-python         the Python package alone; -long: a million of authorizations and of publishes, 100 exits
 #   make test-pythons        ... on each other CPython from 3.11 on that this machine has, pyenv's too
+#   make test-pages          the tests of pages with the sanitizers' build: slower, and seldom another result
 #   make test-libuv          the C tests and those with stock clients on Debian 13's libuv, on Debian 12
 #   make test-php            the PHP package's tests with a million questions and a hundred exits under load
 #   make test-laravel        those of Laravel alone, with this system's version of it
@@ -59,6 +60,11 @@ test:
 	@tools/npm-packages
 	@tools/python-packages
 	@tests/run
+
+test-pages:
+	@tools/setup test
+	@tools/npm-packages
+	@tests/run pages
 
 test-libuv:
 	@tools/setup test
@@ -158,4 +164,4 @@ install: release
 	meson install -C build-release $(if $(DESTDIR),--destdir=$(DESTDIR))
 	@[ -n "$(DESTDIR)" ] || [ "$$(id -u)" -ne 0 ] || ldconfig
 
-.PHONY: all demo demos demo-gateways test test-cluster test-hostile soak test-libuv test-php test-laravel test-python test-pythons test-python-long bench fuzz model autobahn docs format release install
+.PHONY: all demo demos demo-gateways test test-cluster test-hostile soak test-pages test-libuv test-php test-laravel test-python test-pythons test-python-long bench fuzz model autobahn docs format release install
