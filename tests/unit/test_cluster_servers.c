@@ -593,6 +593,8 @@ static void connections_of_all_servers_are_closed(void **state)
     struct fixture *f = *state;
     char socket_id[64];
     pusherc_socket_id id;
+    for (int i = 0; i < SERVERS; i++)
+        assert_true(has_nodes(f->servers[i], SERVERS)); /* an order is for those that are linked */
     int a = open_client(f->ports[1], socket_id);
     assert_int_equal(pusherc_socket_id_parse(pusherc_slice_of(socket_id), &id), 0);
     assert_int_equal(pusherc_server_disconnect(f->servers[0], "app-id", id, 4200, "from afar"), 0);
