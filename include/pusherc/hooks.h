@@ -370,8 +370,8 @@ typedef enum pusherc_identify_purpose {
 } pusherc_identify_purpose;
 
 /** @name Reading an identify request
- * Slices are borrowed until the request is answered; len 0 = absent or empty. If a name has several values, the first
- * one is returned.
+ * Slices are borrowed until the request is answered; len 0 = absent or empty, and ptr NULL = absent. If a name has several
+ * values, the first one is returned.
  * @{ */
 
 /**
@@ -548,8 +548,8 @@ PUSHERC_API int pusherc_app_answer(pusherc_app_request *request,
                                    const pusherc_app_options *options);
 
 /** @name Reading an HTTP request
- * Slices are borrowed until the request is answered; len 0 = absent or empty. If a name has several values, the first
- * one is returned.
+ * Slices are borrowed until the request is answered; len 0 = absent or empty, and ptr NULL = absent. If a name has several
+ * values, the first one is returned.
  * @{ */
 
 /**

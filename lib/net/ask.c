@@ -115,7 +115,7 @@ static pusherc_slice value_of(const struct pc_pair *params, size_t count, const 
     for (size_t i = 0; i < count; i++)
         if (pc_slice_eq(params[i].name, pc_slice_of(name)))
             return params[i].value;
-    return PC_S("");
+    return pc_slice(NULL, 0);
 }
 
 pusherc_slice pc_ask_query(struct pc_ask *ask, const char *name)

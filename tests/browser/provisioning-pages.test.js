@@ -62,6 +62,9 @@ pages('PROV-2: mounted and unmounted a hundred times under StrictMode it is one 
   await box.install(); // so that the list does not ask by itself
   const page = await signIn(t, site, '/servers?debug');
   await live(page);
+  const cookies = (await page.context().cookies()).map(({ name, value }) => `${name}=${value}`).join('; ');
+  const scripts = async (where) => /react-debug/.test(await (await fetch(site.url + where, { headers: { Cookie: cookies } })).text());
+  assert.deepEqual([await scripts('/servers?debug'), await scripts('/servers')], [true, false]);
   await page.evaluate((id) => {
     const { createElement: h, StrictMode, useCallback } = React;
     window.heard = [];

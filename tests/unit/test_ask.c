@@ -162,6 +162,8 @@ static void the_path_and_the_query_are_decoded(void **state)
     assert_true(pc_slice_eq(pusherc_http_path(&asked.request), PC_S("/a b/+")));
     assert_true(pc_slice_eq(pusherc_http_query(&asked.request, "q"), PC_S("1 +")));
     assert_int_equal(pusherc_http_query(&asked.request, "r").len, 0);
+    assert_non_null(pusherc_http_query(&asked.request, "r").ptr);
+    assert_null(pusherc_http_query(&asked.request, "s").ptr);
     assert_true(pc_slice_eq(pusherc_http_path(&asked.request), PC_S("/a b/+")));
     done(&asked);
 }

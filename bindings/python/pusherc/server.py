@@ -350,7 +350,8 @@ class Server(RuleSet):
         prefix = self._settings.get("path_prefix", "")
         ends = [self._settings.get("auth_path", "/broadcasting/auth"),
                 self._settings.get("user_auth_path", "/broadcasting/user-auth")]
-        return tuple((prefix + path).encode() for path in ["/app/", "/apps/", *filter(None, ends)])
+        paths = [path for several in ends for path in several.split(",") if path]
+        return tuple((prefix + path).encode() for path in ["/app/", "/apps/", *paths])
 
     @property
     def longest_path(self) -> int:
