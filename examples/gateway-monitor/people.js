@@ -74,14 +74,16 @@ async function person(Echo, name, sites, acknowledges) {
   await look(name, token, echo, sites);
 }
 
+const answers = () => fetch(`${url}/api/v1/health`).then(() => true, () => false);
+
 async function main() {
   const { default: Echo } = await import(echoFile);
-  while (!(await fetch(`${url}/api/v1/health`).then(() => true, () => false))) await wait(0.2, 0.4);
+  while (!(await answers())) await wait(0.2, 0.4);
   await Promise.all([person(Echo, 'Ada', [1, 2, 3, 4, 5, 6], false), person(Echo, 'Ben', [1, 2], true), person(Echo, 'Eve', [4], false)]);
 }
 
-main().catch((error) => {
-  if (error.cause?.code === 'ECONNREFUSED') process.exit(0); // the program has ended
+main().catch(async (error) => {
+  if (!(await answers())) process.exit(0); // the program has ended
   console.error(String(error));
   process.exit(1);
 });
