@@ -83,6 +83,7 @@ struct delivery {
     pusherc_slice channel;
     struct pc_channel_class class;
     bool through;             /* goes to the relay only, which brings it back */
+    bool again;               /* the relay could not take it: it is counted and shaped already */
     struct pc_cached *cached; /* what the channel has to keep as its last event; NULL = nothing */
     struct pc_past *past;     /* what it has to keep as a part of its history; NULL = nothing */
     const struct pc_history_rule *history; /* set if `past` is */
@@ -364,14 +365,14 @@ static void count(const struct delivery *d, bool matched)
  */
 static int deliver(const struct delivery *d)
 {
-    bool passed = false; /* shaping has seen the event, and counts it once */
+    bool passed = d->again; /* shaping has seen the event, and counts it once */
     for (int round = 0; round < MAX_ROUNDS; round++) {
         struct pc_recipients recipients;
         struct pc_frame *event;
         struct pc_shape_rule *rule;
         bool fits;
         int err = find_recipients(d, !passed, &recipients, &rule);
-        if (round == 0)
+        if (round == 0 && !d->again)
             count(d, recipients.workers > 0);
         if (err || (recipients.workers == 0 && !rule))
             return err == 0 && is_relayed(d) ? relay_only(d) : err;
@@ -437,10 +438,11 @@ static int deliver_made(const struct delivery *without_match)
     struct pc_rule_match match = pc_rule_table_find(rules, d.app->id, d.channel, d.class.kind);
     int err = PUSHERC_EBACKLOG;
     d.match = &match;
-    if (goes_through(&d)) {
-        d.through = true;
+    d.through = goes_through(&d);
+    if (d.through) {
         err = deliver(&d);
         d.through = false;
+        d.again = true;
     }
     if (err == PUSHERC_EBACKLOG) /* clients here get it all the same */
         err = deliver_kept(&d);

@@ -334,6 +334,30 @@ static void without_memory_an_event_is_kept_whole_or_not(void **state)
     }
 }
 
+static struct pc_relayed *takes_nothing(void *ctx, const struct pc_app *app, pusherc_slice channel,
+                                        const struct pc_publication *publication, bool through)
+{
+    (void)ctx, (void)app, (void)channel, (void)publication, (void)through;
+    return NULL;
+}
+
+/* Clients here get it all the same. */
+static void an_event_that_the_relay_cannot_take_is_delivered_and_counted_once(void **state)
+{
+    struct cx *cx = *state;
+    struct pc_engine *engine = cx->fx.engine;
+    subscribes(cx, 0, "cache-x", MISS);
+    engine->relay = (struct pc_relay){.prepare = takes_nothing};
+    const uint64_t before = pc_stat_get(&engine->publishes);
+    assert_int_equal(publish(cx, "cache-x", "tick", "1"), PUSHERC_EBACKLOG);
+    assert_int_equal(pc_stat_get(&engine->publishes), before + 1);
+    engine->relay = (struct pc_relay){.prepare = NULL};
+    while (fx_round(&cx->fx, 0) | fx_round(&cx->fx, 1))
+        ;
+    assert_string_equal(fx_heard(&cx->clients[0]), TICK("1"));
+    subscribes(cx, 1, "cache-x", TICK("1"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -342,6 +366,7 @@ int main(void)
         with_clients(only_what_publishers_send_is_kept),
         with_clients(the_oldest_event_is_removed_first),
         with_clients(one_event_is_kept_whatever_its_size),
+        with_clients(an_event_that_the_relay_cannot_take_is_delivered_and_counted_once),
         {"A6: an app that fills the cache loses its own events only",
          an_app_that_fills_the_cache_loses_its_own_events_only, set_up, tear_down, NULL},
         cmocka_unit_test(each_audience_gets_its_own_of_what_is_kept),
