@@ -13,14 +13,12 @@ bool pc_kept_is_event(pusherc_slice message)
 
 static pusherc_slice name_of(const struct pc_remote *remote)
 {
-    return pc_slice_skip(remote->node.key, pc_slice_find(remote->node.key, '/') + 1);
+    return pc_key_channel(remote->node.key);
 }
 
-/* Counted; NULL: it is not known here. */
 static struct pc_app *app_of(const struct pc_remote *remote)
 {
-    pusherc_slice id = pc_slice_first(remote->node.key, pc_slice_find(remote->node.key, '/'));
-    return pc_apps_by_id(&pc_remote_node(remote)->engine->apps, id);
+    return pc_key_app(pc_remote_node(remote), remote->node.key);
 }
 
 /* -- the directory -- */

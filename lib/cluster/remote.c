@@ -14,11 +14,15 @@ pusherc_slice pc_remote_key(struct pc_remote_key *key, pusherc_slice id, pusherc
     return pc_slice(key->bytes, (size_t)(at - key->bytes));
 }
 
-/* The channel's name in a key. */
-static pusherc_slice name_of(pusherc_slice key)
+pusherc_slice pc_key_channel(pusherc_slice key)
 {
     size_t slash = pc_slice_find(key, '/');
     return pc_slice_skip(key, slash < key.len ? slash + 1 : key.len);
+}
+
+struct pc_app *pc_key_app(struct pusherc_link *node, pusherc_slice key)
+{
+    return pc_apps_by_id(&node->engine->apps, pc_slice_first(key, pc_slice_find(key, '/')));
 }
 
 /* -- the tables; the mutex is held -- */
@@ -51,7 +55,7 @@ struct pc_remote *pc_remote_get(struct pusherc_link *node, pusherc_slice key)
         return NULL;
     }
     remote->part = pc_node_part_of(node, key);
-    remote->class = pc_channel_classify(name_of(key));
+    remote->class = pc_channel_classify(pc_key_channel(key));
     remote->counted = remote->class.kind != PUSHERC_CHANNEL_USER;
     remote->sent_known = PC_KNOWN_YES;
     pc_list_init(&remote->of_part);

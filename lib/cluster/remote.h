@@ -118,6 +118,10 @@ struct pc_remote_key {
 };
 /* "app/channel", in `key`. */
 pusherc_slice pc_remote_key(struct pc_remote_key *key, pusherc_slice app_id, pusherc_slice channel);
+/* The channel of a key; len 0: it is no key. */
+pusherc_slice pc_key_channel(pusherc_slice key);
+/* The app of a key, counted; NULL: it is not known here. */
+struct pc_app *pc_key_app(struct pusherc_link *node, pusherc_slice key);
 
 static inline struct pusherc_link *pc_remote_node(const struct pc_remote *remote)
 {

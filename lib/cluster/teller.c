@@ -21,8 +21,8 @@ struct noted {
         last; /* key: as of what is remembered; the last of its channel or user is in the table */
     struct noted *before, *after; /* of the same; NULL = none */
     struct pc_list in_order;
-    struct pc_receipt *receipt; /* counted; NULL = no endpoint can wait */
-    bool asked;                 /* TOLD is under way */
+    struct pc_acceptance *acceptance; /* counted; NULL = no endpoint can wait */
+    bool asked;                       /* TOLD is under way */
 };
 
 /* What was told last of a channel or a member. */
@@ -52,8 +52,7 @@ uint64_t pc_teller_wants(const struct pc_remote *remote)
     const struct pusherc_link *node = pc_remote_node(remote);
     if (remote->class.kind == PUSHERC_CHANNEL_USER)
         return 0;
-    pusherc_slice id = pc_slice_first(remote->node.key, pc_slice_find(remote->node.key, '/'));
-    struct pc_app *app = pc_apps_by_id(&node->engine->apps, id);
+    struct pc_app *app = pc_key_app(pc_remote_node(remote), remote->node.key);
     if (!app) /* it was removed, or no client here has asked */
         return PC_TELLER_WANTS_ALL;
     uint64_t wants = wants_of_app(node->engine, app, pc_remote_is_presence(remote));
@@ -81,7 +80,7 @@ static void noted_free(struct pc_node_part *part, struct noted *noted)
         pc_map_remove(&part->teller.noted_last, &noted->last);
     pc_map_remove(&part->teller.noted, &noted->node);
     pc_list_remove(&noted->in_order);
-    pc_receipt_unref(noted->receipt);
+    pc_acceptance_unref(noted->acceptance);
     pc_free(&part->node->engine->mem, noted);
 }
 
@@ -119,7 +118,7 @@ static bool is_done(const struct pc_node_part *part, const struct noted *noted)
 {
     if (noted->before && !noted->before->asked)
         return false;
-    return part->teller.leaving || !noted->receipt || pc_receipt_is_done(noted->receipt);
+    return part->teller.leaving || !noted->acceptance || pc_acceptance_is_done(noted->acceptance);
 }
 
 static void on_told(struct pc_node_part *part, struct pc_request *r, const pusherc_slice *values,
@@ -344,29 +343,22 @@ static void stop_finding(struct pusherc_link *node)
     node->app_is_late = true;
 }
 
-/* The app of a channel's key; counted. NULL: there is none. */
-static struct pc_app *app_of(struct pc_node_part *part, pusherc_slice key)
-{
-    return pc_apps_by_id(&part->node->engine->apps, pc_slice_first(key, pc_slice_find(key, '/')));
-}
-
 /* Tells the observer and the host. `user`: of a total, the total. */
 static void tell(struct pc_node_part *part, const struct edge_kind *kind, pusherc_slice key,
-                 pusherc_slice user, struct pc_log_id id, struct pc_receipt *receipt)
+                 pusherc_slice user, struct pc_log_id id, struct pc_acceptance *acceptance)
 {
     struct pusherc_link *node = part->node;
     const struct pc_observer *observer = &node->engine->observer;
-    size_t slash = pc_slice_find(key, '/');
-    struct pc_app *app = app_of(part, key);
+    struct pc_app *app = pc_key_app(part->node, key);
     if (!app)
         return;
     struct pc_notice notice = {.kind = kind->webhook,
                                .app = app,
-                               .receipt = receipt,
-                               .channel = pc_slice_skip(key, slash + 1),
+                               .acceptance = acceptance,
+                               .channel = pc_key_channel(key),
                                .user_id = is_count(kind) ? PC_S("") : user};
-    bool ok =
-        slash < key.len && (!is_count(kind) || pc_slice_to_u64(user, &notice.subscription_count));
+    bool ok = notice.channel.len > 0 &&
+              (!is_count(kind) || pc_slice_to_u64(user, &notice.subscription_count));
     if (ok && pc_noticed(observer, app, kind->webhook) && observer->note(observer->ctx, &notice))
         observer->wake(observer->ctx);
     if (ok)
@@ -386,7 +378,7 @@ static bool is_outdated(const pusherc_slice *edge, const pusherc_slice *end)
 
 static bool is_known(struct pc_node_part *part, pusherc_slice key)
 {
-    struct pc_app *app = app_of(part, key);
+    struct pc_app *app = pc_key_app(part->node, key);
     pc_app_unref(app);
     return app != NULL;
 }
@@ -428,8 +420,8 @@ static bool take_edge(struct pc_node_part *part, const pusherc_slice *edge,
         bool news = is_count(kind) ? !is_outdated(edge, end)
                                    : remember(part, edge[2], edge[3], kind->there);
         if (news) {
-            noted->receipt = pc_receipt_new(&part->node->engine->mem);
-            tell(part, kind, edge[2], edge[3], id, noted->receipt);
+            noted->acceptance = pc_acceptance_new(&part->node->engine->mem);
+            tell(part, kind, edge[2], edge[3], id, noted->acceptance);
         }
     }
     t->read = id;

@@ -35,8 +35,7 @@ static uint32_t max_members(struct pc_remote *remote)
     struct pusherc_link *node = pc_remote_node(remote);
     struct pc_app *then;
     (void)pc_remote_channel(remote, &then);
-    pusherc_slice id = pc_slice_first(remote->node.key, pc_slice_find(remote->node.key, '/'));
-    struct pc_app *now = pc_apps_by_id(&node->engine->apps, id);
+    struct pc_app *now = pc_key_app(node, remote->node.key);
     const struct pc_app *app = now ? now : then;
     uint32_t max = app ? app->options.max_presence_members : PUSHERC_NO_LIMIT;
     pc_app_unref(now);

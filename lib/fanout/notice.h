@@ -14,47 +14,47 @@
 
 /* Shared by the copies of a notice that wait for endpoints, and by the party that gave the notice, which learns from it when
  * none waits any more. Counted, on any thread. */
-struct pc_receipt {
+struct pc_acceptance {
     _Atomic uint32_t refs;
     struct pc_mem mem;
 };
 
 /* NULL: out of memory. */
-static inline struct pc_receipt *pc_receipt_new(const struct pc_mem *mem)
+static inline struct pc_acceptance *pc_acceptance_new(const struct pc_mem *mem)
 {
-    struct pc_receipt *receipt = pc_alloc(mem, sizeof *receipt);
-    if (receipt) {
-        receipt->mem = *mem;
-        atomic_init(&receipt->refs, 1);
+    struct pc_acceptance *acceptance = pc_alloc(mem, sizeof *acceptance);
+    if (acceptance) {
+        acceptance->mem = *mem;
+        atomic_init(&acceptance->refs, 1);
     }
-    return receipt;
+    return acceptance;
 }
 
-static inline struct pc_receipt *pc_receipt_ref(struct pc_receipt *receipt)
+static inline struct pc_acceptance *pc_acceptance_ref(struct pc_acceptance *acceptance)
 {
-    if (receipt) /* relaxed: the caller has a reference */
-        atomic_fetch_add_explicit(&receipt->refs, 1, memory_order_relaxed);
-    return receipt;
+    if (acceptance) /* relaxed: the caller has a reference */
+        atomic_fetch_add_explicit(&acceptance->refs, 1, memory_order_relaxed);
+    return acceptance;
 }
 
-static inline void pc_receipt_unref(struct pc_receipt *receipt)
+static inline void pc_acceptance_unref(struct pc_acceptance *acceptance)
 {
-    if (!receipt || atomic_fetch_sub_explicit(&receipt->refs, 1, memory_order_acq_rel) > 1)
+    if (!acceptance || atomic_fetch_sub_explicit(&acceptance->refs, 1, memory_order_acq_rel) > 1)
         return;
-    struct pc_mem mem = receipt->mem;
-    pc_free(&mem, receipt);
+    struct pc_mem mem = acceptance->mem;
+    pc_free(&mem, acceptance);
 }
 
 /* The caller's is the only reference. */
-static inline bool pc_receipt_is_done(struct pc_receipt *receipt)
+static inline bool pc_acceptance_is_done(struct pc_acceptance *acceptance)
 {
-    return atomic_load_explicit(&receipt->refs, memory_order_acquire) == 1;
+    return atomic_load_explicit(&acceptance->refs, memory_order_acquire) == 1;
 }
 
 struct pc_notice {
     uint32_t kind; /* one PUSHERC_WEBHOOK_* */
     struct pc_app *app;
-    struct pc_receipt *receipt; /* borrowed; NULL = none is wanted */
+    struct pc_acceptance *acceptance; /* borrowed; NULL = none is wanted */
     pusherc_slice channel;
     pusherc_slice user_id;       /* members; client events on presence channels; else len 0 */
     pusherc_slice event, data;   /* client events */

@@ -83,7 +83,7 @@ struct pc_webhook_event *pc_webhook_event_new(const struct pc_mem *mem,
                                        .size = sizeof *event + text + key,
                                        .socket_id = notice->socket_id,
                                        .subscription_count = notice->subscription_count,
-                                       .receipt = pc_receipt_ref(notice->receipt)};
+                                       .acceptance = pc_acceptance_ref(notice->acceptance)};
     pc_list_init(&event->link);
     char *to = event->text;
     event->channel = pc_pack(&to, notice->channel);
@@ -101,7 +101,7 @@ void pc_webhook_event_free(const struct pc_mem *mem, struct pc_webhook_event *ev
 {
     if (!event)
         return;
-    pc_receipt_unref(event->receipt);
+    pc_acceptance_unref(event->acceptance);
     pc_free(mem, event);
 }
 

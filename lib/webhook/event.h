@@ -18,7 +18,7 @@ struct pc_webhook_event {
     pusherc_slice channel, user_id, event, data; /* point into text */
     pusherc_socket_id socket_id;
     uint64_t subscription_count;
-    struct pc_receipt *receipt; /* counted, or NULL */
+    struct pc_acceptance *acceptance; /* counted, or NULL */
     char text[];
 };
 

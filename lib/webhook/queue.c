@@ -302,13 +302,13 @@ bool pc_webhooks_note(struct pc_webhooks *hooks, const struct pc_notice *notice,
 
 static void batch_free(const struct pc_mem *mem, struct pc_webhook_batch *batch)
 {
-    struct pc_receipt *receipt;
-    for (size_t at = 0; at < batch->receipts.len; at += sizeof receipt) {
-        memcpy(&receipt, batch->receipts.ptr + at, sizeof receipt);
-        pc_receipt_unref(receipt);
+    struct pc_acceptance *acceptance;
+    for (size_t at = 0; at < batch->acceptances.len; at += sizeof acceptance) {
+        memcpy(&acceptance, batch->acceptances.ptr + at, sizeof acceptance);
+        pc_acceptance_unref(acceptance);
     }
     pc_endpoints_unref(batch->endpoints);
-    pc_buf_free(&batch->receipts);
+    pc_buf_free(&batch->acceptances);
     pc_buf_free(&batch->text);
     pc_free(mem, batch);
 }
@@ -361,22 +361,23 @@ static void stamp(struct pc_webhook_batch *batch, uint64_t now_ms, uint64_t unix
     batch->made_ms = now_ms;
 }
 
-/* The batch holds the receipts of its events until it is over. False: out of memory, it holds none. */
-static bool take_receipts(struct pc_webhook_batch *batch)
+/* The batch holds the acceptances of its events until it is over. False: out of memory, it holds none. */
+static bool take_acceptances(struct pc_webhook_batch *batch)
 {
-    struct pc_buf *receipts = &batch->receipts;
+    struct pc_buf *acceptances = &batch->acceptances;
     PC_LIST_EACH(l, &batch->events) {
-        struct pc_receipt *receipt = PC_CONTAINER(l, struct pc_webhook_event, link)->receipt;
-        if (receipt)
-            pc_buf_put(receipts, pc_slice((const char *)&receipt, sizeof receipt));
+        struct pc_acceptance *acceptance =
+            PC_CONTAINER(l, struct pc_webhook_event, link)->acceptance;
+        if (acceptance)
+            pc_buf_put(acceptances, pc_slice((const char *)&acceptance, sizeof acceptance));
     }
-    if (pc_buf_status(receipts)) {
-        pc_buf_free(receipts);
-        receipts->len = 0;
+    if (pc_buf_status(acceptances)) {
+        pc_buf_free(acceptances);
+        acceptances->len = 0;
         return false;
     }
     PC_LIST_EACH(l, &batch->events) {
-        pc_receipt_ref(PC_CONTAINER(l, struct pc_webhook_event, link)->receipt);
+        pc_acceptance_ref(PC_CONTAINER(l, struct pc_webhook_event, link)->acceptance);
     }
     return true;
 }
@@ -392,12 +393,12 @@ static int make_batch(struct pc_webhook_queue *q)
     batch->queue = q;
     pc_list_init(&batch->events);
     pc_buf_init(&batch->text, hooks->mem, SIZE_MAX);
-    pc_buf_init(&batch->receipts, hooks->mem, SIZE_MAX);
+    pc_buf_init(&batch->acceptances, hooks->mem, SIZE_MAX);
     pthread_mutex_lock(&hooks->mutex);
     take_events(q, batch);
     pthread_mutex_unlock(&hooks->mutex);
     write_events(batch);
-    if (pc_buf_status(&batch->text) || !take_receipts(batch)) {
+    if (pc_buf_status(&batch->text) || !take_acceptances(batch)) {
         pthread_mutex_lock(&hooks->mutex);
         pc_backlog_put_back(&q->backlog, &batch->events);
         pthread_mutex_unlock(&hooks->mutex);

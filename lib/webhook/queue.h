@@ -37,16 +37,16 @@ struct pc_webhook_batch {
     pusherc_slice body; /* in `text` */
     char signature[PC_SHA256_HEX];
     uint32_t event_count, attempts;
-    uint64_t first_ms;      /* of the first attempt */
-    uint64_t made_ms;       /* when the time_ms in it was set */
-    uint64_t due_ms;        /* of the next attempt */
-    uint16_t status;        /* set by the caller: the answer to the last attempt, 0 = no answer */
-    char reason[160];       /* set by the caller: the same in words, or why there was no answer */
-    bool last_chance;       /* the attempt under way began after pc_webhooks_stop() */
-    size_t event_bytes;     /* of `events` */
-    struct pc_list events;  /* until `text` has been written */
-    struct pc_buf text;     /* room for the time, then the events as JSON */
-    struct pc_buf receipts; /* of the events, struct pc_receipt *; counted */
+    uint64_t first_ms;     /* of the first attempt */
+    uint64_t made_ms;      /* when the time_ms in it was set */
+    uint64_t due_ms;       /* of the next attempt */
+    uint16_t status;       /* set by the caller: the answer to the last attempt, 0 = no answer */
+    char reason[160];      /* set by the caller: the same in words, or why there was no answer */
+    bool last_chance;      /* the attempt under way began after pc_webhooks_stop() */
+    size_t event_bytes;    /* of `events` */
+    struct pc_list events; /* until `text` has been written */
+    struct pc_buf text;    /* room for the time, then the events as JSON */
+    struct pc_buf acceptances; /* of the events, struct pc_acceptance *; counted */
 };
 
 struct pc_webhooks {

@@ -63,8 +63,8 @@ struct twin_node {
     uint64_t away_ms, away_before_ms;
     uint64_t able_since_ms; /* 0 = it is not */
     uint32_t published;
-    struct pc_receipt *held[TWIN_HELD]; /* of notices that wait for the endpoint */
-    size_t remembered;                  /* of what it has told, by the last look */
+    struct pc_acceptance *held[TWIN_HELD]; /* of notices that wait for the endpoint */
+    size_t remembered;                     /* of what it has told, by the last look */
     /* Users whose clients here have just left: bits. While they were here the others were not told that the user had left
      * elsewhere; now they are, by what the mirror says. */
     unsigned left[TWIN_CHANNELS];
@@ -513,7 +513,7 @@ static inline void twin_move(struct twin *t, size_t node, enum hub_queue queue)
 static inline void twin_release(struct twin_node *n)
 {
     for (size_t i = 0; i < TWIN_HELD; i++) {
-        pc_receipt_unref(n->held[i]);
+        pc_acceptance_unref(n->held[i]);
         n->held[i] = NULL;
     }
 }
@@ -530,7 +530,7 @@ static inline bool twin_note(void *ctx, const struct pc_notice *notice)
     t->told++;
     n->held[t->told % TWIN_HELD] = n->held[t->told % TWIN_HELD]
                                        ? n->held[t->told % TWIN_HELD]
-                                       : pc_receipt_ref(t->told % 2 ? notice->receipt : NULL);
+                                       : pc_acceptance_ref(t->told % 2 ? notice->acceptance : NULL);
     t->teller_changed |= t->teller && t->teller != n->name + 1;
     t->teller = n->name + 1;
     for (size_t c = 0; c < TWIN_CHANNELS; c++) {

@@ -150,43 +150,43 @@ static void nothing_is_due(struct fixture *f)
     assert_int_equal(pc_webhooks_next(f->hooks, f->now_ms), UINT64_MAX);
 }
 
-/* -- receipts -- */
+/* -- acceptances -- */
 
-static bool note_with(struct fixture *f, struct pc_receipt *receipt, uint32_t kind)
+static bool note_with(struct fixture *f, struct pc_acceptance *acceptance, uint32_t kind)
 {
     struct pc_notice notice = {
-        .kind = kind, .app = f->app, .receipt = receipt, .channel = PC_S("public-x")};
+        .kind = kind, .app = f->app, .acceptance = acceptance, .channel = PC_S("public-x")};
     return pc_webhooks_note(f->hooks, &notice, f->now_ms);
 }
 
-static void a_receipt_is_done_when_no_endpoint_waits_for_the_event(void **state)
+static void an_acceptance_is_done_when_no_endpoint_waits_for_the_event(void **state)
 {
     (void)state;
     struct fixture f;
     open_with(&f, &settings, OCCUPIED | VACATED);
-    struct pc_receipt *came = pc_receipt_new(&f.mem), *left = pc_receipt_new(&f.mem);
-    assert_true(pc_receipt_is_done(came));
+    struct pc_acceptance *came = pc_acceptance_new(&f.mem), *left = pc_acceptance_new(&f.mem);
+    assert_true(pc_acceptance_is_done(came));
     note_with(&f, came, OCCUPIED);
-    assert_false(pc_receipt_is_done(came));
+    assert_false(pc_acceptance_is_done(came));
     struct pc_webhook_batch *batch = wait_for(&f);
-    assert_false(pc_receipt_is_done(came)); /* its text is written, and not accepted */
+    assert_false(pc_acceptance_is_done(came)); /* its text is written, and not accepted */
     assert_false(pc_webhooks_answer(f.hooks, batch, false, f.now_ms));
-    assert_false(pc_receipt_is_done(came));
+    assert_false(pc_acceptance_is_done(came));
     accept(&f, wait_for(&f));
-    assert_true(pc_receipt_is_done(came));
+    assert_true(pc_acceptance_is_done(came));
     note_with(&f, left, VACATED);
-    assert_false(pc_receipt_is_done(left)); /* it is delayed, */
+    assert_false(pc_acceptance_is_done(left)); /* it is delayed, */
     note_with(&f, came, OCCUPIED);
-    assert_true(pc_receipt_is_done(left)); /* and taken back */
-    assert_true(pc_receipt_is_done(came));
+    assert_true(pc_acceptance_is_done(left)); /* and taken back */
+    assert_true(pc_acceptance_is_done(came));
     nothing_is_due(&f);
     note_with(&f, left, VACATED);
     batch = pc_webhooks_take_rest(f.hooks, UNIX_MS);
-    assert_false(pc_receipt_is_done(left)); /* the host is told */
+    assert_false(pc_acceptance_is_done(left)); /* the host is told */
     pc_webhook_batch_free(f.hooks, batch);
-    assert_true(pc_receipt_is_done(left));
-    pc_receipt_unref(came);
-    pc_receipt_unref(left);
+    assert_true(pc_acceptance_is_done(left));
+    pc_acceptance_unref(came);
+    pc_acceptance_unref(left);
     close_fixture(&f);
 }
 
@@ -877,7 +877,7 @@ int main(void)
         cmocka_unit_test(two_endpoints_may_have_the_same_url),
         cmocka_unit_test(a_stop_waits_for_nothing_and_gives_one_more_chance),
         cmocka_unit_test(what_is_left_is_handed_over_whole),
-        cmocka_unit_test(a_receipt_is_done_when_no_endpoint_waits_for_the_event),
+        cmocka_unit_test(an_acceptance_is_done_when_no_endpoint_waits_for_the_event),
         cmocka_unit_test(without_memory_an_event_is_dropped_or_late_and_nothing_leaks),
         cmocka_unit_test(a_batch_that_could_not_be_made_keeps_its_place),
         cmocka_unit_test(random_runs_agree_with_the_model),
