@@ -113,22 +113,32 @@ struct pc_orders {
     struct pc_list carried; /* of them, those that were carried out; guarded by the mutex */
 };
 
+/* noted.h */
+struct pc_noted_edges {
+    bool acknowledging;  /* TOLD is under way */
+    struct pc_map by_id; /* edges that may wait for endpoints */
+    struct pc_list in_order;
+    struct pc_map last; /* the last of them of each channel and user */
+};
+
+/* told.h */
+struct pc_told {
+    bool doubtful;   /* the data may have gone back since something was told */
+    bool unchecked;  /* a CHECK was lost */
+    uint32_t checks; /* under way */
+    struct pc_map by_key;
+    struct pc_list in_order; /* told longest ago first */
+};
+
 /* teller.h; of one partition */
 struct pc_teller {
     bool is;               /* by the last renewal */
     bool asking;           /* TELL is under way */
-    bool acknowledging;    /* TOLD is */
-    bool doubtful;         /* the data may have gone back since something was told */
-    bool unchecked;        /* a CHECK was lost */
     bool leaving, over;    /* takes leave; there is nothing more to tell */
-    uint32_t checks;       /* under way */
     uint64_t at_ms;        /* of the next TELL */
     struct pc_log_id read; /* edges up to this one */
-    struct pc_map noted;   /* edges that may wait for endpoints */
-    struct pc_list noted_in_order;
-    struct pc_map noted_last; /* the last of them of each channel and user */
-    struct pc_map remembered; /* what was told last */
-    struct pc_list remembered_in_order;
+    struct pc_noted_edges noted;
+    struct pc_told told;
 };
 
 /* isolation.h */

@@ -553,7 +553,7 @@ static inline bool twin_note(void *ctx, const struct pc_notice *notice)
 static inline void twin_look_at_teller(struct twin *t, size_t node)
 {
     struct twin_node *n = &t->nodes[node];
-    size_t remembered = n->link->parts[0].teller.remembered.count;
+    size_t remembered = n->link->parts[0].teller.told.by_key.count;
     t->teller_changed |= remembered == 0 && n->remembered > 0;
     n->remembered = remembered;
 }
@@ -916,7 +916,7 @@ static inline void twin_finish(struct twin *t)
         REQUIRE(info.state == PUSHERC_LINK_UP && !info.unsettled && info.refused == 0);
         REQUIRE(t->faulty || info.gaps == 0);
         REQUIRE(t->nodes[node].link->outbox_bytes == 0);
-        REQUIRE(t->nodes[node].link->parts[0].teller.noted.count == 0);
+        REQUIRE(t->nodes[node].link->parts[0].teller.noted.by_id.count == 0);
     }
     for (size_t i = 0; i < t->order_count; i++)
         REQUIRE(!t->orders[i].used || t->orders[i].over);
