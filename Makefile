@@ -93,13 +93,15 @@ test-pythons:
 test-python-long:
 	@PUSHERC_LONG=1 PUSHERC_EXITS=100 $(MAKE) --no-print-directory test-python
 
-# Many of the tests with two servers that are linked over Redis.
+# Many of the tests with two servers that are linked over Redis; then three, with a thousand clients of each that come and
+# go for a minute.
 test-cluster:
 	@tools/setup test
 	@tools/npm-packages
 	@[ -f build/build.ninja ] || meson setup build
 	@ninja -C build
 	@tests/cluster/two_nodes build
+	@PUSHERC_CHURN=1000:60 PUSHERC_BUILD=build tools/node --test tests/integration/cluster-churn.test.js
 
 test-laravel:
 	@tools/setup test
