@@ -7,7 +7,7 @@
  *
  * Fifty organizations; each call is three webhooks (it arrives, is answered, ends), each told to all connected members of
  * its organization. One member of each organization measures; the others, in a process of their own, only receive. With
- * 20 3600 it shows the memory of an hour.
+ * 20 3600 it shows the memory of an hour: from ten minutes on, five of the others a second leave and come back.
  */
 const { execFileSync, fork, spawn } = require('node:child_process');
 const crypto = require('node:crypto');
@@ -31,7 +31,7 @@ function member(port, token, organization, each) {
     ws.on('open', () => ws.send(JSON.stringify({ event: 'pusher:subscribe', data: { channel: `presence-org.${organization}` } })));
     ws.on('message', (data) => {
       const text = data.toString();
-      if (text.includes('subscription_succeeded')) resolve();
+      if (text.includes('subscription_succeeded')) resolve(ws);
       else if (text.includes('subscription_error')) reject(new Error(text));
       else if (text.includes('"pusher:ping"')) ws.send('{"event":"pusher:pong","data":{}}');
       else each?.(text);
@@ -40,12 +40,17 @@ function member(port, token, organization, each) {
 }
 
 if (process.argv[2] === '--members') {
-  process.once('message', async ({ port, members }) => {
+  process.once('message', async ({ port, members, move }) => {
     let events = 0;
-    for (let i = 0; i < members.length; i += 50)
-      await Promise.all(members.slice(i, i + 50).map(([token, organization]) => member(port, token, organization, () => { events++; })));
-    process.send('ready');
+    const there = [], open = ([token, organization]) => member(port, token, organization, () => { events++; });
+    for (let i = 0; i < members.length; i += 50) there.push(...await Promise.all(members.slice(i, i + 50).map(open)));
     process.on('message', () => process.send(events));
+    process.send('ready');
+    for (let i = 0; move; i = (i + 1) % members.length) {
+      await sleep(200);
+      there[i].close();
+      there[i] = await open(members[i]);
+    }
   });
 } else {
   main(...process.argv.slice(2)).then(() => process.exit(0), (error) => { console.error(error); process.exit(1); });
@@ -93,7 +98,7 @@ async function main(build = 'build-release', rate = '200', seconds = '10', count
   };
   for (const [token, organization] of members.slice(0, ORGANIZATIONS)) await member(port, token, organization, heard);
   const others = fork(__filename, ['--members']);
-  others.send({ port, members: members.slice(ORGANIZATIONS) });
+  others.send({ port, members: members.slice(ORGANIZATIONS), move: seconds >= 600 });
   await new Promise((resolve) => { others.once('message', resolve); });
 
   const agent = new http.Agent({ keepAlive: true, maxSockets: 32 });
