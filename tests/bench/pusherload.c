@@ -84,7 +84,7 @@ enum ctype {
 static struct {
     enum scen scen;
     const char *host, *app_id, *key, *secret, *label, *json_file, *channel;
-    int port;
+    int port, other_port;
     int pid, children;
     int n, nset;             /* connections */
     int c, k;                /* manychannels, churn */
@@ -128,28 +128,30 @@ static struct {
 
 static void usage(void)
 {
-    fprintf(stderr,
-            "usage: pusherload SCENARIO [options]\n"
-            "SCENARIO: fanout | manychannels | connect | http | clientevents | churn\n"
-            "server:   --host A[,B..] (127.0.0.1) --port P (6001) --app-id --key --secret (app-id "
-            "app-key app-secret)\n"
-            "          --server-pid PID   read its CPU time and RSS;  --children: and its "
-            "descendants'\n"
-            "load:     -n N connections (1000)   -s BYTES of data (100; at least 42)   -t SECONDS "
-            "(5)   -e EVENTS (stop after)\n"
-            "          --warmup SECONDS (1)      -w W events in flight (16; manychannels 64; "
-            "clientevents: per pair 1)\n"
-            "          -p P HTTP connections (16) --depth D requests pipelined on each (1)\n"
-            "          --rate EVENTS/S | --drate DELIVERIES/S (default: flat out)\n"
-            "          --private | --presence    --channel NAME    --http-close (no keep-alive)\n"
-            "          -C channels -K subscribers of each (manychannels, churn)   --watchers W "
-            "(churn --presence: 10)\n"
-            "          --subs 0|1 (http)  --no-subscribe, --hold SECONDS (connect)\n"
-            "          --inflight N handshakes at once (128)  --per-src N connections per source "
-            "address (20000)\n"
-            "          --stall SECONDS without progress (10)  --graceful (close frames instead of "
-            "RST)\n"
-            "output:   --label TEXT --json-file FILE (append) -v\n");
+    fprintf(
+        stderr,
+        "usage: pusherload SCENARIO [options]\n"
+        "SCENARIO: fanout | manychannels | connect | http | clientevents | churn\n"
+        "server:   --host A[,B..] (127.0.0.1) --port P (6001) --app-id --key --secret (app-id "
+        "app-key app-secret)\n"
+        "          --other-port P   another node: of publishers, and of members who come and go\n"
+        "          --server-pid PID   read its CPU time and RSS;  --children: and its "
+        "descendants'\n"
+        "load:     -n N connections (1000)   -s BYTES of data (100; at least 42)   -t SECONDS "
+        "(5)   -e EVENTS (stop after)\n"
+        "          --warmup SECONDS (1)      -w W events in flight (16; manychannels 64; "
+        "clientevents: per pair 1)\n"
+        "          -p P HTTP connections (16) --depth D requests pipelined on each (1)\n"
+        "          --rate EVENTS/S | --drate DELIVERIES/S (default: flat out)\n"
+        "          --private | --presence    --channel NAME    --http-close (no keep-alive)\n"
+        "          -C channels -K subscribers of each (manychannels, churn)   --watchers W "
+        "(churn --presence: 10)\n"
+        "          --subs 0|1 (http)  --no-subscribe, --hold SECONDS (connect)\n"
+        "          --inflight N handshakes at once (128)  --per-src N connections per source "
+        "address (20000)\n"
+        "          --stall SECONDS without progress (10)  --graceful (close frames instead of "
+        "RST)\n"
+        "output:   --label TEXT --json-file FILE (append) -v\n");
     exit(2);
 }
 
@@ -532,13 +534,22 @@ static void chan_name(char *d, size_t n, uint32_t chan)
 
 /* -- connecting -- */
 
+/* Publishers, and members who come and go, may be at another node than those who hear of it. */
+static int is_at_other(uint32_t i, int http)
+{
+    return o.other_port &&
+           (http || (o.scen == S_CHURN && o.ctype == C_PRESENCE && i >= (uint32_t)o.watchers));
+}
+
 static int tcp_open(uint32_t i, int http)
 {
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), one = 1;
     if (fd < 0)
         die("socket: %s (connections: %u; ulimit -n)", strerror(errno), i);
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-    struct sockaddr_in *d = &dst[i % (uint32_t)ndst];
+    struct sockaddr_in to = dst[i % (uint32_t)ndst], *d = &to;
+    if (is_at_other(i, http))
+        d->sin_port = htons((uint16_t)o.other_port);
     if ((ntohl(d->sin_addr.s_addr) >> 24) == 127) {
         struct sockaddr_in s = {.sin_family = AF_INET};
         uint32_t off = http ? 0x100 + i % 8 : 1 + i / (uint32_t)o.per_src;
@@ -1426,19 +1437,16 @@ int main(int argc, char **argv)
     if (sc < 0)
         usage();
     o.scen = (enum scen)sc;
-    static const struct option lo[] = {{"host", 1, 0, 1},        {"port", 1, 0, 2},
-                                       {"app-id", 1, 0, 3},      {"key", 1, 0, 4},
-                                       {"secret", 1, 0, 5},      {"server-pid", 1, 0, 6},
-                                       {"children", 0, 0, 7},    {"rate", 1, 0, 8},
-                                       {"drate", 1, 0, 9},       {"private", 0, 0, 10},
-                                       {"presence", 0, 0, 11},   {"channel", 1, 0, 12},
-                                       {"http-close", 0, 0, 13}, {"watchers", 1, 0, 14},
-                                       {"subs", 1, 0, 15},       {"no-subscribe", 0, 0, 16},
-                                       {"hold", 1, 0, 17},       {"inflight", 1, 0, 18},
-                                       {"per-src", 1, 0, 19},    {"stall", 1, 0, 20},
-                                       {"graceful", 0, 0, 21},   {"label", 1, 0, 22},
-                                       {"json-file", 1, 0, 23},  {"warmup", 1, 0, 24},
-                                       {"depth", 1, 0, 25},      {0, 0, 0, 0}};
+    static const struct option lo[] = {
+        {"host", 1, 0, 1},          {"port", 1, 0, 2},        {"app-id", 1, 0, 3},
+        {"key", 1, 0, 4},           {"secret", 1, 0, 5},      {"server-pid", 1, 0, 6},
+        {"children", 0, 0, 7},      {"rate", 1, 0, 8},        {"drate", 1, 0, 9},
+        {"private", 0, 0, 10},      {"presence", 0, 0, 11},   {"channel", 1, 0, 12},
+        {"http-close", 0, 0, 13},   {"watchers", 1, 0, 14},   {"subs", 1, 0, 15},
+        {"no-subscribe", 0, 0, 16}, {"hold", 1, 0, 17},       {"inflight", 1, 0, 18},
+        {"per-src", 1, 0, 19},      {"stall", 1, 0, 20},      {"graceful", 0, 0, 21},
+        {"label", 1, 0, 22},        {"json-file", 1, 0, 23},  {"warmup", 1, 0, 24},
+        {"depth", 1, 0, 25},        {"other-port", 1, 0, 26}, {0, 0, 0, 0}};
     int ch;
     optind = 2;
     while ((ch = getopt_long(argc, argv, "n:s:t:e:w:p:C:K:v", lo, NULL)) != -1)
@@ -1448,6 +1456,9 @@ int main(int argc, char **argv)
             break;
         case 2:
             o.port = atoi(optarg);
+            break;
+        case 26:
+            o.other_port = atoi(optarg);
             break;
         case 3:
             o.app_id = optarg;
@@ -1657,7 +1668,7 @@ int main(int argc, char **argv)
     case S_CHURN:
         nws = (uint32_t)o.n + (o.ctype == C_PRESENCE ? (uint32_t)o.watchers : 0);
         nsubs = nws;
-        if (o.ctype == C_PRESENCE)
+        if (o.ctype == C_PRESENCE && o.watchers)
             o.c = 1;
         nchan = (uint32_t)o.c;
         break;
