@@ -138,6 +138,10 @@ async function main() {
   const sampling = setInterval(() => { for (const s of servers) s.samples.push({ s: (Date.now() - begin) / 1000, mb: resident(s.child) }); }, Math.max(200, SECONDS));
   await Promise.all(servers.flatMap((server) => Array.from({ length: LANES }, () => lane(server))));
   clearInterval(sampling);
+  if (failure) {
+    for (const server of servers) server.child.kill('SIGKILL');
+    throw failure;
+  }
   for (const agent of agents.values()) agent.destroy();
   if (picture) draw(servers, picture);
   for (const server of servers) {
