@@ -39,10 +39,16 @@ const struct pc_http_message *pc_http_message(const struct pc_conn *conn)
 
 /* -- answers -- */
 
+/* The connection may bring another request. Not while a question that came too late still has the memory of this one. */
+static bool may_go_on(const struct pc_conn *conn)
+{
+    return !stopping(conn) && http_of(conn)->parser;
+}
+
 /* The current request has been answered: waits for the next one, or ends the connection. */
 static void answered(struct pc_conn *conn, bool keep_alive)
 {
-    if (!keep_alive || stopping(conn)) {
+    if (!keep_alive || !may_go_on(conn)) {
         pc_conn_finish(conn);
         return;
     }
@@ -55,7 +61,7 @@ void pc_http_reply(struct pc_conn *conn, struct pc_api_reply *reply,
 {
     char stack[2048];
     struct pc_buf out;
-    bool keep_alive = m && m->keep_alive && !stopping(conn);
+    bool keep_alive = m && m->keep_alive && may_go_on(conn);
     if (conn->loop->engine->options.http_error_format == PUSHERC_HTTP_ERRORS_JSON)
         pc_api_error_as_json(reply);
     struct pc_http_reply http = {.status = reply->status,

@@ -19,6 +19,18 @@ const open = async (t, server, options) => {
   return client;
 };
 
+test('a client whose identity comes too late is told so, and others are served on', async (t) => {
+  const host = await startHost({ hooks: ['identify'], options: { identify_timeout_ms: 400 } }, t);
+  for (const action of ['xhr_streaming', 'xhr']) {
+    const raw = await tcp(host);
+    raw.write(`POST /app/${APP.key}/0/late-${action}/${action}?${QUERY}&ask=1 HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n`);
+    await raw.has(/Connection: close[^]*c\[4009,"The application did not answer in time"\]/);
+    assert.equal(await raw.over(), 'end');
+  }
+  const client = await open(t, host);
+  client.abort();
+});
+
 for (const workers of [1, 4]) {
   test(`${workers} workers: many clients share a few connections, which go where their sessions are`, async (t) => {
     const host = await startHost({ options: { worker_count: workers } }, t);
