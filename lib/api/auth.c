@@ -274,12 +274,3 @@ void pc_auth_put_refusal(struct pc_api_reply *reply, int status, pusherc_slice t
     if (pc_buf_status(&reply->body))
         pc_api_out_of_memory(reply);
 }
-
-void pc_auth_allow_origin(struct pc_api_reply *reply, pusherc_slice origin)
-{
-    for (size_t i = 0; i < reply->field_count; i++)
-        if (pc_slice_eq(reply->fields[i].name, PC_S("Access-Control-Allow-Origin")))
-            reply->fields[i].value = origin;
-    pc_api_field(reply, PC_S("Access-Control-Allow-Credentials"), PC_S("true"));
-    pc_api_field(reply, PC_S("Vary"), PC_S("Origin"));
-}

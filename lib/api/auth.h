@@ -52,8 +52,5 @@ void pc_auth_put_refusal(struct pc_api_reply *reply, int status, pusherc_slice t
 
 /* Adds fields that forbid browsers to guess another content type, and caches to keep the answer. */
 void pc_auth_guard(struct pc_api_reply *reply);
-/* Adds fields that let a page of an allowed origin use the endpoint with its cookies. `origin` must live as long as the
- * reply. */
-void pc_auth_allow_origin(struct pc_api_reply *reply, pusherc_slice origin);
 
 #endif

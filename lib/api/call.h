@@ -138,6 +138,9 @@ void pc_api_put_counts(struct pc_api_call *call, pusherc_slice channel,
  */
 void pc_api_begin(struct pc_api_reply *reply, int status, const char *content_type);
 void pc_api_field(struct pc_api_reply *reply, pusherc_slice name, pusherc_slice value);
+/* Lets a page of this origin read the reply although its browser has sent cookies. `origin` must live as long as the
+ * reply. */
+void pc_api_allow_origin(struct pc_api_reply *reply, pusherc_slice origin);
 static inline void pc_api_begin_text(struct pc_api_reply *reply, int status)
 {
     pc_api_begin(reply, status, PC_API_TEXT);

@@ -64,6 +64,15 @@ void pc_api_begin(struct pc_api_reply *reply, int status, const char *content_ty
     reply->field_count = sizeof cors / sizeof cors[0];
 }
 
+void pc_api_allow_origin(struct pc_api_reply *reply, pusherc_slice origin)
+{
+    for (size_t i = 0; i < reply->field_count; i++)
+        if (pc_slice_eq(reply->fields[i].name, PC_S("Access-Control-Allow-Origin")))
+            reply->fields[i].value = origin;
+    pc_api_field(reply, PC_S("Access-Control-Allow-Credentials"), PC_S("true"));
+    pc_api_field(reply, PC_S("Vary"), PC_S("Origin"));
+}
+
 void pc_api_say(struct pc_api_reply *reply, pusherc_slice text)
 {
     const char *p = text.ptr;

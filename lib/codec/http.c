@@ -543,6 +543,26 @@ static void empty(struct pc_buf *buf)
         pc_buf_clear(buf);
 }
 
+int pc_http_parser_retarget(struct pc_http_parser *parser, pusherc_slice target)
+{
+    struct pc_http_message *m = &parser->message;
+    size_t len = m->body.len;
+    int err = 0;
+    assert(parser->state == COMPLETE);
+    if (!pc_buf_reserve(&parser->body, target.len)) {
+        err = pc_buf_status(&parser->body);
+    } else {
+        pc_buf_put(&parser->body, target);
+        target = pc_slice_skip(pc_buf_slice(&parser->body), len);
+        m->sent_path = m->path;
+        size_t path = pc_slice_find(target, '?');
+        m->path = pc_slice_first(target, path);
+        m->query = pc_slice_skip(target, path < target.len ? path + 1 : path);
+    }
+    m->body = pc_slice_first(pc_buf_slice(&parser->body), len);
+    return err;
+}
+
 void pc_http_parser_next(struct pc_http_parser *parser)
 {
     assert(parser->state == COMPLETE);

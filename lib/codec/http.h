@@ -20,6 +20,8 @@ struct pc_http_message {
     pusherc_slice target; /* as sent */
     pusherc_slice path;   /* of target, as sent; an absolute-form target is reduced to its path */
     pusherc_slice query;  /* of target, without '?', as sent */
+    pusherc_slice
+        sent_path; /* `path` before pc_http_parser_retarget(); len 0 = it was not called */
     const struct pc_pair *fields; /* values without white space around them */
     size_t field_count;
     pusherc_slice body;
@@ -63,6 +65,9 @@ void pc_http_parser_free(struct pc_http_parser *parser); /* NULL is harmless */
 enum pc_http_result pc_http_parser_feed(struct pc_http_parser *parser, pusherc_slice bytes,
                                         size_t *consumed);
 const struct pc_http_message *pc_http_parser_message(const struct pc_http_parser *parser);
+/* The request is one for `target`, which its body named: sets `path` and `query`. The target is copied and must not be part of
+ * the message, whose body moves. 0; or PUSHERC_ENOMEM or PUSHERC_ELIMIT: nothing has changed. */
+PC_CHECKED int pc_http_parser_retarget(struct pc_http_parser *parser, pusherc_slice target);
 void pc_http_parser_next(struct pc_http_parser *parser); /* forget the message, expect another */
 /* True between requests: no byte of the next one has arrived. */
 bool pc_http_parser_idle(const struct pc_http_parser *parser);

@@ -16,6 +16,7 @@
 #include <pusherc/error.h>
 
 #include "api/auth.h"
+#include "api/call.h"
 #include "fanout/order.h"
 #include "net/ask.h"
 #include "net/http_conn.h"
@@ -75,7 +76,7 @@ static void reply_and_end(struct pc_auth_call *call, struct pc_api_reply *reply)
     struct pc_conn *conn = call->conn;
     pusherc_slice origin = pc_http_field(call->message, PC_S("Origin"));
     if (origin.len && (!call->app || pc_app_allows_origin(call->app, origin)))
-        pc_auth_allow_origin(reply, origin);
+        pc_api_allow_origin(reply, origin);
     pc_auth_guard(reply);
     pc_http_stop_waiting(conn);
     pc_http_reply(conn, reply, call->message);

@@ -172,6 +172,7 @@ static enum pc_idle idle_of(const struct pc_conn *conn)
         return PC_IDLE_KEPT;
     case PC_WAIT_HEAD:
     case PC_WAIT_BODY:
+    case PC_WAIT_APP:
         return PC_IDLE_BEGUN;
     case PC_WAIT_NOTHING:
     case PC_WAIT_ANSWER:

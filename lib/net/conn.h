@@ -32,6 +32,7 @@ enum pc_conn_wait {
     PC_WAIT_BODY,      /* HTTP: until the body is complete */
     PC_WAIT_NEXT,      /* HTTP: until the next request of a kept-alive connection */
     PC_WAIT_ANSWER,    /* in PC_CONN_WAITING: until the answer */
+    PC_WAIT_APP,       /* in PC_CONN_WAITING: until the client says which app it wants */
     PC_WAIT_MESSAGE,   /* WebSocket: until the rest of a message */
     PC_WAIT_GOODBYE,   /* WebSocket: until its turn in a paced stop */
     PC_WAIT_PEER_CLOSE /* until the peer closes its half */

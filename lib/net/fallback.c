@@ -8,6 +8,8 @@
 #include "net/fallback_path.h"
 #include "net/fallback_session.h"
 #include "net/hand_over.h"
+#include "net/peer.h"
+#include "net/sockjs.h"
 #include "protocol/message_out.h"
 #include "session/reply.h"
 
@@ -40,19 +42,24 @@ static void receiver_flushed(struct pc_conn *conn, void *of)
         pc_outq_mark(&f->out);
 }
 
-static void put_head(struct pc_fallback *f, struct pc_conn *conn, struct pc_buf *out)
+static void put_head(struct pc_fallback *f, struct pc_conn *conn, const struct pc_http_message *m,
+                     struct pc_buf *out)
 {
     struct pc_pair fields[5] = {
-        {PUSHERC_LIT("Access-Control-Allow-Origin"), PUSHERC_LIT("*")},
-        uncached[0],
-        uncached[1],
-        {PUSHERC_LIT("Transfer-Encoding"), PUSHERC_LIT("chunked")},
-    };
+        {PUSHERC_LIT("Access-Control-Allow-Origin"), PUSHERC_LIT("*")}, uncached[0], uncached[1]};
+    size_t count = 3;
+    pusherc_slice origin = pc_http_field(m, PC_S("Origin"));
+    if (f->sockjs && origin.len) {
+        fields[0].value = origin;
+        fields[count++] = (struct pc_pair){PC_S("Access-Control-Allow-Credentials"), PC_S("true")};
+    }
+    if (f->in_chunks)
+        fields[count++] = (struct pc_pair){PC_S("Transfer-Encoding"), PC_S("chunked")};
     struct pc_http_reply reply = {.status = 200,
                                   .date = pc_loop_date(conn->loop),
                                   .content_type = CONTENT_TYPE,
                                   .fields = fields,
-                                  .field_count = f->in_chunks ? 4 : 3,
+                                  .field_count = count,
                                   .streamed = true,
                                   .keep_alive = f->keep_alive};
     pc_http_put_reply(out, &reply);
@@ -70,17 +77,21 @@ static void receive(struct pc_fallback *f, struct pc_conn *conn, const struct pc
         pc_fallback_end_answer(f);
     pc_absentee_set(&f->absentee, false);
     f->receiver = conn;
-    f->never_reopens = false;
+    f->never_reopens = f->sockjs;
     f->streams = path->action == PC_FALLBACK_STREAM;
     f->in_chunks = !m->http10;
     f->keep_alive = f->in_chunks && m->keep_alive;
     f->sent_ms = conn->loop->worker->now_ms;
     f->sent_characters = 0;
-    pc_session_seen(&f->session);
+    if (f->open)
+        pc_session_seen(&f->session);
     pc_buf_init_in(&head, conn->loop->worker->mem, SIZE_MAX, stack, sizeof stack);
-    put_head(f, conn, &head);
+    put_head(f, conn, m, &head);
     pc_http_wait(conn, &waiting, f, m, 0);
-    pc_conn_leave_place(conn);
+    if (f->open)
+        pc_conn_leave_place(conn);
+    else
+        pc_conn_change_wait(conn, PC_WAIT_APP);
     if (pc_buf_status(&head))
         pc_conn_break(conn);
     else
@@ -88,7 +99,12 @@ static void receive(struct pc_fallback *f, struct pc_conn *conn, const struct pc
     pc_buf_free(&head);
     if (!f->greeted)
         pc_fallback_send_line(f, conn, PC_S("o\n"));
+    bool polls_first = !f->greeted && !f->open && !f->streams;
     f->greeted = true;
+    if (polls_first) { /* the client says then what it wants */
+        pc_fallback_end_answer(f);
+        return;
+    }
     pc_fallback_arm(f);
     pc_outq_mark(&f->out);
     (void)pc_turns_come(&f->turns, path->number); /* it need not wait for others */
@@ -137,9 +153,7 @@ static int enter(struct pc_conn *conn, const struct pc_http_message *request,
         return 0;
     }
     f = pc_fallback_new(loop, path.name, pc_address_network(&newcomer->address));
-    int err =
-        f ? pc_session_open(&f->session, loop->worker, &f->out, &pc_fallback_transport, newcomer)
-          : PUSHERC_ENOMEM;
+    int err = f ? pc_fallback_open(f, conn, newcomer, expires_in_ms) : PUSHERC_ENOMEM;
     if (err) {
         struct pc_app *app = newcomer->app;
         uint16_t code = err == PUSHERC_ELIMIT ? PC_CLOSE_OVER_QUOTA : PC_CLOSE_INTERNAL;
@@ -150,12 +164,7 @@ static int enter(struct pc_conn *conn, const struct pc_http_message *request,
         pc_newcomer_free(newcomer);
         return err;
     }
-    f->counted = conn->counted;
-    conn->counted = false;
-    pc_session_expire_identity(&f->session, expires_in_ms);
     receive(f, conn, request, &path);
-    if (loop->stopping)
-        pc_fallback_say_goodbye(f, loop->stop_grace_ms);
     return 0;
 }
 
@@ -163,28 +172,55 @@ static const struct pc_entrance entrance = {enter, turn_away};
 
 /* -- the way in -- */
 
+/* A client of SockJS's own library begins. */
+static void begin_sockjs(struct pc_conn *conn, const struct pc_http_message *m,
+                         const struct pc_fallback_path *path)
+{
+    struct pc_address client =
+        pc_client_address(conn->fd, m, conn->loop->engine->options.proxy_count);
+    struct pc_fallback *f = pc_fallback_new(conn->loop, path->name, pc_address_network(&client));
+    if (f) {
+        f->sockjs = true;
+        receive(f, conn, m, path);
+    } else {
+        pc_fallback_reply(conn, m, 500, "Out of memory", true);
+    }
+}
+
+static void serve_send(struct pc_fallback *f, struct pc_conn *conn, const struct pc_http_message *m,
+                       const struct pc_fallback_path *path)
+{
+    if (!f || f->close_code)
+        pc_fallback_refuse_send(conn, m, path->sockjs);
+    else if (f->open)
+        pc_fallback_take_send(f, conn, m, path->number);
+    else
+        pc_sockjs_take_first(f, conn, m);
+}
+
 static void serve_request(struct pc_conn *conn, const struct pc_http_message *m,
                           const struct pc_fallback_path *path)
 {
     struct pc_fallback *f = pc_fallback_find(conn->loop, path->name);
-    if (path->action != PC_FALLBACK_SEND) {
-        if (f)
-            receive(f, conn, m, path);
-        else
-            pc_enter(conn, m, path->key, &entrance);
-    } else if (f && !f->close_code) {
-        pc_fallback_take_send(f, conn, m, path->number);
-    } else {
-        pc_fallback_refuse_send(conn, m);
-    }
+    if (path->action == PC_FALLBACK_SEND)
+        serve_send(f, conn, m, path);
+    else if (f)
+        receive(f, conn, m, path);
+    else if (path->sockjs)
+        begin_sockjs(conn, m, path);
+    else
+        pc_enter(conn, m, path->key, &entrance);
 }
 
-static void serve_preflight(struct pc_conn *conn, const struct pc_http_message *m)
+static void serve_preflight(struct pc_conn *conn, const struct pc_http_message *m,
+                            const struct pc_fallback_path *path)
 {
     struct pc_api_reply reply;
     pc_api_reply_init(&reply, conn->loop->worker->mem);
     pc_api_begin(&reply, 204, NULL);
     pc_api_field(&reply, PC_S("Access-Control-Max-Age"), PC_S("31536000"));
+    if (path->sockjs)
+        pc_fallback_name_origin(&reply, m);
     pc_http_reply(conn, &reply, m);
     pc_api_reply_free(&reply);
 }
@@ -197,7 +233,9 @@ bool pc_fallback_serve(struct pc_conn *conn, const struct pc_http_message *m)
         return false;
     uint32_t home = (uint32_t)(pc_hash(engine->seed, path.name) % engine->worker_count);
     if (pc_slice_eq(m->method, PC_S("OPTIONS")))
-        serve_preflight(conn, m);
+        serve_preflight(conn, m, &path);
+    else if (path.action == PC_FALLBACK_INFO)
+        pc_sockjs_serve_info(conn, m);
     else if (!pc_slice_eq(m->method, PC_S("POST")))
         pc_http_reply_text(conn, 405, "These addresses are asked with POST", m);
     else if (home != conn->loop->worker->index)

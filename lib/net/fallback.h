@@ -1,6 +1,6 @@
 /*
  * Clients that no WebSocket reaches, because a network in between eats them: the sessions that pusher-js keeps over HTTP
- * (`xhr_streaming`, `xhr_polling`). The client chooses a name for its session. It receives with one request that stays
+ * (`xhr_streaming`, `xhr_polling`; sockjs.h). The client chooses a name for its session. It receives with one request that stays
  * open, for one answer without an end or for one that ends with the next frames, and sends with others. Between two
  * receiving requests what is sent to it waits in the session's queue; a client that does not come again in time has left.
  *

@@ -14,15 +14,19 @@ static void uncount(struct pc_fallback *f)
     f->counted = false;
 }
 
-static void transport_close(struct pc_session *session, uint16_t code, pusherc_slice reason)
+void pc_fallback_close(struct pc_fallback *f, uint16_t code, pusherc_slice reason)
 {
-    struct pc_fallback *f = PC_CONTAINER(session, struct pc_fallback, session);
     reason = pc_utf8_cut(reason, sizeof f->close_reason - 1);
     f->close_code = code;
     snprintf(f->close_reason, sizeof f->close_reason, "%.*s", (int)reason.len, reason.ptr);
     pc_outq_mark(&f->out);
     f->out.closed = true;
     uncount(f);
+}
+
+static void transport_close(struct pc_session *session, uint16_t code, pusherc_slice reason)
+{
+    pc_fallback_close(PC_CONTAINER(session, struct pc_fallback, session), code, reason);
 }
 
 static void transport_ping(struct pc_session *session)
@@ -56,6 +60,32 @@ static void on_flush(struct pc_outq *q, struct pc_flush *pass)
 
 /* -- life -- */
 
+int pc_fallback_open(struct pc_fallback *f, struct pc_conn *conn, struct pc_newcomer *newcomer,
+                     uint32_t expires_in_ms)
+{
+    struct pc_loop *loop = f->loop;
+    int err = pc_session_open(&f->session, loop->worker, &f->out, &pc_fallback_transport, newcomer);
+    if (err)
+        return err;
+    f->open = true;
+    f->counted = conn->counted;
+    conn->counted = false;
+    pc_session_expire_identity(&f->session, expires_in_ms);
+    if (loop->stopping)
+        pc_fallback_say_goodbye(f, loop->stop_grace_ms);
+    return 0;
+}
+
+void pc_fallback_establish(struct pc_fallback *f)
+{
+    struct pc_conn *conn = f->receiver;
+    if (!conn)
+        return;
+    pc_conn_set_wait(conn, PC_WAIT_NOTHING, 0);
+    pc_conn_leave_place(conn);
+    pc_fallback_arm(f);
+}
+
 void pc_fallback_free(struct pc_fallback *f)
 {
     struct pc_worker *worker = f->loop->worker;
@@ -79,6 +109,10 @@ static void on_timer(struct pc_timer *timer, uint64_t now_ms)
         pc_fallback_free(f);
         return;
     }
+    if (!f->open && !f->close_code) {
+        pc_fallback_close(f, PC_CLOSE_PATH_NOT_FOUND, PC_S("No app was asked for in time"));
+        return;
+    }
     if (pc_fallback_will_reopen(f) && f->out.count > 0) {
         f->never_reopens = true;
         pc_outq_mark(&f->out);
@@ -93,13 +127,16 @@ static void on_goodbye(struct pc_timer *timer, uint64_t now_ms)
 {
     struct pc_fallback *f = PC_CONTAINER(timer, struct pc_fallback, goodbye);
     (void)now_ms;
-    pc_session_close(&f->session, PC_CLOSE_RECONNECT, pc_close_text(PC_CLOSE_RECONNECT));
+    if (f->open)
+        pc_session_close(&f->session, PC_CLOSE_RECONNECT, pc_close_text(PC_CLOSE_RECONNECT));
+    else
+        pc_fallback_close(f, PC_CLOSE_RECONNECT, pc_close_text(PC_CLOSE_RECONNECT));
 }
 
 void pc_fallback_say_goodbye(struct pc_fallback *f, uint64_t grace_ms)
 {
     struct pc_worker *worker = f->loop->worker;
-    uint64_t dice = pc_hash(f->loop->engine->seed, f->session.by_id.key);
+    uint64_t dice = pc_hash(f->loop->engine->seed, f->by_name.key);
     if (!f->close_code)
         pc_timer_arm(&worker->timers, &f->goodbye,
                      worker->now_ms + (grace_ms ? dice % grace_ms : 0));

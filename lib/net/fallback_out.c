@@ -10,6 +10,8 @@
  */
 #define REOPEN_CHARACTERS (256 * 1024)
 #define REOPEN_MS         2000
+/* SockJS's own library asks again when an answer has ended, and keeps all of it until then. */
+#define SOCKJS_CHARACTERS (128 * 1024)
 
 bool pc_fallback_will_reopen(const struct pc_fallback *f)
 {
@@ -40,7 +42,9 @@ void pc_fallback_arm(struct pc_fallback *f)
     const struct pc_constants *constants = &f->loop->engine->constants;
     uint64_t now_ms = worker->now_ms;
     uint64_t due_ms = now_ms + constants->fallback_absence_ms;
-    if (f->receiver)
+    if (f->receiver && !f->open)
+        due_ms = f->sent_ms + f->loop->engine->options.handshake_timeout_ms;
+    else if (f->receiver)
         due_ms = pc_fallback_will_reopen(f) ? now_ms + REOPEN_MS
                                             : f->sent_ms + constants->fallback_heartbeat_ms;
     else if (f->close_code)
@@ -124,7 +128,8 @@ void pc_fallback_hand_on(struct pc_fallback *f)
         pc_fallback_send_line(f, conn, pc_buf_slice(&line));
         pc_buf_free(&line);
     }
-    if (f->close_code || (any && !f->streams))
+    bool full = f->sockjs && f->sent_characters > SOCKJS_CHARACTERS;
+    if (f->close_code || (any && (full || !f->streams)))
         pc_fallback_end_answer(f);
     else if (any)
         pc_fallback_arm(f);

@@ -1,22 +1,32 @@
 #include <pusherc/error.h>
 
+#include "api/call.h"
 #include "codec/json.h"
 #include "codec/xhr.h"
+#include "net/fallback_path.h"
 #include "net/fallback_session.h"
 #include "session/pace.h"
 #include "session/reply.h"
 
-#define MAX_MESSAGES 100 /* in one request */
-#define ECHO_MS      500
+#define ECHO_MS 500
 /* Requests of one client that have waited for another and are handled in one go; the other clients wait meanwhile. */
 #define TURNS_AT_ONCE 32
 
+void pc_fallback_name_origin(struct pc_api_reply *reply, const struct pc_http_message *m)
+{
+    pusherc_slice origin = pc_http_field(m, PC_S("Origin"));
+    if (origin.len)
+        pc_api_allow_origin(reply, origin);
+}
+
 void pc_fallback_reply(struct pc_conn *conn, const struct pc_http_message *m, int status,
-                       const char *text)
+                       const char *text, bool named)
 {
     struct pc_api_reply reply;
     pc_api_reply_init(&reply, conn->loop->worker->mem);
     pc_api_plain(&reply, status, text);
+    if (named)
+        pc_fallback_name_origin(&reply, m);
     pc_http_reply(conn, &reply, m);
     pc_api_reply_free(&reply);
     pc_outq_mark(&conn->out);
@@ -33,7 +43,7 @@ static void answer_heartbeat(struct pc_fallback *f)
         pc_fallback_heartbeat(f);
 }
 
-static void take_messages(struct pc_fallback *f, struct pc_json_iter items)
+void pc_fallback_take_messages(struct pc_fallback *f, struct pc_json_iter items)
 {
     struct pc_worker *worker = f->loop->worker;
     size_t max = pc_engine_max_frame_bytes(f->loop->engine);
@@ -61,17 +71,17 @@ static void serve_send(struct pc_fallback *f, struct pc_conn *conn, const struct
     size_t count;
     pc_turns_pass(&f->turns, number);
     if (m->body.len == 0) {
-        pc_fallback_reply(conn, m, 500, "Payload expected.");
+        pc_fallback_reply(conn, m, 500, "Payload expected.", f->sockjs);
     } else if (pc_xhr_read(m->body, &items, &count)) {
-        pc_fallback_reply(conn, m, 500, "Broken JSON encoding.");
-    } else if (count > MAX_MESSAGES) {
-        pc_fallback_reply(conn, m, 413, "At most 100 messages in one request");
+        pc_fallback_reply(conn, m, 500, "Broken JSON encoding.", f->sockjs);
+    } else if (count > PC_FALLBACK_MAX_MESSAGES) {
+        pc_fallback_reply(conn, m, 413, "At most 100 messages in one request", f->sockjs);
     } else {
         pc_session_seen(&f->session);
         if (count == 0 && pc_session_control(&f->session))
             answer_heartbeat(f);
-        take_messages(f, items);
-        pc_fallback_reply(conn, m, 204, "");
+        pc_fallback_take_messages(f, items);
+        pc_fallback_reply(conn, m, 204, "", f->sockjs);
     }
 }
 
@@ -133,7 +143,7 @@ static void wait_for_turn(struct pc_fallback *f, struct pc_conn *conn,
     static const struct pc_http_waiting waiting = {.abandon = turn_left};
     struct pc_turn *turn = pc_alloc_zero(conn->loop->worker->mem, sizeof *turn);
     if (!turn) {
-        pc_fallback_reply(conn, m, 500, "Out of memory");
+        pc_fallback_reply(conn, m, 500, "Out of memory", f->sockjs);
         return;
     }
     turn->number = number;
@@ -158,9 +168,9 @@ void pc_fallback_take_send(struct pc_fallback *f, struct pc_conn *conn,
     }
 }
 
-void pc_fallback_refuse_send(struct pc_conn *conn, const struct pc_http_message *m)
+void pc_fallback_refuse_send(struct pc_conn *conn, const struct pc_http_message *m, bool named)
 {
-    pc_fallback_reply(conn, m, 404, "There is no such session");
+    pc_fallback_reply(conn, m, 404, "There is no such session", named);
 }
 
 void pc_fallback_refuse_waiting(struct pc_fallback *f)
@@ -168,7 +178,7 @@ void pc_fallback_refuse_waiting(struct pc_fallback *f)
     struct pc_turn *turn;
     while ((turn = pc_turns_first(&f->turns))) {
         struct pc_conn *conn = end_turn(turn);
-        pc_fallback_refuse_send(conn, pc_http_message(conn));
+        pc_fallback_refuse_send(conn, pc_http_message(conn), f->sockjs);
     }
     pc_timer_stop(&f->loop->worker->timers, &f->turn);
 }

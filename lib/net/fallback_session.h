@@ -5,6 +5,7 @@
 #ifndef PC_NET_FALLBACK_SESSION_H
 #define PC_NET_FALLBACK_SESSION_H
 
+#include "codec/json.h"
 #include "net/absent.h"
 #include "net/http_conn.h"
 #include "net/turns.h"
@@ -38,6 +39,8 @@ struct pc_fallback {
     bool streams;          /* the receiver's answer has no end */
     bool in_chunks;        /* false: the receiver speaks HTTP/1.0 */
     bool keep_alive;       /* the receiver's connection, after the answer */
+    bool sockjs;           /* a client of SockJS's own library */
+    bool open;             /* `session` is; false: the client has not said yet which app it wants */
     bool greeted;          /* it has been told that the session is open */
     bool counted;          /* in pc_engine.clients */
     struct pc_turns turns; /* of the requests that send */
@@ -69,9 +72,14 @@ void pc_fallback_serve_waiting(struct pc_fallback *f);
 void pc_fallback_refuse_waiting(struct pc_fallback *f);
 /* The time of a request that waits for its turn has come, or is over. */
 void pc_fallback_on_turn(struct pc_timer *timer, uint64_t now_ms);
-void pc_fallback_refuse_send(struct pc_conn *conn, const struct pc_http_message *m);
+void pc_fallback_refuse_send(struct pc_conn *conn, const struct pc_http_message *m, bool named);
+void pc_fallback_take_messages(struct pc_fallback *f, struct pc_json_iter items);
+#define PC_FALLBACK_MAX_MESSAGES 100 /* in one request */
+/* `named`: names the page's origin. */
 void pc_fallback_reply(struct pc_conn *conn, const struct pc_http_message *m, int status,
-                       const char *text);
+                       const char *text, bool named);
+/* Names the page's origin in place of "*", so that browsers send its cookies. */
+void pc_fallback_name_origin(struct pc_api_reply *reply, const struct pc_http_message *m);
 
 /* -- its life -- */
 
@@ -80,6 +88,14 @@ extern const struct pc_transport pc_fallback_transport;
 /* A session without its client. NULL: out of memory. */
 struct pc_fallback *pc_fallback_new(struct pc_loop *loop, pusherc_slice name,
                                     pusherc_slice network);
+/* Opens the session of a newcomer, which it takes over on success, for the request of the connection. 0, PUSHERC_ELIMIT or
+ * PUSHERC_ENOMEM. */
+PC_CHECKED int pc_fallback_open(struct pc_fallback *f, struct pc_conn *conn,
+                                struct pc_newcomer *newcomer, uint32_t expires_in_ms);
+/* Its receiver is one of an established client from now on. */
+void pc_fallback_establish(struct pc_fallback *f);
+/* The client will be told, with the next answer that it receives. */
+void pc_fallback_close(struct pc_fallback *f, uint16_t code, pusherc_slice reason);
 void pc_fallback_free(struct pc_fallback *f); /* it has no receiver */
 struct pc_fallback *pc_fallback_find(const struct pc_loop *loop, pusherc_slice name);
 /* The server stops. */

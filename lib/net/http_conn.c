@@ -37,6 +37,11 @@ const struct pc_http_message *pc_http_message(const struct pc_conn *conn)
     return pc_http_parser_message(http_of(conn)->parser);
 }
 
+int pc_http_retarget(struct pc_conn *conn, pusherc_slice target)
+{
+    return pc_http_parser_retarget(http_of(conn)->parser, target);
+}
+
 /* -- answers -- */
 
 /* The connection may bring another request. Not while a question that came too late still has the memory of this one. */

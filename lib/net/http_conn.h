@@ -53,6 +53,8 @@ void pc_http_give_request(struct pc_conn *conn, struct pc_http_parser *parser);
 
 /* The current request. Not while pc_http_take_request() has moved it away. */
 const struct pc_http_message *pc_http_message(const struct pc_conn *conn);
+/* pc_http_parser_retarget() of the current request. */
+PC_CHECKED int pc_http_retarget(struct pc_conn *conn, pusherc_slice target);
 /* Answers the current request, `message`, which is invalid afterwards. NULL: the connection ends with this answer. */
 void pc_http_reply(struct pc_conn *conn, struct pc_api_reply *reply,
                    const struct pc_http_message *message);
