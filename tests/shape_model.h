@@ -14,6 +14,7 @@
 
 #include "base/timer.h"
 #include "channel/shape_rule.h"
+#include "codec/json_at.h"
 #include "fanout/shape.h"
 #include "require.h"
 #include "unit/failing_alloc.h"
@@ -107,7 +108,7 @@ static inline void shape_put(struct shape_model *m)
              fill % 2 ? "\\u0061" : "a", k, k, ++key->last_in, (int)fill, pad);
     struct pc_shape_event event = {.name = PC_S("e"), .data = pc_slice_of(data)};
     pc_buf_init(&scratch, &m->mem, 100);
-    REQUIRE(pc_shape_key(m->rule, event.data, &scratch, &found));
+    REQUIRE(pc_json_key(event.data, m->rule->key, &scratch, &found));
     enum pc_shape_result result = pc_shape_put(&m->shape, &event, found, m->now_ms);
     pc_buf_free(&scratch);
     m->largest = event.data.len > m->largest ? event.data.len : m->largest;

@@ -38,6 +38,9 @@ struct program_spec {
     const char *event_id_name;  /* the member of events that tells one from another; default "id" */
     const char *login_names[2]; /* fields of the sign-in form that say where one wanted to go */
     bool tokens;                /* programs and pages may sign in by a token, too */
+    uint32_t max_queued;        /* events that wait for a server elsewhere; default the library's */
+    const char
+        *conflate; /* of those, which a newer one replaces: docs/broadcasting.md, "conflation" */
 
     /* True if the program was started to add something to its database, and not to serve; and what does it: 0 or -1. */
     bool (*sets_up)(struct program *program);

@@ -125,6 +125,8 @@ int publish_open(struct program *program, pusherc_log_fn log_fn, pusherc_errinfo
     options.log_level = strcmp(url, "log:") == 0 ? PUSHERC_LOG_INFO : PUSHERC_LOG_WARN;
     options.on_failed = on_failed;
     options.user_data = program;
+    options.max_queued = program->spec->max_queued;
+    options.conflate = program->spec->conflate;
     status = pusherc_broadcaster_new(&program->broadcaster, &options, info);
     sodium_memzero(url, sizeof url);
     return status ? status : open_queue(program, info);

@@ -90,6 +90,17 @@ static cJSON *describe_fallback(const struct connections *all)
     return fallback;
 }
 
+/* Each event that was handed over ("in") is counted in one of the others, or waits. */
+static void describe_queue(cJSON *polling, const pusherc_broadcast_stats *queue)
+{
+    cJSON_AddNumberToObject(polling, "in", (double)queue->in);
+    cJSON_AddNumberToObject(polling, "accepted", (double)queue->accepted);
+    cJSON_AddNumberToObject(polling, "merged", (double)queue->merged);
+    cJSON_AddNumberToObject(polling, "lost",
+                            (double)(queue->refused + queue->expired + queue->canceled));
+    cJSON_AddNumberToObject(polling, "queued", (double)queue->queued);
+}
+
 void health_describe(struct program *program, cJSON *health)
 {
     const struct monitor *monitor = monitor_of(program);
@@ -116,11 +127,10 @@ void health_describe(struct program *program, cJSON *health)
     cJSON_AddNumberToObject(polling, "polls", (double)monitor->polls);
     cJSON_AddNumberToObject(polling, "announced", (double)monitor->announced);
     cJSON_AddNumberToObject(polling, "unchanged", (double)monitor->unchanged);
-    cJSON_AddNumberToObject(polling, "held_back", (double)monitor->held_back);
     cJSON_AddNumberToObject(polling, "publish_ms_max", monitor->publish_ms_max);
     cJSON_AddNumberToObject(polling, "rows_written", (double)rows.written);
     cJSON_AddNumberToObject(polling, "rows_waiting", (double)rows.waiting);
     cJSON_AddNumberToObject(polling, "rows_lost", (double)(rows.failed + rows.refused));
     if (program->broadcaster && pusherc_broadcaster_stats(program->broadcaster, &queue) == 0)
-        cJSON_AddNumberToObject(polling, "queued", (double)queue.queued);
+        describe_queue(polling, &queue);
 }

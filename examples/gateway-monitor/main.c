@@ -177,6 +177,10 @@ int main(int argc, char **argv)
         .payload_version = 1,
         .event_id_name = "event_id",
         .tokens = true,
+        /* two for each point of 2,000 gateways, and changes of status */
+        .max_queued = 25000,
+        .conflate = "{all...} event=reading.batch key=/data_point/id\n"
+                    "{all...} event=reading.new key=/data_point/id",
         .sets_up = wants_self_test,
         .set_up = run_self_test,
         .configure = configure,

@@ -89,9 +89,8 @@ struct monitor {
     /* How polling does. */
     uint64_t ticks; /* seconds */
     uint64_t polls, announced, unchanged;
-    uint64_t held_back;    /* readings that were not published because others wait already */
-    bool holds_back;       /* that many wait now */
-    double publish_ms_max; /* of one gateway's poll */
+    uint64_t round_ms;                 /* of the loop's clock, when the last round was */
+    double publish_ms, publish_ms_max; /* processor time of handing a round's events over */
     /* Options. */
     const char *gateways_text, *seed, *alert_url, *redis, *full_picture_text;
     int64_t full_picture_ms;

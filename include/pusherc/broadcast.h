@@ -131,6 +131,9 @@ typedef struct pusherc_broadcaster_options {
     void *user_data;                       /**< for on_failed */
     bool no_idempotency_keys;              /**< do not send keys with events; default false */
     uint8_t reserved_[7];                  /**< zero */
+    /** Which events a newer one replaces while they wait: rules as docs/broadcasting.md has them, such as
+     *  "gateway.{id} event=reading.new key=/data_point/id"; copied, NUL-terminated. NULL = each event is sent. */
+    const char *conflate;
 } pusherc_broadcaster_options;
 
 /* clang-format off */
@@ -294,6 +297,9 @@ typedef struct pusherc_broadcast_stats {
     uint64_t under_way;    /**< requests without an answer yet */
     uint64_t
         paused_ms; /**< nothing is sent for so long, because the carrier is away; 0 = it is not */
+    uint64_t
+        in; /**< events handed over: accepted + refused + expired + canceled + merged + queued */
+    uint64_t merged; /**< events that a newer one has replaced, by a rule of `conflate` */
 } pusherc_broadcast_stats;
 
 /* clang-format off */

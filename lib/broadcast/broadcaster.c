@@ -121,13 +121,15 @@ static pusherc_slice make_key(pusherc_broadcaster *b, char room[KEY_ROOM])
 static int enqueue(pusherc_broadcaster *b, struct handover *h, size_t first,
                    struct pc_broadcast_call *call, uint32_t timeout_ms)
 {
-    char room[KEY_ROOM];
+    char room[KEY_ROOM], subject_room[PC_CONFLATE_SUBJECT_BYTES];
     bool wake = false;
     size_t made = first;
     int err = 0;
     for (; made < h->count && err == 0; made++) {
         const pusherc_slice key = h->key.len ? h->key : make_key(b, room);
-        h->copies[made] = pc_broadcast_event_new(&b->home.mem, &h->events[made], key);
+        const pusherc_slice subject =
+            pc_conflate_subject(&b->conflate, &b->home.mem, &h->events[made], subject_room);
+        h->copies[made] = pc_broadcast_event_new(&b->home.mem, &h->events[made], key, subject);
         err = h->copies[made] ? 0 : PUSHERC_ENOMEM;
     }
     if (err == 0)

@@ -53,10 +53,11 @@ static pusherc_slice put(char **to, pusherc_slice text)
 
 /* In the block: the struct, its links, the slices of the channels, the text. */
 struct pc_broadcast_event *pc_broadcast_event_new(const struct pc_mem *mem,
-                                                  const pusherc_event *event, pusherc_slice key)
+                                                  const pusherc_event *event, pusherc_slice key,
+                                                  pusherc_slice subject)
 {
     const size_t count = event->channel_count;
-    size_t text = event->name.len + event->data.len + key.len;
+    size_t text = event->name.len + event->data.len + key.len + subject.len;
     for (size_t i = 0; i < count; i++)
         text += event->channels[i].len;
     const size_t fixed = sizeof(struct pc_broadcast_event) +
@@ -77,6 +78,8 @@ struct pc_broadcast_event *pc_broadcast_event_new(const struct pc_mem *mem,
     e->event.name = put(&to, event->name);
     e->event.data = put(&to, event->data);
     e->key = put(&to, key);
+    e->subject = put(&to, subject);
+    e->of_subject.key = e->subject;
     pc_list_init(&e->of_queue);
     pc_list_init(&e->of_state);
     for (size_t i = 0; i < count; i++) {

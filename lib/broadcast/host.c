@@ -151,7 +151,7 @@ static struct pusherc_broadcast_request *request_new(struct host *host,
     pc_list_init(&request->of_carrier);
     PC_LIST_EACH(l, &batch->events) {
         const struct pc_broadcast_event *e = PC_CONTAINER(l, struct pc_broadcast_event, of_state);
-        struct pc_broadcast_event *copy = pc_broadcast_event_new(mem, &e->event, e->key);
+        struct pc_broadcast_event *copy = pc_broadcast_event_new(mem, &e->event, e->key, PC_S(""));
         if (!copy) {
             request_free(request);
             return NULL;

@@ -207,7 +207,7 @@ static bool hand_over(void *ctx, int64_t id, const pusherc_event *event, pusherc
     s->under_way++;
     pthread_mutex_unlock(&s->mutex);
     int err = PUSHERC_ENOMEM;
-    if (!o->on_refused || (item->copy = pc_broadcast_event_new(&s->mem, event, key)))
+    if (!o->on_refused || (item->copy = pc_broadcast_event_new(&s->mem, event, key, PC_S(""))))
         err = pc_broadcast_keyed(o->broadcaster, event, key, on_sent, item);
     if (err == PUSHERC_EINVAL) { /* a row that another program wrote */
         on_sent(&(pusherc_broadcast_result){.struct_size = sizeof(pusherc_broadcast_result),

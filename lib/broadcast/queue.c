@@ -116,18 +116,33 @@ static void tell_call(struct pc_broadcast_event *e, int code, struct pc_broadcas
         pc_list_push_back(&ended->calls, &call->of_ended);
 }
 
-static void end(struct pc_broadcast_event *e, int code, struct pc_broadcast_ended *ended)
+static void leave_table(struct pc_broadcast_event *e)
+{
+    if (e->is_last)
+        pc_map_remove(&e->queue->subjects, &e->of_subject);
+    e->is_last = false;
+}
+
+/* It is in nothing of the queue any more. */
+static void leave(struct pc_broadcast_event *e)
 {
     struct pc_broadcast_queue *q = e->queue;
     e->state = PC_BROADCAST_ENDED;
-    e->code = code;
     leave_lanes(q, e);
+    leave_table(e);
     pc_timer_stop(&q->timers, &e->timer);
     pc_timer_stop(&q->timers, &e->deadline);
     pc_list_remove(&e->of_state);
     pc_list_remove(&e->of_queue);
     q->count--;
     q->bytes -= e->size;
+}
+
+static void end(struct pc_broadcast_event *e, int code, struct pc_broadcast_ended *ended)
+{
+    struct pc_broadcast_queue *q = e->queue;
+    leave(e);
+    e->code = code;
     count_end(q, code);
     if (e->call)
         tell_call(e, code, ended);
@@ -150,6 +165,101 @@ static void on_rested(struct pc_timer *timer, uint64_t now_ms)
 {
     (void)now_ms;
     make_ready(PC_CONTAINER(timer, struct pc_broadcast_event, timer));
+}
+
+/*
+ * -- conflation --
+ *
+ * The queue has a table of the last event of each subject (conflate.h). A newer event takes over the place of the last
+ * one, so a key that changes all the time is sent as soon as one that does not. It does not if the last one
+ * - is under way: the newer one goes behind it, and if the older one is not accepted it is dropped instead of repeated;
+ * - has a caller who waits for its result: those are all sent. Nor does a newer event with a caller: it goes behind, and
+ *   what comes after it as well, so that the order of the key is kept.
+ */
+
+static bool waits(const struct pc_broadcast_event *e)
+{
+    return e->state == PC_BROADCAST_BEHIND || e->state == PC_BROADCAST_READY ||
+           e->state == PC_BROADCAST_RESTING;
+}
+
+static struct pc_broadcast_event *last_of(const struct pc_broadcast_queue *q, pusherc_slice subject)
+{
+    struct pc_map_node *node = subject.len ? pc_map_find(&q->subjects, subject) : NULL;
+    return node ? PC_CONTAINER(node, struct pc_broadcast_event, of_subject) : NULL;
+}
+
+/* The event whose place the new one takes; NULL: it goes behind all. */
+static struct pc_broadcast_event *replaced_by(const struct pc_broadcast_queue *q,
+                                              const struct pc_broadcast_event *e,
+                                              const struct pc_broadcast_call *call)
+{
+    struct pc_broadcast_event *last = call ? NULL : last_of(q, e->subject);
+    return last && waits(last) ? last : NULL;
+}
+
+static void count_merged(struct pc_broadcast_queue *q, struct pc_broadcast_event *e)
+{
+    q->stats.merged++;
+    pc_broadcast_event_free(q->mem, e);
+}
+
+/* `to` stands where `from` stood. */
+static void swap_in(struct pc_list *from, struct pc_list *to)
+{
+    pc_list_push_back(from, to); /* before it */
+    pc_list_remove(from);
+}
+
+/* Both have the same channels in the same order: that is a part of the subject. */
+static void take_place(struct pc_broadcast_event *old, struct pc_broadcast_event *e)
+{
+    struct pc_broadcast_queue *q = e->queue;
+    for (size_t i = 0; i < old->link_count; i++) {
+        e->links[i].lane = old->links[i].lane;
+        swap_in(&old->links[i].of_lane, &e->links[i].of_lane);
+    }
+    e->link_count = old->link_count;
+    old->link_count = 0;
+    e->behind = old->behind;
+    e->before = old->before + old->attempts;
+    e->alone = old->alone;
+    e->state = old->state;
+    if (old->state == PC_BROADCAST_READY)
+        swap_in(&old->of_state, &e->of_state);
+    if (old->state == PC_BROADCAST_RESTING)
+        pc_timer_arm(&q->timers, &e->timer, old->timer.due_ms);
+    leave(old);
+    count_merged(q, old);
+}
+
+/* The new event becomes the last one of its subject. The table's first insert may fail: then nothing replaces it. */
+static void become_last(struct pc_broadcast_event *e)
+{
+    struct pc_broadcast_event *last = last_of(e->queue, e->subject);
+    if (last) {
+        last->outdated = !e->call;
+        leave_table(last);
+    }
+    if (e->subject.len && !e->call)
+        e->is_last = pc_map_insert(&e->queue->subjects, &e->of_subject) == 0;
+}
+
+/* It was not accepted, and what is behind it is newer. */
+static void drop_outdated(struct pc_broadcast_event *e)
+{
+    leave(e);
+    count_merged(e->queue, e);
+}
+
+/* True if a later event of the same call replaces events[nth]. */
+static bool is_replaced_at_once(struct pc_broadcast_event *const *events, size_t count, size_t nth,
+                                const struct pc_broadcast_call *call)
+{
+    for (size_t i = nth + 1; !call && events[nth]->subject.len && i < count; i++)
+        if (pc_slice_eq(events[i]->subject, events[nth]->subject))
+            return true;
+    return false;
 }
 
 /* -- putting -- */
@@ -176,6 +286,7 @@ static uint64_t due_of(const struct pc_broadcast_queue *q)
 static void put(struct pc_broadcast_queue *q, struct pc_broadcast_event *e,
                 struct pc_broadcast_call *call, uint64_t deadline_ms)
 {
+    struct pc_broadcast_event *old = replaced_by(q, e, call);
     e->call = call;
     e->since_ms = q->now_ms;
     pc_timer_init(&e->timer, on_rested);
@@ -184,26 +295,46 @@ static void put(struct pc_broadcast_queue *q, struct pc_broadcast_event *e,
     pc_list_push_back(&q->all, &e->of_queue);
     q->count++;
     q->bytes += e->size;
-    e->state = PC_BROADCAST_BEHIND;
-    if (e->behind == 0)
-        make_ready(e);
+    if (old) {
+        take_place(old, e);
+    } else {
+        e->state = PC_BROADCAST_BEHIND;
+        if (e->behind == 0)
+            make_ready(e);
+    }
+    become_last(e);
+}
+
+/* Without the events that are replaced at once, and with the room of those that are replaced. */
+static bool has_room(const struct pc_broadcast_queue *q, struct pc_broadcast_event *const *events,
+                     size_t count, const struct pc_broadcast_call *call)
+{
+    uint64_t bytes = q->bytes, more = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (is_replaced_at_once(events, count, i, call))
+            continue;
+        const struct pc_broadcast_event *old = replaced_by(q, events[i], call);
+        more += !old;
+        bytes += events[i]->size;
+        bytes -= old ? old->size : 0;
+    }
+    return q->count + more <= q->settings.max_events && bytes <= q->settings.max_bytes;
 }
 
 /* Locked. 0, or why there is no room. */
 static int enter_all(struct pc_broadcast_queue *q, struct pc_broadcast_event *const *events,
-                     size_t count)
+                     size_t count, const struct pc_broadcast_call *call)
 {
-    uint64_t bytes = 0;
-    for (size_t i = 0; i < count; i++)
-        bytes += events[i]->size;
     if (q->stopping)
         return PUSHERC_ESTATE;
-    if (q->count + count > q->settings.max_events || q->bytes + bytes > q->settings.max_bytes) {
+    if (!has_room(q, events, count, call)) {
         q->stats.rejected += count;
         return PUSHERC_EBACKLOG;
     }
     for (size_t i = 0; i < count; i++) {
         events[i]->queue = q;
+        if (is_replaced_at_once(events, count, i, call) || replaced_by(q, events[i], call))
+            continue;
         if (enter_lanes(q, events[i])) {
             while (i-- > 0)
                 leave_lanes(q, events[i]);
@@ -220,13 +351,17 @@ int pc_broadcast_queue_put(struct pc_broadcast_queue *q, struct pc_broadcast_eve
     *wake = false;
     pthread_mutex_lock(&q->mutex);
     set_now(q, now_ms);
-    int err = enter_all(q, events, count);
+    int err = enter_all(q, events, count, call);
     if (err == 0) {
         const uint64_t deadline_ms = q->now_ms + timeout_ms;
         if (call)
             call->left = count;
+        q->stats.in += count;
         for (size_t i = 0; i < count; i++)
-            put(q, events[i], call, deadline_ms);
+            if (is_replaced_at_once(events, count, i, call))
+                count_merged(q, events[i]);
+            else
+                put(q, events[i], call, deadline_ms);
         *wake = due_of(q) < q->expected_ms || deadline_ms < q->expected_ms;
         if (*wake)
             q->expected_ms = 0; /* no further wake-ups until the thread has looked */
@@ -255,6 +390,7 @@ void pc_broadcast_queue_count_direct(struct pc_broadcast_queue *q, bool accepted
 {
     pthread_mutex_lock(&q->mutex);
     q->stats.requests++;
+    q->stats.in++;
     if (accepted) {
         q->stats.accepted++;
     } else {
@@ -416,6 +552,8 @@ static void failed(struct pc_broadcast_queue *q, struct pc_broadcast_batch *batc
                    const struct pc_broadcast_answer *answer, struct pc_broadcast_ended *ended)
 {
     const bool refused = answer->outcome == PC_BROADCAST_REFUSED, single = batch->count == 1;
+    const uint32_t attempts =
+        pc_broadcast_first(batch)->attempts + pc_broadcast_first(batch)->before;
     uint64_t rest_ms = 0;
     struct pc_list front;
     pc_list_init(&front);
@@ -423,8 +561,8 @@ static void failed(struct pc_broadcast_queue *q, struct pc_broadcast_batch *batc
         pause_after(q, answer->retry_after_ms);
     if (answer->outcome == PC_BROADCAST_FAILED)
         rest_ms = pc_backoff(&q->random, PC_BROADCAST_FIRST_RETRY_MS, PC_BROADCAST_LAST_RETRY_MS,
-                             pc_broadcast_first(batch)->attempts);
-    if (!single && (refused || (rest_ms && pc_broadcast_first(batch)->attempts >= FAILS_TOGETHER)))
+                             attempts);
+    if (!single && (refused || (rest_ms && attempts >= FAILS_TOGETHER)))
         divide(q, batch, answer->too_large && refused && q->batch_bytes > LEAST_BATCH);
     while (!pc_list_empty(&batch->events)) {
         struct pc_broadcast_event *e = pc_broadcast_first(batch);
@@ -432,6 +570,8 @@ static void failed(struct pc_broadcast_queue *q, struct pc_broadcast_batch *batc
         e->status = answer->status;
         if (refused && single)
             end(e, answer->code, ended);
+        else if (e->outdated)
+            drop_outdated(e);
         else if (e->expired)
             end(e, PUSHERC_ETIMEDOUT, ended);
         else
@@ -485,6 +625,7 @@ int pc_broadcast_queue_new(struct pc_broadcast_queue **out, const struct pc_mem 
     q->stats.struct_size = sizeof q->stats;
     pthread_mutex_init(&q->mutex, NULL);
     pc_map_init(&q->lanes, mem, seed);
+    pc_map_init(&q->subjects, mem, seed);
     pc_list_init(&q->all);
     pc_list_init(&q->ready);
     pc_timers_init(&q->timers, now_ms);
@@ -497,6 +638,7 @@ void pc_broadcast_queue_free(struct pc_broadcast_queue *q)
         return;
     assert(q->count == 0);
     pc_map_free(&q->lanes);
+    pc_map_free(&q->subjects);
     pthread_mutex_destroy(&q->mutex);
     pc_free(q->mem, q);
 }

@@ -10,6 +10,8 @@
  * request that failed by itself (FAILED) rests, with its channels. A refused batch of several events is sent again one
  * by one, because the carrier does not say which of them it refuses.
  *
+ * Events of one subject (conflate.h) replace each other while they wait: a newer one takes the older one's place.
+ *
  * Call pc_broadcast_queue_put(), _idle() and _stats() from any thread, all others from one.
  */
 #ifndef PC_BROADCAST_QUEUE_H
@@ -44,6 +46,7 @@ struct pc_broadcast_queue {
     struct pc_broadcast_settings settings;
     pthread_mutex_t mutex; /* guards what follows; leaf */
     struct pc_map lanes;
+    struct pc_map subjects; /* the last event of each */
     struct pc_list all, ready;
     uint32_t count;
     uint64_t bytes;

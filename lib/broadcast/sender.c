@@ -354,7 +354,9 @@ static int make_parts(pusherc_broadcaster *b, const pusherc_broadcaster_options 
     if (err)
         return pc_errinfo(info, err, 0, "%s", pusherc_strerror(err));
     b->home.ca_file = b->ca_file;
-    err = open_loop(b, o->loop, info);
+    err = pc_conflate_read(&b->conflate, &b->home.mem, o->conflate, info);
+    if (err == 0)
+        err = open_loop(b, o->loop, info);
     if (err)
         return err;
     err = pc_carrier_make(&b->carrier, &b->home, pc_slice_of(o->url), false, &why);
@@ -430,6 +432,7 @@ void pc_broadcaster_free(pusherc_broadcaster *b)
     pc_fork_mark_unref(b->mark);
     pc_log_free(&b->home.log);
     pthread_mutex_destroy(&b->mutex);
+    pc_conflate_free(&b->conflate, &mem);
     pc_free(&mem, b->ca_file);
     pc_free(&mem, b);
 }

@@ -7,6 +7,7 @@
 
 #include "base/fork.h"
 #include "broadcast/carrier.h"
+#include "broadcast/conflate.h"
 #include "broadcast/queue.h"
 
 #define PC_BROADCAST_KEY_PREFIX 16
@@ -18,6 +19,7 @@ struct pusherc_broadcaster {
     pusherc_broadcast_failed_fn on_failed;
     void *user_data;
     uint32_t retry_ms, grace_ms;
+    struct pc_conflate conflate;
     char *ca_file;             /* owned */
     struct pc_fork_mark *mark; /* counted */
     char key_prefix[PC_BROADCAST_KEY_PREFIX];

@@ -41,3 +41,25 @@ struct pc_json pc_json_at(pusherc_slice data, pusherc_slice pointer)
     }
     return at;
 }
+
+bool pc_json_key(pusherc_slice data, pusherc_slice place, struct pc_buf *scratch,
+                 pusherc_slice *key)
+{
+    *key = PC_S("");
+    if (place.len == 0)
+        return true;
+    struct pc_json value = pc_json_at(data, place);
+    *key = value.raw;
+    if (value.type != PC_JSON_STRING)
+        return value.type != PC_JSON_NONE;
+    /* A text is the same key however it is escaped. The quote before it keeps it apart from other values. */
+    *key = pc_slice_first(value.raw, value.raw.len - 1);
+    if (pc_slice_find(*key, '\\') == key->len)
+        return true;
+    pusherc_slice text;
+    pc_buf_put_char(scratch, '"');
+    if (pc_json_string(value, scratch, &text))
+        return false;
+    *key = pc_buf_slice(scratch);
+    return true;
+}

@@ -8,5 +8,9 @@
 
 /* NONE: the text is no JSON, or has no value there. `place` has 1..PC_JSON_PLACE_MAX bytes. */
 struct pc_json pc_json_at(pusherc_slice text, pusherc_slice place);
+/* The value there as bytes that are equal for equal values, so that they can tell texts apart; "" for a place of len 0.
+ * *key points into `data` or `scratch`, which is empty. False: there is none, or no memory. */
+bool pc_json_key(pusherc_slice data, pusherc_slice place, struct pc_buf *scratch,
+                 pusherc_slice *key);
 
 #endif

@@ -5,7 +5,7 @@
 
 #include "base/stat.h"
 #include "base/timer.h"
-#include "codec/json_at.h"
+#include "codec/json.h"
 
 #define MAX_KEY 512 /* bytes of what tells events apart: name, key, sender */
 
@@ -45,28 +45,6 @@ static void add(_Atomic uint64_t *counter, uint64_t n)
 }
 
 /* -- keys -- */
-
-bool pc_shape_key(const struct pc_shape_rule *rule, pusherc_slice data, struct pc_buf *scratch,
-                  pusherc_slice *key)
-{
-    *key = PC_S("");
-    if (rule->key.len == 0)
-        return true;
-    struct pc_json value = pc_json_at(data, rule->key);
-    *key = value.raw;
-    if (value.type != PC_JSON_STRING)
-        return value.type != PC_JSON_NONE;
-    /* A text is the same key however it is escaped. The quote before it keeps it apart from other values. */
-    *key = pc_slice_first(value.raw, value.raw.len - 1);
-    if (pc_slice_find(*key, '\\') == key->len)
-        return true;
-    pusherc_slice text;
-    pc_buf_put_char(scratch, '"');
-    if (pc_json_string(value, scratch, &text))
-        return false;
-    *key = pc_buf_slice(scratch);
-    return true;
-}
 
 static char *put_bytes(char *at, const void *bytes, size_t len)
 {

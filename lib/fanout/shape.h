@@ -58,12 +58,7 @@ void pc_shape_init(struct pc_shape *shape, const struct pc_mem *mem, const uint6
                    struct pc_shape_rule *rule, uint32_t max_data);
 void pc_shape_free(struct pc_shape *shape); /* drops what waits */
 
-/* Finds the value of the rule's key in an event's data. `key` receives its text, which points into the data or into
- * `scratch`. False: it has none, and the event is not shaped. Needs no lock. */
-bool pc_shape_key(const struct pc_shape_rule *rule, pusherc_slice data, struct pc_buf *scratch,
-                  pusherc_slice *key);
-
-/* Takes an event in and counts it. `key`: of pc_shape_key(). */
+/* Takes an event in and counts it. `key`: of pc_json_key(); without one it is not shaped. */
 enum pc_shape_result pc_shape_put(struct pc_shape *shape, const struct pc_shape_event *event,
                                   pusherc_slice key, uint64_t now_ms);
 /* An event that may go now; valid until pc_shape_sent(). False: none may. */

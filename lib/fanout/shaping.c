@@ -2,6 +2,7 @@
 
 #include <pusherc/error.h>
 
+#include "codec/json_at.h"
 #include "fanout/channel_timer.h"
 
 #define PORTION                                                                                    \
@@ -243,7 +244,7 @@ int pc_shaping_take(struct pc_engine *engine, const struct pc_app *app, struct p
     uint64_t wake = 0;
     int result = PC_SHAPING_PASSES;
     pc_buf_init_in(&scratch, &engine->mem, SIZE_MAX, stack, sizeof stack);
-    if (!pc_shape_key(rule, event->data, &scratch, &key)) {
+    if (!pc_json_key(event->data, rule->key, &scratch, &key)) {
         pc_buf_free(&scratch);
         return pass(rule);
     }

@@ -529,6 +529,37 @@ static void a_full_queue_refuses_to_the_caller(void **state)
     expect_text(&seen, "1 2 ");
 }
 
+static void a_newer_event_replaces_the_one_that_waits(void **state)
+{
+    struct seen seen;
+    pusherc_broadcast_stats stats = PUSHERC_BROADCAST_STATS_INIT;
+    (void)state;
+    seen_init(&seen);
+    pusherc_broadcast_driver driver = driver_of(&seen);
+    pusherc_broadcaster_options o = options_of("host:", &seen);
+    o.driver = &driver;
+    o.conflate = "s.{id} key=k";
+    seen.answer = 1;
+    pusherc_broadcaster *b = make(&o);
+    assert_int_equal(broadcast(b, "s.1", "{\"k\":1}"), 0);
+    wait_for(&seen, 1); /* it is under way */
+    assert_int_equal(broadcast(b, "s.1", "{\"k\":1,\"v\":2}"), 0);
+    assert_int_equal(broadcast_now(b, "s.1", "{\"k\":2}", 0, &seen), 0);
+    assert_int_equal(broadcast(b, "s.1", "{\"k\":1,\"v\":3}"), 0);
+    assert_int_equal(broadcast(b, "t", "t"), 0);
+    assert_int_equal(broadcast(b, "t", "t"), 0);
+    assert_int_equal(pusherc_broadcaster_stats(b, &stats), 0);
+    assert_int_equal(stats.in, 6);
+    assert_int_equal(stats.merged, 1);
+    assert_int_equal(stats.queued, 5);
+    seen.answer = 0;
+    while (!seen.kept)
+        usleep(1000);
+    pusherc_broadcast_answer(seen.kept, 0, 0, NULL);
+    pusherc_broadcaster_free(b);
+    expect_text(&seen, "{\"k\":1} t {\"k\":1,\"v\":3} t {\"k\":2} done:OK ");
+}
+
 static void wait_inside(pusherc_broadcast_request *request, void *user_data)
 {
     pusherc_broadcaster *_Atomic *b = user_data;
@@ -769,6 +800,7 @@ int main(void)
         cmocka_unit_test(the_host_may_answer_from_another_thread_and_after_the_end),
         cmocka_unit_test(settings_that_break_a_rule_are_refused_in_words),
         cmocka_unit_test(a_full_queue_refuses_to_the_caller),
+        cmocka_unit_test(a_newer_event_replaces_the_one_that_waits),
         cmocka_unit_test(waiting_on_the_own_thread_is_refused),
         cmocka_unit_test(a_broadcaster_runs_on_the_hosts_loop),
         cmocka_unit_test(events_of_each_thread_keep_their_order),

@@ -67,7 +67,8 @@ static void add(struct fixture *f, const char *name, const char *one, const char
     event.data = pc_slice_of(data);
     event.except = (pusherc_socket_id){except, except};
     assert_true(pc_broadcast_event_valid(&event));
-    struct pc_broadcast_event *e = pc_broadcast_event_new(&f->mem, &event, pc_slice_of(key));
+    struct pc_broadcast_event *e =
+        pc_broadcast_event_new(&f->mem, &event, pc_slice_of(key), PC_S(""));
     assert_non_null(e);
     pc_list_push_back(&f->batch.events, &e->of_state);
     f->batch.count++;

@@ -76,8 +76,8 @@ static void close_queue(struct fixture *f)
 }
 
 /* `channels` "a" or "a,b"; each is one letter. */
-static int try_put(struct fixture *f, const char *channels, const char *data,
-                   struct pc_broadcast_call *call, uint32_t timeout_ms)
+static int try_put_key(struct fixture *f, const char *channels, const char *data, const char *key,
+                       struct pc_broadcast_call *call, uint32_t timeout_ms)
 {
     pusherc_slice names[8];
     pusherc_event event = PUSHERC_EVENT_INIT;
@@ -86,13 +86,26 @@ static int try_put(struct fixture *f, const char *channels, const char *data,
     event.name = PC_S("event");
     event.channels = names;
     event.data = pc_slice_of(data);
-    struct pc_broadcast_event *e = pc_broadcast_event_new(&f->mem, &event, PC_S("k"));
+    struct pc_broadcast_event *e =
+        pc_broadcast_event_new(&f->mem, &event, PC_S("k"), pc_slice_of(key));
     if (!e)
         return PUSHERC_ENOMEM;
     int err = pc_broadcast_queue_put(f->queue, &e, 1, call, timeout_ms, f->now_ms, &f->wake);
     if (err)
         pc_broadcast_event_free(&f->mem, e);
     return err;
+}
+
+static int try_put(struct fixture *f, const char *channels, const char *data,
+                   struct pc_broadcast_call *call, uint32_t timeout_ms)
+{
+    return try_put_key(f, channels, data, "", call, timeout_ms);
+}
+
+/* An event that a newer one of the same channels and key replaces. */
+static void put_key(struct fixture *f, const char *channels, const char *data, const char *key)
+{
+    assert_int_equal(try_put_key(f, channels, data, key, NULL, settings.retry_ms), 0);
 }
 
 static void put(struct fixture *f, const char *channels, const char *data)
@@ -566,6 +579,160 @@ static void memory_that_runs_out_fails_one_call(void **state)
     }
 }
 
+/* -- conflation -- */
+
+static void a_newer_event_takes_the_place_of_the_one_that_waits(void **state)
+{
+    struct fixture f;
+    (void)state;
+    open_queue(&f);
+    put_key(&f, "a", "1", "k");
+    put(&f, "a", "2");
+    put_key(&f, "a", "3", "l");
+    put_key(&f, "b", "4", "k of b");
+    const uint64_t bytes = stats(&f).queued_bytes;
+    put_key(&f, "a", "5", "k");
+    put_key(&f, "a", "6", "k");
+    assert_int_equal(stats(&f).queued_bytes, bytes);
+    struct pc_broadcast_batch *batch = take(&f);
+    assert_string_equal(text_of(batch), "6234");
+    answer(&f, batch, PC_BROADCAST_ACCEPTED);
+    const pusherc_broadcast_stats s = stats(&f);
+    assert_int_equal(s.in, 6);
+    assert_int_equal(s.merged, 2);
+    assert_int_equal(s.accepted, 4);
+    assert_int_equal(s.queued, 0);
+    close_queue(&f);
+}
+
+static void what_is_under_way_is_not_replaced_but_not_repeated_either(void **state)
+{
+    struct fixture f;
+    (void)state;
+    open_queue(&f);
+    put_key(&f, "a", "1", "k");
+    struct pc_broadcast_batch *batch = take(&f);
+    put_key(&f, "a", "2", "k");
+    put_key(&f, "a", "3", "k");
+    assert_int_equal(stats(&f).queued, 2);
+    answer(&f, batch, PC_BROADCAST_FAILED);
+    batch = take(&f); /* the older one is gone, so nothing has to rest */
+    assert_string_equal(text_of(batch), "3");
+    answer(&f, batch, PC_BROADCAST_ACCEPTED);
+    assert_string_equal(ended(&f), "3:OK");
+    put_key(&f, "a", "4", "k");
+    batch = take(&f);
+    put_key(&f, "a", "5", "k");
+    answer(&f, batch, PC_BROADCAST_ACCEPTED);
+    answer(&f, take(&f), PC_BROADCAST_REFUSED);
+    assert_string_equal(ended(&f), "4:OK 5:EINVAL");
+    assert_int_equal(stats(&f).merged, 2);
+    close_queue(&f);
+}
+
+static void an_event_whose_caller_waits_is_sent_and_keeps_its_place(void **state)
+{
+    struct fixture f;
+    (void)state;
+    open_queue(&f);
+    put_key(&f, "a", "1", "k");
+    assert_int_equal(try_put_key(&f, "a", "2", "k", call_new(&f), 1000), 0);
+    put_key(&f, "a", "3", "k");
+    put_key(&f, "a", "4", "k");
+    struct pc_broadcast_batch *batch = take(&f);
+    assert_string_equal(text_of(batch), "124");
+    answer(&f, batch, PC_BROADCAST_ACCEPTED);
+    assert_string_equal(ended(&f), "1:OK 2:OK 4:OK call:OK");
+    close_queue(&f);
+}
+
+/* A key that changes all the time rests as long as one that does not, and longer each time. */
+static void a_newer_event_rests_as_long_as_the_one_before_it(void **state)
+{
+    struct fixture f;
+    uint64_t waited, before = 0;
+    (void)state;
+    open_queue(&f);
+    put_key(&f, "a", "0", "k");
+    for (int i = 0; i < 6; i++) {
+        struct pc_broadcast_batch *batch = wait_for(&f, &waited);
+        assert_int_equal(batch->count, 1);
+        if (i == 5)
+            assert_true(waited > 2000 && before > 1000);
+        before = waited;
+        answer(&f, batch, PC_BROADCAST_FAILED);
+        put_key(&f, "a", "1", "k");
+        assert_null(take(&f));
+    }
+    assert_int_equal(stats(&f).merged, 6);
+    close_queue(&f);
+}
+
+static void a_full_queue_takes_newer_values_of_what_waits(void **state)
+{
+    struct fixture f;
+    const struct pc_broadcast_settings few = {.max_events = 2,
+                                              .max_bytes = 1000,
+                                              .batch_bytes = 65536,
+                                              .batch_events = 10,
+                                              .max_under_way = 4};
+    static char large[1401];
+    (void)state;
+    memset(large, 'x', sizeof large - 1);
+    assert_int_equal(try_open(&f, &few, 0), 0);
+    put_key(&f, "a", "1", "k");
+    put_key(&f, "a", "2", "l");
+    assert_int_equal(try_put_key(&f, "a", "3", "m", NULL, 1000), PUSHERC_EBACKLOG);
+    for (int i = 0; i < 1000; i++)
+        put_key(&f, "a", "4", i % 2 ? "k" : "l");
+    assert_int_equal(try_put_key(&f, "a", large, "k", NULL, 1000), PUSHERC_EBACKLOG);
+    assert_int_equal(stats(&f).queued, 2);
+    assert_int_equal(stats(&f).merged, 1000);
+    assert_int_equal(stats(&f).rejected, 2);
+    close_queue(&f);
+}
+
+static void events_of_one_call_replace_each_other_too(void **state)
+{
+    struct fixture f;
+    struct pc_broadcast_event *events[3];
+    const pusherc_slice channel = PC_S("a");
+    pusherc_event event = PUSHERC_EVENT_INIT;
+    (void)state;
+    open_queue(&f);
+    event.name = PC_S("event");
+    event.channels = &channel, event.channel_count = 1;
+    for (size_t i = 0; i < 3; i++) {
+        event.data = pc_slice_of(&"1\0002\0003"[2 * i]);
+        events[i] =
+            pc_broadcast_event_new(&f.mem, &event, PC_S(""), i == 1 ? PC_S("l") : PC_S("k"));
+        assert_non_null(events[i]);
+    }
+    assert_int_equal(pc_broadcast_queue_put(f.queue, events, 3, NULL, 1000, f.now_ms, &f.wake), 0);
+    struct pc_broadcast_batch *batch = take(&f);
+    assert_string_equal(text_of(batch), "23");
+    answer(&f, batch, PC_BROADCAST_ACCEPTED);
+    assert_int_equal(stats(&f).merged, 1);
+    close_queue(&f);
+}
+
+static void a_value_that_is_too_late_does_not_bring_the_older_one_back(void **state)
+{
+    struct fixture f;
+    (void)state;
+    open_queue(&f);
+    put_key(&f, "a", "1", "k");
+    answer(&f, take(&f), PC_BROADCAST_AWAY);
+    put_key(&f, "a", "2", "k");
+    pass(&f, settings.retry_ms + 100);
+    assert_string_equal(ended(&f), "2:ETIMEDOUT");
+    put_key(&f, "a", "3", "k"); /* the table has forgotten it */
+    assert_int_equal(stats(&f).queued, 1);
+    close_queue(&f);
+}
+
+/* -- random runs -- */
+
 static void random_runs_keep_the_promises(void **state)
 {
     static uint8_t bytes[6000];
@@ -601,6 +768,13 @@ int main(void)
         cmocka_unit_test(an_idle_queue_wakes_its_thread_once),
         cmocka_unit_test(a_stop_refuses_new_events_and_sends_what_rests_at_once),
         cmocka_unit_test(memory_that_runs_out_fails_one_call),
+        cmocka_unit_test(a_newer_event_takes_the_place_of_the_one_that_waits),
+        cmocka_unit_test(what_is_under_way_is_not_replaced_but_not_repeated_either),
+        cmocka_unit_test(an_event_whose_caller_waits_is_sent_and_keeps_its_place),
+        cmocka_unit_test(a_newer_event_rests_as_long_as_the_one_before_it),
+        cmocka_unit_test(a_full_queue_takes_newer_values_of_what_waits),
+        cmocka_unit_test(events_of_one_call_replace_each_other_too),
+        cmocka_unit_test(a_value_that_is_too_late_does_not_bring_the_older_one_back),
         cmocka_unit_test(random_runs_keep_the_promises),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -177,7 +177,7 @@ static struct pc_broadcast_event *event_new(struct fixture *f)
                                  .channels = channels,
                                  .channel_count = 2,
                                  .data = PUSHERC_LIT("1")};
-    return pc_broadcast_event_new(&f->mem, &event, PC_S(""));
+    return pc_broadcast_event_new(&f->mem, &event, PC_S(""), PC_S(""));
 }
 
 static void each_channel_is_one_command_behind_its_prefix(void **state)

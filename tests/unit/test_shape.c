@@ -47,7 +47,7 @@ static enum pc_shape_result put_from(struct fixture *f, uint64_t now_ms, const c
                                          .user_id = pc_slice_of(user),
                                          .except = {except, except}};
     pc_buf_init_in(&scratch, &f->mem, SIZE_MAX, stack, sizeof stack);
-    assert_true(pc_shape_key(f->rule, event.data, &scratch, &key));
+    assert_true(pc_json_key(event.data, f->rule->key, &scratch, &key));
     enum pc_shape_result result = pc_shape_put(&f->shape, &event, key, now_ms);
     pc_buf_free(&scratch);
     return result;
@@ -416,7 +416,7 @@ static bool key_of(const char *rule_text, const char *data, char *out, size_t si
     pusherc_slice key;
     open_with(&f, rule_text);
     pc_buf_init_in(&scratch, &f.mem, SIZE_MAX, stack, sizeof stack);
-    bool found = pc_shape_key(f.rule, pc_slice_of(data), &scratch, &key);
+    bool found = pc_json_key(pc_slice_of(data), f.rule->key, &scratch, &key);
     snprintf(out, size, "%.*s", found ? (int)key.len : 0, found && key.len ? key.ptr : "");
     pc_buf_free(&scratch);
     close_it(&f);

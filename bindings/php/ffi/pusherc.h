@@ -379,6 +379,7 @@ typedef struct pusherc_broadcaster_options {
     uintptr_t user_data;
     bool no_idempotency_keys;
     uint8_t reserved_[7];
+    const char *conflate;
 } pusherc_broadcaster_options;
 void pusherc_broadcaster_options_init(pusherc_broadcaster_options *out, size_t struct_size);
 int pusherc_broadcaster_new(uintptr_t *out, const pusherc_broadcaster_options *options, pusherc_errinfo *info);
@@ -405,6 +406,8 @@ typedef struct pusherc_broadcast_stats {
     uint64_t retries;
     uint64_t under_way;
     uint64_t paused_ms;
+    uint64_t in;
+    uint64_t merged;
 } pusherc_broadcast_stats;
 void pusherc_broadcast_stats_init(pusherc_broadcast_stats *out, size_t struct_size);
 int pusherc_broadcaster_stats(uintptr_t broadcaster, pusherc_broadcast_stats *out);

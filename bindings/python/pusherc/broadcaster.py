@@ -88,13 +88,15 @@ class Broadcaster:
     it closes the broadcaster first. `driver`: for "host:", called with a list of at most `max_events` events. What it
     returns does not count; what it raises says that they were not sent: Error (but for TransportError) refuses them,
     RetryLater asks for patience, anything else has them sent again. `on_failed` gets each event of `publish` that could
-    not be sent. Both functions run in one thread of Python that belongs to the broadcaster. Times are in seconds.
+    not be sent. Both functions run in one thread of Python that belongs to the broadcaster. `conflate`: rules that say which
+    events of `publish` a newer one replaces while they wait. Times are in seconds.
     Log lines go to the loggers "pusherc.*", which are those of "log:" as well.
     """
 
     def __init__(self, url: str | None = None, *, server: Server | None = None, driver: Driver | None = None,
                  max_events: int = 1, on_failed: Callable[[FailedEvent], object] | None = None, max_queued: int = 0,
-                 timeout: float = 10.0, retry: float = 300.0, grace: float = 3.0, ca_file: str | None = None) -> None:
+                 timeout: float = 10.0, retry: float = 300.0, grace: float = 3.0, ca_file: str | None = None,
+                 conflate: str | None = None) -> None:
         memory = Memory()
         options, info = memory.new("pusherc_broadcaster_options"), ffi.new("pusherc_errinfo *")
         options.url = memory.string(broadcast_url() if url is None else url, "url")
@@ -104,6 +106,8 @@ class Broadcaster:
         self._grace = grace
         if ca_file is not None:
             options.ca_file = memory.string(ca_file, "ca_file")
+        if conflate is not None:
+            options.conflate = memory.string(conflate, "conflate")
         given = NULL
         if driver:
             given = memory.new("pusherc_broadcast_driver")
