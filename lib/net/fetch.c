@@ -4,10 +4,16 @@
  * curl_multi_socket_action(), in which libcurl reads and writes, and then collect(), which takes the finished transfers
  * from libcurl and calls `done`. If on_socket() fails, libcurl makes no further progress, so the fetcher is `broken`:
  * collect() fails all requests, and the next request begins with a new multi handle.
+ *
+ * What a request does not need anew is kept for the next one. A socket that libcurl has opened is watched until libcurl
+ * closes it, though libcurl says after each request that it no longer waits for it: a kept connection then costs no
+ * system call to be watched again. And a request that has ended leaves its easy handle, with the options that are the same
+ * for all, and its header lines.
  */
 #include "net/fetch.h"
 
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <uv.h>
 
@@ -16,7 +22,8 @@
 
 #include "net/curl.h"
 
-#define MAX_IDLE 64 /* connections kept for the next request */
+#define MAX_IDLE  64 /* connections kept for the next request */
+#define MAX_SPARE 8  /* ended requests kept for the next one; each has some 20 KiB in libcurl */
 
 struct pc_fetcher {
     struct pc_companion companion; /* of home.loop, if there is one */
@@ -29,6 +36,9 @@ struct pc_fetcher {
     void *user;
     CURLM *multi; /* NULL until the first request */
     struct pc_list fetches;
+    struct pc_list spare; /* ended requests, by of_fetcher */
+    uint32_t spare_count;
+    struct pc_list watches; /* of the sockets that libcurl has opened by open_socket() */
     uint32_t under_way, max_under_way;
     uv_timer_t timer;      /* the next call that libcurl wants */
     bool has_timer;        /* `timer` is open */
@@ -42,6 +52,7 @@ struct pc_fetch {
     struct pc_fetcher *fetcher;
     CURL *easy;
     struct curl_slist *fields;
+    struct pc_buf lines;   /* of `fields`, each with a NUL behind it */
     struct pc_buf *answer; /* borrowed; may be NULL */
     void *ctx;
     size_t answer_bytes;
@@ -50,9 +61,13 @@ struct pc_fetch {
 };
 
 struct socket_watch {
+    struct pc_list
+        of_fetcher; /* in no list: a socket that libcurl has not opened by open_socket() */
     uv_poll_t poll;
     struct pc_fetcher *fetcher;
     curl_socket_t fd;
+    int wanted;  /* events that libcurl waits for */
+    int watched; /* ... and libuv */
 };
 
 static void collect(struct pc_fetcher *f);
@@ -76,6 +91,7 @@ static void on_poll_closed(uv_handle_t *handle)
 
 static void watch_close(struct socket_watch *watch)
 {
+    pc_list_remove(&watch->of_fetcher);
     uv_close(pc_handle(&watch->poll), on_poll_closed);
 }
 
@@ -86,11 +102,17 @@ static void on_poll(uv_poll_t *poll, int status, int events)
     int running;
     /* On an error let libcurl read and write: that gives a more exact reason than libuv's. */
     int flags = status < 0 ? CURL_CSELECT_IN | CURL_CSELECT_OUT : 0;
-    if (events & UV_READABLE)
+    if (events & watch->wanted & UV_READABLE)
         flags |= CURL_CSELECT_IN;
-    if (events & UV_WRITABLE)
+    if (events & watch->wanted & UV_WRITABLE)
         flags |= CURL_CSELECT_OUT;
     enter(f);
+    if (!watch
+             ->wanted) { /* the peer closes an idle connection: libcurl sees it before the next request */
+        uv_poll_stop(&watch->poll);
+        watch->watched = 0;
+        return;
+    }
     f->curl.multi_socket_action(f->multi, watch->fd, flags, &running);
     collect(f);
 }
@@ -100,6 +122,7 @@ static struct socket_watch *watch_new(struct pc_fetcher *f, curl_socket_t fd)
     struct socket_watch *watch = pc_alloc_zero(f->mem, sizeof *watch);
     if (!watch)
         return NULL;
+    pc_list_init(&watch->of_fetcher);
     watch->fetcher = f;
     watch->fd = fd;
     watch->poll.data = watch;
@@ -111,24 +134,49 @@ static struct socket_watch *watch_new(struct pc_fetcher *f, curl_socket_t fd)
     return watch;
 }
 
+static struct socket_watch *watch_of(const struct pc_fetcher *f, curl_socket_t fd)
+{
+    PC_LIST_EACH(l, &f->watches) {
+        struct socket_watch *watch = PC_CONTAINER(l, struct socket_watch, of_fetcher);
+        if (watch->fd == fd)
+            return watch;
+    }
+    return NULL;
+}
+
+static void forget(struct pc_fetcher *f, curl_socket_t fd, struct socket_watch *watch)
+{
+    f->curl.multi_assign(f->multi, fd, NULL);
+    if (!watch)
+        return;
+    watch->wanted = 0;
+    if (pc_list_empty(&watch->of_fetcher)) {
+        watch_close(watch);
+    } else if (watch->watched != UV_READABLE) { /* which is quiet while nothing is asked */
+        uv_poll_stop(&watch->poll);
+        watch->watched = 0;
+    }
+}
+
 static int on_socket(CURL *easy, curl_socket_t fd, int what, void *ctx, void *socket_ctx)
 {
     struct pc_fetcher *f = ctx;
     struct socket_watch *watch = socket_ctx;
     (void)easy;
     if (what == CURL_POLL_REMOVE) {
-        if (watch)
-            watch_close(watch);
-        f->curl.multi_assign(f->multi, fd, NULL);
+        forget(f, fd, watch);
         return 0;
     }
     if (!watch)
+        watch = watch_of(f, fd);
+    if (!watch)
         watch = watch_new(f, fd);
     int events = (what & CURL_POLL_IN ? UV_READABLE : 0) | (what & CURL_POLL_OUT ? UV_WRITABLE : 0);
-    if (!watch || uv_poll_start(&watch->poll, events, on_poll)) {
+    if (!watch || (watch->watched != events && uv_poll_start(&watch->poll, events, on_poll))) {
         f->broken = true;
         return -1;
     }
+    watch->wanted = watch->watched = events;
     f->curl.multi_assign(f->multi, fd, watch);
     return 0;
 }
@@ -153,12 +201,31 @@ static int on_timer_wish(CURLM *multi, long timeout_ms, void *ctx)
     return 0;
 }
 
-/* Sockets are close-on-exec, because the process belongs to the host, and its child processes must not inherit them. */
+/* Sockets are close-on-exec, because the process belongs to the host, and its child processes must not inherit them.
+ * Without memory for a watch on_socket() tries again. */
 static curl_socket_t open_socket(void *ctx, curlsocktype purpose, struct curl_sockaddr *address)
 {
-    (void)ctx;
+    struct pc_fetcher *f = ctx;
     (void)purpose;
-    return socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
+    const curl_socket_t fd =
+        socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
+    if (fd < 0)
+        return fd;
+    struct socket_watch *watch = watch_of(f, fd); /* of a socket that was closed in another way */
+    if (watch)
+        watch_close(watch);
+    watch = watch_new(f, fd);
+    if (watch)
+        pc_list_push_back(&f->watches, &watch->of_fetcher);
+    return fd;
+}
+
+static int close_socket(void *ctx, curl_socket_t fd)
+{
+    struct socket_watch *watch = watch_of(ctx, fd);
+    if (watch)
+        watch_close(watch);
+    return close(fd);
 }
 
 /* -- requests -- */
@@ -223,72 +290,140 @@ static size_t on_body(char *data, size_t size, size_t count, void *ctx)
     return fetch->broken_off ? 0 : size * count;
 }
 
-static bool add_line(struct pc_fetch *fetch, const char *line)
+static void put_field(struct pc_buf *lines, pusherc_slice name, pusherc_slice value)
 {
-    struct curl_slist *longer = fetch->fetcher->curl.slist_append(fetch->fields, line);
-    if (longer)
-        fetch->fields = longer;
-    return longer;
+    pc_buf_put(lines, name);
+    /* In libcurl "Name:" means "leave that field out" and "Name;" means "send it empty". */
+    pc_buf_put(lines, value.len ? PC_S(": ") : PC_S(";"));
+    pc_buf_put(lines, value);
+    pc_buf_put_char(lines, '\0');
 }
 
-static bool add_field(struct pc_fetch *fetch, pusherc_slice name, pusherc_slice value)
+static void put_lines(struct pc_buf *lines, const struct pc_fetch_request *r)
+{
+    pc_buf_put(lines, PC_S("Expect:\0")); /* do not wait for "100 Continue" */
+    if (!pc_pair_find(r->fields, r->field_count, PC_S("User-Agent")))
+        put_field(lines, PC_S("User-Agent"), PC_S("libpusherc/" PUSHERC_VERSION_STRING));
+    for (size_t i = 0; i < r->field_count; i++)
+        put_field(lines, r->fields[i].name, r->fields[i].value);
+}
+
+static bool append_lines(struct pc_fetch *fetch)
+{
+    const struct pc_curl *curl = &fetch->fetcher->curl;
+    for (pusherc_slice rest = pc_buf_slice(&fetch->lines); rest.len;) {
+        struct curl_slist *longer = curl->slist_append(fetch->fields, rest.ptr);
+        if (!longer)
+            return false;
+        fetch->fields = longer;
+        rest = pc_slice_skip(rest, strlen(rest.ptr) + 1);
+    }
+    return true;
+}
+
+/* Makes the header lines, unless they are those of the request before. */
+static bool set_fields(struct pc_fetch *fetch, const struct pc_fetch_request *r)
 {
     char stack[512];
-    struct pc_buf line;
-    pc_buf_init_in(&line, fetch->fetcher->mem, SIZE_MAX, stack, sizeof stack);
-    pc_buf_put(&line, name);
-    /* In libcurl "Name:" means "leave that field out" and "Name;" means "send it empty". */
-    pc_buf_put(&line, value.len ? PC_S(": ") : PC_S(";"));
-    pc_buf_put(&line, value);
-    pc_buf_put_char(&line, '\0');
-    bool ok = pc_buf_status(&line) == 0 && add_line(fetch, line.ptr);
-    pc_buf_free(&line);
+    struct pc_buf lines;
+    pc_buf_init_in(&lines, fetch->fetcher->mem, SIZE_MAX, stack, sizeof stack);
+    put_lines(&lines, r);
+    bool ok = pc_buf_status(&lines) == 0;
+    if (ok && !pc_slice_eq(pc_buf_slice(&lines), pc_buf_slice(&fetch->lines))) {
+        fetch->fetcher->curl.slist_free_all(fetch->fields);
+        fetch->fields = NULL;
+        pc_buf_clear(&fetch->lines);
+        pc_buf_put(&fetch->lines, pc_buf_slice(&lines));
+        ok = pc_buf_status(&fetch->lines) == 0 && append_lines(fetch);
+    }
+    pc_buf_free(&lines);
     return ok;
 }
 
-static bool add_fields(struct pc_fetch *fetch, const struct pc_fetch_request *r)
-{
-    bool ok = add_line(fetch, "Expect:"); /* do not wait for "100 Continue" */
-    if (ok && !pc_pair_find(r->fields, r->field_count, PC_S("User-Agent")))
-        ok = add_line(fetch, "User-Agent: libpusherc/" PUSHERC_VERSION_STRING);
-    for (size_t i = 0; ok && i < r->field_count; i++)
-        ok = add_field(fetch, r->fields[i].name, r->fields[i].value);
-    return ok;
-}
-
-static bool set_options(struct pc_fetch *fetch, const struct pc_fetch_request *r)
-{
-    const struct pc_fetcher *f = fetch->fetcher;
-    CURL *h = fetch->easy;
 #define SET(option, value) (f->curl.easy_setopt(h, CURLOPT_##option, value) == CURLE_OK)
-    bool ok = SET(PRIVATE, fetch) && SET(ERRORBUFFER, fetch->error) && SET(URL, r->url) &&
+
+/* What is the same for all requests. The process belongs to the host: libcurl uses no signals, reads no proxy from the
+ * environment, and does not wait for the resolver's thread at the end. */
+static bool set_up(struct pc_fetch *fetch)
+{
+    struct pc_fetcher *f = fetch->fetcher;
+    CURL *h = fetch->easy;
+    bool ok = SET(PRIVATE, fetch) && SET(ERRORBUFFER, fetch->error) &&
               SET(PROTOCOLS_STR, "http,https") && SET(FOLLOWLOCATION, 0L) &&
-              SET(HTTPHEADER, fetch->fields) && SET(WRITEFUNCTION, on_body) &&
-              SET(WRITEDATA, fetch) && SET(HEADERFUNCTION, on_head) && SET(HEADERDATA, fetch) &&
-              SET(TIMEOUT_MS, (long)r->timeout_ms);
-    if (ok && r->body.ptr)
-        ok = SET(POST, 1L) && SET(POSTFIELDSIZE_LARGE, (curl_off_t)r->body.len) &&
-             SET(POSTFIELDS, r->body.ptr);
-    ok = ok && SET(CUSTOMREQUEST, r->method);
-    /* The process belongs to the host: libcurl uses no signals, reads no proxy from the environment, and does not wait
-     * for the resolver's thread at the end. */
-    ok = ok && SET(NOSIGNAL, 1L) && SET(PROXY, "") && SET(QUICK_EXIT, 1L) &&
-         SET(OPENSOCKETFUNCTION, open_socket) && SET(HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
-    /* libcurl repeats a request at once if a kept connection fails. That is right if the peer closed it while it was
-     * idle, but not for a server that has just failed: a retry uses a new connection. */
-    ok = ok && SET(FRESH_CONNECT, r->on_new_connection ? 1L : 0L);
+              SET(WRITEFUNCTION, on_body) && SET(WRITEDATA, fetch) &&
+              SET(HEADERFUNCTION, on_head) && SET(HEADERDATA, fetch) && SET(NOSIGNAL, 1L) &&
+              SET(PROXY, "") && SET(QUICK_EXIT, 1L) && SET(OPENSOCKETFUNCTION, open_socket) &&
+              SET(OPENSOCKETDATA, f) && SET(CLOSESOCKETFUNCTION, close_socket) &&
+              SET(CLOSESOCKETDATA, f) && SET(HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
     if (f->ca_file)
         return ok && SET(CAINFO, f->ca_file) && SET(CAPATH, NULL);
     return ok && (!f->found_ca_file || SET(CAINFO, f->found_ca_file));
-#undef SET
 }
+
+static bool set_request(struct pc_fetch *fetch, const struct pc_fetch_request *r)
+{
+    const struct pc_fetcher *f = fetch->fetcher;
+    CURL *h = fetch->easy;
+    bool ok =
+        SET(URL, r->url) && SET(HTTPHEADER, fetch->fields) && SET(TIMEOUT_MS, (long)r->timeout_ms);
+    if (ok && r->body.ptr)
+        ok = SET(POST, 1L) && SET(POSTFIELDSIZE_LARGE, (curl_off_t)r->body.len) &&
+             SET(POSTFIELDS, r->body.ptr);
+    else if (ok)
+        ok = SET(HTTPGET, 1L);
+    /* libcurl repeats a request at once if a kept connection fails. That is right if the peer closed it while it was
+     * idle, but not for a server that has just failed: a retry uses a new connection. */
+    return ok && SET(CUSTOMREQUEST, r->method) &&
+           SET(FRESH_CONNECT, r->on_new_connection ? 1L : 0L);
+}
+#undef SET
 
 static void fetch_free(struct pc_fetch *fetch)
 {
     const struct pc_curl *curl = &fetch->fetcher->curl;
-    curl->easy_cleanup(fetch->easy);
+    if (fetch->easy)
+        curl->easy_cleanup(fetch->easy);
     curl->slist_free_all(fetch->fields);
+    pc_buf_free(&fetch->lines);
     pc_free(fetch->fetcher->mem, fetch);
+}
+
+static struct pc_fetch *fetch_new(struct pc_fetcher *f)
+{
+    struct pc_fetch *fetch = pc_alloc_zero(f->mem, sizeof *fetch);
+    if (!fetch)
+        return NULL;
+    pc_list_init(&fetch->of_fetcher);
+    pc_buf_init(&fetch->lines, f->mem, SIZE_MAX);
+    fetch->fetcher = f;
+    fetch->easy = f->curl.easy_init();
+    if (fetch->easy && set_up(fetch))
+        return fetch;
+    fetch_free(fetch);
+    return NULL;
+}
+
+/* A spare one, or a new one. */
+static struct pc_fetch *fetch_get(struct pc_fetcher *f)
+{
+    if (pc_list_empty(&f->spare))
+        return fetch_new(f);
+    struct pc_fetch *fetch = PC_CONTAINER(f->spare.next, struct pc_fetch, of_fetcher);
+    pc_list_remove(&fetch->of_fetcher);
+    f->spare_count--;
+    return fetch;
+}
+
+/* It is not under way. */
+static void fetch_put(struct pc_fetch *fetch)
+{
+    struct pc_fetcher *f = fetch->fetcher;
+    if (f->closed || f->spare_count == MAX_SPARE) {
+        fetch_free(fetch);
+        return;
+    }
+    pc_list_push_back(&f->spare, &fetch->of_fetcher);
+    f->spare_count++;
 }
 
 bool pc_fetcher_has_room(const struct pc_fetcher *f)
@@ -300,14 +435,15 @@ struct pc_fetch *pc_fetch_begin(struct pc_fetcher *f, const struct pc_fetch_requ
 {
     if (f->stopped || !pc_fetcher_has_room(f) || !open_multi(f))
         return NULL;
-    struct pc_fetch *fetch = pc_alloc_zero(f->mem, sizeof *fetch);
+    struct pc_fetch *fetch = fetch_get(f);
     if (!fetch)
         return NULL;
-    fetch->fetcher = f;
     fetch->answer = request->answer;
     fetch->ctx = request->ctx;
-    fetch->easy = f->curl.easy_init();
-    if (!fetch->easy || !add_fields(fetch, request) || !set_options(fetch, request) ||
+    fetch->answer_bytes = 0;
+    fetch->broken_off = NULL;
+    fetch->error[0] = '\0';
+    if (!set_fields(fetch, request) || !set_request(fetch, request) ||
         f->curl.multi_add_handle(f->multi, fetch->easy) != CURLM_OK) {
         fetch_free(fetch);
         return NULL;
@@ -329,7 +465,7 @@ static void take_back(struct pc_fetch *fetch)
 void pc_fetch_cancel(struct pc_fetch *fetch)
 {
     take_back(fetch);
-    fetch_free(fetch);
+    fetch_put(fetch);
 }
 
 /* `error` NULL = the answer came whole. */
@@ -345,7 +481,7 @@ static void finish(struct pc_fetch *fetch, const char *error)
         result.retry_after_s = retry_after_s < UINT32_MAX ? (uint32_t)retry_after_s : UINT32_MAX;
     take_back(fetch);
     f->done(f->user, fetch->ctx, &result);
-    fetch_free(fetch);
+    fetch_put(fetch);
 }
 
 static const char *error_of(const struct pc_fetch *fetch, CURLcode result)
@@ -411,9 +547,16 @@ static void close_all(struct pc_fetcher *f)
         return;
     f->closed = true;
     pc_fetcher_stop(f);
+    while (!pc_list_empty(&f->spare)) {
+        struct pc_fetch *fetch = PC_CONTAINER(f->spare.next, struct pc_fetch, of_fetcher);
+        pc_list_remove(&fetch->of_fetcher);
+        fetch_free(fetch);
+    }
     if (f->multi)
-        f->curl.multi_cleanup(f->multi); /* closes the sockets, and their watches by on_socket() */
+        f->curl.multi_cleanup(f->multi); /* closes the sockets, and their watches */
     f->multi = NULL;
+    while (!pc_list_empty(&f->watches))
+        watch_close(PC_CONTAINER(f->watches.next, struct socket_watch, of_fetcher));
     if (f->has_timer)
         uv_close(pc_handle(&f->timer), on_timer_closed);
 }
@@ -460,6 +603,8 @@ int pc_fetcher_new(struct pc_fetcher **out, const struct pc_fetcher_home *home,
         return PUSHERC_ENOMEM;
     }
     pc_list_init(&f->fetches);
+    pc_list_init(&f->spare);
+    pc_list_init(&f->watches);
     if (home->loop)
         pc_loop_join(home->loop, &f->companion);
     *out = f;

@@ -25,6 +25,7 @@ struct client {
     uv_tcp_t tcp;
     struct server *server;
     uv_write_t write;
+    uv_shutdown_t shutdown;
     size_t len;
     char text[4096];
 };
@@ -76,6 +77,9 @@ static void answer(struct client *client)
     client->len = 0;
     if (strncmp(path, "/ok ", 4) == 0) {
         say(client, "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello");
+    } else if (strncmp(path, "/bye ", 5) == 0) {
+        say(client, "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello");
+        uv_shutdown(&client->shutdown, (uv_stream_t *)&client->tcp, NULL);
     } else if (strncmp(path, "/elsewhere ", 11) == 0) {
         say(client, "HTTP/1.1 302 Found\r\nLocation: /ok\r\nContent-Length: 0\r\n\r\n");
     } else if (strncmp(path, "/later ", 7) == 0) {
@@ -373,6 +377,66 @@ static void connections_are_kept_unless_a_new_one_is_wanted(void **state)
     close_all(&f);
 }
 
+/* The next request uses what the one before has left. */
+static void a_request_has_nothing_of_the_one_before(void **state)
+{
+    struct fixture f;
+    struct outcome outcome = {0};
+    struct pc_buf body;
+    char field[] = "1";
+    const struct pc_pair fields[] = {{PUSHERC_LIT("X-Name"), {field, 1}}};
+    (void)state;
+    open_all(&f, 1);
+    pc_buf_init(&body, &f.mem, 5);
+    for (int i = 0; i < 3; i++) {
+        snprintf(f.url, sizeof f.url, "http://127.0.0.1:%u/%s", f.server.port, i ? "ok" : "later");
+        const struct pc_fetch_request request = {.method = i < 2 ? "PUT" : "POST",
+                                                 .url = f.url,
+                                                 .fields = fields,
+                                                 .field_count = 1,
+                                                 .body = i < 2 ? PC_S("a=1") : PC_S("a=12"),
+                                                 .answer = &body,
+                                                 .timeout_ms = TIMEOUT_MS,
+                                                 .ctx = &outcome};
+        outcome = (struct outcome){0};
+        pc_buf_clear(&body);
+        *field = (char)('1' + i);
+        assert_non_null(pc_fetch_begin(f.fetcher, &request));
+        wait_for(&f, &outcome);
+        assert_int_equal(outcome.status, i ? 200 : 429);
+        assert_int_equal(outcome.retry_after_s, i ? 0 : 7);
+        char line[] = "\r\nX-Name: ?\r\n";
+        line[10] = *field;
+        assert_non_null(strstr(f.server.last, line));
+        assert_non_null(strstr(f.server.last, i < 2 ? "\r\n\r\na=1" : "\r\n\r\na=12"));
+    }
+    fetch(&f, "/ok", &outcome);
+    assert_ptr_equal(strstr(f.server.last, "GET /ok HTTP/1.1\r\n"), f.server.last);
+    assert_null(strstr(f.server.last, "X-Name"));
+    assert_null(strstr(f.server.last, "Content-Length"));
+    assert_true(pc_slice_eq(pc_buf_slice(&body), PC_S("hello")));
+    assert_int_equal(f.server.connections, 1);
+    pc_buf_free(&body);
+    close_all(&f);
+}
+
+static void a_kept_connection_that_the_server_closes_is_replaced(void **state)
+{
+    struct fixture f;
+    struct outcome outcome;
+    (void)state;
+    open_all(&f, 1);
+    for (unsigned i = 0; i < 5; i++) {
+        fetch(&f, "/bye", &outcome);
+        assert_int_equal(outcome.status, 200);
+        assert_string_equal(outcome.error, "");
+        assert_int_equal(f.server.connections, i + 1);
+        for (int n = 0; n < 5; n++) /* the end of the connection is heard */
+            uv_run(f.loop.uv, UV_RUN_NOWAIT);
+    }
+    close_all(&f);
+}
+
 static void no_more_than_the_maximum_are_under_way(void **state)
 {
     struct fixture f;
@@ -460,6 +524,8 @@ int main(void)
         cmocka_unit_test(a_server_that_does_not_answer_in_time_is_given_up),
         cmocka_unit_test(an_answer_above_its_buffer_is_broken_off),
         cmocka_unit_test(connections_are_kept_unless_a_new_one_is_wanted),
+        cmocka_unit_test(a_request_has_nothing_of_the_one_before),
+        cmocka_unit_test(a_kept_connection_that_the_server_closes_is_replaced),
         cmocka_unit_test(no_more_than_the_maximum_are_under_way),
         cmocka_unit_test(a_cancelled_request_calls_nothing),
         cmocka_unit_test(the_end_of_the_loop_ends_what_is_under_way),
