@@ -18,7 +18,7 @@ async function launch(t, name, ...args) {
   const port = String(await freePort()); // which it can have again after an end
   const child = spawn(path.join(BUILD, 'examples', name, name),
     ['--port', port, '--node-modules', path.join(TOP, 'tests/node_modules'), ...args], { env: { ...process.env, ...env } });
-  const site = { name, stderr: '', stdout: '', killed: false, talks: 'BROADCAST_DEBUG' in env };
+  const site = { name, pid: child.pid, stderr: '', stdout: '', killed: false, talks: 'BROADCAST_DEBUG' in env };
   child.stderr.on('data', (data) => { site.stderr += data; });
   const exited = new Promise((resolve) => child.on('close', (code, signal) => resolve(code ?? signal)));
   site.stop = async () => {

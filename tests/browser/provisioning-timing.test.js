@@ -1,0 +1,80 @@
+'use strict';
+// examples/provisioning: what its work costs its processor. Of times on a clock nothing is asserted: they say what else the machine does.
+
+const assert = require('node:assert/strict');
+const fs = require('node:fs');
+const { test } = require('node:test');
+
+const { EVENTS, OMAR, STEPS, heard, owner, provision, start, stateOf, subscriber } = require('./cloud.js');
+
+/** Milliseconds that the program's thread has had a processor. */
+const cpuMs = (site) => Number(fs.readFileSync(`/proc/${site.pid}/schedstat`, 'utf8').split(' ')[0]) / 1e6;
+
+const MEASURED = { skip: fs.existsSync('/proc/self/schedstat') ? false : 'this kernel has no /proc/PID/schedstat' };
+
+/** So many at a time. */
+async function each(count, width, run) {
+  let next = 0;
+  await Promise.all(Array.from({ length: width }, async () => {
+    while (next < count) await run(next++);
+  }));
+}
+
+// With sanitizers a step costs several times as much.
+const MOST_MS = process.env.ASAN_OPTIONS ? 40 : 5; // 0.2 to 0.4 are measured, in tests/bench/provisioning.js, with its p99
+
+test('PROV-21: 500 installers at once and 500 pages: each page hears the end of its own, and a step costs little', MEASURED, async (t) => {
+  const COUNT = 500;
+  const site = await start(t);
+  const iris = await owner(site);
+  const boxes = [];
+  await each(COUNT, 8, async (i) => { boxes[i] = await iris.order(`box ${i}`); });
+  await each(COUNT, 16, async (i) => { boxes[i].page = await iris.hears(provision(boxes[i].id)); });
+  const before = cpuMs(site);
+  const late = [];
+  for (let step = 1; step <= STEPS; step++)
+    await each(COUNT, 16, async (i) => {
+      await boxes[i].say(step);
+      boxes[i].saidAt = performance.now();
+    });
+  await Promise.all(boxes.map(async ({ id, page, saidAt }) => {
+    for (;;) {
+      const { event, data } = await page.next(({ event: name }) => name.startsWith('App'));
+      assert.deepEqual([event, JSON.parse(data).server_id], [EVENTS.provision, id], 'only of its own');
+      if (stateOf(await iris.server(id)).every((state) => state === 'completed')) break; // notified, then fetched
+    }
+    late.push(Math.max(0, performance.now() - saidAt));
+    page.ws.terminate();
+  }));
+  const spent = (cpuMs(site) - before) / (COUNT * STEPS);
+  late.sort((a, b) => a - b);
+  t.diagnostic(`${spent.toFixed(2)} ms of the processor for each step, requests of the pages included; p99 of the last step ${late[Math.floor(COUNT * 0.99)].toFixed(0)} ms`);
+  assert.ok(spent < MOST_MS, `${spent} ms for each step`);
+});
+
+test('PROV-A5: no such server and a foreign one are refused with the same answer at the same cost', MEASURED, async (t) => {
+  const ROUNDS = 30;
+  const EACH = 100;
+  const site = await start(t);
+  const [iris, omar] = [await owner(site), await owner(site, OMAR)];
+  const gone = await iris.order();
+  await iris.send('DELETE', `/api/v1/servers/${gone.id}`);
+  const names = { foreign: provision(1), none: provision(99999), deleted: provision(gone.id) };
+  const socket = await subscriber(site, names.foreign, omar.cookie);
+  const answers = new Set([JSON.stringify(heard(socket.answer)).replace(/\d+\.provision/, 'N')]);
+  const costs = { foreign: [], none: [], deleted: [] };
+  for (let round = -1; round < ROUNDS; round++) // one to warm up
+    for (const [kind, name] of Object.entries(names)) {
+      const before = cpuMs(site);
+      for (let i = 0; i < EACH; i++) {
+        socket.ask(name);
+        const answer = await socket.next(({ event }) => event === 'pusher:subscription_error');
+        answers.add(JSON.stringify(heard(answer)).replaceAll(/\d+\.provision/g, 'N'));
+      }
+      if (round >= 0) costs[kind].push((cpuMs(site) - before) / EACH);
+    }
+  assert.equal(answers.size, 1, [...answers].join('\n'));
+  const [foreign, none, deleted] = Object.values(costs).map((all) => Math.min(...all)); // undisturbed
+  t.diagnostic(`${[foreign, none, deleted].map((ms) => (1000 * ms).toFixed(1)).join(', ')} us of the processor: foreign, none, deleted`);
+  assert.ok(Math.max(foreign, none, deleted) < 1.25 * Math.min(foreign, none, deleted), 'one costs a quarter more than another');
+});
