@@ -180,7 +180,7 @@ async function startLive(page, options) {
     window.live = window.startLive({
       ...rest,
       channels: all,
-      refresh: async () => { window.refreshes++; return fetch('/api/v1/health'); },
+      refresh: async (signal) => { window.refreshes++; return fetch('/api/v1/health', { signal }); },
       onRefused: (name) => window.refused.push(name),
       onState: (state) => window.states.push(state),
     });
@@ -236,6 +236,31 @@ test('channels come and go while a page is live', PAGES, async (t) => {
   }
   await live(page);
   assert.deepEqual(await page.evaluate(() => window.heard), [1, 2, 3].map((round) => [`Round ${round}`, 'board']));
+});
+
+test('a question that gets no answer is given up and asked again, on a live page and on one that asks by itself', PAGES, async (t) => {
+  const site = await board(t);
+  const ada = await token(site);
+  const page = await open(t, `${site.url}/login`);
+  const hanging = [];
+  let hangs = true;
+  await page.route('**/api/v1/health', (route) => { if (hangs) hanging.push(route); else route.continue(); });
+  await startLive(page, { key: 'board-key', bearer: ada.token, channels: [['public', 'board']] });
+  await live(page);
+  const answered = () => page.evaluate(() => window.live.refresh()); // of the question under way, if there is one
+  await until(() => hanging.length === 1, 'the first question');
+  await page.clock.install();
+  const passes = (what, holds) => until(async () => { await page.clock.runFor(1000); return holds(); }, what);
+  await passes('the second question', () => hanging.length === 2);
+  await live(page);
+  hangs = false;
+  await passes('the answer', () => page.evaluate(() => window.refreshes === 3));
+  assert.equal(await answered(), true);
+  hangs = true;
+  await page.evaluate(() => window.live.refresh() && undefined);
+  await until(() => hanging.length === 3, 'a question on a page that is live');
+  await site.kill(); // what asks meanwhile does not wait for it
+  await passes('the question after it', () => hanging.length > 4);
 });
 
 test('a page whose token is worth nothing is not live, and says which channels are refused', PAGES, async (t) => {

@@ -14,8 +14,8 @@
         'note.removed': () => live.refresh(),
       },
     }],
-    async refresh() {
-      const answer = await fetch(location.href, { cache: 'no-cache' });
+    async refresh(signal) {
+      const answer = await fetch(location.href, { cache: 'no-cache', signal });
       if (answer.redirected)
         location.reload(); // signed out
       else if (answer.ok)

@@ -5,7 +5,7 @@
  *     key,                          the app's
  *     channels: [{ name, kind: 'public' | 'private' | 'presence', events: { 'thing.done': (event) => ... },
  *                  members: ([{ id, name }]) => ... }],   who is in a presence channel, at each change
- *     refresh: async () => response,  fetches what the page shows, and shows it
+ *     refresh: async (signal) => response,  fetches what the page shows, and shows it; the signal aborts what is not answered
  *     bearer,                       the token of a page that has no cookie; or what gets it, for each connection
  *     keepAsking: true,             also where nothing will change by itself: the key is unknown, a channel is refused
  *     resume: true,                 channels with a history (docs/history.md) hand out what was missed
@@ -16,7 +16,8 @@
  *   });
  *
  * A page that hears nothing must not go on asserting. It is live when every channel is subscribed, not when the connection
- * is there. After each subscription it asks for what it shows, so that nothing is missed in between. While it is not live it
+ * is there. After each subscription it asks for what it shows, so that nothing is missed in between, and asks again if there
+ * is no answer. While it is not live it
  * asks again and again, says how old it is, and after a minute without an answer loses its colours (class "stale" of
  * <html>). The page has a badge, #connection, and beside it #age.
  */
@@ -25,6 +26,7 @@
 (() => {
   const STALE_MS = 60000;
   const POLL_S = [5, 10, 30];
+  const ANSWER_MS = 15000; // so long a question waits for its answer
   const REMEMBERED = 500;
 
   /* Times: in the visitor's zone and in words, by the server's clock */
@@ -113,9 +115,23 @@
 
     /* Catching up */
 
+    let asksLater = null;
+
+    /** A live page would not ask again by itself. */
+    function askLater() {
+      asksLater ??= setTimeout(() => {
+        asksLater = null;
+        if (state === 'live')
+          catchUp();
+      }, POLL_S[0] * 1000);
+    }
+
     async function ask() {
+      const limit = new AbortController();
+      const late = new Promise((_, reject) => { limit.signal.onabort = () => reject(new Error('no answer')); });
+      const timeout = setTimeout(() => limit.abort(), ANSWER_MS);
       try {
-        const answer = await refresh();
+        const answer = await Promise.race([refresh(limit.signal), late]);
         if (!closed && answer?.ok) {
           readClock(answer);
           showTimes();
@@ -124,7 +140,10 @@
         }
         return Boolean(answer?.ok) && !closed;
       } catch {
-        return false; // the server is away: the next connection asks again
+        askLater(); // if the server is away, the next connection asks as well
+        return false;
+      } finally {
+        clearTimeout(timeout);
       }
     }
 

@@ -5,8 +5,8 @@
   const parts = liveParts({ changedShape: () => location.reload() });
   const live = startMonitor({
     channels: [],
-    async refresh() {
-      const answer = await fetch(location.href, { cache: 'no-cache' });
+    async refresh(signal) {
+      const answer = await fetch(location.href, { cache: 'no-cache', signal });
       if (answer.redirected)
         location.reload(); // signed out
       else if (answer.ok)

@@ -103,8 +103,8 @@
       { name: 'readings', events: { 'reading.batch': onBatch } },
       { name: 'gateways', events: { 'gateway.status-changed': onStatus } },
     ],
-    async refresh() {
-      const answer = await fetch(`/api/v1/dashboard?point=${chosen?.point ?? 0}&since=${line.last}&${fallback()}`);
+    async refresh(signal) {
+      const answer = await fetch(`/api/v1/dashboard?point=${chosen?.point ?? 0}&since=${line.last}&${fallback()}`, { signal });
       if (answer.status === 401)
         location.reload(); // signed out
       else if (answer.ok)

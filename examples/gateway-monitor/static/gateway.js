@@ -49,8 +49,8 @@
         'gateway.status-changed': ({ gateway: changed, current_status: status }) => showGateway({ ...changed, status }),
       },
     }],
-    async refresh() {
-      const answer = await fetch(`/api/v1/gateways/${gateway}?${fallback()}`);
+    async refresh(signal) {
+      const answer = await fetch(`/api/v1/gateways/${gateway}?${fallback()}`, { signal });
       if (!answer.ok) {
         if (answer.status < 500)
           location.reload(); // signed out, or it is not the user's any more

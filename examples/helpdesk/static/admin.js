@@ -50,8 +50,8 @@
     document.getElementById(focus)?.querySelector('select').focus();
   }
 
-  async function refresh() {
-    const answer = await desk.request('GET', '/connections');
+  async function refresh(signal) {
+    const answer = await desk.request('GET', '/connections', undefined, signal);
     if (answer?.ok)
       showHealth(await answer.json());
     return answer;

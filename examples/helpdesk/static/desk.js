@@ -3,7 +3,7 @@
  *
  *   const desk = await openDesk();                 signs in, if the page has a user of the demo
  *   desk.start({ channels, refresh, events, ... }) as startLive(); the user's own channel is one of them
- *   desk.request(method, where, body)              the answer, or null if the server does not answer
+ *   desk.request(method, where, body, signal)      the answer, or null if the server does not answer
  */
 'use strict';
 
@@ -49,10 +49,10 @@
       };
     }
 
-    async request(method, where, body) {
+    async request(method, where, body, signal) {
       const form = body instanceof FormData;
       const answer = await fetch(`/api/v1${where}`, {
-        method, cache: 'no-cache', headers: { ...this.headers(), ...(body && !form && { 'Content-Type': 'application/json' }) }, body: body && !form ? JSON.stringify(body) : body,
+        method, cache: 'no-cache', signal, headers: { ...this.headers(), ...(body && !form && { 'Content-Type': 'application/json' }) }, body: body && !form ? JSON.stringify(body) : body,
       }).catch(() => null);
       if (answer?.status === 401 && !this.bearer)
         location.reload(); // signed out: the page leads to the sign-in, and back

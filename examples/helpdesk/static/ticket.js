@@ -179,10 +179,10 @@
 
   let first = true;
 
-  async function refresh() {
+  async function refresh(signal) {
     const last = Math.max(0, ...[...replies.values()].filter(({ truncated }) => !truncated).map(({ id }) => id));
     const cut = [...replies.values()].filter(({ truncated }) => truncated).map(({ id }) => id - 1);
-    const answer = await desk.request('GET', `/tickets/${uuid}?since=${Math.min(last, ...cut)}`);
+    const answer = await desk.request('GET', `/tickets/${uuid}?since=${Math.min(last, ...cut)}`, undefined, signal);
     if (answer?.status === 404) {
       leave('You no longer have access to this ticket. What you have typed can still be copied.');
       return answer;

@@ -101,8 +101,8 @@
     showOnline([...new Map([...colleagues.values()].flat().map((member) => [member.id, member])).values()], desk.me.id);
   }
 
-  async function refresh() {
-    const answer = await desk.request('GET', '/tickets');
+  async function refresh(signal) {
+    const answer = await desk.request('GET', '/tickets', undefined, signal);
     if (answer?.ok)
       showAll(await answer.json());
     return answer;

@@ -182,8 +182,8 @@
       toast('Not all is live', 'major_outage', { text: `${name}: ${error?.error ?? 'refused'}`, lasting: true });
   }
 
-  async function refresh() {
-    const answer = await fetch('/api/v1/calls?state=active', { headers: { Accept: 'application/json' } });
+  async function refresh(signal) {
+    const answer = await fetch('/api/v1/calls?state=active', { headers: { Accept: 'application/json' }, signal });
     if (answer.status === 401)
       signedOut();
     if (answer.ok && !calls.take(await answer.clone().json()))

@@ -10,6 +10,7 @@
   const { dataset } = document.documentElement;
   const LOG_LINES = 1000;
   const LOG_BYTES = 65536; // of one answer
+  const ANSWER_MS = 12000; // so long a question waits for its answer
   const ASK_MS = 10000; // a page that waits for a machine and hears nothing asks by itself
 
   /* Catching up: all that the page shows */
@@ -20,6 +21,8 @@
 
   async function loadAll() {
     const answers = await Promise.all([...loaders].map((load) => load()));
+    if (answers.includes(null))
+      throw new Error('no answer'); // live.js asks again
     return answers.find((answer) => answer && !answer.ok) ?? answers[0] ?? null;
   }
 
@@ -34,7 +37,10 @@
     title: () => title,
   });
 
-  /** One question at a time, and one more if it is asked for meanwhile. */
+  /** For a question of an event: without an answer it becomes one of live.js, which asks until there is one. */
+  const orCatchUp = (load) => () => load().then((answer) => answer ?? live.refresh());
+
+  /** One question at a time, and one more if it is asked for meanwhile. Its result is null if there was no answer. */
   function oneAtATime(act) {
     let running = null;
     let again = false;
@@ -44,7 +50,7 @@
         let result = null;
         while (again) {
           again = false;
-          result = await act().catch(() => null); // the server is away: live.js asks again
+          result = await act(AbortSignal.timeout(ANSWER_MS)).catch(() => null);
         }
         running = null;
         return result;
@@ -89,9 +95,9 @@
   function useResource(url, busy = () => false) {
     const [state, setState] = useState({ value: null, gone: 0 });
     const load = useRef(null);
-    load.current ??= oneAtATime(async () => {
+    load.current ??= oneAtATime(async (signal) => {
       askedAt = Date.now();
-      const answer = await fetch(url, { headers: { Accept: 'application/json' }, cache: 'no-store' });
+      const answer = await fetch(url, { headers: { Accept: 'application/json' }, cache: 'no-store', signal });
       const value = answer.ok ? await answer.json() : null;
       if (value)
         setState((shown) => (value.revision < shown.value?.revision ? shown : { value, gone: 0 }));
@@ -106,7 +112,7 @@
       return () => clearInterval(timer);
     }, [waits]);
     const reload = useRef(null);
-    reload.current ??= gather(load.current);
+    reload.current ??= gather(orCatchUp(load.current));
     return { ...state, reload: reload.current };
   }
 
@@ -125,10 +131,10 @@
     const [lines, setLines] = useState([]);
     const next = useRef(null); // offset; null: the end, whatever it is
     const load = useRef(null);
-    load.current ??= oneAtATime(async () => {
+    load.current ??= oneAtATime(async (signal) => {
       for (;;) {
         const from = next.current;
-        const answer = await fetch(`/api/v1/servers/${server}/log?log=${name}${from === null ? '' : `&from=${from}`}`, { cache: 'no-store' });
+        const answer = await fetch(`/api/v1/servers/${server}/log?log=${name}${from === null ? '' : `&from=${from}`}`, { cache: 'no-store', signal });
         if (!answer.ok)
           return answer;
         const piece = await answer.json();
@@ -140,7 +146,7 @@
       }
     });
     useLoader(load.current);
-    const heard = useCallback(({ log }) => { if (log === name) load.current(); }, [name]);
+    const heard = useCallback(({ log }) => { if (log === name) orCatchUp(load.current)(); }, [name]);
     return { lines, heard };
   }
 

@@ -67,9 +67,9 @@
 
   const parts = liveParts({ changedShape: () => location.reload() });
 
-  async function refresh() {
+  async function refresh(signal) {
     // "no-cache": the browser asks whether its copy is still the same, which costs the server next to nothing
-    const answer = await fetch(location.href, { cache: 'no-cache' });
+    const answer = await fetch(location.href, { cache: 'no-cache', signal });
     if (heading)
       return null;
     if (answer.redirected || answer.status === 404) {
