@@ -549,7 +549,7 @@ void pc_messages_count(struct pc_messages *messages, pusherc_stats *out)
 #define BIT(type) (1u << PUSHERC_MESSAGE_##type)
 #define NOTICES                                                                                    \
     (BIT(OPEN) | BIT(CLOSE) | BIT(SIGNIN) | BIT(CHANNEL) | BIT(CLIENT_EVENT) | BIT(DENIED) |       \
-     BIT(WEBHOOK_FAILED) | BIT(LOG) | BIT(USER))
+     BIT(WEBHOOK_FAILED) | BIT(LOG) | BIT(USER) | BIT(RECEIPT) | BIT(EPHEMERAL_END))
 
 int pusherc_server_mute(pusherc_server *server, uint32_t messages)
 {

@@ -391,6 +391,42 @@ void reports_have_their_texts(void **)
     close(fd);
 }
 
+void receipts_the_ends_of_states_and_whose_a_change_is(void **)
+{
+    pusherc::inbox inbox;
+    pusherc::hooks hooks;
+    hooks.identify = [](pusherc::identify_request who) { who.accept("anna"); };
+    pusherc::server server =
+        make(std::move(hooks), with(inbox, PUSHERC_MESSAGE_RECEIPT, PUSHERC_MESSAGE_EPHEMERAL_END,
+                                    PUSHERC_MESSAGE_CHANNEL));
+    pusherc_app_options app{};
+    app.id = "app-id", app.key = "app-key", app.secret = "app-secret";
+    app.auth_mode = PUSHERC_AUTH_RULES;
+    app.client_events = true;
+    app.receipts = "private-chat event=message id=/id";
+    app.ephemeral = "private-chat event=client-typing ttl_ms=100";
+    server.put_app(app);
+    server.rule("chat", allow);
+    server.start();
+    int fd = establish(server);
+    subscribed(fd, "private-chat");
+    assert_true(next<pusherc::message::channel_event>(inbox).scope() == PUSHERC_SCOPE_PROCESS);
+    succeeds(server.publish("app-id", "private-chat", "message", "{\"id\":42}"));
+    const auto receipt = next<pusherc::message::receipt>(inbox);
+    assert_true(receipt.kind() == PUSHERC_RECEIPT_WRITTEN && receipt.user_id() == "anna");
+    assert_true(receipt.channel() == "private-chat" && receipt.at_ms() > 0);
+    assert_true(receipt.name() == "message" && receipt.id() == "42");
+    ws_client_say(fd, "{\"event\":\"client-typing\",\"channel\":\"private-chat\",\"data\":{}}");
+    const auto ended = next<pusherc::message::ephemeral_end>(inbox);
+    assert_true(ended.reason() == PUSHERC_EPHEMERAL_TIME && ended.name() == "client-typing");
+    assert_true(ended.channel() == "private-chat" && ended.data() == "{}");
+    close(fd);
+
+    pusherc_message raw{};
+    raw.name = {"cluster", 7}; /* as a server with a link puts it */
+    assert_true(pusherc::message::channel_event(raw).scope() == PUSHERC_SCOPE_CLUSTER);
+}
+
 } // namespace
 
 int main()
@@ -408,6 +444,7 @@ int main()
         cmocka_unit_test(reports_say_what_hooks_are_told),
         cmocka_unit_test(reports_that_are_muted_do_not_come),
         cmocka_unit_test(reports_have_their_texts),
+        cmocka_unit_test(receipts_the_ends_of_states_and_whose_a_change_is),
     };
     return cmocka_run_group_tests_name("cpp_inbox", tests, nullptr, nullptr);
 }

@@ -896,6 +896,7 @@ static void a_muted_notice_is_not_put(void **state)
     assert_int_equal(pusherc_server_mute(h.server, BIT(CHANNEL)), 0);
     int second = establish(&h);
     next_is(&h, PUSHERC_MESSAGE_OPEN);
+    assert_int_equal(pusherc_server_mute(h.server, BIT(RECEIPT) | BIT(EPHEMERAL_END)), 0);
     assert_int_equal(pusherc_server_mute(h.server, BIT(STOPPED)), PUSHERC_EINVAL);
     assert_int_equal(pusherc_server_mute(h.server, BIT(AUTHORIZE)), PUSHERC_EINVAL);
     assert_int_equal(pusherc_server_mute(NULL, 0), PUSHERC_EINVAL);

@@ -12,6 +12,7 @@ final class ChannelEvent
      * @param ?string $userId  of member_added and member_removed
      * @param int $subscriptionCount  after the change
      * @param int $sequence  grows with every change of the channel
+     * @param string $scope  "process"; or "cluster": a change on all linked servers, which one of them tells beside its own
      */
     public function __construct(
         public readonly string $type,
@@ -20,6 +21,7 @@ final class ChannelEvent
         public readonly ?string $userId,
         public readonly int $subscriptionCount,
         public readonly int $sequence,
+        public readonly string $scope = 'process',
     ) {
     }
 }

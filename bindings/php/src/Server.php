@@ -217,6 +217,18 @@ final class Server
         return $this->on(Constants::MESSAGE_CLIENT_EVENT, $report);
     }
 
+    /** @param callable(Receipt): void $report  an event has reached a user, by a rule of the app's `receipts` */
+    public function onReceipt(callable $report): static
+    {
+        return $this->on(Constants::MESSAGE_RECEIPT, $report);
+    }
+
+    /** @param callable(EphemeralEnd): void $report  the server has ended a state, by a rule of the app's `ephemeral` */
+    public function onEphemeralEnd(callable $report): static
+    {
+        return $this->on(Constants::MESSAGE_EPHEMERAL_END, $report);
+    }
+
     /** @param callable(Denial): void $report  something was refused or revoked, and why */
     public function onDenied(callable $report): static
     {

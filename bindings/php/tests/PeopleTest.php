@@ -4,15 +4,51 @@ declare(strict_types=1);
 
 namespace Pusherc\Tests;
 
+use Pusherc\EphemeralEnd;
 use Pusherc\History;
 use Pusherc\HttpRequest;
 use Pusherc\HttpResponse;
 use Pusherc\Publisher;
+use Pusherc\Receipt;
 use Pusherc\UserEvent;
 
 /** What a server knows of users and of the past, and what it lets in from outside. */
 final class PeopleTest extends TestCase
 {
+    public function testReceiptsAndTheEndsOfStatesAreTold(): void
+    {
+        $receipts = $ends = [];
+        $server = $this->server(client_events: true, receipts: 'presence-chat.{id} event=message id=/id shown=client-read',
+            ephemeral: 'presence-chat.{id} event=client-typing ttl_ms=100')->channel('{name...}', fn () => true);
+        $server->onReceipt(function (Receipt $r) use (&$receipts) {
+            $receipts[$r->kind] = $r;
+        })->onEphemeralEnd(function (EphemeralEnd $e) use (&$ends) {
+            $ends[] = $e;
+        });
+        [$olga, $max] = [$this->client($server, 'olga'), $this->client($server, 'max')];
+        $olga->subscribe('presence-chat.7');
+        $max->subscribe('presence-chat.7');
+        $server->publish('presence-chat.7', 'message', ['id' => 42], except: $max->socketId);
+        $olga->wait('message');
+        $this->until($server, function () use (&$receipts) {
+            return count($receipts) === 1;
+        });
+        $this->assertSame(['written'], array_keys($receipts));
+        $olga->send('client-read', ['id' => 42], 'presence-chat.7');
+        $max->send('client-typing', ['a' => 1], 'presence-chat.7');
+        $this->until($server, function () use (&$receipts, &$ends) {
+            return count($receipts) === 2 && count($ends) === 1;
+        });
+        foreach ($receipts as $kind => $r) {
+            $this->assertSame([$kind, 'app', 'presence-chat.7', 'message', '42', 'olga', $olga->socketId],
+                [$r->kind, $r->appId, $r->channel, $r->event, $r->id, $r->userId, $r->socketId]);
+            $this->assertEqualsWithDelta(microtime(true), $r->at, 60);
+        }
+        $this->assertSame(['written', 'shown'], array_keys($receipts));
+        $this->assertSame(['time', 'app', 'presence-chat.7', 'client-typing', '{"a":1}', 'max'],
+            [$ends[0]->reason, $ends[0]->appId, $ends[0]->channel, $ends[0]->event, $ends[0]->data, $ends[0]->userId]);
+    }
+
     public function testUsersAreListedLookedUpAndTold(): void
     {
         $told = [];

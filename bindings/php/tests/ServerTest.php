@@ -245,6 +245,7 @@ final class ServerTest extends TestCase
             $seen[] = "close $c->closeCode";
         })->onChannel(function (ChannelEvent $e) use (&$seen) {
             $seen[] = "$e->type $e->channel $e->userId $e->subscriptionCount";
+            $this->assertSame('process', $e->scope); // "cluster" needs linked servers
         })->onClientEvent(function (ClientEvent $e) use (&$seen) {
             $seen[] = "$e->event $e->channel $e->data $e->userId";
         });

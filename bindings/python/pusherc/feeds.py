@@ -10,7 +10,8 @@ from typing import Any, Generic, Literal, Self, TypeVar
 from pusherc._ffi import ffi, lib
 
 NoticeKind = Literal["open", "close", "signin", "occupied", "vacated", "member_added", "member_removed",
-                     "subscription_count", "client_event", "online", "offline", "webhook_failed"]
+                     "subscription_count", "client_event", "online", "offline", "receipt_written", "receipt_shown",
+                     "ephemeral_end", "webhook_failed"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,10 +22,12 @@ class Notice:
     |---|---|
     | open, signin | socket_id, user_id, data: the client's address |
     | close | the same; number: the close code |
-    | occupied, vacated, subscription_count | channel; count: subscriptions; sequence: grows with each change of the channel |
+    | occupied, vacated, subscription_count | channel; count: subscriptions; sequence: grows with each change of the channel; scope: "process", or "cluster" for a change on all linked servers, which one of them tells beside its own |
     | member_added, member_removed | the same, and user_id |
     | client_event | channel, socket_id, user_id; name: of the event; data: its payload |
     | online, offline | user_id, in an app with `user_events`; away: seconds since who is offline was there; sequence: grows with each change of a user |
+    | receipt_written, receipt_shown | channel, user_id, socket_id; name: of the event; data: its id; at: Unix time in seconds |
+    | ephemeral_end | channel, user_id; name: of the client event that had begun the state; data: what was said last; reason: "time" or "left" |
     | webhook_failed | name: the URL; data: the body; number: the last status; count: events in the body |
     """
 
@@ -39,6 +42,9 @@ class Notice:
     count: int = 0
     sequence: int = 0
     away: float = 0.0
+    scope: str = ""
+    reason: str = ""
+    at: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,16 +95,23 @@ CHANNEL_KINDS: dict[int, NoticeKind] = {
     lib.PUSHERC_MEMBER_REMOVED: "member_removed",
     lib.PUSHERC_SUBSCRIPTION_COUNT: "subscription_count",
 }
+RECEIPT_KINDS: dict[int, NoticeKind] = {
+    lib.PUSHERC_RECEIPT_WRITTEN: "receipt_written",
+    lib.PUSHERC_RECEIPT_SHOWN: "receipt_shown",
+}
+REASONS = {lib.PUSHERC_EPHEMERAL_TIME: "time", lib.PUSHERC_EPHEMERAL_LEFT: "left"}
 KINDS: dict[int, NoticeKind] = {
     lib.PUSHERC_MESSAGE_OPEN: "open",
     lib.PUSHERC_MESSAGE_CLOSE: "close",
     lib.PUSHERC_MESSAGE_SIGNIN: "signin",
     lib.PUSHERC_MESSAGE_CLIENT_EVENT: "client_event",
+    lib.PUSHERC_MESSAGE_EPHEMERAL_END: "ephemeral_end",
     lib.PUSHERC_MESSAGE_WEBHOOK_FAILED: "webhook_failed",
 }
 # The message that each kind of notice comes with.
 MESSAGES: dict[NoticeKind, int] = {kind: message for message, kind in KINDS.items()}
 MESSAGES.update({kind: lib.PUSHERC_MESSAGE_CHANNEL for kind in CHANNEL_KINDS.values()})
+MESSAGES.update({kind: lib.PUSHERC_MESSAGE_RECEIPT for kind in RECEIPT_KINDS.values()})
 MESSAGES.update({"online": lib.PUSHERC_MESSAGE_USER, "offline": lib.PUSHERC_MESSAGE_USER})
 
 
@@ -107,9 +120,14 @@ def notice_of(kind: int, numbers: Any, texts: Any) -> Notice:
     socket_id, app_id, channel, user_id, name, data = texts
     _, number, _, _, _, a, b = numbers
     if kind == lib.PUSHERC_MESSAGE_CHANNEL:
-        return Notice(CHANNEL_KINDS[number], app_id, socket_id, channel, user_id or None, count=a, sequence=b)
+        return Notice(CHANNEL_KINDS[number], app_id, socket_id, channel, user_id or None, count=a, sequence=b,
+                      scope=name or "process")
     if kind == lib.PUSHERC_MESSAGE_USER:
         return Notice("online" if number else "offline", app_id, user_id=user_id, sequence=b, away=a / 1000)
+    if kind == lib.PUSHERC_MESSAGE_RECEIPT:
+        return Notice(RECEIPT_KINDS[number], app_id, socket_id, channel, user_id, name, data, at=a / 1000)
+    if kind == lib.PUSHERC_MESSAGE_EPHEMERAL_END:
+        return Notice(KINDS[kind], app_id, channel=channel, user_id=user_id or None, name=name, data=data, reason=REASONS[number])
     count = a if kind == lib.PUSHERC_MESSAGE_WEBHOOK_FAILED else 0
     return Notice(KINDS[kind], app_id, socket_id, channel, user_id or None, name, data, number, count)
 
@@ -310,7 +328,8 @@ class Presence(_Roster[PresenceChange]):
 
     def push(self, kind: int, numbers: Any, texts: Any) -> None:
         what = numbers[1]
-        if (texts[1], texts[2]) == self._key and what in (lib.PUSHERC_MEMBER_ADDED, lib.PUSHERC_MEMBER_REMOVED):
+        of_cluster = texts[4]  # this server has told its own change
+        if not of_cluster and (texts[1], texts[2]) == self._key and what in (lib.PUSHERC_MEMBER_ADDED, lib.PUSHERC_MEMBER_REMOVED):
             self._heard(what == lib.PUSHERC_MEMBER_ADDED, texts[3], numbers[6])
 
     def _info(self, user_id: str) -> dict[str, Any]:

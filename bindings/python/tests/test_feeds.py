@@ -1,14 +1,15 @@
 """What happens, as iterators: complete, in order, bounded."""
 
 import asyncio
+import time
 from collections.abc import Sequence
 
 import pytest
-from conftest import PATIENCE, Connect, Serve, until
+from conftest import PATIENCE, Connect, Serve, app, until
 
 import pusherc
 from pusherc._ffi import lib
-from pusherc.feeds import Presence
+from pusherc.feeds import Presence, notice_of
 
 
 @pytest.fixture
@@ -194,3 +195,49 @@ def test_presence_takes_changes_of_two_workers_in_any_order() -> None:
     found = [presence._next(), presence._next()]
     assert found == [(False, "a", {}), None]
     assert presence.members == {}
+
+
+async def test_receipts_and_the_ends_of_states(serve: Serve, connect: Connect) -> None:
+    server = pusherc.Server([app(client_events=True, receipts="presence-chat.{id} event=message id=/id shown=client-read",
+                                 ephemeral="presence-chat.{id} event=client-typing ttl_ms=100")], [pusherc.Listen()], grace=0)
+    server.channel("{name...}")(lambda question: True)
+
+    @server.identify
+    def who(question: pusherc.IdentifyRequest) -> pusherc.Identity | None:
+        return pusherc.Identity(question.query("user") or "", {})
+
+    await serve(server)
+    olga, max_ = await connect(server, user="olga"), await connect(server, user="max")
+    for client in olga, max_:
+        await client.joined("presence-chat.7")
+    async with server.events("receipt_written", "receipt_shown", "ephemeral_end") as events, asyncio.timeout(PATIENCE):
+        before = time.time()
+        server.publish("presence-chat.7", "message", {"id": 42}, exclude=max_.socket_id)
+        await olga.event("message")
+        written = await anext(events)
+        await olga.ws.send('{"event":"client-read","channel":"presence-chat.7","data":{"id":42}}')
+        await max_.ws.send('{"event":"client-typing","channel":"presence-chat.7","data":{"a":1}}')
+        seen = [await anext(events) for _ in range(2)]
+    shown, ended = sorted((one for one in seen if isinstance(one, pusherc.Notice)), key=lambda one: one.kind == "ephemeral_end")
+    for receipt, kind in (written, "receipt_written"), (shown, "receipt_shown"):
+        assert isinstance(receipt, pusherc.Notice)
+        assert (receipt.kind, receipt.app_id, receipt.channel, receipt.name, receipt.data) == (
+            kind, "1", "presence-chat.7", "message", "42")
+        assert (receipt.user_id, receipt.socket_id) == ("olga", olga.socket_id)
+        assert before - 1 < receipt.at < time.time() + 1
+    assert (ended.channel, ended.user_id, ended.name, ended.data, ended.reason) == (
+        "presence-chat.7", "max", "client-typing", '{"a":1}', "time")
+
+
+async def test_a_change_says_whose_it_is(open_server: pusherc.Server, serve: Serve, connect: Connect) -> None:
+    server = await serve(open_server)
+    async with server.events("occupied") as events, server.presence("presence-a") as there, asyncio.timeout(PATIENCE):
+        await (await connect(server, user="olga")).joined("presence-a")
+        occupied = await anext(events)
+        assert isinstance(occupied, pusherc.Notice) and occupied.scope == "process"
+        assert (await anext(there)).user_id == "olga"
+        # As the server of a cluster that tells its changes would put them.
+        numbers, texts = (0, lib.PUSHERC_MEMBER_REMOVED, 0, 0, 0, 0, 1 << 40), ("", "1", "presence-a", "olga", "cluster", "")
+        assert notice_of(lib.PUSHERC_MESSAGE_CHANNEL, numbers, texts).scope == "cluster"
+        there.push(lib.PUSHERC_MESSAGE_CHANNEL, numbers, texts)
+        assert there._next() is None and set(there.members) == {"olga"}

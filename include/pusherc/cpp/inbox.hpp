@@ -78,6 +78,11 @@ struct message {
         {
             return static_cast<pusherc_channel_event_type>(raw_.number);
         }
+        /** Of the process, or of all linked servers. */
+        pusherc_scope scope() const noexcept
+        {
+            return raw_.name.len ? PUSHERC_SCOPE_CLUSTER : PUSHERC_SCOPE_PROCESS;
+        }
         std::uint64_t subscription_count() const noexcept { return raw_.a; }
         std::uint64_t sequence() const noexcept { return raw_.b; }
     };

@@ -12,10 +12,12 @@ use Pusherc\ClientEvent;
 use Pusherc\Connection;
 use Pusherc\Constants;
 use Pusherc\Denial;
+use Pusherc\EphemeralEnd;
 use Pusherc\Exception;
 use Pusherc\HttpRequest;
 use Pusherc\IdentifyRequest;
 use Pusherc\Question;
+use Pusherc\Receipt;
 use Pusherc\Reject;
 use Pusherc\UserEvent;
 use Pusherc\WebhookFailure;
@@ -206,7 +208,17 @@ final class Inbox
                 break;
             case Constants::MESSAGE_CHANNEL:
                 $this->call($function, new ChannelEvent(self::CHANGES[$message->number] ?? 'unknown', $text('app_id'),
-                    $text('channel'), $some('user_id'), $message->a, $message->b));
+                    $text('channel'), $some('user_id'), $message->a, $message->b, $some('name') ?? 'process'));
+                break;
+            case Constants::MESSAGE_RECEIPT:
+                $kind = $message->number === Constants::RECEIPT_SHOWN ? 'shown' : 'written';
+                $this->call($function, new Receipt($kind, $text('app_id'), $text('channel'), $text('name'), $text('data'),
+                    $text('user_id'), (string) $socket, $message->a / 1000));
+                break;
+            case Constants::MESSAGE_EPHEMERAL_END:
+                $reason = $message->number === Constants::EPHEMERAL_LEFT ? 'left' : 'time';
+                $this->call($function, new EphemeralEnd($reason, $text('app_id'), $text('channel'), $text('name'),
+                    $text('data'), $some('user_id')));
                 break;
             case Constants::MESSAGE_USER:
                 $this->call($function, new UserEvent($text('app_id'), $text('user_id'), $message->number === 1,

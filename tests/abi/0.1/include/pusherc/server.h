@@ -501,7 +501,7 @@ PUSHERC_API void pusherc_server_free(pusherc_server *server);
  *
  * @param server    with an inbox
  * @param messages  bits, 1u << pusherc_message_type, of OPEN, CLOSE, SIGNIN, CHANNEL, CLIENT_EVENT, DENIED,
- *                  WEBHOOK_FAILED and LOG; 0 = none is muted, as in the beginning
+ *                  WEBHOOK_FAILED, LOG, USER, RECEIPT and EPHEMERAL_END; 0 = none is muted, as in the beginning
  * @return 0, or (then nothing has changed)
  *         PUSHERC_EINVAL  server is NULL, or a bit is of another message
  *         PUSHERC_ESTATE  the server has no inbox
