@@ -34,7 +34,8 @@ struct pc_api_call {
     pusherc_slice captures[PC_API_MAX_CAPTURE]; /* of the path, as sent */
     struct pc_pending *answer;                  /* that the call has waited for */
     const struct pc_search *found; /* what pc_api_search() has found; NULL = nothing was asked */
-    void (*handler)(struct pc_api_call *call); /* of pc_api_search() */
+    struct pc_once *once;          /* what pc_api_once() was answered; NULL = nothing was asked */
+    void (*handler)(struct pc_api_call *call); /* of pc_api_search(), pc_api_once() */
     void (*next)(struct pc_api_call *call);    /* in the waiting copy: continues with the answer */
     uint32_t patience_ms;                      /* in the waiting copy, see pc_api_patience_ms() */
     struct pc_api_call *copy;                  /* that waits; NULL = the reply is complete */
@@ -98,6 +99,7 @@ struct pc_api_idempotency {
     pusherc_slice key;                  /* len 0 = no key: the answer is not kept */
     uint64_t content;                   /* see pc_api_content() */
     struct pc_idempotency_entry *entry; /* NULL = not begun, or ended */
+    struct pc_once_key *everywhere;     /* begun for all processes; NULL = not, or ended */
     bool repeat;                        /* the first answer is given again; publish nothing */
 };
 bool pc_api_idempotency_key_valid(pusherc_slice key);
@@ -105,6 +107,11 @@ bool pc_api_idempotency_key_valid(pusherc_slice key);
 bool pc_api_idempotency_key(struct pc_api_call *call, pusherc_slice member, pusherc_slice *key);
 /* Hashes the published content part by part; `before` is the hash of the parts so far, 0 for the first part. */
 uint64_t pc_api_content(const struct pc_api_call *call, uint64_t before, pusherc_slice part);
+/* If other processes serve the app, asks them about these keys, of which those with len 0 do not count; `handler` is
+ * called again with their answer, in call->once. True: the caller returns; the call waits, or the reply is the error.
+ * False: call->once is the answer or, if that is NULL, this process decides. */
+bool pc_api_once(struct pc_api_call *call, const struct pc_api_idempotency *const *keys,
+                 size_t count, void (*handler)(struct pc_api_call *call));
 /* Takes the key. `answer` is kept for repeats. If this is a repeat, the first answer is appended to `stored`. False:
  * the reply is the error. */
 bool pc_api_idempotency_begin(struct pc_api_call *call, struct pc_api_idempotency *idempotency,

@@ -418,13 +418,16 @@ static bool begin_request(struct pc_api_call *call, struct pc_api_idempotency *i
 
 /* Publishes the event unless the request is a repeat. The reply holds the answer; a failure replaces it. */
 static void publish_idempotent(struct pc_api_call *call, struct event *event,
-                               pusherc_slice endpoint)
+                               pusherc_slice endpoint, void (*handler)(struct pc_api_call *call))
 {
     struct pc_api_idempotency idempotency = {.entry = NULL};
+    const struct pc_api_idempotency *keys[] = {&idempotency};
     if (!pc_api_idempotency_key(call, event->key, &idempotency.key))
         return;
     if (idempotency.key.len)
         idempotency.content = content_of(call, endpoint);
+    if (pc_api_once(call, keys, 1, handler))
+        return;
     if (begin_request(call, &idempotency))
         pc_api_idempotency_end(call, &idempotency, judge(call, event, 0) && publish(call, event));
     pc_incoming_free(&event->incoming);
@@ -465,6 +468,12 @@ static bool search_counts(struct pc_api_call *call, const struct event *events, 
     return waits;
 }
 
+/* The handler is called again: the events have been counted. */
+static bool has_waited(const struct pc_api_call *call)
+{
+    return call->found || call->once;
+}
+
 void pc_api_events(struct pc_api_call *call)
 {
     char storage[PC_API_BODY_ROOM];
@@ -473,12 +482,12 @@ void pc_api_events(struct pc_api_call *call)
     struct event event = {.channels = channels};
     const struct reading r = {call, &scratch, 0, &event};
 
-    if ((!call->found && !pc_api_take_events(call, 1)) ||
+    if ((!has_waited(call) && !pc_api_take_events(call, 1)) ||
         !pc_api_body_scratch(call, &scratch, storage, sizeof storage))
         return;
     if (read_single(&r) && !search_counts(call, &event, 1, pc_api_events)) {
         answer_event(call, &event);
-        publish_idempotent(call, &event, PC_S("events"));
+        publish_idempotent(call, &event, PC_S("events"), pc_api_events);
     }
     pc_buf_free(&scratch);
 }
@@ -516,6 +525,7 @@ static bool read_batch(struct pc_api_call *call, struct pc_json array, struct pc
             return refuse_event(&r, 400, "It is not a JSON object.");
         if (!read_event(&r, iter.value))
             return false;
+        events[i].idempotency.key = events[i].key;
         if (events[i].key.len)
             events[i].idempotency.content =
                 pc_api_content(call, pc_api_content(call, 0, PC_S("event")), iter.value.raw);
@@ -595,7 +605,6 @@ static bool begin_event(struct pc_api_call *call, struct batch *batch, size_t in
         return true;
     if (key_is_repeated(batch->events, index))
         return refuse_event(&r, 400, "Another one has the same idempotency_key.");
-    event->idempotency.key = event->key;
     event->stored_at = batch->stored.len;
     pc_api_begin(call->reply, 200, PC_API_JSON);
     pc_api_put_counts(call, event->channels[0], &event->info, true);
@@ -630,14 +639,28 @@ static bool judge_batch(struct pc_api_call *call, struct batch *batch)
     return ok;
 }
 
+/* Asks other processes about the keys of the events and that of the whole batch. */
+static bool ask_keys(struct pc_api_call *call, const struct batch *batch,
+                     const struct pc_api_idempotency *whole)
+{
+    const struct pc_api_idempotency *keys[PC_ONCE_KEYS];
+    size_t count = 0;
+    for (size_t i = 0; i < batch->count; i++)
+        keys[count++] = &batch->events[i].idempotency;
+    keys[count++] = whole;
+    return pc_api_once(call, keys, count, pc_api_batch_events);
+}
+
 static void publish_batch(struct pc_api_call *call, struct batch *batch)
 {
     struct pc_api_idempotency whole = {.entry = NULL};
     bool ok = true;
-    if (!pc_api_idempotency_key(call, batch->key, &whole.key) || !begin_events(call, batch))
+    if (!pc_api_idempotency_key(call, batch->key, &whole.key))
         return;
     if (whole.key.len)
         whole.content = content_of(call, PC_S("batch_events"));
+    if (ask_keys(call, batch, &whole) || !begin_events(call, batch))
+        return;
     answer_batch(call, batch);
     if (begin_request(call, &whole)) {
         ok = judge_batch(call, batch);
@@ -668,7 +691,8 @@ void pc_api_batch_events(struct pc_api_call *call)
         return;
     struct pc_json array = pc_json_get(object, PC_S("batch"));
     batch.count = count_batch(call, array);
-    if (batch.count == 0 || (!call->found && !pc_api_take_events(call, (uint32_t)batch.count)) ||
+    if (batch.count == 0 ||
+        (!has_waited(call) && !pc_api_take_events(call, (uint32_t)batch.count)) ||
         !pc_api_body_scratch(call, &scratch, storage, sizeof storage))
         return;
     pc_buf_init_in(&batch.stored, &call->request->engine->mem, SIZE_MAX, stored, sizeof stored);
@@ -694,7 +718,7 @@ void pc_api_channel_events(struct pc_api_call *call)
     };
     const struct reading r = {call, NULL, 0, &event};
 
-    if (!pc_api_take_events(call, 1))
+    if (!has_waited(call) && !pc_api_take_events(call, 1))
         return;
     if (!name) {
         refuse_event(&r, 400, "name is missing.");
@@ -704,5 +728,5 @@ void pc_api_channel_events(struct pc_api_call *call)
     if ((socket_id && !set_socket_id(&r, *socket_id)) || !check_event(&r))
         return;
     pc_api_begin(call->reply, 202, NULL);
-    publish_idempotent(call, &event, PC_S("channel events"));
+    publish_idempotent(call, &event, PC_S("channel events"), pc_api_channel_events);
 }

@@ -50,6 +50,7 @@ static void go_on(struct pc_api_call *call)
         return;
     }
     call->found = search;
+    call->once = NULL; /* it is gone */
     call->handler(call);
 }
 

@@ -207,6 +207,18 @@ int pc_app_check(const pusherc_app_options *o, bool webhooks, pusherc_errinfo *i
     return pc_endpoints_check(o, info);
 }
 
+static int make_content_seed(struct pc_app *app)
+{
+    const pusherc_slice use = PC_S("contents of idempotency keys");
+    char digest[PC_SHA256_HEX];
+    int err = pc_hmac_hex(app->secret, &use, 1, digest);
+    for (size_t i = 0; i < PC_SHA256_HEX / 2 && err == 0; i++)
+        app->content_seed[i / 16] =
+            app->content_seed[i / 16] << 4 |
+            (uint64_t)(digest[i] <= '9' ? digest[i] - '0' : digest[i] - 'a' + 10);
+    return err;
+}
+
 static int keep_secret_text(struct pc_app *app, pusherc_slice secret)
 {
 #ifdef PC_WITH_EXPLAIN
@@ -306,6 +318,8 @@ int pc_app_new(struct pc_app **out, const struct pc_mem *mem, const pusherc_app_
         err = keep_secret_text(app, pc_slice_of(options->secret));
     if (err == 0)
         err = pc_hmac_key_new(&app->secret, mem, pc_slice_of(options->secret));
+    if (err == 0)
+        err = make_content_seed(app);
     if (err == 0 && options->allowed_origins)
         err = pc_origins_copy(mem, options->allowed_origins, &app->origins);
     if (err == 0)

@@ -127,6 +127,8 @@ struct pc_app {
     struct pc_map_node by_id, by_key; /* the registry's, while this is the current snapshot */
     pusherc_slice id, key;
     struct pc_hmac_key *secret; /* owned */
+    /* made of the secret: the same in all processes, and only who has the secret knows it */
+    uint64_t content_seed[2];
     /* owned, wiped; only why/signature.h reads it. Empty in a build without explanations. */
     pusherc_slice secret_text;
     /* The key and secret that a change has replaced; owned. They remain valid until old_until_ms. NULL = none. */

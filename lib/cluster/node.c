@@ -8,6 +8,7 @@
 #include "cluster/isolation.h"
 #include "cluster/kept.h"
 #include "cluster/mirror.h"
+#include "cluster/once.h"
 #include "cluster/orders.h"
 #include "cluster/relay.h"
 #include "cluster/search.h"
@@ -78,13 +79,19 @@ static void forget_dead(struct pc_node_part *part)
     pc_names_free(part->node, &part->lapsed);
 }
 
+static bool is_of_no_epoch(pusherc_step step)
+{
+    return step == 0 || step == PUSHERC_STEP_KEEP ||
+           (step >= PUSHERC_STEP_ONCE_BEGIN && step <= PUSHERC_STEP_ONCE_UNDO);
+}
+
 /* Fenced, or the data is another: attaches again on the same connection. Publications are answered all the same. */
 static void attach_anew(struct pc_node_part *part)
 {
     PC_LIST_EACH(l, &part->requests) {
         struct pc_request *r = PC_CONTAINER(l, struct pc_request, in_order);
-        if (r->stale || r->kind->step == 0 || r->kind->step == PUSHERC_STEP_KEEP)
-            continue; /* of no epoch */
+        if (r->stale || is_of_no_epoch(r->kind->step))
+            continue;
         r->stale = true;
         r->kind->forgotten(part, r);
     }
@@ -116,6 +123,7 @@ static void begin_up(struct pc_node_part *part)
     pc_relay_send(part);
     pc_wants_look_all(part);
     pc_searches_go_on(part->node);
+    pc_onces_go_on(part->node);
 }
 
 static void on_attached(struct pc_node_part *part, struct pc_request *r,
@@ -580,6 +588,7 @@ static void on_tick(struct pc_timer *timer, uint64_t now_ms)
     pc_isolation_tick(node, now_ms);
     pc_orders_tick(&node->parts[0]);
     pc_searches_go_on(node);
+    pc_onces_go_on(node);
     pc_timer_arm(&node->worker->timers, &node->tick, now_ms + PC_NODE_TICK_MS);
 }
 
@@ -704,6 +713,7 @@ int pc_node_new(struct pusherc_link **out, struct pc_engine *engine, const pushe
     pc_relay_init(node);
     pc_orders_init(node);
     pc_searches_init(node);
+    pc_onces_init(node);
     pc_tellers_init(node);
     *out = node;
     return 0;
@@ -815,6 +825,7 @@ void pc_node_free(struct pusherc_link *node)
     pc_list_take(&outgoing, &node->outgoing);
     take_all(node, &outgoing);
     pc_searches_free(node);
+    pc_onces_free(node);
     pc_orders_free(node);
     pc_tellers_free(node);
     pc_wants_free(node);

@@ -42,6 +42,7 @@ struct pc_node_part;
 struct pc_remote;
 struct pc_remote_user;
 struct pc_search;
+struct pc_begun;
 
 enum pc_link_state {
     PC_LINK_DOWN = 0,
@@ -69,6 +70,7 @@ struct pc_request {
     struct pc_remote_user *user;
     struct pc_relayed *event;
     struct pc_search *search;
+    struct pc_begun *begun; /* once.c */
     uint64_t number;
     uint64_t asked_ns; /* 0 = time is not taken */
     struct pc_buf text;
@@ -244,6 +246,8 @@ struct pusherc_link {
     uint64_t find_app_ms;     /* since then; */
     bool app_is_late;         /* and has not answered in time */
     struct pc_list searches;  /* that wait for their next step */
+    struct pc_list untold;    /* idempotency keys that are done, and could not be told */
+    uint64_t tokens;          /* numbers of idempotency keys that were begun */
     struct pc_orders orders;
     struct pc_isolation isolation;
     struct pc_node_stats stats;

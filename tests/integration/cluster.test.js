@@ -98,6 +98,36 @@ describe('several servers over Redis', { skip: noRedis }, () => {
     }
   });
 
+  test('an event with an idempotency key is published once, whichever servers it is sent to', async (t) => {
+    const redis = await startRedis(t);
+    const nodes = await startNodes(t, redis, 2);
+    const clients = await Promise.all(nodes.map((node) => connect(node)));
+    for (const client of clients) await client.subscribe('orders');
+    const publish = (node, n, more) => api(node, 'POST', '/events', { body: { name: 'e', channel: 'orders', data: String(n), idempotency_key: `key ${n}` }, ...more });
+    const answers = await Promise.all(Array.from({ length: 200 }, (_, i) => publish(nodes[i % 2], (i >> 1) % 20)));
+    for (const { status, json, headers } of answers) {
+      if (status === 200) assert.deepEqual(json, {});
+      else assert.deepEqual([status, headers['retry-after']], [503, '1']);
+    }
+    for (const node of nodes) for (let n = 0; n < 20; n++) assert.equal((await publish(node, n)).status, 200);
+    const header = { headers: { 'X-Idempotency-Key': 'key 1' } };
+    for (const node of nodes) assert.equal((await api(node, 'POST', '/events', { body: { name: 'e', channel: 'orders', data: 'other' }, ...header })).status, 409);
+    await flows(nodes, clients, 'orders');
+    for (const client of clients)
+      assert.deepEqual(client.frames.filter((f) => f.event === 'e').map((f) => Number(f.data)).sort((a, b) => a - b), Array.from({ length: 20 }, (_, n) => n));
+    // Without Redis each server knows its own keys, and when it is back all know them.
+    assert.equal((await publish(nodes[0], 19.5)).status, 200);
+    await redis.kill();
+    await until(async () => (await request(nodes[0], 'GET', '/ready')).text.includes('degraded'), 'the loss of Redis', LONG);
+    for (const n of [19.5, 20]) assert.equal((await publish(nodes[0], n)).status, 200);
+    await startRedis(t, [], redis.port);
+    await Promise.all(nodes.map(linked));
+    for (const node of nodes)
+      for (const n of [19.5, 20]) await until(async () => (await publish(node, n)).status === 200, 'what the first one was answered', LONG);
+    await flows(nodes, clients, 'orders');
+    assert.deepEqual(clients[0].frames.filter((f) => f.event === 'e').map((f) => Number(f.data)).filter((n) => n > 19), [19.5, 20]);
+  });
+
   test('a client event, and an event without its publisher, cross servers', async (t) => {
     const redis = await startRedis(t);
     const nodes = await startNodes(t, redis, 2);

@@ -307,6 +307,29 @@ static int tear_down(void **state)
     return 0;
 }
 
+/* Cuts the server off, and waits until it knows. */
+static void cut_server(struct fixture *f, size_t i)
+{
+    pusherc_cluster_info info = PUSHERC_CLUSTER_INFO_INIT;
+    cut_end(&f->bus.ends[i]);
+    do {
+        nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+        assert_int_equal(pusherc_server_cluster(f->servers[i], &info), 0);
+    } while (info.state != PUSHERC_LINK_DOWN);
+}
+
+static bool has_nodes(pusherc_server *server, uint32_t count)
+{
+    for (int i = 0; i < 6000; i++) { /* a minute */
+        pusherc_cluster_info info = PUSHERC_CLUSTER_INFO_INIT;
+        assert_int_equal(pusherc_server_cluster(server, &info), 0);
+        if (info.nodes == count && info.state == PUSHERC_LINK_UP)
+            return true;
+        nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
+    }
+    return false;
+}
+
 /* -- clients -- */
 
 /* A message of any length below 64 KiB, masked with zeros. */
@@ -358,7 +381,19 @@ static int join(uint16_t port, const char *user)
     return fd;
 }
 
-/* A signed GET; the answer with its head. */
+/* Reads the answer with its head. */
+static void exchange(uint16_t port, const char *request, char *out, size_t size)
+{
+    size_t len = 0;
+    int fd = ws_client_dial(port);
+    ws_client_send(fd, request);
+    for (ssize_t n; (n = recv(fd, out + len, size - 1 - len, 0)) > 0;)
+        len += (size_t)n;
+    out[len] = '\0';
+    close(fd);
+}
+
+/* A signed GET. */
 static void get(uint16_t port, const char *path, const char *info, char *out, size_t size)
 {
     char query[1024], request[2048];
@@ -366,7 +401,6 @@ static void get(uint16_t port, const char *path, const char *info, char *out, si
     const pusherc_http_param params[] = {
         {PUSHERC_LIT("info"), pusherc_slice_of(info)},
         {PUSHERC_LIT("filter_by_prefix"), PUSHERC_LIT("presence-")}};
-    size_t len = 0;
     credentials.key = (pusherc_slice)PUSHERC_LIT("app-key");
     credentials.secret = (pusherc_slice)PUSHERC_LIT("app-secret");
     assert_int_equal(pusherc_sign_request(&credentials, "GET", path, params, 2,
@@ -375,12 +409,25 @@ static void get(uint16_t port, const char *path, const char *info, char *out, si
                      0);
     snprintf(request, sizeof request, "GET %s?%s HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
              path, query);
-    int fd = ws_client_dial(port);
-    ws_client_send(fd, request);
-    for (ssize_t n; (n = recv(fd, out + len, size - 1 - len, 0)) > 0;)
-        len += (size_t)n;
-    out[len] = '\0';
-    close(fd);
+    exchange(port, request, out, size);
+}
+
+/* A signed POST. */
+static void post(uint16_t port, const char *path, const char *body, char *out, size_t size)
+{
+    char query[1024], request[4096];
+    pusherc_credentials credentials = PUSHERC_CREDENTIALS_INIT;
+    credentials.key = (pusherc_slice)PUSHERC_LIT("app-key");
+    credentials.secret = (pusherc_slice)PUSHERC_LIT("app-secret");
+    assert_int_equal(pusherc_sign_request(&credentials, "POST", path, NULL, 0,
+                                          pusherc_slice_of(body), (uint64_t)time(NULL), query,
+                                          sizeof query, NULL),
+                     0);
+    snprintf(request, sizeof request,
+             "POST %s?%s HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
+             "Content-Length: %zu\r\n\r\n%s",
+             path, query, strlen(body), body);
+    exchange(port, request, out, size);
 }
 
 /* Asks again until the answer has the text: counts travel. */
@@ -538,6 +585,125 @@ static void the_http_api_answers_for_all_servers(void **state)
     close(b);
 }
 
+static void subscribe_to(int fd, const char *channel)
+{
+    char text[200];
+    snprintf(text, sizeof text, "{\"event\":\"pusher:subscribe\",\"data\":{\"channel\":\"%s\"}%*s}",
+             channel, 80, ""); /* say() wants no short one */
+    say(fd, text);
+    assert_true(ws_client_hears(fd, "subscription_succeeded"));
+}
+
+/* Publishes one event, or a batch of it and another one; the answer's status and body. */
+static void publish_once(uint16_t port, const char *key, const char *data, bool batch,
+                         const char *status, const char *text)
+{
+    char body[512], answer[4096];
+    snprintf(body, sizeof body,
+             "%s{\"name\":\"e\",\"channel\":\"orders\",\"data\":\"%s\",\"info\":"
+             "\"subscription_count\",\"idempotency_key\":\"%s\"}%s",
+             batch ? "{\"batch\":[" : "", data, key,
+             batch ? ",{\"name\":\"e\",\"channel\":\"orders\",\"data\":\"beside\"}]}" : "");
+    do { /* 503: what became of the first one is on its way */
+        post(port, batch ? "/apps/app-id/batch_events" : "/apps/app-id/events", body, answer,
+             sizeof answer);
+    } while (strstr(answer, "503 Service Unavailable"));
+    if (!strstr(answer, status) || !strstr(answer, text))
+        fail_msg("%s: %s", key, answer);
+}
+
+/* Reads until `end` has come, and counts `text`. */
+static size_t count_until(int fd, const char *text, const char *end)
+{
+    static char got[65536];
+    size_t len = 0, count = 0;
+    for (got[0] = '\0'; !memmem(got, len, end, strlen(end));) {
+        ssize_t n = recv(fd, got + len, sizeof got - len, 0);
+        assert_true(n > 0 || errno == EINTR);
+        len += n > 0 ? (size_t)n : 0;
+    }
+    for (const char *at = got; (at = memmem(at, len - (size_t)(at - got), text, strlen(text)));)
+        count++, at += strlen(text);
+    return count;
+}
+
+static void an_event_with_a_key_is_published_once_by_all_servers(void **state)
+{
+    struct fixture *f = *state;
+    const char *ok = "200 OK", *one = "{\"channels\":{\"orders\":{\"subscription_count\":1}}}";
+    char socket_id[64];
+    for (int i = 0; i < SERVERS; i++)
+        assert_true(has_nodes(f->servers[i], SERVERS));
+    int a = open_client(f->ports[0], socket_id);
+    subscribe_to(a, "orders");
+    get_has(f->ports[0], "/apps/app-id/channels/orders", "subscription_count",
+            "\"subscription_count\":1");
+    publish_once(f->ports[1], "k1", "only", false, ok, one);
+    int b = open_client(f->ports[1], socket_id);
+    subscribe_to(b, "orders");
+    publish_once(f->ports[1], "k1", "only", false, ok, one);
+    for (int i = 0; i < SERVERS; i++) {
+        publish_once(f->ports[i], "k1", "only", false, ok, one); /* the first one's answer */
+        publish_once(f->ports[i], "k1", "other", false, "409 Conflict", "used for something else");
+        publish_once(f->ports[i], "k2", "only", true, ok, "{\"batch\":[{\"subscription_count\":");
+        publish_once(f->ports[i], "k2", "other", true, "409 Conflict", "used for something else");
+    }
+    publish_once(f->ports[0], "k3", "the end", false, ok, "{");
+    assert_int_equal(count_until(a, "\"only\"", "the end"), 2);
+    close(a);
+    close(b);
+}
+
+/* A key whose event is not published is free again. */
+static void a_key_of_a_refused_event_is_free_on_all_servers(void **state)
+{
+    static const char free_one[] = "{\"name\":\"e\",\"channel\":\"orders\",\"data\":\"1\","
+                                   "\"idempotency_key\":\"free\"}";
+    struct fixture *f = *state;
+    char body[1024], answer[4096], socket_id[64];
+    for (int i = 0; i < SERVERS; i++)
+        assert_true(has_nodes(f->servers[i], SERVERS));
+    publish_once(f->ports[0], "taken", "x", false, "200 OK", "{");
+    int a = open_client(f->ports[0], socket_id);
+    subscribe_to(a, "orders");
+    /* The second event of the batch is refused, so the first one is not published either. */
+    snprintf(body, sizeof body,
+             "{\"batch\":[%s,{\"name\":\"e\",\"channel\":\"orders\",\"data\":\"2\","
+             "\"idempotency_key\":\"taken\"}]}",
+             free_one);
+    post(f->ports[0], "/apps/app-id/batch_events", body, answer, sizeof answer);
+    assert_non_null(strstr(answer, "409 Conflict"));
+    snprintf(body, sizeof body, "{\"batch\":[%s]}", free_one);
+    do { /* 503: that it is free is on its way */
+        post(f->ports[1], "/apps/app-id/batch_events", body, answer, sizeof answer);
+    } while (strstr(answer, "503 Service Unavailable"));
+    assert_non_null(strstr(answer, "200 OK"));
+    assert_true(ws_client_hears(a, "\"data\":\"1\""));
+    close(a);
+}
+
+static void without_its_link_a_server_knows_its_own_keys(void **state)
+{
+    struct fixture *f = *state;
+    char socket_id[64];
+    for (int i = 0; i < SERVERS; i++)
+        assert_true(has_nodes(f->servers[i], SERVERS));
+    int a = open_client(f->ports[1], socket_id);
+    subscribe_to(a, "orders");
+    publish_once(f->ports[1], "before", "only", false, "200 OK", "{");
+    cut_server(f, 1); /* it answers with what it knows */
+    publish_once(f->ports[1], "before", "only", false, "200 OK", "{");
+    publish_once(f->ports[1], "while", "only", false, "200 OK", "{");
+    connect_end(&f->bus.ends[1]);
+    assert_true(has_nodes(f->servers[1], SERVERS));
+    publish_once(f->ports[1], "while", "only", false, "200 OK", "{"); /* now the others know */
+    publish_once(f->ports[0], "while", "only", false, "200 OK", "{");
+    publish_once(f->ports[0], "before", "only", false, "200 OK", "{");
+    publish_once(f->ports[1], "last", "the end", false, "200 OK", "{");
+    assert_int_equal(count_until(a, "\"only\"", "the end"), 2);
+    close(a);
+}
+
 static void without_its_link_a_server_serves_its_own_clients(void **state)
 {
     struct fixture *f = *state;
@@ -567,18 +733,6 @@ static void a_server_that_stops_takes_its_members_with_it(void **state)
     assert_true(ws_client_hears(a, "member_removed"));
     close(a);
     close(b);
-}
-
-static bool has_nodes(pusherc_server *server, uint32_t count)
-{
-    for (int i = 0; i < 6000; i++) { /* a minute */
-        pusherc_cluster_info info = PUSHERC_CLUSTER_INFO_INIT;
-        assert_int_equal(pusherc_server_cluster(server, &info), 0);
-        if (info.nodes == count && info.state == PUSHERC_LINK_UP)
-            return true;
-        nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
-    }
-    return false;
 }
 
 static void each_server_knows_how_many_there_are(void **state)
@@ -666,6 +820,9 @@ int main(void)
         TEST(events_are_shaped_before_they_go_to_other_servers),
         TEST(a_channel_is_full_for_all_servers),
         TEST(the_http_api_answers_for_all_servers),
+        TEST(an_event_with_a_key_is_published_once_by_all_servers),
+        TEST(a_key_of_a_refused_event_is_free_on_all_servers),
+        TEST(without_its_link_a_server_knows_its_own_keys),
         TEST(without_its_link_a_server_serves_its_own_clients),
         TEST(a_server_that_stops_takes_its_members_with_it),
         TEST(each_server_knows_how_many_there_are),
