@@ -184,10 +184,11 @@ static void put_named(struct keys *k, pusherc_slice kind, pusherc_slice name)
 static void put_list_of(struct keys *k, pusherc_slice channel)
 {
     size_t app = pc_slice_find(channel, '/');
-    bool presence = pc_slice_starts(pc_slice_skip(channel, app < channel.len ? app + 1 : app),
-                                    PC_S("presence-"));
+    pusherc_slice name = pc_slice_skip(channel, app < channel.len ? app + 1 : app);
     const pusherc_slice parts[] = {PC_S("a:"), pc_slice_first(channel, app),
-                                   presence ? PC_S(":p") : PC_S(":o")};
+                                   pc_slice_starts(name, PC_S("#"))           ? PC_S(":q")
+                                   : pc_slice_starts(name, PC_S("presence-")) ? PC_S(":p")
+                                                                              : PC_S(":o")};
     put_key(k, parts, 3);
 }
 

@@ -12,6 +12,7 @@
 #include "cluster/orders.h"
 #include "cluster/relay.h"
 #include "cluster/search.h"
+#include "cluster/seats.h"
 #include "cluster/teller.h"
 #include "cluster/totals.h"
 #include "cluster/wants.h"
@@ -714,6 +715,7 @@ int pc_node_new(struct pusherc_link **out, struct pc_engine *engine, const pushe
     pc_orders_init(node);
     pc_searches_init(node);
     pc_onces_init(node);
+    pc_seats_init(node);
     pc_tellers_init(node);
     *out = node;
     return 0;
@@ -826,6 +828,7 @@ void pc_node_free(struct pusherc_link *node)
     take_all(node, &outgoing);
     pc_searches_free(node);
     pc_onces_free(node);
+    pc_seats_free(node);
     pc_orders_free(node);
     pc_tellers_free(node);
     pc_wants_free(node);

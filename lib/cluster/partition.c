@@ -318,8 +318,19 @@ void pc_edge_set_total(struct pc_edge *edge, uint64_t total)
     edge->user = pc_slice(digits, pc_format_u64(total, digits));
 }
 
+/* A limit is counted as a channel is (seats.h), and is none. */
+static bool is_limit(pusherc_slice key)
+{
+    size_t slash = pc_slice_find(key, '/');
+    return pc_slice_starts(pc_slice_skip(key, slash), PC_S("/#"));
+}
+
 void pc_edge_push(struct pc_partition *p, struct pc_edge *edge, uint64_t now_ms, const char *kind)
 {
+    if (is_limit(edge->channel)) {
+        pc_edge_free(p, edge);
+        return;
+    }
     p->edge_id = pc_log_id_next(p->edge_id, now_ms);
     edge->id = p->edge_id;
     edge->kind = kind;

@@ -57,11 +57,13 @@ struct pc_remote *pc_remote_get(struct pusherc_link *node, pusherc_slice key)
     remote->part = pc_node_part_of(node, key);
     remote->class = pc_channel_classify(pc_key_channel(key));
     remote->counted = remote->class.kind != PUSHERC_CHANNEL_USER;
+    remote->is_limit = remote->counted && pc_slice_starts(pc_key_channel(key), PC_S("#"));
     remote->sent_known = PC_KNOWN_YES;
     pc_list_init(&remote->of_part);
     pc_list_init(&remote->marked);
     pc_list_init(&remote->waits);
     pc_list_init(&remote->users_todo);
+    pc_list_init(&remote->seats);
     pc_list_init(&remote->users_in_order);
     pc_list_init(&remote->todo);
     pc_list_init(&remote->soon);

@@ -10,6 +10,7 @@
 
 #include "channel/directory.h"
 #include "cluster/node.h"
+#include "fanout/seat.h"
 
 enum pc_known {
     PC_KNOWN_NO = 0,
@@ -65,6 +66,9 @@ struct pc_remote {
     struct pc_list marked, waits;
     struct pc_map users;
     struct pc_list users_todo;
+    bool is_limit;        /* of connections (seats.h), and no channel: its claims are seats */
+    struct pc_list seats; /* the newest last */
+    uint64_t seat_number; /* of the newest */
     /* the node's thread */
     struct pc_list users_in_order;
     struct pc_list todo; /* of the partition: to be looked at in the next tick, */
@@ -78,6 +82,8 @@ struct pc_remote {
     uint64_t sent; /* count that the authority has, if known */
     bool count_asked;
     uint64_t count_wanted; /* what was asked last */
+    uint64_t seat_asked;   /* seats up to this one are being counted */
+    bool uncapped;         /* more are counted than fit, and they stay */
     bool recount;          /* totals may have been missed */
     bool total_came;       /* a message, since the count was asked: */
     uint64_t total;

@@ -5,6 +5,7 @@
 #include "cluster/claims.h"
 #include "cluster/kept.h"
 #include "cluster/mirror.h"
+#include "cluster/seats.h"
 #include "cluster/teller.h"
 #include "cluster/totals.h"
 
@@ -128,7 +129,9 @@ static void on_counted(struct pc_node_part *part, struct pc_request *r, const pu
     r->remote->count_asked = false;
     r->remote->sent_known = PC_KNOWN_YES;
     r->remote->sent = r->number;
-    if (count == 3 && pc_slice_to_u64(values[2], &total))
+    if (count == 3 && r->remote->is_limit && pc_slice_to_u64(values[1], &r->remote->sent))
+        pc_seats_counted(r->remote, r->remote->sent);
+    else if (count == 3 && pc_slice_to_u64(values[2], &total))
         pc_totals_counted(r->remote, r->number, total);
     else
         pc_node_refuse(part->node, "the answer to a COUNT");
@@ -147,13 +150,15 @@ static void on_count_forgotten(struct pc_node_part *part, struct pc_request *r)
 static const struct pc_request_kind count_kind = {PUSHERC_STEP_COUNT, on_counted,
                                                   on_count_forgotten};
 
-/* The list that the channel is in, "<app>:p" for presence channels and "<app>:o" for others. */
+/* The list that the channel is in, "<app>:p" for presence channels and "<app>:o" for others; limits are in "<app>:q". */
 static void put_index(const struct pc_remote *remote, struct pc_values *args)
 {
     pusherc_slice key = remote->node.key;
     size_t begin = args->bytes.len;
     pc_buf_put(&args->bytes, pc_slice_first(key, pc_slice_find(key, '/')));
-    pc_buf_put(&args->bytes, pc_remote_is_presence(remote) ? PC_S(":p") : PC_S(":o"));
+    pc_buf_put(&args->bytes, remote->is_limit                ? PC_S(":q")
+                             : pc_remote_is_presence(remote) ? PC_S(":p")
+                                                             : PC_S(":o"));
     pc_values_end(args, begin);
 }
 
@@ -167,7 +172,9 @@ static void ask_count(struct pc_remote *remote, uint64_t claims)
         remote->count_at_ms = 0;
         return;
     }
-    if (known && remote->sent > 0 && claims > 0 && !remote->recount) { /* not an edge: gathered */
+    bool leaves_room = remote->is_limit && claims < remote->sent;
+    if (known && remote->sent > 0 && claims > 0 && !remote->recount && !leaves_room) {
+        /* not an edge: gathered */
         if (remote->count_at_ms == 0)
             remote->count_at_ms = pc_node_now(node) + node->options.count_ms;
         if (pc_node_now(node) < remote->count_at_ms) {
@@ -178,11 +185,15 @@ static void ask_count(struct pc_remote *remote, uint64_t claims)
     struct pc_request *r = pc_request_new(node, &count_kind);
     pc_values_init(&args, &node->engine->mem);
     pc_part_put_guard(remote->part, &args);
-    pc_values_put_u64(&args, pc_teller_wants(remote));
+    pc_values_put_u64(&args, remote->is_limit ? 0 : pc_teller_wants(remote));
     put_index(remote, &args);
     pc_values_put(&args, remote->node.key);
-    pc_values_put_u64(&args, claims);
-    pc_values_put(&args, PC_S(""));
+    if (remote->is_limit) {
+        claims = pc_seats_put_most(remote, &args);
+    } else {
+        pc_values_put_u64(&args, claims);
+        pc_values_put(&args, PC_S(""));
+    }
     pc_values_put_u64(&args, pc_totals_wanted(remote));
     if (r) {
         r->remote = remote;
@@ -348,7 +359,7 @@ void pc_wants_look(struct pc_remote *remote)
     uint64_t claims = remote->claims;
     pc_node_unlock(node);
     if (part->state != PC_LINK_DOWN && node->orders.in_step && claims > 0 &&
-        remote->topic == PC_TOPIC_NONE)
+        remote->topic == PC_TOPIC_NONE && !remote->is_limit)
         subscribe(remote);
     if (pc_part_is_up(part) && pc_remote_is_presence(remote) && claims > 0 && !remote->live &&
         !remote->fetching && remote->topic == PC_TOPIC_THERE)

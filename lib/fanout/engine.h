@@ -24,6 +24,7 @@
 #include "fanout/once.h"
 #include "fanout/pending.h"
 #include "fanout/relay.h"
+#include "fanout/seat.h"
 #include "fanout/worker.h"
 #include "inspect/happened.h"
 #include "why/ended.h"
@@ -109,6 +110,7 @@ struct pc_engine {
     struct pc_elsewhere elsewhere;   /* set before start */
     struct pc_everywhere everywhere; /* set before start */
     struct pc_once_party once;       /* set before start */
+    struct pc_seats seats;           /* set before start */
     /* set before start: edges and counts of channels are noted by a link for all processes (cluster/teller.h), and not by
      * this one for itself; cleared when the link gives no more notices */
     bool told_by_link;

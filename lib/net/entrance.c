@@ -11,7 +11,7 @@
 #include "net/ask.h"
 #include "protocol/close.h"
 #include "session/app_request.h"
-#include "session/user.h"
+#include "session/seats.h"
 
 #define SHOWN_BYTES 100 /* in log lines, of what a client sent */
 

@@ -12,6 +12,7 @@
 #include "net/sockjs.h"
 #include "protocol/message_out.h"
 #include "session/reply.h"
+#include "session/seats.h"
 
 #define CONTENT_TYPE "application/javascript; charset=UTF-8"
 

@@ -6,6 +6,7 @@
 #include "session/admit.h"
 #include "session/pace.h"
 #include "session/reply.h"
+#include "session/seats.h"
 
 #define SHOWN_BYTES 100 /* in log lines, of what a client sent */
 

@@ -5,6 +5,7 @@
 #include <pusherc/error.h>
 
 #include "protocol/close.h"
+#include "session/seats.h"
 
 #define MAX_PROTOCOL 7
 #define MIN_PROTOCOL 4
@@ -132,8 +133,7 @@ static enum pc_admit_result check_quotas(struct pc_app *app, pusherc_slice addre
     if (err == PUSHERC_ENOMEM)
         return refuse_client(out, PC_CLOSE_INTERNAL);
     pc_app_limited(app, PC_APP_max_connections_per_ip);
-    return refuse_client_because(out, PC_CLOSE_OVER_QUOTA,
-                                 PC_S("Too many connections from this address"));
+    return refuse_client_because(out, PC_CLOSE_OVER_QUOTA, PC_S(PC_ADDRESS_OVER_QUOTA));
 }
 
 static enum pc_admit_result check_app(const struct pc_engine *engine, struct pc_app *app,

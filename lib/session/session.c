@@ -11,6 +11,7 @@
 #include "session/member.h"
 #include "session/reply.h"
 #include "session/resume.h"
+#include "session/seats.h"
 
 #define MALFORMED_IN_A_ROW 100 /* after more the session is closed (section 1.10) */
 
@@ -62,8 +63,13 @@ int pc_session_open(struct pc_session *s, struct pc_worker *worker, struct pc_ou
     int err = identity && identity->user_id.len
                   ? pc_user_conn_new(&s->as_identified, s, identity->user_id, false)
                   : 0;
+    if (err == 0 && app->options.max_connections != PUSHERC_NO_LIMIT)
+        err = pc_session_take_seat(s, PC_SEAT_APP, PC_S(""));
+    if (err == 0 && s->of_address)
+        err = pc_session_take_seat(s, PC_SEAT_ADDRESS, pc_address_network(&s->address));
     err = err ? err : pc_map_insert(&worker->by_id, &s->by_id);
     if (err) {
+        pc_session_drop_seats(s);
         pc_user_conn_free(s->as_identified);
         s->as_identified = NULL;
         s->state = PC_SESSION_ENDED;
@@ -115,6 +121,7 @@ void pc_session_end(struct pc_session *s)
     while (!pc_list_empty(&s->subscriptions))
         pc_session_leave(s,
                          PC_CONTAINER(s->subscriptions.prev, struct pc_subscription, of_session));
+    pc_session_drop_seats(s);
     pc_user_conn_free(s->as_signed_in);
     pc_user_conn_free(s->as_identified);
     s->as_signed_in = s->as_identified = NULL;

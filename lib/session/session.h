@@ -61,6 +61,7 @@ struct pc_session {
     struct pc_session_joins *joins; /* owned; joins that wait: joining.h; NULL = none */
     /* owned; subscribes that wait for a sign-in: deferred.h; NULL = none */
     struct pc_session_deferred *deferred;
+    struct pc_seat *seats;        /* owned; seats.h; NULL = it has none */
     struct pc_resume *resume;     /* owned; what it has seen before: resume.h; NULL = not said */
     struct pc_identity *identity; /* the host's answer; counted; NULL = anonymous */
     struct pc_identity *user;     /* pusher:signin; counted; NULL = not signed in */

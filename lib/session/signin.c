@@ -7,6 +7,7 @@
 #include "session/handlers.h"
 #include "session/member.h"
 #include "session/reply.h"
+#include "session/seats.h"
 #include "session/signature.h"
 
 /* False: *why says what to refuse with, and may point into `scratch`. */

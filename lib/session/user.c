@@ -4,7 +4,7 @@
 
 #include <pusherc/error.h>
 
-#include "session/session.h"
+#include "session/seats.h"
 
 #define MAX_KEY (sizeof(uint64_t) + PC_IDENTITY_MAX_ID) /* the app's uid and an id */
 
@@ -130,6 +130,8 @@ int pc_user_conn_new(struct pc_user_conn **out, struct pc_session *session, push
         err = pc_user_came(worker, session->app, user_id, &conn->online);
     if (err == 0 && session->app->options.user_events && !is_counted(conn, user_id))
         err = pc_people_reserve(session->app, user_id, &conn->person);
+    if (err == 0 && conn->counted)
+        err = pc_session_take_seat(session, PC_SEAT_USER, user_id);
     if (err) {
         pc_user_conn_free(conn);
         return err;

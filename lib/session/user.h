@@ -14,8 +14,6 @@ struct pc_identity;
 struct pc_session;
 struct pc_user;
 
-#define PC_USER_OVER_QUOTA "The user has too many connections"
-
 /* One session as a connection of one user. */
 struct pc_user_conn {
     struct pc_list of_user;

@@ -234,7 +234,7 @@ class Steps:
         return d, got
 
 
-CHANNELS = ['app/a', 'app/b', 'app/presence-ünï c:1']
+CHANNELS = ['app/a', 'app/b', 'app/presence-ünï c:1', 'app/#u1']
 USERS = ['u1', 'u2', '7', 'ü:3 \n', 'u5']
 INFOS = ['{}', '{"n":"a b\\n"}', '{"x": 1 }']
 
@@ -276,12 +276,12 @@ class Schedule:
         if r < 0.66:
             return 'leave', [inc, epoch, channel, user, wants]
         if r < 0.77:
-            items = [['app:p' if 'presence' in c else 'app:o', c, rng.choice((0, 0, 1, 2, 7)),
+            items = [['app:p' if 'presence' in c else 'app:q' if '#' in c else 'app:o', c, rng.choice((0, 0, 1, 2, 7)),
                       rng.choice((None, None, 3, 8)), rng.randrange(2)]
                      for c in rng.choices(CHANNELS + ['app/c'], k=rng.randint(1, 4))]
             return 'count', [inc, epoch, wants, items]
         if r < 0.78:
-            return 'channels', [rng.choice(('app:o', 'app:p')), rng.choice(('app/', 'app/b', 'x')), rng.randint(1, 3)]
+            return 'channels', [rng.choice(('app:o', 'app:p', 'app:q')), rng.choice(('app/', 'app/b', 'x')), rng.randint(1, 3)]
         if r < 0.785:
             return 'totals', [rng.choices(CHANNELS + ['app/c'], k=rng.randint(0, 3))]
         if r < 0.81:

@@ -187,6 +187,34 @@ describe('several servers over Redis', { skip: noRedis }, () => {
     assert.deepEqual(names(clients[1].frames, 'pusher_internal:member_added', room), ['u2']);
   });
 
+  for (const [name, limit, reason] of [
+    ['an address', { max_connections_per_ip: 2 }, 'Too many connections from this address'],
+    ['a user', { max_connections_per_user: 2 }, 'The user has too many connections'],
+  ]) {
+    test(`a limit of the connections of ${name} holds over all servers`, async (t) => {
+      const nodes = await startNodes(t, await startRedis(t), 2, { apps: [{ ...APP, ...limit }] });
+      const open = [];
+      const add = async (node) => {
+        const client = await connect(node);
+        client.closing.then((how) => { client.ended = how; });
+        open.push(client);
+        if (limit.max_connections_per_user) await client.signin({ id: 'anna' });
+      };
+      const rest = (count) => until(() => open.filter((c) => !c.ended).length === count, () => `${count} connections that are left, of ${JSON.stringify(open.map((c) => c.ended))}`, 10000);
+      for (const node of [...nodes, ...nodes]) await add(node);
+      await rest(2);
+      for (const client of open) if (client.ended) assert.deepEqual(client.ended, { code: 4004, reason });
+      for (const node of nodes) { // one leaves, another one comes
+        await open.find((c) => !c.ended).close();
+        await rest(1);
+        await sleep(300); // a count travels 0.1 s
+        await add(node);
+        await sleep(300);
+        await rest(2);
+      }
+    });
+  }
+
   test('a limit of members holds over all servers', async (t) => {
     const redis = await startRedis(t);
     const app = { id: 'small', key: 'small-key', secret: 'small-secret', max_presence_members: 2 };

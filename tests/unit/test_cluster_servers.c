@@ -21,6 +21,8 @@
 #define PARTITIONS 4
 #define TOPICS     64
 
+#define CONNECTIONS 5 /* of the app */
+
 struct topic {
     bool used;
     uint32_t partition;
@@ -258,6 +260,7 @@ static void start_server(struct fixture *f, size_t i, bool stale_reads)
     ops.reset = reset;
     app.id = "app-id", app.key = "app-key", app.secret = "app-secret";
     app.max_presence_members = 3;
+    app.max_connections = CONNECTIONS;
     pusherc_hooks hooks = PUSHERC_HOOKS_INIT;
     hooks.user_data = &f->reports;
     hooks.on_channel = on_channel;
@@ -564,6 +567,85 @@ static void a_channel_is_full_for_all_servers(void **state)
         close(clients[i]);
 }
 
+/* Reads what there is. True: the connection was closed for the limit. */
+static bool is_over_quota(int fd)
+{
+    char got[4096];
+    ssize_t n = recv(fd, got, sizeof got, MSG_DONTWAIT);
+    return n > 0 && memmem(got, (size_t)n, "\x0f\xa4", 2); /* 4004 in a Close frame */
+}
+
+/* Waits until one of the connections is closed for the limit, and takes it out. */
+static void one_is_too_many(int *clients, size_t count)
+{
+    for (int tries = 0; tries < 1000; tries++) { /* ten seconds */
+        for (size_t i = 0; i < count; i++) {
+            if (clients[i] < 0 || !is_over_quota(clients[i]))
+                continue;
+            close(clients[i]);
+            clients[i] = -1;
+            return;
+        }
+        nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
+    }
+    fail_msg("none was closed");
+}
+
+static void all_are_alive(const int *clients, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (clients[i] < 0)
+            continue;
+        ws_client_say(clients[i], "{\"event\":\"pusher:ping\",\"data\":{}}");
+        assert_true(ws_client_hears(clients[i], "pusher:pong"));
+    }
+}
+
+static void the_connections_of_an_app_are_limited_over_all_servers(void **state)
+{
+    struct fixture *f = *state;
+    char socket_id[64];
+    int clients[CONNECTIONS + 1];
+    for (int i = 0; i < SERVERS; i++)
+        assert_true(has_nodes(f->servers[i], SERVERS));
+    for (size_t i = 0; i <= CONNECTIONS; i++)
+        clients[i] = open_client(f->ports[i % 2], socket_id);
+    one_is_too_many(clients, CONNECTIONS + 1);
+    nanosleep(&(struct timespec){.tv_nsec = 300000000}, NULL);
+    all_are_alive(clients, CONNECTIONS + 1);
+    /* What a server that has lost its link has counted stays, and what it took meanwhile is above the limit. */
+    cut_server(f, 1);
+    int more = open_client(f->ports[1], socket_id);
+    all_are_alive(&more, 1);
+    connect_end(&f->bus.ends[1]);
+    one_is_too_many(&more, 1);
+    all_are_alive(clients, CONNECTIONS + 1);
+    for (size_t i = 0; i <= CONNECTIONS; i++)
+        close(clients[i]);
+}
+
+/* Its connections are given back. */
+static void a_server_that_ends_leaves_room_for_others(void **state)
+{
+    struct fixture *f = *state;
+    char socket_id[64];
+    int clients[CONNECTIONS + 1];
+    for (int i = 0; i < SERVERS; i++)
+        assert_true(has_nodes(f->servers[i], SERVERS));
+    for (size_t i = 0; i <= CONNECTIONS; i++)
+        clients[i] = open_client(f->ports[i > 0], socket_id);
+    one_is_too_many(clients, CONNECTIONS + 1);
+    assert_int_equal(pusherc_server_stop(f->servers[1], 0, NULL, NULL), 0);
+    for (size_t i = 1; i <= CONNECTIONS; i++)
+        close(clients[i]);
+    for (size_t i = clients[0] < 0 ? 0 : 1; i < CONNECTIONS; i++)
+        clients[i] = open_client(f->ports[0], socket_id);
+    nanosleep(&(struct timespec){.tv_nsec = 300000000}, NULL);
+    all_are_alive(clients, CONNECTIONS);
+    for (size_t i = 0; i < CONNECTIONS; i++)
+        close(clients[i]);
+}
+
 static void the_http_api_answers_for_all_servers(void **state)
 {
     struct fixture *f = *state;
@@ -819,6 +901,8 @@ int main(void)
         TEST(what_is_left_to_tell_is_told_before_the_last_server_ends),
         TEST(events_are_shaped_before_they_go_to_other_servers),
         TEST(a_channel_is_full_for_all_servers),
+        TEST(the_connections_of_an_app_are_limited_over_all_servers),
+        TEST(a_server_that_ends_leaves_room_for_others),
         TEST(the_http_api_answers_for_all_servers),
         TEST(an_event_with_a_key_is_published_once_by_all_servers),
         TEST(a_key_of_a_refused_event_is_free_on_all_servers),

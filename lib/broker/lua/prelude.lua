@@ -46,6 +46,7 @@ local function settle(meta, unsynced, now)
   end
 end
 local function edge(edges, kind, channel, user)
+  if string.find(channel, '/#', 1, true) then return end -- a limit is counted as a channel is, and is none
   redis.call('XADD', edges, 'MAXLEN', '~', '100000', id(), 'k', kind, 'c', channel, 'u', user)
 end
 local function wanted(arg)

@@ -65,8 +65,8 @@ class Partition:
         return OK
 
     def _edge(self, now, kind, channel, user=''):
-        if not self.wants:
-            return
+        if not self.wants or '/#' in channel:
+            return  # a limit is counted as a channel is, and is none
         if now > self.edge_at:
             self.edge_at, self.edge_nth = now, 0
         else:
