@@ -78,6 +78,32 @@ static struct wait *wait_new(struct pc_joining *joining)
     return w;
 }
 
+/* The app was removed, and added again under its id: the channel in the directory is another one. */
+static bool is_added_again(const struct pc_remote *remote, const struct pc_app *app)
+{
+    const struct pc_app *last = remote->app;
+    if (!pc_list_empty(&remote->homes))
+        last = PC_CONTAINER(remote->homes.prev, struct pc_remote_home, in_order)->app;
+    return last && last->state != app->state &&
+           !atomic_load_explicit(&app->state->removed, memory_order_acquire);
+}
+
+/* Newcomers wait until the node has put it in place. */
+static int add_home(struct pc_remote *remote, struct pc_app *app, struct pc_channel *channel)
+{
+    struct pc_remote_home *home = pc_alloc_zero(remote->users.mem, sizeof *home);
+    if (!home)
+        return PUSHERC_ENOMEM;
+    pc_app_ref(app);
+    home->app = app;
+    home->channel = channel;
+    if (channel)
+        channel->holders++;
+    pc_list_push_back(&remote->homes, &home->in_order);
+    remote->open = false;
+    return 0;
+}
+
 /* Both locks are held. Takes over the wait if the join waits. */
 static int begin_locked(struct pusherc_link *node, struct pc_joining *joining, struct wait *w,
                         struct pc_channel *channel, uint64_t *wake)
@@ -95,14 +121,17 @@ static int begin_locked(struct pusherc_link *node, struct pc_joining *joining, s
         return PUSHERC_ENOMEM;
     if (user)
         pc_remote_user_todo(remote, user);
-    int err = claim(remote, user, join->user_info);
+    int err = 0;
+    if (is_added_again(remote, join->app))
+        err = add_home(remote, join->app, channel);
+    err = err ? err : claim(remote, user, join->user_info);
     if (err)
         return err;
     if (!remote->app) {
         remote->app = join->app;
         pc_app_ref(remote->app);
     }
-    if (channel && !remote->channel) {
+    if (channel && !remote->channel && remote->app->state == join->app->state) {
         remote->channel = channel;
         channel->holders++;
     }

@@ -64,6 +64,7 @@ struct pc_remote *pc_remote_get(struct pusherc_link *node, pusherc_slice key)
     pc_list_init(&remote->waits);
     pc_list_init(&remote->users_todo);
     pc_list_init(&remote->seats);
+    pc_list_init(&remote->homes);
     pc_list_init(&remote->users_in_order);
     pc_list_init(&remote->todo);
     pc_list_init(&remote->soon);

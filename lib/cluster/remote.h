@@ -51,6 +51,13 @@ struct pc_remote_change {
     pusherc_slice epoch, user, info;
 };
 
+/* Where a channel is here, when its app was removed and added again. */
+struct pc_remote_home {
+    struct pc_list in_order;
+    struct pc_app *app;         /* counted */
+    struct pc_channel *channel; /* held; NULL as below */
+};
+
 struct pc_remote {
     struct pc_map_node node; /* key: "app/channel"; of the node's table, guarded */
     struct pc_list of_part;
@@ -61,6 +68,7 @@ struct pc_remote {
         *app; /* counted; NULL = no client here has asked: the authority believes that one has */
     struct pc_channel
         *channel; /* held: of presence, or whose subscribers hear how many there are; or NULL */
+    struct pc_list homes; /* take the place of both, on the node's thread; the last one counts */
     uint64_t claims;
     bool open; /* a newcomer need not wait, except for a user who is new */
     struct pc_list marked, waits;
@@ -172,7 +180,8 @@ void pc_remote_set_topic(struct pc_remote *remote, enum pc_topic_state topic);
 void pc_remote_user_settle(struct pc_remote *remote, struct pc_remote_user *user);
 /* The user is out of the table. */
 void pc_remote_user_free(struct pc_remote *remote, struct pc_remote_user *user);
-/* The channel in the directory and its app. Both are set by the first client that joins, and not changed then. */
+/* The channel in the directory and its app. Both are set by the first client that joins, and changed on this thread if
+ * the app was removed and added again. */
 struct pc_channel *pc_remote_channel(struct pc_remote *remote, struct pc_app **app);
 /* It is looked at in the next tick. */
 void pc_remote_again(struct pc_remote *remote);

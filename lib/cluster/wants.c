@@ -276,6 +276,56 @@ static void isolate(struct pc_remote *remote)
     pc_mirror_update(remote);
 }
 
+static void home_free(struct pusherc_link *node, struct pc_remote_home *home)
+{
+    pc_list_remove(&home->in_order);
+    if (home->channel)
+        pc_channel_release(&node->engine->directory, home->channel);
+    pc_app_unref(home->app);
+    pc_free(&node->engine->mem, home);
+}
+
+/* What was told in the channel as it was is not told in its place: rosters and what is kept are fetched again. */
+static void forget_told(struct pc_remote *remote)
+{
+    PC_LIST_EACH_SAFE(l, next, &remote->users_in_order) {
+        struct pc_remote_user *user = PC_CONTAINER(l, struct pc_remote_user, in_order);
+        if (user->shown) /* the clients there are being closed */
+            (void)pc_mirror_show(remote, user, false);
+        user->shown = false;
+        (void)pc_mirror_set(remote, user, false, PC_S(""));
+        pc_remote_user_settle(remote, user);
+    }
+    remote->fetching = false;
+    pc_kept_unknown(remote);
+    pc_mirror_forget_kept(remote);
+    pc_mirror_set_live(remote, false);
+    remote->recount = remote->counted;
+}
+
+/* The app was removed and added again. */
+static void move_home(struct pc_remote *remote)
+{
+    struct pusherc_link *node = pc_remote_node(remote);
+    struct pc_list homes;
+    pc_node_lock(node);
+    pc_list_take(&homes, &remote->homes);
+    pc_node_unlock(node);
+    if (pc_list_empty(&homes))
+        return;
+    forget_told(remote);
+    struct pc_remote_home *home = PC_CONTAINER(homes.prev, struct pc_remote_home, in_order);
+    const struct pc_remote_home then = {.app = remote->app, .channel = remote->channel};
+    pc_node_lock(node);
+    remote->app = home->app;
+    remote->channel = home->channel;
+    pc_node_unlock(node);
+    home->app = then.app; /* is freed in its place */
+    home->channel = then.channel;
+    while (!pc_list_empty(&homes))
+        home_free(node, PC_CONTAINER(homes.next, struct pc_remote_home, in_order));
+}
+
 static void free_user_of(struct pc_map_node *found, void *ctx)
 {
     struct pc_remote *remote = ctx;
@@ -295,6 +345,8 @@ static void remote_free(struct pc_remote *remote)
     pc_mirror_set_live(remote, false);
     pc_remote_set_topic(remote, PC_TOPIC_NONE);
     pc_map_free(&remote->users);
+    while (!pc_list_empty(&remote->homes))
+        home_free(node, PC_CONTAINER(remote->homes.next, struct pc_remote_home, in_order));
     pc_list_remove(&remote->of_part);
     pc_list_remove(&remote->todo);
     pc_list_remove(&remote->soon);
@@ -355,6 +407,7 @@ void pc_wants_look(struct pc_remote *remote)
     struct pusherc_link *node = part->node;
     if (pc_list_empty(&remote->of_part))
         pc_list_push_back(&part->remotes, &remote->of_part);
+    move_home(remote);
     pc_node_lock(node);
     uint64_t claims = remote->claims;
     pc_node_unlock(node);

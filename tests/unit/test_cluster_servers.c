@@ -245,11 +245,21 @@ struct fixture {
     uint16_t ports[SERVERS];
 };
 
+static pusherc_app_options app_options(void)
+{
+    pusherc_app_options app = PUSHERC_APP_OPTIONS_INIT;
+    app.id = "app-id", app.key = "app-key", app.secret = "app-secret";
+    app.max_presence_members = 3;
+    app.max_connections = CONNECTIONS;
+    app.shaping = "sums batch window_ms=500";
+    return app;
+}
+
 static void start_server(struct fixture *f, size_t i, bool stale_reads)
 {
     pusherc_server_options options = PUSHERC_SERVER_OPTIONS_INIT;
     pusherc_cluster_options cluster = PUSHERC_CLUSTER_OPTIONS_INIT;
-    pusherc_app_options app = PUSHERC_APP_OPTIONS_INIT;
+    pusherc_app_options app = app_options();
     pusherc_listen_options address = PUSHERC_LISTEN_OPTIONS_INIT;
     pusherc_link_ops ops = PUSHERC_LINK_OPS_INIT;
     pusherc_errinfo why = {0};
@@ -258,14 +268,10 @@ static void start_server(struct fixture *f, size_t i, bool stale_reads)
     ops.subscribe = subscribe, ops.unsubscribe = unsubscribe;
     ops.publish = publish, ops.execute = execute;
     ops.reset = reset;
-    app.id = "app-id", app.key = "app-key", app.secret = "app-secret";
-    app.max_presence_members = 3;
-    app.max_connections = CONNECTIONS;
     pusherc_hooks hooks = PUSHERC_HOOKS_INIT;
     hooks.user_data = &f->reports;
     hooks.on_channel = on_channel;
     options.hooks = &hooks;
-    app.shaping = "sums batch window_ms=500";
     options.worker_count = 2;
     options.close_timeout_ms = 200;
     cluster.join_wait_ms = 300;
@@ -646,6 +652,35 @@ static void a_server_that_ends_leaves_room_for_others(void **state)
         close(clients[i]);
 }
 
+/* Its clients there have left, those of other servers have not; when it is added again all are there. */
+static void an_app_is_removed_from_one_server_and_added_again(void **state)
+{
+    struct fixture *f = *state;
+    struct reports *r = &f->reports;
+    const pusherc_app_options app = app_options();
+    int a = join(f->ports[1], "anna");
+    assert_true(ws_client_hears(a, "subscription_succeeded"));
+    int b = join(f->ports[0], "bert");
+    assert_true(ws_client_hears(b, "\\\"anna\\\":{}"));
+    wait_for_reports(r, 3);
+    assert_int_equal(pusherc_server_remove_app(f->servers[0], "app-id"), 0);
+    assert_true(ws_client_hears(b, "\x0f\xa1")); /* 4001 */
+    assert_true(ws_client_hears(a, "member_removed"));
+    close(b);
+    get_has(f->ports[1], "/apps/app-id/channels/presence-x", "user_count", "\"user_count\":1");
+    assert_int_equal(pusherc_server_put_app(f->servers[0], &app, NULL), 0);
+    int c = join(f->ports[0], "carl");
+    assert_true(ws_client_hears(c, "\\\"anna\\\":{}"));
+    assert_true(ws_client_hears(a, "member_added"));
+    close(a);
+    assert_true(ws_client_hears(c, "member_removed"));
+    close(c);
+    get_has(f->ports[1], "/apps/app-id/channels", "", "{\"channels\":{}}");
+    for (size_t i = 0; i < reported(r);
+         i++) /* that it is vacated is told at the end, if at all by now */
+        assert_true(r->items[i].type != PUSHERC_CHANNEL_VACATED || i == reported(r) - 1);
+}
+
 static void the_http_api_answers_for_all_servers(void **state)
 {
     struct fixture *f = *state;
@@ -903,6 +938,7 @@ int main(void)
         TEST(a_channel_is_full_for_all_servers),
         TEST(the_connections_of_an_app_are_limited_over_all_servers),
         TEST(a_server_that_ends_leaves_room_for_others),
+        TEST(an_app_is_removed_from_one_server_and_added_again),
         TEST(the_http_api_answers_for_all_servers),
         TEST(an_event_with_a_key_is_published_once_by_all_servers),
         TEST(a_key_of_a_refused_event_is_free_on_all_servers),
