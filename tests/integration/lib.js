@@ -215,7 +215,7 @@ async function startTwo(config, t) {
   const [near, far] = [await startOne(both, t), await startOne(both, t)];
   near.app = (config.apps || [APP])[0];
   for (const node of [near, far])
-    await until(async () => (await api(node, 'GET', '/channels', { app: near.app })).status === 200, () => `the link: ${node.stderr}`);
+    await until(async () => /^OK/.test((await request(node, 'GET', `${config.options?.path_prefix || ''}/ready`)).text), () => `the link: ${node.stderr}`);
   near.far = far;
   near.try = (command, args) => Host.prototype.try.call(/^(publish|send_to_user)/.test(command) ? far : near, command, args);
   return near;
