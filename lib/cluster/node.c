@@ -457,6 +457,7 @@ static void is_up(struct pc_node_part *part, uint64_t session, pusherc_slice run
     part->topic_asked = false;
     subscribe_partition(part);
     attach(part);
+    pc_wants_look_all(part); /* topics at once: others may publish as soon as they have attached */
 }
 
 static void is_subscribed(struct pc_node_part *part, pusherc_topic topic, pusherc_slice key)
