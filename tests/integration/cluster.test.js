@@ -12,7 +12,7 @@ const path = require('node:path');
 const { describe, test } = require('node:test');
 const { APP, BUILD, Program, TOP, api, channelAuth, connect, freePort, refused, request, sleep, startServe, trigger, until } = require('./lib.js');
 const { receiver, verify } = require('./receiver.js');
-const { HASTY, LONG, linked, startNode, startNodes } = require('./nodes.js');
+const { HASTY, LONG, flows, linked, names, roster, startNode, startNodes } = require('./nodes.js');
 const { noRedis, startRedis, startSentinel } = require('./redis.js');
 
 const noUrls = !execFileSync(path.join(BUILD, 'cli/pusherc'), ['--version']).toString().includes('webhooks') && 'built without libcurl';
@@ -32,22 +32,6 @@ async function startSite(t, decide) {
   await new Promise((resolve) => { server.listen(0, '127.0.0.1', resolve); });
   t.after(() => { server.closeAllConnections(); server.close(); });
   return { url: `http://127.0.0.1:${server.address().port}/` };
-}
-
-const roster = (answer) => JSON.parse(answer.data).presence.ids.sort();
-const names = (frames, event, channel) => frames.filter((f) => f.event === event && f.channel === channel).map((f) => JSON.parse(f.data).user_id);
-
-/** Publishes on both until the client of the other node has heard each: the link works in both directions. */
-async function flows(nodes, clients, channel) {
-  for (const [i, node] of nodes.entries()) {
-    const heard = clients.map((c) => c.frames.length);
-    const mark = `back-${i}`;
-    await until(async () => {
-      await trigger(node, channel, mark, '{}');
-      await sleep(50);
-      return clients.every((c, j) => c.frames.slice(heard[j]).some((f) => f.event === mark));
-    }, `events of node ${i} on all nodes; ${node.stderr}`, LONG);
-  }
 }
 
 describe('several servers over Redis', { skip: noRedis }, () => {

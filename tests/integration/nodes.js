@@ -1,11 +1,11 @@
 'use strict';
-// Servers that are linked over a Redis.
+// Servers that are linked over Redis, and what tests ask of them.
 
 const assert = require('node:assert/strict');
 const { mkdtempSync, rmSync, writeFileSync } = require('node:fs');
 const os = require('node:os');
 const path = require('node:path');
-const { BUILD, Program, api, startServe, until, within } = require('./lib.js');
+const { BUILD, Program, api, sleep, startServe, trigger, until, within } = require('./lib.js');
 
 // Faults are over sooner with these than with the defaults; no test depends on how soon.
 const HASTY = { cluster_lease_ms: 3000, cluster_renew_ms: 500, cluster_settle_ms: 1500, redis_timeout_ms: 1500, grace_ms: 50 };
@@ -41,4 +41,20 @@ async function startNodes(t, redis, count, settings) {
   return nodes;
 }
 
-module.exports = { HASTY, LONG, linked, startNode, startNodes };
+const roster = (answer) => JSON.parse(answer.data).presence.ids.sort();
+const names = (frames, event, channel) => frames.filter((f) => f.event === event && f.channel === channel).map((f) => JSON.parse(f.data).user_id);
+
+/** Publishes on both until the client of the other node has heard each: the link works in both directions. */
+async function flows(nodes, clients, channel) {
+  for (const [i, node] of nodes.entries()) {
+    const heard = clients.map((c) => c.frames.length);
+    const mark = `back-${i}`;
+    await until(async () => {
+      await trigger(node, channel, mark, '{}');
+      await sleep(50);
+      return clients.every((c, j) => c.frames.slice(heard[j]).some((f) => f.event === mark));
+    }, `events of node ${i} on all nodes; ${node.stderr}`, LONG);
+  }
+}
+
+module.exports = { HASTY, LONG, flows, linked, names, roster, startNode, startNodes };
