@@ -19,6 +19,7 @@ struct pc_asked {
     uint8_t kind; /* enum pc_asked_kind */
     uint8_t step;
     uint16_t partition;
+    uint32_t session; /* the end of its number */
 };
 
 /* A ring: `count` from `first` on. */

@@ -1,11 +1,15 @@
 /*
- * The link of a server over Redis: pusherc_link_ops on two connections, one that subscribes, and one for all else.
+ * The link of a server over Redis: pusherc_link_ops on one Redis server, or on those of a Redis Cluster.
  *
- * How it works. The server's first worker writes commands into two buffers and notes what it asked; the link's own thread
- * sends the buffers, and reports what comes. Redis does what comes over one connection in order and answers in order, so
- * answers are matched by counting. When anything is wrong with one connection both are closed, all partitions are lost, and
- * new connections are made: a new session, of which the server makes no assumption but that its topics and questions are
- * gone. So there is one state and no half of it.
+ * How it works. Each partition has a route: the server that has it (server.h). One Redis has all partitions. If it says of
+ * itself that it is part of a Redis Cluster, the partitions are spread over servers as its slots are (shards.h), and each
+ * server has connections of its own. A route is up as long as its server is open and says nothing else: what the server
+ * answered MOVED is lost, and goes up where it was sent. What is lost with its server waits for an answer to the question
+ * where it is now (locator.h). Each time a route goes up is a new session, of which the node makes no assumption but that
+ * its topics and questions are gone.
+ *
+ * A promoted replica, or the new server of a slot, is another process, so for the node the data is another (its `run`): it
+ * says again what it holds.
  */
 #ifndef PC_BROKER_LINK_H
 #define PC_BROKER_LINK_H

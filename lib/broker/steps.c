@@ -96,6 +96,7 @@ int pc_broker_names_init(struct pc_broker_names *names, const struct pc_mem *mem
         pc_pack(&at, tag_of(i, digits));
         *at++ = '}';
         names->heads[i] = pc_slice(begin, (size_t)(at - begin));
+        names->slots[i] = pc_node_slot(tag_of(i, digits)) % SLOTS;
     }
     return 0;
 }
@@ -107,7 +108,27 @@ void pc_broker_names_free(struct pc_broker_names *names)
     names->text = NULL;
 }
 
+uint32_t pc_broker_partition_of_slot(const struct pc_broker_names *names, uint64_t slot)
+{
+    for (uint32_t i = 0; i < PC_BROKER_PARTITIONS; i++) {
+        if (names->slots[i] == slot)
+            return i;
+    }
+    return PC_BROKER_PARTITIONS;
+}
+
 /* -- topics -- */
+
+const struct pc_broker_words *pc_broker_words(bool sharded)
+{
+    static const struct pc_broker_words words[] = {
+        {PUSHERC_LIT("SUBSCRIBE"), PUSHERC_LIT("UNSUBSCRIBE"), PUSHERC_LIT("PUBLISH"),
+         PUSHERC_LIT("subscribe"), PUSHERC_LIT("unsubscribe"), PUSHERC_LIT("message")},
+        {PUSHERC_LIT("SSUBSCRIBE"), PUSHERC_LIT("SUNSUBSCRIBE"), PUSHERC_LIT("SPUBLISH"),
+         PUSHERC_LIT("ssubscribe"), PUSHERC_LIT("sunsubscribe"), PUSHERC_LIT("smessage")},
+    };
+    return &words[sharded];
+}
 
 static pusherc_slice letter_of(pusherc_topic topic)
 {
@@ -296,7 +317,7 @@ int pc_broker_put_step(struct pc_buf *buf, const struct pc_broker_names *names,
         put_number(buf, unix_us);
     else
         pc_redis_put_word(buf, PC_S(""));
-    pc_redis_put_word(buf, PC_S("PUBLISH"));
+    pc_redis_put_word(buf, pc_broker_words(shas->sharded)->publish);
     pc_redis_put_word(buf, names->heads[partition]);
     for (size_t i = 0; i < count; i++)
         pc_redis_put_word(buf, args[i]);
@@ -304,13 +325,13 @@ int pc_broker_put_step(struct pc_buf *buf, const struct pc_broker_names *names,
 }
 
 int pc_broker_put_layout(struct pc_buf *buf, const struct pc_broker_names *names,
-                         const struct pc_broker_shas *shas)
+                         const struct pc_broker_shas *shas, uint32_t partition)
 {
     char version[PC_U64_DIGITS], partitions[PC_U64_DIGITS];
     const pusherc_slice args[] = {
         pc_slice(version, pc_format_u64(PC_BROKER_LAYOUT, version)),
         pc_slice(partitions, pc_format_u64(PC_BROKER_PARTITIONS, partitions))};
-    return pc_broker_put_step(buf, names, shas, 0, (pusherc_step)0, 0, args, 2);
+    return pc_broker_put_step(buf, names, shas, partition, (pusherc_step)0, 0, args, 2);
 }
 
 /* -- answers -- */

@@ -20,10 +20,11 @@
 #define PC_BROKER_SCRIPTS    26
 #define PC_BROKER_SHA        40 /* characters of a script's name */
 
-/* What the keys of each partition begin with. */
+/* What the keys of each partition begin with, and their slot in a Redis Cluster. */
 struct pc_broker_names {
     pusherc_slice prefix;
     pusherc_slice heads[PC_BROKER_PARTITIONS];
+    uint16_t slots[PC_BROKER_PARTITIONS];
     const struct pc_mem *mem;
     char *text; /* owned: the slices point into it */
 };
@@ -32,7 +33,17 @@ PC_CHECKED int pc_broker_names_init(struct pc_broker_names *names, const struct 
                                     pusherc_slice prefix);
 void pc_broker_names_free(struct pc_broker_names *names); /* zero is harmless */
 
+/* The partition that the slot of a Redis Cluster has; PC_BROKER_PARTITIONS: it has none. */
+uint32_t pc_broker_partition_of_slot(const struct pc_broker_names *names, uint64_t slot);
+
 /* -- topics -- */
+
+/* What is said of topics to one server, and to a server of a Redis Cluster; and what it says of them. */
+struct pc_broker_words {
+    pusherc_slice subscribe, unsubscribe, publish;
+    pusherc_slice subscribed, unsubscribed, message;
+};
+const struct pc_broker_words *pc_broker_words(bool sharded);
 
 /* A topic's name, as one word of a command. */
 void pc_broker_put_topic(struct pc_buf *buf, const struct pc_broker_names *names,
@@ -49,9 +60,10 @@ bool pc_broker_topic_parse(const struct pc_broker_names *names, pusherc_slice na
 
 /* -- steps -- */
 
-/* Names of the scripts, as Redis has told them. */
+/* Names of the scripts, as Redis has told them, and how they publish. */
 struct pc_broker_shas {
     char text[PC_BROKER_SCRIPTS][PC_BROKER_SHA];
+    bool sharded; /* to topics of a Redis Cluster */
 };
 
 /* Appends SCRIPT LOAD of the nth script. */
@@ -62,10 +74,10 @@ PC_CHECKED int pc_broker_put_step(struct pc_buf *buf, const struct pc_broker_nam
                                   const struct pc_broker_shas *shas, uint32_t partition,
                                   pusherc_step step, uint64_t unix_us, const pusherc_slice *args,
                                   size_t count);
-/* Appends the question for the layout of the data, which says it if there is none yet. Answer: version, partitions.
- * 0 or PUSHERC_ENOMEM. */
+/* Appends the question for the layout of a partition's data, which says it if there is none yet. Answer: version,
+ * partitions. 0 or PUSHERC_ENOMEM. */
 PC_CHECKED int pc_broker_put_layout(struct pc_buf *buf, const struct pc_broker_names *names,
-                                    const struct pc_broker_shas *shas);
+                                    const struct pc_broker_shas *shas, uint32_t partition);
 /* The answer to a step, which is no error. 0; PUSHERC_EPROTO: it makes no sense; PUSHERC_ENOMEM. */
 PC_CHECKED int pc_broker_answer(pusherc_step step, const struct pc_redis_reply *reply,
                                 struct pc_values *out);

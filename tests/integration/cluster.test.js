@@ -693,18 +693,18 @@ describe('several servers over Redis', { skip: noRedis }, () => {
     await says(`redis://poor:x@127.0.0.1:${other.port}`, /error cluster: Redis at \S+ does not give the user a right that is needed: /);
     await other.call('HSET', 'pusherc:{10}meta', 'v', '1', 'p', '16'); // another layout
     await says(other.url, /error cluster: Redis at \S+ has data that another version of this program keeps in another form/);
-    const info = 'redis_version:6.0.16\r\nrun_id:0123456789abcdef\r\nmaxmemory_policy:noeviction\r\nrole:master\r\n';
-    const old = net.createServer((socket) => {
-      socket.on('error', () => {});
-      socket.once('data', () => socket.write(`+OK\r\n:0\r\n$${info.length}\r\n${info}\r\n`)); // to CLIENT SETNAME, PUBLISH, INFO
-    }).listen(0, '127.0.0.1');
-    await new Promise((resolve) => { old.on('listening', resolve); });
-    t.after(() => old.close());
-    await says(`redis://127.0.0.1:${old.address().port}`, /error cluster: Redis at \S+ is version 6\.0\.16; 6\.2 is the oldest that will do/);
-    const [port, bus, folder] = [await freePort(), await freePort(), mkdtempSync(path.join(os.tmpdir(), 'pusherc-'))];
-    t.after(() => rmSync(folder, { recursive: true }));
-    const sharded = await startRedis(t, ['--cluster-enabled', 'yes', '--cluster-port', String(bus), '--cluster-config-file', path.join(folder, 'nodes.conf')], port);
-    await says(sharded.url, /error cluster: Redis at \S+ is part of a Redis Cluster, which is not supported: use one server, or servers with Sentinel/);
+    const saying = async (version, mode) => {
+      const info = `redis_version:${version}\r\nrun_id:0123456789abcdef\r\nmaxmemory_policy:noeviction\r\nrole:master\r\nredis_mode:${mode}\r\n`;
+      const server = net.createServer((socket) => {
+        socket.on('error', () => {});
+        socket.once('data', () => socket.write(`+OK\r\n:0\r\n$${info.length}\r\n${info}\r\n`)); // to CLIENT SETNAME, PUBLISH, INFO
+      }).listen(0, '127.0.0.1');
+      await new Promise((resolve) => { server.on('listening', resolve); });
+      t.after(() => server.close());
+      return `redis://127.0.0.1:${server.address().port}`;
+    };
+    await says(await saying('6.0.16', 'standalone'), /error cluster: Redis at \S+ is version 6\.0\.16; 6\.2 is the oldest that will do/);
+    await says(await saying('6.2.14', 'cluster'), /error cluster: Redis at \S+ is version 6\.2\.14 and part of a Redis Cluster; 7\.0 is the oldest that will do/);
     const replica = await startRedis(t, ['--replicaof', `127.0.0.1 ${other.port}`]);
     await says(replica.url, /warn {2}cluster: Redis at \S+ is a replica/);
   });

@@ -8,7 +8,7 @@ const os = require('node:os');
 const path = require('node:path');
 const { after, describe, test } = require('node:test');
 const { BUILD, Program, api, connect, freePort, startServe, trigger, until, within } = require('./lib.js');
-const { noRedis, startRedis, startSentinel } = require('./redis.js');
+const { noRedis, startRedis, startRedisCluster, startSentinel } = require('./redis.js');
 
 const PUSHERC = path.join(BUILD, 'cli/pusherc');
 const LONG = 60000;
@@ -82,6 +82,19 @@ describe('Redis over TLS', { skip }, () => {
     assert.match(node.stderr, new RegExp(`linked with other servers by Redis \\S+ at 127.0.0.1:${redis.tlsPort}\n`));
     const plain = await serve(t, { redis: `rediss+sentinel://127.0.0.1:${sentinel.port}/mymaster`, redis_ca_file: file('root.crt') });
     await until(() => /(does not answer as a Sentinel|cannot be used: as a Sentinel: it)/.test(plain.stderr), () => plain.stderr, LONG);
+  });
+
+  test('a Redis Cluster over TLS, whose servers name each other by their ports for TLS', async (t) => {
+    const cluster = await startRedisCluster(t, { replica: false, tls: ['--tls-cert-file', file('redis.crt'), '--tls-key-file', file('redis.key'), '--tls-ca-cert-file', file('root.crt'), '--tls-auth-clients', 'no'] });
+    const settings = { redis: `rediss://localhost:${cluster.nodes[2].tlsPort}`, redis_ca_file: file('root.crt') };
+    const nodes = [await serve(t, settings), await serve(t, settings)];
+    for (const node of nodes) await until(async () => (await api(node, 'GET', '/channels')).status === 200, () => node.stderr, LONG);
+    for (const { tlsPort } of cluster.nodes) assert.match(nodes[0].stderr, new RegExp(`linked with other servers by Redis \\S+ at 127\\.0\\.0\\.1:${tlsPort}, which has`));
+    const clients = await Promise.all(nodes.map((node) => connect(node)));
+    for (const client of clients) await client.subscribe('news');
+    await trigger(nodes[0], 'news', 'hello', '{}');
+    await clients[1].event('hello');
+    for (const node of nodes) assert.doesNotMatch(node.stderr, /(error|warn) +cluster/);
   });
 
   test('the client shows a certificate if Redis asks for one', async (t) => {
