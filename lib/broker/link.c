@@ -304,11 +304,20 @@ static void begin_sharded(void *owner, struct pc_broker_server *s)
     pc_broker_locator_ask(&b->locator);
 }
 
+static void say_missing(struct pc_broker *b, int count)
+{
+    char why[PC_BROKER_TROUBLE];
+    (void)snprintf(why, sizeof why,
+                   "says that no server of its Redis Cluster has %d of %d partitions", count,
+                   PC_BROKER_PARTITIONS);
+    pc_broker_say(&b->common, b->said, &b->locator.place, false, why);
+}
+
 /* What is up stays: its server knows better. */
 static void on_located(void *owner, const struct pc_shards *shards)
 {
     struct pc_broker *b = owner;
-    int missing = 0;
+    int missing = 0, late = 0;
     for (uint32_t i = 0; i < PC_BROKER_PARTITIONS; i++) {
         uint8_t index = shards->of[i];
         if (b->routes[i].up)
@@ -317,16 +326,14 @@ static void on_located(void *owner, const struct pc_shards *shards)
         missing += !b->routes[i].server;
     }
     follow_routes(b);
-    if (missing == 0) {
+    for (uint32_t i = 0; i < PC_BROKER_PARTITIONS; i++)
+        late += b->routes[i].server && b->routes[i].server->state == PC_BROKER_PAUSING;
+    if (missing)
+        say_missing(b, missing);
+    else
         b->said[0] = '\0';
-        return;
-    }
-    char why[PC_BROKER_TROUBLE];
-    (void)snprintf(why, sizeof why,
-                   "says that no server of its Redis Cluster has %d of %d partitions", missing,
-                   PC_BROKER_PARTITIONS);
-    pc_broker_say(&b->common, b->said, &b->locator.place, false, why);
-    pc_broker_locator_ask(&b->locator);
+    if (missing || late) /* until another server has what was that of a lost one */
+        pc_broker_locator_ask(&b->locator);
 }
 
 static void on_unsharded(void *owner)
@@ -386,7 +393,7 @@ static void on_paused(void *owner, struct pc_broker_server *s)
     struct pc_broker *b = owner;
     (void)s;
     if (b->sharded)
-        pc_broker_locator_ask(&b->locator);
+        follow_routes(b); /* to where it was, unless that is known to be elsewhere by now */
     else
         connect_alone(b);
 }

@@ -6,7 +6,8 @@
 
 #include "broadcast/redis_format.h"
 
-#define MAX_ANSWER (4u << 20)
+#define MAX_ANSWER   (4u << 20)
+#define MAX_PAUSE_MS 500 /* a promotion shall be seen soon; a question costs little */
 
 static uint64_t now_ms(const struct pc_broker_locator *l)
 {
@@ -133,6 +134,8 @@ void pc_broker_locator_ask(struct pc_broker_locator *l)
         pause_ms = pc_broker_next_pause(&l->pause_ms, false);
     else
         l->pause_ms = 0;
+    if (l->pause_ms > MAX_PAUSE_MS / 2)
+        l->pause_ms = MAX_PAUSE_MS / 2;
     l->waits = true;
     uv_timer_start(&l->timer, on_timer, pause_ms, 0);
 }

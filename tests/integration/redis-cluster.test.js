@@ -155,6 +155,35 @@ describe('several servers over a Redis Cluster', { skip: noRedis }, () => {
     for (const node of nodes) assert.equal((await api(node, 'GET', `/channels/${room}/users`)).json.users.length, 3);
   });
 
+  test('a master hands over to its replica, connections are cut, a slot moves to and fro: members stay', async (t) => {
+    const cluster = await startRedisCluster(t);
+    const nodes = await startNodes(t, cluster, 2);
+    const clients = await Promise.all(nodes.map((node) => connect(node)));
+    const rooms = await roomsOf(cluster, clients[0], 3);
+    for (const { name } of rooms) await clients[1].subscribe(name, { user_id: 'second' });
+    const stay = async () => {
+      await Promise.all(nodes.map(linked));
+      for (const { name } of rooms) await flows(nodes, clients, name);
+      for (const client of clients) for (const { name } of rooms) assert.deepEqual(names(client.frames, 'pusher_internal:member_removed', name), []);
+    };
+    const replica = cluster.nodes.at(-1);
+    assert.match(await replica.call('CLUSTER', 'FAILOVER'), /^\+OK/);
+    await until(() => nodes.every(({ stderr }) => stderr.includes(`at 127.0.0.1:${replica.port}, which has`)), () => `the former replica: ${nodes[0].stderr}`, LONG);
+    await stay();
+    for (let i = 0; i < 4; i++) {
+      for (const redis of cluster.nodes) await redis.call('CLIENT', 'KILL', 'TYPE', i % 2 ? 'normal' : 'pubsub');
+      await sleep(300);
+    }
+    await stay();
+    const [, { slot, node: from }, { node: to }] = rooms;
+    await cluster.move(slot, from, to);
+    await cluster.move(slot, to, from);
+    await cluster.move(slot, from, to);
+    await stay();
+    const newcomer = await connect(nodes[1]);
+    for (const { name } of rooms) assert.deepEqual(roster(await newcomer.subscribe(name, { user_id: 'third' })), ['first', 'second', 'third']);
+  });
+
   test('what Laravel publishes on any of its servers is heard by any', async (t) => {
     const cluster = await startRedisCluster(t, { replica: false });
     const [node] = await startNodes(t, cluster, 1, { laravel_redis: `redis://127.0.0.1:${cluster.nodes[2].port}`, laravel_redis_prefix: 'shop:' });
