@@ -456,8 +456,15 @@ static void is_up(struct pc_node_part *part, uint64_t session, pusherc_slice run
     part->run[run.len] = '\0';
     part->topic_asked = false;
     subscribe_partition(part);
-    attach(part);
-    pc_wants_look_all(part); /* topics at once: others may publish as soon as they have attached */
+    set_state(part, PC_LINK_ATTACHING);
+    part->attach_at_ms = pc_node_now(part->node);
+    /* What has waited is published once this node has attached. Others come back at about the same time: they shall have
+     * subscribed by then. */
+    if (pc_list_empty(&part->outbox))
+        attach(part);
+    else
+        part->attach_at_ms += PC_REJOIN_MS;
+    pc_wants_look_all(part);
 }
 
 static void is_subscribed(struct pc_node_part *part, pusherc_topic topic, pusherc_slice key)
@@ -560,7 +567,7 @@ static void tick_part(struct pc_node_part *part, uint64_t now_ms)
             pc_wants_look_all(part);
         }
     }
-    if (part->state == PC_LINK_ATTACHING && !part->awaited)
+    if (part->state == PC_LINK_ATTACHING && !part->awaited && now_ms >= part->attach_at_ms)
         attach(part);
     if (part->state == PC_LINK_RECONCILING && !part->awaited)
         ask_mine(part);

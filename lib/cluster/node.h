@@ -25,6 +25,7 @@
 #include "fanout/posting.h"
 
 #define PC_NODE_TICK_MS   100
+#define PC_REJOIN_MS      500 /* with events that wait a node subscribes so long before it attaches */
 #define PC_LEASE_MS       10000 /* defaults of pusherc_cluster_options */
 #define PC_RENEW_MS       3000
 #define PC_SETTLE_MS      5000
@@ -175,7 +176,7 @@ struct pc_node_part {
     bool detached;                    /* has taken leave */
     bool unsettled, renewing;
     bool topic_asked; /* the partition's own topic is subscribed */
-    uint64_t renew_at_ms, sweep_at_ms;
+    uint64_t attach_at_ms, renew_at_ms, sweep_at_ms;
     uint64_t confirmed_ms; /* when the last renewal was asked for that was answered; 0 = none was */
     uint64_t alive;        /* incarnations, by the last renewal */
     struct pc_list requests;

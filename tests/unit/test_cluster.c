@@ -311,8 +311,29 @@ static void an_event_that_was_not_answered_is_sent_again_and_heard_once(void **s
     hub_connect(&t->hub, 0);
     twin_settle(t, 0);
     twin_drain(t);
+    assert_int_equal(client_of(t, 1, 1)->last[0], 1); /* others may be coming back as well */
+    pass(t, 8);
     assert_int_equal(client_of(t, 1, 1)->last[0], 3);
     assert_int_equal(t->delivered, 6); /* three events, here and there */
+}
+
+static void events_that_waited_reach_a_node_that_comes_back_a_little_later(void **state)
+{
+    struct twin *t = &((struct pair *)*state)->t;
+    join_both(t);
+    t->faulty = true;
+    for (unsigned i = 0; i < 2; i++) {
+        hub_lose(&t->hub, i, false);
+        twin_settle(t, i);
+    }
+    twin_publish(t, 0, 0);
+    for (unsigned i = 0; i < 2; i++) {
+        hub_connect(&t->hub, i);
+        pass(t, 1);
+    }
+    pass(t, 8);
+    assert_int_equal(client_of(t, 1, 1)->last[0], 1);
+    assert_int_equal(t->delivered, 2);
 }
 
 static void events_wait_for_a_link_only_so_long(void **state)
@@ -607,6 +628,7 @@ int main(void)
         PAIR(the_last_change_that_is_lost_is_found_by_comparing),
         PAIR(a_change_that_is_missed_is_noticed_with_the_next),
         PAIR(an_event_that_was_not_answered_is_sent_again_and_heard_once),
+        PAIR(events_that_waited_reach_a_node_that_comes_back_a_little_later),
         PAIR(events_wait_for_a_link_only_so_long),
         PAIR(what_does_not_fit_into_the_outbox_is_refused),
         PAIR(what_comes_from_the_link_is_not_trusted),
