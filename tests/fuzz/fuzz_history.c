@@ -35,6 +35,7 @@ struct channel {
     unsigned count, floor;                   /* events up to `floor` are gone */
     uint64_t quiet_ms;                       /* since when nothing has happened to it */
     unsigned joined;                         /* pages */
+    unsigned forgotten; /* what was published before this event, the server may not know any more */
 };
 
 /* What a page knows of a channel. */
@@ -95,6 +96,14 @@ static void forget(struct world *w, int c)
             return;
         }
     }
+}
+
+/* Before something happens to the channel: it may have been quiet for so long that the server begins it anew. */
+static void may_begin_anew(struct world *w, int c)
+{
+    struct channel *channel = &w->channels[c];
+    if (channel->joined == 0 && channel->quiet_ms + keep_ms(c) <= now_of(w))
+        channel->forgotten = channel->count + 1;
 }
 
 /* -- a page reads -- */
@@ -227,11 +236,12 @@ static void subscribe(struct world *w, struct page *page, int c)
     if (k->joined)
         return;
     forget(w, c);
-    const bool forgotten = channel->joined == 0 && channel->quiet_ms + keep_ms(c) <= now_of(w);
+    may_begin_anew(w, c);
     const uint64_t before = pc_stat_get(&page->client.q.worker->stats.history_lost);
     fx_subscribe(&page->client, patterns[c].pattern);
     const bool told = pc_stat_get(&page->client.q.worker->stats.history_lost) > before;
-    REQUIRE(told == (k->has_id && channel->floor > k->last) || (told && forgotten));
+    REQUIRE(told == (k->has_id && channel->floor > k->last) ||
+            (told && k->last < channel->forgotten));
     k->joined = true;
     k->lost = told;
     k->until = channel->count;
@@ -247,6 +257,7 @@ static void publish(struct world *w, int c)
     char data[300];
     if (channel->count == MAX_EVENTS)
         return;
+    may_begin_anew(w, c);
     snprintf(data, sizeof data, "%u%*s", channel->count + 1, how % 4 == 0 ? (int)how : 0, "");
     pusherc_slice name = pc_slice_of(patterns[c].pattern);
     struct pc_publication p = {.event = PC_S("e"),
