@@ -435,6 +435,43 @@ static void half_a_message_holds_its_bytes_and_ends(void **state)
     free(bytes);
 }
 
+/* Each client sends what takes many turns, and the turns of all take longer than a message may. */
+static void messages_that_the_server_has_not_read_yet_are_not_too_long(void **state)
+{
+    enum {
+        CLIENTS = 20,
+        MESSAGES = 1000
+    };
+    pusherc_server_options o = PUSHERC_SERVER_OPTIONS_INIT;
+    pusherc_app_options app = app_options();
+    int fds[CLIENTS];
+    char one[64];
+    (void)state;
+    app.max_client_messages_per_s = PUSHERC_NO_LIMIT;
+    start(&o, &app);
+    size_t len = frame(one, 0x81, "{\"event\":\"pusher:ping\"}", 23);
+    char *all = many(one, len, MESSAGES);
+    for (int i = 0; i < CLIENTS; i++)
+        fds[i] = websocket();
+    server->engine.constants.request_timeout_ms = 1;
+    for (int i = 0; i < CLIENTS; i++)
+        put(fds[i], all, len * MESSAGES);
+    for (int i = 0; i < CLIENTS; i++) {
+        for (size_t pongs = 0; pongs < MESSAGES;) {
+            char got[4096];
+            pusherc_server_poll(server, 1);
+            ssize_t n = recv(fds[i], got, sizeof got, MSG_DONTWAIT);
+            assert_true(n > 0 || (n < 0 && errno == EAGAIN));
+            for (ssize_t at = 0; at < n; at++) {
+                assert_true(got[at] != (char)0x88); /* a close */
+                pongs += got[at] == (char)0x81;
+            }
+        }
+        close(fds[i]);
+    }
+    free(all);
+}
+
 static void messages_that_end_have_all_the_time_again(void **state)
 {
     pusherc_server_options o = PUSHERC_SERVER_OPTIONS_INIT;
@@ -560,6 +597,7 @@ int main(void)
         cmocka_unit_test_teardown(only_the_newest_ping_waits_for_its_answer, stop),
         cmocka_unit_test_teardown(half_a_message_holds_its_bytes_and_ends, stop),
         cmocka_unit_test_teardown(messages_that_end_have_all_the_time_again, stop),
+        cmocka_unit_test_teardown(messages_that_the_server_has_not_read_yet_are_not_too_long, stop),
         cmocka_unit_test_teardown(input_behind_a_request_is_one_buffer, stop),
         cmocka_unit_test_teardown(a_head_holds_its_bytes, stop),
         cmocka_unit_test_teardown(a_body_holds_its_bytes, stop),
