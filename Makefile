@@ -109,9 +109,10 @@ test-laravel:
 	@tests/run laravel
 
 test-hostile: release
-	@ninja -C build-release tests/turns
+	@ninja -C build-release tests/turns tests/crowd
 	build-release/tests/turns 3000 20
 	build-release/tests/turns 9500 30
+	build-release/tests/crowd 10000 3 60000
 	@tools/node tests/bench/hostile.js build-release
 
 soak: release
