@@ -100,13 +100,16 @@ static void read_input(struct set *set, const uint8_t *data, size_t size)
     set->entries[set->count] = NULL;
 }
 
-/* Of a name that keeps a secret, and long enough to be told from other text; NULL = it is none. */
+/* Of a name that keeps a secret, if it begins so that no other text does by chance; NULL = it is none. */
 static const char *secret_of(const char *entry)
 {
+    static const char begin[] = "a-long-";
     size_t len = strcspn(entry, "=");
     bool keeps = (len >= 7 && strncmp(entry + len - 7, "_SECRET", 7) == 0) ||
                  (len >= 9 && strncmp(entry + len - 9, "_PASSWORD", 9) == 0);
-    return keeps && entry[len] && strlen(entry + len + 1) >= 8 ? entry + len + 1 : NULL;
+    return keeps && entry[len] && strncmp(entry + len + 1, begin, sizeof begin - 1) == 0
+               ? entry + len + 1
+               : NULL;
 }
 
 static bool stands_elsewhere(const struct set *set, const char *secret)
