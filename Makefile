@@ -11,12 +11,15 @@
 #   make test-hostile        thousands of clients that do the same at once, and what others notice of attacks
 #   make soak                churn of all kinds for an hour (SOAK_SECONDS), and a picture of the memory; SOAK_BUILD
 #   make model               the model of the cluster layer, for some minutes
+#   make fuzz-hours          all fuzz targets in turn, one at a time, for FUZZ_CPU_MINUTES (240) of processor time in all
+#   make fuzz-coverage       what the fuzz targets reach by their corpora, as tables
 #   make bench docs fuzz autobahn format
 #   make install [PREFIX=/usr/local] [DESTDIR=]
 
 BUILD ?= build
 PREFIX ?= /usr/local
 FUZZ_SECONDS ?= 60
+FUZZ_CPU_MINUTES ?= 240
 SOAK_SECONDS ?= 3600
 SOAK_BUILD ?= build-release
 
@@ -135,6 +138,15 @@ fuzz:
 	@tools/setup test
 	@tests/fuzz/run $(FUZZ_SECONDS)
 
+fuzz-hours:
+	@tools/setup test
+	@tests/fuzz/run build
+	@nice -n 19 tests/fuzz/rotate build-fuzz/tests build-fuzz/found $(FUZZ_CPU_MINUTES)
+
+fuzz-coverage:
+	@tools/setup test
+	@tests/fuzz/coverage
+
 model: all
 	tests/cluster/model/run.py --schedules 3000 --steps 500
 	tests/cluster/model/run.py --schedules 2000 --steps 500 --no-faults
@@ -167,4 +179,4 @@ install: release
 	meson install -C build-release $(if $(DESTDIR),--destdir=$(DESTDIR))
 	@[ -n "$(DESTDIR)" ] || [ "$$(id -u)" -ne 0 ] || ldconfig
 
-.PHONY: all demo demos demo-gateways test test-cluster test-hostile soak test-pages test-libuv test-php test-laravel test-python test-pythons test-python-long bench fuzz model autobahn docs format release install
+.PHONY: all demo demos demo-gateways test test-cluster test-hostile soak test-pages test-libuv test-php test-laravel test-python test-pythons test-python-long bench fuzz fuzz-hours fuzz-coverage model autobahn docs format release install
