@@ -8,6 +8,7 @@
 #include "codec/xhr.h"
 #include "net/entrance.h"
 #include "protocol/close.h"
+#include "session/seats.h"
 
 /* The session that sent the request, which asks for an app now. NULL: it has gone meanwhile. */
 static struct pc_fallback *session_of(struct pc_conn *conn, const struct pc_http_message *m)
