@@ -272,7 +272,8 @@ PUSHERC_API int pusherc_server_put_apps(pusherc_server *server, const pusherc_ap
                                         size_t count, pusherc_errinfo *info);
 
 /**
- * Remove an app. New clients get 4001, and its open connections are closed with 4001.
+ * Remove an app. New clients get 4001, and its open connections are closed with 4001. Of linked servers, this one alone
+ * removes it; the others serve it as before.
  *
  * @param server  any state
  * @param app_id  NUL-terminated

@@ -309,7 +309,7 @@ typedef struct pusherc_redis_options {
      *  certificate has to be for HOST, and of an authority that is trusted; more parameters are ca_file, and cert_file
      *  with key_file, by which Redis knows this client, paths of PEM files. redis+sentinel://HOST[:PORT]/MASTER[/DB], with
      *  several hosts as well, and rediss+sentinel:// ask Sentinels for the master; parameters are sentinel_user and
-     *  sentinel_password. */
+     *  sentinel_password. A host that is part of a Redis Cluster (7.0 or later) says so, and names the others. */
     const char *url;
     const char *
         prefix; /**< what names of keys and topics begin with; default: that of the URL, or "pusherc:". Without
@@ -335,7 +335,8 @@ typedef struct pusherc_redis_options {
 PUSHERC_API void pusherc_redis_options_init(pusherc_redis_options *out, size_t struct_size);
 
 /**
- * Link this server over Redis 6.2 or later with those that use the same Redis and prefix, before it starts.
+ * Link this server over Redis 6.2 or later, or a Redis Cluster, with those that use the same and the same prefix, before it
+ * starts.
  *
  * The link has a thread, which connects when the server starts and again whenever a connection is lost. The start does not
  * wait for it. The log tells what is wrong with Redis. All data that servers share is in Redis, and none has to outlive
