@@ -417,6 +417,9 @@ void pc_wants_look(struct pc_remote *remote)
     if (pc_part_is_up(part) && pc_remote_is_presence(remote) && claims > 0 && !remote->live &&
         !remote->fetching && remote->topic == PC_TOPIC_THERE)
         pc_mirror_fetch(remote);
+    if (claims == 0)
+        pc_kept_unknown(
+            remote); /* what is published here meanwhile may not have come back when one is let in */
     if (pc_part_is_up(part) && remote->class.cache)
         pc_kept_look(remote, claims > 0);
     if (pc_part_is_up(part)) {

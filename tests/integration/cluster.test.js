@@ -604,6 +604,23 @@ describe('several servers over Redis', { skip: noRedis }, () => {
     assert.equal(endpoint.events.all.filter((e) => e.name === 'cache_miss').length, 1);
   });
 
+  test('what a cache channel without clients gets is there for the next one, on the server that published it', async (t) => {
+    const [node] = await startNodes(t, await startRedis(t), 2);
+    for (let n = 0; n < 60; n++) {
+      const room = `cache-${n}`;
+      const before = await connect(node);
+      await before.subscribe(room);
+      await before.next((f) => f.event === 'pusher:cache_miss');
+      await before.close();
+      await trigger(node, room, 'e', String(n));
+      const client = await connect(node);
+      await client.subscribe(room);
+      const first = await client.next((f) => f.channel === room && f.event !== 'pusher_internal:subscription_succeeded');
+      assert.deepEqual([first.event, first.data], ['e', String(n)]);
+      await client.close();
+    }
+  });
+
   test('subscribers hear how many there are on all servers', { skip: noUrls }, async (t) => {
     const endpoint = await receiver(t);
     const app = { ...APP, subscription_count_events: true, webhooks: [{ url: endpoint.url }] };
