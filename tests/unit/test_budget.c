@@ -472,6 +472,43 @@ static void messages_that_the_server_has_not_read_yet_are_not_too_long(void **st
     free(all);
 }
 
+/* The same with requests. */
+static void requests_that_the_server_has_not_read_yet_are_not_too_late(void **state)
+{
+    enum {
+        CLIENTS = 20,
+        REQUESTS = 500
+    };
+    pusherc_server_options o = PUSHERC_SERVER_OPTIONS_INIT;
+    pusherc_app_options app = app_options();
+    static const char one[] = "GET /ready HTTP/1.1\r\nHost: a\r\n\r\n";
+    int fds[CLIENTS];
+    (void)state;
+    start(&o, &app);
+    char *all = many(one, sizeof one - 1, REQUESTS);
+    for (int i = 0; i < CLIENTS; i++)
+        fds[i] = dial();
+    pusherc_server_poll(server, 1);
+    server->engine.constants.request_timeout_ms = 1;
+    server->engine.constants.keep_alive_ms = 1;
+    server->engine.options.handshake_timeout_ms = 1;
+    for (int i = 0; i < CLIENTS; i++)
+        put(fds[i], all, (sizeof one - 1) * REQUESTS);
+    for (int i = 0; i < CLIENTS; i++) {
+        for (size_t answers = 0, seen = 0; answers < REQUESTS;) {
+            char got[4096];
+            pusherc_server_poll(server, 1);
+            ssize_t n = recv(fds[i], got, sizeof got, MSG_DONTWAIT);
+            assert_true(n > 0 || (n < 0 && errno == EAGAIN)); /* no end */
+            for (ssize_t at = 0; at < n; at++)
+                if ((seen = got[at] == "HTTP/1.1 200"[seen] ? seen + 1 : 0) == 12)
+                    answers++, seen = 0;
+        }
+        close(fds[i]);
+    }
+    free(all);
+}
+
 static void messages_that_end_have_all_the_time_again(void **state)
 {
     pusherc_server_options o = PUSHERC_SERVER_OPTIONS_INIT;
@@ -598,6 +635,7 @@ int main(void)
         cmocka_unit_test_teardown(half_a_message_holds_its_bytes_and_ends, stop),
         cmocka_unit_test_teardown(messages_that_end_have_all_the_time_again, stop),
         cmocka_unit_test_teardown(messages_that_the_server_has_not_read_yet_are_not_too_long, stop),
+        cmocka_unit_test_teardown(requests_that_the_server_has_not_read_yet_are_not_too_late, stop),
         cmocka_unit_test_teardown(input_behind_a_request_is_one_buffer, stop),
         cmocka_unit_test_teardown(a_head_holds_its_bytes, stop),
         cmocka_unit_test_teardown(a_body_holds_its_bytes, stop),
