@@ -58,7 +58,7 @@ void pc_fallback_end_answer(struct pc_fallback *f)
     f->receiver = NULL;
     pc_absentee_set(&f->absentee, true);
     pc_http_stop_waiting(conn);
-    if (pc_conn_take_place(conn, &conn->loop->places[PUSHERC_LISTEN_CLIENTS]))
+    if (!conn->place && pc_conn_take_place(conn, &conn->loop->places[PUSHERC_LISTEN_CLIENTS]))
         pc_conn_break(conn);
     pc_http_end_stream(conn, f->in_chunks ? PC_S(PC_XHR_END) : PC_S(""), f->keep_alive);
     pc_outq_mark(&conn->out);

@@ -1,5 +1,6 @@
 /*
- * Clients over HTTP (xhr_streaming, xhr) of two apps against a whole server in this thread, whose time the input moves. Each
+ * Clients over HTTP (xhr_streaming, xhr) of two apps against a whole server in this thread, whose time the input moves. Half
+ * of them are clients of SockJS's own library, which say with a message which app they want. Each
  * client has several connections: it opens, receives, sends, polls, leaves, comes again and stops reading in any order,
  * under names that clients of the other app use as well, sends requests in pieces, and others that are no protocol.
  *
@@ -28,7 +29,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 enum {
     APPS = 2,
     NAMES = 6,
-    SESSIONS = APPS * NAMES,
+    SESSIONS = 2 * APPS * NAMES, /* the second half are SockJS's */
     CONNS = 8,
     QUEUED = 8, /* requests that wait for their answers on one connection */
     EVENTS = 2048,
@@ -124,6 +125,7 @@ struct conn {
 struct session {
     bool opened;     /* something has asked to receive */
     bool authorized; /* it has had a signature of its own since it began */
+    bool wild;       /* it has sent anything, perhaps the other app's path */
     pusherc_socket_id id;
     bool seen[EVENTS];
 };
@@ -140,7 +142,12 @@ static struct model {
 
 static unsigned app_of(unsigned session)
 {
-    return session / NAMES;
+    return session / NAMES % APPS;
+}
+
+static bool is_sockjs(unsigned session)
+{
+    return session / NAMES >= APPS;
 }
 
 static const char *const ids[APPS] = {"app-0", "app-1"}, *const keys[APPS] = {"key-0", "key-1"};
@@ -153,7 +160,7 @@ static const char *const ids[APPS] = {"app-0", "app-1"}, *const keys[APPS] = {"k
 static void take_event(struct conn *c, struct session *s, const char *at)
 {
     unsigned app = (unsigned)(at[2] - '0'), number = (unsigned)strtoul(at + 4, NULL, 10);
-    REQUIRE(app == app_of(c->asked.session));
+    REQUIRE(app == app_of(c->asked.session) || (s->wild && is_sockjs(c->asked.session)));
     REQUIRE(at[3] == '0' || s->authorized);
     REQUIRE(number > c->last_event && number <= m.events && !s->seen[number]);
     s->seen[number] = true;
@@ -356,16 +363,18 @@ static void ask(const struct step *step, enum kind kind, const char *action, pus
 {
     struct conn *c = &m.conns[step->conn % CONNS];
     unsigned how = step->how % 64;
-    char text[2048];
+    char text[2048], prefix[32] = "";
+    if (!is_sockjs(step->session))
+        snprintf(prefix, sizeof prefix, "/app/%s", keys[app_of(step->session)]);
     finish_request(c);
     if ((c->fd < 0 || c->raw || c->queued == QUEUED) && !dial(c))
         return;
     int len =
         snprintf(text, sizeof text,
-                 "POST /pusher/app/%s/%u/session-%u/%s?protocol=7&client=js&t=1&n=%u "
+                 "POST /pusher%s/%u/session-%u/%s?protocol=7&client=js&t=1&n=%u "
                  "HTTP/1.%u\r\nHost: h\r\nX-Forwarded-For: 10.0.0.%u\r\n"
                  "Content-Length: %zu\r\n%s\r\n%.*s",
-                 keys[app_of(step->session)], 7U, step->session % NAMES, action, step->number % 8,
+                 prefix, 7 + app_of(step->session), step->session % NAMES, action, step->number % 8,
                  how & 1 ? 0U : 1U, step->address % 3, body.len,
                  how & 2 ? "Connection: close\r\n" : "", (int)body.len, body.len ? body.ptr : "");
     REQUIRE(len > 0 && (size_t)len < sizeof text);
@@ -390,6 +399,15 @@ static void say(const struct step *step, const char *text)
     REQUIRE(pc_buf_status(&out) == 0);
     ask(step, SENDS, "xhr_send", pc_buf_slice(&out));
     pc_buf_free(&out);
+}
+
+/* What a client of SockJS says first. */
+static void say_path(const struct step *step)
+{
+    char text[128];
+    snprintf(text, sizeof text, "{\"path\":\"/app/%s?protocol=%u&client=js\"}",
+             keys[app_of(step->session)], step->other % 8 == 7 ? 99U : 7U);
+    say(step, text);
 }
 
 /* With the signature that is right for one of the sessions. */
@@ -450,7 +468,7 @@ static void disconnect(const struct step *step)
 static void take_step(struct input *in)
 {
     static const unsigned jumps_ms[] = {1, 40, 300, 1100, 2600, 10500, 31000, 130000};
-    struct step step = {.session = next(in, SESSIONS), .what = next(in, 15)};
+    struct step step = {.session = next(in, SESSIONS), .what = next(in, 16)};
     unsigned *const rest[] = {&step.conn, &step.how, &step.number, &step.address, &step.other};
     for (unsigned i = 0; i < 5; i++)
         *rest[i] = next(in, 256);
@@ -474,6 +492,7 @@ static void take_step(struct input *in)
         subscribe_private(&step, step.other % SESSIONS);
         break;
     case 6:
+        m.sessions[step.session].wild = true;
         ask(&step, SENDS, "xhr_send", next_bytes(in, 200));
         break;
     case 7:
@@ -500,6 +519,9 @@ static void take_step(struct input *in)
         break;
     case 14:
         disconnect(&step);
+        break;
+    case 15:
+        say_path(&step);
         break;
     }
 }
