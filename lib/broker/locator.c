@@ -6,8 +6,7 @@
 
 #include "broadcast/redis_format.h"
 
-#define MAX_ANSWER   (4u << 20)
-#define MAX_PAUSE_MS 500 /* a promotion shall be seen soon; a question costs little */
+#define MAX_ANSWER (4u << 20)
 
 static uint64_t now_ms(const struct pc_broker_locator *l)
 {
@@ -131,11 +130,11 @@ void pc_broker_locator_ask(struct pc_broker_locator *l)
     if (l->waits || l->conn)
         return;
     if (l->asked_ms && now_ms(l) - l->asked_ms <= PC_BROKER_LAST_PAUSE_MS)
-        pause_ms = pc_broker_next_pause(&l->pause_ms, false);
+        pause_ms = pc_broker_next_pause(&l->tries, false);
     else
-        l->pause_ms = 0;
-    if (l->pause_ms > MAX_PAUSE_MS / 2)
-        l->pause_ms = MAX_PAUSE_MS / 2;
+        l->tries = 0;
+    if (l->tries > PC_BROKER_SOON)
+        l->tries = PC_BROKER_SOON; /* a promotion shall be seen soon; a question costs little */
     l->waits = true;
     uv_timer_start(&l->timer, on_timer, pause_ms, 0);
 }

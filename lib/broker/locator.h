@@ -27,7 +27,7 @@ struct pc_broker_locator {
     uint32_t logins;             /* answers to AUTH and SELECT that are still to come */
     uint64_t nth;                /* to ask next */
     struct pc_redis_place place; /* that was asked last */
-    uint32_t pause_ms;
+    uint32_t tries;
     uint64_t asked_ms;
     char said[PC_BROKER_TROUBLE];
 };

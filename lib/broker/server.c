@@ -103,15 +103,18 @@ static void set_state(struct pc_broker_server *s, enum pc_broker_server_state st
     s->began_ms = now_ms(s);
 }
 
-uint64_t pc_broker_next_pause(uint32_t *pause_ms, bool longest)
+uint64_t pc_broker_next_pause(uint32_t *tries, bool longest)
 {
-    uint32_t random = 0;
-    *pause_ms = *pause_ms ? 2 * *pause_ms : PC_BROKER_FIRST_PAUSE_MS;
-    if (longest || *pause_ms > PC_BROKER_LAST_PAUSE_MS)
-        *pause_ms = PC_BROKER_LAST_PAUSE_MS;
+    uint32_t random = 0, pause_ms = PC_BROKER_FIRST_PAUSE_MS << (*tries < 2 ? *tries : 2);
+    for (uint32_t i = PC_BROKER_SOON; i < *tries && pause_ms < PC_BROKER_LAST_PAUSE_MS; i++)
+        pause_ms *= 2;
+    if (longest || pause_ms > PC_BROKER_LAST_PAUSE_MS)
+        pause_ms = PC_BROKER_LAST_PAUSE_MS;
+    if (*tries < UINT32_MAX)
+        ++*tries;
     if (pc_random(&random, sizeof random))
         random = 0;
-    return *pause_ms / 2 + random % (*pause_ms / 2 + 1);
+    return pause_ms / 2 + random % (pause_ms / 2 + 1);
 }
 
 void pc_broker_say(const struct pc_broker_common *common, char said[PC_BROKER_TROUBLE],
@@ -157,12 +160,12 @@ void pc_broker_server_lose(struct pc_broker_server *s, bool unfit, const char *w
     close_conns(s);
     /* Trouble right after each start is no reason to hurry. */
     if (was_open && now_ms(s) - s->began_ms > PC_BROKER_LAST_PAUSE_MS)
-        s->pause_ms = 0;
+        s->tries = 0;
     if (was_open)
         s->said[0] = '\0';
     pc_broker_say(s->common, s->said, &s->place, unfit, why);
     set_state(s, PC_BROKER_PAUSING);
-    wait_ms(s, pc_broker_next_pause(&s->pause_ms, unfit));
+    wait_ms(s, pc_broker_next_pause(&s->tries, unfit));
     s->ops->lost(s->owner, s, was_open);
     forget(s);
 }
@@ -178,7 +181,7 @@ void pc_broker_server_close(struct pc_broker_server *s)
     uv_timer_stop(&s->timer);
     set_state(s, PC_BROKER_IDLE);
     s->said[0] = '\0';
-    s->pause_ms = 0;
+    s->tries = 0;
     forget(s);
 }
 

@@ -21,6 +21,7 @@
 
 #define PC_BROKER_FIRST_PAUSE_MS 100
 #define PC_BROKER_LAST_PAUSE_MS  5000
+#define PC_BROKER_SOON           30 /* tries with short pauses: for as long as events wait for a link */
 #define PC_BROKER_TROUBLE        (PC_REDIS_LINE + 128)
 
 /* What all servers of a link share. It outlives them. */
@@ -83,7 +84,7 @@ struct pc_broker_server {
     uint32_t own;    /* partition of the topic by which the server proves that messages come */
     uint32_t logins; /* answers to AUTH and SELECT that the topics' connection has still to get */
     bool commands_ready, topics_ready;
-    uint32_t pause_ms;
+    uint32_t tries;               /* in vain */
     uint64_t began_ms;            /* the state */
     uint64_t answered_ms;         /* since when Redis has owed an answer, at least */
     uint64_t heard_ms;            /* a message, of the link itself if of no other */
@@ -133,8 +134,10 @@ PC_CHECKED int pc_broker_server_put_step(struct pc_broker_server *s, uint32_t se
 
 /* -- what the servers and who looks for them share -- */
 
-/* Between half and the whole of the pause, which doubles, so that nodes do not come back all at once. */
-uint64_t pc_broker_next_pause(uint32_t *pause_ms, bool longest);
+/* Before the next try: between half and the whole of a pause, so that nodes do not come back all at once. For about ten seconds
+ * it is at most 0.4 s, so that they do not come back long after each other either: what has waited in one is sent
+ * PC_REJOIN_MS after it is back. Then it doubles. `longest`: another try is of little use. */
+uint64_t pc_broker_next_pause(uint32_t *tries, bool longest);
 /* Tells the log of a trouble, if it is another one than `said`. */
 void pc_broker_say(const struct pc_broker_common *common, char said[PC_BROKER_TROUBLE],
                    const struct pc_redis_place *place, bool unfit, const char *why);
