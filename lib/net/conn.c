@@ -254,6 +254,11 @@ bool pc_conn_input_waits(const struct pc_conn *conn)
     return conn->saved || conn->more || !pc_list_empty(&conn->waiting);
 }
 
+bool pc_conn_is_our_turn(const struct pc_conn *conn)
+{
+    return pc_conn_input_waits(conn) && !conn->throttled && !conn->write_blocked;
+}
+
 void pc_conn_watch(struct pc_conn *conn)
 {
     int interest = 0;

@@ -127,6 +127,8 @@ void pc_conn_input(struct pc_conn *conn, pusherc_slice bytes);
 void pc_conn_go_on(struct pc_conn *conn);
 /* Input that was read has not been handled yet. */
 bool pc_conn_input_waits(const struct pc_conn *conn);
+/* Input waits for the worker, and not for the client to read what it has been sent. */
+bool pc_conn_is_our_turn(const struct pc_conn *conn);
 /* The client has sent too much, or floods an end: its input waits for PC_PACE_MS. */
 void pc_conn_pace(struct pc_conn *conn);
 /* A share for a connection that was taken out of pc_budget.waiting. May destroy the connection. */

@@ -254,7 +254,7 @@ static void http_timeout(struct pc_conn *conn, enum pc_conn_wait wait)
     struct http_conn *h = http_of(conn);
     if (wait == PC_WAIT_ANSWER)
         answer_is_late(conn);
-    else if (pc_conn_input_waits(conn)) /* what it waits for may have come: it is our turn */
+    else if (pc_conn_is_our_turn(conn)) /* what it waits for may have come */
         pc_conn_set_wait(conn, wait, conn->loop->engine->constants.request_timeout_ms);
     else if (wait == PC_WAIT_NEXT || pc_http_parser_idle(h->parser))
         pc_conn_finish(conn); /* no request has begun, so there is nothing to answer */

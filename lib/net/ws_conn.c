@@ -196,8 +196,7 @@ static void ws_timeout(struct pc_conn *conn, enum pc_conn_wait wait)
     struct ws_conn *w = ws_of(conn);
     if (wait == PC_WAIT_GOODBYE)
         pc_session_close(&w->session, PC_CLOSE_RECONNECT, pc_close_text(PC_CLOSE_RECONNECT));
-    else if (w->ws.context &&
-             pc_conn_input_waits(conn)) /* the rest may have come: it is our turn */
+    else if (w->ws.context && pc_conn_is_our_turn(conn)) /* the rest may have come */
         pc_conn_set_wait(conn, wait, conn->loop->engine->constants.request_timeout_ms);
     else if (w->ws.context)
         pc_session_close(&w->session, PC_CLOSE_OVER_CAPACITY, PC_S("The message took too long"));

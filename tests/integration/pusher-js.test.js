@@ -114,7 +114,7 @@ test('signs in, and receives what is sent to the user', async (t) => {
   });
   await Promise.all([one, two, other].map((client) => client.user.signinDonePromise));
   assert.equal(one.user.user_data.id, '7');
-  await until(async () => (await host.do('channel', { channel: '#server-to-user-7' })).subscriptions === 2);
+  for (const [user, count] of [['7', 2], ['8', 1]]) await until(async () => (await host.do('channel', { channel: `#server-to-user-${user}` })).subscriptions === count);
   await sdk(host).sendToUser('7', 'greet', { hi: 1 });
   for (const inbox of inboxes.slice(0, 2)) assert.deepEqual((await inbox.event('greet')).data, { hi: 1 });
   await host.do('send_to_user', { user: '8', name: 'greet', data: '{"hi":2}' });
