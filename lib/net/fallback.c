@@ -31,7 +31,7 @@ static void receiver_left(struct pc_conn *conn, void *of)
     f->receiver = NULL;
     pc_absentee_set(&f->absentee, true);
     if (f->in_chunks && !f->close_code && pc_outq_take_back(&f->out, &conn->out))
-        pc_session_close(&f->session, PC_CLOSE_INTERNAL, pc_close_text(PC_CLOSE_INTERNAL));
+        pc_fallback_close(f, PC_CLOSE_INTERNAL, pc_close_text(PC_CLOSE_INTERNAL));
     pc_fallback_arm(f);
 }
 

@@ -14,7 +14,8 @@ static void uncount(struct pc_fallback *f)
     f->counted = false;
 }
 
-void pc_fallback_close(struct pc_fallback *f, uint16_t code, pusherc_slice reason)
+/* The client will be told, with the next answer that it receives. */
+static void say_close(struct pc_fallback *f, uint16_t code, pusherc_slice reason)
 {
     reason = pc_utf8_cut(reason, sizeof f->close_reason - 1);
     f->close_code = code;
@@ -26,7 +27,15 @@ void pc_fallback_close(struct pc_fallback *f, uint16_t code, pusherc_slice reaso
 
 static void transport_close(struct pc_session *session, uint16_t code, pusherc_slice reason)
 {
-    pc_fallback_close(PC_CONTAINER(session, struct pc_fallback, session), code, reason);
+    say_close(PC_CONTAINER(session, struct pc_fallback, session), code, reason);
+}
+
+void pc_fallback_close(struct pc_fallback *f, uint16_t code, pusherc_slice reason)
+{
+    if (f->open)
+        pc_session_close(&f->session, code, reason);
+    else if (!f->close_code)
+        say_close(f, code, reason);
 }
 
 static void transport_ping(struct pc_session *session)
@@ -41,7 +50,7 @@ const struct pc_transport pc_fallback_transport = {transport_close, transport_pi
 static void on_overflow(struct pc_outq *q)
 {
     struct pc_fallback *f = PC_CONTAINER(q, struct pc_fallback, out);
-    if (!f->close_code)
+    if (f->open && !f->close_code)
         pc_session_overflow(&f->session);
 }
 
@@ -54,7 +63,7 @@ static void on_flush(struct pc_outq *q, struct pc_flush *pass)
     if (f->close_code)
         pc_fallback_refuse_waiting(f);
     pc_fallback_hand_on(f);
-    if (f->session.state == PC_SESSION_OPEN && f->out.count > 0)
+    if (f->open && f->session.state == PC_SESSION_OPEN && f->out.count > 0)
         (void)pc_session_slow(&f->session);
 }
 
@@ -127,10 +136,7 @@ static void on_goodbye(struct pc_timer *timer, uint64_t now_ms)
 {
     struct pc_fallback *f = PC_CONTAINER(timer, struct pc_fallback, goodbye);
     (void)now_ms;
-    if (f->open)
-        pc_session_close(&f->session, PC_CLOSE_RECONNECT, pc_close_text(PC_CLOSE_RECONNECT));
-    else
-        pc_fallback_close(f, PC_CLOSE_RECONNECT, pc_close_text(PC_CLOSE_RECONNECT));
+    pc_fallback_close(f, PC_CLOSE_RECONNECT, pc_close_text(PC_CLOSE_RECONNECT));
 }
 
 void pc_fallback_say_goodbye(struct pc_fallback *f, uint64_t grace_ms)

@@ -94,7 +94,7 @@ PC_CHECKED int pc_fallback_open(struct pc_fallback *f, struct pc_conn *conn,
                                 struct pc_newcomer *newcomer, uint32_t expires_in_ms);
 /* Its receiver is one of an established client from now on. */
 void pc_fallback_establish(struct pc_fallback *f);
-/* The client will be told, with the next answer that it receives. */
+/* Closes its session, if it has one; the client is told with the next answer that it receives. */
 void pc_fallback_close(struct pc_fallback *f, uint16_t code, pusherc_slice reason);
 void pc_fallback_free(struct pc_fallback *f); /* it has no receiver */
 struct pc_fallback *pc_fallback_find(const struct pc_loop *loop, pusherc_slice name);
