@@ -335,7 +335,7 @@ typedef struct pusherc_redis_options {
 PUSHERC_API void pusherc_redis_options_init(pusherc_redis_options *out, size_t struct_size);
 
 /**
- * Link this server over Redis 6.2 or later, or a Redis Cluster, with those that use the same and the same prefix, before it
+ * Link this server over Redis 6.2 or later, or a Redis Cluster, with those that use the same one and the same prefix, before it
  * starts.
  *
  * The link has a thread, which connects when the server starts and again whenever a connection is lost. The start does not
