@@ -19,8 +19,8 @@
 #include "cluster/node.h"
 #include "redis/conn.h"
 
-#define PC_BROKER_FIRST_PAUSE_MS 100
-#define PC_BROKER_LAST_PAUSE_MS  5000
+#define PC_BROKER_FIRST_PAUSE_MS 100u
+#define PC_BROKER_LAST_PAUSE_MS  5000u
 #define PC_BROKER_SOON           30 /* tries with short pauses: for as long as events wait for a link */
 #define PC_BROKER_TROUBLE        (PC_REDIS_LINE + 128)
 
