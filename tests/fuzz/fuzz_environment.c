@@ -112,11 +112,14 @@ static const char *secret_of(const char *entry)
                : NULL;
 }
 
+/* In another entry, or in its own name. */
 static bool stands_elsewhere(const struct set *set, const char *secret)
 {
-    for (size_t i = 0; i < set->count; i++)
-        if (secret_of(set->entries[i]) != secret && strstr(set->entries[i], secret))
+    for (size_t i = 0; i < set->count; i++) {
+        const char *found = strstr(set->entries[i], secret);
+        if (found && found != secret)
             return true;
+    }
     return false;
 }
 
