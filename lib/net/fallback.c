@@ -30,7 +30,11 @@ static void receiver_left(struct pc_conn *conn, void *of)
     struct pc_fallback *f = of;
     f->receiver = NULL;
     pc_absentee_set(&f->absentee, true);
-    if (f->in_chunks && !f->close_code && pc_outq_take_back(&f->out, &conn->out))
+    if (!f->in_chunks || f->close_code || conn->out.count == 0)
+        ;               /* nothing to keep */
+    else if (!f->alone) /* answers before it, perhaps of other sessions, were not written either */
+        pc_fallback_close(f, PC_CLOSE_RECONNECT, pc_close_text(PC_CLOSE_RECONNECT));
+    else if (pc_outq_take_back(&f->out, &conn->out))
         pc_fallback_close(f, PC_CLOSE_INTERNAL, pc_close_text(PC_CLOSE_INTERNAL));
     pc_fallback_arm(f);
 }
@@ -81,6 +85,7 @@ static void receive(struct pc_fallback *f, struct pc_conn *conn, const struct pc
     f->never_reopens = f->sockjs;
     f->streams = path->action == PC_FALLBACK_STREAM;
     f->in_chunks = !m->http10;
+    f->alone = conn->out.count == 0;
     f->keep_alive = f->in_chunks && m->keep_alive;
     f->sent_ms = conn->loop->worker->now_ms;
     f->sent_characters = 0;

@@ -36,13 +36,14 @@ struct pc_fallback {
     uint64_t sent_ms;       /* when the receiver last got something */
     size_t sent_characters; /* of its answer */
     bool never_reopens;
-    bool streams;          /* the receiver's answer has no end */
-    bool in_chunks;        /* false: the receiver speaks HTTP/1.0 */
-    bool keep_alive;       /* the receiver's connection, after the answer */
-    bool sockjs;           /* a client of SockJS's own library */
-    bool open;             /* `session` is; false: the client has not said yet which app it wants */
-    bool greeted;          /* it has been told that the session is open */
-    bool counted;          /* in pc_engine.clients */
+    bool streams;    /* the receiver's answer has no end */
+    bool in_chunks;  /* false: the receiver speaks HTTP/1.0 */
+    bool alone;      /* what the receiver's connection has not written is all of this answer */
+    bool keep_alive; /* the receiver's connection, after the answer */
+    bool sockjs;     /* a client of SockJS's own library */
+    bool open;       /* `session` is; false: the client has not said yet which app it wants */
+    bool greeted;    /* it has been told that the session is open */
+    bool counted;    /* in pc_engine.clients */
     struct pc_turns turns; /* of the requests that send */
     struct pc_timer turn;  /* for the first that waits in `turns` */
 };
