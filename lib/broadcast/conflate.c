@@ -1,8 +1,7 @@
 #include "broadcast/conflate.h"
 
-#include <string.h>
-
 #include "auth/pattern.h"
+#include "base/buf.h"
 #include "base/log.h"
 #include "base/slice.h"
 #include "channel/rule_words.h"
@@ -87,43 +86,30 @@ static const struct pc_conflate_rule *find(const struct pc_conflate *conflate,
     return NULL;
 }
 
-struct writer {
-    char *at, *end;
-    bool full;
-};
-
-static void put(struct writer *w, const void *bytes, size_t len)
-{
-    w->full |= len > (size_t)(w->end - w->at);
-    if (w->full || len == 0)
-        return;
-    memcpy(w->at, bytes, len);
-    w->at += len;
-}
-
 /* Channels, each before a line feed, which no name of a channel has; the length of the event's name; the name; the key. So
  * no two events have the same bytes unless all of it is equal. */
 pusherc_slice pc_conflate_subject(const struct pc_conflate *conflate, const struct pc_mem *mem,
                                   const pusherc_event *event, char room[PC_CONFLATE_SUBJECT_BYTES])
 {
     const struct pc_conflate_rule *rule = find(conflate, event);
-    struct writer w = {room, room + PC_CONFLATE_SUBJECT_BYTES, false};
-    struct pc_buf scratch;
+    struct pc_buf subject, scratch;
     pusherc_slice key;
     if (!rule)
         return PC_S("");
+    pc_buf_init_in(&subject, mem, PC_CONFLATE_SUBJECT_BYTES, room, PC_CONFLATE_SUBJECT_BYTES);
     pc_buf_init(&scratch, mem, SIZE_MAX);
     const bool found = pc_json_key(event->data, rule->key, &scratch, &key);
     for (size_t i = 0; found && i < event->channel_count; i++) {
-        put(&w, event->channels[i].ptr, event->channels[i].len);
-        put(&w, "\n", 1);
+        pc_buf_put(&subject, event->channels[i]);
+        pc_buf_put_char(&subject, '\n');
     }
     if (found) {
-        put(&w, "\n", 1);
-        put(&w, &event->name.len, sizeof event->name.len);
-        put(&w, event->name.ptr, event->name.len);
-        put(&w, key.ptr, key.len);
+        pc_buf_put_char(&subject, '\n');
+        pc_buf_put_u64(&subject, event->name.len);
+        pc_buf_put_char(&subject, ':');
+        pc_buf_put(&subject, event->name);
+        pc_buf_put(&subject, key);
     }
     pc_buf_free(&scratch);
-    return pc_slice(room, found && !w.full ? (size_t)(w.at - room) : 0);
+    return found && pc_buf_status(&subject) == 0 ? pc_buf_slice(&subject) : PC_S("");
 }
