@@ -6,6 +6,7 @@
 #   make test-pythons        ... on each other CPython from 3.11 on that this machine has, pyenv's too
 #   make test-pages          the tests of pages with the sanitizers' build: slower, and seldom another result
 #   make test-libuv          the C tests and those with stock clients on Debian 13's libuv, on Debian 12
+#   make test-valkey         the tests of Redis and of linked servers with Valkey
 #   make test-php            the PHP package's tests with a million questions and a hundred exits under load
 #   make test-laravel        those of Laravel alone, with this system's version of it
 #   make test-hostile        thousands of clients that do the same at once, and what others notice of attacks
@@ -74,6 +75,11 @@ test-libuv:
 	@tools/npm-packages
 	@tools/python-packages
 	@tests/run libuv
+
+test-valkey:
+	@tools/setup test
+	@tools/npm-packages
+	@tests/run valkey
 
 test-php:
 	@tools/setup test
@@ -179,4 +185,4 @@ install: release
 	meson install -C build-release $(if $(DESTDIR),--destdir=$(DESTDIR))
 	@[ -n "$(DESTDIR)" ] || [ "$$(id -u)" -ne 0 ] || ldconfig
 
-.PHONY: all demo demos demo-gateways test test-cluster test-hostile soak test-pages test-libuv test-php test-laravel test-python test-pythons test-python-long bench fuzz fuzz-hours fuzz-coverage model autobahn docs format release install
+.PHONY: all demo demos demo-gateways test test-cluster test-hostile soak test-pages test-libuv test-valkey test-php test-laravel test-python test-pythons test-python-long bench fuzz fuzz-hours fuzz-coverage model autobahn docs format release install

@@ -89,6 +89,13 @@ static pusherc_slice value_of(pusherc_slice info, const char *name)
     return PC_S("");
 }
 
+/* Redis and Valkey name it differently. */
+static bool is_part_of_cluster(pusherc_slice info)
+{
+    return pc_slice_eq(value_of(info, "redis_mode"), PC_S("cluster")) ||
+           pc_slice_eq(value_of(info, "server_mode"), PC_S("cluster"));
+}
+
 static bool is_text(const struct pc_redis_reply *reply)
 {
     return reply->items[0].type == PC_REDIS_STRING;
@@ -126,7 +133,7 @@ static enum pc_broker_verdict on_info(struct pc_broker_greeting *g,
                        g->version, OLDEST_MAJOR, OLDEST_MINOR);
         return PC_BROKER_UNFIT;
     }
-    bool sharded = pc_slice_eq(value_of(info, "redis_mode"), PC_S("cluster"));
+    bool sharded = is_part_of_cluster(info);
     if (sharded && is_old(pc_slice_of(g->version), OLDEST_SHARD_MAJOR, 0)) {
         (void)snprintf(g->why, sizeof g->why,
                        "is version %s and part of a Redis Cluster; %d.0 is the oldest that will do",

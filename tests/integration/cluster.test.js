@@ -711,7 +711,7 @@ describe('several servers over Redis', { skip: noRedis }, () => {
     await other.call('HSET', 'pusherc:{10}meta', 'v', '1', 'p', '16'); // another layout
     await says(other.url, /error cluster: Redis at \S+ has data that another version of this program keeps in another form/);
     const saying = async (version, mode) => {
-      const info = `redis_version:${version}\r\nrun_id:0123456789abcdef\r\nmaxmemory_policy:noeviction\r\nrole:master\r\nredis_mode:${mode}\r\n`;
+      const info = `redis_version:${version}\r\nrun_id:0123456789abcdef\r\nmaxmemory_policy:noeviction\r\nrole:master\r\n${mode}\r\n`;
       const server = net.createServer((socket) => {
         socket.on('error', () => {});
         socket.once('data', () => socket.write(`+OK\r\n:0\r\n$${info.length}\r\n${info}\r\n`)); // to CLIENT SETNAME, PUBLISH, INFO
@@ -720,8 +720,10 @@ describe('several servers over Redis', { skip: noRedis }, () => {
       t.after(() => server.close());
       return `redis://127.0.0.1:${server.address().port}`;
     };
-    await says(await saying('6.0.16', 'standalone'), /error cluster: Redis at \S+ is version 6\.0\.16; 6\.2 is the oldest that will do/);
-    await says(await saying('6.2.14', 'cluster'), /error cluster: Redis at \S+ is version 6\.2\.14 and part of a Redis Cluster; 7\.0 is the oldest that will do/);
+    await says(await saying('6.0.16', 'redis_mode:standalone'), /error cluster: Redis at \S+ is version 6\.0\.16; 6\.2 is the oldest that will do/);
+    for (const mode of ['redis_mode', 'server_mode']) { // Redis, Valkey
+      await says(await saying('6.2.14', `${mode}:cluster`), /error cluster: Redis at \S+ is version 6\.2\.14 and part of a Redis Cluster; 7\.0 is the oldest that will do/);
+    }
     const replica = await startRedis(t, ['--replicaof', `127.0.0.1 ${other.port}`]);
     await says(replica.url, /warn {2}cluster: Redis at \S+ is a replica/);
   });

@@ -9,16 +9,17 @@ const os = require('node:os');
 const path = require('node:path');
 const { BUILD, Program, freePort, until, within } = require('./lib.js');
 
+const SERVER = process.env.PUSHERC_REDIS_SERVER || 'redis-server'; // or valkey-server
 const built = /\bredis\b/.test(execFileSync(path.join(BUILD, 'cli/pusherc'), ['--version']).toString());
-const installed = spawnSync('redis-server', ['--version']).status === 0;
+const installed = spawnSync(SERVER, ['--version']).status === 0;
 /** Why tests with Redis cannot run, or false. */
-const noRedis = (!built && 'built without hiredis') || (!installed && 'no redis-server');
+const noRedis = (!built && 'built without hiredis') || (!installed && `no ${SERVER}`);
 
 /** Starts one that ends with the test: `url`, `kill()`, `signal(name)`, and `call(...words)` for a command. */
 async function startRedis(t, args = [], port = undefined) {
   const redis = { port: port || await freePort() };
   redis.url = `redis://127.0.0.1:${redis.port}`;
-  redis.program = new Program('redis-server', ['--port', String(redis.port), '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no', '--repl-diskless-sync', 'yes', '--repl-diskless-load', 'swapdb', ...args]);
+  redis.program = new Program(SERVER, ['--port', String(redis.port), '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no', '--repl-diskless-sync', 'yes', '--repl-diskless-load', 'swapdb', ...args]);
   redis.signal = (name) => redis.program.child.kill(name);
   redis.kill = async () => { redis.signal('SIGKILL'); await redis.program.exited; };
   redis.call = (...words) => call(redis.port, words);
@@ -52,7 +53,7 @@ async function startSentinel(t, { name = 'mymaster', lines = [], watched = 0 } =
   const file = path.join(folder, 'sentinel.conf');
   writeFileSync(file, [`port ${sentinel.port}`, 'bind 127.0.0.1', `dir ${folder}`, `sentinel monitor ${name} 127.0.0.1 ${master.port} 1`, `sentinel down-after-milliseconds ${name} 1000`,
     `sentinel failover-timeout ${name} 10000`, ...lines, ''].join('\n'));
-  sentinel.program = new Program('redis-server', [file, '--sentinel']);
+  sentinel.program = new Program(SERVER, [file, '--sentinel']);
   sentinel.url = `redis+sentinel://127.0.0.1:${sentinel.port}/${name}`;
   sentinel.call = (...words) => call(sentinel.port, words, []); // it knows no QUIT
   t.after(async () => { sentinel.program.child.kill('SIGKILL'); await sentinel.program.exited; rmSync(folder, { recursive: true }); });
