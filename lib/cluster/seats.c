@@ -182,6 +182,19 @@ void pc_seats_counted(struct pc_remote *remote, uint64_t granted)
     }
 }
 
+void pc_seats_fit(struct pc_remote *remote)
+{
+    pc_node_lock(pc_remote_node(remote));
+    for (struct pc_list *l = remote->seats.prev;
+         l != &remote->seats && remote->claims <= remote->sent; l = l->prev) {
+        struct pc_seat *seat = PC_CONTAINER(l, struct pc_seat, in_order);
+        if (seat->counted)
+            break;
+        seat->counted = true;
+    }
+    pc_node_unlock(pc_remote_node(remote));
+}
+
 void pc_seats_init(struct pusherc_link *node)
 {
     node->engine->seats = (struct pc_seats){take, drop, node};

@@ -19,5 +19,7 @@ void pc_seats_free(struct pusherc_link *node);
 uint64_t pc_seats_put_most(struct pc_remote *remote, struct pc_values *args);
 /* The authority has granted so many of them. */
 void pc_seats_counted(struct pc_remote *remote, uint64_t granted);
+/* There are as many as the authority has counted: what came while another connection ended fits in its place. */
+void pc_seats_fit(struct pc_remote *remote);
 
 #endif

@@ -169,6 +169,8 @@ static void ask_count(struct pc_remote *remote, uint64_t claims)
     bool known = remote->sent_known == PC_KNOWN_YES;
     if (!remote->counted || remote->count_asked ||
         (known && remote->sent == claims && !(remote->recount && claims > 0))) {
+        if (remote->is_limit && known && !remote->count_asked)
+            pc_seats_fit(remote);
         remote->count_at_ms = 0;
         return;
     }

@@ -610,6 +610,70 @@ static void reports_of_wrong_partitions_are_refused(void **state)
     pusherc_link_lost(NULL, 0, false);
 }
 
+/* -- limits of connections -- */
+
+static void count_excess(struct pc_seat *seat)
+{
+    ++*(unsigned *)seat->holder;
+}
+
+/* Of the app, on this node. */
+static struct pc_seat *take_seat(struct twin *t, size_t node, unsigned *closed)
+{
+    struct pc_engine *engine = t->nodes[node].fx.engine;
+    struct pc_app *app = pc_apps_by_id(&engine->apps, PC_S("app-id"));
+    struct pc_seat *seat = pc_alloc_zero(&engine->mem, sizeof *seat);
+    assert_non_null(seat);
+    seat->kind = PC_SEAT_APP;
+    seat->mem = engine->mem;
+    seat->worker = &engine->workers[0];
+    seat->excess = count_excess;
+    seat->holder = closed;
+    assert_int_equal(engine->seats.take(engine->seats.ctx, app, PC_S(""), seat), 0);
+    pc_app_unref(app);
+    return seat;
+}
+
+static void drop_seat(struct twin *t, size_t node, struct pc_seat *seat)
+{
+    const struct pc_seats *seats = &t->nodes[node].fx.engine->seats;
+    seats->drop(seats->ctx, seat);
+}
+
+static void a_connection_that_took_the_place_of_one_that_ended_stays(void **state)
+{
+    struct twin *t = &((struct pair *)*state)->t;
+    unsigned closed[2] = {0, 0};
+    pusherc_app_options app = fx_app();
+    app.max_connections = 2;
+    t->faulty = true;
+    for (size_t node = 0; node < 2; node++)
+        assert_int_equal(fx_try_put(&t->nodes[node].fx, &app), 0);
+    struct pc_seat *ends = take_seat(t, 0, &closed[0]);
+    struct pc_seat *here[] = {take_seat(t, 0, &closed[0]), NULL};
+    pass(t, 4);
+    drop_seat(t, 0, ends);
+    here[1] = take_seat(t, 0, &closed[0]); /* there are as many as before */
+    pass(t, 4);
+    hub_fail_over(&t->hub, t->hub.log_count);
+    for (size_t node = 0; node < 2; node++) {
+        hub_lose(&t->hub, node, false);
+        twin_settle(t, node);
+    }
+    struct pc_seat *there[] = {take_seat(t, 1, &closed[1]), take_seat(t, 1, &closed[1])};
+    for (size_t node = 2; node-- > 0;) {
+        hub_connect(&t->hub, node); /* node 1 is the first: the limit is reached */
+        pass(t, 8);
+    }
+    assert_int_equal(closed[0], 0);
+    assert_int_equal(closed[1], 0);
+    for (size_t i = 0; i < 2; i++) {
+        drop_seat(t, 0, here[i]);
+        drop_seat(t, 1, there[i]);
+    }
+    pass(t, 8);
+}
+
 #define PAIR(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -641,6 +705,7 @@ int main(void)
         PAIR(who_may_have_missed_an_order_asks_all_grants_again),
         PAIR(a_session_whose_answers_make_no_sense_is_given_up),
         PAIR(reports_of_wrong_partitions_are_refused),
+        PAIR(a_connection_that_took_the_place_of_one_that_ended_stays),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
