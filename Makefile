@@ -160,6 +160,7 @@ model: all
 	tests/cluster/model/cached.py --no-faults
 	tests/cluster/model/orders.py
 	tests/cluster/model/orders.py --mild
+	tests/cluster/model/rejoin.py
 	tests/cluster/model/seats.py
 	tests/cluster/model/seats.py --no-faults
 	tests/cluster/compare.py $(BUILD)/tests/cluster/authority_host --operations 300000 --seed 2
