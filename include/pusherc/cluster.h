@@ -433,7 +433,7 @@ typedef struct pusherc_cluster_info {
     pusherc_link_state state; /**< now */
     uint32_t nodes;           /**< live ones with this one, by the last renewal; 0 = not known */
     char node_id[24];         /**< this server's, NUL-terminated; empty = not linked */
-    uint64_t gaps;            /**< changes of rosters that were missed, and fetched again */
+    uint64_t gaps;            /**< times that messages were missed, or may have been */
     uint64_t dropped;         /**< events that other nodes did not get from here */
     uint64_t refused;         /**< messages and answers that were not understood */
     uint64_t reaped;          /**< dead nodes that this one has buried */

@@ -133,8 +133,9 @@ void pc_broker_locator_ask(struct pc_broker_locator *l)
         pause_ms = pc_broker_next_pause(&l->tries, false);
     else
         l->tries = 0;
-    if (l->tries > PC_BROKER_SOON)
-        l->tries = PC_BROKER_SOON; /* a promotion shall be seen soon; a question costs little */
+    /* A promotion shall be seen soon, also by a node that asks the lost server just then; a question costs little. */
+    if (l->tries > 1)
+        l->tries = 1;
     l->waits = true;
     uv_timer_start(&l->timer, on_timer, pause_ms, 0);
 }

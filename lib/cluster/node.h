@@ -199,7 +199,7 @@ struct pc_node_part {
 };
 
 struct pc_node_stats {
-    _Atomic uint64_t gaps;    /* changes that were missed */
+    _Atomic uint64_t gaps;    /* changes that were missed; losses of a partition's topics */
     _Atomic uint64_t swept;   /* mirrors that a comparison found wrong */
     _Atomic uint64_t dropped; /* publications that other nodes did not get */
     _Atomic uint64_t refused; /* messages and answers that were not understood */

@@ -467,8 +467,10 @@ void pc_wants_tick(struct pc_node_part *part)
 
 void pc_wants_unsubscribed(struct pc_node_part *part)
 {
+    bool listened = false;
     PC_LIST_EACH(l, &part->remotes) {
         struct pc_remote *remote = PC_CONTAINER(l, struct pc_remote, of_part);
+        listened |= remote->topic == PC_TOPIC_THERE;
         pc_remote_set_topic(remote, PC_TOPIC_NONE);
         remote->topic_pending = 0;
         remote->fetching = false;
@@ -480,6 +482,8 @@ void pc_wants_unsubscribed(struct pc_node_part *part)
         }
         pc_remote_again(remote);
     }
+    if (listened) /* what others send until it is subscribed again is missed, and how much is not known */
+        pc_stat_add(&part->node->stats.gaps, 1);
 }
 
 void pc_wants_unknown(struct pc_node_part *part)

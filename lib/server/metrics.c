@@ -460,7 +460,7 @@ static const struct node_family {
     {"cluster_topics", PC_GAUGE, offsetof(struct pc_node_stats, topics), "Channels that are subscribed in Redis.", 0},
     {"cluster_gap_seconds_total", PC_COUNTER, offsetof(struct pc_node_stats, unlinked_ms), "Time without a link.", 3},
     {"cluster_orders_incomplete_total", PC_COUNTER, offsetof(struct pc_node_stats, unanswered), "Servers that did not say in time that they have carried out an order.", 0},
-    {"cluster_gaps_total", PC_COUNTER, offsetof(struct pc_node_stats, gaps), "Changes of rosters that were missed, and fetched again.", 0},
+    {"cluster_gaps_total", PC_COUNTER, offsetof(struct pc_node_stats, gaps), "Times that messages of other servers were missed or may have been: see docs/metrics.md.", 0},
     {"cluster_sweep_wrong_total", PC_COUNTER, offsetof(struct pc_node_stats, swept), "Rosters that a comparison found wrong, and fetched again.", 0},
     {"cluster_dropped_total", PC_COUNTER, offsetof(struct pc_node_stats, dropped), "Events that other servers did not get from here.", 0},
     {"cluster_refused_total", PC_COUNTER, offsetof(struct pc_node_stats, refused), "Messages and answers that were not understood.", 0},

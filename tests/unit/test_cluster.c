@@ -334,6 +334,9 @@ static void events_that_waited_reach_a_node_that_comes_back_a_little_later(void 
     pass(t, 8);
     assert_int_equal(client_of(t, 1, 1)->last[0], 1);
     assert_int_equal(t->delivered, 2);
+    for (unsigned i = 0; i < 2; i++)
+        assert_int_equal(t->nodes[i].link->stats.gaps,
+                         1); /* neither can know that it missed nothing */
 }
 
 static void events_wait_for_a_link_only_so_long(void **state)
