@@ -114,8 +114,9 @@ typedef enum pusherc_topic {
      *  <epoch>\n", then "+<length>:<user><info>" or "-<length>:<user>". Totals: "C <subscriptions>". Kept events: as in
      *  KEEP. */
     PUSHERC_TOPIC_CHANNEL = 1,
-    PUSHERC_TOPIC_PARTITION = 2, /**< to all: "S <epoch>", it is settled. The key is empty */
-    PUSHERC_TOPIC_ORDERS = 3     /**< to all: orders. The key is empty */
+    /** To all: "S <epoch>", it is settled; "T", the first edge is there to tell. The key is empty */
+    PUSHERC_TOPIC_PARTITION = 2,
+    PUSHERC_TOPIC_ORDERS = 3 /**< to all: orders. The key is empty */
 } pusherc_topic;
 
 /** The state of one partition, in memory. It grows with what processes hold; their limits are its limits. */

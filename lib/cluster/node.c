@@ -473,6 +473,8 @@ static void is_subscribed(struct pc_node_part *part, pusherc_topic topic, pusher
         return;
     if (topic == PUSHERC_TOPIC_CHANNEL)
         pc_wants_subscribed(part->node, key);
+    else if (topic == PUSHERC_TOPIC_PARTITION)
+        pc_teller_called(part); /* what was called before was not heard */
     else if (topic == PUSHERC_TOPIC_ORDERS && part->index == 0)
         pc_orders_subscribed(part);
 }
@@ -483,9 +485,12 @@ static void hears(struct pc_node_part *part, pusherc_topic topic, pusherc_slice 
     bool understood = false;
     if (topic == PUSHERC_TOPIC_PARTITION) {
         pusherc_slice epoch = pc_slice_skip(message, message.len < 2 ? message.len : 2);
-        understood = pc_slice_starts(message, PC_S("S "));
-        if (understood && pc_slice_eq(epoch, pc_slice_of(part->epoch)) && pc_part_is_up(part))
+        bool settled = pc_slice_starts(message, PC_S("S ")), calls = is_word(message, "T");
+        understood = settled || calls;
+        if (settled && pc_slice_eq(epoch, pc_slice_of(part->epoch)) && pc_part_is_up(part))
             is_settled(part);
+        if (calls)
+            pc_teller_called(part);
     } else if (topic == PUSHERC_TOPIC_ORDERS) {
         understood = part->index == 0 && pc_orders_hears(part, message);
     } else if (pc_slice_starts(key, PC_S("/"))) {

@@ -138,6 +138,8 @@ struct pc_teller {
     bool is;               /* by the last renewal */
     bool asking;           /* TELL is under way */
     bool leaving, over;    /* takes leave; there is nothing more to tell */
+    bool at_rest;          /* nothing was noted when TELL was asked: if nothing comes, it rests */
+    uint64_t asked_ms;     /* TELL, last */
     uint64_t at_ms;        /* of the next TELL */
     struct pc_log_id read; /* edges up to this one */
     struct pc_noted_edges noted;
@@ -242,7 +244,6 @@ struct pusherc_link {
     uint64_t epochs;           /* numbers of epochs that this node proposes */
     char gone[PC_NODE_ID + 1]; /* the dead node that the log has heard of last */
     bool started;
-    bool has_edges;           /* there have been edges to tell: they are read more often */
     struct pc_await find_app; /* the host is asked for the app of an edge, */
     uint64_t find_app_ms;     /* since then; */
     bool app_is_late;         /* and has not answered in time */

@@ -90,6 +90,24 @@ static bool is_run(const struct pc_partition *p, pusherc_slice run)
     return p->run && pc_slice_eq(pc_slice_of(p->run), run);
 }
 
+/* The teller may rest while the list is empty: it hears of the first edge. */
+static void push_edge(struct pc_step *s, struct pc_edge *edge, const char *kind)
+{
+    struct pc_partition *p = s->partition;
+    bool was_empty = p->edge_count == 0;
+    pc_edge_push(p, edge, s->now_ms, kind);
+    if (!was_empty || p->edge_count == 0)
+        return;
+    begin_message(s, PUSHERC_TOPIC_PARTITION, PC_S(""));
+    pc_values_put(&s->messages, PC_S("T"));
+}
+
+/* Room for what push_edge() says in this step. */
+static int reserve_push(struct pc_step *s)
+{
+    return pc_step_reserve(s, 1, 0);
+}
+
 /* The data is not where it was, so it may be old: every incarnation says again what it holds. */
 static void begin_epoch(struct pc_step *s, char *epoch, char *run, uint64_t settle_ms)
 {
@@ -340,7 +358,7 @@ static int prepare_join(struct pc_step *s, struct pc_incarnation *inc, struct jo
         if (!j->edge)
             return PUSHERC_ENOMEM;
     }
-    if (!j->entry || reserve_change(s, channel, user.len + info.len))
+    if (!j->entry || reserve_change(s, channel, user.len + info.len) || reserve_push(s))
         return PUSHERC_ENOMEM;
     j->held = pc_held_new(p, inc, j->entry); /* last: what is held stays */
     return j->held ? 0 : PUSHERC_ENOMEM;
@@ -371,7 +389,7 @@ int pc_step_join(struct pc_step *s)
         change(s, j.channel, '+', j.entry->node.key, j.entry->info);
         j.entry->number = j.channel->last;
         if (j.edge)
-            pc_edge_push(s->partition, j.edge, s->now_ms, "added");
+            push_edge(s, j.edge, "added");
     }
     put_word(s, "OK");
     pc_values_put_u64(&s->answer, j.channel->last);
@@ -398,7 +416,7 @@ static bool drop(struct pc_step *s, struct pc_incarnation *inc, pusherc_slice ch
     if (listed->members.count == 0)
         listed->last = 0; /* the chain begins anew with prev 0 */
     if (edge)
-        pc_edge_push(p, edge, s->now_ms, "removed");
+        push_edge(s, edge, "removed");
     pc_occupied_settle(p, listed);
     return true;
 }
@@ -412,7 +430,7 @@ int pc_step_leave(struct pc_step *s)
         return 0;
     if (wants(s, 4) && !(edge = pc_edge_new(s->partition, channel, user)))
         return PUSHERC_ENOMEM;
-    if (reserve_change(s, channel, user.len)) {
+    if (reserve_change(s, channel, user.len) || reserve_push(s)) {
         pc_edge_free(s->partition, edge);
         return PUSHERC_ENOMEM;
     }
@@ -469,12 +487,12 @@ static void count(struct pc_step *s, struct pc_counted *counted, uint64_t n, str
     counted->count = n;
     channel->total = after;
     if (edge && (before == 0) != (after == 0))
-        pc_edge_push(s->partition, edge, s->now_ms, after ? "occupied" : "vacated");
+        push_edge(s, edge, after ? "occupied" : "vacated");
     else
         pc_edge_free(s->partition, edge);
     if (total && changed && after > 0) {
         pc_edge_set_total(total, after);
-        pc_edge_push(s->partition, total, s->now_ms, "counted");
+        push_edge(s, total, "counted");
     } else {
         pc_edge_free(s->partition, total);
     }
@@ -518,7 +536,7 @@ static int prepare_counts(struct pc_step *s, struct pc_incarnation *inc, struct 
         }
         size += name.len;
     }
-    if (pc_step_reserve(s, items, size))
+    if (reserve_push(s) || pc_step_reserve(s, items, size))
         return PUSHERC_ENOMEM;
     return pc_values_reserve(&s->answer, 1 + 2 * items, 4 + 2 * items * PC_U64_DIGITS);
 }
@@ -617,6 +635,7 @@ static int add_edge(struct pc_step *s, struct batch *b, pusherc_slice channel, p
 static int prepare_batch(struct pc_step *s, struct batch *b)
 {
     int err = reserve_settle(s);
+    err = err ? err : reserve_push(s);
     for (size_t i = 0; i < b->held_count && err == 0; i++) {
         pusherc_slice channel = b->held[2 * i], user = b->held[2 * i + 1];
         err = add_edge(s, b, channel, user);

@@ -7,7 +7,7 @@
 #include "fanout/notice.h"
 #include "session/app_request.h"
 
-#define TELL_MS    250 /* between two readings of the list, while edges have a reader */
+#define TELL_MS    250 /* between two readings of the list, at least */
 #define TELL_LIMIT 200 /* edges in one answer */
 
 /* -- who wants to hear -- */
@@ -74,10 +74,17 @@ static void stop_finding(struct pusherc_link *node)
 
 /* -- reading the list -- */
 
+static void soon(struct pc_teller *t)
+{
+    uint64_t at_ms = t->asked_ms + TELL_MS;
+    t->at_ms = at_ms < t->at_ms ? at_ms : t->at_ms;
+}
+
 static void forget_noted(struct pc_node_part *part)
 {
     pc_noted_forget(part);
     part->teller.read = (struct pc_log_id){0, 0};
+    soon(&part->teller);
 }
 
 /* Another node may have told since. */
@@ -151,6 +158,8 @@ static void on_edges(struct pc_node_part *part, struct pc_request *r, const push
     struct pusherc_link *node = part->node;
     struct pc_teller *t = &part->teller;
     t->asking = false;
+    if (count > 1 || !t->at_rest)
+        soon(t);
     if (pc_slice_eq(values[0], PC_S("NOT_OWNER"))) {
         forget(part);
         return;
@@ -164,7 +173,6 @@ static void on_edges(struct pc_node_part *part, struct pc_request *r, const push
     bool all = true;
     for (size_t i = 1; i < count && all; i += 4)
         all = take_edge(part, values + i, values + count);
-    node->has_edges |= count > 1 && (node->engine->observer.note || node->engine->hooks.on_channel);
     t->over = t->leaving && count < 1 + 4 * TELL_LIMIT;
     pc_noted_acknowledge(part, t->leaving);
     if (all && count > 4 * TELL_LIMIT)
@@ -175,6 +183,7 @@ static void on_edges_forgotten(struct pc_node_part *part, struct pc_request *r)
 {
     (void)r;
     part->teller.asking = false;
+    soon(&part->teller);
 }
 
 static const struct pc_request_kind tell_kind = {PUSHERC_STEP_TELL, on_edges, on_edges_forgotten};
@@ -184,7 +193,10 @@ static void ask(struct pc_node_part *part)
     struct pusherc_link *node = part->node;
     struct pc_teller *t = &part->teller;
     struct pc_values args;
-    t->at_ms = pc_node_now(node) + (node->has_edges ? TELL_MS : node->options.renew_ms);
+    t->at_rest = pc_list_empty(&t->noted.in_order);
+    t->asked_ms = pc_node_now(node);
+    t->at_ms =
+        t->asked_ms + node->options.sweep_ms; /* unless there is something, or it is called */
     pc_values_init(&args, &node->engine->mem);
     pc_part_put_guard(part, &args);
     pc_log_id_put(&args, t->read);
@@ -193,6 +205,8 @@ static void ask(struct pc_node_part *part)
     if (r)
         r->number = pc_node_now(node);
     t->asking = pc_request_send(part, r, &args);
+    if (!t->asking)
+        soon(t);
 }
 
 /* -- life -- */
@@ -217,7 +231,15 @@ void pc_teller_renewed(struct pc_node_part *part, bool is)
 {
     if (!is && !part->teller.told.doubtful)
         forget(part);
+    if (is && !part->teller.is)
+        soon(&part->teller);
     part->teller.is = is;
+}
+
+void pc_teller_called(struct pc_node_part *part)
+{
+    soon(&part->teller);
+    pc_teller_tick(part);
 }
 
 void pc_teller_tick(struct pc_node_part *part)

@@ -2,7 +2,8 @@
  * The teller: one node of each partition tells webhooks and the host's hook on_channel what becomes of channels, for all
  * nodes. The authority writes edges down (a channel is occupied or vacated, a member added or removed) and totals, in the
  * order in which they happened; the teller reads them (TELL), notes them with the observer, and takes them off the list
- * (TOLD) when no endpoint waits for them any more. So another teller goes on where this one ended.
+ * (TOLD) when no endpoint waits for them any more. So another teller goes on where this one ended. A list that is empty is
+ * not read: the first edge is told of by the partition's topic.
  *
  * It tells nothing that it asked for too long ago, because another node may be the teller since. It remembers what it has
  * told last of each channel and member: when the data has gone back, it skips what repeats that, and looks whether what it
@@ -31,6 +32,8 @@ void pc_teller_doubts(struct pc_node_part *part);
 void pc_teller_fenced(struct pc_node_part *part);
 /* All is settled: looks whether what was told is so, if that is in doubt. */
 void pc_teller_settled(struct pc_node_part *part);
+/* There may be something to tell. */
+void pc_teller_called(struct pc_node_part *part);
 void pc_teller_tick(struct pc_node_part *part);
 /* Takes leave: tells what there is, without waiting for endpoints. True: there is nothing left to do. */
 bool pc_teller_leave(struct pc_node_part *part);

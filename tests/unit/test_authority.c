@@ -143,7 +143,7 @@ static void a_member_of_two_processes_is_told_once_and_leaves_with_the_last(void
     expect(a, 1000, PUSHERC_STEP_ATTACH, "a.0|r|100|50|e1|", "[OK][e1][0][1]");
     expect(a, 1001, PUSHERC_STEP_ATTACH, "b.0|r|100|50|e2|", "[OK][e1][0][1]");
     expect(a, 1002, PUSHERC_STEP_JOIN, "a.0|e1|app/c|u|{}|100|0|1",
-           "[1][app/c][1 0 e1\n+1:u{}][OK][1][1]");
+           "[1][app/c][1 0 e1\n+1:u{}][2][][T][OK][1][1]");
     expect(a, 1003, PUSHERC_STEP_JOIN, "b.0|e1|app/c|u|{}|100|0|1", "[OK][1][0]");
     expect(a, 1003, PUSHERC_STEP_JOIN, "b.0|e1|app/c|v|{}|1|0|1", "[FULL]");
     expect(a, 1004, PUSHERC_STEP_FETCH, "e1|app/c", "[OK][1][1][u][1][{}]");

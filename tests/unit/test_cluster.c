@@ -613,6 +613,43 @@ static void reports_of_wrong_partitions_are_refused(void **state)
     pusherc_link_lost(NULL, 0, false);
 }
 
+/* -- webhooks -- */
+
+static size_t times_asked(const struct twin *t, pusherc_step step)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < t->hub.log_count; i++)
+        count += t->hub.log[i].step == step;
+    return count;
+}
+
+static void the_teller_rests_while_there_is_nothing_to_tell(void **state)
+{
+    struct twin *t = &((struct pair *)*state)->t;
+    join_both(t);
+    pass(t, 30);
+    uint64_t told = t->told;
+    size_t asked = times_asked(t, PUSHERC_STEP_TELL);
+    pass(t, 40); /* less than sweep_ms */
+    assert_true(times_asked(t, PUSHERC_STEP_TELL) <= asked + 1);
+    twin_join(t, 1, 0, 2);
+    pass(t, 3);
+    assert_true(t->told > told);
+    pass(t, 10);
+    told = t->told;
+    t->faulty = true;
+    twin_join(t, 1, 0, 3);
+    while (hub_can_move(&t->hub, 1, HUB_ASKED))
+        twin_move(t, 1, HUB_ASKED);
+    for (size_t node = 0; node < 2; node++)
+        while (hub_vanish(&t->hub, node)) /* also what calls the teller */
+            continue;
+    pass(t, 20);
+    assert_int_equal(t->told, told);
+    pass(t, 60);
+    assert_true(t->told > told);
+}
+
 /* -- limits of connections -- */
 
 static void count_excess(struct pc_seat *seat)
@@ -708,6 +745,7 @@ int main(void)
         PAIR(who_may_have_missed_an_order_asks_all_grants_again),
         PAIR(a_session_whose_answers_make_no_sense_is_given_up),
         PAIR(reports_of_wrong_partitions_are_refused),
+        PAIR(the_teller_rests_while_there_is_nothing_to_tell),
         PAIR(a_connection_that_took_the_place_of_one_that_ended_stays),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

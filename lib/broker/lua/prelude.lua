@@ -48,6 +48,7 @@ end
 local function edge(edges, kind, channel, user)
   if string.find(channel, '/#', 1, true) then return end -- a limit is counted as a channel is, and is none
   redis.call('XADD', edges, 'MAXLEN', '~', '100000', id(), 'k', kind, 'c', channel, 'u', user)
+  if #redis.call('XRANGE', edges, '-', '+', 'COUNT', 2) == 1 then redis.call(pub, X .. 'p', 'T') end -- the teller may rest
 end
 local function wanted(arg)
   return arg ~= '0' and arg or nil

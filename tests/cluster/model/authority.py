@@ -72,6 +72,8 @@ class Partition:
         else:
             self.edge_nth += 1
         self.edges.append(['%d-%d' % (self.edge_at, self.edge_nth), kind, channel, user])
+        if len(self.edges) == 1:
+            self.out.append(['p', 'T'])  # the teller may be resting
 
     def _change(self, channel, text):
         """A change of a roster: numbered, chained to the one before, published."""
