@@ -23,7 +23,7 @@ struct step_kind {
 static const struct step_kind kinds[] = {
     [PUSHERC_STEP_ATTACH] = {"ssnnss", pc_step_attach},
     [PUSHERC_STEP_DETACH] = {"ss", pc_step_detach},
-    [PUSHERC_STEP_RENEW] = {"sssn", pc_step_renew},
+    [PUSHERC_STEP_RENEW] = {"sssnn", pc_step_renew},
     [PUSHERC_STEP_SYNCED] = {"ss", pc_step_synced},
     [PUSHERC_STEP_MINE] = {"ss", pc_step_mine},
     [PUSHERC_STEP_JOIN] = {"sssssnnn", pc_step_join},

@@ -390,6 +390,7 @@ static void renew(struct pc_node_part *part)
     pc_part_put_guard(part, &args);
     pc_values_put(&args, pc_slice_of(part->run));
     pc_values_put_u64(&args, part->node->options.lease_ms);
+    pc_values_put_u64(&args, pc_teller_office(part));
     struct pc_request *r = pc_request_new(part->node, &renew_kind);
     if (r)
         r->number = pc_node_now(part->node);
@@ -485,12 +486,10 @@ static void hears(struct pc_node_part *part, pusherc_topic topic, pusherc_slice 
     bool understood = false;
     if (topic == PUSHERC_TOPIC_PARTITION) {
         pusherc_slice epoch = pc_slice_skip(message, message.len < 2 ? message.len : 2);
-        bool settled = pc_slice_starts(message, PC_S("S ")), calls = is_word(message, "T");
-        understood = settled || calls;
+        bool settled = pc_slice_starts(message, PC_S("S "));
+        understood = settled || pc_teller_hears(part, message);
         if (settled && pc_slice_eq(epoch, pc_slice_of(part->epoch)) && pc_part_is_up(part))
             is_settled(part);
-        if (calls)
-            pc_teller_called(part);
     } else if (topic == PUSHERC_TOPIC_ORDERS) {
         understood = part->index == 0 && pc_orders_hears(part, message);
     } else if (pc_slice_starts(key, PC_S("/"))) {

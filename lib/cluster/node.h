@@ -141,6 +141,10 @@ struct pc_teller {
     bool at_rest;          /* nothing was noted when TELL was asked: if nothing comes, it rests */
     uint64_t asked_ms;     /* TELL, last */
     uint64_t at_ms;        /* of the next TELL */
+    bool leaves;           /* edges for a node that knows their app, */
+    uint64_t leaves_ms;    /* since then */
+    uint64_t office_ms;    /* since then it is the teller */
+    uint64_t gave_up_ms;   /* when it gave the office up; 0 = never */
     struct pc_log_id read; /* edges up to this one */
     struct pc_noted_edges noted;
     struct pc_told told;

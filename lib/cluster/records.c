@@ -264,6 +264,7 @@ int pc_step_tell(struct pc_step *s)
         return PUSHERC_EINVAL;
     if (!is_teller(s))
         return 0;
+    pc_values_put_u64(&s->answer, s->now_ms);
     PC_LIST_EACH(l, &s->partition->edges) {
         const struct pc_edge *edge = PC_CONTAINER(l, struct pc_edge, in_order);
         if (!pc_log_id_is_after(edge->id, since))

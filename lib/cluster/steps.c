@@ -90,16 +90,20 @@ static bool is_run(const struct pc_partition *p, pusherc_slice run)
     return p->run && pc_slice_eq(pc_slice_of(p->run), run);
 }
 
+static void tell_partition(struct pc_step *s, const char *word)
+{
+    begin_message(s, PUSHERC_TOPIC_PARTITION, PC_S(""));
+    pc_values_put(&s->messages, pc_slice_of(word));
+}
+
 /* The teller may rest while the list is empty: it hears of the first edge. */
 static void push_edge(struct pc_step *s, struct pc_edge *edge, const char *kind)
 {
     struct pc_partition *p = s->partition;
     bool was_empty = p->edge_count == 0;
     pc_edge_push(p, edge, s->now_ms, kind);
-    if (!was_empty || p->edge_count == 0)
-        return;
-    begin_message(s, PUSHERC_TOPIC_PARTITION, PC_S(""));
-    pc_values_put(&s->messages, PC_S("T"));
+    if (was_empty && p->edge_count > 0)
+        tell_partition(s, "T");
 }
 
 /* Room for what push_edge() says in this step. */
@@ -222,20 +226,24 @@ int pc_step_renew(struct pc_step *s)
     }
     uint64_t lease_ms = pc_step_number(s, 3), alive;
     size_t names = size_of_names(p, &alive);
-    char *teller = teller_is_gone(p) ? pc_dup(&p->mem, inc->node.key) : p->teller;
-    if (!teller || reserve_settle(s) ||
+    bool office = pc_step_number(s, 4) > 0;
+    bool takes = office && teller_is_gone(p), gives = !office && is_teller(p, inc);
+    char *teller = takes ? pc_dup(&p->mem, inc->node.key) : NULL;
+    if ((takes && !teller) || reserve_settle(s) || pc_step_reserve(s, gives, 0) ||
         pc_values_reserve(&s->answer, 4 + p->incarnations.count, names + 64)) {
-        if (teller != p->teller)
-            pc_free(&p->mem, teller);
+        pc_free(&p->mem, teller);
         return PUSHERC_ENOMEM;
     }
-    if (teller != p->teller)
+    if (takes || gives) {
         pc_free(&p->mem, p->teller);
-    p->teller = teller;
+        p->teller = teller;
+    }
     if (has_lapsed(inc, s->now_ms))
         inc->since_ms = s->now_ms; /* it has vouched for no other, and none for it */
     inc->lease_end_ms = s->now_ms + lease_ms;
     settle(s);
+    if (gives)
+        tell_partition(s, "V");
     put_word(s, "OK");
     put_flag(s, p->unsettled_until_ms > 0);
     put_flag(s, is_teller(p, inc));

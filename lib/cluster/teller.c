@@ -7,8 +7,10 @@
 #include "fanout/notice.h"
 #include "session/app_request.h"
 
-#define TELL_MS    250 /* between two readings of the list, at least */
-#define TELL_LIMIT 200 /* edges in one answer */
+#define TELL_MS    250   /* between two readings of the list, at least */
+#define TELL_LIMIT 200   /* edges in one answer */
+#define FIRST_EDGE 2     /* value of an answer, behind the word and the time */
+#define UNKNOWN_MS 30000 /* edges of an app stay so long for a node that knows it */
 
 /* -- who wants to hear -- */
 
@@ -84,6 +86,7 @@ static void forget_noted(struct pc_node_part *part)
 {
     pc_noted_forget(part);
     part->teller.read = (struct pc_log_id){0, 0};
+    part->teller.leaves = false;
     soon(&part->teller);
 }
 
@@ -112,10 +115,22 @@ static bool is_known(struct pc_node_part *part, pusherc_slice key)
     return app != NULL;
 }
 
+/* The app is not known here. True: another node may know it. `now_ms`: by the authority's clock. */
+static bool is_left(struct pc_node_part *part, struct pc_log_id id, uint64_t now_ms)
+{
+    struct pc_teller *t = &part->teller;
+    if (part->alive < 2 || now_ms >= id.at_ms + UNKNOWN_MS)
+        return false;
+    if (!t->leaves)
+        t->leaves_ms = pc_node_now(part->node);
+    t->leaves = true;
+    return true;
+}
+
 /* id, kind, channel, user. False: the edge is to be told later, because memory has run out, or the host is asked for the
  * app. */
 static bool take_edge(struct pc_node_part *part, const pusherc_slice *edge,
-                      const pusherc_slice *end)
+                      const pusherc_slice *end, uint64_t now_ms)
 {
     struct pc_teller *t = &part->teller;
     const struct pc_edge_kind *kind = pc_edge_kind_of(edge[1]);
@@ -124,10 +139,15 @@ static bool take_edge(struct pc_node_part *part, const pusherc_slice *edge,
         pc_node_refuse(part->node, "an edge");
         return true;
     }
+    bool known = is_known(part, edge[2]);
     if (!pc_noted_has(part, edge[0])) {
-        if (!is_known(part, edge[2]) && !t->leaving &&
+        if (!known && !t->leaving &&
             finds_app(part->node, pc_slice_first(edge[2], pc_slice_find(edge[2], '/'))))
             return false;
+        if (!known && is_left(part, id, now_ms)) {
+            t->read = id;
+            return true;
+        }
         struct pc_acceptance **acceptance = pc_noted_add(part, kind, edge);
         if (!acceptance)
             return false;
@@ -157,25 +177,28 @@ static void on_edges(struct pc_node_part *part, struct pc_request *r, const push
 {
     struct pusherc_link *node = part->node;
     struct pc_teller *t = &part->teller;
+    uint64_t now_ms;
     t->asking = false;
-    if (count > 1 || !t->at_rest)
+    if (count > FIRST_EDGE || !t->at_rest)
         soon(t);
     if (pc_slice_eq(values[0], PC_S("NOT_OWNER"))) {
         forget(part);
         return;
     }
-    if (count % 4 != 1) {
+    if (count % 4 != FIRST_EDGE || !pc_slice_to_u64(values[1], &now_ms)) {
         pc_node_refuse(node, "the answer to a TELL");
         return;
     }
     if (is_too_late(part, r))
         return;
     bool all = true;
-    for (size_t i = 1; i < count && all; i += 4)
-        all = take_edge(part, values + i, values + count);
-    t->over = t->leaving && count < 1 + 4 * TELL_LIMIT;
+    for (size_t i = FIRST_EDGE; i < count && all; i += 4)
+        all = take_edge(part, values + i, values + count, now_ms);
+    if (t->leaves)
+        soon(t); /* the list is not empty, so it is not called */
+    t->over = t->leaving && count < FIRST_EDGE + 4 * TELL_LIMIT;
     pc_noted_acknowledge(part, t->leaving);
-    if (all && count > 4 * TELL_LIMIT)
+    if (all && count >= FIRST_EDGE + 4 * TELL_LIMIT)
         ask(part);
 }
 
@@ -231,9 +254,51 @@ void pc_teller_renewed(struct pc_node_part *part, bool is)
 {
     if (!is && !part->teller.told.doubtful)
         forget(part);
-    if (is && !part->teller.is)
+    if (is && !part->teller.is) {
+        part->teller.office_ms = pc_node_now(part->node);
         soon(&part->teller);
+    }
     part->teller.is = is;
+}
+
+/* Another node may know more apps. Not at once, so that nodes that all do not know an app do not pass the office round
+ * without an end. */
+static bool wants_to_go(const struct pc_node_part *part)
+{
+    const struct pc_teller *t = &part->teller;
+    return t->leaves && pc_node_now(part->node) - t->office_ms >= part->node->options.renew_ms;
+}
+
+/* What waits for an endpoint would be told again by the next one. */
+static bool may_go(const struct pc_node_part *part)
+{
+    const struct pc_teller *t = &part->teller;
+    return wants_to_go(part) && !t->asking &&
+           (pc_list_empty(&t->noted.in_order) ||
+            pc_node_now(part->node) - t->leaves_ms >= part->node->options.lease_ms);
+}
+
+uint64_t pc_teller_office(struct pc_node_part *part)
+{
+    struct pc_teller *t = &part->teller;
+    if (!t->is || t->leaving || !may_go(part))
+        return 1;
+    t->is = false;
+    t->gave_up_ms = pc_node_now(part->node);
+    return 0;
+}
+
+bool pc_teller_hears(struct pc_node_part *part, pusherc_slice message)
+{
+    const struct pc_teller *t = &part->teller;
+    bool calls = pc_slice_eq(message, PC_S("T")), vacant = pc_slice_eq(message, PC_S("V"));
+    uint64_t now_ms = pc_node_now(part->node);
+    if (calls)
+        pc_teller_called(part);
+    /* who has given it up lately lets others go first */
+    if (vacant && (!t->gave_up_ms || now_ms - t->gave_up_ms >= UNKNOWN_MS))
+        part->renew_at_ms = now_ms;
+    return calls || vacant;
 }
 
 void pc_teller_called(struct pc_node_part *part)
@@ -245,13 +310,19 @@ void pc_teller_called(struct pc_node_part *part)
 void pc_teller_tick(struct pc_node_part *part)
 {
     struct pc_teller *t = &part->teller;
-    if (!t->is || !pc_part_is_up(part) || t->asking || t->leaving ||
-        pc_node_now(part->node) < t->at_ms)
+    uint64_t now_ms = pc_node_now(part->node);
+    if (!t->is || !pc_part_is_up(part) || t->asking || t->leaving || now_ms < t->at_ms)
         return;
     stop_finding(part->node);
     pc_told_forget_old(part);
     pc_noted_acknowledge(part, t->leaving);
-    ask(part);
+    if (!wants_to_go(part)) {
+        ask(part);
+        return;
+    }
+    t->at_ms = now_ms + TELL_MS; /* the endpoints have to accept what is noted */
+    if (may_go(part))
+        part->renew_at_ms = now_ms;
 }
 
 bool pc_teller_leave(struct pc_node_part *part)

@@ -171,7 +171,7 @@ class Steps:
     def tell(self, us, now, *args):
         want = self.m.tell(now, *args)
         if want[0] == 'OK':
-            want = ['OK'] + [v for e in want[1] for v in e]
+            want = ['OK', str(want[1])] + [v for e in want[2] for v in e]
         return want, self.lib.step(us, 'tell', *args)
 
     def told(self, us, now, inc, epoch, ids):
@@ -263,7 +263,7 @@ class Schedule:
             have = rng.choice(('', '', 'old', model.epoch))
             return 'attach', [inc, self.run, 60, 20, 'e%d' % self.fresh, have]
         if r < 0.18:
-            return 'renew', [inc, epoch, self.run if rng.random() < 0.97 else 'other', 60]
+            return 'renew', [inc, epoch, self.run if rng.random() < 0.97 else 'other', 60, int(rng.random() < 0.9)]
         if r < 0.21:
             return 'synced', [inc, epoch]
         if r < 0.215:

@@ -176,6 +176,7 @@ static void step(struct world *w)
         add_epoch(w);
         add(w, pick(w, runs));
         add_number(w, LEASE_MS);
+        add_number(w, next(w) % 4 > 0);
         execute(w, PUSHERC_STEP_RENEW);
     } else if (kind < 8) {
         add(w, pick(w, incs));
@@ -276,6 +277,7 @@ static void renew_reaper(struct world *w)
     w->args[w->arg_count++] = pc_slice_of(w->p->epoch);
     w->args[w->arg_count++] = pc_slice_of(w->p->run);
     add_number(w, LEASE_MS);
+    add_number(w, 1);
     execute(w, PUSHERC_STEP_RENEW);
 }
 

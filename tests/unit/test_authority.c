@@ -84,7 +84,8 @@ static void arguments_that_do_not_fit_are_refused_and_change_nothing(void **stat
         {PUSHERC_STEP_ATTACH, "a.0|r|-1|50|e1|"},
         {PUSHERC_STEP_ATTACH, "a.0|r|9007199254740993|50|e1|"},
         {PUSHERC_STEP_ATTACH, "a.0|r|1e3|50|e1|"},
-        {PUSHERC_STEP_RENEW, "a.0|e1|r|"},
+        {PUSHERC_STEP_RENEW, "a.0|e1|r||1"},
+        {PUSHERC_STEP_RENEW, "a.0|e1|r|100"},
         {PUSHERC_STEP_COUNT, "a.0|e1|1|index|app/c|1|"},
         {PUSHERC_STEP_COUNT, "a.0|e1|1|index|app/c|1|x|0"},
         {PUSHERC_STEP_VERIFY, "e1|app/c|1"},
@@ -149,12 +150,17 @@ static void a_member_of_two_processes_is_told_once_and_leaves_with_the_last(void
     expect(a, 1004, PUSHERC_STEP_FETCH, "e1|app/c", "[OK][1][1][u][1][{}]");
     expect(a, 1005, PUSHERC_STEP_LEAVE, "a.0|e1|app/c|u|1", "[OK][0]");
     /* b dies; a, whose own lease has been renewed, buries it */
-    expect(a, 1090, PUSHERC_STEP_RENEW, "a.0|e1|r|100", "[2][][S e1][OK][0][1][2]");
+    expect(a, 1090, PUSHERC_STEP_RENEW, "a.0|e1|r|100|1", "[2][][S e1][OK][0][1][2]");
     expect(a, 1150, PUSHERC_STEP_REAP, "a.0|e1|100|b.0|1|1|app/c|u|0",
            "[1][app/c][2 1 e1\n-1:u][OK][0]");
     expect(a, 1150, PUSHERC_STEP_JOIN, "b.0|e1|app/c|u|{}|100|0|1", "[FENCED]");
     expect(a, 1151, PUSHERC_STEP_TELL, "a.0|e1|0-0|10",
-           "[OK][1002-0][added][app/c][u][1150-0][removed][app/c][u]");
+           "[OK][1151][1002-0][added][app/c][u][1150-0][removed][app/c][u]");
+    /* it gives the office up, and takes it again as no other has */
+    expect(a, 1152, PUSHERC_STEP_RENEW, "a.0|e1|r|100|0", "[2][][V][OK][0][0][1]");
+    expect(a, 1153, PUSHERC_STEP_TELL, "a.0|e1|0-0|10", "[NOT_OWNER]");
+    expect(a, 1154, PUSHERC_STEP_RENEW, "a.0|e1|r|100|0", "[OK][0][0][1]");
+    expect(a, 1155, PUSHERC_STEP_RENEW, "a.0|e1|r|100|1", "[OK][0][1][1]");
     pusherc_authority_free(a);
 }
 
@@ -170,7 +176,7 @@ static const struct {
 } story[] = {
     {PUSHERC_STEP_ATTACH, "a.0|r|100|50|e1|"},
     {PUSHERC_STEP_ATTACH, "b.0|r|100|50|e2|"},
-    {PUSHERC_STEP_RENEW, "a.0|e1|r|100"},
+    {PUSHERC_STEP_RENEW, "a.0|e1|r|100|1"},
     {PUSHERC_STEP_JOIN, "a.0|e1|app/c|u|{}|100|0|1"},
     {PUSHERC_STEP_JOIN, "b.0|e1|app/c|u|{}|100|0|1"},
     {PUSHERC_STEP_JOIN, "b.0|e1|app/c|v|{\"name\":\"a long one, which takes room\"}|100|0|1"},
@@ -195,7 +201,7 @@ static const struct {
     {PUSHERC_STEP_CHECK, "e1|app/c|u|app/c|"},
     {PUSHERC_STEP_TOLD, "a.0|e1|1003-0"},
     {PUSHERC_STEP_DETACH, "b.0|e1"},
-    {PUSHERC_STEP_RENEW, "a.0|e1|r|100"},
+    {PUSHERC_STEP_RENEW, "a.0|e1|r|100|1"},
     {PUSHERC_STEP_REAP, "a.0|e1|10|b.0|2|2|app/c|u|app/c|v|1|app/c"},
     {PUSHERC_STEP_COUNT, "a.0|e1|1|app:p|app/c|0||1"},
     {PUSHERC_STEP_ATTACH, "a.0|elsewhere|100|50|e3|e1"},
@@ -205,7 +211,7 @@ static const struct {
     {PUSHERC_STEP_JOIN, "c.0|e3|app/c|" LONG "1|{}|100|0|1"},
     {PUSHERC_STEP_JOIN, "c.0|e3|app/c|" LONG "2|{}|100|0|1"},
     {PUSHERC_STEP_JOIN, "c.0|e3|app/c|" LONG "3|{}|100|0|1"},
-    {PUSHERC_STEP_RENEW, "a.0|e3|elsewhere|100"},
+    {PUSHERC_STEP_RENEW, "a.0|e3|elsewhere|100|1"},
     {PUSHERC_STEP_REAP, "a.0|e3|1|c.0|1|3|app/c|" LONG "1|app/c|" LONG "2|app/c|" LONG "3|0"},
 };
 

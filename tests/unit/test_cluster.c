@@ -650,6 +650,69 @@ static void the_teller_rests_while_there_is_nothing_to_tell(void **state)
     assert_true(t->told > told);
 }
 
+/* A member joins a channel of an app that no node knows. */
+static void write_edge_of_an_unknown_app(struct twin *t)
+{
+    const struct pc_node_part *part = &t->nodes[1].link->parts[0];
+    char incarnation[PC_NODE_ID + 16];
+    snprintf(incarnation, sizeof incarnation, "%s.%u", t->nodes[1].link->id,
+             (unsigned)part->incarnation);
+    const pusherc_slice args[] = {pc_slice_of(incarnation),
+                                  pc_slice_of(part->epoch),
+                                  PC_S("ghost/c"),
+                                  PC_S("u"),
+                                  PC_S("{}"),
+                                  PC_S("10"),
+                                  PC_S("0"),
+                                  PC_S("1")};
+    assert_int_equal(pusherc_authority_execute(t->hub.authority, t->hub.now_ms * 1000,
+                                               PUSHERC_STEP_JOIN, args, 8, hub_on_message,
+                                               hub_nothing_answered, &t->hub),
+                     0);
+}
+
+static void note_waiting(const pusherc_slice *values, size_t count, void *user_data)
+{
+    *(bool *)user_data = count == 3 && pc_slice_eq(values[2], PC_S("1"));
+}
+
+static bool edge_waits(struct twin *t)
+{
+    bool waits = false;
+    const pusherc_slice args[] = {pc_slice_of(t->nodes[1].link->parts[0].epoch), PC_S("ghost/c"),
+                                  PC_S("u")};
+    assert_int_equal(pusherc_authority_execute(t->hub.authority, t->hub.now_ms * 1000,
+                                               PUSHERC_STEP_CHECK, args, 3, hub_nothing_said,
+                                               note_waiting, &waits),
+                     0);
+    return waits;
+}
+
+static void edges_of_an_app_that_no_node_knows_stay_for_a_time_and_hold_up_no_others(void **state)
+{
+    struct twin *t = &((struct pair *)*state)->t;
+    bool had_it[2] = {false, false};
+    join_both(t);
+    pass(t, 30);
+    t->faulty = true; /* the tellers change */
+    write_edge_of_an_unknown_app(t);
+    for (unsigned user = 2, i = 0; i < 220; i++) { /* 27 s with the passes below */
+        pass(t, 1);
+        for (size_t node = 0; node < 2; node++)
+            had_it[node] |= t->nodes[node].link->parts[0].teller.is;
+        if (i % 120 != 50)
+            continue;
+        uint64_t told = t->told;
+        twin_join(t, 1, 0, user++);
+        pass(t, 25); /* a renewal, if the office is vacant just then */
+        assert_true(t->told > told);
+    }
+    assert_true(had_it[0] && had_it[1]);
+    assert_true(edge_waits(t));
+    pass(t, 80);
+    assert_false(edge_waits(t));
+}
+
 /* -- limits of connections -- */
 
 static void count_excess(struct pc_seat *seat)
@@ -746,6 +809,7 @@ int main(void)
         PAIR(a_session_whose_answers_make_no_sense_is_given_up),
         PAIR(reports_of_wrong_partitions_are_refused),
         PAIR(the_teller_rests_while_there_is_nothing_to_tell),
+        PAIR(edges_of_an_app_that_no_node_knows_stay_for_a_time_and_hold_up_no_others),
         PAIR(a_connection_that_took_the_place_of_one_that_ended_stays),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

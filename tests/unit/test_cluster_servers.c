@@ -681,6 +681,40 @@ static void an_app_is_removed_from_one_server_and_added_again(void **state)
         assert_true(r->items[i].type != PUSHERC_CHANNEL_VACATED || i == reported(r) - 1);
 }
 
+static void subscribe_to(int fd, const char *channel)
+{
+    char text[200];
+    snprintf(text, sizeof text, "{\"event\":\"pusher:subscribe\",\"data\":{\"channel\":\"%s\"}%*s}",
+             channel, 80, ""); /* say() wants no short one */
+    say(fd, text);
+    assert_true(ws_client_hears(fd, "subscription_succeeded"));
+}
+
+/* Each server lacks the app once: whichever was the teller of a channel's partition, in one of the two turns it does not know
+ * what it reads. */
+static void what_becomes_of_an_app_is_told_by_a_server_that_knows_it(void **state)
+{
+    struct fixture *f = *state;
+    const pusherc_app_options app = app_options();
+    char socket_id[64], name[16];
+    for (size_t lacks = 0; lacks < SERVERS; lacks++) {
+        assert_int_equal(pusherc_server_remove_app(f->servers[lacks], "app-id"), 0);
+        assert_true(has_nodes(f->servers[lacks], SERVERS));
+        int client = open_client(f->ports[1 - lacks], socket_id);
+        for (unsigned i = 0; i < 4; i++) {
+            snprintf(name, sizeof name, "c-%u", i);
+            subscribe_to(client, name);
+        }
+        wait_for_reports(&f->reports, 8 * lacks + 4);
+        close(client);
+        wait_for_reports(&f->reports, 8 * lacks + 8);
+        assert_int_equal(pusherc_server_put_app(f->servers[lacks], &app, NULL), 0);
+    }
+    for (size_t i = 0; i < 16; i++)
+        assert_int_equal(f->reports.items[i].type,
+                         i % 8 < 4 ? PUSHERC_CHANNEL_OCCUPIED : PUSHERC_CHANNEL_VACATED);
+}
+
 static void the_http_api_answers_for_all_servers(void **state)
 {
     struct fixture *f = *state;
@@ -700,15 +734,6 @@ static void the_http_api_answers_for_all_servers(void **state)
     }
     close(a);
     close(b);
-}
-
-static void subscribe_to(int fd, const char *channel)
-{
-    char text[200];
-    snprintf(text, sizeof text, "{\"event\":\"pusher:subscribe\",\"data\":{\"channel\":\"%s\"}%*s}",
-             channel, 80, ""); /* say() wants no short one */
-    say(fd, text);
-    assert_true(ws_client_hears(fd, "subscription_succeeded"));
 }
 
 /* Publishes one event, or a batch of it and another one; the answer's status and body. */
@@ -939,6 +964,7 @@ int main(void)
         TEST(the_connections_of_an_app_are_limited_over_all_servers),
         TEST(a_server_that_ends_leaves_room_for_others),
         TEST(an_app_is_removed_from_one_server_and_added_again),
+        TEST(what_becomes_of_an_app_is_told_by_a_server_that_knows_it),
         TEST(the_http_api_answers_for_all_servers),
         TEST(an_event_with_a_key_is_published_once_by_all_servers),
         TEST(a_key_of_a_refused_event_is_free_on_all_servers),

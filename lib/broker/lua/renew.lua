@@ -1,4 +1,4 @@
--- inc epoch run lease
+-- inc epoch run lease office
 local meta, nodes, since, unsynced, dying = unpack(KEYS)
 local now, inc, lease = clock(), ARGV[4], tonumber(ARGV[7])
 local no = guard(meta, nodes)
@@ -9,7 +9,13 @@ redis.call('ZADD', nodes, now + lease, inc)
 if lapsed then redis.call('HSET', since, inc, text(now)) end
 settle(meta, unsynced, now)
 local teller = redis.call('HGET', meta, 'o')
-if not teller or not redis.call('ZSCORE', nodes, teller) then
+if ARGV[8] == '0' then
+  if teller == inc then
+    teller = nil
+    redis.call('HDEL', meta, 'o')
+    redis.call(pub, X .. 'p', 'V')
+  end
+elseif not teller or not redis.call('ZSCORE', nodes, teller) then
   teller = inc
   redis.call('HSET', meta, 'o', inc)
 end

@@ -177,7 +177,8 @@ class Partition:
             self.unsettled = 0
         return [OK, self.epoch, self.counter, int(self.unsettled > 0)]
 
-    def renew(self, now, inc, epoch, run, lease):
+    def renew(self, now, inc, epoch, run, lease, office=1):
+        """`office`: 1 = would tell webhooks if no other does; 0 = does not, and gives it up."""
         guard = self._guard(epoch, inc)
         if guard == OK and self.run != run and 'run_id' not in self.off:
             guard = EPOCH
@@ -187,7 +188,10 @@ class Partition:
             self.since[inc] = now  # it lapsed: it has vouched for no other, and none for it
         self.nodes[inc] = now + lease
         self._settle(now)
-        if self.owner not in self.nodes:
+        if not office and self.owner == inc:
+            self.owner = ''
+            self.out.append(['p', 'V'])
+        if office and self.owner not in self.nodes:
             self.owner = inc
         gone = sorted(self.dying)
         if now - self.since.get(inc, now) >= lease or 'continuity' in self.off:
@@ -310,14 +314,17 @@ class Partition:
     # -- webhooks -----------------------------------------------------------------------------------------------
 
     def tell(self, now, inc, epoch, since, limit):
-        """What the owner has to tell, oldest first. What it has read up to `since` may wait for an endpoint."""
+        """
+        What the owner has to tell, oldest first, and the time, by which their ids are. What it has read up to `since` may
+        wait for an endpoint, or for an owner that knows the app.
+        """
         guard = self._guard(epoch, inc)
         if guard != OK:
             return [guard]
         if self.owner != inc:
             return [NOT_OWNER]
         later = [list(e) for e in self.edges if place(e[0]) > place(since)]
-        return [OK, later[:limit]]
+        return [OK, now, later[:limit]]
 
     def told(self, now, inc, epoch, ids):
         """By their ids, not up to one: under data that went back a moment other edges may have come."""

@@ -49,8 +49,8 @@ class Server:
         rosters = {c: set(ms) for c, ms in self.state.roster.items()}
         result = getattr(self.state, name)(now, *args)
         for topic, text in self.state.out[before:]:
-            if text == 'T':
-                continue  # the teller of this model never rests
+            if text in 'TV':
+                continue  # the teller of this model never rests, and knows all apps
             if topic != 'p':
                 self.remember(rosters, topic[2:], text)
             self.publish(topic, text)
@@ -486,12 +486,12 @@ class Node:
 
     def on_tell(self, args, result):
         self.telling = False
-        if result[0] == NOT_OWNER or not result[1]:
+        if result[0] == NOT_OWNER or not result[2]:
             return
         if self.world.now > self.tell_until and self.on('self_fence'):
             self.trace('has slept too long to tell anything')
             return
-        for edge_id, kind, channel, user in result[1]:
+        for edge_id, kind, channel, user in result[2]:
             self.tell(kind, channel, user)
             self.read = edge_id
             self.noted.append(edge_id)
