@@ -23,6 +23,8 @@ enum {
     SENTINEL_USER,
     SENTINEL_PASSWORD,
     MASTER,
+    NODES,        /* of a Redis Cluster: as SENTINELS, also as URLs; then the host is theirs */
+    CLUSTER_MODE, /* where it has a name: NODES count only if it is on */
     PART_COUNT
 };
 _Static_assert(PART_COUNT == CLI_LINKING_PARTS, "linking.h");
@@ -52,7 +54,8 @@ static const struct family {
      {"SOKETI_ADAPTER_DRIVER", NULL, "SOKETI_DB_REDIS_HOST", "SOKETI_DB_REDIS_PORT",
       "SOKETI_DB_REDIS_USERNAME", "SOKETI_DB_REDIS_PASSWORD", "SOKETI_DB_REDIS_DB",
       "SOKETI_ADAPTER_REDIS_PREFIX", NULL, "SOKETI_DB_REDIS_SENTINELS", NULL,
-      "SOKETI_DB_REDIS_SENTINEL_PASSWORD", "SOKETI_DB_REDIS_INSTANCE_NAME"}},
+      "SOKETI_DB_REDIS_SENTINEL_PASSWORD", "SOKETI_DB_REDIS_INSTANCE_NAME",
+      "SOKETI_DB_REDIS_CLUSTER_NODES", "SOKETI_ADAPTER_REDIS_CLUSTER_MODE"}},
     {LINK,
      "true",
      false,
@@ -66,6 +69,22 @@ static const struct family {
       "DATABASE_REDIS_KEY_PREFIX", NULL, "DATABASE_REDIS_SENTINELS",
       "DATABASE_REDIS_SENTINEL_USERNAME", "DATABASE_REDIS_SENTINEL_PASSWORD",
       "DATABASE_REDIS_SENTINEL_MASTER"}},
+    {LINK,
+     "redis-cluster",
+     true,
+     {[SWITCH] = "ADAPTER_DRIVER",
+      [USER] = "DATABASE_REDIS_CLUSTER_USERNAME",
+      [PASSWORD] = "DATABASE_REDIS_CLUSTER_PASSWORD",
+      [PREFIX] = "DATABASE_REDIS_KEY_PREFIX",
+      [NODES] = "DATABASE_REDIS_CLUSTER_NODES"}},
+    {LINK,
+     "redis-cluster",
+     true,
+     {[SWITCH] = "ADAPTER_DRIVER",
+      [USER] = "DATABASE_REDIS_CLUSTER_USERNAME",
+      [PASSWORD] = "DATABASE_REDIS_CLUSTER_PASSWORD",
+      [PREFIX] = "DATABASE_REDIS_KEY_PREFIX",
+      [NODES] = "REDIS_CLUSTER_NODES"}},
     {LARAVEL,
      "redis",
      false,
@@ -98,9 +117,12 @@ static bool is_on(const struct family *family)
     return strcmp(value, family->value) == 0;
 }
 
-/* Laravel looks at the second of these names where there is no first. */
+/* Laravel looks at the second of these names where there is no first, and so does sockudo of those of nodes. */
 static bool is_outdone(const struct family *family)
 {
+    const char *nodes = family->names[NODES];
+    if (nodes && strcmp(nodes, "DATABASE_REDIS_CLUSTER_NODES") == 0)
+        return !value_of(nodes);
     return strcmp(family->names[SWITCH], "BROADCAST_DRIVER") == 0 &&
            value_of("BROADCAST_CONNECTION");
 }
@@ -150,6 +172,8 @@ static const char *const soketi_keys[PART_COUNT] = {
     NULL,
     "database.redis.sentinelPassword",
     "database.redis.name",
+    "database.redis.clusterNodes",
+    "adapter.redis.clusterMode",
 };
 
 static void print_host(FILE *file, const char *host)
@@ -161,7 +185,7 @@ static void print_host(FILE *file, const char *host)
 }
 
 /* False: they are not an array of objects with `host` and perhaps `port`. */
-static bool print_json_sentinels(FILE *file, const char *text)
+static bool print_json_hosts(FILE *file, const char *text)
 {
     cJSON *list = cJSON_Parse(text), *item;
     bool good = cJSON_IsArray(list) && list->child;
@@ -185,21 +209,25 @@ static bool print_json_sentinels(FILE *file, const char *text)
     return good;
 }
 
-static bool print_sentinels(FILE *file, const char *text)
+static bool print_hosts(FILE *file, const char *text)
 {
     if (text[strspn(text, " ")] == '[' && strchr(text, '{'))
-        return print_json_sentinels(file, text);
-    for (; *text; text++) /* IPv6 is in brackets already */
-        if (*text != ' ')
+        return print_json_hosts(file, text);
+    while (*text) { /* IPv6 is in brackets already */
+        text += strncmp(text, "redis://", 8) == 0 ? 8 : strncmp(text, "rediss://", 9) == 0 ? 9 : 0;
+        if (*text && *text != ' ')
             (void)fputc(*text, file);
+        text += *text != '\0';
+    }
     return true;
 }
 
-/* False: the Sentinels cannot be read. Laravel writes TLS before the host: tls://HOST. */
-static bool print_url(FILE *file, const char *const parts[PART_COUNT])
+/* False: `nodes`, or else the Sentinels, cannot be read. TLS stands before a host: Laravel's is tls://HOST. */
+static bool print_url(FILE *file, const char *const parts[PART_COUNT], const char *nodes)
 {
     const char *host = parts[HOST] ? parts[HOST] : "127.0.0.1";
-    const bool tls = strncmp(host, "tls://", 6) == 0, by_sentinel = parts[SENTINELS] != NULL;
+    const bool tls = nodes ? strstr(nodes, "rediss://") != NULL : strncmp(host, "tls://", 6) == 0;
+    const bool by_sentinel = parts[SENTINELS] && !nodes;
     bool good = true;
 
     if (parts[URL]) {
@@ -212,8 +240,10 @@ static bool print_url(FILE *file, const char *const parts[PART_COUNT])
         print_part(file, "", parts[PASSWORD], "@");
     }
     if (by_sentinel) {
-        good = print_sentinels(file, parts[SENTINELS]);
+        good = print_hosts(file, parts[SENTINELS]);
         print_part(file, "/", parts[MASTER] ? parts[MASTER] : DEFAULT_MASTER, "");
+    } else if (nodes) {
+        return print_hosts(file, nodes); /* and database 0, the only one */
     } else {
         print_host(file, tls ? host + 6 : host);
         if (parts[PORT])
@@ -252,19 +282,24 @@ static int set_url(struct cli_settings *settings, const char *setting,
 {
     char *url = NULL;
     size_t len = 0;
+    bool counts = !names[CLUSTER_MODE];
 
+    if (parts[CLUSTER_MODE] && !cli_parse_switch(parts[CLUSTER_MODE], &counts))
+        return cli_fail(error, "%s must be true or false, not \"%.100s\"", names[CLUSTER_MODE],
+                        parts[CLUSTER_MODE]);
+    const char *nodes = counts ? parts[NODES] : NULL;
     if (check_number(names[PORT], parts[PORT], 65535, error) ||
         check_number(names[DATABASE], parts[DATABASE], 65535, error))
         return -1;
     FILE *file = open_memstream(&url, &len);
     if (!file)
         return cli_fail_no_memory(error);
-    bool good = print_url(file, parts);
+    bool good = print_url(file, parts, nodes);
     int status = fclose(file) == 0 ? 0 : cli_fail_no_memory(error);
     if (status == 0 && !good)
         status =
             cli_fail(error, "%s must be a list such as [{\"host\":\"10.0.0.1\",\"port\":26379}]",
-                     names[SENTINELS]);
+                     names[nodes ? NODES : SENTINELS]);
     if (status == 0)
         status = set(settings, setting, names[SWITCH], url, error);
     free(url);

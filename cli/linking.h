@@ -19,7 +19,7 @@ const char *cli_linking_setting(const char *name, bool sockudo);
 const char *cli_linking_name(size_t nth, bool sockudo);
 
 /* What soketi's config file says about it, key by key; zero = nothing. */
-#define CLI_LINKING_PARTS 13
+#define CLI_LINKING_PARTS 15
 struct cli_linking_keys {
     char *values[CLI_LINKING_PARTS]; /* owned; as text, an array as JSON */
 };

@@ -58,6 +58,9 @@ static const char *const more[] = {
     "ADAPTER_DRIVER",
     "DATABASE_REDIS_SENTINELS",
     "SOKETI_DB_REDIS_SENTINELS",
+    "SOKETI_DB_REDIS_CLUSTER_NODES",
+    "SOKETI_ADAPTER_REDIS_CLUSTER_MODE",
+    "DATABASE_REDIS_CLUSTER_NODES",
 };
 #define MORE (sizeof more / sizeof more[0])
 

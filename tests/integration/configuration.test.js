@@ -21,7 +21,7 @@ const OURS = { LC_ALL: 'C', PATH: process.env.PATH, ...(process.env.ASAN_OPTIONS
 // "app." is the first app, "every." each of two.
 const SOCKUDO = { SOCKUDO_DEFAULT_APP_ID: 'a', SOCKUDO_DEFAULT_APP_SECRET: 's' };
 const WEBHOOKS = [{ url: 'https://example.org/hook', event_types: ['channel_occupied'], filter: { channel_name_starts_with: 'presence-' }, headers: { 'X-Custom': '1' } }];
-const LINKED = { SOKETI: { SOKETI_ADAPTER_DRIVER: 'redis' }, REVERB: { REVERB_SCALING_ENABLED: 'true' }, LARAVEL: { BROADCAST_CONNECTION: 'redis' }, SOCKUDO: { ...SOCKUDO, ADAPTER_DRIVER: 'redis' } };
+const LINKED = { SOKETI: { SOKETI_ADAPTER_DRIVER: 'redis' }, REVERB: { REVERB_SCALING_ENABLED: 'true' }, LARAVEL: { BROADCAST_CONNECTION: 'redis' }, SOCKUDO: { ...SOCKUDO, ADAPTER_DRIVER: 'redis' }, CLUSTER: { ...SOCKUDO, ADAPTER_DRIVER: 'redis-cluster' } };
 // The URL holds a password, so it is not shown; tests/unit/test_cli.c holds it against the names.
 const PARTS = { HOST: 'x', PORT: '6380', USERNAME: 'u', PASSWORD: 'p', DB: '3' };
 const parts = (prefix, beside, sets = 'redis') => Object.entries(PARTS).map(([part, value]) => [`${prefix}${part}`, value, sets, '(not shown)', beside]);
@@ -31,6 +31,8 @@ const HONOURED = [
   ['SOKETI_ADAPTER_REDIS_PREFIX', 'mine:', 'redis_prefix', 'mine:', LINKED.SOKETI],
   ['SOKETI_DB_REDIS_SENTINELS', '[{"host":"s","port":26379}]', 'redis', '(not shown)', LINKED.SOKETI],
   ...['SENTINEL_PASSWORD', 'INSTANCE_NAME'].map((part) => [`SOKETI_DB_REDIS_${part}`, 'x', 'redis', '(not shown)', LINKED.SOKETI]),
+  ['SOKETI_DB_REDIS_CLUSTER_NODES', '[{"host":"s","port":7000}]', 'redis', '(not shown)', { ...LINKED.SOKETI, SOKETI_ADAPTER_REDIS_CLUSTER_MODE: 'true' }],
+  ['SOKETI_ADAPTER_REDIS_CLUSTER_MODE', 'true', 'redis', '(not shown)', LINKED.SOKETI],
   ['REVERB_SCALING_ENABLED', 'true', 'redis', '(not shown)'],
   ['REDIS_URL', 'redis://x:6380/3', 'redis', '(not shown)', LINKED.REVERB],
   ...parts('REDIS_', LINKED.REVERB),
@@ -40,6 +42,8 @@ const HONOURED = [
   ['DATABASE_REDIS_KEY_PREFIX', 'mine:', 'redis_prefix', 'mine:', LINKED.SOCKUDO],
   ['DATABASE_REDIS_SENTINELS', 's:26379,t', 'redis', '(not shown)', LINKED.SOCKUDO],
   ...['USERNAME', 'PASSWORD', 'MASTER'].map((part) => [`DATABASE_REDIS_SENTINEL_${part}`, 'x', 'redis', '(not shown)', LINKED.SOCKUDO]),
+  ...['REDIS_CLUSTER_NODES', 'DATABASE_REDIS_CLUSTER_NODES'].map((name) => [name, 's:7000,t', 'redis', '(not shown)', LINKED.CLUSTER]),
+  ...['USERNAME', 'PASSWORD'].map((part) => [`DATABASE_REDIS_CLUSTER_${part}`, 'x', 'redis', '(not shown)', LINKED.CLUSTER]),
   ['BROADCAST_CONNECTION', 'redis', 'laravel_redis', '(not shown)'],
   ['BROADCAST_DRIVER', 'redis', 'laravel_redis', '(not shown)'],
   ['REDIS_URL', 'redis://x:6380/3', 'laravel_redis', '(not shown)', LINKED.LARAVEL],
