@@ -255,6 +255,33 @@ test('a client that does not read is bounded, and so is one that is away', async
   assert.ok(stats.out_queued_bytes < 2 * 262144, `${stats.out_queued_bytes}`);
 });
 
+test('a session whose answer is behind that of another one on a connection that breaks is closed, and does not get what was the other one\'s', async (t) => {
+  const MB = 1 << 20;
+  const host = await startHost({
+    apps: [{ ...APP, max_event_payload_bytes: MB }], options: { out_hard_bytes: 128 * MB, out_soft_bytes: 64 * MB }, constants: { fallback_absence_ms: 600000 },
+  }, t);
+  const [first, second] = [new XhrClient(host), new XhrClient(host)];
+  for (const [client, channel] of [[first, 'first'], [second, 'second']]) {
+    await client.poll();
+    await client.established();
+    await client.subscribeByPolls(channel);
+  }
+  const stats = () => host.do('stats');
+  // more than the kernel takes for a client that does not read
+  for (let n = 0; n < 48; n++) await host.publish('first', 'theirs', 'x'.repeat(MB / 2));
+  const before = (await stats()).http_requests_total;
+  const raw = await tcp(host);
+  raw.socket.pause();
+  for (const { session } of [first, second]) raw.write(`POST /app/${APP.key}/${session}/xhr?${QUERY} HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n`);
+  await until(async () => (await stats()).http_requests_total === before + 2, 'both requests');
+  assert.ok((await stats()).out_queued_bytes > MB, 'the first answer is not written yet');
+  raw.reset();
+  await until(async () => (await stats()).out_queued_bytes === 0, 'the end of the connection');
+  const lines = await second.poll();
+  assert.ok(!lines.some((line) => line.includes('theirs')), lines.map((line) => line.slice(0, 60)).join());
+  assert.match(lines.join(''), /c\[4200,/);
+});
+
 test('a client that sends too much is slowed down, and loses nothing', async (t) => {
   const host = await startHost({ apps: [{ ...APP, max_client_messages_per_s: 400, max_channels_per_connection: 50 }] }, t);
   const client = await open(t, host);
