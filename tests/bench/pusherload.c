@@ -102,6 +102,7 @@ static struct {
     int graceful;
     int watchers;
     int subs; /* http: 0 or 1 subscriber */
+    int gate;
     int verbose;
 } o = {.host = "127.0.0.1",
        .app_id = "app-id",
@@ -151,7 +152,10 @@ static void usage(void)
         "address (20000)\n"
         "          --stall SECONDS without progress (10)  --graceful (close frames instead of "
         "RST)\n"
-        "output:   --label TEXT --json-file FILE (append) -v\n");
+        "output:   --label TEXT --json-file FILE (append) -v\n"
+        "          --gate   print \"ready\" before the measurement and keep the connections after "
+        "it,\n"
+        "                   and each time go on at a line of input\n");
     exit(2);
 }
 
@@ -355,6 +359,15 @@ struct usage {
     double busy, steal; /* of all CPUs of the machine */
     uint64_t t;
 };
+
+/* with --gate: wait until the program that runs us has counted what it counts */
+static void gate(void)
+{
+    char line[16];
+    fflush(stdout);
+    if (o.gate && !fgets(line, sizeof line, stdin))
+        die("--gate: no line of input");
+}
 
 static void sample(struct usage *u)
 {
@@ -1437,16 +1450,20 @@ int main(int argc, char **argv)
     if (sc < 0)
         usage();
     o.scen = (enum scen)sc;
-    static const struct option lo[] = {
-        {"host", 1, 0, 1},          {"port", 1, 0, 2},        {"app-id", 1, 0, 3},
-        {"key", 1, 0, 4},           {"secret", 1, 0, 5},      {"server-pid", 1, 0, 6},
-        {"children", 0, 0, 7},      {"rate", 1, 0, 8},        {"drate", 1, 0, 9},
-        {"private", 0, 0, 10},      {"presence", 0, 0, 11},   {"channel", 1, 0, 12},
-        {"http-close", 0, 0, 13},   {"watchers", 1, 0, 14},   {"subs", 1, 0, 15},
-        {"no-subscribe", 0, 0, 16}, {"hold", 1, 0, 17},       {"inflight", 1, 0, 18},
-        {"per-src", 1, 0, 19},      {"stall", 1, 0, 20},      {"graceful", 0, 0, 21},
-        {"label", 1, 0, 22},        {"json-file", 1, 0, 23},  {"warmup", 1, 0, 24},
-        {"depth", 1, 0, 25},        {"other-port", 1, 0, 26}, {0, 0, 0, 0}};
+    static const struct option lo[] = {{"host", 1, 0, 1},        {"port", 1, 0, 2},
+                                       {"app-id", 1, 0, 3},      {"key", 1, 0, 4},
+                                       {"secret", 1, 0, 5},      {"server-pid", 1, 0, 6},
+                                       {"children", 0, 0, 7},    {"rate", 1, 0, 8},
+                                       {"drate", 1, 0, 9},       {"private", 0, 0, 10},
+                                       {"presence", 0, 0, 11},   {"channel", 1, 0, 12},
+                                       {"http-close", 0, 0, 13}, {"watchers", 1, 0, 14},
+                                       {"subs", 1, 0, 15},       {"no-subscribe", 0, 0, 16},
+                                       {"hold", 1, 0, 17},       {"inflight", 1, 0, 18},
+                                       {"per-src", 1, 0, 19},    {"stall", 1, 0, 20},
+                                       {"graceful", 0, 0, 21},   {"label", 1, 0, 22},
+                                       {"json-file", 1, 0, 23},  {"warmup", 1, 0, 24},
+                                       {"depth", 1, 0, 25},      {"other-port", 1, 0, 26},
+                                       {"gate", 0, 0, 27},       {0, 0, 0, 0}};
     int ch;
     optind = 2;
     while ((ch = getopt_long(argc, argv, "n:s:t:e:w:p:C:K:v", lo, NULL)) != -1)
@@ -1459,6 +1476,9 @@ int main(int argc, char **argv)
             break;
         case 26:
             o.other_port = atoi(optarg);
+            break;
+        case 27:
+            o.gate = 1;
             break;
         case 3:
             o.app_id = optarg;
@@ -1789,6 +1809,9 @@ int main(int argc, char **argv)
         if (stalled)
             fprintf(stderr, "pusherload: stalled in the warm-up\n");
     }
+    if (o.gate)
+        puts("ready");
+    gate();
     n_reads = n_frames = n_rxbytes = 0;
     n_joins = n_added = n_removed = 0;
     uint64_t reconn0 = n_reconn;
@@ -1903,7 +1926,7 @@ int main(int argc, char **argv)
                n_lost, n_dup, n_ooo, n_wrong, n_bad, n_corrupt, n_http_err, n_err_frames,
                closed_early, stalled ? " STALLED" : "");
     putchar('\n');
-    fflush(stdout);
+    gate();
     if (o.json_file) {
         FILE *f = fopen(o.json_file, "a");
         if (f) {
