@@ -46,7 +46,8 @@ typedef enum pusherc_step {
     PUSHERC_STEP_ATTACH = 1,
     /** inc epoch -> nothing. The incarnation ends; what it still holds is taken away as from a dead one. */
     PUSHERC_STEP_DETACH = 2,
-    /** inc epoch run lease_ms -> unsettled teller alive (gone)*. `teller`: this incarnation is the one that tells edges.
+    /** inc epoch run lease_ms office -> unsettled teller alive (gone)*. `teller`: this incarnation is the one that tells
+     *  edges. With `office` 1 it becomes that if no other is; with 0 it gives it up.
      *  `alive`: how many there are. `gone`: those that REAP should bury: some are late only, so bury who was named in two
      *  renewals in a row. */
     PUSHERC_STEP_RENEW = 3,
@@ -73,9 +74,9 @@ typedef enum pusherc_step {
      *  away what is named; again until nothing is left. If `wants` is 2, new totals are published as by COUNT. ALIVE: its lease has not lapsed. DENIED: the incarnation that
      *  asks was itself away. */
     PUSHERC_STEP_REAP = 12,
-    /** inc epoch since limit -> (id kind channel user)*. The oldest edges after the id `since`, "0-0" at first; kind:
-     *  occupied, vacated, added, removed; or counted, with the total in place of the user. NOT_OWNER: another one tells
-     *  them. */
+    /** inc epoch since limit -> now_ms (id kind channel user)*. The oldest edges after the id `since`, "0-0" at first;
+     *  kind: occupied, vacated, added, removed; or counted, with the total in place of the user. `now_ms`: the time by
+     *  which ids are made. NOT_OWNER: another one tells them. */
     PUSHERC_STEP_TELL = 13,
     /** inc epoch (id)* -> nothing. They were told. NOT_OWNER as in TELL. */
     PUSHERC_STEP_TOLD = 14,
@@ -114,8 +115,9 @@ typedef enum pusherc_topic {
      *  <epoch>\n", then "+<length>:<user><info>" or "-<length>:<user>". Totals: "C <subscriptions>". Kept events: as in
      *  KEEP. */
     PUSHERC_TOPIC_CHANNEL = 1,
-    PUSHERC_TOPIC_PARTITION = 2, /**< to all: "S <epoch>", it is settled. The key is empty */
-    PUSHERC_TOPIC_ORDERS = 3     /**< to all: orders. The key is empty */
+    /** To all: "S <epoch>", it is settled; "T", the first edge is there to tell; "V", none tells edges now. The key is empty */
+    PUSHERC_TOPIC_PARTITION = 2,
+    PUSHERC_TOPIC_ORDERS = 3 /**< to all: orders. The key is empty */
 } pusherc_topic;
 
 /** The state of one partition, in memory. It grows with what processes hold; their limits are its limits. */
@@ -433,7 +435,7 @@ typedef struct pusherc_cluster_info {
     pusherc_link_state state; /**< now */
     uint32_t nodes;           /**< live ones with this one, by the last renewal; 0 = not known */
     char node_id[24];         /**< this server's, NUL-terminated; empty = not linked */
-    uint64_t gaps;            /**< changes of rosters that were missed, and fetched again */
+    uint64_t gaps;            /**< times that messages were missed, or may have been */
     uint64_t dropped;         /**< events that other nodes did not get from here */
     uint64_t refused;         /**< messages and answers that were not understood */
     uint64_t reaped;          /**< dead nodes that this one has buried */
