@@ -528,6 +528,25 @@ describe('several servers over Redis', { skip: noRedis }, () => {
     for (const sent of endpoint.requests.all) verify(sent);
   });
 
+  test('webhooks of an app are told by a server that knows it, whichever tells those of the partition', { skip: noUrls }, async (t) => {
+    const endpoint = await receiver(t);
+    const redis = await startRedis(t);
+    const hasty = { webhook_batch_ms: 50, webhook_delay_ms: 100 };
+    const other = { id: 'other', key: 'other-key', secret: 's' };
+    const first = await startNode(t, redis, { apps: [other], ...hasty }); // alone: it tells for all partitions
+    await linked(first);
+    await sleep(2 * HASTY.cluster_renew_ms);
+    const second = await startNode(t, redis, { apps: [{ ...APP, webhooks: [{ url: endpoint.url }] }], ...hasty });
+    await linked(second);
+    const channels = Array.from({ length: 40 }, (_, i) => `public-${i}`);
+    const client = await connect(second);
+    for (const channel of channels) await client.subscribe(channel);
+    await until(() => endpoint.events.all.length >= channels.length, 'all are occupied', LONG);
+    await client.close();
+    await until(() => endpoint.events.all.length >= 2 * channels.length, 'all are vacated', LONG);
+    for (const channel of channels) assert.deepEqual(endpoint.events.all.filter((e) => e.channel === channel).map((e) => e.name), ['channel_occupied', 'channel_vacated']);
+  });
+
   test('a server is killed that tells webhooks: another one tells what the endpoint has not accepted', { skip: noUrls }, async (t) => {
     let away = true;
     const endpoint = await receiver(t, () => ({ status: away ? 503 : 200 }));
