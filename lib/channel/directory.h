@@ -115,6 +115,7 @@ struct pc_channel {
     struct {                  /* of a user's channel, see fanout/watch.h */
         uint32_t connections; /* signed in as the user */
         bool online;          /* the status that watchers were sent last */
+        bool held;            /* the engine's decider knows that the user is here */
         bool timer_set;
         uint64_t told_ms;       /* when they were sent "online" */
         uint64_t offline_at_ms; /* without a connection: when to send watchers "offline" */

@@ -5,7 +5,7 @@
 #include <pusherc/error.h>
 
 #include "cluster/mirror.h"
-#include "fanout/subscription.h"
+#include "fanout/watch.h"
 
 /* A client that waits to join. */
 struct wait {
@@ -22,6 +22,12 @@ struct wait {
 
 /* -- claims; the mutex is held -- */
 
+/* A user who is signed in wants nothing of the channel. */
+static bool follows(const struct pc_remote *remote, const struct pc_remote_user *user)
+{
+    return !remote->is_user || !user;
+}
+
 static int claim(struct pc_remote *remote, struct pc_remote_user *user, pusherc_slice info)
 {
     if (user && user->claims == 0) {
@@ -34,12 +40,14 @@ static int claim(struct pc_remote *remote, struct pc_remote_user *user, pusherc_
     if (user)
         user->claims++;
     remote->claims++;
+    remote->follows += follows(remote, user);
     return 0;
 }
 
 static uint64_t release(struct pc_remote *remote, struct pc_remote_user *user)
 {
     remote->claims--;
+    remote->follows -= follows(remote, user);
     if (user && --user->claims == 0) {
         user->let_in = false;
         pc_remote_user_todo(remote, user);
@@ -104,6 +112,25 @@ static int add_home(struct pc_remote *remote, struct pc_app *app, struct pc_chan
     return 0;
 }
 
+/* Both locks are held. The first claim says where the channel is here. Both may be NULL. */
+static int claim_at(struct pc_remote *remote, struct pc_remote_user *user, pusherc_slice info,
+                    struct pc_app *app, struct pc_channel *channel)
+{
+    int err = is_added_again(remote, app) ? add_home(remote, app, channel) : 0;
+    err = err ? err : claim(remote, user, info);
+    if (err)
+        return err;
+    if (!remote->app) {
+        remote->app = app;
+        pc_app_ref(remote->app);
+    }
+    if (channel && !remote->channel && remote->app->state == app->state) {
+        remote->channel = channel;
+        channel->holders++;
+    }
+    return 0;
+}
+
 /* Both locks are held. Takes over the wait if the join waits. */
 static int begin_locked(struct pusherc_link *node, struct pc_joining *joining, struct wait *w,
                         struct pc_channel *channel, uint64_t *wake)
@@ -121,20 +148,9 @@ static int begin_locked(struct pusherc_link *node, struct pc_joining *joining, s
         return PUSHERC_ENOMEM;
     if (user)
         pc_remote_user_todo(remote, user);
-    int err = 0;
-    if (is_added_again(remote, join->app))
-        err = add_home(remote, join->app, channel);
-    err = err ? err : claim(remote, user, join->user_info);
+    int err = claim_at(remote, user, join->user_info, join->app, channel);
     if (err)
         return err;
-    if (!remote->app) {
-        remote->app = join->app;
-        pc_app_ref(remote->app);
-    }
-    if (channel && !remote->channel && remote->app->state == join->app->state) {
-        remote->channel = channel;
-        channel->holders++;
-    }
     if (remote->open && (!user || user->let_in))
         return 0;
     w->remote = remote;
@@ -147,7 +163,7 @@ static int begin_locked(struct pusherc_link *node, struct pc_joining *joining, s
 /* The node tells the channel's subscribers what other nodes report. */
 static bool is_held(const struct pc_join *join)
 {
-    return join->class.kind == PUSHERC_CHANNEL_PRESENCE ||
+    return join->class.kind == PUSHERC_CHANNEL_PRESENCE || pc_watched_user(join->channel).len > 0 ||
            (join->class.kind != PUSHERC_CHANNEL_USER &&
             join->app->options.subscription_count_events);
 }
@@ -227,6 +243,34 @@ static uint64_t left(void *ctx, const struct pc_app *app, pusherc_slice channel,
     return wake;
 }
 
+static int came_locked(struct pusherc_link *node, struct pc_app *app, struct pc_channel *channel,
+                       pusherc_slice user_id, uint64_t *wake)
+{
+    struct pc_remote_key bytes;
+    struct pc_remote *remote = pc_remote_get(node, pc_remote_key(&bytes, app->id, channel->name));
+    struct pc_remote_user *user = remote ? pc_remote_get_user(remote, user_id) : NULL;
+    if (remote)
+        *wake = pc_remote_mark(node, remote);
+    if (!user)
+        return PUSHERC_ENOMEM;
+    pc_remote_user_todo(remote, user);
+    int err = claim_at(remote, user, PC_S(""), app, channel);
+    if (err == 0)
+        user->came = user->let_in = true;
+    return err;
+}
+
+/* The channel's shard is locked. */
+static int came(void *ctx, struct pc_app *app, struct pc_channel *channel, pusherc_slice user_id,
+                uint64_t *wake)
+{
+    struct pusherc_link *node = ctx;
+    pc_node_lock(node);
+    int err = came_locked(node, app, channel, user_id, wake);
+    pc_node_unlock(node);
+    return err;
+}
+
 /* -- letting clients in -- */
 
 static bool has_what_it_needs(const struct pc_remote *remote, const struct pc_remote_user *user)
@@ -236,7 +280,7 @@ static bool has_what_it_needs(const struct pc_remote *remote, const struct pc_re
     if (remote->class.cache && !remote->kept_known)
         return false;
     if (!user)
-        return true;
+        return remote->live || !remote->is_user;
     return remote->live && user->held == PC_KNOWN_YES && !user->asked &&
            (user->has_number ? remote->last >= user->number : user->mirrored);
 }
@@ -311,5 +355,5 @@ void pc_claims_refuse(struct pc_remote *remote, struct pc_remote_user *user)
 
 void pc_claims_init(struct pusherc_link *node)
 {
-    node->engine->decider = (struct pc_decider){begin, abandon, left, node};
+    node->engine->decider = (struct pc_decider){begin, abandon, left, came, node};
 }

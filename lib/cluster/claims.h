@@ -3,6 +3,9 @@
  * the channel and of the user, makes a wait, and marks the channel. The node lets the waits go when all that is there
  * which the client needs: the topic, the roster, and the user's own join in it. A claim ends with left() or abandon(),
  * which mark the channel again.
+ *
+ * Of a user's channel (remote.h) those who watch claim the channel and not the user, and wait for the roster; came() claims
+ * the user, and nothing waits.
  */
 #ifndef PC_CLUSTER_CLAIMS_H
 #define PC_CLUSTER_CLAIMS_H

@@ -5,6 +5,7 @@
 #include "base/pack.h"
 #include "codec/json.h"
 #include "fanout/occupancy.h"
+#include "fanout/watch.h"
 
 #define MAX_KEPT    64 /* changes that come while a roster is fetched; more, and it is fetched again */
 #define MAX_USER_ID 512 /* bytes: 128 characters */
@@ -17,6 +18,8 @@ int pc_mirror_show(struct pc_remote *remote, const struct pc_remote_user *user, 
 {
     struct pc_app *app;
     struct pc_channel *channel = pc_remote_channel(remote, &app);
+    if (remote->is_user)
+        return pc_user_elsewhere(pc_remote_node(remote)->worker, app, channel, there);
     const struct pc_join who = {
         .app = app,
         .channel = channel->name,
@@ -38,8 +41,13 @@ static bool may_remove(struct pc_remote *remote, const struct pc_remote_user *us
         return false; /* the authority has not heard of it yet, or has lost it */
     if (part->unsettled || remote->hold_back)
         return false; /* the node that holds the user has perhaps not said so yet */
-    /* With a link the roster is being fetched if it is not there. */
-    return part->state == PC_LINK_DOWN || remote->live;
+    if (part->state == PC_LINK_DOWN)
+        return true;
+    /* A user who was told of before the authority has joined it may be on the way still. */
+    bool is_joining = user->asked || user->held != PC_KNOWN_NO ||
+                      (user->has_number && remote->last < user->number);
+    /* The roster is being fetched if it is not there. */
+    return remote->live && !is_joining;
 }
 
 /* Tells clients here the difference between what they were told and what is. */
@@ -80,6 +88,25 @@ void pc_mirror_assume(struct pc_remote *remote, struct pc_remote_user *user)
         pc_list_push_back(&remote->differ, &user->differ);
 }
 
+void pc_mirror_look_who_came(struct pc_remote *remote)
+{
+    pc_node_lock(pc_remote_node(remote));
+    struct pc_remote_user *user =
+        pc_remote_find_user(remote, pc_watched_user(pc_key_channel(remote->node.key)));
+    bool came = user && user->came;
+    if (came)
+        user->came = false;
+    pc_node_unlock(pc_remote_node(remote));
+    if (!came)
+        return;
+    if (pc_list_empty(&user->in_order))
+        pc_list_push_back(&remote->users_in_order, &user->in_order);
+    user->shown = true;
+    pc_list_remove(&user->differ);
+    if (!user->mirrored)
+        pc_list_push_back(&remote->differ, &user->differ);
+}
+
 /* False: out of memory, nothing has changed. */
 bool pc_mirror_set(struct pc_remote *remote, struct pc_remote_user *user, bool mirrored,
                    pusherc_slice info)
@@ -113,7 +140,7 @@ void pc_mirror_forget_kept(struct pc_remote *remote)
 void pc_mirror_set_open(struct pc_remote *remote)
 {
     bool open = pc_part_is_up(remote->part) && remote->topic == PC_TOPIC_THERE &&
-                (!pc_remote_is_presence(remote) || remote->live) &&
+                (!pc_remote_has_roster(remote) || remote->live) &&
                 (!remote->class.cache || remote->kept_known);
     pc_node_lock(pc_remote_node(remote));
     remote->open = open;
@@ -339,7 +366,7 @@ bool pc_mirror_message(struct pc_node_part *part, pusherc_slice key, pusherc_sli
     pc_node_lock(node);
     struct pc_remote *remote = pc_remote_find(node, key);
     pc_node_unlock(node);
-    if (!remote || !pc_remote_is_presence(remote))
+    if (!remote || !pc_remote_has_roster(remote))
         return true; /* it is not wanted any more */
     if (remote->fetching) {
         keep_change(remote, &c);
@@ -395,7 +422,7 @@ void pc_mirrors_sweep(struct pc_node_part *part)
         pc_values_put(&args, pc_slice_of(part->epoch));
         for (uint32_t n = 0; n < PC_SWEEP_BATCH && l != &part->remotes; l = l->next) {
             struct pc_remote *remote = PC_CONTAINER(l, struct pc_remote, of_part);
-            if (!remote->live || !pc_remote_is_presence(remote))
+            if (!remote->live || !pc_remote_has_roster(remote))
                 continue;
             remote->swept_last = remote->last;
             remote->swept_count = remote->mirror_count;

@@ -20,10 +20,13 @@ void pc_mirror_update(struct pc_remote *remote);
 /* A client of the user is let in before the authority can have heard of it. The user stays in the channel's roster until
  * it has left and the mirror does not have it. */
 void pc_mirror_assume(struct pc_remote *remote, struct pc_remote_user *user);
+/* Of a user's channel. If the user has signed in here since the last look, that is shown: fanout/watch.h has told it. */
+void pc_mirror_look_who_came(struct pc_remote *remote);
 /* The authority has the user, or has not. False: out of memory, nothing has changed. */
 bool pc_mirror_set(struct pc_remote *remote, struct pc_remote_user *user, bool mirrored,
                    pusherc_slice info);
-/* Adds the user to the channel's roster as one of another node, or removes it. 0 or PUSHERC_ENOMEM. */
+/* Adds the user to the channel's roster as one of another node, or removes it; a user's channel has no roster here, but
+ * says whether the user is online. 0 or PUSHERC_ENOMEM. */
 int pc_mirror_show(struct pc_remote *remote, const struct pc_remote_user *user, bool there);
 void pc_mirror_forget_kept(struct pc_remote *remote);
 void pc_mirror_set_live(struct pc_remote *remote, bool live);

@@ -3,6 +3,7 @@
 #include <assert.h>
 
 #include "base/pack.h"
+#include "fanout/watch.h"
 
 pusherc_slice pc_remote_key(struct pc_remote_key *key, pusherc_slice id, pusherc_slice channel)
 {
@@ -56,6 +57,9 @@ struct pc_remote *pc_remote_get(struct pusherc_link *node, pusherc_slice key)
     }
     remote->part = pc_node_part_of(node, key);
     remote->class = pc_channel_classify(pc_key_channel(key));
+    remote->is_user = pc_watched_user(pc_key_channel(key)).len > 0;
+    if (remote->is_user)
+        remote->class.kind = PUSHERC_CHANNEL_USER;
     remote->counted = remote->class.kind != PUSHERC_CHANNEL_USER;
     remote->is_limit = remote->counted && pc_slice_starts(pc_key_channel(key), PC_S("#"));
     remote->sent_known = PC_KNOWN_YES;

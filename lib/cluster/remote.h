@@ -2,6 +2,10 @@
  * A channel as a node shares it with others: what clients here want of it (claims.h), what the authority is known to
  * hold (wants.h), and, of a presence channel, a mirror of the roster (mirror.h).
  *
+ * A user of an app with watchlists is such a channel as well (fanout/watch.h). Its roster has the user, or is empty. A
+ * node with connections that are signed in holds the user there, a node with watchers follows the roster, and either may
+ * be without the other. It is not counted, so no list has it, and no edge of it is told.
+ *
  * The node's own fields are used by its thread only. Channels and users are found by all threads, so the tables are
  * guarded by the node's mutex, and only the node's thread removes from them.
  */
@@ -26,6 +30,7 @@ struct pc_remote_user {
     struct pc_list differ; /* in the mirror and shown are not the same */
     uint64_t claims;       /* guarded: joins of clients here, waiting ones included */
     bool let_in;           /* guarded: a client of the user has joined */
+    bool came;             /* guarded: has signed in, and the node has not looked since */
     char *info;            /* guarded; owned: of the first client here */
     enum pc_known held;    /* by this incarnation */
     bool asked;            /* a join or leave is under way */
@@ -70,11 +75,13 @@ struct pc_remote {
         *channel; /* held: of presence, or whose subscribers hear how many there are; or NULL */
     struct pc_list homes; /* take the place of both, on the node's thread; the last one counts */
     uint64_t claims;
-    bool open; /* a newcomer need not wait, except for a user who is new */
+    uint64_t follows; /* claims that want the topic, and the roster if there is one */
+    bool open;        /* a newcomer need not wait, except for a user who is new */
     struct pc_list marked, waits;
     struct pc_map users;
     struct pc_list users_todo;
     bool is_limit;        /* of connections (seats.h), and no channel: its claims are seats */
+    bool is_user;         /* and no channel: a user who is signed in or watched */
     struct pc_list seats; /* the newest last */
     uint64_t seat_number; /* of the newest */
     /* the node's thread */
@@ -145,6 +152,12 @@ static inline struct pusherc_link *pc_remote_node(const struct pc_remote *remote
 static inline bool pc_remote_is_presence(const struct pc_remote *remote)
 {
     return remote->class.kind == PUSHERC_CHANNEL_PRESENCE;
+}
+
+/* The authority has a roster of it, which a mirror follows. */
+static inline bool pc_remote_has_roster(const struct pc_remote *remote)
+{
+    return remote->is_user || pc_remote_is_presence(remote);
 }
 
 static inline void pc_node_lock(struct pusherc_link *node)

@@ -6,7 +6,8 @@
 #include "channel/counts.h"
 #include "codec/crypto.h"
 
-/* -- names: '#' and the letter of a kind, then the user or the address in hex -- */
+/* -- names: '#' and the letter of a kind, then the user or the address in hex; not the 'u' and 's' with which the channels
+ * of a user begin -- */
 
 #define MAX_NAME (2 + PC_COUNTS_MAX_KEY)
 
@@ -16,7 +17,7 @@ static char letter_of(enum pc_seat_kind kind)
     case PC_SEAT_APP:
         return 'a';
     case PC_SEAT_USER:
-        return 'u';
+        return 'p';
     case PC_SEAT_ADDRESS:
         break;
     }
@@ -49,7 +50,7 @@ static uint32_t limit_of(struct pusherc_link *node, const struct pc_remote *remo
     case 'a':
         max = app->options.max_connections;
         break;
-    case 'u':
+    case 'p':
         max = app->options.max_connections_per_user;
         break;
     case 'i':

@@ -5,7 +5,7 @@
 bool pc_totals_wanted(struct pc_remote *remote)
 {
     struct pc_app *app;
-    return !pc_remote_is_presence(remote) && pc_remote_channel(remote, &app) != NULL;
+    return !pc_remote_has_roster(remote) && pc_remote_channel(remote, &app) != NULL;
 }
 
 static void show(struct pc_remote *remote, uint64_t own, uint64_t total)
@@ -14,7 +14,7 @@ static void show(struct pc_remote *remote, uint64_t own, uint64_t total)
     struct pc_app *app;
     struct pc_channel *channel = pc_remote_channel(remote, &app);
     struct pc_posting posting = {0};
-    if (!channel || pc_remote_is_presence(remote))
+    if (!channel || pc_remote_has_roster(remote))
         return;
     pthread_mutex_lock(&channel->shard->mutex);
     pc_count_elsewhere(node->worker, app, channel, total > own ? total - own : 0, &posting);

@@ -219,7 +219,6 @@ static void user_answered(struct pc_request *r, enum pc_known held)
     remote->requests--;
     remote->joins -= r->kind->step == PUSHERC_STEP_JOIN;
     pc_remote_set_user(remote, r->user, held, false);
-    r->user->has_number = false;
     pc_node_lock(pc_remote_node(remote));
     pc_remote_user_todo(remote, r->user);
     pc_node_unlock(pc_remote_node(remote));
@@ -230,11 +229,10 @@ static void on_joined(struct pc_node_part *part, struct pc_request *r, const pus
 {
     bool ok = count == 3 && pc_slice_eq(values[0], PC_S("OK"));
     user_answered(r, ok ? PC_KNOWN_YES : PC_KNOWN_NO);
-    if (ok)
-        r->user->has_number = pc_slice_to_u64(values[1], &r->user->number);
-    else if (pc_slice_eq(values[0], PC_S("FULL")))
+    r->user->has_number = ok && pc_slice_to_u64(values[1], &r->user->number);
+    if (!ok && pc_slice_eq(values[0], PC_S("FULL")))
         pc_claims_refuse(r->remote, r->user);
-    else
+    else if (!ok)
         pc_node_refuse(part->node, "the answer to a JOIN");
     pc_remote_soon(r->remote);
 }
@@ -403,6 +401,14 @@ static void ask_in_order(struct pc_remote *remote, uint64_t claims)
     }
 }
 
+/* Behind what is asked for the users here, so that it has no user who has left while there was no link. */
+static void fetch(struct pc_remote *remote, bool follows)
+{
+    if (follows && pc_remote_has_roster(remote) && !remote->live && !remote->fetching &&
+        remote->topic == PC_TOPIC_THERE)
+        pc_mirror_fetch(remote);
+}
+
 void pc_wants_look(struct pc_remote *remote)
 {
     struct pc_node_part *part = remote->part;
@@ -410,15 +416,15 @@ void pc_wants_look(struct pc_remote *remote)
     if (pc_list_empty(&remote->of_part))
         pc_list_push_back(&part->remotes, &remote->of_part);
     move_home(remote);
+    if (remote->is_user)
+        pc_mirror_look_who_came(remote);
     pc_node_lock(node);
     uint64_t claims = remote->claims;
+    bool follows = remote->follows > 0;
     pc_node_unlock(node);
-    if (part->state != PC_LINK_DOWN && node->orders.in_step && claims > 0 &&
-        remote->topic == PC_TOPIC_NONE && !remote->is_limit)
+    if (part->state != PC_LINK_DOWN && node->orders.in_step && follows &&
+        remote->topic == PC_TOPIC_NONE)
         subscribe(remote);
-    if (pc_part_is_up(part) && pc_remote_is_presence(remote) && claims > 0 && !remote->live &&
-        !remote->fetching && remote->topic == PC_TOPIC_THERE)
-        pc_mirror_fetch(remote);
     if (claims == 0)
         pc_kept_unknown(
             remote); /* what is published here meanwhile may not have come back when one is let in */
@@ -426,6 +432,7 @@ void pc_wants_look(struct pc_remote *remote)
         pc_kept_look(remote, claims > 0);
     if (pc_part_is_up(part)) {
         ask_in_order(remote, claims);
+        fetch(remote, follows);
     } else if (part->isolated) {
         isolate(remote);
     }

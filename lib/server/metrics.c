@@ -455,9 +455,9 @@ static const struct node_family {
     const char *help;
     unsigned decimals;
 } node_families[] = {
-    {"cluster_mirrors", PC_GAUGE, offsetof(struct pc_node_stats, mirrors), "Presence channels whose roster over all servers is followed.", 0},
-    {"cluster_holds", PC_GAUGE, offsetof(struct pc_node_stats, holds), "Users in presence channels for whom this server stands.", 0},
-    {"cluster_topics", PC_GAUGE, offsetof(struct pc_node_stats, topics), "Channels that are subscribed in Redis.", 0},
+    {"cluster_mirrors", PC_GAUGE, offsetof(struct pc_node_stats, mirrors), "Presence channels whose roster over all servers is followed, and users of watchlists.", 0},
+    {"cluster_holds", PC_GAUGE, offsetof(struct pc_node_stats, holds), "Users in presence channels, or with watchlists, for whom this server stands.", 0},
+    {"cluster_topics", PC_GAUGE, offsetof(struct pc_node_stats, topics), "Channels and users of watchlists that are subscribed in Redis.", 0},
     {"cluster_gap_seconds_total", PC_COUNTER, offsetof(struct pc_node_stats, unlinked_ms), "Time without a link.", 3},
     {"cluster_orders_incomplete_total", PC_COUNTER, offsetof(struct pc_node_stats, unanswered), "Servers that did not say in time that they have carried out an order.", 0},
     {"cluster_gaps_total", PC_COUNTER, offsetof(struct pc_node_stats, gaps), "Times that messages of other servers were missed or may have been: see docs/metrics.md.", 0},

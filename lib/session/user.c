@@ -146,11 +146,17 @@ int pc_user_conn_new(struct pc_user_conn **out, struct pc_session *session, push
 
 void pc_user_conn_unwatch(struct pc_user_conn *conn)
 {
+    struct pc_session *s = conn->session;
+    if (conn->watching) {
+        pc_watching_abandon(conn->watching);
+        pc_free(s->worker->mem, conn->watching);
+        conn->watching = NULL;
+    }
     while (!pc_list_empty(&conn->watches)) {
         struct pc_subscription *watch =
             PC_CONTAINER(conn->watches.prev, struct pc_subscription, of_session);
         pc_list_remove(&watch->of_session);
-        pc_unwatch(conn->session->worker, watch);
+        pc_unwatch(s->worker, s->app, watch);
     }
 }
 

@@ -24,6 +24,8 @@ struct pc_user_conn {
     struct pc_channel *online; /* the channel of its watchers; NULL = the app has no watchlists */
     struct pc_person *person;  /* as the host sees it: fanout/people.h; NULL = not counted there */
     struct pc_list watches;    /* struct pc_subscription: the users that it watches itself */
+    struct pc_watching
+        *watching; /* owned; those that it is about to watch; NULL = there are none */
 };
 
 /* The session's app and identity are set. 0; PUSHERC_ELIMIT: the user has too many connections;

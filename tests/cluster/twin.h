@@ -9,6 +9,8 @@
  *     it out.
  *   The cache channel: at rest all nodes with clients keep what the authority keeps, and clients have heard it last.
  *   At rest subscribers of other channels have been told how many there are on all nodes.
+ *   Watchlists: the first that a client hears is the state of its whole list, and then online and offline of each user
+ *     alternate; at rest it knows who is signed in on any node. No user is told to be offline who was there all the time.
  *   Webhooks: occupied and vacated, added and removed alternate, as long as the same node tells and nothing broke; at rest
  *     they have told what is true, unless data was lost and the teller as well.
  *   If nothing broke on the way: each client has each event that was published after it was answered, a snapshot has
@@ -29,6 +31,8 @@
 #define TWIN_CHANNELS 4
 #define TWIN_CACHE    3 /* this one keeps its last event */
 #define TWIN_USERS    4
+#define TWIN_PEOPLE                                                                                \
+    TWIN_CHANNELS /* in place of a channel: the client has signed in, with a watchlist */
 #define TWIN_EVENTS   4096
 #define TWIN_HELD     8
 #define TWIN_UNIT_MS  100 /* a node's tick */
@@ -44,7 +48,8 @@ struct twin_client {
     bool joined; /* its user was joined at the authority after it asked */
     uint64_t serial;
     size_t node, channel, user;
-    unsigned roster;                 /* bits */
+    unsigned roster; /* bits; of users who are online, of a client that has signed in */
+    unsigned list;   /* of users that it watches; `subscribed`: it has heard of them */
     uint64_t expected[TWIN_CLIENTS]; /* serials of those who were answered before it asked */
     uint64_t absences[TWIN_USERS];   /* of each user in the roster, when it was told of it */
     uint32_t last[HUB_NODES * 64];   /* the last event heard of each node that there ever was */
@@ -67,13 +72,15 @@ struct twin_node {
     size_t remembered;                     /* of what it has told, by the last look */
     /* Users whose clients here have just left: bits. While they were here the others were not told that the user had left
      * elsewhere; now they are, by what the mirror says. */
-    unsigned left[TWIN_CHANNELS];
+    unsigned left[TWIN_CHANNELS + 1];
+    uint64_t signed_out_ms
+        [TWIN_USERS]; /* when the last client of the user here has left; 0 = none has */
 };
 
 /* Who was in a roster at a number. */
 struct twin_roster {
     char epoch[PC_MAX_EPOCH + 1];
-    size_t channel;
+    size_t channel; /* from TWIN_PEOPLE on that of each user */
     uint64_t number;
     unsigned users;
 };
@@ -118,9 +125,10 @@ struct twin {
     uint64_t told;
     uint32_t most; /* max_presence_members */
     /* nodes that the authority was told of, with a client: bits; and how often there was none */
-    unsigned truth[TWIN_CHANNELS][TWIN_USERS];
-    uint64_t absences[TWIN_CHANNELS][TWIN_USERS];
+    unsigned truth[TWIN_CHANNELS + 1][TWIN_USERS];
+    uint64_t absences[TWIN_CHANNELS + 1][TWIN_USERS];
     uint64_t added, removed, delivered; /* statistics */
+    uint64_t online, offline;           /* told after the first state */
 };
 
 static inline bool twin_exists(const struct twin *t, size_t node)
@@ -141,6 +149,20 @@ static inline bool twin_is_presence(size_t channel)
     return channel < 2;
 }
 
+/* The authority is told of its users. */
+static inline bool twin_has_users(size_t channel)
+{
+    return twin_is_presence(channel) || channel == TWIN_PEOPLE;
+}
+
+/* The channel's key; of TWIN_PEOPLE, the user's. */
+static inline bool twin_is_key(pusherc_slice key, size_t channel, size_t user)
+{
+    char name[16];
+    snprintf(name, sizeof name, "#user-%s", twin_users[user]);
+    return pc_slice_ends(key, pc_slice_of(channel == TWIN_PEOPLE ? name : twin_channels[channel]));
+}
+
 /* -- what is true -- */
 
 static inline bool twin_has_client(const struct twin *t, size_t node, size_t channel, size_t user)
@@ -158,14 +180,12 @@ static inline void twin_on_join(void *ctx, size_t node, pusherc_slice channel, p
     struct twin *t = ctx;
     for (size_t i = 0; i < TWIN_CLIENTS; i++) {
         struct twin_client *c = &t->clients[i];
-        c->joined |= c->used && c->node == node &&
-                     pc_slice_ends(channel, pc_slice_of(twin_channels[c->channel])) &&
+        c->joined |= c->used && c->node == node && twin_is_key(channel, c->channel, c->user) &&
                      pc_slice_eq(user, pc_slice_of(twin_users[c->user]));
     }
-    for (size_t c = 0; c < TWIN_CHANNELS; c++) {
+    for (size_t c = 0; c <= TWIN_PEOPLE; c++) {
         for (size_t u = 0; u < TWIN_USERS; u++) {
-            if (!pc_slice_ends(channel, pc_slice_of(twin_channels[c])) ||
-                !pc_slice_eq(user, pc_slice_of(twin_users[u])))
+            if (!twin_is_key(channel, c, u) || !pc_slice_eq(user, pc_slice_of(twin_users[u])))
                 continue;
             if (twin_has_client(t, node, c, u))
                 t->truth[c][u] |= 1u << node;
@@ -199,9 +219,14 @@ static inline void twin_note_rosters(struct twin *t)
 {
     const struct pc_partition *p =
         (const struct pc_partition *)t->hub.authority; /* its first member */
-    for (size_t c = 0; c < 2 && p->epoch; c++) {
+    for (size_t c = 0; c < TWIN_CHANNELS + TWIN_USERS && p->epoch; c++) {
         char key[64];
-        snprintf(key, sizeof key, "app-id/%s", twin_channels[c]);
+        if (!twin_is_presence(c) && c < TWIN_CHANNELS)
+            continue;
+        if (c < TWIN_CHANNELS)
+            snprintf(key, sizeof key, "app-id/%s", twin_channels[c]);
+        else
+            snprintf(key, sizeof key, "app-id/#user-%s", twin_users[c - TWIN_CHANNELS]);
         const struct pc_occupied *listed = pc_occupied_find(p, pc_slice_of(key));
         if (!listed || !listed->last)
             continue;
@@ -226,7 +251,8 @@ static inline void twin_check_mirror(const struct twin *t, const struct pc_remot
     for (size_t i = 0; i < known; i++) {
         const struct twin_roster *r = &t->rosters[i];
         if (r->number == remote->last && strcmp(r->epoch, remote->mirror_epoch) == 0 &&
-            pc_slice_ends(remote->node.key, pc_slice_of(twin_channels[r->channel])))
+            twin_is_key(remote->node.key, r->channel < TWIN_PEOPLE ? r->channel : TWIN_PEOPLE,
+                        r->channel < TWIN_PEOPLE ? 0 : r->channel - TWIN_PEOPLE))
             REQUIRE(r->users == users);
     }
 }
@@ -237,7 +263,7 @@ static inline void twin_check_mirrors(const struct twin *t, size_t node)
         return;
     PC_LIST_EACH(l, &t->nodes[node].link->parts[0].remotes) {
         const struct pc_remote *remote = PC_CONTAINER(l, struct pc_remote, of_part);
-        if (remote->live && remote->class.kind == PUSHERC_CHANNEL_PRESENCE)
+        if (remote->live && pc_remote_has_roster(remote))
             twin_check_mirror(t, remote);
     }
 }
@@ -263,7 +289,7 @@ static inline bool twin_well_held(const struct twin *t, size_t channel, size_t u
 /* The authority does not know what the node holds. */
 static inline void twin_forget(struct twin *t, size_t node)
 {
-    for (size_t c = 0; c < TWIN_CHANNELS; c++) {
+    for (size_t c = 0; c <= TWIN_PEOPLE; c++) {
         for (size_t u = 0; u < TWIN_USERS; u++) {
             if (!(t->truth[c][u] & 1u << node))
                 continue;
@@ -330,7 +356,7 @@ static inline uint64_t twin_absences(struct twin *t, const struct twin_client *c
     PC_LIST_EACH(l, &t->hub.ends[c->node].queues[HUB_DELIVERIES]) {
         const struct hub_item *item = PC_CONTAINER(l, struct hub_item, in_order);
         before |= item->kind == HUB_MESSAGE && item->topic == PUSHERC_TOPIC_CHANNEL &&
-                  pc_slice_ends(item->values[0], pc_slice_of(twin_channels[c->channel])) &&
+                  twin_is_key(item->values[0], c->channel, user) &&
                   pc_slice_ends(item->values[1], pc_slice_of(removal));
     }
     return absences - (before && absences > 0);
@@ -388,6 +414,54 @@ static inline void twin_told(struct twin *t, struct twin_client *c, const char *
             (t->nodes[c->node].left[c->channel] & 1u << user));
 }
 
+/* A node tells that a user is online before the authority has heard of it, and the user may leave soon after: what others
+ * of the user's nodes are told then comes later. */
+#define TWIN_SIGNED_OUT_MS 3000
+
+static inline void twin_online(struct twin *t, struct twin_client *c, size_t user, bool online)
+{
+    const struct twin_node *n = &t->nodes[c->node];
+    REQUIRE(((c->roster >> user) & 1u) != online);
+    c->roster ^= 1u << user;
+    t->online += online;
+    t->offline += !online;
+    if (online) {
+        c->absences[user] = twin_absences(t, c, user);
+        return;
+    }
+    bool all_the_time =
+        t->truth[TWIN_PEOPLE][user] != 0 && t->absences[TWIN_PEOPLE][user] == c->absences[user];
+    bool just_left =
+        n->signed_out_ms[user] && t->hub.now_ms - n->signed_out_ms[user] < TWIN_SIGNED_OUT_MS;
+    REQUIRE(!all_the_time || !twin_in_touch(t, c->node) || !twin_well_held(t, TWIN_PEOPLE, user) ||
+            just_left);
+}
+
+static inline void twin_watchlist(struct twin *t, struct twin_client *c, const char *line)
+{
+    static const char name[] = "\\\"name\\\":\\\"";
+    unsigned told = 0;
+    for (const char *at = strstr(line, name); at; at = strstr(at + 1, name)) {
+        bool online = strncmp(at + sizeof name - 1, "online", 6) == 0;
+        for (const char *id = strchr(at, '['); *id != ']'; id++) {
+            size_t user = (size_t)(id[1] - '0');
+            if (id[0] != 'u')
+                continue;
+            REQUIRE(user < TWIN_USERS && (c->list & 1u << user) && !(told & 1u << user));
+            told |= 1u << user;
+            if (c->subscribed)
+                twin_online(t, c, user, online);
+            else if (online) {
+                c->roster |= 1u << user;
+                c->absences[user] = twin_absences(t, c, user);
+            }
+        }
+    }
+    REQUIRE(c->subscribed || told == c->list);
+    REQUIRE(c->subscribed || c->roster & 1u << c->user || !(c->list & 1u << c->user));
+    c->subscribed = true;
+}
+
 static inline void twin_event(struct twin *t, struct twin_client *c, const char *line)
 {
     unsigned name, number, id;
@@ -419,6 +493,8 @@ static inline void twin_read(struct twin *t, struct twin_client *c)
             twin_subscribed(t, c, line);
         else if (strstr(line, "subscription_error"))
             twin_refused(t, c);
+        else if (strstr(line, "watchlist_events"))
+            twin_watchlist(t, c, line);
         else if (strstr(line, "member_added") || strstr(line, "member_removed"))
             twin_told(t, c, line);
         else if (strstr(line, "\"event\":\"e\""))
@@ -582,6 +658,8 @@ static inline void twin_start(struct twin *t, size_t node)
     pusherc_server_options limits = fx_limits();
     app.max_presence_members = t->most;
     app.subscription_count_events = true;
+    app.watchlist_events = true;
+    app.offline_delay_ms = PUSHERC_NO_DELAY;
     *n = (struct twin_node){.running = true, .name = t->names++, .twin = t};
     REQUIRE(fx_try_open(&n->fx, &limits, NULL, 1, 0) == 0);
     REQUIRE(fx_try_put(&n->fx, &app) == 0);
@@ -605,7 +683,9 @@ static inline void twin_part(struct twin *t, struct twin_client *c)
     fx_disconnect(&c->fx);
     c->used = false;
     t->nodes[c->node].left[c->channel] |= 1u << c->user;
-    if (twin_is_presence(c->channel))
+    if (c->channel == TWIN_PEOPLE)
+        t->nodes[c->node].signed_out_ms[c->user] = t->hub.now_ms;
+    if (twin_has_users(c->channel))
         twin_truth_changed(t, c->node, c->channel, c->user);
 }
 
@@ -636,15 +716,43 @@ static inline void twin_kill(struct twin *t, size_t node)
 
 /* -- clients -- */
 
-/* False: there are as many as there may be. */
-static inline bool twin_join(struct twin *t, size_t node, size_t channel, size_t user)
+/* With another list; the state of all comes again. */
+static inline void twin_sign_in_again(struct twin *t, struct twin_client *c, unsigned list)
+{
+    char data[128], ids[64] = "";
+    for (size_t u = 0; u < TWIN_USERS; u++)
+        if (list & 1u << u)
+            sprintf(ids + strlen(ids), "%s\"%s\"", *ids ? "," : "", twin_users[u]);
+    snprintf(data, sizeof data, "{\"id\":\"%s\",\"watchlist\":[%s]}", twin_users[c->user], ids);
+    twin_read(t, c);
+    c->list = list;
+    c->roster = 0;
+    c->subscribed = list == 0;
+    fx_sign_in(&c->fx, data);
+    twin_settle(t, c->node);
+}
+
+/* What the node held until now, the user's hold as well, goes on. */
+static inline void twin_still_held(struct twin *t, struct twin_client *c)
+{
+    char key[64];
+    snprintf(key, sizeof key, "app-id/#user-%s", twin_users[c->user]);
+    const struct pc_remote *remote = pc_remote_find(t->nodes[c->node].link, pc_slice_of(key));
+    const struct pc_remote_user *user =
+        remote ? pc_remote_find_user(remote, pc_slice_of(twin_users[c->user])) : NULL;
+    if (user && user->held == PC_KNOWN_YES && !user->asked && twin_in_touch(t, c->node))
+        t->truth[TWIN_PEOPLE][c->user] |= 1u << c->node;
+}
+
+/* NULL: there are as many as there may be, or there is no memory. */
+static inline struct twin_client *twin_connect(struct twin *t, size_t node, size_t channel,
+                                               size_t user)
 {
     struct twin_client *c = t->clients;
-    char data[64];
     while (c < t->clients + TWIN_CLIENTS && c->used)
         c++;
     if (c == t->clients + TWIN_CLIENTS)
-        return false;
+        return NULL;
     memset(c, 0, sizeof *c);
     c->used = true;
     c->node = node;
@@ -654,19 +762,35 @@ static inline bool twin_join(struct twin *t, size_t node, size_t channel, size_t
     for (size_t i = 0; i < TWIN_CLIENTS; i++)
         if (t->clients[i].used && t->clients[i].subscribed && t->clients[i].channel == channel)
             c->expected[i] = t->clients[i].serial;
-    if (fx_try_connect(&t->nodes[node].fx, &c->fx, 0, 7)) {
-        REQUIRE(t->poor);
-        fx_disconnect(&c->fx);
-        c->used = false;
-        return true;
-    }
+    if (fx_try_connect(&t->nodes[node].fx, &c->fx, 0, 7) == 0)
+        return c;
+    REQUIRE(t->poor);
+    fx_disconnect(&c->fx);
+    c->used = false;
+    return NULL;
+}
+
+static inline void twin_join(struct twin *t, size_t node, size_t channel, size_t user)
+{
+    struct twin_client *c = twin_connect(t, node, channel, user);
+    char data[64];
+    if (!c)
+        return;
     snprintf(data, sizeof data, "{\"user_id\":\"%s\"}", twin_users[user]);
     if (twin_is_presence(channel))
         fx_join(&c->fx, twin_channels[channel], data);
     else
         fx_subscribe(&c->fx, twin_channels[channel]);
     twin_settle(t, node);
-    return true;
+}
+
+static inline void twin_sign_in(struct twin *t, size_t node, size_t user, unsigned list)
+{
+    struct twin_client *c = twin_connect(t, node, TWIN_PEOPLE, user);
+    if (!c)
+        return;
+    twin_sign_in_again(t, c, list);
+    twin_still_held(t, c);
 }
 
 static inline void twin_publish(struct twin *t, size_t node, size_t channel)
@@ -831,6 +955,26 @@ static inline void twin_check_channel(struct twin *t, size_t channel)
     REQUIRE(!twin_is_presence(channel) || t->endpoint[channel].users == users);
 }
 
+/* All watchers know who is signed in, and so does the authority. */
+static inline void twin_check_people(struct twin *t)
+{
+    unsigned users = 0;
+    for (size_t i = 0; i < TWIN_CLIENTS; i++)
+        if (t->clients[i].used && t->clients[i].channel == TWIN_PEOPLE)
+            users |= 1u << t->clients[i].user;
+    for (size_t i = 0; i < TWIN_CLIENTS; i++) {
+        const struct twin_client *c = &t->clients[i];
+        if (c->used && c->channel == TWIN_PEOPLE)
+            REQUIRE(c->subscribed && c->roster == (users & c->list));
+    }
+    const struct pc_partition *p = (const struct pc_partition *)t->hub.authority;
+    for (size_t u = 0; u < TWIN_USERS; u++) {
+        char key[64];
+        snprintf(key, sizeof key, "app-id/#user-%s", twin_users[u]);
+        REQUIRE((pc_occupied_find(p, pc_slice_of(key)) != NULL) == ((users >> u & 1u) != 0));
+    }
+}
+
 static inline void twin_on_kept(const pusherc_slice *values, size_t count, void *user_data)
 {
     struct twin_seen *seen = user_data;
@@ -905,6 +1049,7 @@ static inline void twin_finish(struct twin *t)
         return;
     for (size_t c = 0; c < TWIN_CHANNELS; c++)
         twin_check_channel(t, c);
+    twin_check_people(t);
     const struct pc_partition *p = (const struct pc_partition *)t->hub.authority;
     REQUIRE(p->edge_count == 0);
     twin_check_kept(t);
@@ -1059,9 +1204,15 @@ static inline void twin_step(struct twin *t, bool faults, twin_next_fn next, voi
     } else if (kind < 70) {
         twin_pass(t, waits[next(ctx, 4)]);
     } else if (kind < 80) {
-        size_t channel = next(ctx, TWIN_CHANNELS), user = next(ctx, TWIN_USERS);
-        if (running)
+        size_t channel = next(ctx, TWIN_CHANNELS + 3), user = next(ctx, TWIN_USERS);
+        if (running && channel < TWIN_CHANNELS)
             twin_join(t, node, channel, user);
+        else if (running)
+            twin_sign_in(t, node, user, next(ctx, 1u << TWIN_USERS));
+    } else if (kind < 81) {
+        struct twin_client *c = &t->clients[next(ctx, TWIN_CLIENTS)];
+        if (c->used && c->channel == TWIN_PEOPLE && t->nodes[c->node].running)
+            twin_sign_in_again(t, c, next(ctx, 1u << TWIN_USERS));
     } else if (kind < 88) {
         struct twin_client *c = &t->clients[next(ctx, TWIN_CLIENTS)];
         if (c->used && t->nodes[c->node].running) {

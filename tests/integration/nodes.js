@@ -22,6 +22,7 @@ async function startNode(t, redis, settings = {}, args = []) {
     : await startServe(['--config', file, ...args]);
   if (settings.apps) node.port = await node.listening();
   node.app = settings.apps?.[0];
+  node.file = file;
   node.end = async () => {
     node.child.kill('SIGCONT');
     node.child.kill('SIGTERM');

@@ -207,7 +207,8 @@ static void a_join_that_waits_costs_the_same_behind_many(void **state)
 {
     struct ax *ax = *state;
     open_world(ax, AX_ALLOW, PUSHERC_AUTH_SIGNATURE);
-    ax->fx.engine->decider = (struct pc_decider){never, abandoned, left, NULL};
+    ax->fx.engine->decider =
+        (struct pc_decider){.begin = never, .abandon = abandoned, .left = left};
     ax_connect(ax, 0, 0, NULL);
     compare(ax, "room-", public_calls);
     ax_close(ax);

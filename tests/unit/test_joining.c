@@ -78,7 +78,8 @@ static void decide(struct jx *jx, const char *channel, int result)
 static void decider_open(struct jx *jx)
 {
     jx->answer = PC_JOIN_WAITS;
-    jx->ax.fx.engine->decider = (struct pc_decider){begin, abandon, left, jx};
+    jx->ax.fx.engine->decider =
+        (struct pc_decider){.begin = begin, .abandon = abandon, .left = left, .ctx = jx};
 }
 
 static int set_up_mode(void **state, pusherc_auth_mode mode)
