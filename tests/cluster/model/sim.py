@@ -92,6 +92,9 @@ class Client:
         Client.number += 1
         self.id = Client.number
         self.node, self.channel, self.user, self.presence = node, channel, user, presence
+        self.people = channel.startswith('#')
+        self.holds = presence and user is not None  # of people: has signed in; the others watch
+        self.watches = not self.people or not self.holds
         self.state = 'pending'      # subscribed, refused, gone
         self.asked = node.world.now
         self.before = [c for c in node.world.clients if c.state == 'subscribed' and c.channel == channel]
@@ -109,13 +112,16 @@ class Client:
         self.state = 'subscribed'
         world = self.node.world
         if self.presence:
-            require(self.user in members, 'c%d is not in its own roster', self.id)
+            require(not self.holds or self.user in members, 'c%d is not in its own roster', self.id)
             if not world.faulty and self.asked_join:
                 for other in self.before:
                     require(other.state != 'subscribed' or other.user in members,
                             'c%d is not told of %s, who was answered before it asked', self.id, other.user)
             self.roster = set(members)
             self.tags = dict(members)
+            chans = [n.chans[self.channel] for n in world.nodes if self.channel in n.chans]
+            under_way = sum(bool(ch.held or ch.flying or any(c.holds for c in ch.clients)) for ch in chans)
+            self.came = world.came.get(self.channel, 0) - under_way
 
     def added(self, user, tag):
         world = self.node.world
@@ -124,6 +130,9 @@ class Client:
         self.roster.add(user)
         self.tags[user] = tag
         world.stat['added'] += 1
+        self.came += 1
+        require(world.faulty or not self.people or self.came <= world.came[self.channel],
+                'c%d is told more often that %s came than it did', self.id, user)
 
     def removed(self, user):
         world = self.node.world
@@ -166,6 +175,7 @@ class Chan:
         self.held = {}          # user -> acknowledged: True, False, None = not known
         self.flying = {}        # user -> what was asked last
         self.asked_by = {}      # user -> the latest client there was when that was asked
+        self.joined = {}        # user -> seq that the mirror has to reach before it can say that the user is gone
         self.sent_count = 0     # acknowledged; None = not known
         self.flying_count = None
         self.left = set()       # left here while there was no link
@@ -275,6 +285,7 @@ class Node:
         for ch in self.chans.values():
             ch.sub, ch.live, ch.fetching = None, False, False
             ch.buffer, ch.spoilt = [], False
+            ch.joined = {}
             for client in ch.clients:
                 client.want = None
 
@@ -298,7 +309,7 @@ class Node:
             ch.buffer, ch.spoilt = [], False
             for user in list(ch.held):
                 ch.held[user] = None
-            ch.flying = {}
+            ch.flying, ch.joined = {}, {}
             ch.sent_count, ch.flying_count = None, None
             for client in ch.clients:
                 client.want = None  # a seq of other data means nothing
@@ -411,6 +422,7 @@ class Node:
                     ch.clients.remove(client)
         else:
             ch.held[user] = True
+            ch.joined[user] = result[1]
             for client in ch.clients:
                 if client.user == user and client.state == 'pending':
                     client.want = result[1]
@@ -424,6 +436,7 @@ class Node:
             return
         ch.flying.pop(user, None)
         ch.held[user] = False
+        self.update(channel, ch)
         self.pump()
 
     def on_count(self, args, result):
@@ -645,7 +658,7 @@ class Node:
 
     def announce(self, ch, sign, user, tag):
         for client in list(ch.clients):
-            if client.state != 'subscribed' or not client.presence:
+            if client.state != 'subscribed' or not client.presence or not client.watches:
                 continue
             if sign == '+':
                 client.added(user, tag)
@@ -653,7 +666,7 @@ class Node:
                 client.removed(user)
 
     def local_users(self, ch):
-        return {c.user for c in ch.clients if c.state == 'subscribed' and c.presence}
+        return {c.user for c in ch.clients if c.state == 'subscribed' and c.holds}
 
     def update(self, channel, ch):
         """Announces the difference between what was announced and what is: the mirror and the users here."""
@@ -677,8 +690,17 @@ class Node:
                 continue  # the node that holds the user has perhaps not said so yet
             if self.link == 'up' and not ch.live and ch.mirror_epoch != self.epoch:
                 continue
+            if self.is_joining(ch, user) and self.on('caught_up'):
+                continue
             del ch.view[user]
             self.announce(ch, '-', user, None)
+
+    def is_joining(self, ch, user):
+        """It was told here that the user is there, and the mirror may not have heard of it."""
+        if self.link == 'down':
+            return False
+        return self.link != 'up' or not ch.live or user in ch.flying or ch.held.get(user, False) is not False or \
+            ch.last < ch.joined.get(user, 0)
 
     def deliver(self, channel, ch, origin, number):
         for client in ch.clients:
@@ -701,20 +723,13 @@ class Node:
         up = self.link == 'up'
         for channel in list(self.chans):
             ch = self.chans[channel]
-            wanted_users = {c.user for c in ch.clients} if ch.presence else set()
-            subscriptions = sum(c.state == 'subscribed' for c in ch.clients)
-            if self.link != 'down' and ch.clients and ch.sub is None:
+            wanted_users = {c.user for c in ch.clients if c.holds} if ch.presence else set()
+            subscriptions = sum(c.state == 'subscribed' and not c.people for c in ch.clients)
+            if self.link != 'down' and any(c.watches for c in ch.clients) and ch.sub is None:
                 ch.sub = 'asked'
                 self.ask_topic('subscribe', 't/' + channel)
-            if up and ch.presence and ch.clients and not ch.live and not ch.fetching and \
-                    (ch.sub == 'there' or not self.on('subscribe_first')):
-                ch.fetching = True
-                # numbered by the node: a channel that goes and comes must not take an answer to its former self
-                self.fetches += 1
-                ch.fetch_number = self.fetches if self.on('match_fetch') else 0
-                ch.buffer, ch.spoilt = [], False
-                self.ask('fetch', self.epoch, channel)
-                self.inflight[-1] += (ch.fetch_number,)
+            if not self.on('ask_first'):
+                self.fetch(channel, ch)
             if up:
                 for user in sorted(wanted_users | set(ch.held)):
                     want = user in wanted_users
@@ -735,6 +750,8 @@ class Node:
                 if ch.flying_count is None and ch.sent_count != subscriptions:
                     ch.flying_count = subscriptions
                     self.ask('count', self.inc, self.epoch, channel, subscriptions)
+            # behind what was asked for the users here, so that it has none who left while there was no link
+            self.fetch(channel, ch)
             self.complete(channel, ch)
             if not ch.clients and not ch.held and not ch.flying and ch.flying_count is None and \
                     ch.sent_count == 0:
@@ -746,6 +763,18 @@ class Node:
                 self.send(channel, number)
             self.outbox = []
 
+    def fetch(self, channel, ch):
+        if self.link != 'up' or not ch.presence or ch.live or ch.fetching or not any(c.watches for c in ch.clients) or \
+                (ch.sub != 'there' and self.on('subscribe_first')):
+            return
+        ch.fetching = True
+        # numbered by the node: a channel that goes and comes must not take an answer to its former self
+        self.fetches += 1
+        ch.fetch_number = self.fetches if self.on('match_fetch') else 0
+        ch.buffer, ch.spoilt = [], False
+        self.ask('fetch', self.epoch, channel)
+        self.inflight[-1] += (ch.fetch_number,)
+
     def complete(self, channel, ch):
         """Answers those who wait, if it is time."""
         for client in list(ch.clients):
@@ -755,6 +784,10 @@ class Node:
             if self.link == 'up' and ch.sub == 'there':
                 if not ch.presence:
                     client.subscribed({})
+                    continue
+                if client.people:
+                    if ch.live or not self.on('wait_for_seq'):
+                        client.subscribed(ch.view)
                     continue
                 ready = ch.live and ch.held.get(client.user) and client.user not in ch.flying
                 if client.want is None and ready:
@@ -768,6 +801,9 @@ class Node:
     def let_in(self, channel, ch, client):
         if not ch.presence:
             client.subscribed({})
+            return
+        if client.people:
+            client.subscribed(ch.view)
             return
         if client.user not in ch.view:
             # there is no link: it is announced from here
@@ -785,6 +821,14 @@ class Node:
         ch.clients.append(client)
         self.world.clients.append(client)
         self.trace('c%d (%s) wants %s', client.id, user, channel)
+        if client.people and client.holds:
+            # it waits for nothing, and is told at once
+            client.state = 'subscribed'
+            if sum(c.holds for c in ch.clients) == 1:
+                self.world.came[channel] = self.world.came.get(channel, 0) + 1
+            if user not in ch.view:
+                ch.view[user] = None
+                self.announce(ch, '+', user, None)
         self.pump()
 
     def part(self, client):
@@ -794,7 +838,7 @@ class Node:
         client.state = 'gone'
         self.trace('c%d (%s) leaves %s', client.id, client.user, client.channel)
         self.world.truth_check(client.channel, client.user)
-        if ch.presence and was == 'subscribed' and self.link == 'down':
+        if client.holds and was == 'subscribed' and self.link == 'down':
             if client.user not in ch.mirror:
                 self.update(client.channel, ch)
             else:
@@ -802,6 +846,8 @@ class Node:
         self.pump()
 
     def publish(self, channel):
+        if channel.startswith('#'):
+            return
         self.sent += 1
         number = self.sent
         self.trace('publishes %d to %s', number, channel)
@@ -853,7 +899,7 @@ class Node:
 
 
 class World:
-    def __init__(self, seed, off=(), faults=True, nodes=3, steps=250, kinds=None, keep_trace=False):
+    def __init__(self, seed, off=(), faults=True, nodes=3, steps=250, kinds=None, keep_trace=False, people=False):
         self.seed, self.off = seed, frozenset(off)
         self.rng = random.Random(seed)
         self.now = 1000
@@ -867,6 +913,7 @@ class World:
         self.published = 0
         self.clients, self.nodes, self.all_nodes = [], [], []
         self.truth, self.truth_tag, self.tags, self.next_tag = {}, {}, {}, 0
+        self.came = {}              # channel of a user -> how often it came to a node
         self.endpoint = {}          # (channel, user) -> what webhooks said last
         self.teller, self.teller_changed = None, False
         self.silent, self.flushed = False, False
@@ -886,6 +933,9 @@ class World:
         self.slow_topics = seed % 5 < 2     # answers overtake messages
         if seed % 3 == 0:
             self.channels, self.users = self.channels[1:], self.users[:3]
+        if people:  # watchlists: who has signed in holds the user, who watches follows the roster
+            self.channels = ['#user-u1', '#user-u2']
+            self.most = 100
         self.node_count = 0
         Client.number = 0
         for _ in range(nodes):
@@ -897,7 +947,7 @@ class World:
             self.lines.append('%6d  %s' % (self.now, text))
 
     def is_presence(self, channel):
-        return channel.startswith('presence-')
+        return channel.startswith(('presence-', '#'))
 
     def fresh(self):
         self.fresh_count += 1
@@ -1165,7 +1215,10 @@ class World:
                 node = rng.choice(running)
                 mine = [c for c in self.clients if c.node is node and c.state in ('pending', 'subscribed')]
                 if len(mine) < 5:
-                    node.join(rng.choice(self.channels), rng.choice(self.users))
+                    channel, user = rng.choice(self.channels), rng.choice(self.users)
+                    if channel.startswith('#'):
+                        user = channel[6:] if user in self.users[:2] else None
+                    node.join(channel, user)
         elif r < part:
             there = [c for c in self.clients if c.state in ('pending', 'subscribed') and c.node.state == 'running']
             if there:
@@ -1349,15 +1402,17 @@ class World:
             for channel, ch in node.chans.items():
                 for c in ch.clients:
                     require(c.state == 'subscribed', 'c%d waits for ever', c.id)
-                    totals[channel] = totals.get(channel, 0) + 1
-                    if ch.presence:
+                    if not c.people:
+                        totals[channel] = totals.get(channel, 0) + 1
+                    if c.holds:
                         truth.setdefault(channel, set()).add(c.user)
         for node in self.nodes:
             for channel, ch in node.chans.items():
                 for c in ch.clients:
-                    if ch.presence:
-                        require(c.roster == truth[channel], 'c%d at %s believes %s in %s, true is %s', c.id,
-                                node.name, sorted(c.roster), channel, sorted(truth[channel]))
+                    if ch.presence and c.watches:
+                        there = truth.get(channel, set())
+                        require(c.roster == there, 'c%d at %s believes %s in %s, true is %s', c.id,
+                                node.name, sorted(c.roster), channel, sorted(there))
         for channel, users in truth.items():
             require(set(state.roster.get(channel, {})) == users, 'the authority has %s in %s, true is %s',
                     sorted(state.roster.get(channel, {})), channel, sorted(users))
