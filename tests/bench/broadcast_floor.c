@@ -10,13 +10,14 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <time.h>
 
 #include <curl/curl.h>
 
 #include <pusherc/pusherc.h>
+
+#include "cost.h"
 
 #define PARALLEL 8
 #define WARM     100
@@ -32,23 +33,8 @@ static const char *const fields[] = {"User-Agent: floor", "Content-Type: applica
 struct run {
     const char *port, *query;
     long count, begun, done, refused;
-    double seconds, cpu_us;
+    struct cost since;
 };
-
-static double seconds(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
-}
-
-static double cpu_us(void)
-{
-    struct rusage usage;
-    getrusage(RUSAGE_SELF, &usage);
-    return (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * 1e6 +
-           (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec);
-}
 
 static void fail(const char *what)
 {
@@ -64,10 +50,8 @@ static bool begins_another(struct run *run)
 static void note(struct run *run, bool accepted)
 {
     run->refused += !accepted;
-    if (++run->done == WARM) {
-        run->seconds = seconds();
-        run->cpu_us = cpu_us();
-    }
+    if (++run->done == WARM)
+        run->since = cost_now();
 }
 
 /* -- libcurl -- */
@@ -200,7 +184,6 @@ int main(int argc, char **argv)
         run_curl(&run);
     else
         run_sockets(&run);
-    printf("{\"events\":%ld,\"seconds\":%.6f,\"cpu_us\":%.0f}\n", run.count,
-           seconds() - run.seconds, cpu_us() - run.cpu_us);
+    cost_print(run.count, run.since);
     return run.refused ? 1 : 0;
 }

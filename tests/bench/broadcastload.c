@@ -8,28 +8,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <time.h>
 
 #include <pusherc/pusherc.h>
 
+#include "cost.h"
+
 #define DATA                                                                                       \
     "{\"order\":{\"id\":42,\"state\":\"paid\"},\"by\":\"someone@example.org\",\"at\":1700000000}"
-
-static double seconds(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
-}
-
-static double cpu_us(void)
-{
-    struct rusage usage;
-    getrusage(RUSAGE_SELF, &usage);
-    return (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * 1e6 +
-           (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec);
-}
 
 static pusherc_server *make_server(void)
 {
@@ -106,11 +92,10 @@ int main(int argc, char **argv)
     }
     publish_all(b, 100); /* connections and memory */
     accepted_when_empty(b);
-    const double began = seconds(), used = cpu_us();
+    const struct cost since = cost_now();
     publish_all(b, count);
     const uint64_t accepted = accepted_when_empty(b);
-    printf("{\"events\":%ld,\"seconds\":%.6f,\"cpu_us\":%.0f}\n", count, seconds() - began,
-           cpu_us() - used);
+    cost_print(count, since);
     pusherc_broadcaster_free(b);
     pusherc_server_free(server);
     return accepted == (uint64_t)count + 100 ? 0 : 1;
