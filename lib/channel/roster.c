@@ -6,7 +6,7 @@
 #include "codec/json.h"
 
 /* far above the size that member limits allow; keeps lengths in 32 bits */
-#define MAX_ROSTER_JSON (64u << 20)
+#define MAX_ROSTER_TEXT (64u << 20)
 
 void pc_roster_init(struct pc_roster *roster, const struct pc_mem *mem, const uint64_t seed[2])
 {
@@ -14,7 +14,14 @@ void pc_roster_init(struct pc_roster *roster, const struct pc_mem *mem, const ui
     pc_list_init(&roster->in_order);
     pc_list_init(&roster->absent);
     roster->absent_timer_set = false;
-    pc_buf_init(&roster->json, mem, MAX_ROSTER_JSON);
+    pc_buf_init(&roster->ids, mem, MAX_ROSTER_TEXT);
+    pc_buf_init(&roster->hash, mem, MAX_ROSTER_TEXT);
+}
+
+static void drop_text(struct pc_roster *roster)
+{
+    pc_buf_free(&roster->ids);
+    pc_buf_free(&roster->hash);
 }
 
 void pc_roster_free(struct pc_roster *roster)
@@ -26,7 +33,7 @@ void pc_roster_free(struct pc_roster *roster)
         pc_free(roster->members.mem, m);
     }
     pc_map_free(&roster->members);
-    pc_buf_free(&roster->json);
+    drop_text(roster);
 }
 
 static struct pc_roster_member *member_new(const struct pc_mem *mem, pusherc_slice user_id,
@@ -52,6 +59,25 @@ struct pc_roster_member *pc_roster_find(const struct pc_roster *roster, pusherc_
     return node ? PC_CONTAINER(node, struct pc_roster_member, node) : NULL;
 }
 
+static void put_member(struct pc_roster *roster, const struct pc_roster_member *m)
+{
+    char stack[512];
+    struct pc_buf json;
+    pc_buf_init_in(&json, roster->members.mem, MAX_ROSTER_TEXT, stack, sizeof stack);
+    if (roster->ids.len > 0) {
+        pc_buf_put_char(&roster->ids, ',');
+        pc_buf_put_char(&roster->hash, ',');
+    }
+    pc_json_put_string(&json, m->node.key);
+    pc_json_put_escaped(&roster->ids, pc_buf_slice(&json));
+    pc_buf_put_char(&json, ':');
+    pc_buf_put(&json, m->info);
+    pc_json_put_escaped(&roster->hash, pc_buf_slice(&json));
+    if (pc_buf_status(&json) || pc_buf_status(&roster->ids) || pc_buf_status(&roster->hash))
+        drop_text(roster);
+    pc_buf_free(&json);
+}
+
 static int add(struct pc_roster *roster, pusherc_slice user_id, pusherc_slice info,
                struct pc_roster_member **out)
 {
@@ -64,7 +90,8 @@ static int add(struct pc_roster *roster, pusherc_slice user_id, pusherc_slice in
         return PUSHERC_ENOMEM;
     }
     pc_list_push_back(&roster->in_order, &m->in_order);
-    pc_buf_clear(&roster->json);
+    if (roster->ids.len > 0)
+        put_member(roster, m);
     *out = m;
     return 0;
 }
@@ -76,7 +103,8 @@ static bool remove_if_unneeded(struct pc_roster *roster, struct pc_roster_member
         return false;
     pc_map_remove(&roster->members, &member->node);
     pc_list_remove(&member->in_order);
-    pc_buf_clear(&roster->json);
+    pc_buf_clear(&roster->ids);
+    pc_buf_clear(&roster->hash);
     return true;
 }
 
@@ -121,38 +149,21 @@ void pc_roster_member_free(struct pc_roster *roster, struct pc_roster_member *me
     pc_free(roster->members.mem, member);
 }
 
-/* The ids alone, or "id":info pairs. */
-static void put_members(struct pc_buf *json, struct pc_roster *roster, bool with_info)
+int pc_roster_put(struct pc_roster *roster, struct pc_buf *out)
 {
-    PC_LIST_EACH(l, &roster->in_order) {
-        const struct pc_roster_member *m = PC_CONTAINER(l, struct pc_roster_member, in_order);
-        if (l != roster->in_order.next)
-            pc_buf_put_char(json, ',');
-        pc_json_put_string(json, m->node.key);
-        if (with_info) {
-            pc_buf_put_char(json, ':');
-            pc_buf_put(json, m->info);
+    if (roster->ids.len == 0) {
+        PC_LIST_EACH(l, &roster->in_order) {
+            put_member(roster, PC_CONTAINER(l, struct pc_roster_member, in_order));
+            if (roster->ids.len == 0)
+                return PUSHERC_ENOMEM;
         }
     }
-}
-
-int pc_roster_json(struct pc_roster *roster, pusherc_slice *out)
-{
-    struct pc_buf *json = &roster->json;
-    if (json->len == 0) {
-        pc_buf_put(json, PC_S("{\"presence\":{\"ids\":["));
-        put_members(json, roster, false);
-        pc_buf_put(json, PC_S("],\"hash\":{"));
-        put_members(json, roster, true);
-        pc_buf_put(json, PC_S("},\"count\":"));
-        pc_buf_put_u64(json, pc_roster_count(roster));
-        pc_buf_put(json, PC_S("}}"));
-    }
-    int err = pc_buf_status(json);
-    if (err) {
-        pc_buf_free(json);
-        return PUSHERC_ENOMEM;
-    }
-    *out = pc_buf_slice(json);
-    return 0;
+    pc_buf_put(out, PC_S("{\\\"presence\\\":{\\\"ids\\\":["));
+    pc_buf_put(out, pc_buf_slice(&roster->ids));
+    pc_buf_put(out, PC_S("],\\\"hash\\\":{"));
+    pc_buf_put(out, pc_buf_slice(&roster->hash));
+    pc_buf_put(out, PC_S("},\\\"count\\\":"));
+    pc_buf_put_u64(out, pc_roster_count(roster));
+    pc_buf_put(out, PC_S("}}"));
+    return pc_buf_status(out);
 }

@@ -4,9 +4,9 @@
  * who has left may stay for a while as an absent member, who keeps the last subscription's count: fanout/absence.h.
  * Under the shard's lock.
  *
- * Each subscriber of the channel gets the roster as JSON. The text is written when it is first needed and kept until a
- * member is added or removed, so it always describes the current members. Writing costs the size of the roster; further
- * connections of the same users reuse the text.
+ * Each subscriber of the channel gets the roster as JSON in a string of its message, so the text is kept with the escapes
+ * of a string. It is written when it is first needed, is added to when a member comes, and is written anew after one has
+ * left. So a newcomer among thousands costs a copy of the text, and no walk over the members.
  */
 #ifndef PC_CHANNEL_ROSTER_H
 #define PC_CHANNEL_ROSTER_H
@@ -37,7 +37,7 @@ struct pc_roster {
     struct pc_list in_order;
     struct pc_list absent; /* in the order in which they left */
     bool absent_timer_set;
-    struct pc_buf json; /* len 0 = not written since the last change */
+    struct pc_buf ids, hash; /* the text of all members; len 0 = not written */
 };
 
 void pc_roster_init(struct pc_roster *roster, const struct pc_mem *mem, const uint64_t seed[2]);
@@ -63,7 +63,7 @@ bool pc_roster_unmirror(struct pc_roster *roster, struct pc_roster_member *membe
 struct pc_roster_member *pc_roster_find(const struct pc_roster *roster, pusherc_slice user_id);
 void pc_roster_member_free(struct pc_roster *roster, struct pc_roster_member *member);
 
-/* {"presence":{"ids":[...],"hash":{...},"count":n}}; valid until the roster changes. 0 or PUSHERC_ENOMEM. */
-PC_CHECKED int pc_roster_json(struct pc_roster *roster, pusherc_slice *out);
+/* Appends {"presence":{"ids":[...],"hash":{...},"count":n}}, escaped as in a JSON string. 0 or PUSHERC_ENOMEM. */
+PC_CHECKED int pc_roster_put(struct pc_roster *roster, struct pc_buf *out);
 
 #endif

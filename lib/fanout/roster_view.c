@@ -30,7 +30,6 @@ int pc_render_roster(struct pc_engine *engine, const struct pc_join *join, pushe
                                .wants_json = true};
     struct pc_roster roster;
     struct raw_member lengths;
-    pusherc_slice json;
     int err = 0;
     pc_roster_init(&roster, &engine->mem, engine->seed);
     pc_buf_init(&r.payload, &engine->mem, SIZE_MAX);
@@ -54,11 +53,7 @@ int pc_render_roster(struct pc_engine *engine, const struct pc_join *join, pushe
             err = pc_roster_join(&roster, id, info, PUSHERC_NO_LIMIT, &unused);
     }
     if (err == 0)
-        err = pc_roster_json(&roster, &json);
-    if (err == 0) {
-        pc_buf_put(out, json);
-        err = pc_buf_status(out);
-    }
+        err = pc_roster_put(&roster, out);
     pc_buf_free(&r.payload);
     pc_roster_free(&roster);
     return err;

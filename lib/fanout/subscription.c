@@ -27,7 +27,6 @@ static int join_member(struct pc_worker *worker, struct pc_channel *channel,
     struct pc_engine *engine = worker->engine;
     struct pc_roster_member *member;
     struct pc_person *person = NULL;
-    pusherc_slice json;
     int err = pc_roster_join(&channel->roster, join->user_id, join->user_info,
                              join->app->options.max_presence_members, &member);
     if (err)
@@ -35,9 +34,7 @@ static int join_member(struct pc_worker *worker, struct pc_channel *channel,
     if (channel->views) {
         pc_copy_members(channel, roster); /* they are rendered for the newcomer after the unlock */
     } else {
-        err = pc_roster_json(&channel->roster, &json);
-        if (err == 0)
-            pc_buf_put(roster, json);
+        err = pc_roster_put(&channel->roster, roster);
     }
     err = err ? err : pc_buf_status(roster);
     if (err == 0 && join->app->options.user_events && member->subscriptions == 1)

@@ -75,14 +75,13 @@ void pc_out_subscribed(struct pc_buf *buf, pusherc_slice channel)
     PUT(buf, ",\"data\":\"{}\"}");
 }
 
-void pc_out_subscribed_presence(struct pc_buf *buf, pusherc_slice channel,
-                                pusherc_slice presence_json)
+void pc_out_subscribed_presence(struct pc_buf *buf, pusherc_slice channel, pusherc_slice presence)
 {
     PUT(buf, "{\"event\":\"pusher_internal:subscription_succeeded\"");
     put_channel(buf, channel);
-    PUT(buf, ",\"data\":");
-    pc_json_put_string(buf, presence_json);
-    pc_buf_put_char(buf, '}');
+    PUT(buf, ",\"data\":\"");
+    pc_buf_put(buf, presence);
+    PUT(buf, "\"}");
 }
 
 void pc_out_subscription_error(struct pc_buf *buf, pusherc_slice channel, const char *type,

@@ -17,9 +17,8 @@ void pc_out_pong(struct pc_buf *buf);
 /* code 0 = null. */
 void pc_out_error(struct pc_buf *buf, uint16_t code, pusherc_slice message);
 void pc_out_subscribed(struct pc_buf *buf, pusherc_slice channel);
-/* presence_json: {"presence":{...}} as built by the roster, unescaped. */
-void pc_out_subscribed_presence(struct pc_buf *buf, pusherc_slice channel,
-                                pusherc_slice presence_json);
+/* presence: as pc_roster_put() writes it, escaped. */
+void pc_out_subscribed_presence(struct pc_buf *buf, pusherc_slice channel, pusherc_slice presence);
 /* type: "AuthError", "LimitReached", "SubscriptionError". */
 void pc_out_subscription_error(struct pc_buf *buf, pusherc_slice channel, const char *type,
                                pusherc_slice error, int status);

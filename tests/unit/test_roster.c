@@ -10,6 +10,7 @@
 #include <pusherc/error.h>
 
 #include "channel/roster.h"
+#include "codec/json.h"
 #include "unit/failing_alloc.h"
 
 static const uint64_t seed[2] = {1, 2};
@@ -57,13 +58,18 @@ static void leave(struct fixture *f, struct pc_roster_member *member, bool last)
         pc_roster_member_free(&f->roster, member);
 }
 
+/* A message takes it as a part of its string. */
 static void expect_json(struct fixture *f, const char *expected)
 {
-    pusherc_slice json;
-    char text[1024];
-    assert_int_equal(pc_roster_json(&f->roster, &json), 0);
-    snprintf(text, sizeof text, "%.*s", (int)json.len, json.ptr);
-    assert_string_equal(text, expected);
+    char message_text[1024], escaped_text[1024];
+    struct pc_buf message, escaped;
+    pc_buf_init_in(&message, &f->mem, sizeof message_text, message_text, sizeof message_text);
+    pc_buf_init_in(&escaped, &f->mem, sizeof escaped_text, escaped_text, sizeof escaped_text);
+    assert_int_equal(pc_roster_put(&f->roster, &message), 0);
+    pc_json_put_escaped(&escaped, pc_slice_of(expected));
+    pc_buf_put_char(&message, '\0');
+    pc_buf_put_char(&escaped, '\0');
+    assert_string_equal(message.ptr, escaped.ptr);
 }
 
 static void an_empty_roster_has_its_json(void **state)
@@ -122,21 +128,25 @@ static void a_mirrored_user_is_a_member_for_as_long(void **state)
     leave(f, far, true);
 }
 
-static void the_json_is_written_again_only_after_a_change(void **state)
+static void the_json_is_added_to_and_written_again_after_a_member_has_left(void **state)
 {
     struct fixture *f = *state;
-    pusherc_slice json, again;
     struct pc_roster_member *ann = join(f, "ann", "{}");
-    assert_int_equal(pc_roster_json(&f->roster, &json), 0);
+    expect_json(f, "{\"presence\":{\"ids\":[\"ann\"],\"hash\":{\"ann\":{}},\"count\":1}}");
     join(f, "ann", "{}");
     leave(f, ann, false);
-    size_t requests = f->alloc.requests;
-    assert_int_equal(pc_roster_json(&f->roster, &again), 0);
+    size_t requests = f->alloc.requests, len = f->roster.ids.len;
+    expect_json(f, "{\"presence\":{\"ids\":[\"ann\"],\"hash\":{\"ann\":{}},\"count\":1}}");
     assert_int_equal(f->alloc.requests, requests);
-    assert_ptr_equal(json.ptr, again.ptr);
-    join(f, "bob", "{}");
-    expect_json(f, "{\"presence\":{\"ids\":[\"ann\",\"bob\"],"
-                   "\"hash\":{\"ann\":{},\"bob\":{}},\"count\":2}}");
+    join(f, "b\"b\\\n", "{\"a\":\"\\n\"}");
+    assert_true(f->roster.ids.len > len && len > 0); /* not from the beginning */
+    static const char both[] =
+        "{\"presence\":{\"ids\":[\"ann\",\"b\\\"b\\\\\\n\"],\"hash\":{\"ann\":{},"
+        "\"b\\\"b\\\\\\n\":{\"a\":\"\\n\"}},\"count\":2}}";
+    expect_json(f, both);
+    leave(f, ann, true);
+    expect_json(f, "{\"presence\":{\"ids\":[\"b\\\"b\\\\\\n\"],"
+                   "\"hash\":{\"b\\\"b\\\\\\n\":{\"a\":\"\\n\"}},\"count\":1}}");
 }
 
 static void only_new_users_count_against_the_limit(void **state)
@@ -169,14 +179,19 @@ static void without_memory_nothing_has_changed(void **state)
             assert_true((err == 0) == (members[i] != NULL));
             users += err == 0 && members[i]->subscriptions == 1;
             assert_int_equal(pc_roster_count(&f.roster), users);
-            pusherc_slice json;
-            err = pc_roster_json(&f.roster, &json);
+            char text[512];
+            struct pc_buf out;
+            pc_buf_init_in(&out, &f.mem, sizeof text, text, sizeof text);
+            err = pc_roster_put(&f.roster, &out);
             assert_true(err == 0 || err == PUSHERC_ENOMEM);
         }
         failed = failing_alloc_hit(&f.alloc);
         f.alloc.fail_at = 0;
-        pusherc_slice json;
-        assert_int_equal(pc_roster_json(&f.roster, &json), 0); /* a failure is not remembered */
+        char text[512];
+        struct pc_buf out;
+        pc_buf_init_in(&out, &f.mem, sizeof text, text, sizeof text);
+        assert_int_equal(pc_roster_put(&f.roster, &out), 0); /* a failure is not remembered */
+        assert_int_equal(out.ptr[out.len - 3] - '0', (int)users);
         for (size_t i = 0; i < 3; i++) {
             if (members[i] && pc_roster_leave(&f.roster, members[i]))
                 pc_roster_member_free(&f.roster, members[i]);
@@ -196,7 +211,7 @@ int main(void)
         roster_test(members_stand_in_the_order_they_came),
         roster_test(a_user_is_a_member_until_the_last_subscription_goes),
         roster_test(a_mirrored_user_is_a_member_for_as_long),
-        roster_test(the_json_is_written_again_only_after_a_change),
+        roster_test(the_json_is_added_to_and_written_again_after_a_member_has_left),
         roster_test(only_new_users_count_against_the_limit),
         cmocka_unit_test(without_memory_nothing_has_changed),
     };
