@@ -270,6 +270,18 @@ static inline void fx_flush(struct fx_client *client)
         client->slow = client->q.count > 0 && pc_session_slow(&client->session);
 }
 
+/* Takes all that is marked, in the order in which a loop with time for everything writes it. */
+static inline void fx_take_marked(struct pc_worker *worker, struct pc_list *out)
+{
+    struct pc_list bulk;
+    pc_list_take(out, &worker->dirty);
+    pc_list_take(&bulk, &worker->bulk);
+    PC_LIST_EACH_SAFE(l, next, &bulk) {
+        pc_list_remove(l);
+        pc_list_push_back(out, l);
+    }
+}
+
 /* Runs one turn of one worker: its mailbox, then its queues. Returns false if it had no work. */
 static inline bool fx_round(struct fx *fx, uint32_t index)
 {
@@ -277,8 +289,8 @@ static inline bool fx_round(struct fx *fx, uint32_t index)
     bool any = pc_mailbox_run(worker->mailbox, worker);
     struct pc_list dirty;
     any |= pc_decisions_ask(worker);
-    any |= !pc_list_empty(&worker->dirty);
-    pc_list_take(&dirty, &worker->dirty);
+    any |= pc_worker_marked(worker);
+    fx_take_marked(worker, &dirty);
     while (!pc_list_empty(&dirty)) {
         struct pc_outq *q = PC_CONTAINER(dirty.next, struct pc_outq, dirty);
         pc_list_remove(&q->dirty);

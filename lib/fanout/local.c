@@ -14,6 +14,7 @@ struct pc_local *pc_local_reserve(struct pc_worker *worker, struct pc_channel *c
             return NULL;
         local->channel = channel;
         local->state = state;
+        pc_aside_init(&local->aside);
         channel->local[worker->index] = local;
     }
     if (local->count < local->cap)
@@ -40,6 +41,7 @@ void pc_local_shrink(struct pc_worker *worker, struct pc_local *local)
         }
         return;
     }
+    pc_mailbox_end_aside(worker->mailbox, &local->aside);
     pc_free(worker->mem, local->targets);
     pc_free(worker->mem, local);
 }
@@ -179,13 +181,54 @@ static void deliver_each(struct pc_worker *worker, const struct pc_local *local,
     pc_worker_delivered(worker, local->state, delivered, bytes, event->posted_ns);
 }
 
+static void deliver_to(struct pc_worker *worker, const struct pc_local *local, struct pc_slot *slot)
+{
+    if (slot->frame->variants || slot->frame->tracked || local->held)
+        deliver_each(worker, local, slot);
+    else
+        deliver_same(worker, local, slot);
+}
+
+/* The queues that this marks go to the end of the bulk. */
+static void deliver_to_crowd(struct pc_worker *worker, const struct pc_local *local,
+                             struct pc_slot *slot)
+{
+    struct pc_list others;
+    pc_list_take(&others, &worker->dirty);
+    deliver_to(worker, local, slot);
+    pc_list_put_back(&worker->dirty, &worker->bulk);
+    pc_list_take(&worker->bulk, &worker->dirty);
+    pc_list_take(&worker->dirty, &others);
+}
+
+static void deliver_now(struct pc_worker *worker, const struct pc_local *local,
+                        struct pc_slot *slot)
+{
+    if (local && local->count > PC_CROWD)
+        deliver_to_crowd(worker, local, slot);
+    else if (local)
+        deliver_to(worker, local, slot);
+    pc_event_unref(slot);
+}
+
+static inline struct pc_local *local_of(const struct pc_slot *slot, struct pc_worker *worker)
+{
+    return worker ? pc_local_of(slot->frame->channel, worker) : NULL;
+}
+
+static void deliver_later(struct pc_mail *mail, struct pc_worker *worker)
+{
+    struct pc_slot *slot = PC_CONTAINER(mail, struct pc_slot, mail);
+    deliver_now(worker, local_of(slot, worker), slot);
+}
+
 void pc_local_deliver(struct pc_mail *mail, struct pc_worker *worker)
 {
     struct pc_slot *slot = PC_CONTAINER(mail, struct pc_slot, mail);
-    const struct pc_local *local = worker ? pc_local_of(slot->frame->channel, worker) : NULL;
-    if (local && (slot->frame->variants || slot->frame->tracked || local->held))
-        deliver_each(worker, local, slot);
-    else if (local)
-        deliver_same(worker, local, slot);
-    pc_event_unref(slot);
+    struct pc_local *local = local_of(slot, worker);
+    if (local &&
+        (pc_aside_waits(&local->aside) || (worker->mailbox->behind && local->count > PC_CROWD)))
+        pc_mailbox_set_aside(worker->mailbox, &local->aside, mail, deliver_later);
+    else
+        deliver_now(worker, local, slot);
 }

@@ -23,12 +23,18 @@ struct pc_target {
     struct pc_subscription *subscription;
     uint32_t view; /* selects one of an event's variants; 0 if all subscribers get the same */
 };
+
+/* More subscribers on one worker make a channel crowded there: what is for all of them waits for what is for few, in the
+ * mailbox if that is behind, and when queues are written. */
+#define PC_CROWD 100
+
 struct pc_local {
     struct pc_channel *channel; /* alive while count > 0 */
     struct pc_app_state *state; /* the app's; alive while count > 0 */
     uint32_t count, cap;
     uint32_t held; /* subscriptions whose events wait: hold.h */
     struct pc_target *targets;
+    struct pc_aside aside; /* mail of a crowded channel that waits */
 };
 
 /* Locked. Returns this worker's list, with room for one more; NULL = out of memory. After NULL, and when the room is
@@ -59,7 +65,7 @@ static inline bool pc_same_id(pusherc_socket_id a, pusherc_socket_id b)
     return a.a == b.a && a.b == b.b;
 }
 
-/* Runs an event's mail (struct pc_slot): pushes the event into the queues of this worker's subscribers. */
+/* Runs an event's mail (struct pc_slot), at once or when it is the channel's turn: pushes the event into the queues of this worker's subscribers. */
 void pc_local_deliver(struct pc_mail *mail, struct pc_worker *worker);
 
 #endif

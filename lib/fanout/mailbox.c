@@ -15,6 +15,8 @@ int pc_mailbox_new(struct pc_mailbox **out, const struct pc_mem *mem, uint32_t m
     atomic_init(&box->refs, 1);
     pthread_mutex_init(&box->mutex, NULL);
     box->last = &box->first;
+    pc_list_init(&box->asides);
+    pc_aside_init(&box->ended);
     box->max = max;
     box->wake = wake;
     box->wake_ctx = wake_ctx;
@@ -133,7 +135,7 @@ static uint32_t take(struct pc_mailbox *box, uint32_t max)
     pthread_mutex_lock(&box->mutex);
     if (!box->taken) {
         box->taken = box->first;
-        box->taken_count = box->count;
+        box->taken_count = box->count - box->aside_count;
         box->first = NULL;
         box->last = &box->first;
     }
@@ -160,31 +162,104 @@ static void run_first(struct pc_mailbox *box, struct pc_worker *worker)
     mail->run(mail, worker);
 }
 
-static bool run(struct pc_mailbox *box, uint32_t max, struct pc_worker *worker)
+/* -- what is set aside -- */
+
+static void append(struct pc_aside *to, struct pc_mail *first, struct pc_mail *last)
 {
-    uint32_t count = take(box, max);
-    for (uint32_t i = 0; i < count; i++)
+    if (to->first)
+        to->last->next = first;
+    else
+        to->first = first;
+    to->last = last;
+}
+
+static void count_aside(struct pc_mailbox *box, int change)
+{
+    pthread_mutex_lock(&box->mutex);
+    box->count += (uint32_t)change;
+    box->aside_count += (uint32_t)change;
+    pthread_mutex_unlock(&box->mutex);
+}
+
+void pc_mailbox_set_aside(struct pc_mailbox *box, struct pc_aside *aside, struct pc_mail *mail,
+                          void (*later)(struct pc_mail *mail, struct pc_worker *worker))
+{
+    mail->next = NULL;
+    mail->run = later;
+    append(aside, mail, mail);
+    if (pc_list_empty(&aside->waiting))
+        pc_list_push_back(&box->asides, &aside->waiting);
+    count_aside(box, 1);
+}
+
+void pc_mailbox_end_aside(struct pc_mailbox *box, struct pc_aside *aside)
+{
+    if (!pc_aside_waits(aside))
+        return;
+    append(&box->ended, aside->first, aside->last);
+    pc_list_remove(&aside->waiting);
+    pc_aside_init(aside);
+}
+
+static void run_first_of(struct pc_mailbox *box, struct pc_aside *aside, struct pc_worker *worker)
+{
+    struct pc_mail *mail = aside->first;
+    aside->first = mail->next;
+    pc_list_remove(&aside->waiting);
+    if (aside->first && aside != &box->ended)
+        pc_list_push_back(&box->asides, &aside->waiting); /* behind the other receivers */
+    count_aside(box, -1);
+    mail->run(mail, worker);
+}
+
+/* -- running -- */
+
+/* clock_ns NULL: the time does not end. */
+static inline bool is_over(uint64_t (*clock_ns)(void), uint64_t ends_ns)
+{
+    return clock_ns && clock_ns() >= ends_ns;
+}
+
+static void run_asides(struct pc_mailbox *box, struct pc_worker *worker, uint32_t max,
+                       uint64_t (*clock_ns)(void), uint64_t ends_ns)
+{
+    uint32_t n = 0;
+    do {
+        run_first_of(box, PC_CONTAINER(box->asides.next, struct pc_aside, waiting), worker);
+    } while (++n < max && !pc_list_empty(&box->asides) && !is_over(clock_ns, ends_ns));
+}
+
+static inline bool run(struct pc_mailbox *box, struct pc_worker *worker, uint32_t max,
+                       uint64_t (*clock_ns)(void), uint64_t ends_ns)
+{
+    bool any = false;
+    for (; pc_aside_waits(&box->ended); any = true)
+        run_first_of(box, &box->ended, worker);
+    const uint32_t count = take(box, max);
+    for (uint32_t left = count; left > 0;) {
         run_first(box, worker);
-    return count > 0;
+        if (--left > 0 && is_over(clock_ns, ends_ns)) {
+            put_back(box, left);
+            break;
+        }
+    }
+    if (!pc_list_empty(&box->asides)) {
+        any = true;
+        run_asides(box, worker, max, clock_ns, ends_ns);
+    }
+    box->behind = box->taken || !pc_list_empty(&box->asides);
+    return any || count > 0;
 }
 
 bool pc_mailbox_run(struct pc_mailbox *box, struct pc_worker *worker)
 {
-    return run(box, PC_MAIL_PORTION, worker);
+    return run(box, worker, PC_MAIL_PORTION, NULL, 0);
 }
 
 bool pc_mailbox_run_until(struct pc_mailbox *box, struct pc_worker *worker,
                           uint64_t (*clock_ns)(void), uint64_t ends_ns)
 {
-    uint32_t count = take(box, PC_MAIL_PORTION);
-    for (uint32_t left = count; left > 0;) {
-        run_first(box, worker);
-        if (--left > 0 && clock_ns() >= ends_ns) {
-            put_back(box, left);
-            break;
-        }
-    }
-    return count > 0;
+    return run(box, worker, PC_MAIL_PORTION, clock_ns, ends_ns);
 }
 
 void pc_mailbox_close(struct pc_mailbox *box)
@@ -199,6 +274,6 @@ void pc_mailbox_close(struct pc_mailbox *box)
         pthread_mutex_lock(&box->mutex);
     }
     pthread_mutex_unlock(&box->mutex);
-    while (run(box, UINT32_MAX, NULL))
+    while (run(box, NULL, UINT32_MAX, NULL, 0))
         ;
 }

@@ -9,6 +9,10 @@
  * burst costs one wake-up. The worker empties the box before it sleeps, so its own posts need none. Mails live inside
  * what they carry: posting allocates nothing.
  *
+ * A mail may set itself aside when it is run, in the queue of what it is for. The mailbox runs the other mails first, and
+ * then one mail of each such queue in turn, so that one receiver with thousands of long mails holds up no other. The mails
+ * of one receiver keep their order if each sets itself aside while others of it are.
+ *
  * The box is reference-counted and is closed before its worker is freed. A host can therefore answer a question long
  * after the server was freed: the post fails with PUSHERC_ECANCELED.
  */
@@ -20,6 +24,7 @@
 #include <stdbool.h>
 
 #include "base/fork.h"
+#include "base/list.h"
 #include "base/mem.h"
 
 struct pc_worker;
@@ -36,16 +41,26 @@ enum pc_mail_kind {
     PC_MAIL_CONTROL /* accepted even then: a stop or an answer must arrive */
 };
 
+/* The mails of one receiver that are set aside, the oldest first. Only the worker uses it. */
+struct pc_aside {
+    struct pc_mail *first, *last;
+    struct pc_list waiting; /* in pc_mailbox.asides while there is a mail */
+};
+
 struct pc_mailbox {
     struct pc_mem mem;
     _Atomic uint32_t refs;
     pthread_mutex_t mutex; /* third and last in the lock order */
     struct pc_mail *first, **last;
-    uint32_t count, max; /* count: with what is taken */
+    uint32_t count, max; /* count: with what is taken, and what is set aside */
+    uint32_t aside_count;
     /* What the worker has taken and not run yet, before the queue; only the worker uses these. */
     struct pc_mail *taken;
     uint32_t taken_count;
-    uint32_t most; /* the largest value that `count` had */
+    struct pc_list asides; /* the receivers whose mail is set aside; the first one is next */
+    struct pc_aside ended; /* the mail of receivers that have ended */
+    bool behind;           /* the latest run has left mail */
+    uint32_t most;         /* the largest value that `count` had */
     /* threads that use the worker's engine for a moment, e.g. between post and wake-up; close waits for them */
     uint32_t pins;
     bool closed;
@@ -83,9 +98,26 @@ void pc_mailbox_depth(struct pc_mailbox *box, uint32_t *now, uint32_t *most);
  * the next call. */
 #define PC_MAIL_PORTION 512
 bool pc_mailbox_run(struct pc_mailbox *box, struct pc_worker *worker);
-/* The same, but when clock_ns() is at ends_ns or later, what has not run waits for the next call, too. One runs always. */
+/* The same, but when clock_ns() is at ends_ns or later, what has not run waits for the next call, too. One runs always,
+ * and one that was set aside. */
 bool pc_mailbox_run_until(struct pc_mailbox *box, struct pc_worker *worker,
                           uint64_t (*clock_ns)(void), uint64_t ends_ns);
+
+static inline void pc_aside_init(struct pc_aside *aside)
+{
+    aside->first = aside->last = NULL;
+    pc_list_init(&aside->waiting);
+}
+static inline bool pc_aside_waits(const struct pc_aside *aside)
+{
+    return aside->first != NULL;
+}
+/* Called in the run() of the mail, which is not consumed then: `later` is its run() from now on. It still counts as mail
+ * in the box. */
+void pc_mailbox_set_aside(struct pc_mailbox *box, struct pc_aside *aside, struct pc_mail *mail,
+                          void (*later)(struct pc_mail *mail, struct pc_worker *worker));
+/* The receiver ends: its mails run before any other. */
+void pc_mailbox_end_aside(struct pc_mailbox *box, struct pc_aside *aside);
 /* True: the engine stays until pc_mailbox_unpin(), because closing waits for it. The caller must not block meanwhile.
  * False: the box is closed, or this process was forked from the server's. */
 bool pc_mailbox_pin(struct pc_mailbox *box);

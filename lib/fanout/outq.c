@@ -99,6 +99,12 @@ void pc_outq_mark(struct pc_outq *q)
         pc_list_push_back(&q->worker->dirty, &q->dirty);
 }
 
+void pc_outq_mark_bulk(struct pc_outq *q)
+{
+    if (pc_list_empty(&q->dirty))
+        pc_list_push_back(&q->worker->bulk, &q->dirty);
+}
+
 int pc_outq_push(struct pc_outq *q, struct pc_slot *slot)
 {
     if (q->closed)

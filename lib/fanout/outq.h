@@ -77,6 +77,8 @@ static inline size_t pc_outq_bytes(const struct pc_outq *q) /* not written yet *
 
 /* Puts the queue on the dirty list again, for a runtime that could not write everything. */
 void pc_outq_mark(struct pc_outq *q);
+/* The same, with those that are written after the others. */
+void pc_outq_mark_bulk(struct pc_outq *q);
 
 /* The frame to be written next; the queue is not empty. */
 static inline struct pc_slot *pc_outq_first(const struct pc_outq *q)

@@ -249,7 +249,7 @@ static void begin_view(struct pc_subscription *s, struct pc_view_change *change)
     pc_local_set_view(s, 0); /* earlier events have passed */
 }
 
-static void on_view_change(struct pc_mail *mail, struct pc_worker *worker)
+static void change_view(struct pc_mail *mail, struct pc_worker *worker)
 {
     struct pc_view_change *change = PC_CONTAINER(mail, struct pc_view_change, mail);
     struct pc_subscription *s = worker ? change->subscription : NULL;
@@ -261,6 +261,16 @@ static void on_view_change(struct pc_mail *mail, struct pc_worker *worker)
         pc_shard_unlock(shard);
     }
     pc_free(&mem, change);
+}
+
+static void on_view_change(struct pc_mail *mail, struct pc_worker *worker)
+{
+    const struct pc_subscription *s =
+        worker ? PC_CONTAINER(mail, struct pc_view_change, mail)->subscription : NULL;
+    if (s && pc_aside_waits(&s->local->aside)) /* behind the events that were numbered before */
+        pc_mailbox_set_aside(worker->mailbox, &s->local->aside, mail, change_view);
+    else
+        change_view(mail, worker);
 }
 
 /* Locked. */

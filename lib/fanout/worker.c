@@ -17,6 +17,7 @@ void pc_worker_init(struct pc_worker *worker, struct pc_engine *engine, uint32_t
     pc_list_init(&worker->channel_timers);
     pc_list_init(&worker->people_timers);
     pc_list_init(&worker->dirty);
+    pc_list_init(&worker->bulk);
     pc_map_init(&worker->by_id, worker->mem, engine->seed);
     pc_map_init(&worker->users, worker->mem, engine->seed);
     pc_quotas_init(&worker->quotas, worker);

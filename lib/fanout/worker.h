@@ -76,6 +76,8 @@ struct pc_worker {
     struct pc_list channel_timers; /* see channel_timer.h */
     struct pc_list people_timers;  /* see people.c */
     struct pc_list dirty;          /* queues with something to write */
+    /* the same, and written after those: what they have got is for a crowd, or is much, or they end */
+    struct pc_list bulk;
     struct pc_chunk *spare_chunks; /* outq.c's pool */
     uint32_t spare_chunk_count;
     size_t queued_bytes; /* of all queues */
@@ -87,6 +89,12 @@ struct pc_worker {
 void pc_worker_init(struct pc_worker *worker, struct pc_engine *engine, uint32_t index,
                     uint64_t now_ms);
 void pc_worker_free(struct pc_worker *worker); /* after the last session, queue and timer */
+
+/* There is a queue to be written. */
+static inline bool pc_worker_marked(const struct pc_worker *worker)
+{
+    return !pc_list_empty(&worker->dirty) || !pc_list_empty(&worker->bulk);
+}
 
 /* Counts an event that has just been put into the queues of `messages` subscribers. posted_ns 0: it is not timed. */
 void pc_worker_delivered(struct pc_worker *worker, struct pc_app_state *state, uint64_t messages,

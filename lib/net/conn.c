@@ -13,7 +13,8 @@
 #include "net/tls.h"
 #include "session/reply.h"
 
-#define MAX_VECTORS 64
+#define MAX_VECTORS   64
+#define WRITE_AT_ONCE 262144
 
 _Static_assert(PC_READ_BUFFER >= 2 * PC_TLS_RECORD,
                "ciphertext and a record's text share the read buffer");
@@ -97,7 +98,7 @@ void pc_conn_become(struct pc_conn *conn, const struct pc_conn_kind *kind, void 
 void pc_conn_break(struct pc_conn *conn)
 {
     conn->broken = true;
-    pc_outq_mark(&conn->out);
+    pc_outq_mark_bulk(&conn->out);
 }
 
 /*
@@ -569,6 +570,12 @@ static pusherc_slice gather(struct pc_conn *conn, struct pc_flush *pass)
     return pc_slice(write_buffer(conn, pass->last), g->len);
 }
 
+/* In one flush a connection writes so much, and one call more. */
+static bool may_write(const struct pc_conn *conn, size_t written)
+{
+    return conn->out.count > 0 && written < WRITE_AT_ONCE;
+}
+
 /* Writes the queue with one system call, up to MAX_VECTORS pieces. *asked = the bytes it tried to write. */
 static ssize_t write_once(struct pc_conn *conn, struct pc_flush *pass, size_t *asked)
 {
@@ -593,8 +600,8 @@ static ssize_t write_once(struct pc_conn *conn, struct pc_flush *pass, size_t *a
 /* False if the connection was destroyed. */
 static bool write_queue(struct pc_conn *conn, struct pc_flush *pass)
 {
-    while (conn->out.count > 0 && !conn->write_blocked) {
-        size_t asked;
+    size_t asked = 0;
+    for (size_t all = 0; may_write(conn, all) && !conn->write_blocked; all += asked) {
         ssize_t n = write_once(conn, pass, &asked);
         if (n < 0 && errno == EINTR)
             continue;
@@ -645,12 +652,14 @@ static bool write_through_tls(struct pc_conn *conn, struct pc_flush *pass)
     if (conn->write_blocked)
         return true;
     int err = pc_tls_flush(conn->tls);
-    while (err == 0 && conn->out.count > 0 && !pc_tls_blocked(conn->tls)) {
-        size_t taken;
+    size_t taken = 0;
+    for (size_t all = 0; err == 0 && may_write(conn, all) && !pc_tls_blocked(conn->tls);
+         all += taken) {
         err = pc_tls_write(conn->tls, next_record(conn, pass), &taken);
         pc_outq_wrote(&conn->out, taken);
     }
-    if (err == 0 && conn->state == PC_CONN_DRAINING && !pc_tls_blocked(conn->tls))
+    if (err == 0 && conn->state == PC_CONN_DRAINING && conn->out.count == 0 &&
+        !pc_tls_blocked(conn->tls))
         err = pc_tls_end(conn->tls);
     if (err) {
         pc_conn_destroy(conn);
@@ -679,12 +688,18 @@ static void on_flush(struct pc_outq *q, struct pc_flush *pass)
         pc_conn_destroy(conn);
         return;
     }
+    if (conn->overflowed) {
+        conn->overflowed = false;
+        conn->kind->overflowed(conn);
+    }
     if (conn->tls ? !write_through_tls(conn, pass) : !write_queue(conn, pass))
         return;
     if (conn->out.written && !(conn->tls && conn->write_blocked)) /* no record waits */
         pc_outq_tell(&conn->out);
     conn->kind->flushed(conn);
-    if (conn->state == PC_CONN_DRAINING && conn->out.count == 0 && !conn->write_blocked)
+    if (conn->out.count > 0 && !conn->write_blocked)
+        pc_outq_mark_bulk(&conn->out);
+    else if (conn->state == PC_CONN_DRAINING && !conn->write_blocked)
         shut(conn);
     pc_conn_watch(conn);
 }

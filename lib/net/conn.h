@@ -46,6 +46,8 @@ struct pc_conn_kind {
     bool (*input)(struct pc_conn *conn, pusherc_slice *bytes);
     /* The timer has fired. Not called for PC_WAIT_PEER_CLOSE, which destroys the connection. */
     void (*timeout)(struct pc_conn *conn, enum pc_conn_wait wait);
+    /* It has set pc_conn.overflowed. NULL: it does not. */
+    void (*overflowed)(struct pc_conn *conn);
     /* The queue has been written as far as the kernel took it, in any state. No fan-out is walking a list of
      * subscribers, so the session may leave its channels now. */
     void (*flushed)(struct pc_conn *conn);
@@ -83,10 +85,11 @@ struct pc_conn {
     bool throttled;     /* the queue is too long: the connection does not read */
     bool write_blocked; /* the socket is full: wait until it is writable */
     bool input_ended;   /* the peer has shut its half */
-    bool peer_left; /* the same, seen while WAITING, where unread input may come before the end */
-    bool broken;    /* memory ran out: destroyed at the next flush */
-    bool more;      /* the kind has input that it has not handled */
-    bool counted;   /* in pc_engine.clients: admitted, or being admitted */
+    bool peer_left;  /* the same, seen while WAITING, where unread input may come before the end */
+    bool broken;     /* memory ran out: destroyed at the next flush */
+    bool overflowed; /* an event did not fit into the queue: the kind is told at the next flush */
+    bool more;       /* the kind has input that it has not handled */
+    bool counted;    /* in pc_engine.clients: admitted, or being admitted */
     struct pc_outq out;
     struct pc_timer timer;
     struct pc_place *place; /* owned; NULL = an established client, or there was no memory for it */

@@ -36,8 +36,10 @@
 #define POLL_TURNS 4
 /* Connections that a stop closes in a millisecond. */
 #define GOODBYES_PER_MS 20
-/* Connections that are written to between two looks at the clock. */
+/* Connections that are written to between two looks at the clock, if each has little to write. */
 #define FLUSHES_PER_LOOK 16
+/* A queue with more bytes than that is bulk. */
+#define BULK_BYTES 16384
 /* Events in the mailbox; with more, publishing fails with PUSHERC_EBACKLOG. */
 #define MAILBOX_MAX_EVENTS 65536
 
@@ -60,24 +62,41 @@ static void wake(void *ctx)
     uv_async_send(&loop->async); /* cannot fail: the handle is open as long as the mailbox is */
 }
 
-/* Writes to the connections that are marked, until ends_ns. False: some are left. */
+/* Writes to the connections in the list, until ends_ns; to those with much to write only if it is the bulk. False: some are
+ * left. */
+static bool write_each(struct pc_worker *worker, struct pc_list *list, struct pc_flush *pass,
+                       uint64_t ends_ns)
+{
+    const bool is_bulk = list == &worker->bulk;
+    struct pc_list dirty;
+    pc_list_take(&dirty, list);
+    for (uint32_t n = 1; !pc_list_empty(&dirty); n++) {
+        struct pc_outq *q = PC_CONTAINER(dirty.next, struct pc_outq, dirty);
+        pc_list_remove(&q->dirty);
+        if (!is_bulk && q->held > BULK_BYTES)
+            pc_outq_mark_bulk(q);
+        else
+            q->flush(q, pass);
+        if ((is_bulk || n % FLUSHES_PER_LOOK == 0) && uv_hrtime() >= ends_ns)
+            break;
+    }
+    bool all = pc_list_empty(&dirty);
+    pc_list_put_back(list, &dirty); /* before those that were marked meanwhile */
+    return all;
+}
+
+/* Writes to the connections that are marked, until ends_ns, and the bulk last, which has a share of the time in any case.
+ * False: some are left. */
 static bool flush(struct pc_loop *loop, uint64_t ends_ns)
 {
-    struct pc_list dirty;
+    struct pc_worker *worker = loop->worker;
     struct pc_flush pass;
     for (uint32_t i = 0; i < PC_WRITE_BUFFERS; i++)
         pass.kept[i].len = 0; /* the other members are written before they are read */
     pass.last = 0;
-    pc_list_take(&dirty, &loop->worker->dirty);
-    for (uint32_t n = 1; !pc_list_empty(&dirty); n++) {
-        struct pc_outq *q = PC_CONTAINER(dirty.next, struct pc_outq, dirty);
-        pc_list_remove(&q->dirty);
-        q->flush(q, &pass);
-        if (n % FLUSHES_PER_LOOK == 0 && uv_hrtime() >= ends_ns)
-            break;
-    }
-    bool all = pc_list_empty(&dirty);
-    pc_list_put_back(&loop->worker->dirty, &dirty); /* before those that were marked meanwhile */
+    uint64_t bulk_ns = pc_list_empty(&worker->bulk) ? 0 : PC_BULK_NS;
+    bool all = write_each(worker, &worker->dirty, &pass, ends_ns - bulk_ns);
+    all &= write_each(worker, &worker->bulk, &pass, ends_ns);
     return all;
 }
 
@@ -109,7 +128,7 @@ static void finish_turn(struct pc_loop *loop)
         more = pc_mailbox_run_until(worker->mailbox, worker, uv_hrtime, mail_ends_ns);
         more |= pc_decisions_ask(worker);
         more |= worker->lane && pc_lane_flush(worker->lane);
-        more |= !pc_list_empty(&worker->dirty);
+        more |= pc_worker_marked(worker);
         flushed = flush(loop, ends_ns);
         if (flushed)
             pc_worker_written(worker);

@@ -63,6 +63,20 @@ static const struct pc_transport transport = {transport_close, transport_ping};
 static void on_overflow(struct pc_outq *q)
 {
     struct pc_conn *conn = PC_CONTAINER(q, struct pc_conn, out);
+    struct pc_session *session = &ws_of(conn)->session;
+    if (conn->state != PC_CONN_OPEN)
+        return;
+    if (session->app->options.slow_policy == PUSHERC_SLOW_DROP) {
+        pc_session_overflow(session);
+        return;
+    }
+    /* one event may be too much for thousands: they are closed as many at once as a flush has time for */
+    conn->overflowed = true;
+    pc_outq_mark_bulk(q);
+}
+
+static void ws_overflowed(struct pc_conn *conn)
+{
     if (conn->state == PC_CONN_OPEN)
         pc_session_overflow(&ws_of(conn)->session);
 }
@@ -234,6 +248,7 @@ static void ws_closed(struct pc_conn *conn)
 static const struct pc_conn_kind ws_kind = {
     .input = ws_input,
     .timeout = ws_timeout,
+    .overflowed = ws_overflowed,
     .flushed = ws_flushed,
     .peer_ended = pc_conn_destroy,
     .goodbye = ws_goodbye,

@@ -257,7 +257,7 @@ static void flush_session(struct world *w, struct m_session *s, size_t max)
 static void flush_worker(struct world *w, uint32_t index, size_t max)
 {
     struct pc_list dirty;
-    pc_list_take(&dirty, &w->fx.engine->workers[index].dirty);
+    fx_take_marked(&w->fx.engine->workers[index], &dirty);
     while (!pc_list_empty(&dirty)) {
         struct pc_outq *q = PC_CONTAINER(dirty.next, struct pc_outq, dirty);
         pc_list_remove(&q->dirty);
@@ -592,7 +592,7 @@ static void settle(struct world *w)
         for (uint32_t i = 0; i < w->model.worker_count; i++) {
             any |= w->model.workers[i].mail_count > 0;
             run_mail(w, i);
-            any |= !pc_list_empty(&w->fx.engine->workers[i].dirty);
+            any |= pc_worker_marked(&w->fx.engine->workers[i]);
             flush_worker(w, i, SIZE_MAX);
         }
     }

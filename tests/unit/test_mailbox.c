@@ -207,6 +207,122 @@ static void a_run_ends_with_its_time_and_the_rest_follows_in_order(void **state)
     assert_int_equal(waiting, 0);
 }
 
+/* -- what is set aside -- */
+
+struct aside_letter {
+    struct letter letter;
+    struct pc_aside *aside;
+};
+
+static void set_aside(struct pc_mail *mail, struct pc_worker *worker)
+{
+    struct letter *letter = PC_CONTAINER(mail, struct letter, mail);
+    struct aside_letter *a = PC_CONTAINER(letter, struct aside_letter, letter);
+    if (worker)
+        pc_mailbox_set_aside(letter->f->box, a->aside, mail, run);
+    else
+        run(mail, worker);
+}
+
+static void send_aside(struct fixture *f, struct aside_letter *a, int number,
+                       struct pc_aside *aside)
+{
+    *a = (struct aside_letter){{.mail.run = set_aside, .f = f, .number = number}, aside};
+    assert_int_equal(pc_mailbox_send(f->box, &a->letter.mail, PC_MAIL_EVENT), 0);
+}
+
+static uint32_t depth(struct fixture *f)
+{
+    uint32_t now, most;
+    pc_mailbox_depth(f->box, &now, &most);
+    return now;
+}
+
+static void what_is_set_aside_runs_last_and_each_receiver_in_turn(void **state)
+{
+    static const int order[] = {6, 0, 3, 1, 4, 2};
+    struct fixture *f = *state;
+    struct pc_aside long_one, short_one;
+    struct aside_letter a[5];
+    pc_aside_init(&long_one), pc_aside_init(&short_one);
+    for (int i = 0; i < 5; i++)
+        send_aside(f, &a[i], i, i < 3 ? &long_one : &short_one);
+    letters_init(f, f->letters, 7);
+    assert_int_equal(pc_mailbox_send(f->box, &f->letters[6].mail, PC_MAIL_EVENT), 0);
+    now_ns = 0;
+    assert_true(pc_mailbox_run_until(f->box, worker_64, clock_ns, UINT64_MAX));
+    assert_int_equal(f->ran_count, 6);
+    assert_memory_equal(f->ran, order, sizeof order);
+    assert_false(f->box->behind);
+    assert_int_equal(depth(f), 0);
+    assert_false(pc_mailbox_run_until(f->box, worker_64, clock_ns, UINT64_MAX));
+}
+
+static void mail_that_is_set_aside_counts_and_one_runs_in_any_case(void **state)
+{
+    struct fixture *f = *state;
+    struct pc_aside aside;
+    struct aside_letter a[3];
+    pc_aside_init(&aside);
+    for (int i = 0; i < 3; i++)
+        send_aside(f, &a[i], i, &aside);
+    now_ns = 0;
+    assert_true(
+        pc_mailbox_run_until(f->box, worker_64, clock_ns, 10)); /* all three are set aside */
+    assert_true(f->box->behind || f->ran_count == 3);
+    while (f->ran_count < 3) {
+        size_t ran = f->ran_count;
+        assert_true(f->box->behind);
+        assert_int_equal(depth(f), 3 - ran);
+        assert_true(pc_mailbox_run_until(f->box, worker_64, clock_ns, 0)); /* its time is over */
+        assert_int_equal(f->ran_count, ran + 1);
+    }
+    assert_false(f->box->behind);
+}
+
+static void the_mail_of_a_receiver_that_ends_runs_first(void **state)
+{
+    struct fixture *f = *state;
+    struct pc_aside ends, stays;
+    struct aside_letter a[4];
+    pc_aside_init(&ends), pc_aside_init(&stays);
+    for (int i = 0; i < 4; i++)
+        send_aside(f, &a[i], i, i % 2 ? &ends : &stays);
+    now_ns = 0;
+    assert_true(pc_mailbox_run_until(f->box, worker_64, clock_ns, 3)); /* one of four has run */
+    size_t ran = f->ran_count;
+    assert_int_equal(ran, 1);
+    pc_mailbox_end_aside(f->box, &ends);
+    assert_false(pc_aside_waits(&ends));
+    assert_int_equal(depth(f), 4 - ran);
+    assert_true(pc_mailbox_run_until(f->box, worker_64, clock_ns, 0));
+    assert_int_equal(f->ran[ran], 1);
+    assert_int_equal(f->ran[ran + 1], 3);
+    while (pc_mailbox_run(f->box, worker_64))
+        ;
+    assert_int_equal(f->ran_count, 4);
+    assert_int_equal(depth(f), 0);
+    pc_mailbox_end_aside(f->box, &stays); /* nothing is left */
+    assert_false(pc_mailbox_run(f->box, worker_64));
+}
+
+static void a_closed_mailbox_lets_go_of_what_is_set_aside(void **state)
+{
+    struct fixture *f = *state;
+    struct pc_aside aside, ended;
+    struct aside_letter a[4];
+    pc_aside_init(&aside), pc_aside_init(&ended);
+    for (int i = 0; i < 4; i++)
+        send_aside(f, &a[i], i, i == 3 ? &ended : &aside);
+    now_ns = 0;
+    assert_true(pc_mailbox_run_until(f->box, worker_64, clock_ns, 3)); /* one of four has run */
+    pc_mailbox_end_aside(f->box, &ended);
+    size_t ran = f->ran_count;
+    pc_mailbox_close(f->box);
+    assert_int_equal(f->disposed, 4 - ran);
+    assert_int_equal(depth(f), 0);
+}
+
 static void a_closed_mailbox_lets_go_of_everything_and_takes_nothing(void **state)
 {
     struct fixture *f = *state;
@@ -473,6 +589,10 @@ int main(void)
         mailbox_test(a_refused_letter_stays_the_senders),
         mailbox_test(what_arrives_during_a_run_waits_for_the_next),
         mailbox_test(a_run_ends_with_its_time_and_the_rest_follows_in_order),
+        mailbox_test(what_is_set_aside_runs_last_and_each_receiver_in_turn),
+        mailbox_test(mail_that_is_set_aside_counts_and_one_runs_in_any_case),
+        mailbox_test(the_mail_of_a_receiver_that_ends_runs_first),
+        mailbox_test(a_closed_mailbox_lets_go_of_what_is_set_aside),
         mailbox_test(a_closed_mailbox_lets_go_of_everything_and_takes_nothing),
         mailbox_test(a_closed_mailbox_can_still_be_queried),
         mailbox_test(closing_waits_for_pins),

@@ -35,7 +35,7 @@ static int tear_down(void **state)
 {
     struct fixture *f = *state;
     pc_outq_free(&f->q);
-    bool clean = f->worker->queued_bytes == 0 && pc_list_empty(&f->worker->dirty);
+    bool clean = f->worker->queued_bytes == 0 && !pc_worker_marked(f->worker);
     fx_close(&f->fx);
     return clean && failing_alloc_live(&f->fx.alloc) == 0 ? 0 : -1;
 }

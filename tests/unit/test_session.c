@@ -92,7 +92,7 @@ static int close_all(struct fixture *f)
         struct pc_worker *worker = &f->fx.engine->workers[i];
         clean &= worker->by_id.count == 0 && worker->timers.count == 0 &&
                  worker->queued_bytes == 0 && pc_list_empty(&worker->sessions) &&
-                 pc_list_empty(&worker->dirty) && worker->stats.connections == 0 &&
+                 !pc_worker_marked(worker) && worker->stats.connections == 0 &&
                  worker->stats.subscriptions == 0;
     }
     fx_close(&f->fx);

@@ -1,0 +1,171 @@
+/* A crowded channel: its events wait for those of others when the worker is behind, and keep their order. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "engine_fixture.h"
+#include "fanout/local.h"
+
+#define CROWD (PC_CROWD + 1)
+
+struct fixture {
+    struct fx fx;
+    struct pc_worker *worker;
+    struct fx_client crowd[CROWD], other, late;
+};
+
+static int set_up(void **state)
+{
+    static struct fixture f;
+    memset(&f, 0, sizeof f);
+    fx_open(&f.fx, 1);
+    f.worker = &f.fx.engine->workers[0];
+    for (size_t i = 0; i < CROWD; i++) {
+        fx_connect(&f.fx, &f.crowd[i], 0);
+        fx_subscribe(&f.crowd[i], "crowd");
+        fx_heard(&f.crowd[i]);
+    }
+    fx_connect(&f.fx, &f.other, 0);
+    fx_subscribe(&f.other, "few");
+    fx_heard(&f.other);
+    *state = &f;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    struct fixture *f = *state;
+    for (size_t i = 0; i < CROWD; i++)
+        if (f->crowd[i].fx)
+            fx_disconnect(&f->crowd[i]);
+    fx_disconnect(&f->other);
+    fx_settle(&f->fx);
+    fx_close(&f->fx);
+    return failing_alloc_live(&f->fx.alloc) == 0 ? 0 : -1;
+}
+
+static uint64_t now_ns;
+
+static uint64_t clock_ns(void)
+{
+    return now_ns++; /* each look takes a nanosecond */
+}
+
+/* A turn that has time for so many looks at the clock. */
+static void run_for(struct fixture *f, uint64_t looks)
+{
+    now_ns = 0;
+    assert_true(pc_mailbox_run_until(f->worker->mailbox, f->worker, clock_ns, looks));
+}
+
+static void publish(struct fixture *f, const char *channel, const char *data)
+{
+    assert_int_equal(fx_publish(&f->fx, channel, "e", data), 0);
+}
+
+/* The worker is behind, and has "1" of four events for the crowd. */
+static void fall_behind(struct fixture *f)
+{
+    static const char *const all[] = {"1", "2", "3", "4"};
+    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
+        publish(f, "crowd", all[i]);
+    run_for(f, 0);
+    assert_true(f->worker->mailbox->behind);
+    assert_int_equal(f->crowd[0].q.count, 1);
+}
+
+static void expect_order(struct fixture *f, size_t i)
+{
+    const char *at = fx_heard(&f->crowd[i]);
+    for (char n = '1'; n <= '4'; n++) {
+        const char data[] = {'"', 'd', 'a', 't', 'a', '"', ':', '"', n, '"', '\0'};
+        at = strstr(at, data);
+        assert_non_null(at);
+    }
+}
+
+static void events_for_few_overtake_those_for_a_crowd(void **state)
+{
+    struct fixture *f = *state;
+    fall_behind(f);
+    run_for(f, 2); /* all are set aside, and one is delivered */
+    assert_int_equal(f->crowd[0].q.count, 2);
+    publish(f, "few", "5");
+    run_for(f, 0);
+    assert_int_equal(f->other.q.count, 1);
+    assert_int_equal(f->crowd[0].q.count, 3);
+    for (size_t i = 0; i < CROWD; i++)
+        expect_order(f, i);
+    assert_non_null(strstr(fx_heard(&f->other), "\"data\":\"5\""));
+}
+
+static void what_is_for_a_crowd_is_written_last(void **state)
+{
+    struct fixture *f = *state;
+    publish(f, "crowd", "1");
+    publish(f, "few", "2");
+    while (pc_mailbox_run(f->worker->mailbox, f->worker))
+        ;
+    assert_ptr_equal(f->worker->dirty.next, &f->other.q.dirty);
+    assert_ptr_equal(f->worker->dirty.prev, &f->other.q.dirty);
+    assert_ptr_equal(f->worker->bulk.next->prev, &f->worker->bulk);
+    assert_int_equal(f->crowd[0].q.count, 1);
+    assert_false(pc_list_empty(&f->worker->bulk));
+}
+
+static void a_crowd_that_shrinks_keeps_its_order(void **state)
+{
+    struct fixture *f = *state;
+    fall_behind(f);
+    run_for(f, 2);
+    for (size_t i = 2; i < CROWD; i++)
+        fx_disconnect(&f->crowd[i]), f->crowd[i].fx = NULL;
+    expect_order(f, 0);
+    expect_order(f, 1);
+}
+
+static void a_crowd_that_leaves_gets_nothing_and_who_comes_then_nothing_of_before(void **state)
+{
+    struct fixture *f = *state;
+    fall_behind(f);
+    run_for(f, 2);
+    assert_true(f->worker->mailbox->behind);
+    for (size_t i = 0; i < CROWD; i++)
+        fx_disconnect(&f->crowd[i]), f->crowd[i].fx = NULL;
+    fx_connect(&f->fx, &f->late, 0);
+    fx_subscribe(&f->late, "crowd");
+    publish(f, "crowd", "6");
+    const char *heard = fx_heard(&f->late);
+    for (char n = '2'; n <= '4'; n++) {
+        const char data[] = {'"', ':', '"', n, '"', '\0'};
+        assert_null(strstr(heard, data));
+    }
+    assert_non_null(strstr(heard, "\"data\":\"6\""));
+    assert_false(f->worker->mailbox->behind);
+    fx_disconnect(&f->late);
+}
+
+static void a_worker_that_ends_lets_go_of_what_waits(void **state)
+{
+    struct fixture *f = *state;
+    fall_behind(f);
+    run_for(f, 2);
+    pc_mailbox_close(f->worker->mailbox);
+}
+
+#define crowd_test(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        crowd_test(events_for_few_overtake_those_for_a_crowd),
+        crowd_test(what_is_for_a_crowd_is_written_last),
+        crowd_test(a_crowd_that_shrinks_keeps_its_order),
+        crowd_test(a_crowd_that_leaves_gets_nothing_and_who_comes_then_nothing_of_before),
+        crowd_test(a_worker_that_ends_lets_go_of_what_waits),
+    };
+    return cmocka_run_group_tests_name("crowd", tests, NULL, NULL);
+}
