@@ -119,8 +119,7 @@ test-laravel:
 
 test-hostile: release
 	@ninja -C build-release tests/turns tests/crowd
-	build-release/tests/turns 3000 20
-	build-release/tests/turns 9500 30
+	build-release/tests/turns 10000 20
 	build-release/tests/crowd 10000 3 60000
 	@tools/node tests/bench/hostile.js build-release
 

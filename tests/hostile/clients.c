@@ -91,6 +91,22 @@ void client_say(const struct client *c, const char *text)
     must(client_says(c, text), "a client sends");
 }
 
+void client_send_upgrade(const struct client *c, size_t len)
+{
+    const size_t all = sizeof CLIENTS_UPGRADE - 1;
+    (void)!send(c->fd, CLIENTS_UPGRADE, len < all ? len : all, MSG_NOSIGNAL);
+}
+
+bool client_waits(void)
+{
+    return errno == EAGAIN || errno == EWOULDBLOCK;
+}
+
+bool client_drains(const struct client *c)
+{
+    return recv(c->fd, input, sizeof input, MSG_DONTWAIT) > 0 || client_waits();
+}
+
 void client_leave(struct client *c, bool with_reset)
 {
     const struct linger reset = {.l_onoff = 1};
@@ -141,13 +157,32 @@ void clients_hear(struct client *clients, size_t count, size_t wanted, const cha
     }
 }
 
+void clients_hear_value(const struct client *c, const char *before, char *out, size_t size)
+{
+    size_t len = 0;
+    for (;;) {
+        ssize_t n = recv(c->fd, input + len, sizeof input - len - 1, 0);
+        must(n > 0, "a client was closed");
+        input[len += (size_t)n] = '\0';
+        const char *at = strstr(input, before), *end = at ? strchr(at + strlen(before), '"') : NULL;
+        if (!end)
+            continue;
+        at += strlen(before);
+        must((size_t)(end - at) < size, "a value");
+        memcpy(out, at, (size_t)(end - at));
+        out[end - at] = '\0';
+        return;
+    }
+}
+
 void clients_drain(void)
 {
     struct client *ready[256];
     int n;
     while ((n = clients_wait(ready, QUIET_MS)) > 0)
         for (int i = 0; i < n; i++)
-            (void)!recv(ready[i]->fd, input, sizeof input, MSG_DONTWAIT);
+            if (!client_drains(ready[i]))
+                client_leave(ready[i], false);
 }
 
 void clients_enter(struct client *clients, size_t count)

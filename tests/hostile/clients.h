@@ -43,6 +43,12 @@ void client_dial(struct client *c);
 /* Sends one message. False: the connection has ended. */
 bool client_says(const struct client *c, const char *text);
 void client_say(const struct client *c, const char *text);
+/* Sends the first so many bytes of CLIENTS_UPGRADE, or all. */
+void client_send_upgrade(const struct client *c, size_t len);
+/* The last call on a client's socket has failed because it would have had to wait. */
+bool client_waits(void);
+/* Reads what has come. False: the connection has ended. */
+bool client_drains(const struct client *c);
 /* Closes the socket, with a reset or in order. */
 void client_leave(struct client *c, bool with_reset);
 
@@ -52,7 +58,9 @@ void clients_enter(struct client *clients, size_t count);
 void clients_join(struct client *clients, size_t count, size_t first);
 /* Reads what comes at any client until `wanted` of these have heard `text`. */
 void clients_hear(struct client *clients, size_t count, size_t wanted, const char *text);
-/* Reads what comes at any client until nothing has come for a while. */
+/* Reads until the client is sent `before`, and the text behind it up to the next quote. */
+void clients_hear_value(const struct client *c, const char *before, char *out, size_t size);
+/* Reads what comes at any client until nothing has come for a while. Those that are closed leave. */
 void clients_drain(void);
 /* Closes them all at once, every other one with a reset. */
 void clients_vanish(struct client *clients, size_t count);
