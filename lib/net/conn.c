@@ -529,6 +529,27 @@ void pc_conn_finish_for_reader(struct pc_conn *conn)
     pc_conn_watch(conn);
 }
 
+void pc_flush_begin(struct pc_flush *pass)
+{
+    for (uint32_t i = 0; i < PC_WRITE_BUFFERS; i++)
+        pass->kept[i].len = pass->kept[i].count =
+            0; /* the slots are written before they are read */
+    pass->last = 0;
+}
+
+static void let_go(struct pc_gathered *g)
+{
+    for (uint32_t i = 0; i < g->count; i++)
+        pc_slot_unref(g->slots[i]);
+    g->len = g->count = 0;
+}
+
+void pc_flush_end(struct pc_flush *pass)
+{
+    for (uint32_t i = 0; i < PC_WRITE_BUFFERS; i++)
+        let_go(&pass->kept[i]);
+}
+
 static char *write_buffer(struct pc_conn *conn, uint32_t i)
 {
     return conn->loop->write_buffers + (size_t)i * PC_WRITE_BUFFER;
@@ -537,10 +558,10 @@ static char *write_buffer(struct pc_conn *conn, uint32_t i)
 /*
  * Returns all frames of a short queue as one piece of memory. The subscribers of a busy channel mostly have the same
  * frames queued, and its audiences a few different sets of them, so the last PC_WRITE_BUFFERS copies are kept during a
- * flush: a queue with the same frames in the same order uses the copy again. Frames are compared by address. That is
- * safe, because every queued frame existed when the flush began, so no address can mean another frame before its end.
- * Costs one memcmp() of pointers for each kept copy, and one memcpy() for each new set of frames. Empty: the queue is
- * too long or partly written; write it with pc_outq_gather().
+ * flush: a queue with the same frames in the same order uses the copy again. Frames are compared by address. A copy
+ * holds its frames until the flush ends or another one takes its place, so that no frame made meanwhile has the address
+ * of one of them. Costs one memcmp() of pointers for each kept copy, and one memcpy() for each new set of frames. Empty:
+ * the queue is too long or partly written; write it with pc_outq_gather().
  */
 static pusherc_slice gather(struct pc_conn *conn, struct pc_flush *pass)
 {
@@ -559,11 +580,13 @@ static pusherc_slice gather(struct pc_conn *conn, struct pc_flush *pass)
     }
     pass->last = (pass->last + 1) % PC_WRITE_BUFFERS;
     struct pc_gathered *g = &pass->kept[pass->last];
+    let_go(g);
     char *to = write_buffer(conn, pass->last);
     for (uint32_t i = 0; i < count; i++) {
         memcpy(to, slots[i]->bytes, slots[i]->len);
         to += slots[i]->len;
         g->slots[i] = slots[i];
+        slots[i]->refs++;
     }
     g->count = count;
     g->len = pc_outq_bytes(&conn->out);

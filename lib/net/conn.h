@@ -166,9 +166,11 @@ struct pc_flush {
     struct pc_gathered {
         size_t len; /* bytes; 0 = unused */
         uint32_t count;
-        struct pc_slot *slots[PC_CHUNK_SLOTS];
+        struct pc_slot *slots[PC_CHUNK_SLOTS]; /* held */
     } kept[PC_WRITE_BUFFERS];
     uint32_t last; /* the one that was used or written last; looked at first */
 };
+void pc_flush_begin(struct pc_flush *pass);
+void pc_flush_end(struct pc_flush *pass);
 
 #endif

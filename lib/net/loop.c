@@ -91,12 +91,11 @@ static bool flush(struct pc_loop *loop, uint64_t ends_ns)
 {
     struct pc_worker *worker = loop->worker;
     struct pc_flush pass;
-    for (uint32_t i = 0; i < PC_WRITE_BUFFERS; i++)
-        pass.kept[i].len = 0; /* the other members are written before they are read */
-    pass.last = 0;
+    pc_flush_begin(&pass);
     uint64_t bulk_ns = pc_list_empty(&worker->bulk) ? 0 : PC_BULK_NS;
     bool all = write_each(worker, &worker->dirty, &pass, ends_ns - bulk_ns);
     all &= write_each(worker, &worker->bulk, &pass, ends_ns);
+    pc_flush_end(&pass);
     return all;
 }
 
