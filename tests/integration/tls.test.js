@@ -163,6 +163,13 @@ describe('TLS', { skip: !built && 'not compiled in' }, () => {
     await assertWell();
   });
 
+  test('the curve is P-256, the cheapest here, if the client leaves the choice to the server; others are taken too', async () => {
+    const socket = await bare(host, { maxVersion: 'TLSv1.2', ecdhCurve: 'X25519:secp384r1:prime256v1' });
+    assert.equal(socket.getEphemeralKeyInfo().name, 'prime256v1');
+    socket.destroy();
+    for (const ecdhCurve of ['X25519', 'secp384r1', 'prime256v1', 'X448', 'secp521r1']) (await bare(host, { minVersion: 'TLSv1.3', ecdhCurve })).destroy();
+  });
+
   for (const version of ['TLSv1.2', 'TLSv1.3'])
     test(`${version}: who comes back resumes the session, on any worker`, async () => {
       const options = { minVersion: version, maxVersion: version };
