@@ -214,52 +214,65 @@ static void run_first_of(struct pc_mailbox *box, struct pc_aside *aside, struct 
 
 /* -- running -- */
 
-/* clock_ns NULL: the time does not end. */
-static inline bool is_over(uint64_t (*clock_ns)(void), uint64_t ends_ns)
+/* When the mails' time ends; clock_ns NULL: it does not. */
+struct until {
+    uint64_t (*clock_ns)(void);
+    uint64_t ends_ns;
+};
+
+static inline bool is_over(const struct until *until)
 {
-    return clock_ns && clock_ns() >= ends_ns;
+    return until->clock_ns && until->clock_ns() >= until->ends_ns;
 }
 
-static void run_asides(struct pc_mailbox *box, struct pc_worker *worker, uint32_t max,
-                       uint64_t (*clock_ns)(void), uint64_t ends_ns)
+/* These two run up to `max` mails while there is time, and `sure` in any case. False: none was run. */
+static inline bool run_taken(struct pc_mailbox *box, struct pc_worker *worker, uint32_t max,
+                             uint32_t sure, const struct until *until)
+{
+    const uint32_t count = take(box, max);
+    uint32_t n = 0;
+    for (; n < count && (n < sure || !is_over(until)); n++)
+        run_first(box, worker);
+    if (n < count)
+        put_back(box, count - n);
+    return n > 0;
+}
+
+static bool run_asides(struct pc_mailbox *box, struct pc_worker *worker, uint32_t max,
+                       uint32_t sure, const struct until *until)
 {
     uint32_t n = 0;
-    do {
+    for (; n < max && !pc_list_empty(&box->asides) && (n < sure || !is_over(until)); n++)
         run_first_of(box, PC_CONTAINER(box->asides.next, struct pc_aside, waiting), worker);
-    } while (++n < max && !pc_list_empty(&box->asides) && !is_over(clock_ns, ends_ns));
+    return n > 0;
 }
 
 static inline bool run(struct pc_mailbox *box, struct pc_worker *worker, uint32_t max,
-                       uint64_t (*clock_ns)(void), uint64_t ends_ns)
+                       const struct until *until)
 {
     bool any = false;
     for (; pc_aside_waits(&box->ended); any = true)
         run_first_of(box, &box->ended, worker);
-    const uint32_t count = take(box, max);
-    for (uint32_t left = count; left > 0;) {
-        run_first(box, worker);
-        if (--left > 0 && is_over(clock_ns, ends_ns)) {
-            put_back(box, left);
-            break;
-        }
-    }
-    if (!pc_list_empty(&box->asides)) {
-        any = true;
-        run_asides(box, worker, max, clock_ns, ends_ns);
-    }
+    /* Any mail may take long: one runs in any case, and not one of each kind. */
+    box->aside_is_sure = !box->aside_is_sure && !pc_list_empty(&box->asides);
+    if (box->aside_is_sure)
+        any |= run_asides(box, worker, 1, 1, until);
+    any |= run_taken(box, worker, max, !box->aside_is_sure, until);
+    if (!pc_list_empty(&box->asides))
+        any |= run_asides(box, worker, max, !any, until);
     box->behind = box->taken || !pc_list_empty(&box->asides);
-    return any || count > 0;
+    return any;
 }
 
 bool pc_mailbox_run(struct pc_mailbox *box, struct pc_worker *worker)
 {
-    return run(box, worker, PC_MAIL_PORTION, NULL, 0);
+    return run(box, worker, PC_MAIL_PORTION, &(struct until){0});
 }
 
 bool pc_mailbox_run_until(struct pc_mailbox *box, struct pc_worker *worker,
                           uint64_t (*clock_ns)(void), uint64_t ends_ns)
 {
-    return run(box, worker, PC_MAIL_PORTION, clock_ns, ends_ns);
+    return run(box, worker, PC_MAIL_PORTION, &(struct until){clock_ns, ends_ns});
 }
 
 void pc_mailbox_close(struct pc_mailbox *box)
@@ -274,6 +287,6 @@ void pc_mailbox_close(struct pc_mailbox *box)
         pthread_mutex_lock(&box->mutex);
     }
     pthread_mutex_unlock(&box->mutex);
-    while (run(box, NULL, UINT32_MAX, NULL, 0))
+    while (run(box, NULL, UINT32_MAX, &(struct until){0}))
         ;
 }

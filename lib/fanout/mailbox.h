@@ -60,7 +60,9 @@ struct pc_mailbox {
     struct pc_list asides; /* the receivers whose mail is set aside; the first one is next */
     struct pc_aside ended; /* the mail of receivers that have ended */
     bool behind;           /* the latest run has left mail */
-    uint32_t most;         /* the largest value that `count` had */
+    bool
+        aside_is_sure; /* in the latest run one of those ran in any case, and one of the others did not */
+    uint32_t most; /* the largest value that `count` had */
     /* threads that use the worker's engine for a moment, e.g. between post and wake-up; close waits for them */
     uint32_t pins;
     bool closed;
@@ -98,8 +100,8 @@ void pc_mailbox_depth(struct pc_mailbox *box, uint32_t *now, uint32_t *most);
  * the next call. */
 #define PC_MAIL_PORTION 512
 bool pc_mailbox_run(struct pc_mailbox *box, struct pc_worker *worker);
-/* The same, but when clock_ns() is at ends_ns or later, what has not run waits for the next call, too. One runs always,
- * and one that was set aside. */
+/* The same, but when clock_ns() is at ends_ns or later, what has not run waits for the next call, too. One runs always:
+ * one that was set aside in every other call, if there is one. */
 bool pc_mailbox_run_until(struct pc_mailbox *box, struct pc_worker *worker,
                           uint64_t (*clock_ns)(void), uint64_t ends_ns);
 

@@ -29,7 +29,7 @@
 #include "base/timer.h"
 
 #define PC_SHARE_NS       200000
-#define PC_ESTABLISHED_NS 6000000
+#define PC_ESTABLISHED_NS 4000000
 #define PC_WAITERS_NS     3000000
 #define PC_REST_NS        2000000
 #define PC_MAIL_NS        2000000

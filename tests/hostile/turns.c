@@ -3,12 +3,14 @@
  *
  * A server in a loop of this program, so that a turn is a call, and that many clients in another process, which do all of
  * attacks.h, one after the other; those that do not end by themselves last for SECONDS (1). Prints for each what the
- * longest turn took of the thread's processor time, which a busy machine does not change much, and the median. Fails if a
- * turn took longer than LIMIT_MS; without it nothing is compared.
+ * longest turn took of the thread's processor time, and the median. A busy machine changes that time seldom, but a virtual
+ * one counts what it gives to others, too. So if a turn took longer than LIMIT_MS all is done again, up to ROUNDS times;
+ * fails if the same attack had such a turn each time. Without LIMIT_MS nothing is compared.
  */
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 #include <uv.h>
@@ -17,6 +19,7 @@
 #include "hostile/clients.h"
 
 #define FLOODS_MS 10 /* from one event to the next */
+#define ROUNDS    3
 
 static double ms_of(clockid_t clock)
 {
@@ -58,7 +61,8 @@ struct run {
     pusherc_server *server;
     size_t count;
     double limit_ms;
-    bool stopped, too_long;
+    bool stopped;
+    bool too_long[ATTACKS]; /* by attack, in this round */
 };
 
 /* Events until those who do not read them have been cut off. */
@@ -100,7 +104,7 @@ static void measure(enum attack attack, struct run *run)
     qsort(turns, turn_count, sizeof turns[0], by_size);
     double longest = turns[turn_count - 1];
     bool too_long = run->limit_ms > 0 && longest > run->limit_ms;
-    run->too_long |= too_long;
+    run->too_long[attack] |= too_long;
     printf("%zu clients: %-32s longest turn %5.1f ms, median %.2f ms of %zu%s\n", run->count,
            attack_names[attack], longest, turns[turn_count / 2], turn_count,
            too_long ? ": TOO LONG" : "");
@@ -139,9 +143,20 @@ int main(int argc, char **argv)
                       .limit_ms = argc > 2 ? strtod(argv[2], NULL) : 0};
     double seconds = argc > 3 ? strtod(argv[3], NULL) : 1;
     pusherc_server_options options = PUSHERC_SERVER_OPTIONS_INIT;
+    const uint32_t soft_bytes = options.out_soft_bytes, hard_bytes = options.out_hard_bytes;
+    bool always[ATTACKS], fails = true;
+    memset(always, true, sizeof always);
     must_have_descriptors(run.count + 100);
-    act(&run, not_reading, COUNT(not_reading), seconds, &options);
-    options.out_soft_bytes = options.out_hard_bytes = 256u << 20; /* a join is answered with all */
-    act(&run, reading, COUNT(reading), seconds, &options);
-    return run.too_long;
+    for (int round = 0; round < ROUNDS && fails; round++) {
+        memset(run.too_long, false, sizeof run.too_long);
+        options.out_soft_bytes = soft_bytes, options.out_hard_bytes = hard_bytes;
+        act(&run, not_reading, COUNT(not_reading), seconds, &options);
+        /* a join is answered with all */
+        options.out_soft_bytes = options.out_hard_bytes = 256u << 20;
+        act(&run, reading, COUNT(reading), seconds, &options);
+        fails = false;
+        for (size_t i = 0; i < COUNT(always); i++)
+            fails |= always[i] = always[i] && run.too_long[i];
+    }
+    return fails;
 }

@@ -280,6 +280,30 @@ static void mail_that_is_set_aside_counts_and_one_runs_in_any_case(void **state)
     assert_false(f->box->behind);
 }
 
+/* Each may be long, so that two would make a long turn; and neither kind waits for all of the other. */
+static void one_mail_of_either_kind_runs_when_the_time_is_over(void **state)
+{
+    static const int order[] = {0, 10, 1, 11};
+    struct fixture *f = *state;
+    struct pc_aside aside;
+    struct aside_letter a[2];
+    pc_aside_init(&aside);
+    now_ns = 0;
+    for (int i = 0; i < 2; i++)
+        send_aside(f, &a[i], i, &aside);
+    assert_true(pc_mailbox_run_until(f->box, worker_64, clock_ns, 1)); /* both are set aside */
+    assert_int_equal(f->ran_count, 0);
+    for (int i = 0; i < 2; i++) {
+        f->letters[i] = (struct letter){.mail.run = run, .f = f, .number = 10 + i};
+        assert_int_equal(pc_mailbox_send(f->box, &f->letters[i].mail, PC_MAIL_EVENT), 0);
+    }
+    for (size_t ran = 1; ran <= 4; ran++) {
+        assert_true(pc_mailbox_run_until(f->box, worker_64, clock_ns, 0));
+        assert_int_equal(f->ran_count, ran);
+    }
+    assert_memory_equal(f->ran, order, sizeof order);
+}
+
 static void the_mail_of_a_receiver_that_ends_runs_first(void **state)
 {
     struct fixture *f = *state;
@@ -289,7 +313,7 @@ static void the_mail_of_a_receiver_that_ends_runs_first(void **state)
     for (int i = 0; i < 4; i++)
         send_aside(f, &a[i], i, i % 2 ? &ends : &stays);
     now_ns = 0;
-    assert_true(pc_mailbox_run_until(f->box, worker_64, clock_ns, 3)); /* one of four has run */
+    assert_true(pc_mailbox_run_until(f->box, worker_64, clock_ns, 4)); /* one of four has run */
     size_t ran = f->ran_count;
     assert_int_equal(ran, 1);
     pc_mailbox_end_aside(f->box, &ends);
@@ -315,7 +339,7 @@ static void a_closed_mailbox_lets_go_of_what_is_set_aside(void **state)
     for (int i = 0; i < 4; i++)
         send_aside(f, &a[i], i, i == 3 ? &ended : &aside);
     now_ns = 0;
-    assert_true(pc_mailbox_run_until(f->box, worker_64, clock_ns, 3)); /* one of four has run */
+    assert_true(pc_mailbox_run_until(f->box, worker_64, clock_ns, 4)); /* one of four has run */
     pc_mailbox_end_aside(f->box, &ended);
     size_t ran = f->ran_count;
     pc_mailbox_close(f->box);
@@ -591,6 +615,7 @@ int main(void)
         mailbox_test(a_run_ends_with_its_time_and_the_rest_follows_in_order),
         mailbox_test(what_is_set_aside_runs_last_and_each_receiver_in_turn),
         mailbox_test(mail_that_is_set_aside_counts_and_one_runs_in_any_case),
+        mailbox_test(one_mail_of_either_kind_runs_when_the_time_is_over),
         mailbox_test(the_mail_of_a_receiver_that_ends_runs_first),
         mailbox_test(a_closed_mailbox_lets_go_of_what_is_set_aside),
         mailbox_test(a_closed_mailbox_lets_go_of_everything_and_takes_nothing),
