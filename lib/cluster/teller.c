@@ -115,11 +115,13 @@ static bool is_known(struct pc_node_part *part, pusherc_slice key)
     return app != NULL;
 }
 
-/* The app is not known here. True: another node may know it. `now_ms`: by the authority's clock. */
+/* The app is not known here. True: another node may know it. `now_ms`: by the authority's clock. A node that seems to be
+ * alone hears with the next renewal of the one that has made the edge. */
 static bool is_left(struct pc_node_part *part, struct pc_log_id id, uint64_t now_ms)
 {
     struct pc_teller *t = &part->teller;
-    if (part->alive < 2 || now_ms >= id.at_ms + UNKNOWN_MS)
+    const uint64_t left_ms = part->alive < 2 ? 2 * part->node->options.renew_ms : UNKNOWN_MS;
+    if (now_ms >= id.at_ms + left_ms)
         return false;
     if (!t->leaves)
         t->leaves_ms = pc_node_now(part->node);
