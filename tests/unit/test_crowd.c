@@ -91,10 +91,11 @@ static void events_for_few_overtake_those_for_a_crowd(void **state)
 {
     struct fixture *f = *state;
     fall_behind(f);
-    run_for(f, 2); /* all are set aside, and one is delivered */
+    run_for(f, 3); /* all are set aside, and one is delivered */
     assert_int_equal(f->crowd[0].q.count, 2);
     publish(f, "few", "5");
-    run_for(f, 0);
+    for (int i = 0; i < 2; i++)
+        run_for(f, 0); /* one of either kind */
     assert_int_equal(f->other.q.count, 1);
     assert_int_equal(f->crowd[0].q.count, 3);
     for (size_t i = 0; i < CROWD; i++)
@@ -120,7 +121,7 @@ static void a_crowd_that_shrinks_keeps_its_order(void **state)
 {
     struct fixture *f = *state;
     fall_behind(f);
-    run_for(f, 2);
+    run_for(f, 3);
     for (size_t i = 2; i < CROWD; i++)
         fx_disconnect(&f->crowd[i]), f->crowd[i].fx = NULL;
     expect_order(f, 0);
@@ -131,7 +132,7 @@ static void a_crowd_that_leaves_gets_nothing_and_who_comes_then_nothing_of_befor
 {
     struct fixture *f = *state;
     fall_behind(f);
-    run_for(f, 2);
+    run_for(f, 3);
     assert_true(f->worker->mailbox->behind);
     for (size_t i = 0; i < CROWD; i++)
         fx_disconnect(&f->crowd[i]), f->crowd[i].fx = NULL;
@@ -152,7 +153,7 @@ static void a_worker_that_ends_lets_go_of_what_waits(void **state)
 {
     struct fixture *f = *state;
     fall_behind(f);
-    run_for(f, 2);
+    run_for(f, 3);
     pc_mailbox_close(f->worker->mailbox);
 }
 
