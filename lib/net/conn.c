@@ -561,7 +561,7 @@ static char *write_buffer(struct pc_conn *conn, uint32_t i)
  * flush: a queue with the same frames in the same order uses the copy again. Frames are compared by address. A copy
  * holds its frames until the flush ends or another one takes its place, so that no frame made meanwhile has the address
  * of one of them. Costs one memcmp() of pointers for each kept copy, and one memcpy() for each new set of frames. Empty:
- * the queue is too long or partly written; write it with pc_outq_gather().
+ * the queue is too long, partly written, or has a frame that nothing else may hold; write it with pc_outq_gather().
  */
 static pusherc_slice gather(struct pc_conn *conn, struct pc_flush *pass)
 {
@@ -577,6 +577,11 @@ static pusherc_slice gather(struct pc_conn *conn, struct pc_flush *pass)
             pass->last = i;
             return pc_slice(write_buffer(conn, i), g->len);
         }
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        /* it is in this queue only, which tells that it is written when it lets go of it */
+        if (slots[i]->frame->due)
+            return PC_S("");
     }
     pass->last = (pass->last + 1) % PC_WRITE_BUFFERS;
     struct pc_gathered *g = &pass->kept[pass->last];
