@@ -65,7 +65,8 @@ static inline bool pc_same_id(pusherc_socket_id a, pusherc_socket_id b)
     return a.a == b.a && a.b == b.b;
 }
 
-/* Runs an event's mail (struct pc_slot), at once or when it is the channel's turn: pushes the event into the queues of this worker's subscribers. */
+/* Runs an event's mail (struct pc_slot), at once or when it is the channel's turn: pushes the event into the queues of this
+ * worker's subscribers. */
 void pc_local_deliver(struct pc_mail *mail, struct pc_worker *worker);
 
 #endif
