@@ -644,6 +644,8 @@ static void a_server_that_ends_leaves_room_for_others(void **state)
     assert_int_equal(pusherc_server_stop(f->servers[1], 0, NULL, NULL), 0);
     for (size_t i = 1; i <= CONNECTIONS; i++)
         close(clients[i]);
+    assert_int_equal(pusherc_server_wait(f->servers[1], UINT32_MAX), 0);
+    assert_true(has_nodes(f->servers[0], SERVERS - 1));
     for (size_t i = clients[0] < 0 ? 0 : 1; i < CONNECTIONS; i++)
         clients[i] = open_client(f->ports[0], socket_id);
     nanosleep(&(struct timespec){.tv_nsec = 300000000}, NULL);
