@@ -16,7 +16,7 @@
 #include "fanout/frame.h"
 
 struct pc_worker;
-struct pc_flush; /* the runtime's, for one flush of many queues */
+struct pc_flush; /* flush.h */
 
 #define PC_CHUNK_SLOTS  29   /* a chunk has 256 bytes with its header */
 #define PC_SPARE_CHUNKS 4096 /* empty chunks (1 MiB) that each worker keeps for the next burst */

@@ -9,6 +9,7 @@
 
 #include <pusherc/error.h>
 
+#include "fanout/flush.h"
 #include "net/peer.h"
 #include "net/tls.h"
 #include "session/reply.h"
@@ -529,75 +530,6 @@ void pc_conn_finish_for_reader(struct pc_conn *conn)
     pc_conn_watch(conn);
 }
 
-void pc_flush_begin(struct pc_flush *pass)
-{
-    for (uint32_t i = 0; i < PC_WRITE_BUFFERS; i++)
-        pass->kept[i].len = pass->kept[i].count =
-            0; /* the slots are written before they are read */
-    pass->last = 0;
-}
-
-static void let_go(struct pc_gathered *g)
-{
-    for (uint32_t i = 0; i < g->count; i++)
-        pc_slot_unref(g->slots[i]);
-    g->len = g->count = 0;
-}
-
-void pc_flush_end(struct pc_flush *pass)
-{
-    for (uint32_t i = 0; i < PC_WRITE_BUFFERS; i++)
-        let_go(&pass->kept[i]);
-}
-
-static char *write_buffer(struct pc_conn *conn, uint32_t i)
-{
-    return conn->loop->write_buffers + (size_t)i * PC_WRITE_BUFFER;
-}
-
-/*
- * Returns all frames of a short queue as one piece of memory. The subscribers of a busy channel mostly have the same
- * frames queued, and its audiences a few different sets of them, so the last PC_WRITE_BUFFERS copies are kept during a
- * flush: a queue with the same frames in the same order uses the copy again. Frames are compared by address. A copy
- * holds its frames until the flush ends or another one takes its place, so that no frame made meanwhile has the address
- * of one of them. Costs one memcmp() of pointers for each kept copy, and one memcpy() for each new set of frames. Empty:
- * the queue is too long, partly written, or has a frame that nothing else may hold; write it with pc_outq_gather().
- */
-static pusherc_slice gather(struct pc_conn *conn, struct pc_flush *pass)
-{
-    const struct pc_chunk *chunk = conn->out.first;
-    uint32_t count = chunk->tail - chunk->head;
-    if (chunk->next || conn->out.offset || pc_outq_bytes(&conn->out) > PC_WRITE_BUFFER)
-        return PC_S("");
-    struct pc_slot *const *slots = chunk->items + chunk->head;
-    for (uint32_t n = 0; n < PC_WRITE_BUFFERS; n++) {
-        uint32_t i = (pass->last + n) % PC_WRITE_BUFFERS;
-        const struct pc_gathered *g = &pass->kept[i];
-        if (g->len && count == g->count && memcmp(slots, g->slots, count * sizeof *slots) == 0) {
-            pass->last = i;
-            return pc_slice(write_buffer(conn, i), g->len);
-        }
-    }
-    for (uint32_t i = 0; i < count; i++) {
-        /* it is in this queue only, which tells that it is written when it lets go of it */
-        if (slots[i]->frame->due)
-            return PC_S("");
-    }
-    pass->last = (pass->last + 1) % PC_WRITE_BUFFERS;
-    struct pc_gathered *g = &pass->kept[pass->last];
-    let_go(g);
-    char *to = write_buffer(conn, pass->last);
-    for (uint32_t i = 0; i < count; i++) {
-        memcpy(to, slots[i]->bytes, slots[i]->len);
-        to += slots[i]->len;
-        g->slots[i] = slots[i];
-        slots[i]->refs++;
-    }
-    g->count = count;
-    g->len = pc_outq_bytes(&conn->out);
-    return pc_slice(write_buffer(conn, pass->last), g->len);
-}
-
 /* In one flush a connection writes so much, and one call more. */
 static bool may_write(const struct pc_conn *conn, size_t written)
 {
@@ -609,7 +541,7 @@ static ssize_t write_once(struct pc_conn *conn, struct pc_flush *pass, size_t *a
 {
     struct iovec iov[MAX_VECTORS];
     size_t n = 0;
-    pusherc_slice all = conn->out.count > 1 ? gather(conn, pass) : PC_S("");
+    pusherc_slice all = conn->out.count > 1 ? pc_flush_copy(pass, &conn->out) : PC_S("");
     if (all.len > 0)
         iov[n++] = (struct iovec){(char *)all.ptr, all.len};
     else
@@ -655,15 +587,14 @@ static bool write_queue(struct pc_conn *conn, struct pc_flush *pass)
 static pusherc_slice next_record(struct pc_conn *conn, struct pc_flush *pass)
 {
     struct iovec iov[MAX_VECTORS];
-    pusherc_slice all = conn->out.count > 1 ? gather(conn, pass) : PC_S("");
+    pusherc_slice all = conn->out.count > 1 ? pc_flush_copy(pass, &conn->out) : PC_S("");
     if (all.len > 0)
         return all;
     size_t n = pc_outq_gather(&conn->out, iov, MAX_VECTORS);
     if (n == 1 || iov[0].iov_len >= PC_TLS_RECORD)
         return pc_slice(iov[0].iov_base, iov[0].iov_len);
-    char *to = write_buffer(conn, pass->last);
+    char *to = pc_flush_scratch(pass);
     size_t len = 0;
-    pass->kept[pass->last].len = 0; /* its bytes are overwritten below */
     for (size_t i = 0; i < n && len < PC_WRITE_BUFFER; i++) {
         size_t part =
             iov[i].iov_len < PC_WRITE_BUFFER - len ? iov[i].iov_len : PC_WRITE_BUFFER - len;

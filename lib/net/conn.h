@@ -160,17 +160,4 @@ void pc_conn_leave_place(struct pc_conn *conn);
 /* Tells libuv which events the connection waits for now. Call it after a change of state or of a flag above. */
 void pc_conn_watch(struct pc_conn *conn);
 
-/* Shared by the connections of one flush: the queues that were copied together last, because the next connection
- * mostly has the same frames queued. See gather() in conn.c. The bytes of kept[i] are in the loop's write buffer i. */
-struct pc_flush {
-    struct pc_gathered {
-        size_t len; /* bytes; 0 = unused */
-        uint32_t count;
-        struct pc_slot *slots[PC_CHUNK_SLOTS]; /* held */
-    } kept[PC_WRITE_BUFFERS];
-    uint32_t last; /* the one that was used or written last; looked at first */
-};
-void pc_flush_begin(struct pc_flush *pass);
-void pc_flush_end(struct pc_flush *pass);
-
 #endif

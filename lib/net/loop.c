@@ -18,6 +18,7 @@
 #include <pusherc/error.h>
 
 #include "fanout/channel_timer.h"
+#include "fanout/flush.h"
 #include "fanout/people.h"
 #include "net/conn.h"
 #include "net/fallback.h"
@@ -91,7 +92,7 @@ static bool flush(struct pc_loop *loop, uint64_t ends_ns)
 {
     struct pc_worker *worker = loop->worker;
     struct pc_flush pass;
-    pc_flush_begin(&pass);
+    pc_flush_begin(&pass, loop->write_buffers);
     uint64_t bulk_ns = pc_list_empty(&worker->bulk) ? 0 : PC_BULK_NS;
     bool all = write_each(worker, &worker->dirty, &pass, ends_ns - bulk_ns);
     all &= write_each(worker, &worker->bulk, &pass, ends_ns);

@@ -16,10 +16,8 @@
 #include "net/places.h"
 #include "net/tls.h"
 
-#define PC_READ_BUFFER   65536 /* one per loop; connections have no read buffer */
-#define PC_WRITE_BUFFER  16384 /* small frames are copied together here, up to a TLS record */
-#define PC_WRITE_BUFFERS 4     /* audiences of one channel get different frames, in turn */
-#define PC_PURPOSES      2     /* of listeners: enum pusherc_listen_purpose */
+#define PC_READ_BUFFER 65536 /* one per loop; connections have no read buffer */
+#define PC_PURPOSES    2     /* of listeners: enum pusherc_listen_purpose */
 
 struct pc_loop;
 struct pc_listener;

@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "engine_fixture.h"
+#include "fanout/flush.h"
 
 struct fixture {
     struct fx fx;
@@ -453,6 +454,86 @@ static void a_frame_that_is_dropped_is_not_told(void **state)
     ENDED(c, 0);
 }
 
+static struct pc_flush *begin_flush(void)
+{
+    static struct pc_flush pass;
+    static char buffers[PC_WRITE_BUFFERS * PC_WRITE_BUFFER];
+    pc_flush_begin(&pass, buffers);
+    return &pass;
+}
+
+static void expect_copy(struct pc_flush *pass, const struct pc_outq *q, const char *text)
+{
+    pusherc_slice copy = pc_flush_copy(pass, q);
+    assert_int_equal(copy.len, strlen(text));
+    assert_memory_equal(copy.ptr, text, copy.len);
+}
+
+static void queues_with_the_same_frames_share_a_copy(void **state)
+{
+    struct fixture *f = *state;
+    struct pc_flush *pass = begin_flush();
+    struct pc_outq others[2];
+    push(f, "one ");
+    push(f, "two");
+    for (int i = 0; i < 2; i++) {
+        pc_outq_init(&others[i], f->worker, on_overflow);
+        for (int n = 0; n < 2 - i; n++)
+            assert_int_equal(pc_outq_push(&others[i], f->q.first->items[n]), 0);
+    }
+    expect_copy(pass, &f->q, "one two");
+    const char *first = pc_flush_copy(pass, &f->q).ptr;
+    assert_ptr_equal(pc_flush_copy(pass, &others[0]).ptr, first);
+    expect_copy(pass, &others[1], "one ");
+    assert_ptr_equal(pc_flush_copy(pass, &others[0]).ptr, first); /* still kept */
+    pc_flush_copy(pass, &f->q);
+    assert_ptr_equal(pc_flush_scratch(pass), first);
+    assert_ptr_not_equal(pc_flush_copy(pass, &f->q).ptr, first); /* may be overwritten */
+    pc_flush_end(pass);
+    for (int i = 0; i < 2; i++)
+        pc_outq_free(&others[i]);
+}
+
+/* A frame made in a flush would get the memory of one that was written in it. */
+static void a_copy_holds_its_frames(void **state)
+{
+    struct fixture *f = *state;
+    struct pc_flush *pass = begin_flush();
+    char text[] = "0?";
+    for (; text[0] <= '9'; text[0]++) {
+        push(f, text);
+        expect_copy(pass, &f->q, text);
+        pc_outq_wrote(&f->q, 2);
+    }
+    pc_flush_end(pass);
+}
+
+static void what_no_other_queue_has_is_not_copied(void **state)
+{
+    struct fixture *f = *state;
+    struct pc_flush *pass = begin_flush();
+    static char large[PC_WRITE_BUFFER + 2];
+    struct awaited a;
+    memset(large, 'x', PC_WRITE_BUFFER);
+    push(f, large);
+    expect_copy(pass, &f->q, large);
+    push(f, "x");
+    assert_int_equal(pc_flush_copy(pass, &f->q).len, 0); /* too long */
+    pc_outq_wrote(&f->q, 1);
+    assert_int_equal(pc_flush_copy(pass, &f->q).len, 0); /* written in part */
+    pc_outq_wrote(&f->q, PC_WRITE_BUFFER);
+    push_many(f, 0, PC_CHUNK_SLOTS + 1);
+    assert_int_equal(pc_flush_copy(pass, &f->q).len, 0); /* in two chunks */
+    pc_outq_wrote(&f->q, pc_outq_bytes(&f->q));
+    push(f, "x");
+    push_awaited(f, &a);
+    assert_int_equal(pc_flush_copy(pass, &f->q).len, 0);
+    pc_outq_wrote(&f->q, pc_outq_bytes(&f->q));
+    pc_outq_tell(&f->q);
+    ENDED(a, 1); /* the flush holds it no longer than the queue */
+    pc_flush_end(pass);
+}
+
 #define outq_test(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
 
 int main(void)
@@ -461,6 +542,9 @@ int main(void)
         outq_test(a_frame_that_is_waited_for_is_told_after_its_last_byte),
         outq_test(a_frame_that_moves_is_told_by_the_queue_that_writes_it),
         outq_test(a_frame_that_is_dropped_is_not_told),
+        outq_test(queues_with_the_same_frames_share_a_copy),
+        outq_test(a_copy_holds_its_frames),
+        outq_test(what_no_other_queue_has_is_not_copied),
         outq_test(what_a_connection_did_not_write_is_taken_back_in_order),
         outq_test(frames_leave_in_the_order_they_came),
         outq_test(a_write_may_end_anywhere),
