@@ -64,7 +64,7 @@ void pc_hold_release(struct pc_subscription *s)
         for (uint32_t n = events->count; n > 0 && !q->closed; n--)
             q->overflow(q);
     } else if (!q->closed) {
-        pc_worker_delivered(q->worker, s->local->state, events->count, hold->payload_bytes, 0);
+        pc_worker_delivered(q->worker, s->local->state, events->count, hold->payload_bytes);
         pc_outq_append(q, events);
     }
     hold_free(s);

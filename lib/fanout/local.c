@@ -65,12 +65,22 @@ void pc_local_set_view(struct pc_subscription *s, uint64_t since)
     target->since = has_view || !s->local->channel->views ? since : UINT64_MAX;
 }
 
+static void move_target(struct pc_local *local, uint32_t from, uint32_t to)
+{
+    local->targets[to] = local->targets[from];
+    local->targets[to].subscription->index = to;
+}
+
 void pc_local_remove(struct pc_worker *worker, struct pc_subscription *s)
 {
     struct pc_local *local = s->local;
+    uint32_t gap = s->index;
     local->channel->takers[pc_queue_of(s)->encoding]--;
-    local->targets[s->index] = local->targets[--local->count];
-    local->targets[s->index].subscription->index = s->index;
+    if (gap < local->reached) {
+        move_target(local, --local->reached, gap);
+        gap = local->reached;
+    }
+    move_target(local, --local->count, gap);
     if (local->count == 0) {
         local->channel->local[worker->index] = NULL;
         local->channel->interested &= ~(UINT64_C(1) << worker->index);
@@ -101,6 +111,11 @@ static inline bool is_for(const struct pc_frame *event, const struct pc_target *
     return event->number >= t->since && !(has_except && pc_same_id(t->q->owner, event->except));
 }
 
+/* Targets from, from + 1, ... to - 1. */
+struct range {
+    uint32_t from, to;
+};
+
 /* Pushes a frame into a subscriber's queue. False: there was no room or no memory. */
 static inline bool push(const struct pc_target *t, struct pc_slot *slot, size_t room)
 {
@@ -111,21 +126,22 @@ static inline bool push(const struct pc_target *t, struct pc_slot *slot, size_t 
     return false;
 }
 
-/* All targets get the same frame. */
-static void deliver_same(struct pc_worker *worker, const struct pc_local *local,
-                         struct pc_slot *slot)
+/* All targets get the same frame. Returns how many queues have got it. */
+static uint64_t deliver_same(struct pc_worker *worker, const struct pc_local *local,
+                             struct pc_slot *slot, const struct range *range)
 {
     const struct pc_frame *event = slot->frame;
     const size_t room = room_for(worker, slot->len);
     const bool has_except = event->except.a | event->except.b;
     uint64_t delivered = 0;
-    for (uint32_t i = 0; i < local->count; i++) {
+    for (uint32_t i = range->from; i < range->to; i++) {
         const struct pc_target *t = &local->targets[i];
         if (is_for(event, t, has_except))
             delivered += push(t, slot, room);
     }
     pc_worker_delivered(worker, local->state, delivered,
-                        delivered * (slot->len - event->header_len), event->posted_ns);
+                        delivered * (slot->len - event->header_len));
+    return delivered;
 }
 
 /* Gives a subscriber the slot, later if its events wait. True: it is in the queue. */
@@ -153,15 +169,15 @@ static bool give_tracked(struct pc_worker *worker, const struct pc_local *local,
     return given;
 }
 
-/* Each target gets the frame of its view and encoding, if there is one. */
-static void deliver_each(struct pc_worker *worker, const struct pc_local *local,
-                         struct pc_slot *slot)
+/* The same; each target gets the frame of its view and encoding, if there is one. */
+static uint64_t deliver_each(struct pc_worker *worker, const struct pc_local *local,
+                             struct pc_slot *slot, const struct range *range)
 {
     const struct pc_frame *event = slot->frame;
     const struct pc_variants *variants = event->variants;
     const bool has_except = event->except.a | event->except.b;
     uint64_t delivered = 0, bytes = 0;
-    for (uint32_t i = 0; i < local->count; i++) {
+    for (uint32_t i = range->from; i < range->to; i++) {
         const struct pc_target *t = &local->targets[i];
         struct pc_slot *theirs = slot;
         if (variants) {
@@ -178,37 +194,59 @@ static void deliver_each(struct pc_worker *worker, const struct pc_local *local,
             bytes += theirs->len - theirs->frame->header_len;
         }
     }
-    pc_worker_delivered(worker, local->state, delivered, bytes, event->posted_ns);
+    pc_worker_delivered(worker, local->state, delivered, bytes);
+    return delivered;
 }
 
-static void deliver_to(struct pc_worker *worker, const struct pc_local *local, struct pc_slot *slot)
+/* Pushes the event to the next `max` targets that it has not reached. */
+static void deliver_to(struct pc_worker *worker, struct pc_local *local, struct pc_slot *slot,
+                       uint32_t max)
 {
-    if (slot->frame->variants || slot->frame->tracked || local->held)
-        deliver_each(worker, local, slot);
-    else
-        deliver_same(worker, local, slot);
+    const uint32_t left = local->count - local->reached;
+    const struct range range = {local->reached, local->reached + (left < max ? left : max)};
+    const bool is_plain = !slot->frame->variants && !slot->frame->tracked && !local->held;
+    local->pushed += is_plain ? deliver_same(worker, local, slot, &range)
+                              : deliver_each(worker, local, slot, &range);
+    local->reached = range.to;
 }
 
 /* The queues that this marks go to the end of the bulk. */
-static void deliver_to_crowd(struct pc_worker *worker, const struct pc_local *local,
-                             struct pc_slot *slot)
+static void deliver_to_crowd(struct pc_worker *worker, struct pc_local *local, struct pc_slot *slot)
 {
     struct pc_list others;
     pc_list_take(&others, &worker->dirty);
-    deliver_to(worker, local, slot);
+    do
+        deliver_to(worker, local, slot, PC_CROWD_SLICE);
+    while (local->reached < local->count && pc_mailbox_has_time(worker->mailbox));
     pc_list_put_back(&worker->dirty, &worker->bulk);
     pc_list_take(&worker->bulk, &worker->dirty);
     pc_list_take(&worker->dirty, &others);
 }
 
-static void deliver_now(struct pc_worker *worker, const struct pc_local *local,
-                        struct pc_slot *slot)
+/* False: it has not reached all. */
+static bool deliver(struct pc_worker *worker, struct pc_local *local, struct pc_slot *slot)
 {
-    if (local && local->count > PC_CROWD)
+    if (local->count > PC_CROWD)
         deliver_to_crowd(worker, local, slot);
-    else if (local)
-        deliver_to(worker, local, slot);
-    pc_event_unref(slot);
+    else
+        deliver_to(worker, local, slot, PC_CROWD);
+    if (local->reached < local->count)
+        return false;
+    if (local->pushed)
+        pc_worker_time(worker, local->state, slot->frame->posted_ns);
+    local->reached = 0;
+    local->pushed = 0;
+    return true;
+}
+
+static void deliver_later(struct pc_mail *mail, struct pc_worker *worker);
+
+static void deliver_now(struct pc_worker *worker, struct pc_local *local, struct pc_slot *slot)
+{
+    if (!local || deliver(worker, local, slot))
+        pc_event_unref(slot);
+    else
+        pc_mailbox_put_back(worker->mailbox, &local->aside, &slot->mail, deliver_later);
 }
 
 static inline struct pc_local *local_of(const struct pc_slot *slot, struct pc_worker *worker)

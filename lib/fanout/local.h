@@ -3,7 +3,8 @@
  *
  * The list is a dense array. It holds next to each queue all that delivery has to know of the subscriber (`since`,
  * `view`), so a walk reads memory in sequence and touches a queue only to push. Removing moves the last entry into the
- * gap: the order of subscribers has no meaning, and joining and leaving cost the same however long the list is. An
+ * gap: the order of subscribers has no meaning, and joining and leaving cost the same however long the list is. Only those
+ * that an event for a crowd has reached stay before the others. An
  * event with a number below `since` was published before the subscriber joined, and is skipped.
  *
  * Only the worker changes its list, with the channel's shard locked. The worker reads it without the lock.
@@ -27,6 +28,9 @@ struct pc_target {
 /* More subscribers on one worker make a channel crowded there: what is for all of them waits for what is for few, in the
  * mailbox if that is behind, and when queues are written. */
 #define PC_CROWD 100
+/* An event for a crowd is pushed to so many of them between two looks at the clock. When the mail's time is over, the others
+ * get it in a later run, before the channel's next event. */
+#define PC_CROWD_SLICE 1000
 
 struct pc_local {
     struct pc_channel *channel; /* alive while count > 0 */
@@ -35,6 +39,10 @@ struct pc_local {
     uint32_t held; /* subscriptions whose events wait: hold.h */
     struct pc_target *targets;
     struct pc_aside aside; /* mail of a crowded channel that waits */
+    /* Of the event that is being delivered, the first in `aside` between two runs: the targets before this one have been
+     * seen, and so many queues have got it. */
+    uint32_t reached;
+    uint64_t pushed;
 };
 
 /* Locked. Returns this worker's list, with room for one more; NULL = out of memory. After NULL, and when the room is

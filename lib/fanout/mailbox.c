@@ -181,15 +181,31 @@ static void count_aside(struct pc_mailbox *box, int change)
     pthread_mutex_unlock(&box->mutex);
 }
 
+static void has_one_more(struct pc_mailbox *box, struct pc_aside *aside)
+{
+    if (pc_list_empty(&aside->waiting))
+        pc_list_push_back(&box->asides, &aside->waiting);
+    count_aside(box, 1);
+}
+
 void pc_mailbox_set_aside(struct pc_mailbox *box, struct pc_aside *aside, struct pc_mail *mail,
                           void (*later)(struct pc_mail *mail, struct pc_worker *worker))
 {
     mail->next = NULL;
     mail->run = later;
     append(aside, mail, mail);
-    if (pc_list_empty(&aside->waiting))
-        pc_list_push_back(&box->asides, &aside->waiting);
-    count_aside(box, 1);
+    has_one_more(box, aside);
+}
+
+void pc_mailbox_put_back(struct pc_mailbox *box, struct pc_aside *aside, struct pc_mail *mail,
+                         void (*later)(struct pc_mail *mail, struct pc_worker *worker))
+{
+    mail->next = aside->first;
+    mail->run = later;
+    aside->first = mail;
+    if (!mail->next)
+        aside->last = mail;
+    has_one_more(box, aside);
 }
 
 void pc_mailbox_end_aside(struct pc_mailbox *box, struct pc_aside *aside)
@@ -215,19 +231,24 @@ static void run_first_of(struct pc_mailbox *box, struct pc_aside *aside, struct 
 /* -- running -- */
 
 /* When the mails' time ends; clock_ns NULL: it does not. */
-struct until {
+struct pc_mail_until {
     uint64_t (*clock_ns)(void);
     uint64_t ends_ns;
 };
 
-static inline bool is_over(const struct until *until)
+static inline bool is_over(const struct pc_mail_until *until)
 {
     return until->clock_ns && until->clock_ns() >= until->ends_ns;
 }
 
+bool pc_mailbox_has_time(const struct pc_mailbox *box)
+{
+    return !box->until || !is_over(box->until);
+}
+
 /* These two run up to `max` mails while there is time, and `sure` in any case. False: none was run. */
 static inline bool run_taken(struct pc_mailbox *box, struct pc_worker *worker, uint32_t max,
-                             uint32_t sure, const struct until *until)
+                             uint32_t sure, const struct pc_mail_until *until)
 {
     const uint32_t count = take(box, max);
     uint32_t n = 0;
@@ -239,7 +260,7 @@ static inline bool run_taken(struct pc_mailbox *box, struct pc_worker *worker, u
 }
 
 static bool run_asides(struct pc_mailbox *box, struct pc_worker *worker, uint32_t max,
-                       uint32_t sure, const struct until *until)
+                       uint32_t sure, const struct pc_mail_until *until)
 {
     uint32_t n = 0;
     for (; n < max && !pc_list_empty(&box->asides) && (n < sure || !is_over(until)); n++)
@@ -248,11 +269,12 @@ static bool run_asides(struct pc_mailbox *box, struct pc_worker *worker, uint32_
 }
 
 static inline bool run(struct pc_mailbox *box, struct pc_worker *worker, uint32_t max,
-                       const struct until *until)
+                       const struct pc_mail_until *until)
 {
     bool any = false;
+    box->until = until;
     for (; pc_aside_waits(&box->ended); any = true)
-        run_first_of(box, &box->ended, worker);
+        run_first_of(box, &box->ended, NULL);
     /* Any mail may take long: one runs in any case, and not one of each kind. */
     box->aside_is_sure = !box->aside_is_sure && !pc_list_empty(&box->asides);
     if (box->aside_is_sure)
@@ -260,19 +282,20 @@ static inline bool run(struct pc_mailbox *box, struct pc_worker *worker, uint32_
     any |= run_taken(box, worker, max, !box->aside_is_sure, until);
     if (!pc_list_empty(&box->asides))
         any |= run_asides(box, worker, max, !any, until);
+    box->until = NULL;
     box->behind = box->taken || !pc_list_empty(&box->asides);
     return any;
 }
 
 bool pc_mailbox_run(struct pc_mailbox *box, struct pc_worker *worker)
 {
-    return run(box, worker, PC_MAIL_PORTION, &(struct until){0});
+    return run(box, worker, PC_MAIL_PORTION, &(struct pc_mail_until){0});
 }
 
 bool pc_mailbox_run_until(struct pc_mailbox *box, struct pc_worker *worker,
                           uint64_t (*clock_ns)(void), uint64_t ends_ns)
 {
-    return run(box, worker, PC_MAIL_PORTION, &(struct until){clock_ns, ends_ns});
+    return run(box, worker, PC_MAIL_PORTION, &(struct pc_mail_until){clock_ns, ends_ns});
 }
 
 void pc_mailbox_close(struct pc_mailbox *box)
@@ -287,6 +310,6 @@ void pc_mailbox_close(struct pc_mailbox *box)
         pthread_mutex_lock(&box->mutex);
     }
     pthread_mutex_unlock(&box->mutex);
-    while (run(box, NULL, UINT32_MAX, &(struct until){0}))
+    while (run(box, NULL, UINT32_MAX, &(struct pc_mail_until){0}))
         ;
 }

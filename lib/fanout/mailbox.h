@@ -28,11 +28,13 @@
 #include "base/mem.h"
 
 struct pc_worker;
+struct pc_mail_until;
 
 /* Lives inside the object that it carries. */
 struct pc_mail {
     struct pc_mail *next;
-    /* Consumes the mail. worker NULL: the mailbox has been closed, so run() only frees what the mail carries. */
+    /* Consumes the mail. worker NULL: the mailbox has been closed, or the receiver that the mail was set aside for has
+     * ended, so run() only frees what the mail carries. */
     void (*run)(struct pc_mail *mail, struct pc_worker *worker);
 };
 
@@ -59,7 +61,8 @@ struct pc_mailbox {
     uint32_t taken_count;
     struct pc_list asides; /* the receivers whose mail is set aside; the first one is next */
     struct pc_aside ended; /* the mail of receivers that have ended */
-    bool behind;           /* the latest run has left mail */
+    const struct pc_mail_until *until; /* of the run that goes on; NULL = none */
+    bool behind;                       /* the latest run has left mail */
     bool
         aside_is_sure; /* in the latest run one of those ran in any case, and one of the others did not */
     uint32_t most; /* the largest value that `count` had */
@@ -118,7 +121,12 @@ static inline bool pc_aside_waits(const struct pc_aside *aside)
  * in the box. */
 void pc_mailbox_set_aside(struct pc_mailbox *box, struct pc_aside *aside, struct pc_mail *mail,
                           void (*later)(struct pc_mail *mail, struct pc_worker *worker));
-/* The receiver ends: its mails run before any other. */
+/* The same for a mail that has run in part: it is the first of its receiver again. */
+void pc_mailbox_put_back(struct pc_mailbox *box, struct pc_aside *aside, struct pc_mail *mail,
+                         void (*later)(struct pc_mail *mail, struct pc_worker *worker));
+/* A long mail asks while it runs. False: it should put itself back and leave the rest for another run. */
+bool pc_mailbox_has_time(const struct pc_mailbox *box);
+/* The receiver ends: its mails are freed in the next run, before others run. */
 void pc_mailbox_end_aside(struct pc_mailbox *box, struct pc_aside *aside);
 /* True: the engine stays until pc_mailbox_unpin(), because closing waits for it. The caller must not block meanwhile.
  * False: the box is closed, or this process was forked from the server's. */

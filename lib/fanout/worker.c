@@ -38,13 +38,17 @@ void pc_worker_free(struct pc_worker *worker)
 }
 
 void pc_worker_delivered(struct pc_worker *worker, struct pc_app_state *state, uint64_t messages,
-                         uint64_t bytes, uint64_t posted_ns)
+                         uint64_t bytes)
 {
     struct pc_app_stats *stats = &state->stats[worker->index];
     pc_stat_add(&worker->stats.messages_out, messages);
     pc_stat_add(&stats->messages_out, messages);
     pc_stat_add(&stats->bytes_out, bytes);
-    if (messages == 0 || posted_ns == 0)
+}
+
+void pc_worker_time(struct pc_worker *worker, struct pc_app_state *state, uint64_t posted_ns)
+{
+    if (posted_ns == 0)
         return;
     if (worker->timed_count == PC_WORKER_TIMED)
         pc_worker_written(worker);

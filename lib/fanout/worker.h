@@ -96,9 +96,11 @@ static inline bool pc_worker_marked(const struct pc_worker *worker)
     return !pc_list_empty(&worker->dirty) || !pc_list_empty(&worker->bulk);
 }
 
-/* Counts an event that has just been put into the queues of `messages` subscribers. posted_ns 0: it is not timed. */
+/* Counts an event that has just been put into the queues of `messages` subscribers. */
 void pc_worker_delivered(struct pc_worker *worker, struct pc_app_state *state, uint64_t messages,
-                         uint64_t bytes, uint64_t posted_ns);
+                         uint64_t bytes);
+/* An event has been put into the last queue: it is timed when it is written. posted_ns 0: it is not. */
+void pc_worker_time(struct pc_worker *worker, struct pc_app_state *state, uint64_t posted_ns);
 /* Times the delivered events, which have now been written; reads the clock once for all. */
 void pc_worker_written(struct pc_worker *worker);
 

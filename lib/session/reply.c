@@ -40,7 +40,7 @@ void pc_session_say_tracked(struct pc_session *s, struct pc_buf *message, struct
         else if (event ? send_tracked(s, message, event, user_id) : send_text(s, message))
             pc_session_close(s, PC_CLOSE_INTERNAL, pc_close_text(PC_CLOSE_INTERNAL));
         else
-            pc_worker_delivered(s->worker, s->app->state, 1, message->len, 0);
+            pc_worker_delivered(s->worker, s->app->state, 1, message->len);
     }
     pc_buf_free(message);
 }

@@ -157,6 +157,163 @@ static void a_worker_that_ends_lets_go_of_what_waits(void **state)
     pc_mailbox_close(f->worker->mailbox);
 }
 
+/* -- an event in slices -- */
+
+#define MANY (5 * PC_CROWD_SLICE / 2)
+
+struct many {
+    struct fx fx;
+    struct pc_worker *worker;
+    struct fx_client clients[MANY], other;
+    unsigned from[MANY]; /* the client gets the events from this one on; 0 = has left */
+};
+
+/* All but the last `absent` clients are in the channel. */
+static struct many *open_many(size_t absent)
+{
+    struct many *m = calloc(1, sizeof *m);
+    assert_non_null(m);
+    fx_open(&m->fx, 1);
+    m->worker = &m->fx.engine->workers[0];
+    for (size_t i = 0; i < MANY; i++)
+        fx_connect(&m->fx, &m->clients[i], 0);
+    for (size_t i = 0; i < MANY - absent; i++)
+        fx_subscribe(&m->clients[i], "crowd"), m->from[i] = 1;
+    fx_connect(&m->fx, &m->other, 0);
+    fx_subscribe(&m->other, "few");
+    fx_settle(&m->fx);
+    for (size_t i = 0; i < MANY; i++)
+        fx_forget(&m->clients[i]);
+    return m;
+}
+
+static void close_many(struct many *m)
+{
+    for (size_t i = 0; i < MANY; i++)
+        fx_disconnect(&m->clients[i]);
+    fx_disconnect(&m->other);
+    fx_settle(&m->fx);
+    fx_close(&m->fx);
+    assert_int_equal(failing_alloc_live(&m->fx.alloc), 0);
+    free(m);
+}
+
+/* A turn without time: what runs in any case. */
+static void run_least(struct many *m)
+{
+    now_ns = 0;
+    pc_mailbox_run_until(m->worker->mailbox, m->worker, clock_ns, 0);
+}
+
+static size_t with_queue(const struct many *m)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < MANY; i++)
+        n += m->clients[i].q.count > 0;
+    return n;
+}
+
+static void an_event_for_thousands_does_not_hold_up_others(void **state)
+{
+    struct many *m = open_many(0);
+    (void)state;
+    m->fx.engine->clock_ns = clock_ns;
+    assert_int_equal(fx_publish(&m->fx, "crowd", "e", "1"), 0);
+    run_least(m);
+    assert_int_equal(with_queue(m), PC_CROWD_SLICE);
+    assert_int_equal(m->worker->timed_count, 0);
+    uint32_t waits = 0, most = 0;
+    pc_mailbox_depth(m->worker->mailbox, &waits, &most);
+    assert_int_equal(waits, 1);
+    assert_int_equal(fx_publish(&m->fx, "few", "e", "2"), 0);
+    for (int i = 0; i < 2; i++)
+        run_least(m);
+    assert_int_equal(with_queue(m), 2 * PC_CROWD_SLICE);
+    assert_int_equal(m->other.q.count, 1);
+    assert_int_equal(m->worker->timed_count, 1); /* the other one */
+    run_least(m);
+    assert_int_equal(with_queue(m), MANY);
+    assert_int_equal(m->worker->timed_count, 2);
+    assert_false(m->worker->mailbox->behind);
+    close_many(m);
+}
+
+static void an_event_for_thousands_is_one_piece_while_there_is_time(void **state)
+{
+    struct many *m = open_many(0);
+    (void)state;
+    assert_int_equal(fx_publish(&m->fx, "crowd", "e", "1"), 0);
+    now_ns = 0;
+    pc_mailbox_run_until(m->worker->mailbox, m->worker, clock_ns, 100);
+    assert_int_equal(with_queue(m), MANY);
+    close_many(m);
+}
+
+/* Each client has heard each event since it came once, in order, up to `last`. */
+static void expect_all(struct many *m, unsigned last)
+{
+    for (size_t i = 0; i < MANY; i++) {
+        const char *at = m->from[i] ? fx_heard(&m->clients[i]) : "";
+        for (unsigned n = m->from[i]; m->from[i] && n <= last; n++) {
+            char data[32];
+            snprintf(data, sizeof data, "\"data\":\"%u\"", n);
+            at = strstr(at, "\"event\":\"e\"");
+            assert_non_null(at);
+            at = strstr(at, "\"data\"");
+            assert_memory_equal(at, data, strlen(data));
+        }
+        assert_null(strstr(at, "\"event\":\"e\""));
+    }
+}
+
+static void clients_come_and_leave_between_slices(void **state)
+{
+    struct many *m = open_many(MANY / 3);
+    unsigned published = 0, seed = 7;
+    (void)state;
+    for (int turn = 0; turn < 200; turn++) {
+        if (turn % 3 > 0) {
+            char data[16];
+            snprintf(data, sizeof data, "%u", ++published);
+            assert_int_equal(fx_publish(&m->fx, "crowd", "e", data), 0);
+        }
+        for (int n = 0; n < 40; n++) {
+            seed = seed * 1103515245 + 12345;
+            size_t i = (seed >> 8) % MANY;
+            if (m->from[i]) {
+                fx_unsubscribe(&m->clients[i], "crowd");
+                m->from[i] = 0;
+            } else {
+                fx_disconnect(&m->clients[i]);
+                fx_connect(&m->fx, &m->clients[i], 0);
+                fx_subscribe(&m->clients[i], "crowd");
+                m->from[i] = published + 1;
+            }
+        }
+        run_least(m);
+    }
+    assert_true(m->worker->mailbox->behind);
+    expect_all(m, published);
+    close_many(m);
+}
+
+static void a_slice_is_the_last_thing_that_some_get(void **state)
+{
+    struct many *m = open_many(0);
+    (void)state;
+    assert_int_equal(fx_publish(&m->fx, "crowd", "e", "1"), 0);
+    run_least(m);
+    for (size_t i = 0; i < MANY; i++)
+        fx_unsubscribe(&m->clients[i], "crowd");
+    fx_subscribe(&m->clients[0], "crowd");
+    assert_int_equal(fx_publish(&m->fx, "crowd", "e", "2"), 0);
+    for (size_t i = 1; i < MANY; i++)
+        assert_int_equal(strstr(fx_heard(&m->clients[i]), "\"e\"") != NULL, i < PC_CROWD_SLICE);
+    m->from[0] = 2;
+    assert_non_null(strstr(fx_heard(&m->clients[0]), "\"data\":\"2\""));
+    close_many(m);
+}
+
 #define crowd_test(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
 
 int main(void)
@@ -167,6 +324,10 @@ int main(void)
         crowd_test(a_crowd_that_shrinks_keeps_its_order),
         crowd_test(a_crowd_that_leaves_gets_nothing_and_who_comes_then_nothing_of_before),
         crowd_test(a_worker_that_ends_lets_go_of_what_waits),
+        cmocka_unit_test(an_event_for_thousands_does_not_hold_up_others),
+        cmocka_unit_test(an_event_for_thousands_is_one_piece_while_there_is_time),
+        cmocka_unit_test(clients_come_and_leave_between_slices),
+        cmocka_unit_test(a_slice_is_the_last_thing_that_some_get),
     };
     return cmocka_run_group_tests_name("crowd", tests, NULL, NULL);
 }
