@@ -4,6 +4,7 @@
 #include <limits.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -261,6 +262,35 @@ bool pc_conn_is_our_turn(const struct pc_conn *conn)
     return pc_conn_input_waits(conn) && !conn->throttled && !conn->write_blocked;
 }
 
+/*
+ * libuv stops watching a socket by taking it out of the kernel's set; that and putting it in again cost several us. Of
+ * 10,000 clients that send at once all but a few have to wait for their shares, so such a socket stays in the set, and
+ * only the events that the kernel reports of it are changed. libuv does not know. False: the socket is not in the set yet.
+ */
+static bool report(const struct pc_conn *conn, uint32_t events)
+{
+    struct epoll_event e = {.events = events, .data.fd = conn->fd};
+    return epoll_ctl(uv_backend_fd(conn->loop->uv), EPOLL_CTL_MOD, conn->fd, &e) == 0;
+}
+
+static void watch(struct pc_conn *conn, int interest)
+{
+    const int before = conn->interest;
+    conn->interest = interest;
+    if (before == UV_READABLE && interest == 0 && report(conn, 0)) {
+        conn->muted = true;
+        return;
+    }
+    const bool was_muted = conn->muted;
+    conn->muted = false;
+    if (was_muted && interest == UV_READABLE && report(conn, EPOLLIN))
+        return;
+    if (interest)
+        uv_poll_start(&conn->poll, interest, on_poll);
+    else
+        uv_poll_stop(&conn->poll);
+}
+
 void pc_conn_watch(struct pc_conn *conn)
 {
     int interest = 0;
@@ -284,13 +314,8 @@ void pc_conn_watch(struct pc_conn *conn)
     }
     if (conn->write_blocked)
         interest |= UV_WRITABLE;
-    if (interest == conn->interest)
-        return;
-    conn->interest = interest;
-    if (interest)
-        uv_poll_start(&conn->poll, interest, on_poll);
-    else
-        uv_poll_stop(&conn->poll);
+    if (interest != conn->interest)
+        watch(conn, interest);
 }
 
 /* -- reading -- */
@@ -488,6 +513,11 @@ void pc_conn_resume(struct pc_conn *conn)
 static void on_poll(uv_poll_t *poll, int status, int events)
 {
     struct pc_conn *conn = PC_CONTAINER(poll, struct pc_conn, poll);
+    if (conn->muted) { /* the kernel reports errors in any case: they wait for the connection's share */
+        conn->muted = false;
+        uv_poll_stop(poll);
+        return;
+    }
     pc_loop_enter(conn->loop);
     if (status < 0) {
         pc_conn_break(conn); /* likewise */

@@ -79,7 +79,8 @@ struct pc_conn {
     struct pc_list waiting; /* in pc_budget.waiting or paced; empty = does not wait */
     struct pc_saved *saved; /* owned; NULL = none */
     int fd;
-    int interest;       /* events libuv watches for */
+    int interest;       /* events that the connection waits for */
+    bool muted;         /* there are none, though libuv watches for UV_READABLE */
     uint8_t state;      /* enum pc_conn_state */
     uint8_t wait;       /* what `timer` is set for, enum pc_conn_wait */
     bool throttled;     /* the queue is too long: the connection does not read */
