@@ -37,9 +37,11 @@ static void serve(struct pc_list *list, uint64_t ns)
 void pc_budget_serve(struct pc_loop *loop)
 {
     struct pc_budget *budget = &loop->budget;
+    budget->rest_ns = 0;
+    if (!pc_budget_waits(budget))
+        return;
     const uint64_t spent_ns = uv_hrtime() - loop->turn_ns;
     const uint64_t late_ns = spent_ns > PC_INPUT_NS ? spent_ns - PC_INPUT_NS : 0;
     serve(&budget->waiting, late_ns < PC_WAITERS_NS ? PC_WAITERS_NS - late_ns : 0);
     serve(&budget->rest, PC_REST_NS);
-    budget->rest_ns = 0;
 }

@@ -39,8 +39,9 @@
 #define GOODBYES_PER_MS 20
 /* Connections that are written to between two looks at the clock, if each has little to write. */
 #define FLUSHES_PER_LOOK 16
-/* A queue with more bytes than that is bulk. */
-#define BULK_BYTES 16384
+/* A queue with more bytes than that is bulk, which may wait for all others of its kind: more than a client gets that was not
+ * served for some seconds. */
+#define BULK_BYTES 65536
 /* Events in the mailbox; with more, publishing fails with PUSHERC_EBACKLOG. */
 #define MAILBOX_MAX_EVENTS 65536
 
