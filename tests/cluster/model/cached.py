@@ -10,13 +10,11 @@ was published after it subscribed.
 
     cached.py [--schedules N] [--steps N] [--seed N] [--off NAME] [--no-faults] [--mutations]
 """
-import argparse
 import random
 import sys
 
-
-class Broken(Exception):
-    pass
+import schedules
+from schedules import Broken
 
 
 def require(condition, text, *args):
@@ -275,39 +273,11 @@ class World:
             require(not node.waiting, 'a newcomer waits for ever')
 
 
-def many(first, count, steps, off=(), faults=True):
-    stats = {}
-    for seed in range(first, first + count):
-        world = World(seed, off, faults)
-        try:
-            world.run(steps)
-        except Broken as e:
-            return seed - first + 1, 'seed %d: %s' % (seed, e), stats
-        for k, v in world.stat.items():
-            stats[k] = stats.get(k, 0) + v
-    return count, None, stats
-
-
-def main():
-    p = argparse.ArgumentParser()
-    p.add_argument('--schedules', type=int, default=5000)
-    p.add_argument('--steps', type=int, default=200)
-    p.add_argument('--seed', type=int, default=1)
-    p.add_argument('--off', default='')
-    p.add_argument('--no-faults', action='store_true')
-    p.add_argument('--mutations', action='store_true')
-    a = p.parse_args()
-    if a.mutations:
-        missed = 0
-        for device in DEVICES:
-            n, why, _ = many(KNOWN.get(device, a.seed), a.schedules, a.steps, (device,), device not in ('subscribe_first', 'wait_live'))
-            missed += why is None
-            print('%s %-18s after %5d schedules: %s' % ('caught' if why else 'MISSED', device, n, why))
-        return missed > 0
-    n, why, stats = many(a.seed, a.schedules, a.steps, tuple(d for d in a.off.split(',') if d), not a.no_faults)
-    print('%d schedules of %d steps: %s; %s' % (n, a.steps, why or 'none broken', stats))
-    return why is not None
+def one(seed, off, steps, calm):
+    world = World(seed, off, not calm)
+    world.run(steps)
+    return world.stat
 
 
 if __name__ == '__main__':
-    sys.exit(main())
+    sys.exit(schedules.main(one, DEVICES, 5000, 200, ('--no-faults', 'nothing fails'), ('subscribe_first', 'wait_live'), KNOWN))

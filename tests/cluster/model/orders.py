@@ -8,16 +8,14 @@ server loses its last writes.
 
     orders.py [--schedules N] [--steps N] [--seed N] [--off NAME] [--mutations]
 """
-import argparse
 import random
 import sys
 
+import schedules
+from schedules import Broken
+
 LEASE, RENEW, BOUND, DELAY = 60, 20, 50, 6
 KEPT = 4   # orders in the log
-
-
-class Broken(Exception):
-    pass
 
 
 DEVICES = {
@@ -349,39 +347,12 @@ class World:
             raise Broken('an order is never done')
 
 
-def many(first, count, steps, off=(), mild=False):
-    stats = {}
-    for seed in range(first, first + count):
-        w = World(seed, off, mild)
-        try:
-            w.run(steps)
-        except Broken as e:
-            return seed - first + 1, 'seed %d: %s' % (seed, e), stats
-        for k, v in w.stat.items():
-            stats[k] = stats.get(k, 0) + v
-    return count, None, stats
-
-
-def main():
-    p = argparse.ArgumentParser()
-    p.add_argument('--schedules', type=int, default=5000)
-    p.add_argument('--steps', type=int, default=250)
-    p.add_argument('--seed', type=int, default=1)
-    p.add_argument('--off', default='')
-    p.add_argument('--mutations', action='store_true')
-    p.add_argument('--mild', action='store_true', help='messages vanish, and nothing else; every order must be answered')
-    a = p.parse_args()
-    if a.mutations:
-        missed = 0
-        for device in DEVICES:
-            n, why, stats = many(a.seed, a.schedules, a.steps, (device,), device == 'again')
-            missed += why is None
-            print('%s %-12s after %5d schedules: %s' % ('caught' if why else 'MISSED', device, n, why or stats))
-        return missed > 0
-    n, why, stats = many(a.seed, a.schedules, a.steps, tuple(d for d in a.off.split(',') if d), a.mild)
-    print('%d schedules of %d steps: %s; %s' % (n, a.steps, why or 'none broken', stats))
-    return why is not None
+def one(seed, off, steps, calm):
+    world = World(seed, off, calm)
+    world.run(steps)
+    return world.stat
 
 
 if __name__ == '__main__':
-    sys.exit(main())
+    calm = ('--mild', 'messages vanish, and nothing else; every order must be answered')
+    sys.exit(schedules.main(one, DEVICES, 5000, 250, calm, ('again',)))

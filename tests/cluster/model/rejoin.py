@@ -9,9 +9,11 @@ away for no longer than the time in which tries stay close together; and a node 
 
     rejoin.py [--schedules N] [--seed N] [--off NAME] [--mutations]
 """
-import argparse
 import random
 import sys
+
+import schedules
+from schedules import Broken
 
 # units of 20 ms
 REJOIN = 25       # PC_REJOIN_MS
@@ -20,10 +22,6 @@ PAUSE = 20        # the longest one, in the beginning
 SHORT = 500       # for so long pauses stay like that: 10 s
 LONGEST = 250
 DELAY = 4         # the longest that a message is under way
-
-
-class Broken(Exception):
-    pass
 
 
 def require(condition, text, *args):
@@ -187,37 +185,11 @@ class World:
                 require(not missed, '%s misses %s of %s, which waited', node.name, missed, origin.name)
 
 
-def many(first, count, off=()):
-    stats = {}
-    for seed in range(first, first + count):
-        world = World(seed, off)
-        try:
-            world.run()
-        except Broken as e:
-            return seed - first + 1, 'seed %d: %s' % (seed, e), stats
-        for k, v in world.stat.items():
-            stats[k] = stats.get(k, 0) + v
-    return count, None, stats
-
-
-def main():
-    p = argparse.ArgumentParser()
-    p.add_argument('--schedules', type=int, default=3000)
-    p.add_argument('--seed', type=int, default=1)
-    p.add_argument('--off', default='')
-    p.add_argument('--mutations', action='store_true')
-    a = p.parse_args()
-    if a.mutations:
-        missed = 0
-        for device in DEVICES:
-            n, why, _ = many(a.seed, a.schedules, (device,))
-            missed += why is None
-            print('%s %-16s after %5d schedules: %s' % ('caught' if why else 'MISSED', device, n, why))
-        return missed > 0
-    n, why, stats = many(a.seed, a.schedules, tuple(d for d in a.off.split(',') if d))
-    print('%d schedules: %s; %s' % (n, why or 'none broken', stats))
-    return why is not None
+def one(seed, off, steps, calm):
+    world = World(seed, off)
+    world.run()
+    return world.stat
 
 
 if __name__ == '__main__':
-    sys.exit(main())
+    sys.exit(schedules.main(one, DEVICES, 3000, None))

@@ -11,18 +11,15 @@ fitted once stay.
 
     seats.py [--schedules N] [--steps N] [--seed N] [--off NAME] [--no-faults] [--mutations]
 """
-import argparse
 import random
 import sys
 
+import schedules
 from authority import Partition, OK, FENCED, EPOCH
+from schedules import Broken
 
 LEASE, SETTLE = 60, 35
 LIMIT = 'app/#a'
-
-
-class Broken(Exception):
-    pass
 
 
 def require(condition, text, *args):
@@ -288,39 +285,11 @@ class World:
         require(len(there) <= self.limit or self.moved, '%d connections, the limit is %d', len(there), self.limit)
 
 
-def many(first, count, steps, off=(), faults=True):
-    stats = {}
-    for seed in range(first, first + count):
-        world = World(seed, off, faults)
-        try:
-            world.run(steps)
-        except Broken as e:
-            return seed - first + 1, 'seed %d: %s' % (seed, e), stats
-        for k, v in world.stat.items():
-            stats[k] = stats.get(k, 0) + v
-    return count, None, stats
-
-
-def main():
-    p = argparse.ArgumentParser()
-    p.add_argument('--schedules', type=int, default=3000)
-    p.add_argument('--steps', type=int, default=200)
-    p.add_argument('--seed', type=int, default=1)
-    p.add_argument('--off', default='')
-    p.add_argument('--no-faults', action='store_true')
-    p.add_argument('--mutations', action='store_true')
-    a = p.parse_args()
-    if a.mutations:
-        missed = 0
-        for device in DEVICES:
-            n, why, _ = many(a.seed, a.schedules, a.steps, (device,))
-            missed += why is None
-            print('%s %-12s after %5d schedules: %s' % ('caught' if why else 'MISSED', device, n, why))
-        return missed > 0
-    n, why, stats = many(a.seed, a.schedules, a.steps, tuple(d for d in a.off.split(',') if d), not a.no_faults)
-    print('%d schedules of %d steps: %s; %s' % (n, a.steps, why or 'none broken', stats))
-    return why is not None
+def one(seed, off, steps, calm):
+    world = World(seed, off, not calm)
+    world.run(steps)
+    return world.stat
 
 
 if __name__ == '__main__':
-    sys.exit(main())
+    sys.exit(schedules.main(one, DEVICES, 3000, 200, ('--no-faults', 'nothing fails')))

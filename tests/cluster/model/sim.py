@@ -9,6 +9,7 @@ import random
 
 from authority import (Partition, OK, EPOCH, FENCED, FULL, ALIVE, DENIED, NOT_OWNER,
                        OCCUPIED, VACATED, ADDED, REMOVED)
+from schedules import Broken
 
 LEASE = 60        # units of time, as all below
 RENEW = 20
@@ -22,10 +23,6 @@ OUTBOX = 4        # events kept while there is no link
 FETCH_WAIT = 12   # a subscription without a word from the authority for so long is fetched anew
 RECENT = 10 ** 9  # how long the teller of webhooks remembers what it has told: in the model for ever
 LAG = 40          # writes older than this have reached the replica
-
-
-class Broken(Exception):
-    pass
 
 
 def require(condition, text, *args):
