@@ -225,6 +225,15 @@ static size_t flood(int fd, const char *bytes, size_t len)
     return n > 0 ? (size_t)n : 0;
 }
 
+/* Two messages: the client subscribes, and leaves again. Returns their length. */
+static size_t coming_and_going(char out[256])
+{
+    size_t len =
+        frame(out, 0x81, "{\"event\":\"pusher:subscribe\",\"data\":{\"channel\":\"a\"}}", 51);
+    return len + frame(out + len, 0x81,
+                       "{\"event\":\"pusher:unsubscribe\",\"data\":{\"channel\":\"a\"}}", 53);
+}
+
 static void a_flood_of_messages_waits_for_its_next_share(void **state)
 {
     enum {
@@ -237,10 +246,7 @@ static void a_flood_of_messages_waits_for_its_next_share(void **state)
     app.max_client_messages_per_s = PUSHERC_NO_LIMIT;
     start(&o, &app);
     int hostile = websocket(), honest = websocket();
-    size_t len =
-        frame(one, 0x81, "{\"event\":\"pusher:subscribe\",\"data\":{\"channel\":\"a\"}}", 51);
-    len += frame(one + len, 0x81, "{\"event\":\"pusher:unsubscribe\",\"data\":{\"channel\":\"a\"}}",
-                 53);
+    size_t len = coming_and_going(one);
     char *all = many(one, len, COUNT);
     size_t sent = 2 * (flood(hostile, all, len * COUNT) / len);
     assert_true(sent > 1500);
@@ -321,10 +327,7 @@ static void clients_that_wait_for_their_shares_may_end(void **state)
     start(&o, &app);
     for (size_t i = 0; i < CLIENTS; i++)
         clients[i] = websocket();
-    size_t len =
-        frame(one, 0x81, "{\"event\":\"pusher:subscribe\",\"data\":{\"channel\":\"a\"}}", 51);
-    len += frame(one + len, 0x81, "{\"event\":\"pusher:unsubscribe\",\"data\":{\"channel\":\"a\"}}",
-                 53);
+    size_t len = coming_and_going(one);
     char *all = many(one, len, count);
     for (size_t i = 0; i < CLIENTS; i++)
         assert_int_equal(flood(clients[i], all, len * count), len * count);
