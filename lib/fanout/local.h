@@ -4,8 +4,8 @@
  * The list is a dense array. It holds next to each queue all that delivery has to know of the subscriber (`since`,
  * `view`), so a walk reads memory in sequence and touches a queue only to push. Removing moves the last entry into the
  * gap: the order of subscribers has no meaning, and joining and leaving cost the same however long the list is. Only those
- * that an event for a crowd has reached stay before the others. An
- * event with a number below `since` was published before the subscriber joined, and is skipped.
+ * that an event for a crowd has reached stay before the others. An event with a number below `since` was published before
+ * the subscriber joined, and is skipped.
  *
  * Only the worker changes its list, with the channel's shard locked. The worker reads it without the lock.
  */

@@ -11,7 +11,8 @@
  *
  * A mail may set itself aside when it is run, in the queue of what it is for. The mailbox runs the other mails first, and
  * then one mail of each such queue in turn, so that one receiver with thousands of long mails holds up no other. The mails
- * of one receiver keep their order if each sets itself aside while others of it are.
+ * of one receiver keep their order if each sets itself aside while others of it are. A long one may put itself back when
+ * its time is over, as the first of its receiver, and go on in a later run.
  *
  * The box is reference-counted and is closed before its worker is freed. A host can therefore answer a question long
  * after the server was freed: the post fails with PUSHERC_ECANCELED.

@@ -58,8 +58,7 @@ static inline bool pc_budget_used(const struct pc_budget *budget)
     return uv_hrtime() >= budget->share_ends_ns;
 }
 
-/* Gives those who wait a share each, as far as the time reaches, one in any case; the turn's last
- * input. */
+/* Gives those who wait a share each, as far as the time reaches, one in any case; the last input of a turn. */
 void pc_budget_serve(struct pc_loop *loop);
 
 /* A connection waits for the next turn. */
