@@ -283,8 +283,8 @@ static void renew_reaper(struct world *w)
 
 static void bury_all(struct world *w)
 {
-    char run[8];
-    strcpy(run, w->p->run ? w->p->run : "r");
+    char *run = strdup(w->p->run ? w->p->run : "r"); /* attaching changes it */
+    REQUIRE(run);
     add(w, "reaper");
     add(w, run);
     add_number(w, LEASE_MS);
@@ -314,6 +314,7 @@ static void bury_all(struct world *w)
     renew_reaper(w);
     REQUIRE(w->p->incarnations.count == 1 && w->p->channels.count == 0);
     REQUIRE(w->p->unsettled_until_ms == 0);
+    free(run);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
