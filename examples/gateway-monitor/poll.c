@@ -237,6 +237,9 @@ void poll_ended(struct monitor *monitor, struct gateway *gateway, const struct m
     }
     gateway->success_count++;
     gateway->failed_in_a_row = 0;
+    /* A reading is known by its time: two polls within a millisecond get two. */
+    if (now <= gateway->last_seen_ms && gateway->last_seen_ms - now < 1000)
+        now = gateway->last_seen_ms + 1;
     gateway->last_seen_ms = now;
     if (!gateway->active)
         set_status(monitor, gateway, true);

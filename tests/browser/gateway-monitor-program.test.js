@@ -175,6 +175,20 @@ test('GATE-16, GATE-A9: a replay is a channel of its own, raises no alert, and e
     assert.equal((await ada.post('/api/v1/gateways/1/replay', { from, to: Date.now(), speed: 60, ...wrong })).status, 422);
 });
 
+test('GATE-16: polls within a millisecond are as many readings', async (t) => {
+  const site = await start(t);
+  const ada = await client(site);
+  const from = Date.now() - 1000, values = Array.from({ length: 40 }, (_, i) => 10 + i);
+  await Promise.all(values.map((value) => poll(ada, 1, [value, value, 230, 40, -70])));
+  await until(async () => (await health(site)).polling.rows_waiting === 0, 'readings in the database');
+  const answer = await ada.post('/api/v1/gateways/1/replay', { from, to: Date.now() + 1000, speed: 600 });
+  const socket = await listen(site, `private-replay.${(await answer.json()).replay}`, ada);
+  const played = [];
+  for (let frame; (frame = await socket.next(({ event }) => /^re/.test(event))).event !== 'replay.ended';)
+    if (data(frame).data_point.label === 'Temperature') played.push(data(frame).reading.value);
+  assert.deepEqual(played.sort((a, b) => a - b), values);
+});
+
 test('GATE-20, APP-4: what is too old goes, a month is 2,000 points, and a restart loses nothing that was written', async (t) => {
   const file = path.join(shared.scratch, 'gateways.db');
   const before = await start(t, '--data', file);
