@@ -40,9 +40,9 @@ async function open(t, url, options = {}) {
   page.complaints = [];
   page.on('pageerror', (error) => page.complaints.push(String(error)));
   page.on('console', (message) => {
-    // A connection that is refused while the program is stopped, and pages that are refused to those who may not see
-    // them or are not signed in any more, are what some tests are about.
-    if (message.type() === 'error' && !/ERR_CONNECTION_REFUSED|ERR_FAILED|WebSocket (connection|is already in CLOSING)|status of 4(0[134]|22|29)/.test(message.text()))
+    // A connection that is refused while the program is stopped, a request that was under way when it was killed, and pages that
+    // are refused to those who may not see them or are not signed in any more, are what some tests are about.
+    if (message.type() === 'error' && !/ERR_(CONNECTION_\w+|EMPTY_RESPONSE|FAILED)|WebSocket (connection|is already in CLOSING)|status of 4(0[134]|22|29)/.test(message.text()))
       page.complaints.push(message.text());
   });
   t.after(async () => {
