@@ -13,9 +13,11 @@
 #include <pusherc/error.h>
 #include <pusherc/sign.h>
 
+#include "base/clock.h"
 #include "fanout/channel_timer.h"
 #include "fanout/publish.h"
 #include "require.h"
+#include "session/joining.h"
 #include "session/reply.h"
 #include "unit/failing_alloc.h"
 
@@ -282,12 +284,13 @@ static inline void fx_take_marked(struct pc_worker *worker, struct pc_list *out)
     }
 }
 
-/* Runs one turn of one worker: its mailbox, then its queues. Returns false if it had no work. */
+/* Runs one turn of one worker: joins that wait, its mailbox, then its queues. Returns false if it had no work. */
 static inline bool fx_round(struct fx *fx, uint32_t index)
 {
     struct pc_worker *worker = &fx->engine->workers[index];
-    bool any = pc_mailbox_run(worker->mailbox, worker);
+    bool any = pc_session_serve_joins(worker, pc_clock_us, 1000000);
     struct pc_list dirty;
+    any |= pc_mailbox_run(worker->mailbox, worker);
     any |= pc_decisions_ask(worker);
     any |= pc_worker_marked(worker);
     fx_take_marked(worker, &dirty);

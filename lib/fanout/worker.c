@@ -14,6 +14,7 @@ void pc_worker_init(struct pc_worker *worker, struct pc_engine *engine, uint32_t
     pc_list_init(&worker->sessions);
     pc_list_init(&worker->listed);
     pthread_mutex_init(&worker->listing, NULL);
+    pc_list_init(&worker->joins);
     pc_list_init(&worker->channel_timers);
     pc_list_init(&worker->people_timers);
     pc_list_init(&worker->dirty);

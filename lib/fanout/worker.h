@@ -73,6 +73,7 @@ struct pc_worker {
     uint64_t endpoint_answers; /* how many auth endpoints have given sessions here: see grant.h */
     uint64_t
         changes; /* of the host's facts that this worker has heard of; each counts twice: session/change.c */
+    struct pc_list joins;          /* the long ones that wait: session/joining.h */
     struct pc_list channel_timers; /* see channel_timer.h */
     struct pc_list people_timers;  /* see people.c */
     struct pc_list dirty;          /* queues with something to write */

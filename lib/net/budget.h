@@ -10,6 +10,7 @@
  * served. finish_turn() gives those who wait a share each, as far as the time reaches.
  * A rate: a client that has sent more messages than its app allows waits for PC_PACE_MS.
  *
+ * Joins: those that are long (session/joining.h) are finished after a turn's input, for PC_JOINS_NS, and one longer.
  * Mail: a turn runs what other turns and workers have posted for PC_MAIL_NS, and one mail longer, of an event for more
  * than PC_CROWD_SLICE subscribers a part. Output: a turn writes to connections, and ends broken ones, for PC_FLUSH_NS
  * after that; the others are first in the next turn. The crowd waits: events of crowded channels (PC_CROWD) wait for
@@ -34,6 +35,7 @@
 #define PC_REST_NS        2000000
 /* What the two classes may use before those who wait; more, because there were thousands of them, is taken off theirs. */
 #define PC_INPUT_NS (PC_ESTABLISHED_NS + PC_REST_NS)
+#define PC_JOINS_NS 2000000
 #define PC_MAIL_NS  2000000
 #define PC_FLUSH_NS 3000000
 #define PC_BULK_NS  1000000

@@ -1,10 +1,10 @@
 /*
  * How a turn works. libuv calls back for sockets, timers and the wake-up of other threads. These callbacks only change
  * state and queue bytes; a queue that got something is linked in the worker's list `dirty`. finish_turn() does the rest:
- * it serves the clients whose input had to wait (budget.h), empties the mailbox, hands new questions to the host and
- * writes every dirty queue once. Since this may make new mail, questions and bytes, it repeats, up to MAIL_ROUNDS times;
- * then other sockets get their turn. Finally it sets the timer to the next deadline. So what a turn produces for one
- * client mostly goes out with one system call.
+ * it serves the clients whose input had to wait (budget.h), finishes long joins (session/joining.h), empties the mailbox,
+ * hands new questions to the host and writes every dirty queue once. Since this may make new mail, questions and bytes, it
+ * repeats from the mailbox on, up to MAIL_ROUNDS times; then other sockets get their turn. Finally it sets the timer to
+ * the next deadline. So what a turn produces for one client mostly goes out with one system call.
  *
  * finish_turn() runs in on_prepare(), the last callback before libuv waits for sockets, and a second time at the end of
  * pc_loop_poll(). Between a turn's first callback and its end the idle handle `unfinished` is active, and so is it if
@@ -24,6 +24,7 @@
 #include "net/fallback.h"
 #include "net/listener.h"
 #include "session/decision.h"
+#include "session/joining.h"
 
 /* Rounds of mail, questions and writing in one turn; the rest waits until sockets have been served. */
 #define MAIL_ROUNDS 8
@@ -124,6 +125,7 @@ static void finish_turn(struct pc_loop *loop)
     struct pc_worker *worker = loop->worker;
     bool more = true, flushed = true;
     pc_budget_serve(loop);
+    pc_session_serve_joins(worker, uv_hrtime, PC_JOINS_NS);
     const uint64_t mail_ends_ns = uv_hrtime() + PC_MAIL_NS, ends_ns = mail_ends_ns + PC_FLUSH_NS;
     for (int round = 0; more && flushed && round < MAIL_ROUNDS; round++) {
         more = pc_mailbox_run_until(worker->mailbox, worker, uv_hrtime, mail_ends_ns);
@@ -134,7 +136,7 @@ static void finish_turn(struct pc_loop *loop)
         if (flushed)
             pc_worker_written(worker);
     }
-    more |= !flushed || pc_budget_waits(&loop->budget);
+    more |= !flushed || pc_budget_waits(&loop->budget) || !pc_list_empty(&worker->joins);
     atomic_store_explicit(&worker->stats.out_queued_bytes, worker->queued_bytes,
                           memory_order_relaxed);
     set_timer(loop);

@@ -1,13 +1,17 @@
 #include "session/joining.h"
 
 #include "base/pack.h"
+#include "fanout/local.h"
 #include "session/grant.h"
 #include "session/member.h"
+#include "session/resume.h"
 
 struct pc_session_join {
     struct pc_joining joining;
     struct pc_list in_order;
     struct pc_map_node by_channel;
+    struct pc_list waiting_turn; /* in pc_worker.joins: it is long */
+    bool has_turn;
     struct pc_timer unblocked; /* fires in the next turn after the join in front was abandoned */
     struct pc_session *session;
     struct pc_grant *grant;
@@ -46,6 +50,7 @@ static struct pc_session_join *join_new(struct pc_session *s, const struct pc_jo
     j->session = s;
     j->grant = grant;
     j->then = then;
+    pc_list_init(&j->waiting_turn);
     pc_timer_init(&j->unblocked, on_unblocked);
     j->joining.worker = s->worker;
     j->joining.decided = on_decided;
@@ -117,17 +122,47 @@ static void take_out(struct pc_session_join *j)
     struct pc_session *s = j->session;
     pc_map_remove(&s->joins->by_channel, &j->by_channel);
     pc_list_remove(&j->in_order);
+    pc_list_remove(&j->waiting_turn);
     joins_free_if_empty(s);
     s->subscription_count--;
     pc_timer_stop(&s->worker->timers, &j->unblocked);
 }
 
-/* Answers decided joins from the front, up to the first that is open. Not from inside a walk over grants, because it
- * may free some. */
+/* The newcomer gets a roster of many, and many hear of the newcomer. */
+static bool is_for_crowd(const struct pc_session *s, const struct pc_join *join)
+{
+    if (join->class.kind != PUSHERC_CHANNEL_PRESENCE ||
+        s->app->options.max_presence_members <= PC_CROWD)
+        return false;
+    const uint64_t uid = s->app->state->uid;
+    struct pc_shard *shard = pc_directory_lock(&s->worker->engine->directory, uid, join->channel);
+    const struct pc_channel *channel = pc_shard_find(shard, uid, join->channel);
+    bool crowded = channel && pc_roster_count(&channel->roster) > PC_CROWD;
+    pc_shard_unlock(shard);
+    return crowded;
+}
+
+static bool is_long(const struct pc_session *s, const struct pc_join *join)
+{
+    return pc_resume_awaits_join(s, join->channel) || is_for_crowd(s, join);
+}
+
+/* Decided, and long: it is finished when it gets its turn. */
+static bool waits_for_turn(struct pc_session_join *j)
+{
+    if (j->joining.result || j->has_turn || !is_long(j->session, &j->joining.join))
+        return false;
+    if (pc_list_empty(&j->waiting_turn))
+        pc_list_push_back(&j->session->worker->joins, &j->waiting_turn);
+    return true;
+}
+
+/* Answers decided joins from the front, up to the first that is open or waits for its turn. Not from inside a walk over
+ * grants, because it may free some. */
 static void answer_decided(struct pc_session *s)
 {
     struct pc_session_join *j;
-    while ((j = first_of(s)) && j->joining.result != PC_JOIN_WAITS) {
+    while ((j = first_of(s)) && j->joining.result != PC_JOIN_WAITS && !waits_for_turn(j)) {
         take_out(j);
         if (j->joining.result)
             refuse_join(j, j->joining.result);
@@ -140,7 +175,7 @@ static void answer_decided(struct pc_session *s)
 void pc_session_begin_join(struct pc_session *s, struct pc_join *join, struct pc_grant *grant,
                            pc_joined_fn then)
 {
-    if (!s->worker->engine->decider.begin) {
+    if (!s->worker->engine->decider.begin && !s->joins && !is_long(s, join)) {
         finish(s, join, grant, then);
         return;
     }
@@ -158,6 +193,21 @@ void pc_session_begin_join(struct pc_session *s, struct pc_join *join, struct pc
     pc_join_begin(&j->joining);
     if (first_of(s) == j) /* otherwise another join is in front */
         answer_decided(s);
+}
+
+bool pc_session_serve_joins(struct pc_worker *worker, uint64_t (*clock_ns)(void), uint64_t ns)
+{
+    if (pc_list_empty(&worker->joins))
+        return false;
+    const uint64_t ends_ns = clock_ns() + ns;
+    do {
+        struct pc_session_join *j =
+            PC_CONTAINER(worker->joins.next, struct pc_session_join, waiting_turn);
+        pc_list_remove(&j->waiting_turn);
+        j->has_turn = true;
+        answer_decided(j->session);
+    } while (!pc_list_empty(&worker->joins) && clock_ns() < ends_ns);
+    return true;
 }
 
 static struct pc_session_join *find(const struct pc_session *s, pusherc_slice channel)

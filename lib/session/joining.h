@@ -1,7 +1,9 @@
 /*
- * The joins that a session has begun. Without a decider (fanout/decider.h) each join finishes at once. A decider may
- * answer later: then the session holds the join. The client gets its answers in the order in which it subscribed, so a
- * join that is decided waits behind one that is not.
+ * The joins that a session has begun. A join finishes at once, except in two cases. A decider (fanout/decider.h) may answer
+ * later. A long join waits in the worker's list `joins` for its turn, which comes after all input, so that ten thousand of
+ * them hold up no other client: that of a newcomer of a crowded presence channel (PC_CROWD members), who gets the roster
+ * and of whom all hear, and that of a client that is sent what it has missed. Meanwhile the session holds the join. The
+ * client gets its answers in the order in which it subscribed, so a join that is decided waits behind one that is not.
  */
 #ifndef PC_SESSION_JOINING_H
 #define PC_SESSION_JOINING_H
@@ -26,5 +28,8 @@ bool pc_session_join_waits(const struct pc_session *session, pusherc_slice chann
 /* Cancels the join of this channel. False: none waits. Joins that waited behind it are answered in the next turn. */
 bool pc_session_abandon_join(struct pc_session *session, pusherc_slice channel);
 void pc_session_abandon_joins(struct pc_session *session); /* all of them */
+
+/* Finishes long joins, those that came first, for so many nanoseconds, and one in any case. False: none waited. */
+bool pc_session_serve_joins(struct pc_worker *worker, uint64_t (*clock_ns)(void), uint64_t ns);
 
 #endif

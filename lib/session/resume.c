@@ -110,6 +110,11 @@ void pc_session_resume(struct pc_session *s, const struct pc_message_in *in)
     }
 }
 
+bool pc_resume_awaits_join(const struct pc_session *s, pusherc_slice channel)
+{
+    return s->resume && pc_map_find(&s->resume->points, channel);
+}
+
 struct pc_resume_point pc_resume_take_point(struct pc_session *s, pusherc_slice channel)
 {
     struct pc_resume_point is = {.given = false};

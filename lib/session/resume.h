@@ -20,6 +20,8 @@ struct pc_resume_point {
     uint64_t number; /* of the event */
 };
 
+/* The client has named the channel, and has not subscribed to it since. */
+bool pc_resume_awaits_join(const struct pc_session *session, pusherc_slice channel);
 /* Takes what the client has said about the channel: it counts for one subscribe. */
 struct pc_resume_point pc_resume_take_point(struct pc_session *session, pusherc_slice channel);
 static inline struct pc_resume_point pc_resume_take(struct pc_session *session,

@@ -1,6 +1,7 @@
 /*
  * Channels with a history under random operations: pages come, subscribe, are cut off with events unread, and come back
- * with the last id they saw, on any worker; publishers publish; workers take their turns in any order; time passes.
+ * with the last id they saw, on any worker, and wait for their turn to join; publishers publish; workers take their turns
+ * in any order; time passes.
  *
  * A page must see each event once and in order. It may miss events only after it was told so, and it is told so only if
  * the bounds of the pattern, which the model keeps as simply as possible, have cost it an event; or if the channel was
@@ -40,6 +41,7 @@ struct channel {
 
 /* What a page knows of a channel. */
 struct known {
+    bool waits; /* for its turn to join: it resumes, or has subscribed behind a channel that does */
     bool joined, has_id, lost;
     unsigned last;  /* event it saw, or that it joined after */
     unsigned until; /* while it is resumed: the last event before the join */
@@ -190,6 +192,7 @@ static void read_all(struct world *w, struct page *page)
 
 static void leave(struct world *w, struct page *page, int c)
 {
+    page->known[c].waits = false;
     if (!page->known[c].joined)
         return;
     page->known[c].joined = false;
@@ -229,25 +232,65 @@ static void cut(struct world *w, struct page *page)
         page->known[c].lost = false;
 }
 
-static void subscribe(struct world *w, struct page *page, int c)
+static bool has_joined(struct page *page, int c)
+{
+    return !pc_session_join_waits(&page->client.session, pc_slice_of(patterns[c].pattern));
+}
+
+static uint64_t told_lost(const struct page *page)
+{
+    return pc_stat_get(&page->client.q.worker->stats.history_lost);
+}
+
+/* `told`: that events are lost. */
+static void joined(struct world *w, struct page *page, int c, bool told)
 {
     struct known *k = &page->known[c];
     struct channel *channel = &w->channels[c];
-    if (k->joined)
-        return;
     forget(w, c);
     may_begin_anew(w, c);
-    const uint64_t before = pc_stat_get(&page->client.q.worker->stats.history_lost);
-    fx_subscribe(&page->client, patterns[c].pattern);
-    const bool told = pc_stat_get(&page->client.q.worker->stats.history_lost) > before;
     REQUIRE(told == (k->has_id && channel->floor > k->last) ||
             (told && k->last < channel->forgotten));
+    k->waits = false;
     k->joined = true;
     k->lost = told;
     k->until = channel->count;
     if (!k->has_id)
         k->last = channel->count;
     channel->joined++;
+}
+
+static void subscribe(struct world *w, struct page *page, int c)
+{
+    struct known *k = &page->known[c];
+    if (k->joined || k->waits)
+        return;
+    fx_subscribe(&page->client, patterns[c].pattern);
+    k->waits = true;
+    REQUIRE(!(k->has_id && has_joined(page, c)));
+    if (has_joined(page, c))
+        joined(w, page, c, false);
+}
+
+static uint64_t no_clock(void)
+{
+    return 0;
+}
+
+/* One join that has waited, and those of the same page behind it that need not wait. */
+static bool serve(struct world *w, unsigned index)
+{
+    struct pc_worker *worker = &w->fx.engine->workers[index];
+    const uint64_t before = pc_stat_get(&worker->stats.history_lost);
+    if (!pc_session_serve_joins(worker, no_clock, 0))
+        return false;
+    for (int i = 0; i < PAGES; i++) {
+        struct page *page = &w->pages[i];
+        for (int c = 0; page->open && c < CHANNELS; c++)
+            if (page->known[c].waits && has_joined(page, c))
+                joined(w, page, c, page->known[c].has_id && told_lost(page) > before);
+    }
+    return true;
 }
 
 static void publish(struct world *w, int c)
@@ -315,8 +358,11 @@ static void operate(struct world *w)
         break;
     }
     case 9:
-    case 10:
         flush(w, page);
+        break;
+    case 10:
+        if (page->open)
+            serve(w, page->client.q.worker->index);
         break;
     case 11:
         fx_pass(&w->fx, steps_ms[next(w, sizeof steps_ms / sizeof steps_ms[0])]);
@@ -342,6 +388,9 @@ static void begin(struct world *w)
 
 static void end(struct world *w)
 {
+    for (unsigned i = 0; i < w->fx.engine->worker_count; i++)
+        while (serve(w, i))
+            ;
     fx_settle(&w->fx);
     for (int i = 0; i < PAGES; i++) {
         struct page *page = &w->pages[i];

@@ -302,6 +302,12 @@ static size_t muted(bool were_reset)
     return n;
 }
 
+/* The loop has more to do, whether something happens or not. */
+static bool may_not_sleep(void)
+{
+    return uv_is_active((uv_handle_t *)&server->loops[0].unfinished);
+}
+
 static uint64_t connections(void)
 {
     pusherc_stats stats = PUSHERC_STATS_INIT;
@@ -352,11 +358,63 @@ static void clients_that_wait_for_their_shares_may_end(void **state)
         pusherc_server_poll(server, 1);
     assert_int_equal(connections(), CLIENTS / 3);
     assert_int_equal(muted(false), 0);
-    assert_false(uv_is_active((uv_handle_t *)&server->loops[0].unfinished)); /* it may sleep */
+    assert_false(may_not_sleep());
     free(all);
     for (size_t i = 0; i < CLIENTS; i++)
         if (i % 3)
             close(clients[i]);
+}
+
+static uint64_t subscriptions(void)
+{
+    return atomic_load(&server->engine.workers[0].stats.subscriptions);
+}
+
+static void clients_that_come_back_at_once_hold_up_no_other(void **state)
+{
+    enum {
+        CLIENTS = 90,
+        EVENTS = 400
+    };
+    static const char resume[] =
+        "{\"event\":\"pusher:resume\",\"data\":{\"channels\":{\"a\":\"\"}}}";
+    static const char subscribe[] = "{\"event\":\"pusher:subscribe\",\"data\":{\"channel\":\"a\"}}";
+    const pusherc_history_pattern history = {
+        .struct_size = sizeof history, .pattern = "a", .max_events = EVENTS};
+    pusherc_server_options o = PUSHERC_SERVER_OPTIONS_INIT;
+    pusherc_app_options app = app_options();
+    char data[1000], both[256], ping[64];
+    int clients[CLIENTS];
+    (void)state;
+    app.history = &history;
+    app.history_count = 1;
+    start(&o, &app);
+    memset(data, 'x', sizeof data);
+    for (int i = 0; i < EVENTS; i++)
+        assert_int_equal(pusherc_publish_to(server, "a", "a", 1, "e", 1, data, sizeof data, NULL),
+                         0);
+    int honest = websocket();
+    size_t len = frame(both, 0x81, resume, strlen(resume));
+    len += frame(both + len, 0x81, subscribe, strlen(subscribe));
+    for (size_t i = 0; i < CLIENTS; i++)
+        clients[i] = websocket();
+    for (size_t i = 0; i < CLIENTS; i++)
+        assert_int_equal(flood(clients[i], both, len), len);
+    put(honest, ping, frame(ping, 0x81, "{\"event\":\"pusher:ping\"}", 23));
+    wait_for(honest, "pusher:pong");
+    if (!clock_jumps()) /* there a turn has time for one message */
+        assert_true(subscriptions() < CLIENTS / 2);
+    for (int i = 0; i < 20000 && subscriptions() < CLIENTS; i++) {
+        assert_true(may_not_sleep());
+        turn();
+    }
+    assert_int_equal(subscriptions(), CLIENTS);
+    for (int i = 0; i < 20000 && may_not_sleep(); i++)
+        turn();
+    assert_false(may_not_sleep());
+    for (size_t i = 0; i < CLIENTS; i++)
+        close(clients[i]);
+    close(honest);
 }
 
 /* -- rate -- */
@@ -710,6 +768,7 @@ int main(void)
         cmocka_unit_test_teardown(a_flood_of_messages_waits_for_its_next_share, stop),
         cmocka_unit_test_teardown(a_flood_of_requests_waits_for_its_next_share, stop),
         cmocka_unit_test_teardown(clients_that_wait_for_their_shares_may_end, stop),
+        cmocka_unit_test_teardown(clients_that_come_back_at_once_hold_up_no_other, stop),
         cmocka_unit_test_teardown(who_sends_too_much_is_read_more_slowly_and_loses_nothing, stop),
         cmocka_unit_test_teardown(who_does_not_read_holds_its_queue_and_no_more, stop),
         cmocka_unit_test_teardown(only_the_newest_ping_waits_for_its_answer, stop),
