@@ -210,17 +210,14 @@ static void deliver_to(struct pc_worker *worker, struct pc_local *local, struct 
     local->reached = range.to;
 }
 
-/* The queues that this marks go to the end of the bulk. */
 static void deliver_to_crowd(struct pc_worker *worker, struct pc_local *local, struct pc_slot *slot)
 {
     struct pc_list others;
-    pc_list_take(&others, &worker->dirty);
+    pc_worker_begin_bulk(worker, &others);
     do
         deliver_to(worker, local, slot, PC_CROWD_SLICE);
     while (local->reached < local->count && pc_mailbox_has_time(worker->mailbox));
-    pc_list_put_back(&worker->dirty, &worker->bulk);
-    pc_list_take(&worker->bulk, &worker->dirty);
-    pc_list_take(&worker->dirty, &others);
+    pc_worker_end_bulk(worker, &others);
 }
 
 /* False: it has not reached all. */

@@ -38,6 +38,18 @@ void pc_worker_free(struct pc_worker *worker)
     pc_quotas_free(&worker->quotas);
 }
 
+void pc_worker_begin_bulk(struct pc_worker *worker, struct pc_list *others)
+{
+    pc_list_take(others, &worker->dirty);
+}
+
+void pc_worker_end_bulk(struct pc_worker *worker, struct pc_list *others)
+{
+    pc_list_put_back(&worker->dirty, &worker->bulk);
+    pc_list_take(&worker->bulk, &worker->dirty);
+    pc_list_take(&worker->dirty, others);
+}
+
 void pc_worker_delivered(struct pc_worker *worker, struct pc_app_state *state, uint64_t messages,
                          uint64_t bytes)
 {

@@ -77,7 +77,7 @@ struct pc_worker {
     struct pc_list channel_timers; /* see channel_timer.h */
     struct pc_list people_timers;  /* see people.c */
     struct pc_list dirty;          /* queues with something to write */
-    /* the same, and written after those: what they have got is for a crowd, or is much, or they end */
+    /* the same, and written after those: what they have got is for a crowd, or of a long join, or is much, or they end */
     struct pc_list bulk;
     struct pc_chunk *spare_chunks; /* outq.c's pool */
     uint32_t spare_chunk_count;
@@ -96,6 +96,10 @@ static inline bool pc_worker_marked(const struct pc_worker *worker)
 {
     return !pc_list_empty(&worker->dirty) || !pc_list_empty(&worker->bulk);
 }
+
+/* The queues that are marked in between go to the end of the bulk. `others` is the caller's. */
+void pc_worker_begin_bulk(struct pc_worker *worker, struct pc_list *others);
+void pc_worker_end_bulk(struct pc_worker *worker, struct pc_list *others);
 
 /* Counts an event that has just been put into the queues of `messages` subscribers. */
 void pc_worker_delivered(struct pc_worker *worker, struct pc_app_state *state, uint64_t messages,

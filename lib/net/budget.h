@@ -14,7 +14,7 @@
  * Mail: a turn runs what other turns and workers have posted for PC_MAIL_NS, and one mail longer, of an event for more
  * than PC_CROWD_SLICE subscribers a part. Output: a turn writes to connections, and ends broken ones, for PC_FLUSH_NS
  * after that; the others are first in the next turn. The crowd waits: events of crowded channels (PC_CROWD) wait for
- * other mail, and what they bring, long queues and ends are written last, for PC_BULK_NS at least.
+ * other mail, and what they and long joins bring, long queues and ends are written last, for PC_BULK_NS at least.
  *
  * So whatever arrives, a turn handles input for PC_ESTABLISHED_NS + PC_WAITERS_NS + 2 * PC_REST_NS and a message of
  * each list at most, and a client that sends one message waits for one share of each client that came before it.

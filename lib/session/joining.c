@@ -197,9 +197,11 @@ void pc_session_begin_join(struct pc_session *s, struct pc_join *join, struct pc
 
 bool pc_session_serve_joins(struct pc_worker *worker, uint64_t (*clock_ns)(void), uint64_t ns)
 {
+    struct pc_list others;
     if (pc_list_empty(&worker->joins))
         return false;
     const uint64_t ends_ns = clock_ns() + ns;
+    pc_worker_begin_bulk(worker, &others);
     do {
         struct pc_session_join *j =
             PC_CONTAINER(worker->joins.next, struct pc_session_join, waiting_turn);
@@ -207,6 +209,7 @@ bool pc_session_serve_joins(struct pc_worker *worker, uint64_t (*clock_ns)(void)
         j->has_turn = true;
         answer_decided(j->session);
     } while (!pc_list_empty(&worker->joins) && clock_ns() < ends_ns);
+    pc_worker_end_bulk(worker, &others);
     return true;
 }
 

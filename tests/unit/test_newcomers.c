@@ -156,6 +156,17 @@ static void newcomers_wait_and_others_do_not(void **state)
     assert_int_equal(count(fx_heard(&f->members[0]), "member_added"), 2);
 }
 
+static void what_they_are_sent_is_written_last(void **state)
+{
+    struct fixture *f = *state;
+    newcomer_joins(f, 0);
+    fx_subscribe(&f->other, "news");
+    assert_true(serve_for(f, 0));
+    assert_ptr_equal(f->worker->dirty.next, &f->other.q.dirty);
+    assert_ptr_equal(f->worker->dirty.prev, &f->other.q.dirty);
+    assert_ptr_equal(f->worker->bulk.next, &f->newcomers[0].q.dirty);
+}
+
 static void as_many_join_as_there_is_time_for(void **state)
 {
     struct fixture *f = *state;
@@ -312,6 +323,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_hundred_members_are_no_crowd, set_up_few, tear_down),
         TEST(newcomers_wait_and_others_do_not),
+        TEST(what_they_are_sent_is_written_last),
         TEST(as_many_join_as_there_is_time_for),
         TEST(the_limit_counts_when_it_is_their_turn),
         TEST(a_clients_answers_keep_the_order_of_its_requests),
