@@ -80,7 +80,8 @@ void pc_local_remove(struct pc_worker *worker, struct pc_subscription *s)
         move_target(local, --local->reached, gap);
         gap = local->reached;
     }
-    move_target(local, --local->count, gap);
+    if (gap < --local->count)
+        move_target(local, local->count, gap);
     if (local->count == 0) {
         local->channel->local[worker->index] = NULL;
         local->channel->interested &= ~(UINT64_C(1) << worker->index);

@@ -266,6 +266,12 @@ static void expect_all(struct many *m, unsigned last)
     }
 }
 
+static void leave(struct many *m, size_t i)
+{
+    fx_unsubscribe(&m->clients[i], "crowd");
+    m->from[i] = 0;
+}
+
 static void clients_come_and_leave_between_slices(void **state)
 {
     struct many *m = open_many(MANY / 3);
@@ -281,8 +287,7 @@ static void clients_come_and_leave_between_slices(void **state)
             seed = seed * 1103515245 + 12345;
             size_t i = (seed >> 8) % MANY;
             if (m->from[i]) {
-                fx_unsubscribe(&m->clients[i], "crowd");
-                m->from[i] = 0;
+                leave(m, i);
             } else {
                 fx_disconnect(&m->clients[i]);
                 fx_connect(&m->fx, &m->clients[i], 0);
@@ -294,6 +299,24 @@ static void clients_come_and_leave_between_slices(void **state)
     }
     assert_true(m->worker->mailbox->behind);
     expect_all(m, published);
+    close_many(m);
+}
+
+/* Of a crowd that an event has reached in part those leave that it has not reached, and then others. */
+static void those_that_have_it_may_be_all_that_stay(void **state)
+{
+    struct many *m = open_many(0);
+    (void)state;
+    assert_int_equal(fx_publish(&m->fx, "crowd", "e", "1"), 0);
+    run_least(m);
+    for (size_t i = 0; i < MANY; i++)
+        if (m->clients[i].q.count == 0)
+            leave(m, i);
+    for (size_t i = 0; i < MANY; i++)
+        if (m->from[i] && i % 3 == 0)
+            leave(m, i);
+    assert_int_equal(fx_publish(&m->fx, "crowd", "e", "2"), 0);
+    expect_all(m, 2);
     close_many(m);
 }
 
@@ -327,6 +350,7 @@ int main(void)
         cmocka_unit_test(an_event_for_thousands_does_not_hold_up_others),
         cmocka_unit_test(an_event_for_thousands_is_one_piece_while_there_is_time),
         cmocka_unit_test(clients_come_and_leave_between_slices),
+        cmocka_unit_test(those_that_have_it_may_be_all_that_stay),
         cmocka_unit_test(a_slice_is_the_last_thing_that_some_get),
     };
     return cmocka_run_group_tests_name("crowd", tests, NULL, NULL);
