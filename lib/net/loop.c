@@ -108,6 +108,8 @@ static void set_timer(struct pc_loop *loop)
     uint64_t wait_ms = pc_timers_next(&loop->worker->timers, now_ms);
     uint64_t ask_ms = pc_decisions_next(loop->worker);
     wait_ms = ask_ms < wait_ms ? ask_ms : wait_ms;
+    if (!pc_list_empty(&loop->worker->joins) && wait_ms > PC_JOINS_MS)
+        wait_ms = PC_JOINS_MS;
     uint64_t due_ms = wait_ms == UINT64_MAX ? UINT64_MAX : now_ms + wait_ms;
     if (due_ms == loop->timer_due_ms)
         return;
@@ -136,7 +138,7 @@ static void finish_turn(struct pc_loop *loop)
         if (flushed)
             pc_worker_written(worker);
     }
-    more |= !flushed || pc_budget_waits(&loop->budget) || !pc_list_empty(&worker->joins);
+    more |= !flushed || pc_budget_waits(&loop->budget) || pc_session_has_joins(worker);
     atomic_store_explicit(&worker->stats.out_queued_bytes, worker->queued_bytes,
                           memory_order_relaxed);
     set_timer(loop);

@@ -208,7 +208,7 @@ bool pc_session_serve_joins(struct pc_worker *worker, uint64_t (*clock_ns)(void)
         pc_list_remove(&j->waiting_turn);
         j->has_turn = true;
         answer_decided(j->session);
-    } while (!pc_list_empty(&worker->joins) && clock_ns() < ends_ns);
+    } while (pc_session_has_joins(worker) && clock_ns() < ends_ns);
     pc_worker_end_bulk(worker, &others);
     return true;
 }

@@ -29,7 +29,18 @@ bool pc_session_join_waits(const struct pc_session *session, pusherc_slice chann
 bool pc_session_abandon_join(struct pc_session *session, pusherc_slice channel);
 void pc_session_abandon_joins(struct pc_session *session); /* all of them */
 
-/* Finishes long joins, those that came first, for so many nanoseconds, and one in any case. False: none waited. */
+/*
+ * Finishes long joins, those that came first, for so many nanoseconds, and one in any case. False: none waited. More than
+ * one only while the worker's queues hold less than PC_JOINS_BYTES: ten thousand rosters, and what the members hear of each
+ * other, are not in memory at once, but made as fast as the clients read them.
+ */
+#define PC_JOINS_BYTES (32u << 20)
+#define PC_JOINS_MS    1 /* the next one is finished after that, however much waits to be read */
 bool pc_session_serve_joins(struct pc_worker *worker, uint64_t (*clock_ns)(void), uint64_t ns);
+/* Some wait, and need not wait for clients. */
+static inline bool pc_session_has_joins(const struct pc_worker *worker)
+{
+    return !pc_list_empty(&worker->joins) && worker->queued_bytes < PC_JOINS_BYTES;
+}
 
 #endif

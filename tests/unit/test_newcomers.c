@@ -176,6 +176,21 @@ static void as_many_join_as_there_is_time_for(void **state)
     assert_true(has_joined(f, 0) && has_joined(f, 1) && waits(f, 2));
 }
 
+static void while_much_is_unread_one_joins_at_a_time(void **state)
+{
+    struct fixture *f = *state;
+    for (size_t i = 0; i < 2; i++)
+        newcomer_joins(f, i);
+    f->worker->queued_bytes += PC_JOINS_BYTES;
+    assert_false(pc_session_has_joins(f->worker));
+    assert_true(serve_for(f, 1000));
+    assert_true(has_joined(f, 0) && waits(f, 1));
+    f->worker->queued_bytes -= PC_JOINS_BYTES;
+    assert_true(pc_session_has_joins(f->worker));
+    assert_true(serve_for(f, 1000));
+    assert_true(has_joined(f, 1));
+}
+
 /* What the limit leaves is given in the order of turns. */
 static void the_limit_counts_when_it_is_their_turn(void **state)
 {
@@ -325,6 +340,7 @@ int main(void)
         TEST(newcomers_wait_and_others_do_not),
         TEST(what_they_are_sent_is_written_last),
         TEST(as_many_join_as_there_is_time_for),
+        TEST(while_much_is_unread_one_joins_at_a_time),
         TEST(the_limit_counts_when_it_is_their_turn),
         TEST(a_clients_answers_keep_the_order_of_its_requests),
         TEST(unsubscribing_takes_it_back),
