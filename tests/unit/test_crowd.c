@@ -8,6 +8,7 @@
 
 #include "engine_fixture.h"
 #include "fanout/local.h"
+#include "session/member.h"
 
 #define CROWD (PC_CROWD + 1)
 
@@ -272,6 +273,17 @@ static void leave(struct many *m, size_t i)
     m->from[i] = 0;
 }
 
+/* All that the event has not reached which is under way. */
+static void the_others_leave(struct many *m)
+{
+    for (size_t i = 0; i < MANY; i++) {
+        const struct pc_subscription *sub =
+            pc_session_subscription(&m->clients[i].session, PC_S("crowd"));
+        if (sub && sub->local->reached && sub->index >= sub->local->reached)
+            leave(m, i);
+    }
+}
+
 static void clients_come_and_leave_between_slices(void **state)
 {
     struct many *m = open_many(MANY / 3);
@@ -283,6 +295,8 @@ static void clients_come_and_leave_between_slices(void **state)
             snprintf(data, sizeof data, "%u", ++published);
             assert_int_equal(fx_publish(&m->fx, "crowd", "e", data), 0);
         }
+        if (turn % 10 == 9)
+            the_others_leave(m);
         for (int n = 0; n < 40; n++) {
             seed = seed * 1103515245 + 12345;
             size_t i = (seed >> 8) % MANY;
