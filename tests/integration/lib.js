@@ -505,11 +505,15 @@ async function tcp(server, options) {
 
 /**
  * A port that no program has right now, for a program that cannot say which one the system picked. It is none of those
- * that the system picks (from 32768 on): otherwise a client of another test could get it before the program does.
+ * that the system picks (from 32768 on): otherwise a client of another test could get it before the program does. Tests that
+ * run at the same time, which are processes of their own, look in different parts, and each takes one after the other.
  */
+const PARTS = 64;
+const PART = Math.floor((32768 - 20000) / PARTS);
+let looked = crypto.randomInt(PART);
 async function freePort() {
   for (;;) {
-    const port = crypto.randomInt(20000, 32768);
+    const port = 20000 + (process.pid % PARTS) * PART + (looked++ % PART);
     const server = net.createServer().listen(port, '127.0.0.1');
     const free = await new Promise((resolve) => { server.on('listening', () => resolve(true)); server.on('error', () => resolve(false)); });
     if (!free) continue;
