@@ -1,9 +1,9 @@
 /*
  * The joins that a session has begun. A join finishes at once, except in two cases. A decider (fanout/decider.h) may answer
  * later. A long join waits in the worker's list `joins` for its turn, which comes after all input, so that ten thousand of
- * them hold up no other client: that of a newcomer of a crowded presence channel (PC_CROWD members), who gets the roster
- * and of whom all hear, and that of a client that is sent what it has missed. Meanwhile the session holds the join. The
- * client gets its answers in the order in which it subscribed, so a join that is decided waits behind one that is not.
+ * them hold up no other client: that of a newcomer of a presence channel with more than PC_CROWD members, who gets the
+ * roster and of whom all hear, and that of a client that is sent what it has missed. Meanwhile the session holds the join.
+ * The client gets its answers in the order in which it subscribed, so a join that is decided waits behind one that is not.
  */
 #ifndef PC_SESSION_JOINING_H
 #define PC_SESSION_JOINING_H
