@@ -201,6 +201,7 @@ bool pc_session_serve_joins(struct pc_worker *worker, uint64_t (*clock_ns)(void)
     if (pc_list_empty(&worker->joins))
         return false;
     const uint64_t ends_ns = clock_ns() + ns;
+    const size_t before = worker->queued_bytes;
     pc_worker_begin_bulk(worker, &others);
     do {
         struct pc_session_join *j =
@@ -208,7 +209,8 @@ bool pc_session_serve_joins(struct pc_worker *worker, uint64_t (*clock_ns)(void)
         pc_list_remove(&j->waiting_turn);
         j->has_turn = true;
         answer_decided(j->session);
-    } while (pc_session_has_joins(worker) && clock_ns() < ends_ns);
+    } while (!pc_list_empty(&worker->joins) && clock_ns() < ends_ns &&
+             (pc_session_has_joins(worker) || worker->queued_bytes < before + PC_JOINS_LEAST));
     pc_worker_end_bulk(worker, &others);
     return true;
 }

@@ -30,12 +30,13 @@ bool pc_session_abandon_join(struct pc_session *session, pusherc_slice channel);
 void pc_session_abandon_joins(struct pc_session *session); /* all of them */
 
 /*
- * Finishes long joins, those that came first, for so many nanoseconds, and one in any case. False: none waited. More than
- * one only while the worker's queues hold less than PC_JOINS_BYTES: ten thousand rosters, and what the members hear of each
- * other, are not in memory at once, but made as fast as the clients read them.
+ * Finishes long joins, those that came first, for so many nanoseconds, and one in any case. False: none waited. While the
+ * worker's queues hold PC_JOINS_BYTES, no more of them than bring PC_JOINS_LEAST, and one longer: ten thousand rosters, and
+ * what the members hear of each other, are not in memory at once, but made as fast as the clients read them.
  */
 #define PC_JOINS_BYTES (32u << 20)
-#define PC_JOINS_MS    1 /* the next one is finished after that, however much waits to be read */
+#define PC_JOINS_LEAST (64u << 10)
+#define PC_JOINS_MS    1 /* the next ones are finished after that, however much waits to be read */
 bool pc_session_serve_joins(struct pc_worker *worker, uint64_t (*clock_ns)(void), uint64_t ns);
 /* Some wait, and need not wait for clients. */
 static inline bool pc_session_has_joins(const struct pc_worker *worker)

@@ -37,8 +37,8 @@ static bool serve_for(struct fixture *f, uint64_t looks)
 
 static void join(struct fx_client *client, unsigned user)
 {
-    char data[32];
-    snprintf(data, sizeof data, "{\"user_id\":\"%u\"}", user);
+    char data[1024]; /* with MEMBERS of them a roster is longer than PC_JOINS_LEAST */
+    snprintf(data, sizeof data, "{\"user_id\":\"%u\",\"user_info\":\"%0800u\"}", user, user);
     fx_join(client, ROOM, data);
 }
 
@@ -191,6 +191,23 @@ static void while_much_is_unread_one_joins_at_a_time(void **state)
     assert_true(has_joined(f, 1));
 }
 
+/* They subscribe again to a channel of which they have missed nothing. */
+static void what_is_short_after_all_need_not_wait_for_readers(void **state)
+{
+    struct fixture *f = *state;
+    for (size_t i = 0; i < NEWCOMERS; i++) {
+        fx_say(&f->newcomers[i],
+               "{\"event\":\"pusher:resume\",\"data\":{\"channels\":{\"news\":\"\"}}}");
+        fx_subscribe(&f->newcomers[i], "news");
+        assert_false(is_in(&f->newcomers[i], "news"));
+    }
+    f->worker->queued_bytes += PC_JOINS_BYTES;
+    assert_true(serve_for(f, 1000));
+    f->worker->queued_bytes -= PC_JOINS_BYTES;
+    for (size_t i = 0; i < NEWCOMERS; i++)
+        assert_true(is_in(&f->newcomers[i], "news"));
+}
+
 /* What the limit leaves is given in the order of turns. */
 static void the_limit_counts_when_it_is_their_turn(void **state)
 {
@@ -341,6 +358,7 @@ int main(void)
         TEST(what_they_are_sent_is_written_last),
         TEST(as_many_join_as_there_is_time_for),
         TEST(while_much_is_unread_one_joins_at_a_time),
+        TEST(what_is_short_after_all_need_not_wait_for_readers),
         TEST(the_limit_counts_when_it_is_their_turn),
         TEST(a_clients_answers_keep_the_order_of_its_requests),
         TEST(unsubscribing_takes_it_back),
