@@ -8,7 +8,7 @@ const path = require('node:path');
 const { after, before } = require('node:test');
 const { chromium } = require('playwright-core');
 
-const { launch, signedIn, subscriber } = require('../integration/applications.js');
+const { killed, launch, signedIn, subscriber } = require('../integration/applications.js');
 const { BUILD, until } = require('../integration/lib.js');
 
 const SCREENSHOTS = path.join(BUILD, 'screenshots');
@@ -33,6 +33,10 @@ after(async () => {
 
 const screenshot = (name) => path.join(SCREENSHOTS, `${name}.png`);
 
+/** A request that was under way when its program was killed. */
+const isCutOff = (message) => /ERR_(CONNECTION_(RESET|CLOSED)|EMPTY_RESPONSE)/.test(message.text()) 
+  && [...killed].some((port) => message.location().url.includes(`:${port}/`));
+
 /** Opens a page in a browser profile of its own; whatever it complains about fails the test. */
 async function open(t, url, options = {}) {
   const context = await shared.browser.newContext({ viewport: { width: 1280, height: 800 }, colorScheme: 'light', ...options });
@@ -40,9 +44,9 @@ async function open(t, url, options = {}) {
   page.complaints = [];
   page.on('pageerror', (error) => page.complaints.push(String(error)));
   page.on('console', (message) => {
-    // A connection that is refused while the program is stopped, a request that was under way when it was killed, and pages that
-    // are refused to those who may not see them or are not signed in any more, are what some tests are about.
-    if (message.type() === 'error' && !/ERR_(CONNECTION_\w+|EMPTY_RESPONSE|FAILED)|WebSocket (connection|is already in CLOSING)|status of 4(0[134]|22|29)/.test(message.text()))
+    // A connection that is refused while the program is stopped, and pages that are refused to those who may not see
+    // them or are not signed in any more, are what some tests are about.
+    if (message.type() === 'error' && !/ERR_CONNECTION_REFUSED|ERR_FAILED|WebSocket (connection|is already in CLOSING)|status of 4(0[134]|22|29)/.test(message.text()) && !isCutOff(message))
       page.complaints.push(message.text());
   });
   t.after(async () => {

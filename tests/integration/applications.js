@@ -9,6 +9,9 @@ const readline = require('node:readline');
 
 const { BUILD, TOP, connect, freePort, within } = require('./lib.js');
 
+/** The ports of programs that were killed: what was under way there was cut off. */
+const killed = new Set();
+
 /**
  * Starts the example of that name; it ends with the test, and has to end well. `env` as its last argument if it is an object.
  * A normal start says nothing; set `site.talks` where something else is expected.
@@ -28,6 +31,7 @@ async function launch(t, name, ...args) {
   };
   site.kill = async () => {
     site.killed = true;
+    killed.add(site.port);
     child.kill('SIGKILL');
     await exited;
   };
@@ -90,4 +94,4 @@ async function subscriber(site, channel, cookie, key = `${site.name}-key`) {
   return socket;
 }
 
-module.exports = { launch, signedIn, subscriber };
+module.exports = { killed, launch, signedIn, subscriber };
