@@ -201,7 +201,8 @@ bool pc_session_serve_joins(struct pc_worker *worker, uint64_t (*clock_ns)(void)
     if (pc_list_empty(&worker->joins))
         return false;
     const uint64_t ends_ns = clock_ns() + ns;
-    const size_t before = worker->queued_bytes;
+    const size_t least = worker->queued_bytes + PC_JOINS_LEAST;
+    const size_t most = least > PC_JOINS_BYTES ? least : PC_JOINS_BYTES;
     pc_worker_begin_bulk(worker, &others);
     do {
         struct pc_session_join *j =
@@ -209,8 +210,7 @@ bool pc_session_serve_joins(struct pc_worker *worker, uint64_t (*clock_ns)(void)
         pc_list_remove(&j->waiting_turn);
         j->has_turn = true;
         answer_decided(j->session);
-    } while (!pc_list_empty(&worker->joins) && clock_ns() < ends_ns &&
-             (pc_session_has_joins(worker) || worker->queued_bytes < before + PC_JOINS_LEAST));
+    } while (!pc_list_empty(&worker->joins) && worker->queued_bytes < most && clock_ns() < ends_ns);
     pc_worker_end_bulk(worker, &others);
     return true;
 }

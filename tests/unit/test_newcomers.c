@@ -6,7 +6,7 @@
 
 #include <cmocka.h>
 
-#include "engine_fixture.h"
+#include "auth_fixture.h"
 #include "fanout/decider.h"
 #include "fanout/local.h"
 #include "session/member.h"
@@ -117,14 +117,6 @@ static int tear_down(void **state)
     return clean ? 0 : -1;
 }
 
-static size_t count(const char *text, const char *part)
-{
-    size_t n = 0;
-    while ((text = strstr(text, part)))
-        text += strlen(part), n++;
-    return n;
-}
-
 static void a_hundred_members_are_no_crowd(void **state)
 {
     struct fixture *f = *state;
@@ -152,8 +144,8 @@ static void newcomers_wait_and_others_do_not(void **state)
     assert_false(has_joined(f, 1));
     assert_true(serve_for(f, 0));
     assert_true(has_joined(f, 1));
-    assert_int_equal(count(fx_heard(&f->newcomers[0]), "subscription_succeeded"), 1);
-    assert_int_equal(count(fx_heard(&f->members[0]), "member_added"), 2);
+    assert_int_equal(ax_count(fx_heard(&f->newcomers[0]), "subscription_succeeded"), 1);
+    assert_int_equal(ax_count(fx_heard(&f->members[0]), "member_added"), 2);
 }
 
 static void what_they_are_sent_is_written_last(void **state)
@@ -216,7 +208,7 @@ static void the_limit_counts_when_it_is_their_turn(void **state)
         newcomer_joins(f, i);
     fx_settle(&f->fx);
     assert_true(has_joined(f, 0) && has_joined(f, 1) && !has_joined(f, 2));
-    assert_int_equal(count(fx_heard(&f->newcomers[2]), "maximum of members"), 2);
+    assert_int_equal(ax_count(fx_heard(&f->newcomers[2]), "maximum of members"), 2);
     assert_int_equal(f->newcomers[2].session.subscription_count, 0);
 }
 
@@ -233,7 +225,7 @@ static void a_clients_answers_keep_the_order_of_its_requests(void **state)
     const char *room = strstr(text, "\"channel\":\"" ROOM),
                *news = strstr(text, "\"channel\":\"news");
     assert_true(in_progress && room && news && in_progress < room && room < news);
-    assert_int_equal(count(text, "subscription_succeeded"), 2);
+    assert_int_equal(ax_count(text, "subscription_succeeded"), 2);
 }
 
 static void unsubscribing_takes_it_back(void **state)
@@ -248,8 +240,8 @@ static void unsubscribing_takes_it_back(void **state)
     assert_false(serve_for(f, 0));
     fx_pass(&f->fx, 1); /* what waited behind it */
     assert_true(is_in(&f->newcomers[0], "news"));
-    assert_int_equal(count(fx_heard(&f->newcomers[0]), ROOM), 0);
-    assert_int_equal(count(fx_heard(&f->members[0]), "member_added"), 1);
+    assert_int_equal(ax_count(fx_heard(&f->newcomers[0]), ROOM), 0);
+    assert_int_equal(ax_count(fx_heard(&f->members[0]), "member_added"), 1);
     newcomer_joins(f, 0); /* anew */
     assert_true(serve_for(f, 0));
     assert_true(has_joined(f, 0));
@@ -263,7 +255,7 @@ static void a_client_that_ends_does_not_join(void **state)
     fx_disconnect(&f->newcomers[0]);
     assert_true(serve_for(f, 0));
     assert_true(has_joined(f, 1));
-    assert_int_equal(count(fx_heard(&f->members[0]), "member_added"), 1);
+    assert_int_equal(ax_count(fx_heard(&f->members[0]), "member_added"), 1);
 }
 
 static void a_crowd_that_has_left_is_none(void **state)
@@ -320,7 +312,7 @@ static void what_a_decider_has_allowed_waits_as_well(void **state)
     newcomer_joins(f, 2);
     pc_join_decide(asked, PUSHERC_ELIMIT);
     assert_false(waits(f, 2)); /* nothing of a refusal is long */
-    assert_int_equal(count(fx_heard(&f->newcomers[2]), "maximum of members"), 2);
+    assert_int_equal(ax_count(fx_heard(&f->newcomers[2]), "maximum of members"), 2);
 }
 
 /* -- memory -- */
