@@ -84,10 +84,14 @@ test('facts that change in PHP-FPM: a channel is revoked at once, and given agai
   for (const client of clients) for (const channel of ['private-fresh', 'private-yes', 'private-orders.8']) await hear(client, channel);
   await olga.get('/active/2/0');
   for (const query of ['', '?channel=fresh', '?channel=orders.{order}', '?all=1']) {
+    const had = clients.map((client) => client.frames.length);
     assert.equal((await olga.get(`/reauthorize/2${query}`)).text, 'told');
-    for (const client of clients) {
-      const frames = (await client.settle()).filter((f) => f.event === 'pusher:subscription_error');
-      assert.deepEqual(frames.map((f) => f.channel), query === '' ? ['private-fresh'] : [], query);
+    for (const [i, client] of clients.entries()) {
+      await client.settle(); // its worker has asked the application
+      client.ask('private-no'); // which answers this after what it was asked before
+      await client.event('pusher:subscription_error', 'private-no');
+      const refused = client.frames.slice(had[i]).filter((f) => f.event === 'pusher:subscription_error');
+      assert.deepEqual(refused.map((f) => f.channel), [...query === '' ? ['private-fresh'] : [], 'private-no'], query);
     }
   }
   await olga.get('/active/2/1');
