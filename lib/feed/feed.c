@@ -1,6 +1,5 @@
 #include "feed/feed.h"
 
-#include <signal.h>
 #include <stdio.h>
 #include <uv.h>
 
@@ -356,24 +355,17 @@ static void on_gone(void *owner)
     f->open--;
 }
 
-/* Names are looked up on threads of libuv's, which are made at the first time: they block all signals, as the server's
- * own do. */
 static void connect_now(struct pc_feed *f)
 {
     static const struct pc_redis_conn_ops ops = {
         .opened = on_opened, .replied = on_reply, .failed = on_failed, .gone = on_gone};
     const struct pc_redis_place place = pc_redis_place(&f->url, f->host, f->trust);
-    sigset_t all, before;
     set_state(f, CONNECTING);
     f->subscribed = 0;
     f->asked_ms = 0;
     f->heard_ms = now_ms(f);
     f->is_reading = true;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    int err = pc_redis_conn_open(&f->conn, &f->mem, f->loop->uv, &place, MAX_MESSAGE, &ops, f);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    if (err) {
+    if (pc_redis_conn_open(&f->conn, &f->mem, f->loop->uv, &place, MAX_MESSAGE, &ops, f)) {
         lose(f, false, "cannot be used: out of memory");
         return;
     }

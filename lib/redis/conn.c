@@ -1,6 +1,7 @@
 #include "redis/conn.h"
 
 #include <netdb.h>
+#include <signal.h>
 #include <stdio.h>
 
 #include <pusherc/error.h>
@@ -26,6 +27,7 @@ struct pc_redis_conn {
     bool is_looking_up, has_socket;
     bool is_open;   /* connected, and over TLS the handshake is over */
     bool has_heard; /* of the server */
+    bool is_paused;
     bool is_closed; /* failed, or closed by the owner */
     char host[256], port[8];
     char buffer[READ_BYTES];
@@ -109,23 +111,34 @@ static void on_written(uv_write_t *write, int status)
     unref(conn);
 }
 
-/* Sends bytes as they are, and leaves the buffer empty. */
-static int send_raw(struct pc_redis_conn *conn, struct pc_buf *buf)
+/* Sends what the system has not taken of the buffer, and leaves it empty. */
+static int send_rest(struct pc_redis_conn *conn, struct pc_buf *buf, size_t taken)
 {
     struct writing *w = pc_alloc_zero(conn->mem, sizeof *w);
-    if (!w)
-        return PUSHERC_ENOMEM;
+    if (!w) /* a part of a command cannot be taken back */
+        return taken ? PUSHERC_EIO : PUSHERC_ENOMEM;
     w->conn = conn;
     w->write.data = w;
     w->buf = *buf;
     pc_buf_init(buf, buf->mem, buf->max);
-    uv_buf_t bytes = uv_buf_init(w->buf.ptr, (unsigned)w->buf.len);
+    uv_buf_t bytes = uv_buf_init(w->buf.ptr + taken, (unsigned)(w->buf.len - taken));
     if (uv_write(&w->write, stream_of(conn), &bytes, 1, on_written)) {
         pc_buf_free(&w->buf);
         pc_free(conn->mem, w);
         return PUSHERC_EIO;
     }
     conn->pending++;
+    return 0;
+}
+
+/* Sends bytes as they are, and leaves the buffer empty. As a rule the system takes all at once. */
+static int send_raw(struct pc_redis_conn *conn, struct pc_buf *buf)
+{
+    uv_buf_t bytes = uv_buf_init(buf->ptr, (unsigned)buf->len);
+    int taken = uv_try_write(stream_of(conn), &bytes, 1); /* reading tells of errors */
+    if (taken < 0 || (size_t)taken < buf->len)
+        return send_rest(conn, buf, taken < 0 ? 0 : (size_t)taken);
+    pc_buf_clear(buf);
     return 0;
 }
 
@@ -251,14 +264,19 @@ static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf);
 
 void pc_redis_conn_pause(struct pc_redis_conn *conn)
 {
-    if (conn->is_open && !conn->is_closed)
-        (void)uv_read_stop(stream_of(conn));
+    if (conn->is_closed || !conn->is_open)
+        return;
+    (void)uv_read_stop(stream_of(conn));
+    conn->is_paused = true;
 }
 
 int pc_redis_conn_resume(struct pc_redis_conn *conn)
 {
     if (conn->is_closed || !conn->is_open)
         return PUSHERC_EIO;
+    if (!conn->is_paused)
+        return 0;
+    conn->is_paused = false;
     return uv_read_start(stream_of(conn), on_room, on_read) ? PUSHERC_EIO : 0;
 }
 
@@ -338,10 +356,17 @@ static void on_resolved(uv_getaddrinfo_t *lookup, int status, struct addrinfo *f
     unref(conn);
 }
 
+/* Names are looked up on threads of libuv's, which are made at the first time: they block all signals, as the library's
+ * own do. */
 static int look_up(struct pc_redis_conn *conn)
 {
     const struct addrinfo hints = {.ai_socktype = SOCK_STREAM};
-    if (uv_getaddrinfo(conn->uv, &conn->lookup, on_resolved, conn->host, conn->port, &hints))
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    int err = uv_getaddrinfo(conn->uv, &conn->lookup, on_resolved, conn->host, conn->port, &hints);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (err)
         return PUSHERC_EIO;
     conn->is_looking_up = true;
     conn->pending++;

@@ -32,7 +32,7 @@ struct pc_redis_conn_ops {
     /* It is of no use any more and closes by itself. Once at most, and not after pc_redis_conn_close(). `reached`: it was
      * lost while it was open; otherwise the server could not be reached, or is none. `reason`: valid during the call. */
     void (*failed)(void *owner, struct pc_redis_conn *conn, bool reached, const char *reason);
-    /* The system has taken what pc_redis_conn_write() was given. NULL = not needed. */
+    /* The system has taken what it had not taken at once. NULL = not needed. */
     void (*sent)(void *owner, struct pc_redis_conn *conn);
     /* libuv has closed all of it, and it is freed. Once, after it failed or was closed. */
     void (*gone)(void *owner);
@@ -44,13 +44,14 @@ PC_CHECKED int pc_redis_conn_open(struct pc_redis_conn **out, const struct pc_me
                                   uv_loop_t *uv, const struct pc_redis_place *place,
                                   size_t max_answer_bytes, const struct pc_redis_conn_ops *ops,
                                   void *owner);
-/* Sends what the buffer has, and leaves it empty. 0; PUSHERC_ENOMEM: nothing was sent; PUSHERC_EIO: it will fail soon. */
+/* Sends what the buffer has, and leaves it empty. 0; PUSHERC_ENOMEM: nothing was sent; PUSHERC_EIO: it is of no use any more. */
 PC_CHECKED int pc_redis_conn_write(struct pc_redis_conn *conn, struct pc_buf *buf);
 /* Bytes that have come since the last call. */
 uint64_t pc_redis_conn_take_received(struct pc_redis_conn *conn);
 /* Bytes that the system has not taken yet. */
 size_t pc_redis_conn_unsent(const struct pc_redis_conn *conn);
-/* Reads nothing more, and goes on: 0, or PUSHERC_EIO, then it is of no use. What has been read already is still told. */
+/* Reads nothing more; goes on, if it was paused: 0, or PUSHERC_EIO, then it is of no use. What has been read already is
+ * still told. */
 void pc_redis_conn_pause(struct pc_redis_conn *conn);
 PC_CHECKED int pc_redis_conn_resume(struct pc_redis_conn *conn);
 /* Where Redis itself is; valid as long as the connection. Once it is open. */
