@@ -340,8 +340,8 @@ PUSHERC_API void pusherc_redis_options_init(pusherc_redis_options *out, size_t s
  * Link this server over Redis 6.2 or later, or a Redis Cluster, with those that use the same one and the same prefix, before it
  * starts.
  *
- * The link has a thread, which connects when the server starts and again whenever a connection is lost. The start does not
- * wait for it. The log tells what is wrong with Redis. All data that servers share is in Redis, and none has to outlive
+ * The link is on the loop of the first worker. It connects when the server starts and again whenever a connection is lost;
+ * the start does not wait for it. The log tells what is wrong with Redis. All data that servers share is in Redis, and none has to outlive
  * it: an empty Redis is filled again.
  *
  * @param server   not started, and not linked

@@ -1,7 +1,5 @@
 #include "broker/link.h"
 
-#include <pthread.h>
-#include <signal.h>
 #include <stdio.h>
 #include <uv.h>
 
@@ -16,7 +14,7 @@
 
 static const struct pc_log_about about = {.subject = "cluster"};
 
-/* Of a partition. Only the link's thread changes it, with the mutex held. */
+/* Of a partition. */
 struct route {
     struct pc_broker_server *server; /* that has it, as far as is known; NULL = not known */
     bool up;
@@ -27,72 +25,46 @@ struct route {
 struct pc_broker {
     struct pc_broker_common common;
     pusherc_link *link;
-    pthread_t thread;
-    uv_async_t async;
-
-    /* Only the link's thread. */
+    struct pc_companion companion;
+    bool is_closing;
     struct pc_broker_server *servers[PC_BROKER_PARTITIONS]; /* owned; idle ones as well */
     size_t server_count;
     size_t host; /* of the URL, to be tried next; without a Redis Cluster */
     bool sharded;
     struct pc_broker_locator locator;
     char said[PC_BROKER_TROUBLE]; /* the trouble with the whole of which the log knows */
-
-    /* The rest is guarded. */
-    bool stopping, woken;
-    uint64_t session; /* the last one of any partition */
+    uint64_t session;             /* the last one of any partition */
     struct route routes[PC_BROKER_PARTITIONS];
 };
 
-static void lock(struct pc_broker *b)
-{
-    pthread_mutex_lock(&b->common.mutex);
-}
-
-static void unlock(struct pc_broker *b)
-{
-    pthread_mutex_unlock(&b->common.mutex);
-}
-
 static uint64_t now_ms(const struct pc_broker *b)
 {
-    return uv_now(&b->common.uv);
+    return pc_broker_now_ms(&b->common);
 }
 
-/* -- the node's thread -- */
+/* -- what the node asks -- */
 
-/* With the mutex held: the link's thread shall look. */
-static bool must_wake(struct pc_broker *b)
-{
-    bool wake = !b->woken;
-    b->woken = true;
-    return wake;
-}
-
-/* The server that the session's commands go to, with the mutex held. NULL: the session is over. */
+/* The server that the session's commands go to. NULL: the session is over. */
 static struct pc_broker_server *server_of(const struct pc_broker *b, uint32_t partition,
                                           uint64_t session)
 {
     const struct route *route = &b->routes[partition];
-    return route->up && route->session == session && !b->stopping ? route->server : NULL;
+    return route->up && route->session == session && !b->is_closing ? route->server : NULL;
 }
 
-/* A command was taken, or not. Unlocks. */
+/* A command was taken, or not. */
 static int end_call(struct pc_broker *b, int err)
 {
-    bool wake = err == 0 && must_wake(b);
-    if (err == 0)
-        pc_stat_add(&b->common.counts.commands, 1);
-    unlock(b);
-    if (wake)
-        (void)uv_async_send(&b->async); /* fails only where it was not opened */
-    return err;
+    if (err)
+        return err;
+    pc_stat_add(&b->common.counts.commands, 1);
+    b->common.has_work = true;
+    return 0;
 }
 
 static int on_subscribe(struct pc_broker *b, bool subscribe, uint32_t partition, uint64_t session,
                         pusherc_topic topic, pusherc_slice key)
 {
-    lock(b);
     struct pc_broker_server *s = server_of(b, partition, session);
     return end_call(b, s ? pc_broker_server_put_topic(s, subscribe, partition, topic, key)
                          : PUSHERC_ECANCELED);
@@ -114,7 +86,6 @@ static int publish(void *self, uint32_t partition, uint64_t session, pusherc_sli
                    pusherc_slice message)
 {
     struct pc_broker *b = self;
-    lock(b);
     struct pc_broker_server *s = server_of(b, partition, session);
     int err = s ? pc_broker_server_put_event(s, (uint32_t)session, partition, key, message)
                 : PUSHERC_ECANCELED;
@@ -127,7 +98,6 @@ static int execute(void *self, uint32_t partition, uint64_t session, pusherc_ste
                    const pusherc_slice *args, size_t count)
 {
     struct pc_broker *b = self;
-    lock(b);
     struct pc_broker_server *s = server_of(b, partition, session);
     return end_call(
         b, s ? pc_broker_server_put_step(s, (uint32_t)session, partition, step, args, count)
@@ -138,35 +108,19 @@ static int execute(void *self, uint32_t partition, uint64_t session, pusherc_ste
 static int reset(void *self, uint32_t partition, uint64_t session)
 {
     struct pc_broker *b = self;
-    bool wake = false;
-    lock(b);
     struct pc_broker_server *s = server_of(b, partition, session);
-    if (s) {
-        s->given_up = true;
-        wake = must_wake(b);
-    }
-    unlock(b);
-    if (wake)
-        (void)uv_async_send(&b->async);
+    if (s)
+        s->given_up = b->common.has_work = true;
     return 0;
 }
 
-/* -- routes, on the link's thread -- */
-
-static void set_route(struct pc_broker *b, uint32_t partition, struct pc_broker_server *s)
-{
-    lock(b);
-    b->routes[partition].server = s;
-    unlock(b);
-}
+/* -- routes -- */
 
 static void go_down(struct pc_broker *b, uint32_t partition)
 {
     struct route *route = &b->routes[partition];
     bool was_up = route->up;
-    lock(b);
     route->up = false;
-    unlock(b);
     if (was_up)
         pusherc_link_lost(b->link, partition, false);
 }
@@ -175,10 +129,8 @@ static void go_down(struct pc_broker *b, uint32_t partition)
 static bool go_up(struct pc_broker *b, uint32_t partition)
 {
     struct route *route = &b->routes[partition];
-    lock(b);
     route->session = ++b->session;
     route->up = true;
-    unlock(b);
     return pusherc_link_up(b->link, partition, route->session,
                            pc_slice_of(route->server->greeting.run)) == 0;
 }
@@ -259,7 +211,7 @@ static void begin_alone(struct pc_broker *b)
     b->sharded = false;
     for (uint32_t i = 0; i < PC_BROKER_PARTITIONS; i++) {
         go_down(b, i);
-        set_route(b, i, b->servers[0]);
+        b->routes[i].server = b->servers[0];
     }
     for (size_t i = 0; i < b->server_count; i++)
         pc_broker_server_close(b->servers[i]);
@@ -300,7 +252,7 @@ static void begin_sharded(void *owner, struct pc_broker_server *s)
     (void)s;
     b->sharded = true;
     for (uint32_t i = 0; i < PC_BROKER_PARTITIONS; i++)
-        set_route(b, i, NULL);
+        b->routes[i].server = NULL;
     pc_broker_locator_ask(&b->locator);
 }
 
@@ -322,7 +274,7 @@ static void on_located(void *owner, const struct pc_shards *shards)
         uint8_t index = shards->of[i];
         if (b->routes[i].up)
             continue;
-        set_route(b, i, index == PC_NO_SHARD ? NULL : server_at(b, &shards->places[index]));
+        b->routes[i].server = index == PC_NO_SHARD ? NULL : server_at(b, &shards->places[index]);
         missing += !b->routes[i].server;
     }
     follow_routes(b);
@@ -364,7 +316,7 @@ static void move(struct pc_broker *b, const struct pc_broker_server *s, uint32_t
     bool again = route->moved_ms && now - route->moved_ms < SOON_MS;
     route->moved_ms = now;
     go_down(b, partition);
-    set_route(b, partition, place && !again ? server_at(b, place) : NULL);
+    b->routes[partition].server = place && !again ? server_at(b, place) : NULL;
     if (route->server)
         PC_LOG(b->common.log, INFO, about, "partition %u has moved to Redis at %s:%u", partition,
                place->host, (unsigned)place->port);
@@ -557,92 +509,62 @@ static const struct pc_broker_server_ops server_ops = {.opened = on_opened,
 
 /* -- life -- */
 
-static void stop_all(struct pc_broker *b)
+static void close_all(struct pc_broker *b)
 {
+    b->is_closing = true;
     for (size_t i = 0; i < b->server_count; i++)
         pc_broker_server_stop(b->servers[i]);
     pc_broker_locator_stop(&b->locator);
-    uv_close((uv_handle_t *)(void *)&b->async, NULL);
 }
 
-static void on_async(uv_async_t *async)
+static bool flush(struct pc_companion *companion)
 {
-    struct pc_broker *b = async->data;
-    lock(b);
-    bool stopping = b->stopping;
-    b->woken = false;
-    unlock(b);
-    if (stopping) {
-        stop_all(b);
-        return;
-    }
+    struct pc_broker *b = PC_CONTAINER(companion, struct pc_broker, companion);
+    if (!b->common.has_work || b->is_closing)
+        return false;
+    b->common.has_work = false;
     for (size_t i = 0; i < b->server_count; i++)
         pc_broker_server_flush(b->servers[i]);
+    return true;
 }
 
-static void *run(void *arg)
+/* The node's companion, which joined later, has ended: nothing is asked any more. */
+static bool ended(struct pc_companion *companion)
 {
-    struct pc_broker *b = arg;
-    begin_alone(b);
-    uv_run(&b->common.uv, UV_RUN_DEFAULT);
-    return NULL;
+    struct pc_broker *b = PC_CONTAINER(companion, struct pc_broker, companion);
+    if (!b->is_closing)
+        close_all(b);
+    return b->common.open == 0;
 }
 
-static void close_loop(struct pc_broker *b)
-{
-    uv_run(&b->common.uv, UV_RUN_DEFAULT); /* what was closed has to be gone */
-    (void)uv_loop_close(&b->common.uv);
-}
-
-static int open_loop(struct pc_broker *b)
-{
-    if (uv_loop_init(&b->common.uv))
-        return PUSHERC_EIO;
-    if (uv_async_init(&b->common.uv, &b->async, on_async)) {
-        (void)uv_loop_close(&b->common.uv);
-        return PUSHERC_EIO;
-    }
-    b->async.data = b;
-    pc_broker_locator_init(&b->locator, &b->common, &locator_ops, b);
-    int err = pc_broker_server_new(&b->servers[0], &b->common, &server_ops, b);
-    if (err == 0) {
-        b->server_count = 1;
-        return 0;
-    }
-    stop_all(b);
-    close_loop(b);
-    return err;
-}
-
-/* The host's threads handle signals: this one blocks them. */
-static int start(void *self, pusherc_link *link)
-{
-    struct pc_broker *b = self;
-    sigset_t all, before;
-    int err = open_loop(b);
-    if (err)
-        return err;
-    b->link = link;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    err = pthread_create(&b->thread, NULL, run, b);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    if (err == 0)
-        return 0;
-    stop_all(b);
-    close_loop(b);
-    return PUSHERC_EIO;
-}
-
+/* Also after a failed start, when no other code runs the loop. */
 static void stop(void *self)
 {
     struct pc_broker *b = self;
-    lock(b);
-    b->stopping = true;
-    unlock(b);
-    (void)uv_async_send(&b->async);
-    pthread_join(b->thread, NULL);
-    close_loop(b);
+    pc_loop_leave(&b->companion);
+    if (!b->is_closing)
+        close_all(b);
+    while (b->common.open > 0)
+        uv_run(b->common.loop->uv, UV_RUN_ONCE);
+}
+
+static int start(void *self, pusherc_link *link)
+{
+    struct pc_broker *b = self;
+    b->link = link;
+    b->common.loop = pc_loop_of(link->worker);
+    b->companion = (struct pc_companion){.flush = flush, .ended = ended};
+    pc_list_init(&b->companion.of_loop);
+    pc_loop_join(b->common.loop, &b->companion);
+    pc_broker_locator_init(&b->locator, &b->common, &locator_ops, b);
+    int err = pc_broker_server_new(&b->servers[0], &b->common, &server_ops, b);
+    if (err) {
+        stop(b);
+        return err;
+    }
+    b->server_count = 1;
+    begin_alone(b);
+    return 0;
 }
 
 pusherc_link_ops pc_broker_ops(void)
@@ -686,7 +608,6 @@ int pc_broker_new(struct pc_broker **out, const struct pc_mem *mem, struct pc_lo
     (void)snprintf(c->client_name, sizeof c->client_name, "pusherc-%s", c->id);
     c->url = *url;
     *url = (struct pc_broadcast_url){.text = NULL}; /* it is the link's now */
-    pthread_mutex_init(&c->mutex, NULL);
     *out = b;
     return 0;
 }
@@ -707,6 +628,5 @@ void pc_broker_free(void *broker)
     pc_broker_names_free(&b->common.names);
     pc_broadcast_url_free(&b->common.url);
     pc_tls_trust_free(b->common.trust);
-    pthread_mutex_destroy(&b->common.mutex);
     pc_free(&mem, b);
 }

@@ -10,7 +10,7 @@
 
 static uint64_t now_ms(const struct pc_broker_locator *l)
 {
-    return uv_now(&l->common->uv);
+    return pc_broker_now_ms(l->common);
 }
 
 static void close_conn(struct pc_broker_locator *l)
@@ -59,6 +59,7 @@ static void on_error(struct pc_broker_locator *l, pusherc_slice error)
 static bool on_replied(void *owner, struct pc_redis_conn *conn, const struct pc_redis_reply *reply)
 {
     struct pc_broker_locator *l = owner;
+    pc_broker_enter(l->common);
     pc_stat_add(&l->common->counts.bytes_in, pc_redis_conn_take_received(conn));
     if (reply->items[0].type == PC_REDIS_ERROR)
         on_error(l, reply->items[0].text);
@@ -76,6 +77,7 @@ static void on_opened(void *owner, struct pc_redis_conn *conn)
     struct pc_broker_locator *l = owner;
     const pusherc_slice question[] = {PUSHERC_LIT("CLUSTER"), PUSHERC_LIT("SLOTS")};
     struct pc_buf buf;
+    pc_broker_enter(l->common);
     pc_buf_init(&buf, &l->common->mem, SIZE_MAX);
     int err = pc_redis_put_greeting(&buf, &l->common->url, &l->logins);
     pc_redis_put_command(&buf, question, 2);
@@ -91,6 +93,7 @@ static void on_failed(void *owner, struct pc_redis_conn *conn, bool reached, con
     struct pc_broker_locator *l = owner;
     char why[PC_REDIS_LINE];
     (void)conn;
+    pc_broker_enter(l->common);
     l->conn = NULL; /* closes by itself */
     (void)snprintf(why, sizeof why, reached ? "is gone: %s" : "cannot be used: %s", reason);
     fail(l, false, why);
@@ -98,22 +101,23 @@ static void on_failed(void *owner, struct pc_redis_conn *conn, bool reached, con
 
 static void on_gone(void *owner)
 {
-    (void)owner;
+    struct pc_broker_locator *l = owner;
+    pc_broker_handle_gone(l->common);
 }
 
 static void ask_now(struct pc_broker_locator *l)
 {
     static const struct pc_redis_conn_ops ops = {
         .opened = on_opened, .replied = on_replied, .failed = on_failed, .gone = on_gone};
-    struct pc_broker_common *c = l->common;
     l->place = l->ops->place(l->owner, l->nth++);
-    if (pc_redis_conn_open(&l->conn, &c->mem, &c->uv, &l->place, MAX_ANSWER, &ops, l))
+    if (pc_broker_conn_open(l->common, &l->conn, &l->place, MAX_ANSWER, &ops, l))
         fail(l, false, "cannot be used: out of memory");
 }
 
 static void on_timer(uv_timer_t *timer)
 {
     struct pc_broker_locator *l = timer->data;
+    pc_broker_enter(l->common);
     if (!l->waits) {
         fail(l, false, pc_redis_conn_silence(l->conn));
         return;
@@ -146,12 +150,11 @@ void pc_broker_locator_init(struct pc_broker_locator *l, struct pc_broker_common
                             const struct pc_broker_locator_ops *ops, void *owner)
 {
     *l = (struct pc_broker_locator){.common = common, .ops = ops, .owner = owner};
-    uv_timer_init(&common->uv, &l->timer); /* cannot fail */
-    l->timer.data = l;
+    pc_broker_timer_open(common, &l->timer, l);
 }
 
 void pc_broker_locator_stop(struct pc_broker_locator *l)
 {
     close_conn(l);
-    uv_close((uv_handle_t *)(void *)&l->timer, NULL);
+    pc_broker_timer_close(l->common, &l->timer);
 }

@@ -8,7 +8,6 @@
 
 #include "broker/server.h"
 
-/* All on the link's thread. */
 struct pc_broker_locator_ops {
     /* The nth server to ask, in turn. */
     struct pc_redis_place (*place)(void *owner, uint64_t nth);

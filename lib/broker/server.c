@@ -10,6 +10,7 @@
 #define MAX_ANSWER (64u << 20)
 #define MAX_OUT    (16u << 20) /* of commands that wait; more is refused */
 #define MAX_UNSENT (1u << 20)  /* that the system has not taken; the rest waits */
+#define MAX_KEPT   65536       /* room of a buffer that is empty */
 #define PROBE_MS   3000
 #define TICKS      4 /* in a time-out */
 
@@ -17,10 +18,10 @@ static const struct pc_log_about about = {.subject = "cluster"};
 
 static uint64_t now_ms(const struct pc_broker_server *s)
 {
-    return uv_now(&s->common->uv);
+    return pc_broker_now_ms(s->common);
 }
 
-/* -- commands, on any thread -- */
+/* -- commands -- */
 
 /* A command was written behind `len` bytes, or not: then it is taken back. */
 static int settle(struct pc_buf *buf, size_t len, int err)
@@ -94,6 +95,7 @@ static void on_timer(uv_timer_t *timer);
 
 static void wait_ms(struct pc_broker_server *s, uint64_t ms)
 {
+    s->due_ms = now_ms(s) + ms;
     uv_timer_start(&s->timer, on_timer, ms, 0);
 }
 
@@ -144,12 +146,10 @@ static void close_conns(struct pc_broker_server *s)
 /* Nothing is written any more for these connections. */
 static void forget(struct pc_broker_server *s)
 {
-    pthread_mutex_lock(&s->common->mutex);
     s->given_up = false;
     pc_asked_free(&s->asked);
     pc_buf_free(&s->out);
     pc_buf_free(&s->topics_out);
-    pthread_mutex_unlock(&s->common->mutex);
 }
 
 void pc_broker_server_lose(struct pc_broker_server *s, bool unfit, const char *why)
@@ -187,38 +187,42 @@ void pc_broker_server_close(struct pc_broker_server *s)
 
 /* -- sending -- */
 
-static void flush_one(struct pc_broker_server *s, struct pc_redis_conn *conn, struct pc_buf *buf)
+static void send_out(struct pc_broker_server *s, struct pc_redis_conn *conn, struct pc_buf *buf)
 {
-    struct pc_buf bytes;
-    if (!conn || pc_redis_conn_unsent(conn) > MAX_UNSENT)
+    if (!conn || buf->len == 0 || pc_redis_conn_unsent(conn) > MAX_UNSENT)
         return;
-    pthread_mutex_lock(&s->common->mutex);
-    bytes = *buf;
-    pc_buf_init(buf, &s->common->mem, SIZE_MAX);
-    pthread_mutex_unlock(&s->common->mutex);
-    pc_stat_add(&s->common->counts.bytes_out, bytes.len);
-    if (bytes.len && pc_redis_conn_write(conn, &bytes))
+    pc_stat_add(&s->common->counts.bytes_out, buf->len);
+    if (pc_redis_conn_write(conn, buf))
         pc_broker_server_lacks_memory(s);
-    pc_buf_free(&bytes);
+    else if (buf->cap > MAX_KEPT)
+        pc_buf_free(buf);
+}
+
+static void read_on(struct pc_broker_server *s)
+{
+    s->is_paused = false;
+    if (pc_redis_conn_resume(s->commands) || pc_redis_conn_resume(s->topics))
+        pc_broker_server_lose(s, false, "cannot be read any more");
 }
 
 void pc_broker_server_flush(struct pc_broker_server *s)
 {
-    pthread_mutex_lock(&s->common->mutex);
-    bool given_up = s->given_up;
-    pthread_mutex_unlock(&s->common->mutex);
-    if (given_up)
+    if (s->given_up)
         pc_broker_server_lose(s, false, "has answered what the server does not understand");
     if (s->state == PC_BROKER_OPEN)
-        flush_one(s, s->commands, &s->out);
+        send_out(s, s->commands, &s->out);
     if (s->state == PC_BROKER_OPEN)
-        flush_one(s, s->topics, &s->topics_out);
+        send_out(s, s->topics, &s->topics_out);
+    if (s->state == PC_BROKER_OPEN && s->is_paused)
+        read_on(s);
 }
 
 static void on_sent(void *owner, struct pc_redis_conn *conn)
 {
+    struct pc_broker_server *s = owner;
     (void)conn;
-    pc_broker_server_flush(owner);
+    pc_broker_enter(s->common);
+    s->common->has_work = true;
 }
 
 /* -- the server's own topic -- */
@@ -243,15 +247,12 @@ void pc_broker_server_prove_by(struct pc_broker_server *s, uint32_t partition)
 {
     s->own = partition;
     s->heard_ms = now_ms(s);
-    pthread_mutex_lock(&s->common->mutex);
     size_t len = s->topics_out.len;
     put_own(s, &s->topics_out);
     int err = settle(&s->topics_out, len, 0);
-    pthread_mutex_unlock(&s->common->mutex);
+    s->common->has_work = true;
     if (err)
         pc_broker_server_lacks_memory(s);
-    else
-        pc_broker_server_flush(s);
 }
 
 /* A question of the link itself. */
@@ -259,7 +260,6 @@ static void ask(struct pc_broker_server *s, enum pc_asked_kind kind)
 {
     char text[MAX_OWN_TOPIC];
     const pusherc_slice probe[] = {s->words->publish, own_topic(s, text), PUSHERC_LIT("P")};
-    pthread_mutex_lock(&s->common->mutex);
     size_t len = s->out.len;
     if (pc_asked_reserve(&s->asked) == 0) {
         if (kind == PC_ASKED_WHO)
@@ -268,11 +268,11 @@ static void ask(struct pc_broker_server *s, enum pc_asked_kind kind)
             pc_redis_put_command(&s->out, probe, 3);
         if (kind == PC_ASKED_PROBE)
             s->probe_ns = uv_hrtime();
+        s->common->has_work = true;
         if (settle(&s->out, len, 0) == 0)
             pc_asked_push(&s->asked,
                           (struct pc_asked){.kind = (uint8_t)kind, .partition = (uint16_t)s->own});
     }
-    pthread_mutex_unlock(&s->common->mutex);
 }
 
 static uint64_t us_since_probe(const struct pc_broker_server *s)
@@ -285,9 +285,7 @@ static uint64_t us_since_probe(const struct pc_broker_server *s)
 static bool on_reply(struct pc_broker_server *s, const struct pc_redis_reply *reply)
 {
     struct pc_asked asked;
-    pthread_mutex_lock(&s->common->mutex);
     bool has = pc_asked_take(&s->asked, &asked);
-    pthread_mutex_unlock(&s->common->mutex);
     s->answered_ms = now_ms(s);
     if (!has)
         return false;
@@ -403,22 +401,36 @@ static bool on_topics_reply(struct pc_broker_server *s, const struct pc_redis_re
 
 /* -- connections -- */
 
+/* A turn that has taken long goes on reading in the next one. */
+static void mind_time(struct pc_broker_server *s, struct pc_redis_conn *conn)
+{
+    if (s->state != PC_BROKER_OPEN || uv_hrtime() - s->common->loop->turn_ns < PC_LINK_NS)
+        return;
+    pc_redis_conn_pause(conn);
+    s->is_paused = s->common->has_work = true;
+}
+
 static bool on_replied(void *owner, struct pc_redis_conn *conn, const struct pc_redis_reply *reply)
 {
     struct pc_broker_server *s = owner;
+    bool known = true;
+    pc_broker_enter(s->common);
     pc_stat_add(&s->common->counts.bytes_in, pc_redis_conn_take_received(conn));
     if (conn == s->topics)
-        return on_topics_reply(s, reply);
-    if (s->commands_ready)
-        return on_reply(s, reply);
-    on_greeted(s, reply);
-    return true;
+        known = on_topics_reply(s, reply);
+    else if (s->commands_ready)
+        known = on_reply(s, reply);
+    else
+        on_greeted(s, reply);
+    mind_time(s, conn);
+    return known;
 }
 
 static void on_failed(void *owner, struct pc_redis_conn *conn, bool reached, const char *reason)
 {
     struct pc_broker_server *s = owner;
     char why[PC_REDIS_LINE];
+    pc_broker_enter(s->common);
     if (conn == s->commands)
         s->commands = NULL; /* closes by itself */
     else
@@ -429,7 +441,8 @@ static void on_failed(void *owner, struct pc_redis_conn *conn, bool reached, con
 
 static void on_gone(void *owner)
 {
-    (void)owner; /* the loop ends when nothing is left in it */
+    struct pc_broker_server *s = owner;
+    pc_broker_handle_gone(s->common);
 }
 
 static void on_opened(void *owner, struct pc_redis_conn *conn);
@@ -443,8 +456,7 @@ static const struct pc_redis_conn_ops conn_ops = {.opened = on_opened,
 static int open_conn(struct pc_broker_server *s, struct pc_redis_conn **out,
                      const struct pc_redis_place *place)
 {
-    struct pc_broker_common *c = s->common;
-    return pc_redis_conn_open(out, &c->mem, &c->uv, place, MAX_ANSWER, &conn_ops, s);
+    return pc_broker_conn_open(s->common, out, place, MAX_ANSWER, &conn_ops, s);
 }
 
 /* To the Redis of the other connection: a Sentinel may name another one in between. */
@@ -476,6 +488,7 @@ static void on_opened(void *owner, struct pc_redis_conn *conn)
     struct pc_broker_server *s = owner;
     bool commands = conn == s->commands;
     struct pc_buf buf;
+    pc_broker_enter(s->common);
     pc_buf_init(&buf, &s->common->mem, SIZE_MAX);
     int err = put_first(s, commands, &buf);
     err = err ? err : pc_buf_status(&buf);
@@ -512,10 +525,7 @@ void pc_broker_server_connect(struct pc_broker_server *s, bool sharded, uint64_t
 static void watch(struct pc_broker_server *s)
 {
     uint64_t now = now_ms(s), timeout_ms = s->common->timeout_ms;
-    pthread_mutex_lock(&s->common->mutex);
-    bool owes = s->asked.count > 0;
-    pthread_mutex_unlock(&s->common->mutex);
-    if (!owes)
+    if (s->asked.count == 0)
         s->answered_ms = now;
     if (now - s->answered_ms >= timeout_ms) {
         pc_broker_server_lose(s, false, "does not answer");
@@ -525,13 +535,28 @@ static void watch(struct pc_broker_server *s)
         s->probed_ms = now;
         ask(s, PC_ASKED_WHO);
         ask(s, PC_ASKED_PROBE);
-        pc_broker_server_flush(s);
     }
+}
+
+static uint64_t later(uint64_t ms, uint64_t by_ms, uint64_t now)
+{
+    return ms + by_ms < now ? ms + by_ms : now;
+}
+
+/* A loop that was held up has not looked what Redis said meanwhile: that time does not count. */
+static void forgive(struct pc_broker_server *s)
+{
+    uint64_t now = now_ms(s), late_ms = now - s->due_ms;
+    s->began_ms = later(s->began_ms, late_ms, now);
+    s->answered_ms = later(s->answered_ms, late_ms, now);
+    s->heard_ms = later(s->heard_ms, late_ms, now);
 }
 
 static void on_timer(uv_timer_t *timer)
 {
     struct pc_broker_server *s = timer->data;
+    pc_broker_enter(s->common);
+    forgive(s);
     switch (s->state) {
     case PC_BROKER_IDLE:
         return;
@@ -551,6 +576,42 @@ static void on_timer(uv_timer_t *timer)
         wait_ms(s, s->common->timeout_ms / TICKS);
 }
 
+/* -- handles -- */
+
+void pc_broker_timer_open(struct pc_broker_common *common, uv_timer_t *timer, void *owner)
+{
+    uv_timer_init(common->loop->uv, timer); /* cannot fail */
+    timer->data = owner;
+    common->open++;
+}
+
+static void on_timer_closed(uv_handle_t *timer)
+{
+    pc_broker_handle_gone(timer->data);
+}
+
+void pc_broker_timer_close(struct pc_broker_common *common, uv_timer_t *timer)
+{
+    timer->data = common;
+    uv_close(pc_handle(timer), on_timer_closed);
+}
+
+int pc_broker_conn_open(struct pc_broker_common *common, struct pc_redis_conn **out,
+                        const struct pc_redis_place *place, size_t max_answer_bytes,
+                        const struct pc_redis_conn_ops *ops, void *owner)
+{
+    int err = pc_redis_conn_open(out, &common->mem, common->loop->uv, place, max_answer_bytes, ops,
+                                 owner);
+    common->open += err == 0;
+    return err;
+}
+
+void pc_broker_handle_gone(struct pc_broker_common *common)
+{
+    pc_broker_enter(common);
+    common->open--;
+}
+
 /* -- life -- */
 
 int pc_broker_server_new(struct pc_broker_server **out, struct pc_broker_common *common,
@@ -564,8 +625,7 @@ int pc_broker_server_new(struct pc_broker_server **out, struct pc_broker_common 
     s->ops = ops;
     s->owner = owner;
     s->words = pc_broker_words(false);
-    uv_timer_init(&common->uv, &s->timer); /* cannot fail */
-    s->timer.data = s;
+    pc_broker_timer_open(common, &s->timer, s);
     pc_asked_init(&s->asked, &common->mem);
     pc_buf_init(&s->out, &common->mem, SIZE_MAX);
     pc_buf_init(&s->topics_out, &common->mem, SIZE_MAX);
@@ -576,7 +636,7 @@ void pc_broker_server_stop(struct pc_broker_server *s)
 {
     close_conns(s);
     s->state = PC_BROKER_IDLE;
-    uv_close((uv_handle_t *)(void *)&s->timer, NULL);
+    pc_broker_timer_close(s->common, &s->timer);
 }
 
 void pc_broker_server_free(struct pc_broker_server *s)

@@ -16,8 +16,10 @@
  * after that; the others are first in the next turn. The crowd waits: events of crowded channels (PC_CROWD) wait for
  * other mail, and what they and long joins bring, long queues and ends are written last, for PC_BULK_NS at least.
  *
- * So whatever arrives, a turn handles input for PC_ESTABLISHED_NS + PC_WAITERS_NS + 2 * PC_REST_NS and a message of
- * each list at most, and a client that sends one message waits for one share of each client that came before it.
+ * The link (broker/): its connections are read until PC_LINK_NS of a turn have passed, and each once in any case.
+ *
+ * So whatever arrives, a turn handles clients' input for PC_ESTABLISHED_NS + PC_WAITERS_NS + 2 * PC_REST_NS and a message
+ * of each list at most, and a client that sends one message waits for one share of each client that came before it.
  */
 #ifndef PC_NET_BUDGET_H
 #define PC_NET_BUDGET_H
@@ -36,6 +38,7 @@
 /* What the two classes may use before those who wait; more, because there were thousands of them, is taken off theirs. */
 #define PC_INPUT_NS (PC_ESTABLISHED_NS + PC_REST_NS)
 #define PC_JOINS_NS 2000000
+#define PC_LINK_NS  2000000
 #define PC_MAIL_NS  2000000
 #define PC_FLUSH_NS 3000000
 #define PC_BULK_NS  1000000

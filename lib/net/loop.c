@@ -2,9 +2,9 @@
  * How a turn works. libuv calls back for sockets, timers and the wake-up of other threads. These callbacks only change
  * state and queue bytes; a queue that got something is linked in the worker's list `dirty`. finish_turn() does the rest:
  * it serves the clients whose input had to wait (budget.h), finishes long joins (session/joining.h), empties the mailbox,
- * hands new questions to the host and writes every dirty queue once. Since this may make new mail, questions and bytes, it
- * repeats from the mailbox on, up to MAIL_ROUNDS times; then other sockets get their turn. Finally it sets the timer to
- * the next deadline. So what a turn produces for one client mostly goes out with one system call.
+ * hands new questions to the host, lets companions send and writes every dirty queue once. Since this may make new mail,
+ * questions and bytes, it repeats from the mailbox on, up to MAIL_ROUNDS times; then other sockets get their turn. Finally
+ * it sets the timer to the next deadline. So what a turn produces for one client mostly goes out with one system call.
  *
  * finish_turn() runs in on_prepare(), the last callback before libuv waits for sockets, and a second time at the end of
  * pc_loop_poll(). Between a turn's first callback and its end the idle handle `unfinished` is active, and so is it if
@@ -120,6 +120,17 @@ static void set_timer(struct pc_loop *loop)
         uv_timer_start(&loop->timer, on_timer, wait_ms, 0);
 }
 
+/* False: none had anything to send. */
+static bool flush_companions(struct pc_loop *loop)
+{
+    bool any = false;
+    PC_LIST_EACH(l, &loop->companions) {
+        struct pc_companion *companion = PC_CONTAINER(l, struct pc_companion, of_loop);
+        any |= companion->flush && companion->flush(companion);
+    }
+    return any;
+}
+
 static void finish_if_empty(struct pc_loop *loop);
 
 static void finish_turn(struct pc_loop *loop)
@@ -134,6 +145,7 @@ static void finish_turn(struct pc_loop *loop)
         more |= pc_decisions_ask(worker);
         more |= worker->lane && pc_lane_flush(worker->lane);
         more |= pc_worker_marked(worker);
+        more |= flush_companions(loop); /* other servers before the clients here, who may be many */
         flushed = flush(loop, ends_ns);
         if (flushed)
             pc_worker_written(worker);

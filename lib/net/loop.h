@@ -31,6 +31,8 @@ struct pc_companion {
     struct pc_list of_loop;
     /* Finish within grace_ms; a second call with a smaller grace shortens it. NULL = `ended` does everything. */
     void (*stop)(struct pc_companion *companion, uint64_t grace_ms);
+    /* The end of a turn: sends what the turn has written for it. False: there was nothing. NULL = there never is. */
+    bool (*flush)(struct pc_companion *companion);
     /* True: it has ended, and is not asked again. While it returns false, a handle of it must keep the loop turning. */
     bool (*ended)(struct pc_companion *companion);
 };

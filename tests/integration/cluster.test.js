@@ -10,7 +10,7 @@ const net = require('node:net');
 const os = require('node:os');
 const path = require('node:path');
 const { describe, test } = require('node:test');
-const { APP, BUILD, Program, TOP, api, channelAuth, connect, freePort, refused, request, sleep, startServe, trigger, until } = require('./lib.js');
+const { APP, BUILD, Program, TOP, api, channelAuth, connect, freePort, refused, request, sleep, startHost, startServe, trigger, until } = require('./lib.js');
 const { receiver, verify } = require('./receiver.js');
 const { HASTY, LONG, flows, linked, names, roster, startNode, startNodes } = require('./nodes.js');
 const { noRedis, startRedis, startSentinel } = require('./redis.js');
@@ -417,6 +417,45 @@ describe('several servers over Redis', { skip: noRedis }, () => {
     await asleep.subscribe('news');
     await flows(nodes, [awake, asleep], 'news');
   });
+
+  test('a server that was held up for longer than the time-out of its link keeps it, and misses none of many events', async (t) => {
+    const nodes = await startNodes(t, await startRedis(t), 2, { cluster_lease_ms: LONG });
+    const client = await connect(nodes[1]);
+    await client.subscribe('news');
+    await flows(nodes, [client], 'news');
+    const count = 10000, since = Date.now(); // so many take longer than a link may read in one turn
+    nodes[1].child.kill('SIGSTOP');
+    for (let i = 0; i < count; i += 10) {
+      const batch = Array.from({ length: 10 }, (_, j) => ({ channel: 'news', name: 'n', data: String(i + j) }));
+      assert.equal((await api(nodes[0], 'POST', '/batch_events', { body: { batch } })).status, 200);
+    }
+    await sleep(HASTY.redis_timeout_ms + 4000 - (Date.now() - since)); // longer than a link hears nothing from itself
+    nodes[1].child.kill('SIGCONT');
+    const numbers = () => client.frames.filter((f) => f.event === 'n').map((f) => Number(f.data));
+    await until(() => numbers().length >= count, () => `${numbers().length} of the events; ${nodes[1].stderr}`, LONG);
+    assert.deepEqual(numbers(), Array.from({ length: count }, (_, i) => i));
+    await flows(nodes, [client], 'news');
+    assert.doesNotMatch(nodes[1].stderr, /tries again/);
+  });
+
+  for (const way of [{ mode: 'threads', options: { worker_count: 4 } }, { mode: 'attach' }, { mode: 'attach-epoll' }, { mode: 'poll' }]) {
+    test(`a link in a server that runs with ${JSON.stringify(way)}: it comes back, and ends with the server`, async (t) => {
+      const redis = await startRedis(t);
+      const link = { redis: { url: redis.url, prefix: 'modes:' } };
+      const nodes = [await startHost({ ...way, ...link }, t), await startHost(link, t)];
+      await Promise.all(nodes.map(linked));
+      const clients = await Promise.all(nodes.map((node) => connect(node)));
+      for (const client of clients) await client.subscribe('news');
+      await flows(nodes, clients, 'news');
+      await redis.kill();
+      await until(() => nodes.every((node) => /Redis at \S+ is gone/.test(node.stderr)), 'the loss');
+      const again = await startRedis(t, [], redis.port);
+      await flows(nodes, clients, 'news');
+      await nodes[0].end();
+      await again.kill();
+      await nodes[1].end();
+    });
+  }
 
   test('Redis without memory: joins wait, events flow', async (t) => {
     const redis = await startRedis(t);
