@@ -538,25 +538,19 @@ static void watch(struct pc_broker_server *s)
     }
 }
 
-static uint64_t later(uint64_t ms, uint64_t by_ms, uint64_t now)
+/* A loop that was held up has not read what Redis said meanwhile: silence counts from now. */
+static void mind_delay(struct pc_broker_server *s)
 {
-    return ms + by_ms < now ? ms + by_ms : now;
-}
-
-/* A loop that was held up has not looked what Redis said meanwhile: that time does not count. */
-static void forgive(struct pc_broker_server *s)
-{
-    uint64_t now = now_ms(s), late_ms = now - s->due_ms;
-    s->began_ms = later(s->began_ms, late_ms, now);
-    s->answered_ms = later(s->answered_ms, late_ms, now);
-    s->heard_ms = later(s->heard_ms, late_ms, now);
+    uint64_t now = now_ms(s);
+    if (now - s->due_ms >= s->common->timeout_ms / TICKS)
+        s->began_ms = s->answered_ms = s->heard_ms = now;
 }
 
 static void on_timer(uv_timer_t *timer)
 {
     struct pc_broker_server *s = timer->data;
     pc_broker_enter(s->common);
-    forgive(s);
+    mind_delay(s);
     switch (s->state) {
     case PC_BROKER_IDLE:
         return;
