@@ -389,6 +389,17 @@ void attackers_end(const struct attackers *a)
 
 /* -- the server -- */
 
+/* With PUSHERC_TEST_REDIS=URL the server is one of several: alone there, under a name of its own. */
+static void link_with_others(pusherc_server *server)
+{
+    pusherc_redis_options redis = PUSHERC_REDIS_OPTIONS_INIT;
+    char prefix[32];
+    snprintf(prefix, sizeof prefix, "attacked-%ld:", (long)getpid());
+    redis.url = getenv("PUSHERC_TEST_REDIS");
+    redis.prefix = prefix;
+    must(!redis.url || pusherc_server_use_redis(server, &redis, NULL, NULL) == 0, "redis");
+}
+
 pusherc_server *attacked_start(const pusherc_server_options *options, size_t clients)
 {
     pusherc_app_options app = PUSHERC_APP_OPTIONS_INIT;
@@ -403,9 +414,10 @@ pusherc_server *attacked_start(const pusherc_server_options *options, size_t cli
     app.history = &past, app.history_count = 1;
     must(pusherc_server_new(&server, options, NULL) == 0 &&
              pusherc_server_put_app(server, &app, NULL) == 0 &&
-             pusherc_server_listen(server, NULL, NULL) == 0 &&
-             pusherc_server_start(server, NULL) == 0,
+             pusherc_server_listen(server, NULL, NULL) == 0,
          "server");
+    link_with_others(server);
+    must(pusherc_server_start(server, NULL) == 0, "start");
     return server;
 }
 

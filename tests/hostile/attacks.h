@@ -55,7 +55,8 @@ void attackers_end(const struct attackers *a);
 struct attackers attackers_fork(int (*run)(uint16_t port, int control, void *ctx), void *ctx,
                                 int not_its);
 
-/* A server on a port that the system picks, for so many clients, with an app that they know. */
+/* A server on a port that the system picks, for so many clients, with an app that they know. With PUSHERC_TEST_REDIS=URL it
+ * is linked over that Redis. */
 pusherc_server *attacked_start(const pusherc_server_options *options, size_t clients);
 uint64_t attacked_connections(pusherc_server *server);
 /* The first part of what the host does in NEVER_READ: one event. The second is to do it again until they are cut off. */
