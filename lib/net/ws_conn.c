@@ -194,6 +194,12 @@ static bool ws_input(struct pc_conn *conn, pusherc_slice *bytes)
             pc_conn_pace(conn);
             return w->ws.more;
         }
+        /* its answers first: input may come faster than the flush has time for them */
+        if (conn->out.held > conn->loop->engine->options.out_soft_bytes) {
+            conn->throttled = true;
+            pc_outq_mark(&conn->out);
+            return w->ws.more;
+        }
     }
     int err = pc_ws_feed(&w->ws, conn->loop->ws_pool, conn, bytes, &code);
     if (err == PUSHERC_EPROTO)

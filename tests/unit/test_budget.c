@@ -517,6 +517,33 @@ static void who_does_not_read_holds_its_queue_and_no_more(void **state)
     close(fd);
 }
 
+/* However much it may ask in its share of the time. */
+static void answers_that_wait_hold_up_the_input_behind_them(void **state)
+{
+    enum {
+        PINGS = 2000,
+        SOFT = 8192, /* forty answers */
+    };
+    pusherc_server_options o = PUSHERC_SERVER_OPTIONS_INIT;
+    pusherc_app_options app = app_options();
+    char one[64];
+    (void)state;
+    app.max_client_messages_per_s = PUSHERC_NO_LIMIT;
+    o.out_soft_bytes = SOFT;
+    start(&o, &app);
+    int fd = websocket();
+    size_t len = frame(one, 0x81, "{\"event\":\"pusher:ping\"}", 23);
+    char *all = many(one, len, PINGS);
+    assert_int_equal(flood(fd, all, PINGS * len), PINGS * len);
+    uint64_t before = messages_in();
+    turn(); /* as many as poll mode does in one go */
+    assert_in_range(messages_in() - before, 1, 5 * SOFT / 200);
+    say(fd, "{\"event\":\"pusher:subscribe\",\"data\":{\"channel\":\"a\"}}");
+    assert_int_equal(wait_and_count(fd, "subscription_succeeded", 'g'), PINGS);
+    free(all);
+    close(fd);
+}
+
 static void only_the_newest_ping_waits_for_its_answer(void **state)
 {
     enum {
@@ -775,6 +802,7 @@ int main(void)
         cmocka_unit_test_teardown(clients_that_come_back_at_once_hold_up_no_other, stop),
         cmocka_unit_test_teardown(who_sends_too_much_is_read_more_slowly_and_loses_nothing, stop),
         cmocka_unit_test_teardown(who_does_not_read_holds_its_queue_and_no_more, stop),
+        cmocka_unit_test_teardown(answers_that_wait_hold_up_the_input_behind_them, stop),
         cmocka_unit_test_teardown(only_the_newest_ping_waits_for_its_answer, stop),
         cmocka_unit_test_teardown(half_a_message_holds_its_bytes_and_ends, stop),
         cmocka_unit_test_teardown(messages_that_end_have_all_the_time_again, stop),
