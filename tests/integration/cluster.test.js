@@ -10,7 +10,7 @@ const net = require('node:net');
 const os = require('node:os');
 const path = require('node:path');
 const { describe, test } = require('node:test');
-const { APP, BUILD, Program, TOP, api, channelAuth, connect, freePort, refused, request, sleep, startHost, startServe, trigger, until } = require('./lib.js');
+const { APP, BUILD, Program, TOP, api, channelAuth, connect, freePort, refused, request, sleep, startHost, startServe, trigger, until, within } = require('./lib.js');
 const { receiver, verify } = require('./receiver.js');
 const { HASTY, LONG, flows, linked, names, roster, startNode, startNodes } = require('./nodes.js');
 const { noRedis, startRedis, startSentinel } = require('./redis.js');
@@ -458,6 +458,13 @@ describe('several servers over Redis', { skip: noRedis }, () => {
       await nodes[1].end();
     });
   }
+
+  test('while one request for memory fails, each in turn, the call has an error or the link is made again, and nothing is left', async (t) => {
+    const redis = await startRedis(t);
+    const faults = new Program(path.join(BUILD, 'tests/integration/link_faults'), [redis.url]);
+    t.after(() => faults.child.kill('SIGKILL'));
+    assert.deepEqual(await within(faults.exited, () => `the end of ${faults.stderr}`, 4 * LONG), { code: 0, signal: null }, faults.stderr);
+  });
 
   test('Redis without memory: joins wait, events flow', async (t) => {
     const redis = await startRedis(t);
