@@ -553,6 +553,7 @@ static int start(void *self, pusherc_link *link)
     struct pc_broker *b = self;
     b->link = link;
     b->common.loop = pc_loop_of(link->worker);
+    b->common.reports_waiting = &link->reports_waiting;
     b->companion = (struct pc_companion){.flush = flush, .ended = ended};
     pc_list_init(&b->companion.of_loop);
     pc_loop_join(b->common.loop, &b->companion);

@@ -7,12 +7,13 @@
 #include "broadcast/redis_format.h"
 #include "codec/crypto.h"
 
-#define MAX_ANSWER (64u << 20)
-#define MAX_OUT    (16u << 20) /* of commands that wait; more is refused */
-#define MAX_UNSENT (1u << 20)  /* that the system has not taken; the rest waits */
-#define MAX_KEPT   65536       /* room of a buffer that is empty */
-#define PROBE_MS   3000
-#define TICKS      4 /* in a time-out */
+#define MAX_ANSWER  (64u << 20)
+#define MAX_OUT     (16u << 20) /* of commands that wait; more is refused */
+#define MAX_UNSENT  (1u << 20)  /* that the system has not taken; the rest waits */
+#define MAX_KEPT    65536       /* room of a buffer that is empty */
+#define MAX_REPORTS 64          /* that wait when the server reads on */
+#define PROBE_MS    3000
+#define TICKS       4 /* in a time-out */
 
 static const struct pc_log_about about = {.subject = "cluster"};
 
@@ -198,8 +199,17 @@ static void send_out(struct pc_broker_server *s, struct pc_redis_conn *conn, str
         pc_buf_free(buf);
 }
 
+/* What the node has to do for reports holds up the mail of clients that comes behind them. */
+static bool are_many_reports(const struct pc_broker_server *s)
+{
+    return atomic_load_explicit(s->common->reports_waiting, memory_order_relaxed) > MAX_REPORTS;
+}
+
 static void read_on(struct pc_broker_server *s)
 {
+    s->common->has_work |= are_many_reports(s);
+    if (are_many_reports(s))
+        return;
     s->is_paused = false;
     if (pc_redis_conn_resume(s->commands) || pc_redis_conn_resume(s->topics))
         pc_broker_server_lose(s, false, "cannot be read any more");
@@ -401,10 +411,11 @@ static bool on_topics_reply(struct pc_broker_server *s, const struct pc_redis_re
 
 /* -- connections -- */
 
-/* A turn that has taken long goes on reading in the next one. */
+/* A turn that has taken long, or has brought much, goes on reading in a later one. */
 static void mind_time(struct pc_broker_server *s, struct pc_redis_conn *conn)
 {
-    if (s->state != PC_BROKER_OPEN || uv_hrtime() - s->common->loop->turn_ns < PC_LINK_NS)
+    bool is_long = uv_hrtime() - s->common->loop->turn_ns >= PC_LINK_NS;
+    if (s->state != PC_BROKER_OPEN || (!is_long && !are_many_reports(s)))
         return;
     pc_redis_conn_pause(conn);
     s->is_paused = s->common->has_work = true;

@@ -27,12 +27,13 @@
 /* What all servers of a link share. It outlives them. */
 struct pc_broker_common {
     struct pc_mem mem;
-    struct pc_log *log;          /* borrowed */
-    struct pc_loop *loop;        /* borrowed: the server's first */
-    uint32_t open;               /* timers and connections that libuv has not closed yet */
-    bool has_work;               /* for the end of the turn */
-    struct pc_broadcast_url url; /* owned */
-    struct pc_tls_trust *trust;  /* owned; NULL = in the clear */
+    struct pc_log *log;   /* borrowed */
+    struct pc_loop *loop; /* borrowed: the server's first */
+    uint32_t open;        /* timers and connections that libuv has not closed yet */
+    bool has_work;        /* for the end of the turn */
+    const _Atomic uint32_t *reports_waiting; /* borrowed: the node's */
+    struct pc_broadcast_url url;             /* owned */
+    struct pc_tls_trust *trust;              /* owned; NULL = in the clear */
     struct pc_broker_names names;
     uint32_t timeout_ms;
     char id[17], client_name[32]; /* of the link */
@@ -83,7 +84,7 @@ struct pc_broker_server {
     uint32_t own;    /* partition of the topic by which the server proves that messages come */
     uint32_t logins; /* answers to AUTH and SELECT that the topics' connection has still to get */
     bool commands_ready, topics_ready;
-    bool is_paused;               /* reads on in the next turn */
+    bool is_paused;               /* reads on when few reports wait */
     uint32_t tries;               /* in vain */
     uint64_t due_ms;              /* when the timer is to ring */
     uint64_t began_ms;            /* the state */

@@ -42,6 +42,8 @@ static void on_report(struct pc_mail *mail, struct pc_worker *worker)
 {
     struct report *r = PC_CONTAINER(mail, struct report, mail);
     struct pc_mem mem = r->mem;
+    if (worker)
+        atomic_fetch_sub_explicit(&r->part->node->reports_waiting, 1, memory_order_relaxed);
     if (worker && counts(r)) {
         switch (r->kind) {
         case REPORT_UP:
@@ -86,6 +88,7 @@ static int report(pusherc_link *link, uint32_t partition, enum report_kind kind,
     pthread_mutex_lock(&link->mutex);
     r->ages = r->part->ages;
     pthread_mutex_unlock(&link->mutex);
+    atomic_fetch_add_explicit(&link->reports_waiting, 1, memory_order_relaxed);
     if (pc_mailbox_send(link->worker->mailbox, &r->mail, PC_MAIL_CONTROL))
         pc_free(&link->engine->mem, r); /* the server has ended */
     return 0;

@@ -260,6 +260,7 @@ struct pusherc_link {
     _Atomic int worst; /* enum pc_link_state; for other threads */
     _Atomic uint32_t alive;
     _Atomic bool unsettled;
+    _Atomic uint32_t reports_waiting; /* in the mailbox, but for losses */
 
     /* Taken under a shard's; a mailbox is posted to under it. Guards the rest, and what remote.h says. */
     pthread_mutex_t mutex;

@@ -16,7 +16,8 @@
  * after that; the others are first in the next turn. The crowd waits: events of crowded channels (PC_CROWD) wait for
  * other mail, and what they and long joins bring, long queues and ends are written last, for PC_BULK_NS at least.
  *
- * The link (broker/): its connections are read until PC_LINK_NS of a turn have passed, and each once in any case.
+ * The link (broker/): its connections are read until PC_LINK_NS of a turn have passed, each once in any case unless many
+ * reports wait in the mailbox.
  *
  * So whatever arrives, a turn handles clients' input for PC_ESTABLISHED_NS + PC_WAITERS_NS + 2 * PC_REST_NS and a message
  * of each list at most, and a client that sends one message waits for one share of each client that came before it.

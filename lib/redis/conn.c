@@ -6,7 +6,8 @@
 
 #include <pusherc/error.h>
 
-#define READ_BYTES 65536
+#define READ_BYTES          16384
+#define MAX_SENTINEL_ANSWER 65536
 
 struct pc_redis_conn {
     const struct pc_mem *mem;
@@ -464,8 +465,8 @@ static int begin_asking(struct pc_redis_conn *conn, const struct pc_redis_place 
     conn->master = place->master;
     conn->sentinel_user = place->sentinel_user;
     conn->sentinel_password = place->sentinel_password;
-    int err =
-        pc_redis_conn_open(&conn->sentinel, conn->mem, conn->uv, &sentinel, READ_BYTES, &ops, conn);
+    int err = pc_redis_conn_open(&conn->sentinel, conn->mem, conn->uv, &sentinel,
+                                 MAX_SENTINEL_ANSWER, &ops, conn);
     conn->pending += err == 0;
     return err;
 }
