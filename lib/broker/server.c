@@ -207,9 +207,10 @@ static bool are_many_reports(const struct pc_broker_server *s)
 
 static void read_on(struct pc_broker_server *s)
 {
-    s->common->has_work |= are_many_reports(s);
-    if (are_many_reports(s))
+    if (are_many_reports(s)) {
+        s->common->has_work = true; /* to look again */
         return;
+    }
     s->is_paused = false;
     if (pc_redis_conn_resume(s->commands) || pc_redis_conn_resume(s->topics))
         pc_broker_server_lose(s, false, "cannot be read any more");
