@@ -360,7 +360,8 @@ static int open_client(uint16_t port, char socket_id[64])
     ws_client_send(fd, ws_client_upgrade);
     const char *at = NULL;
     while (!at || !strchr(at, '}')) {
-        ssize_t n = recv(fd, got + len, len < sizeof got - 1, 0);
+        assert_true(len < sizeof got - 1);
+        ssize_t n = recv(fd, got + len, 1, 0);
         assert_true(n > 0);
         len += (size_t)n;
         got[len] = '\0';
